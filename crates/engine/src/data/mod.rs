@@ -1,0 +1,1 @@
+//! Packs of real data and seeded loaders.

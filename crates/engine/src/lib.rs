@@ -1,0 +1,14 @@
+//! Everything that two systems share: tensors' operations and layers, diffusion, weights, training,
+//! data, media, randomness and proofs. Domain crates build on this one and never on one another.
+
+pub use burn;
+
+pub mod data;
+pub mod diffusion;
+pub mod media;
+pub mod nn;
+pub mod ops;
+pub mod proof;
+pub mod rng;
+pub mod train;
+pub mod weights;

@@ -1,0 +1,1 @@
+//! Arms run side by side, reported with intervals.

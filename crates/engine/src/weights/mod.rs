@@ -1,0 +1,1 @@
+//! Checkpoints: mapped safetensors, key maps both ways.

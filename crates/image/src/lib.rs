@@ -1,0 +1,1 @@
+//! Picture and manga generation, editing and watermarking.

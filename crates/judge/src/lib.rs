@@ -1,0 +1,1 @@
+//! Evaluation systems: document parsing, code models.

@@ -1,0 +1,1 @@
+//! Decoding, steering, guarding and speaking: systems around language models.

@@ -1,0 +1,1 @@
+//! Federated learning and reward learning.

@@ -1,0 +1,1 @@
+//! Vision backbones and multimodal models.
