@@ -1,1 +1,17 @@
 //! The only door to the kernels: every operation a model may use, each with its gradient.
+//!
+//! Activations are token-major: heads live in `[batch, tokens, heads, head]`, so no operation here needs a
+//! transposed copy. Linear weights are `[out, in]`, as checkpoints store them. Each function has a fallback
+//! made of Burn's own operations, which every back-end runs.
+
+mod activation;
+mod attention;
+mod linear;
+mod norm;
+mod rope;
+
+pub use activation::{gelu, silu, softmax};
+pub use attention::attention;
+pub use linear::linear;
+pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
+pub use rope::{Rope, rms_norm_rope, rotate};

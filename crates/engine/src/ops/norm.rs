@@ -1,0 +1,42 @@
+use burn::tensor::Tensor;
+
+/// Layer norm without weights over the last dimension: `(x − mean) / √(var + eps)`, biased variance.
+pub fn layer_norm<const D: usize>(x: Tensor<D>, eps: f32) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(D - 1);
+    let var = centred.clone().square().mean_dim(D - 1);
+    centred / (var + eps).sqrt()
+}
+
+/// `layer_norm(x) · (1 + scale) + shift`: adaptive layer norm.
+///
+/// `x` is `[batch, tokens, width]`, `shift` and `scale` `[batch, width]`.
+pub fn modulated_layer_norm(
+    x: Tensor<3>,
+    shift: Tensor<2>,
+    scale: Tensor<2>,
+    eps: f32,
+) -> Tensor<3> {
+    layer_norm(x, eps) * (scale + 1.0).unsqueeze_dim(1) + shift.unsqueeze_dim(1)
+}
+
+/// `x + gate · layer_norm(y)`: the closing half of a sandwich norm, with its residual.
+///
+/// `x` and `y` are `[batch, tokens, width]`, `gate` `[batch, width]` (absent: 1).
+pub fn add_gated_layer_norm(
+    x: Tensor<3>,
+    y: Tensor<3>,
+    gate: Option<Tensor<2>>,
+    eps: f32,
+) -> Tensor<3> {
+    let y = layer_norm(y, eps);
+    match gate {
+        Some(gate) => x + y * gate.unsqueeze_dim(1),
+        None => x + y,
+    }
+}
+
+/// RMS norm over the last dimension: `weight · x / √(mean(x²) + eps)`; `weight` is `[last]`.
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f32) -> Tensor<D> {
+    let mean_square = x.clone().square().mean_dim(D - 1);
+    x / (mean_square + eps).sqrt() * weight.unsqueeze()
+}
