@@ -6,6 +6,7 @@ pub use burn;
 pub mod data;
 pub mod diffusion;
 pub mod media;
+pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod proof;

@@ -1,1 +1,3 @@
 //! Video generation and control.
+
+pub mod stiv;

@@ -1,1 +1,8 @@
 //! Flow matching, samplers and guidance.
+
+pub mod flow;
+mod guidance;
+mod solver;
+
+pub use guidance::{Renorm, combine_joint, combine_separate, renorm};
+pub use solver::{Solver, score_from_velocity, sde_step};

@@ -1,0 +1,3 @@
+//! The base networks that systems ride on, under their official names.
+
+pub mod pixart;

@@ -1,0 +1,101 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::ops;
+use crate::rng::Rng;
+
+/// How the weight of a new layer is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform in `±√(6 / (in + out))`, the transformer default.
+    Xavier,
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// All zeros: the layer is silent at the start.
+    Zeros,
+}
+
+impl Init {
+    /// Draws a `[rows, columns]` weight.
+    pub fn weight(
+        self,
+        rows: usize,
+        columns: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Param<Tensor<2>> {
+        let count = rows * columns;
+        let values = match self {
+            Init::Xavier => {
+                let bound = libm::sqrtf(6.0 / (rows + columns) as f32);
+                (0..count)
+                    .map(|_| (2.0 * rng.uniform() - 1.0) * bound)
+                    .collect()
+            }
+            Init::Normal(deviation) => (0..count).map(|_| rng.normal() * deviation).collect(),
+            Init::Zeros => vec![0.0; count],
+        };
+        Param::from_data(TensorData::new(values, [rows, columns]), device)
+    }
+}
+
+/// An affine map; defaults: bias, Xavier.
+#[derive(Clone, Debug)]
+pub struct LinearConfig {
+    /// Width of the input.
+    pub input: usize,
+    /// Width of the output.
+    pub output: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+    /// How the weight is drawn; the bias starts at zero.
+    pub init: Init,
+}
+
+impl LinearConfig {
+    /// `input → output` with the defaults.
+    pub fn new(input: usize, output: usize) -> Self {
+        Self {
+            input,
+            output,
+            bias: true,
+            init: Init::Xavier,
+        }
+    }
+
+    /// The same with another initialisation.
+    pub fn with_init(mut self, init: Init) -> Self {
+        self.init = init;
+        self
+    }
+
+    /// Draws the layer.
+    pub fn init(&self, rng: &mut Rng, device: &Device) -> Linear {
+        Linear {
+            weight: self.init.weight(self.output, self.input, rng, device),
+            bias: self
+                .bias
+                .then(|| Param::from_data(TensorData::zeros::<f32, _>([self.output]), device)),
+        }
+    }
+}
+
+/// See [`LinearConfig`].
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// `[.., in]` → `[.., out]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::linear(
+            x,
+            self.weight.val(),
+            self.bias.as_ref().map(|bias| bias.val()),
+        )
+    }
+}

@@ -1,0 +1,66 @@
+//! Checkpoints: safetensors with STIV's short names, the config in the metadata; PixArt-α as initialisation.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use engine::rng::Rng;
+use engine::weights::{self, KeyMap, Precision, Weights, WeightsError};
+
+use super::config::StivConfig;
+use super::model::Stiv;
+
+/// Metadata key that holds the config as JSON.
+pub const CONFIG_KEY: &str = "stiv.config";
+
+/// STIV's names ↔ ours.
+pub fn key_map() -> KeyMap {
+    KeyMap::new().renames([
+        ("t1", "time.linear_1"),
+        ("t2", "time.linear_2"),
+        ("m1", "micro.linear_1"),
+        ("m2", "micro.linear_2"),
+        ("pool", "pooled"),
+        ("adaln", "modulation.linear"),
+        ("final_mod", "final_modulation.linear"),
+    ])
+}
+
+/// The config that a checkpoint carries.
+pub fn read_config(weights: &Weights) -> Result<StivConfig, WeightsError> {
+    let invalid = |cause: String| {
+        weights.unfit(format!(
+            "{cause}; is this a STIV checkpoint written by `orrery stiv train`?"
+        ))
+    };
+    let text = weights
+        .metadata()
+        .get(CONFIG_KEY)
+        .ok_or_else(|| invalid(format!("its metadata has no `{CONFIG_KEY}`")))?;
+    let config: StivConfig =
+        serde_json::from_str(text).map_err(|error| invalid(format!("`{CONFIG_KEY}`: {error}")))?;
+    match config.problem() {
+        Some(problem) => Err(invalid(format!("`{CONFIG_KEY}`: {problem}"))),
+        None => Ok(config),
+    }
+}
+
+/// Reads a model and its config.
+pub fn load(weights: &Weights, device: &Device) -> Result<(Stiv, StivConfig), WeightsError> {
+    let config = read_config(weights)?;
+    let model = config.init(&mut Rng::new(0), device);
+    Ok((weights::load(model, weights, &key_map())?, config))
+}
+
+/// Writes a model; `metadata` joins the config.
+pub fn save(
+    model: &Stiv,
+    config: &StivConfig,
+    metadata: &[(&str, &str)],
+    precision: Precision,
+    path: &Path,
+) -> Result<(), WeightsError> {
+    let text = serde_json::to_string(config).unwrap_or_default();
+    let mut all = vec![(CONFIG_KEY, text.as_str())];
+    all.extend_from_slice(metadata);
+    weights::save(model, &key_map(), &all, precision, path)
+}

@@ -1,0 +1,312 @@
+//! Training data of the embedded models: emoji pictures and clips with prompts in eleven languages, and the toy
+//! world of moving shapes.
+
+use engine::data::pack::{ClipPack, EmojiPack, PackError, Style, Subject};
+use engine::data::shapes::{self, Scene};
+use engine::media::Picture;
+use engine::rng::Rng;
+
+use super::subjects;
+use super::text::{TextBatch, TextTower};
+use super::train::{Example, Examples};
+
+/// Height and width of the embedded models' frames.
+pub const SIZE: usize = 32;
+/// Frames of an embedded clip.
+pub const FRAMES: usize = 16;
+/// Seed that chooses the held-out pairs; part of the data's definition.
+const HELD_OUT_SEED: u64 = 20_241_209;
+/// One subject of this many has one style held out: a tenth of the pairs at three styles is 3 of 10 subjects.
+const HELD_OUT_SHARE: (usize, usize) = (3, 10);
+/// Probability that a training prompt names no style.
+const STYLE_DROPOUT: f32 = 0.1;
+/// Largest shift of a picture that is cropped, in pixels.
+const LARGEST_SHIFT: usize = 2;
+
+/// A (subject, style) pair of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pair {
+    /// Index into [`EmojiGrid::subjects`].
+    pub subject: usize,
+    /// Style.
+    pub style: Style,
+}
+
+/// Subjects × styles, with the pairs that training never sees.
+pub struct EmojiGrid {
+    /// The subjects, in the order of [`subjects::SUBJECTS`].
+    pub subjects: Vec<Subject>,
+    /// Unit-range pixels `[3, 32, 32]` of each subject, style by style.
+    pixels: Vec<[Vec<f32>; Style::ALL.len()]>,
+    /// The style that training never shows of a subject.
+    held_out: Vec<Option<Style>>,
+}
+
+impl EmojiGrid {
+    /// The grid of the embedded subjects out of a pack.
+    ///
+    /// # Errors
+    /// When the pack lacks one of the subjects or its pictures cannot be read.
+    pub fn new(pack: &EmojiPack) -> Result<Self, PackError> {
+        let subjects: Vec<Subject> = subjects::codes()
+            .map(|code| pack.by_code(code).cloned())
+            .collect::<Result<_, _>>()?;
+        let mut pixels = Vec::with_capacity(subjects.len());
+        for subject in &subjects {
+            let mut styles: [Vec<f32>; Style::ALL.len()] = Default::default();
+            for (pixels, style) in styles.iter_mut().zip(Style::ALL) {
+                *pixels = pack.picture(subject.cell, style)?.to_unit();
+            }
+            pixels.push(styles);
+        }
+        let held_out = held_out(subjects.len());
+        Ok(Self {
+            subjects,
+            pixels,
+            held_out,
+        })
+    }
+
+    /// Pixels `[3, 32, 32]` in `[-1, 1]` of a pair.
+    pub fn pixels(&self, pair: Pair) -> &[f32] {
+        let style = Style::ALL.iter().position(|&style| style == pair.style);
+        &self.pixels[pair.subject][style.unwrap_or(0)]
+    }
+
+    /// Whether training never sees a pair.
+    pub fn is_held_out(&self, pair: Pair) -> bool {
+        self.held_out[pair.subject] == Some(pair.style)
+    }
+
+    /// All pairs, subject by subject.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> {
+        (0..self.subjects.len()).flat_map(|subject| {
+            Style::ALL
+                .into_iter()
+                .map(move |style| Pair { subject, style })
+        })
+    }
+}
+
+/// The held-out style of each subject: three subjects of ten lose one style, styles in turn.
+fn held_out(subjects: usize) -> Vec<Option<Style>> {
+    let mut order: Vec<usize> = (0..subjects).collect();
+    Rng::new(HELD_OUT_SEED).shuffle(&mut order);
+    let mut held_out = vec![None; subjects];
+    let count = subjects * HELD_OUT_SHARE.0 / HELD_OUT_SHARE.1;
+    for (i, &subject) in order[..count].iter().enumerate() {
+        held_out[subject] = Some(Style::ALL[i % Style::ALL.len()]);
+    }
+    held_out
+}
+
+/// One of the many ways to ask for a subject: a name in any language, the emoji itself, keywords.
+pub fn say(subject: &Subject, rng: &mut Rng) -> String {
+    match rng.below(10) {
+        0..=2 => subject.name("en").to_owned(),
+        3..=6 => subject.names[rng.below(subject.names.len())].1.clone(),
+        7 => subject.emoji(),
+        _ => {
+            let mut words = subject.keywords_en.clone();
+            rng.shuffle(&mut words);
+            words.truncate(1 + rng.below(3));
+            words.push(subject.name("en").to_owned());
+            words.join(" ")
+        }
+    }
+}
+
+/// Pictures of the grid, one in two slightly off centre as its crop micro-conditions say.
+pub struct Pictures {
+    /// The grid.
+    pub grid: EmojiGrid,
+}
+
+impl Examples for Pictures {
+    fn shape(&self) -> [usize; 4] {
+        [3, 1, SIZE, SIZE]
+    }
+
+    fn draw(&self, rng: &mut Rng) -> Example {
+        let pair = loop {
+            let pair = Pair {
+                subject: rng.below(self.grid.subjects.len()),
+                style: Style::ALL[rng.below(Style::ALL.len())],
+            };
+            if !self.grid.is_held_out(pair) {
+                break pair;
+            }
+        };
+        let mut prompt = say(&self.grid.subjects[pair.subject], rng);
+        if !rng.chance(STYLE_DROPOUT) {
+            prompt = format!("{prompt} {}", pair.style);
+        }
+        let [mut top, mut left] = [0, 0];
+        if rng.chance(0.5) {
+            let span = 2 * LARGEST_SHIFT + 1;
+            top = rng.below(span) as isize - LARGEST_SHIFT as isize;
+            left = rng.below(span) as isize - LARGEST_SHIFT as isize;
+        }
+        Example {
+            latents: shift(self.grid.pixels(pair), 3, SIZE, top, left),
+            prompt,
+            micro: picture_micro(top as f32, left as f32),
+        }
+    }
+}
+
+/// Micro-conditions of a 32×32 picture whose crop starts at `(top, left)`.
+pub fn picture_micro(top: f32, left: f32) -> [f32; 6] {
+    [SIZE as f32, SIZE as f32, top, left, 1.0, 1.0]
+}
+
+/// Micro-conditions of a clip of 16 frames.
+pub fn clip_micro() -> [f32; 6] {
+    [SIZE as f32, SIZE as f32, 0.0, 0.0, 1.0, FRAMES as f32]
+}
+
+/// Planes of `size × size` seen through a window moved by `(top, left)`; white where there is nothing.
+fn shift(pixels: &[f32], planes: usize, size: usize, top: isize, left: isize) -> Vec<f32> {
+    let mut out = vec![1.0; pixels.len()];
+    let inside = |at: isize| (0..size as isize).contains(&at);
+    for plane in 0..planes {
+        for y in 0..size {
+            for x in 0..size {
+                let (from_y, from_x) = (y as isize + top, x as isize + left);
+                if inside(from_y) && inside(from_x) {
+                    let from = from_y as usize * size + from_x as usize;
+                    let start = plane * size * size;
+                    out[start + y * size + x] = pixels[start + from];
+                }
+            }
+        }
+    }
+    out
+}
+
+/// A clip of the pack as the clip model sees it.
+pub struct MovingSubject {
+    /// The subject, with its names.
+    pub subject: Subject,
+    /// `[3, 16, 32, 32]` in `[-1, 1]`.
+    pub pixels: Vec<f32>,
+}
+
+/// Clips of emoji that move, beside still pictures of nothing else.
+pub struct Clips {
+    /// The clips.
+    pub clips: Vec<MovingSubject>,
+}
+
+impl Clips {
+    /// The clips of the subjects that the picture model knows, out of the two packs.
+    ///
+    /// # Errors
+    /// When a pack cannot be read.
+    pub fn new(pack: &EmojiPack, clips: &ClipPack) -> Result<Self, PackError> {
+        let mut found = Vec::new();
+        for code in subjects::codes() {
+            let Some(index) = clips.clips.iter().position(|clip| clip.code == code) else {
+                continue;
+            };
+            found.push(MovingSubject {
+                subject: pack.by_code(code)?.clone(),
+                pixels: clip_to_unit(&clips.clip(index, SIZE)?.frames),
+            });
+        }
+        Ok(Self { clips: found })
+    }
+}
+
+impl Examples for Clips {
+    fn shape(&self) -> [usize; 4] {
+        [3, FRAMES, SIZE, SIZE]
+    }
+
+    fn draw(&self, rng: &mut Rng) -> Example {
+        let clip = &self.clips[rng.below(self.clips.len())];
+        Example {
+            latents: clip.pixels.clone(),
+            prompt: say(&clip.subject, rng),
+            micro: clip_micro(),
+        }
+    }
+}
+
+/// Frames as `[3, frames, height, width]` in `[-1, 1]`.
+pub fn clip_to_unit(frames: &[Picture]) -> Vec<f32> {
+    let planes: Vec<Vec<f32>> = frames.iter().map(Picture::to_unit).collect();
+    let Some(area) = planes.first().map(|frame| frame.len() / 3) else {
+        return Vec::new();
+    };
+    (0..3)
+        .flat_map(|channel| {
+            planes
+                .iter()
+                .flat_map(move |frame| frame[channel * area..(channel + 1) * area].iter().copied())
+        })
+        .collect()
+}
+
+/// The toy world's clips with their captions.
+pub struct MovingShapes;
+
+impl Examples for MovingShapes {
+    fn shape(&self) -> [usize; 4] {
+        [3, shapes::FRAMES, shapes::SIZE, shapes::SIZE]
+    }
+
+    fn draw(&self, rng: &mut Rng) -> Example {
+        let scenes = Scene::all();
+        let scene = scenes[rng.below(scenes.len())];
+        Example {
+            latents: scene.draw(rng),
+            prompt: scene.caption(),
+            micro: toy_micro(),
+        }
+    }
+}
+
+/// Micro-conditions of a toy clip.
+pub fn toy_micro() -> [f32; 6] {
+    let size = shapes::SIZE as f32;
+    [size, size, 0.0, 0.0, 1.0, shapes::FRAMES as f32]
+}
+
+/// The toy world's text tower: one-hot words, so that the transformer's own text layers are learned word embeddings.
+pub struct ToyTower;
+
+impl ToyTower {
+    fn words() -> impl Iterator<Item = &'static str> {
+        shapes::COLOURS
+            .into_iter()
+            .chain(shapes::KINDS)
+            .chain(shapes::DIRECTIONS)
+    }
+}
+
+impl TextTower for ToyTower {
+    fn width(&self) -> usize {
+        Self::words().count()
+    }
+
+    fn keys(&self) -> usize {
+        3
+    }
+
+    fn encode(&self, prompts: &[&str]) -> TextBatch {
+        let (keys, width) = (self.keys(), self.width());
+        let mut batch = TextBatch::empty(prompts.len(), keys, width);
+        for (i, prompt) in prompts.iter().enumerate() {
+            let ids = prompt
+                .split_whitespace()
+                .filter_map(|word| Self::words().position(|known| known == word));
+            for (at, id) in ids.take(keys).enumerate() {
+                batch.tokens[(i * keys + at) * width + id] = 1.0;
+                batch.mask[i * keys + at] = true;
+                batch.pooled[i * width + id] = 1.0;
+            }
+        }
+        batch
+    }
+}

@@ -1,0 +1,14 @@
+//! STIV: scalable text- and image-conditioned video generation.
+
+mod block;
+pub mod checkpoint;
+pub mod config;
+pub mod inflate;
+pub mod model;
+pub mod sample;
+pub mod train;
+
+pub use block::Block;
+pub use config::StivConfig;
+pub use model::{Condition, Reading, Stiv};
+pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, sample};

@@ -1,0 +1,231 @@
+//! Training of the embedded word tower: which words speak of which subjects.
+
+use std::collections::{BTreeSet, HashMap};
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use engine::data::lexicon::{Vocabulary, normalise};
+use engine::data::pack::{Style, Subject};
+use engine::rng::Rng;
+use engine::train::Task;
+use engine::weights::{Precision, TensorFile, Weights, WeightsError};
+
+use super::data::say;
+use super::text::WordTower;
+
+/// Width of the embedded tower.
+pub const WIDTH: usize = 64;
+/// Words of a training prompt that are used.
+const LONGEST: usize = 16;
+/// Metadata key of the words and styles, as JSON.
+const WORDS_KEY: &str = "text.words";
+const STYLES_KEY: &str = "text.styles";
+/// Seed of the style vectors, which are fixed.
+const STYLE_SEED: u64 = 3;
+
+/// Word and subject vectors in training.
+#[derive(Module, Debug)]
+pub struct WordModel {
+    /// `[words, width]`.
+    pub words: Param<Tensor<2>>,
+    /// `[subjects, width]`.
+    pub subjects: Param<Tensor<2>>,
+}
+
+impl WordModel {
+    /// Small random vectors.
+    pub fn new(words: usize, subjects: usize, rng: &mut Rng, device: &Device) -> Self {
+        let mut draw = |rows: usize, deviation: f32| {
+            let values = (0..rows * WIDTH).map(|_| deviation * rng.normal()).collect();
+            Param::from_data(TensorData::new(values, [rows, WIDTH]), device)
+        };
+        Self {
+            words: draw(words, 0.02),
+            subjects: draw(subjects, 1.0),
+        }
+    }
+}
+
+/// Learns to tell the subject from what is said of it.
+pub struct WordTask {
+    subjects: Vec<Subject>,
+    /// All words that are said of the subjects.
+    pub vocabulary: Vocabulary,
+    batch: usize,
+    device: Device,
+}
+
+/// Word ids (padded with 0), which of them count, and the subjects meant.
+#[derive(Clone, Debug)]
+pub struct WordBatch {
+    ids: Vec<i32>,
+    counted: Vec<f32>,
+    subjects: Vec<i32>,
+}
+
+impl WordTask {
+    /// A task over `subjects`, `batch` prompts a step.
+    pub fn new(subjects: Vec<Subject>, batch: usize, device: Device) -> Self {
+        let mut words = BTreeSet::new();
+        for subject in &subjects {
+            let names = subject.names.iter().map(|(_, name)| name.as_str());
+            let keywords = subject.keywords_en.iter().map(String::as_str);
+            let emoji = subject.emoji();
+            for said in names.chain(keywords).chain([emoji.as_str()]) {
+                for word in normalise(said) {
+                    words.extend(pairs(&word));
+                    words.insert(word);
+                }
+            }
+        }
+        Self {
+            subjects,
+            vocabulary: Vocabulary::new(words),
+            batch,
+            device,
+        }
+    }
+
+    /// Number of subjects.
+    pub fn subjects(&self) -> usize {
+        self.subjects.len()
+    }
+}
+
+/// Overlapping pairs of characters of a word in a script without spaces; empty for others.
+fn pairs(word: &str) -> Vec<String> {
+    let unspaced = |c: char| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}');
+    let characters: Vec<char> = word.chars().collect();
+    if characters.len() < 3 || !characters.iter().copied().all(unspaced) {
+        return Vec::new();
+    }
+    characters.windows(2).map(|pair| pair.iter().collect()).collect()
+}
+
+impl Task for WordTask {
+    type Model = WordModel;
+    type Batch = WordBatch;
+
+    fn samples(&self) -> usize {
+        self.batch
+    }
+
+    fn batch(&self, _step: u64, rng: &mut Rng) -> WordBatch {
+        let mut batch = WordBatch {
+            ids: vec![0; self.batch * LONGEST],
+            counted: vec![0.0; self.batch * LONGEST],
+            subjects: Vec::new(),
+        };
+        for row in 0..self.batch {
+            let index = rng.below(self.subjects.len());
+            batch.subjects.push(index as i32);
+            let mut words = Vec::new();
+            for word in normalise(&say(&self.subjects[index], rng)) {
+                let parts = pairs(&word);
+                if !parts.is_empty() && rng.chance(0.5) {
+                    words.extend(parts);
+                } else {
+                    words.push(word);
+                }
+            }
+            let ids = words.iter().filter_map(|word| self.vocabulary.id(word));
+            for (at, id) in ids.take(LONGEST).enumerate() {
+                batch.ids[row * LONGEST + at] = id as i32;
+                batch.counted[row * LONGEST + at] = 1.0;
+            }
+        }
+        batch
+    }
+
+    fn loss(&self, model: &WordModel, batch: WordBatch) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+        let rows = batch.subjects.len();
+        let ids = TensorData::new(batch.ids, [rows * LONGEST]);
+        let ids = Tensor::<1, Int>::from_data(ids, &self.device);
+        let counted = TensorData::new(batch.counted, [rows, LONGEST, 1]);
+        let counted = Tensor::<3>::from_data(counted, &self.device);
+        let words: Tensor<3> = model.words.val().select(0, ids).reshape([rows, LONGEST, WIDTH]);
+        let sum: Tensor<2> = (words * counted).sum_dim(1).squeeze_dim(1);
+        let subjects = unit(model.subjects.val());
+        let logits = sum.matmul(subjects.transpose());
+        let meant = Tensor::<1, Int>::from_data(TensorData::new(batch.subjects, [rows]), &self.device);
+        let log = activation::log_softmax(logits, 1).gather(1, meant.unsqueeze_dim(1));
+        (log.mean().neg(), Vec::new())
+    }
+}
+
+/// Each row at RMS 1, as [`WordTower`] uses them.
+fn unit(x: Tensor<2>) -> Tensor<2> {
+    let mean_square = x.clone().square().mean_dim(1);
+    x / (mean_square + 1e-12).sqrt()
+}
+
+/// The tower that training made.
+pub fn tower(model: &WordModel, vocabulary: Vocabulary) -> WordTower {
+    let values = |param: &Param<Tensor<2>>| -> Vec<f32> {
+        param.val().into_data().iter::<f32>().collect()
+    };
+    let styles: Vec<String> = Style::ALL.iter().map(Style::to_string).collect();
+    let style_vectors = Rng::new(STYLE_SEED).normals(styles.len() * WIDTH);
+    WordTower::new(
+        vocabulary,
+        values(&model.words),
+        values(&model.subjects),
+        styles,
+        style_vectors,
+        WIDTH,
+    )
+}
+
+/// Writes a tower.
+///
+/// # Errors
+/// When a value does not fit `precision`.
+pub fn write(
+    tower: &WordTower,
+    file: &mut TensorFile,
+    precision: Precision,
+) -> Result<(), WeightsError> {
+    let json = |value: &[String]| serde_json::to_string(value).unwrap_or_default();
+    file.note(WORDS_KEY, json(tower.vocabulary.words()));
+    file.note(STYLES_KEY, json(&tower.styles));
+    let mut floats = |name: &str, values: &[f32]| {
+        let shape = [values.len() / tower.width, tower.width];
+        file.floats(name, &shape, values, precision)
+    };
+    floats("text.words", &tower.words)?;
+    floats("text.subjects", &tower.subjects)?;
+    floats("text.styles", &tower.style_vectors)
+}
+
+/// Reads a tower.
+///
+/// # Errors
+/// When the file holds none, or parts that do not fit together.
+pub fn read(weights: &Weights) -> Result<WordTower, WeightsError> {
+    let metadata: &HashMap<String, String> = weights.metadata();
+    let list = |key: &str| -> Result<Vec<String>, WeightsError> {
+        let text = metadata.get(key).map_or("", String::as_str);
+        serde_json::from_str(text).map_err(|error| weights.unfit(format!("metadata `{key}`: {error}")))
+    };
+    let words = list(WORDS_KEY)?;
+    let styles = list(STYLES_KEY)?;
+    let rows = |name: &str, count: Option<usize>| -> Result<Vec<f32>, WeightsError> {
+        let values = weights.values(name)?;
+        match weights.shape(name) {
+            Some(&[rows, WIDTH]) if rows > 0 && count.is_none_or(|count| count == rows) => Ok(values),
+            shape => Err(weights.unfit(format!(
+                "`{name}` has shape {:?}, not [{}, {WIDTH}]",
+                shape.unwrap_or_default(),
+                count.map_or("subjects".into(), |count| count.to_string()),
+            ))),
+        }
+    };
+    Ok(WordTower::new(
+        Vocabulary::new(words.iter().cloned()),
+        rows("text.words", Some(words.len()))?,
+        rows("text.subjects", None)?,
+        styles.clone(),
+        rows("text.styles", Some(styles.len()))?,
+        WIDTH,
+    ))
+}
