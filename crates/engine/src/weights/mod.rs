@@ -1,1 +1,17 @@
-//! Checkpoints: mapped safetensors, key maps both ways.
+//! Checkpoints: mapped safetensors in, atomic safetensors out, and the names in between.
+//!
+//! [`Weights`] reads a file without copying it into memory, [`KeyMap`] translates between the names in a
+//! file and the field paths of a Burn module, [`load`] and [`save`] move a whole module. Nothing from a file
+//! is executed, and a broken file is an error with its path, never a panic.
+
+mod error;
+mod file;
+mod keys;
+mod module;
+mod write;
+
+pub use error::{Mismatch, WeightsError};
+pub use file::Weights;
+pub use keys::KeyMap;
+pub use module::{LoadReport, ParamInfo, load, load_partial, params, save};
+pub use write::{Precision, TensorFile, write_atomically};

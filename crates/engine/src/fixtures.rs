@@ -1,0 +1,212 @@
+//! Recorded cases for parity tests: numbers made by the authors' code, read the same way in every crate.
+//!
+//! A case is a JSON file with a `"kind"`, and a safetensors file of the same stem where it has tensors.
+//! These helpers serve tests: they panic with the case and the field when a case is malformed.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use serde_json::Value;
+
+use crate::weights::Weights;
+
+/// One recorded case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The file's stem.
+    pub name: String,
+    /// The whole JSON file.
+    pub json: Value,
+    /// The tensors, when there are any.
+    pub weights: Option<Weights>,
+}
+
+/// All cases of `kind` among the fixtures of system `slug`, sorted by name.
+///
+/// They are looked for in `$ORRERY_FIXTURES/SLUG` when that variable is set, else in `../shared/fixtures/SLUG`
+/// beside the workspace, else in `committed/SLUG`.
+///
+/// # Panics
+/// When a case file cannot be read.
+pub fn cases(slug: &str, kind: &str, committed: &Path) -> Vec<Case> {
+    let Ok(files) = std::fs::read_dir(folder(slug, committed)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = files
+        .flatten()
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| read(path))
+        .filter(|json| json.1["kind"] == kind)
+        .map(|(path, json)| {
+            let tensors = path.with_extension("safetensors");
+            Case {
+                name: path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                json,
+                weights: tensors
+                    .exists()
+                    .then(|| Weights::open(&tensors).unwrap_or_else(|error| panic!("{error}"))),
+            }
+        })
+        .collect()
+}
+
+/// Prints how many cases of a kind ran, or that the kind was skipped.
+pub fn report(slug: &str, kind: &str, ran: usize) {
+    match ran {
+        0 => println!("{slug}/{kind}: skipped: no case"),
+        1 => println!("{slug}/{kind}: 1 case"),
+        n => println!("{slug}/{kind}: {n} cases"),
+    }
+}
+
+fn folder(slug: &str, committed: &Path) -> PathBuf {
+    if let Some(given) = std::env::var_os("ORRERY_FIXTURES") {
+        return PathBuf::from(given).join(slug);
+    }
+    committed
+        .ancestors()
+        .find(|folder| folder.join("Cargo.lock").exists())
+        .and_then(Path::parent)
+        .map(|beside| beside.join("shared/fixtures").join(slug))
+        .filter(|shared| shared.is_dir())
+        .unwrap_or_else(|| committed.join(slug))
+}
+
+fn read(path: &Path) -> (&Path, Value) {
+    let text = std::fs::read_to_string(path)
+        .unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
+    let json = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("`{}` is not JSON: {error}", path.display()));
+    (path, json)
+}
+
+impl Case {
+    /// The value at the dotted path `at`, such as `config.blocks.0`; `None` when absent or null.
+    pub fn get(&self, at: &str) -> Option<&Value> {
+        let value = at
+            .split('.')
+            .try_fold(&self.json, |value, key| match value {
+                Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+                _ => value.get(key),
+            })?;
+        (!value.is_null()).then_some(value)
+    }
+
+    /// The number at `at`. Panics when it is absent or no number.
+    pub fn f64(&self, at: &str) -> f64 {
+        self.typed(at, "a number", Value::as_f64)
+    }
+
+    /// The number at `at` as f32. Panics when it is absent or no number.
+    pub fn f32(&self, at: &str) -> f32 {
+        self.f64(at) as f32
+    }
+
+    /// The whole number at `at`. Panics when it is absent, negative or no whole number.
+    pub fn usize(&self, at: &str) -> usize {
+        self.typed(at, "a whole number", Value::as_u64) as usize
+    }
+
+    /// The truth value at `at`. Panics when it is absent or none.
+    pub fn bool(&self, at: &str) -> bool {
+        self.typed(at, "true or false", Value::as_bool)
+    }
+
+    /// The text at `at`. Panics when it is absent or no text.
+    pub fn str(&self, at: &str) -> &str {
+        self.typed(at, "a text", Value::as_str)
+    }
+
+    /// The list of numbers at `at`. Panics when it is absent or holds anything else.
+    pub fn numbers(&self, at: &str) -> Vec<f64> {
+        self.typed(at, "a list of numbers", |value| {
+            value.as_array()?.iter().map(Value::as_f64).collect()
+        })
+    }
+
+    /// The absolute tolerance for `output`: `tolerance.OUTPUT`, else `tolerance.default`, `.abs` or `.atol`,
+    /// else `tolerance` itself, else `default`. Texts such as `"abs 1e-4"` or `"1e-9"` yield their number.
+    pub fn tolerance(&self, output: &str, default: f64) -> f64 {
+        [output, "default", "abs", "atol"]
+            .iter()
+            .find_map(|key| number(self.get("tolerance")?.get(key)?))
+            .or_else(|| number(self.get("tolerance")?))
+            .unwrap_or(default)
+    }
+
+    /// The case's tensors. Panics when it has none.
+    pub fn weights(&self) -> &Weights {
+        self.weights
+            .as_ref()
+            .unwrap_or_else(|| panic!("case `{}` has no safetensors file", self.name))
+    }
+
+    /// The tensor called `name`. Panics when it is absent, holds no floats or is not of rank `D`.
+    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        self.weights()
+            .tensor(name, device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The floats of the tensor called `name`. Panics when it is absent or holds no floats.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        self.weights()
+            .values(name)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The integers of the tensor called `name`. Panics when it is absent or holds no integers.
+    pub fn ints(&self, name: &str) -> Vec<i64> {
+        self.weights()
+            .ints(name)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn typed<'a, T>(&'a self, at: &str, wanted: &str, read: impl Fn(&'a Value) -> Option<T>) -> T {
+        let value = self
+            .get(at)
+            .unwrap_or_else(|| panic!("case `{}` has no `{at}`", self.name));
+        read(value)
+            .unwrap_or_else(|| panic!("`{at}` of case `{}` is not {wanted}: {value}", self.name))
+    }
+}
+
+/// The number that a tolerance states: itself, or the first in a text; 0 for "exact".
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if text.starts_with("exact") => Some(0.0),
+        Value::String(text) => text
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .find_map(|word| word.parse().ok()),
+        _ => None,
+    }
+}
+
+/// The largest absolute difference between two equally long lists.
+///
+/// # Panics
+/// When their lengths differ.
+pub fn furthest(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len(), "lists of different lengths");
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| {
+            if a.is_nan() || b.is_nan() {
+                f32::INFINITY
+            } else {
+                (a - b).abs()
+            }
+        })
+        .fold(0.0, f32::max)
+}

@@ -1,0 +1,274 @@
+//! Reading safetensors, mapped from disk or embedded in the binary.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use super::WeightsError;
+
+/// The tensors of one safetensors file. Cheap to clone; values are read when asked for.
+#[derive(Clone)]
+pub struct Weights {
+    origin: String,
+    bytes: Arc<Bytes>,
+    entries: Arc<BTreeMap<String, Entry>>,
+    metadata: Arc<HashMap<String, String>>,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Held(Cow<'static, [u8]>),
+}
+
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Weights({}, {} tensors)",
+            self.origin,
+            self.entries.len()
+        )
+    }
+}
+
+impl Weights {
+    /// Maps the safetensors file at `path`. The header is read and checked, the values are not touched.
+    ///
+    /// The file must not be changed in place while it is mapped; Orrery's own writers rename instead.
+    ///
+    /// # Errors
+    /// [`WeightsError::Read`] when it cannot be opened, [`WeightsError::Corrupt`] when the header is broken,
+    /// too long, or does not cover the file exactly.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+        let path = path.as_ref();
+        let read = |source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(read)?;
+        let origin = path.display().to_string();
+        if file.metadata().map_err(read)?.len() == 0 {
+            return Err(WeightsError::Corrupt {
+                origin,
+                reason: "it is empty".into(),
+            });
+        }
+        // SAFETY: the map is read-only and private to `Weights`; the documented contract is that nobody
+        // truncates a checkpoint in place while it is open.
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        Self::parse(origin, Bytes::Mapped(map))
+    }
+
+    /// Reads a safetensors file that is already in memory, such as one from `include_bytes!`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Corrupt`] as for [`Weights::open`].
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, WeightsError> {
+        Self::parse("embedded weights".into(), Bytes::Held(bytes.into()))
+    }
+
+    fn parse(origin: String, bytes: Bytes) -> Result<Self, WeightsError> {
+        let (header, parsed) = SafeTensors::read_metadata(bytes.as_slice()).map_err(|error| {
+            WeightsError::Corrupt {
+                origin: origin.clone(),
+                reason: error.to_string(),
+            }
+        })?;
+        let start = 8 + header;
+        let entries = parsed
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| {
+                let (from, to) = info.data_offsets;
+                let entry = Entry {
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    range: start + from..start + to,
+                };
+                (name, entry)
+            })
+            .collect();
+        Ok(Self {
+            origin,
+            bytes: Arc::new(bytes),
+            entries: Arc::new(entries),
+            metadata: Arc::new(parsed.metadata().clone().unwrap_or_default()),
+        })
+    }
+
+    /// The path, or `embedded weights`: for messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Whether there is a tensor called `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The shape of `name`; `None` when there is no such tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// The file's free-form metadata, empty when it has none.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// The values of a float tensor (f16, bf16, f32 or f64) as f32, in row-major order.
+    ///
+    /// # Errors
+    /// [`WeightsError::Absent`], or [`WeightsError::Type`] when it does not hold floats.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let (entry, bytes) = self.entry(name)?;
+        Ok(match entry.dtype {
+            Dtype::F32 => read(bytes, f32::from_le_bytes),
+            Dtype::F16 => read(bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => read(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => read(bytes, |b| f64::from_le_bytes(b) as f32),
+            _ => return Err(self.mistyped(name, entry, "floats")),
+        })
+    }
+
+    /// The values of a float tensor as f64, without loss for f64 files.
+    ///
+    /// # Errors
+    /// As [`Weights::values`].
+    pub fn doubles(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
+        match self.entry(name)? {
+            (entry, bytes) if entry.dtype == Dtype::F64 => Ok(read(bytes, f64::from_le_bytes)),
+            _ => Ok(self.values(name)?.into_iter().map(f64::from).collect()),
+        }
+    }
+
+    /// The values of an integer or boolean tensor, in row-major order.
+    ///
+    /// # Errors
+    /// [`WeightsError::Absent`], or [`WeightsError::Type`] when it holds no integers, or some above `i64::MAX`.
+    pub fn ints(&self, name: &str) -> Result<Vec<i64>, WeightsError> {
+        let (entry, bytes) = self.entry(name)?;
+        Ok(match entry.dtype {
+            Dtype::BOOL | Dtype::U8 => bytes.iter().map(|&b| i64::from(b)).collect(),
+            Dtype::I8 => read(bytes, |b| i64::from(i8::from_le_bytes(b))),
+            Dtype::I16 => read(bytes, |b| i64::from(i16::from_le_bytes(b))),
+            Dtype::U16 => read(bytes, |b| i64::from(u16::from_le_bytes(b))),
+            Dtype::I32 => read(bytes, |b| i64::from(i32::from_le_bytes(b))),
+            Dtype::U32 => read(bytes, |b| i64::from(u32::from_le_bytes(b))),
+            Dtype::I64 => read(bytes, i64::from_le_bytes),
+            Dtype::U64 => read(bytes, u64::from_le_bytes)
+                .into_iter()
+                .map(i64::try_from)
+                .collect::<Result<_, _>>()
+                .map_err(|_| self.mistyped(name, entry, "64-bit integers"))?,
+            _ => return Err(self.mistyped(name, entry, "integers")),
+        })
+    }
+
+    /// The raw bytes of a `u8` or boolean tensor, without a copy.
+    ///
+    /// # Errors
+    /// [`WeightsError::Absent`] or [`WeightsError::Type`].
+    pub fn bytes(&self, name: &str) -> Result<&[u8], WeightsError> {
+        match self.entry(name)? {
+            (entry, bytes) if matches!(entry.dtype, Dtype::U8 | Dtype::BOOL) => Ok(bytes),
+            (entry, _) => Err(self.mistyped(name, entry, "bytes")),
+        }
+    }
+
+    /// A float tensor of rank `D` on `device`; a scalar in the file counts as shape `[1]`.
+    ///
+    /// # Errors
+    /// As [`Weights::values`], and [`WeightsError::Rank`] when the file's tensor has another rank.
+    pub fn tensor<const D: usize>(
+        &self,
+        name: &str,
+        device: &Device,
+    ) -> Result<Tensor<D>, WeightsError> {
+        let values = self.values(name)?;
+        let mut shape = self.shape(name).unwrap_or_default().to_vec();
+        if shape.is_empty() {
+            shape.push(1);
+        }
+        if shape.len() != D {
+            return Err(WeightsError::Rank {
+                origin: self.origin.clone(),
+                name: name.to_owned(),
+                shape,
+                rank: D,
+            });
+        }
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    fn entry(&self, name: &str) -> Result<(&Entry, &[u8]), WeightsError> {
+        let entry = self.entries.get(name).ok_or_else(|| WeightsError::Absent {
+            origin: self.origin.clone(),
+            name: name.to_owned(),
+            hint: self.nearest(name),
+        })?;
+        let bytes = self
+            .bytes
+            .as_slice()
+            .get(entry.range.clone())
+            .ok_or_else(|| WeightsError::Corrupt {
+                origin: self.origin.clone(),
+                reason: format!("`{name}` reaches past its end"),
+            })?;
+        Ok((entry, bytes))
+    }
+
+    fn nearest(&self, name: &str) -> String {
+        self.names()
+            .map(|other| (strsim::jaro_winkler(name, other), other))
+            .filter(|(score, _)| *score > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map_or_else(String::new, |(_, other)| {
+                format!("; did you mean `{other}`?")
+            })
+    }
+
+    fn mistyped(&self, name: &str, entry: &Entry, wanted: &'static str) -> WeightsError {
+        WeightsError::Type {
+            origin: self.origin.clone(),
+            name: name.to_owned(),
+            found: format!("{:?}", entry.dtype),
+            wanted,
+        }
+    }
+}
+
+/// Little-endian elements of `N` bytes each.
+fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|chunk| element(*chunk)).collect()
+}
