@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::burn;
-use engine::ops;
+use engine::ops::{self, Rope};
 
 /// Numbers between −1.5 and 1.5 that look random and differ with `salt`.
 fn noise<const D: usize>(shape: [usize; D], salt: u64) -> Tensor<D> {
@@ -186,5 +186,27 @@ fn layer_norms() {
                 1e-2,
             ))
         });
+    }
+}
+
+#[test]
+fn rms_norms_and_rotations() {
+    let device = Device::default();
+    for [batch, tokens, heads, head, sections] in
+        [[1, 1, 1, 2, 1], [2, 5, 3, 24, 2], [3, 130, 3, 64, 2], [2, 9, 2, 20, 1]]
+    {
+        let x = Input::new(noise([batch, tokens, heads, head], 1));
+        let weight = Input::new(noise([head], 2) + 1.0);
+        let positions: Vec<f32> = (0..tokens * sections).map(|i| i as f32 * 0.7).collect();
+        let rope = Rope::new(&positions, sections, head, 100.0, &device);
+        check("rms_norm", &[x.clone(), weight.clone()], |x| {
+            flat(ops::rms_norm(x[0].get::<4>(), x[1].get(), 1e-3))
+        });
+        check("rotate", &[x.clone()], |x| flat(ops::rotate(x[0].get(), &rope)));
+        for rope in [None, Some(&rope)] {
+            check("rms_norm_rope", &[x.clone(), weight.clone()], |x| {
+                flat(ops::rms_norm_rope(x[0].get(), x[1].get(), rope, 1e-3))
+            });
+        }
     }
 }

@@ -10,10 +10,12 @@ mod level;
 mod math;
 mod norm;
 mod parallel;
+mod rope;
 mod softmax;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use error::ShapeError;
 pub use level::Level;
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
+pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};

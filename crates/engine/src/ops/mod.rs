@@ -10,6 +10,7 @@ mod layer_norm;
 mod linear;
 mod norm;
 mod plug;
+mod rms_rope;
 mod rope;
 
 pub use activation::{gelu, silu, softmax};

@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 
 use super::layer_norm::{Normed, Residual};
 use super::plug;
+use super::rms_rope::RmsRope;
 
 /// Layer norm without weights over the last dimension: `(x − mean) / √(var + eps)`, biased variance.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, eps: f32) -> Tensor<D> {
@@ -56,6 +57,16 @@ pub fn add_gated_layer_norm(
 
 /// RMS norm over the last dimension: `weight · x / √(mean(x²) + eps)`; `weight` is `[last]`.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f32) -> Tensor<D> {
-    let mean_square = x.clone().square().mean_dim(D - 1);
-    x / (mean_square + eps).sqrt() * weight.unsqueeze()
+    let width = x.dims()[D - 1];
+    let rows = x.shape().num_elements() / width.max(1);
+    let kernel = RmsRope {
+        dims: [1, rows, 1, width],
+        eps,
+        angles: None,
+    };
+    let inputs = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
+    plug::run(kernel, inputs).unwrap_or_else(|| {
+        let mean_square = x.clone().square().mean_dim(D - 1);
+        x / (mean_square + eps).sqrt() * weight.unsqueeze()
+    })
 }
