@@ -1,16 +1,83 @@
+use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, activation};
+use burn_flex::FlexTensor;
+use kernels::{Level, ShapeError};
+
+use super::plug::{self, Kernel, dense, tensor, values};
 
 /// GELU in its tanh form: `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`, element by element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu_approximate(x)
+    plug::run(Activation::Gelu, [x.clone().into_dispatch()])
+        .unwrap_or_else(|| activation::gelu_approximate(x))
 }
 
 /// SiLU: `x · σ(x)`, element by element.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::silu(x)
+    plug::run(Activation::Silu, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::silu(x))
 }
 
 /// Softmax over the last dimension. A row of only `-inf` gives NaN, as in the field.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::softmax(x, D - 1)
+    plug::run(Softmax, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::softmax(x, D - 1))
+}
+
+#[derive(Clone, Debug)]
+enum Activation {
+    Gelu,
+    Silu,
+}
+
+impl Kernel<1> for Activation {
+    type Saved = FlexTensor;
+
+    fn forward(&self, [x]: &[FlexTensor; 1]) -> Result<(FlexTensor, FlexTensor), ShapeError> {
+        let x = dense(x);
+        let kernel = match self {
+            Self::Gelu => kernels::gelu,
+            Self::Silu => kernels::silu,
+        };
+        let y = tensor(kernel(Level::best(), values(&x)), x.shape());
+        Ok((y, x))
+    }
+
+    fn backward(
+        &self,
+        x: FlexTensor,
+        grad: FlexTensor,
+        _: [bool; 1],
+    ) -> Result<[Option<FlexTensor>; 1], ShapeError> {
+        let kernel = match self {
+            Self::Gelu => kernels::gelu_backward,
+            Self::Silu => kernels::silu_backward,
+        };
+        let dx = kernel(Level::best(), values(&x), values(&dense(&grad)))?;
+        Ok([Some(tensor(dx, x.shape()))])
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Softmax;
+
+impl Kernel<1> for Softmax {
+    type Saved = FlexTensor;
+
+    fn forward(&self, [x]: &[FlexTensor; 1]) -> Result<(FlexTensor, FlexTensor), ShapeError> {
+        let x = dense(x);
+        let width = x.shape().last().copied().unwrap_or(1);
+        let y = kernels::softmax(Level::best(), values(&x), width)?;
+        let y = tensor(y, x.shape());
+        Ok((y.clone(), y))
+    }
+
+    fn backward(
+        &self,
+        y: FlexTensor,
+        grad: FlexTensor,
+        _: [bool; 1],
+    ) -> Result<[Option<FlexTensor>; 1], ShapeError> {
+        let width = y.shape().last().copied().unwrap_or(1);
+        let grad = dense(&grad);
+        let dx = kernels::softmax_backward(Level::best(), values(&y), values(&grad), width)?;
+        Ok([Some(tensor(dx, y.shape()))])
+    }
 }

@@ -6,12 +6,17 @@
 
 mod activation;
 mod attention;
+mod layer_norm;
 mod linear;
 mod norm;
+mod plug;
+mod rms_rope;
 mod rope;
 
 pub use activation::{gelu, silu, softmax};
 pub use attention::attention;
 pub use linear::linear;
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
+#[doc(hidden)]
+pub use plug::set_fallback;
 pub use rope::{Rope, rms_norm_rope, rotate};

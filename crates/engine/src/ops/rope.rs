@@ -1,6 +1,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::plug;
 use super::rms_norm;
+use super::rms_rope::{Angles, RmsRope};
 
 /// Angles of a rotary position embedding, ready for use.
 ///
@@ -57,6 +59,45 @@ impl Rope {
 
 /// Rotates `x` `[batch, tokens, heads, head]` by the angles of its tokens.
 pub fn rotate(x: Tensor<4>, rope: &Rope) -> Tensor<4> {
+    let fused = Angles::of(rope).and_then(|angles| {
+        let kernel = RmsRope {
+            dims: x.dims(),
+            eps: 0.0,
+            angles: Some(angles),
+        };
+        plug::run(kernel, [x.clone().into_dispatch()])
+    });
+    fused.unwrap_or_else(|| rotate_by_parts(x, rope))
+}
+
+/// RMS norm of each head, then (where there are positions) its rotation: what QK-norm does to queries and keys.
+///
+/// `x` is `[batch, tokens, heads, head]`, `weight` `[head]`.
+pub fn rms_norm_rope(x: Tensor<4>, weight: Tensor<1>, rope: Option<&Rope>, eps: f32) -> Tensor<4> {
+    let fused = match rope.map(Angles::of) {
+        // The angles are elsewhere.
+        Some(None) => None,
+        angles => {
+            let kernel = RmsRope {
+                dims: x.dims(),
+                eps,
+                angles: angles.flatten(),
+            };
+            let inputs = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
+            plug::run(kernel, inputs)
+        }
+    };
+    fused.unwrap_or_else(|| {
+        let x = rms_norm(x, weight, eps);
+        match rope {
+            Some(rope) => rotate(x, rope),
+            None => x,
+        }
+    })
+}
+
+/// [`rotate`] in Burn's own operations.
+fn rotate_by_parts(x: Tensor<4>, rope: &Rope) -> Tensor<4> {
     let [batch, tokens, heads, head] = x.dims();
     let half = head / rope.sections / 2;
     let parts: Tensor<6> = x
@@ -69,15 +110,4 @@ pub fn rotate(x: Tensor<4>, rope: &Rope) -> Tensor<4> {
     let cos = rope.cos.clone().reshape([1, tokens, 1, head]);
     let sin = rope.sin.clone().reshape([1, tokens, 1, head]);
     x * cos + turned * sin
-}
-
-/// RMS norm of each head, then (where there are positions) its rotation: what QK-norm does to queries and keys.
-///
-/// `x` is `[batch, tokens, heads, head]`, `weight` `[head]`.
-pub fn rms_norm_rope(x: Tensor<4>, weight: Tensor<1>, rope: Option<&Rope>, eps: f32) -> Tensor<4> {
-    let x = rms_norm(x, weight, eps);
-    match rope {
-        Some(rope) => rotate(x, rope),
-        None => x,
-    }
 }

@@ -1,0 +1,185 @@
+//! Where kernels meet Burn: an operation with its gradient by hand, on f32 tensors of the CPU back-end.
+
+use std::cell::Cell;
+use std::fmt::Debug;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
+    TensorMetadata,
+};
+use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
+use burn_flex::FlexTensor;
+use kernels::ShapeError;
+
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
+/// An operation on `N` f32 tensors of the CPU back-end, with its gradient.
+pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
+    /// What the backward pass needs; tensors share their memory with those of the graph.
+    type Saved: Clone + Debug + Send + 'static;
+
+    /// The result, and what the backward pass needs. An error means that the shapes do not fit.
+    fn forward(&self, inputs: &[FlexTensor; N]) -> Result<(FlexTensor, Self::Saved), ShapeError>;
+
+    /// From the gradient of the result, that of each input; only those `wanted` need to be there.
+    fn backward(
+        &self,
+        saved: Self::Saved,
+        grad: FlexTensor,
+        wanted: [bool; N],
+    ) -> Result<[Option<FlexTensor>; N], ShapeError>;
+}
+
+thread_local! {
+    static FALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes every operation called by this thread run as Burn's own operations: for tests and benchmarks.
+#[doc(hidden)]
+pub fn set_fallback(on: bool) {
+    FALLBACK.set(on);
+}
+
+/// Runs `kernel`, or gives `None` where it does not apply: other devices, other dtypes, shapes that do not fit.
+pub(super) fn run<const N: usize, const D: usize>(
+    kernel: impl Kernel<N>,
+    inputs: [DispatchTensor; N],
+) -> Option<Tensor<D>> {
+    if FALLBACK.get() || inputs.iter().any(|input| input.dtype() != DType::F32) {
+        return None;
+    }
+    let context =
+        inputs
+            .iter()
+            .try_fold(DispatchAutodiffContext::Disabled, |context, input| {
+                match (context, input.autodiff) {
+                    // Burn's own operations refuse this mixture with a message.
+                    (DispatchAutodiffContext::Enabled(a), DispatchAutodiffContext::Enabled(b))
+                        if a != b =>
+                    {
+                        None
+                    }
+                    (context, other) => Some(context.merge(other)),
+                }
+            })?;
+    let kind = match context {
+        DispatchAutodiffContext::Disabled => {
+            let inputs = all(inputs.map(|input| untracked(input.kind)))?;
+            let (output, _) = kernel.forward(&inputs).ok()?;
+            DispatchTensorKind::Flex(BackendTensor::Float(output))
+        }
+        DispatchAutodiffContext::Enabled(strategy) => {
+            let inputs = all(inputs.map(|input| tracked(input.kind)))?;
+            let output = record(kernel, inputs, strategy).ok()?;
+            let output = DispatchTensorKind::Flex(BackendTensor::Autodiff(output));
+            DispatchTensorKind::Autodiff(Box::new(output))
+        }
+    };
+    Some(Tensor::from_dispatch(DispatchTensor {
+        kind,
+        autodiff: context,
+    }))
+}
+
+fn untracked(kind: DispatchTensorKind) -> Option<FlexTensor> {
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Some(tensor),
+        _ => None,
+    }
+}
+
+fn tracked(kind: DispatchTensorKind) -> Option<Tracked> {
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Some(Tracked::new(tensor)),
+        DispatchTensorKind::Autodiff(inner) => match *inner {
+            DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor)) => Some(tensor),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn all<T, const N: usize>(items: [Option<T>; N]) -> Option<[T; N]> {
+    let items: Option<Vec<T>> = items.into_iter().collect();
+    items?.try_into().ok()
+}
+
+/// Runs the forward pass and puts the operation into the graph.
+fn record<const N: usize, K: Kernel<N>>(
+    kernel: K,
+    inputs: [Tracked; N],
+    strategy: GradientCheckpointingStrategy,
+) -> Result<Tracked, ShapeError> {
+    let nodes = inputs.each_ref().map(Tracked::node);
+    let inputs = inputs.map(Tracked::into_primitive);
+    let (output, saved) = kernel.forward(&inputs)?;
+    let step = Step(kernel);
+    // The strategy decides about operations that can be computed again; this one keeps its state either way.
+    Ok(match strategy {
+        GradientCheckpointingStrategy::Disabled => {
+            match step
+                .prepare::<NoCheckpointing>(nodes)
+                .compute_bound()
+                .stateful()
+            {
+                OpsKind::Tracked(prep) => prep.finish(saved, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            }
+        }
+        GradientCheckpointingStrategy::Balanced => {
+            match step
+                .prepare::<BalancedCheckpointing>(nodes)
+                .compute_bound()
+                .stateful()
+            {
+                OpsKind::Tracked(prep) => prep.finish(saved, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            }
+        }
+    })
+}
+
+#[derive(Debug)]
+struct Step<K>(K);
+
+impl<const N: usize, K: Kernel<N>> Backward<Flex, N> for Step<K> {
+    type State = K::Saved;
+
+    fn backward(self, ops: Ops<K::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let results = self
+            .0
+            .backward(ops.state, grad, wanted)
+            .expect("a gradient has the shape of its value");
+        for (parent, result) in ops.parents.into_iter().zip(results) {
+            if let (Some(parent), Some(result)) = (parent, result) {
+                grads.register::<Flex>(parent.id, result);
+            }
+        }
+    }
+}
+
+/// The tensor itself where its values lie one after the other, a copy where they do not.
+pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some() {
+        tensor.clone()
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
+/// The values of a dense f32 tensor.
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().unwrap_or_default()
+}
+
+/// A tensor of the given dimensions around `values`.
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<burn::tensor::Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}

@@ -1,0 +1,52 @@
+//! Splitting work at fixed places, and writing fresh memory without clearing it first.
+
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+/// Memory to be written for the first time.
+pub(crate) type Fresh = [MaybeUninit<f32>];
+
+/// Values that one task handles, about: 64 KiB a stream, so that a row read twice is still in the cache.
+const TASK: usize = 16 * 1024;
+
+/// Rows of `width` values that one task handles.
+pub(crate) fn rows_per_task(width: usize) -> usize {
+    (TASK / width.max(1)).max(1)
+}
+
+/// A vector of `len` values that `fill` writes.
+///
+/// # Safety
+/// `fill` must initialise every value.
+pub(crate) unsafe fn collect(len: usize, fill: impl FnOnce(&mut Fresh)) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: the caller promises that `fill` initialised all of them.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// Calls `work(x, out)` on pieces of equal place and length of the two slices, in parallel.
+pub(crate) fn map(x: &[f32], out: &mut Fresh, work: impl Fn(&[f32], &mut Fresh) + Sync) {
+    if out.len() <= 2 * TASK {
+        return work(x, out);
+    }
+    out.par_chunks_mut(TASK)
+        .zip(x.par_chunks(TASK))
+        .for_each(|(out, x)| work(x, out));
+}
+
+/// As [`map`], with two inputs.
+pub(crate) fn map2(
+    x: &[f32],
+    y: &[f32],
+    out: &mut Fresh,
+    work: impl Fn(&[f32], &[f32], &mut Fresh) + Sync,
+) {
+    if out.len() <= 2 * TASK {
+        return work(x, y, out);
+    }
+    out.par_chunks_mut(TASK)
+        .zip(x.par_chunks(TASK).zip(y.par_chunks(TASK)))
+        .for_each(|(out, (x, y))| work(x, y, out));
+}
