@@ -77,14 +77,25 @@ fn condition(case: &Case, text: &str, pooled: &str, device: &Device) -> Conditio
     }
 }
 
-/// `[batch, 1, frames, 1, 1]`, 1 at the first frame.
-fn first_frame(shape: [usize; 5], device: &Device) -> Tensor<5> {
-    let [batch, _, frames, _, _] = shape;
-    let given = train::GivenFrames::First.mask(frames);
+/// `[batch, 1, frames, 1, 1]`, 1 at the first frame of the samples whose image condition the case did not drop:
+/// those whose recorded input holds the clean first frame.
+fn first_frame(case: &Case, x: &Tensor<5>) -> Tensor<5> {
+    let [batch, _, frames, _, _] = x.dims();
+    let device = x.device();
+    let recorded: Tensor<5> = case.tensor("x_replaced", &device);
+    let image: Tensor<5> = case.tensor("image_latent", &device);
+    let first = train::GivenFrames::First.mask(frames);
     let mask: Vec<f32> = (0..batch)
-        .flat_map(|_| given.iter().map(|&known| f32::from(u8::from(known))))
+        .flat_map(|sample| {
+            let found = recorded.clone().narrow(0, sample, 1).narrow(2, 0, 1);
+            let clean = image.clone().narrow(0, sample, 1);
+            let given = furthest(&values(found), &values(clean)) == 0.0;
+            let known = |&first: &bool| f32::from(u8::from(first && given));
+            first.iter().map(known).collect::<Vec<_>>()
+        })
         .collect();
-    Tensor::from_data(TensorData::new(mask, [batch, 1, frames, 1, 1]), device)
+    assert!(mask.contains(&1.0), "{}: no sample has its image", case.name);
+    Tensor::from_data(TensorData::new(mask, [batch, 1, frames, 1, 1]), &device)
 }
 
 #[test]
@@ -103,7 +114,7 @@ fn model_tiny() {
             Tensor::<5>::from_data(TensorData::new(t.clone(), [t.len(), 1, 1, 1, 1]), &device);
         let x_t = flow::point(x1.clone(), eps.clone(), times);
         check(case, "x_t", x_t.clone(), forward);
-        let given = first_frame(x1.dims(), &device);
+        let given = first_frame(case, &x1);
         let image: Tensor<5> = case.tensor("image_latent", &device);
         let image = image.expand(x1.dims());
         let replaced = train::replace_given(x_t, image, given.clone());

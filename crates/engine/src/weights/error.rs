@@ -61,6 +61,14 @@ pub enum WeightsError {
         /// The rank that was asked for.
         rank: usize,
     },
+    /// The file is whole, but not what it is used for.
+    #[error("`{origin}` cannot be used: {reason}")]
+    Unfit {
+        /// The file, or the label of embedded bytes.
+        origin: String,
+        /// Why not, and the mend.
+        reason: String,
+    },
     /// File and module disagree.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),

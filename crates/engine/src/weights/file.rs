@@ -125,6 +125,14 @@ impl Weights {
         &self.origin
     }
 
+    /// An error that says that this file, though whole, cannot be used, and why.
+    pub fn unfit(&self, reason: impl Into<String>) -> WeightsError {
+        WeightsError::Unfit {
+            origin: self.origin().to_owned(),
+            reason: reason.into(),
+        }
+    }
+
     /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, Parameter};
-use burn::tensor::{Bool, Int, IntDType, Tensor, TensorData};
+use burn::tensor::{Bool, Gradients, Int, IntDType, Tensor, TensorData};
 
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 
@@ -101,6 +101,22 @@ pub fn save<M: Module>(
     }
 }
 
+/// The gradient of the float parameter at `path`, taken out of `gradients`; `None` where there is none.
+pub fn gradient<M: Module>(
+    module: &M,
+    path: &str,
+    gradients: &mut Gradients,
+) -> Option<Vec<f32>> {
+    let mut finder = Finder {
+        path: Vec::new(),
+        wanted: path,
+        gradients,
+        found: None,
+    };
+    module.visit(&mut finder);
+    finder.found
+}
+
 /// Which file tensor goes to which parameter, and what does not fit.
 struct Plan {
     /// Path here → name in the file.
@@ -163,9 +179,13 @@ impl Plan {
     }
 }
 
-/// A scalar in a file counts as shape `[1]`.
+/// A scalar in a file counts as shape `[1]`, and a convolution whose patches do not overlap
+/// (`[out, in, height, width]`) as the linear map `[out, in · height · width]` that it is.
 fn same(found: &[usize], expected: &[usize]) -> bool {
-    found == expected || (found.is_empty() && expected == [1])
+    let flattened = |found: &[usize]| {
+        found.len() > 2 && expected == [found[0], found[1..].iter().product()]
+    };
+    found == expected || (found.is_empty() && expected == [1]) || flattened(found)
 }
 
 /// Keeps `path` in step with the traversal.
@@ -212,6 +232,24 @@ impl ModuleVisitor for Survey {
     }
 }
 
+struct Finder<'a> {
+    path: Vec<String>,
+    wanted: &'a str,
+    gradients: &'a mut Gradients,
+    found: Option<Vec<f32>>,
+}
+
+impl ModuleVisitor for Finder<'_> {
+    follow_path!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.path.join(".") == self.wanted {
+            let gradient = param.val().grad_remove(self.gradients);
+            self.found = gradient.map(|gradient| gradient.into_data().iter::<f32>().collect());
+        }
+    }
+}
+
 struct Filler<'a> {
     path: Vec<String>,
     names: &'a BTreeMap<String, String>,
@@ -248,7 +286,8 @@ impl ModuleMapper for Filler<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weights = self.weights;
         self.fill(param, |param, name| {
-            weights.tensor(name, &param.lazy_device())
+            let data = TensorData::new(weights.values(name)?, param.lazy_shape());
+            Ok(Tensor::from_data(data, &param.lazy_device()))
         })
     }
 
