@@ -5,6 +5,7 @@ pub use burn;
 
 pub mod data;
 pub mod diffusion;
+pub mod files;
 pub mod media;
 pub mod nn;
 pub mod ops;
