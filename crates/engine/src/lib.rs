@@ -6,6 +6,7 @@ pub use burn;
 pub mod data;
 pub mod diffusion;
 pub mod fixtures;
+pub mod files;
 pub mod media;
 pub mod models;
 pub mod nn;

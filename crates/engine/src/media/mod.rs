@@ -1,1 +1,22 @@
-//! Pictures and clips in and out.
+//! Pictures and clips: reading, writing, drawing captions and laying out sheets.
+//!
+//! Everything here works on [`Picture`], 8-bit RGB without alpha. Files are untrusted: reading is bounded in bytes,
+//! pixels and frames, and never panics. Writing is all or nothing ([`crate::files`]) and gives the same bytes each time.
+
+pub mod caption;
+mod encode;
+mod error;
+mod picture;
+mod read;
+mod read_clip;
+pub mod sheet;
+mod texts;
+mod write;
+
+pub use encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
+pub use error::MediaError;
+pub use picture::{Clip, Picture};
+pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_picture, read_still};
+pub use read_clip::{MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, read_clip};
+pub use texts::read_texts;
+pub use write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, write_clip, write_picture};

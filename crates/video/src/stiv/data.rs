@@ -49,7 +49,7 @@ impl EmojiGrid {
     /// When the pack lacks one of the subjects or its pictures cannot be read.
     pub fn new(pack: &EmojiPack) -> Result<Self, PackError> {
         let subjects: Vec<Subject> = subjects::codes()
-            .map(|code| pack.by_code(code).cloned())
+            .map(|code| by_code(pack, code).cloned())
             .collect::<Result<_, _>>()?;
         let mut pixels = Vec::with_capacity(subjects.len());
         for subject in &subjects {
@@ -100,17 +100,29 @@ fn held_out(subjects: usize) -> Vec<Option<Style>> {
     held_out
 }
 
+fn english(subject: &Subject) -> String {
+    subject.name("en").unwrap_or_default().to_owned()
+}
+
+/// The subject of a code.
+fn by_code<'a>(pack: &'a EmojiPack, code: &str) -> Result<&'a Subject, PackError> {
+    let found = pack.subjects.iter().find(|subject| subject.code == code);
+    found.ok_or_else(|| PackError::Absent {
+        code: code.to_owned(),
+    })
+}
+
 /// One of the many ways to ask for a subject: a name in any language, the emoji itself, keywords.
 pub fn say(subject: &Subject, rng: &mut Rng) -> String {
     match rng.below(10) {
-        0..=2 => subject.name("en").to_owned(),
+        0..=2 => english(subject),
         3..=6 => subject.names[rng.below(subject.names.len())].1.clone(),
         7 => subject.emoji(),
         _ => {
             let mut words = subject.keywords_en.clone();
             rng.shuffle(&mut words);
             words.truncate(1 + rng.below(3));
-            words.push(subject.name("en").to_owned());
+            words.push(english(subject));
             words.join(" ")
         }
     }
@@ -210,7 +222,7 @@ impl Clips {
                 continue;
             };
             found.push(MovingSubject {
-                subject: pack.by_code(code)?.clone(),
+                subject: by_code(pack, code)?.clone(),
                 pixels: clip_to_unit(&clips.clip(index, SIZE)?.frames),
             });
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use engine::data::lexicon::{Vocabulary, normalise};
+use engine::data::lexicon::Vocabulary;
 
 use super::config::MICRO_CONDITIONS;
 use super::model::Condition;
@@ -131,21 +131,13 @@ impl WordTower {
         let mut words = Vec::new();
         let mut unknown = Vec::new();
         let mut style = None;
-        for word in normalise(prompt) {
+        for word in self.vocabulary.tokens(prompt) {
             if let Some(&id) = self.style_ids.get(&word) {
                 style = Some(id);
-                continue;
-            }
-            match self.vocabulary.id(&word) {
-                Some(id) => words.push(id),
-                None => {
-                    let parts = self.vocabulary.segment(&word);
-                    if parts.is_empty() {
-                        unknown.push(word);
-                    } else {
-                        words.extend(parts);
-                    }
-                }
+            } else if let Some(id) = self.vocabulary.id(&word) {
+                words.push(id);
+            } else {
+                unknown.push(word);
             }
         }
         let subjects = self.posterior(&words);

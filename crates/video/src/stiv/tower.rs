@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use engine::data::lexicon::{Vocabulary, normalise};
 use engine::data::pack::{Style, Subject};
 use engine::rng::Rng;
-use engine::train::Task;
+use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
 
 use super::data::say;
@@ -110,7 +110,7 @@ impl Task for WordTask {
         self.batch
     }
 
-    fn batch(&self, _step: u64, rng: &mut Rng) -> WordBatch {
+    fn batch(&self, _step: u64, rng: &mut Rng) -> Result<WordBatch, TaskError> {
         let mut batch = WordBatch {
             ids: vec![0; self.batch * LONGEST],
             counted: vec![0.0; self.batch * LONGEST],
@@ -134,7 +134,7 @@ impl Task for WordTask {
                 batch.counted[row * LONGEST + at] = 1.0;
             }
         }
-        batch
+        Ok(batch)
     }
 
     fn loss(&self, model: &WordModel, batch: WordBatch) -> (Tensor<1>, Vec<(&'static str, f32)>) {

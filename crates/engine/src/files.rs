@@ -1,0 +1,279 @@
+//! Files that are either whole or not there.
+//!
+//! Everything Orrery writes goes to a temporary file in the same folder and is renamed when it is complete,
+//! so neither an error, nor a full disk, nor a panic leaves half a file or harms the one that was there.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The path has no file name, such as `..` or an empty one.
+    #[error("`{}` names no file: give a path that ends in a file name", path.display())]
+    NoName {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The folder that should hold the file is not there.
+    #[error("cannot write `{}`: the folder `{}` is not there: create it with `mkdir -p {}`", path.display(), folder.display(), folder.display())]
+    NoFolder {
+        /// The path as given.
+        path: PathBuf,
+        /// The folder that is missing.
+        folder: PathBuf,
+    },
+    /// What should be the folder is a file.
+    #[error("cannot write `{}`: `{}` is a file, not a folder: choose another place", path.display(), folder.display())]
+    NotAFolder {
+        /// The path as given.
+        path: PathBuf,
+        /// The file that stands in the way.
+        folder: PathBuf,
+    },
+    /// The path is a folder.
+    #[error("cannot write `{}`: it is a folder: name a file inside it", path.display())]
+    IsFolder {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A file is there already and is marked read-only.
+    #[error("cannot write `{}`: it is there already and read-only: choose another name, or allow it with `chmod u+w`", path.display())]
+    ReadOnly {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The folder does not let this user write.
+    #[error("cannot write `{}`: no permission to write there: choose another folder", path.display())]
+    Denied {
+        /// The path as given.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// No room left on the disk, or the user's quota is used up.
+    #[error("cannot write `{}`: the disk is full: free some space or choose another disk", path.display())]
+    DiskFull {
+        /// The path as given.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Anything else, also what the writer itself reported.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Io {
+        /// The path as given.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl FileError {
+    /// The kind of input/output error underneath.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::NoName { .. } => io::ErrorKind::InvalidInput,
+            Self::NoFolder { .. } => io::ErrorKind::NotFound,
+            Self::NotAFolder { .. } => io::ErrorKind::NotADirectory,
+            Self::IsFolder { .. } => io::ErrorKind::IsADirectory,
+            Self::ReadOnly { .. } => io::ErrorKind::PermissionDenied,
+            Self::Denied { source, .. }
+            | Self::DiskFull { source, .. }
+            | Self::Io { source, .. } => source.kind(),
+        }
+    }
+
+    /// Sorts what the system answered while `path` was written.
+    fn from_io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Denied { path, source }
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path, source }
+            }
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+/// Writes `path` through `fill`, all or nothing: the file appears under its name only when `fill` returned `Ok`
+/// and every byte reached the disk; otherwise whatever was there before is untouched and nothing is left behind.
+///
+/// A link is followed and its target replaced. Devices and pipes (`/dev/null`, `/dev/stdout`) are written directly.
+///
+/// # Errors
+/// [`FileError`], with the place and the mend; errors of `fill` keep their [`io::ErrorKind`].
+pub fn write_atomic(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let failed = |source| FileError::from_io(path, source);
+    let target = match fs::metadata(path) {
+        Ok(there) if there.is_dir() => return Err(FileError::IsFolder { path: path.into() }),
+        Ok(there) if !there.is_file() => return write_through(path, fill).map_err(failed),
+        Ok(there) if there.permissions().readonly() => {
+            return Err(FileError::ReadOnly { path: path.into() });
+        }
+        Ok(_) => fs::canonicalize(path).map_err(failed)?,
+        Err(_) => path.to_owned(),
+    };
+    let folder = folder_of(&target, path)?;
+    let mut temporary = temporary_in(&folder).map_err(failed)?;
+    {
+        let mut writer = BufWriter::new(temporary.as_file_mut());
+        fill(&mut writer)
+            .and_then(|()| writer.flush())
+            .map_err(failed)?;
+    }
+    temporary.as_file().sync_data().map_err(failed)?;
+    temporary
+        .persist(&target)
+        .map(drop)
+        .map_err(|unmoved| failed(unmoved.error))
+}
+
+/// [`write_atomic`] for bytes that are already there.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), FileError> {
+    write_atomic(path, |writer| writer.write_all(bytes))
+}
+
+/// The folder that holds `target`, after a look whether it is one.
+fn folder_of(target: &Path, path: &Path) -> Result<PathBuf, FileError> {
+    let no_name = || FileError::NoName { path: path.into() };
+    target.file_name().ok_or_else(no_name)?;
+    let folder = match target.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+        Some(folder) => folder.to_owned(),
+        None => return Err(no_name()),
+    };
+    let path = path.to_owned();
+    match fs::metadata(&folder) {
+        Ok(there) if there.is_dir() => Ok(folder),
+        Ok(_) => Err(FileError::NotAFolder { path, folder }),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            Err(FileError::NoFolder { path, folder })
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
+            Err(FileError::NotAFolder { path, folder })
+        }
+        Err(cause) => Err(FileError::from_io(&path, cause)),
+    }
+}
+
+/// A temporary file with the permissions any new file would get.
+fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".orrery-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder).map_err(bare)
+}
+
+/// The system's error without the path of the temporary file, which means nothing to the reader.
+fn bare(cause: io::Error) -> io::Error {
+    match cause.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::from(cause.kind()),
+    }
+}
+
+/// Devices and pipes cannot be replaced, only written to.
+fn write_through(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::options().write(true).open(path)?);
+    fill(&mut writer)?;
+    writer.flush()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_writer_that_fails_half_way_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_bytes(&path, b"old").unwrap();
+        let error = write_atomic(&path, |writer| {
+            writer.write_all(&[7; 100_000])?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error, FileError::DiskFull { .. }));
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_panic_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let run = std::panic::catch_unwind(|| {
+            write_atomic(&path, |writer| {
+                writer.write_all(b"half")?;
+                panic!("on purpose");
+            })
+        });
+        assert!(run.is_err());
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn each_wrong_place_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write_bytes(&file, b"x").unwrap();
+        let write = |path: &Path| write_bytes(path, b"y").unwrap_err();
+        assert!(matches!(write(folder.path()), FileError::IsFolder { .. }));
+        assert!(matches!(
+            write(&file.join("below")),
+            FileError::NotAFolder { .. }
+        ));
+        assert!(matches!(write(Path::new("")), FileError::NoName { .. }));
+        let missing = write(&folder.path().join("not/there.png"));
+        assert!(matches!(missing, FileError::NoFolder { .. }));
+        let line = missing.to_string();
+        assert!(line.contains("mkdir -p") && !line.contains('\n'), "{line}");
+        let mut rights = fs::metadata(&file).unwrap().permissions();
+        rights.set_readonly(true);
+        fs::set_permissions(&file, rights).unwrap();
+        assert!(matches!(write(&file), FileError::ReadOnly { .. }));
+        assert_eq!(fs::read(&file).unwrap(), b"x");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_and_devices_stay_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        write_bytes(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_bytes(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        write_bytes("/dev/null", b"gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

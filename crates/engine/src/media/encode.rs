@@ -1,0 +1,236 @@
+//! Pictures and clips as bytes of PNG, APNG, JPEG and GIF. The same input gives the same bytes.
+
+use std::borrow::Cow;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+use super::error::MediaError;
+use super::picture::{Clip, Picture};
+use super::texts::check_texts;
+
+const JPEG_QUALITY: u8 = 95;
+/// Below this many pixels the palette is learnt from every pixel, above from every tenth.
+const FINE_PALETTE_PIXELS: usize = 1 << 18;
+
+/// A PNG with `texts` (key, text) as `iTXt` chunks in UTF-8.
+///
+/// # Errors
+/// [`MediaError::Text`] for a key or text that PNG cannot hold, [`MediaError::Encode`].
+pub fn png_bytes(picture: &Picture, texts: &[(String, String)]) -> Result<Vec<u8>, MediaError> {
+    still_or_moving(std::slice::from_ref(picture), 0, texts)
+}
+
+/// An animated PNG that loops for ever; of one frame a still PNG.
+///
+/// # Errors
+/// As [`png_bytes`].
+pub fn apng_bytes(clip: &Clip, texts: &[(String, String)]) -> Result<Vec<u8>, MediaError> {
+    still_or_moving(&clip.frames, clip.delay_ms, texts)
+}
+
+fn still_or_moving(
+    frames: &[Picture],
+    delay_ms: u32,
+    texts: &[(String, String)],
+) -> Result<Vec<u8>, MediaError> {
+    let refused = |cause: png::EncodingError| MediaError::Encode(cause.to_string());
+    let first = check_frames(frames)?;
+    check_texts(texts)?;
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, first.width, first.height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    for (key, text) in texts {
+        encoder
+            .add_itxt_chunk(key.clone(), text.clone())
+            .map_err(refused)?;
+    }
+    if frames.len() > 1 {
+        let delay = delay_ms.min(u32::from(u16::MAX)) as u16;
+        encoder
+            .set_animated(frames.len() as u32, 0)
+            .and_then(|()| encoder.set_frame_delay(delay, 1000))
+            .map_err(refused)?;
+    }
+    let mut writer = encoder.write_header().map_err(refused)?;
+    for frame in frames {
+        writer.write_image_data(&frame.pixels).map_err(refused)?;
+    }
+    writer.finish().map_err(refused)?;
+    Ok(bytes)
+}
+
+/// A JPEG of quality 95.
+///
+/// # Errors
+/// [`MediaError::Encode`] when the encoder refuses, as it does above 65,535 pixels a side.
+pub fn jpeg_bytes(picture: &Picture) -> Result<Vec<u8>, MediaError> {
+    let mut bytes = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
+    encode_with(encoder, picture)?;
+    Ok(bytes)
+}
+
+/// A lossless WebP.
+///
+/// # Errors
+/// [`MediaError::Encode`] when the encoder refuses, as it does above 16,384 pixels a side.
+pub fn webp_bytes(picture: &Picture) -> Result<Vec<u8>, MediaError> {
+    let mut bytes = Vec::new();
+    encode_with(WebPEncoder::new_lossless(&mut bytes), picture)?;
+    Ok(bytes)
+}
+
+fn encode_with(encoder: impl ImageEncoder, picture: &Picture) -> Result<(), MediaError> {
+    check_frames(std::slice::from_ref(picture))?;
+    let (width, height) = (picture.width, picture.height);
+    encoder
+        .write_image(&picture.pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|cause| MediaError::Encode(cause.to_string()))
+}
+
+/// A GIF that loops for ever. Each frame has its own palette: exact up to 256 colours, else NeuQuant's, in which
+/// near-white and near-black are pure so that plain grounds do not flicker. Time is rounded to 10 ms, at least 20.
+///
+/// # Errors
+/// [`MediaError::Size`] above 65,535 pixels a side, [`MediaError::MixedSizes`], [`MediaError::Encode`].
+pub fn gif_bytes(clip: &Clip) -> Result<Vec<u8>, MediaError> {
+    let refused = |cause: gif::EncodingError| MediaError::Encode(cause.to_string());
+    let first = check_frames(&clip.frames)?;
+    let (Ok(width), Ok(height)) = (u16::try_from(first.width), u16::try_from(first.height)) else {
+        return Err(MediaError::Size(format!(
+            "a GIF cannot be {}x{}: keep both sides at 65535 or less",
+            first.width, first.height
+        )));
+    };
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, width, height, &[]).map_err(refused)?;
+    encoder.set_repeat(gif::Repeat::Infinite).map_err(refused)?;
+    for picture in &clip.frames {
+        let fine = picture.pixels.len() / 3 <= FINE_PALETTE_PIXELS;
+        let speed = if fine { 1 } else { 10 };
+        let mut frame = gif::Frame::from_rgb_speed(width, height, &picture.pixels, speed);
+        frame.delay = ((clip.delay_ms.saturating_add(5)) / 10).clamp(2, u32::from(u16::MAX)) as u16;
+        frame.palette = frame.palette.map(purify);
+        frame.buffer = Cow::Owned(frame.buffer.into_owned());
+        encoder.write_frame(&frame).map_err(refused)?;
+    }
+    drop(encoder);
+    Ok(bytes)
+}
+
+/// A learnt palette misses white and black by a shade or two: those entries become exact.
+fn purify(mut palette: Vec<u8>) -> Vec<u8> {
+    if palette.len() == 256 * 3 {
+        for entry in palette.chunks_exact_mut(3) {
+            if entry.iter().all(|&v| v >= 252) {
+                entry.fill(255);
+            } else if entry.iter().all(|&v| v <= 3) {
+                entry.fill(0);
+            }
+        }
+    }
+    palette
+}
+
+/// The first frame, when all are sound and of one size.
+fn check_frames(frames: &[Picture]) -> Result<&Picture, MediaError> {
+    let Some(first) = frames.first() else {
+        return Err(MediaError::Size(
+            "a clip needs at least one frame: give it one".into(),
+        ));
+    };
+    for (index, frame) in frames.iter().enumerate() {
+        let want = frame.width as usize * frame.height as usize * 3;
+        if want == 0 || frame.pixels.len() != want {
+            return Err(MediaError::Size(format!(
+                "a picture of {}x{} cannot have {} bytes: give the size of the data",
+                frame.width,
+                frame.height,
+                frame.pixels.len()
+            )));
+        }
+        if (frame.width, frame.height) != (first.width, first.height) {
+            return Err(MediaError::MixedSizes {
+                index,
+                width: frame.width,
+                height: frame.height,
+                first_width: first.width,
+                first_height: first.height,
+            });
+        }
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::media::{decode_clip, decode_still};
+
+    fn colourful(phase: f32) -> Picture {
+        let values: Vec<f32> = (0..3 * 64 * 64)
+            .map(|i| match i % 64 {
+                x if x < 16 => 1.0,
+                _ => (i as f32 * 0.013 + phase).sin(),
+            })
+            .collect();
+        Picture::from_unit(&values, 64, 64).unwrap()
+    }
+
+    fn psnr(a: &Picture, b: &Picture) -> f64 {
+        let square = |(x, y): (&u8, &u8)| (f64::from(*x) - f64::from(*y)).powi(2);
+        let sum: f64 = a.pixels.iter().zip(&b.pixels).map(square).sum();
+        10.0 * (255.0f64.powi(2) * a.pixels.len() as f64 / sum.max(1e-9)).log10()
+    }
+
+    #[test]
+    fn lossless_formats_are_exact_and_repeatable() {
+        let picture = colourful(0.0);
+        let texts = [("prompt".to_owned(), "a cat".to_owned())];
+        let png = png_bytes(&picture, &texts).unwrap();
+        assert_eq!(png, png_bytes(&picture, &texts).unwrap());
+        for bytes in [png, webp_bytes(&picture).unwrap()] {
+            assert_eq!(decode_still(&bytes, "a").unwrap().picture, picture);
+        }
+    }
+
+    #[test]
+    fn lossy_formats_stay_close() {
+        let picture = colourful(0.0);
+        let jpeg = decode_still(&jpeg_bytes(&picture).unwrap(), "a").unwrap();
+        assert!(psnr(&jpeg.picture, &picture) > 30.0);
+        let clip = Clip::new(vec![colourful(0.0), colourful(0.5)], 83).unwrap();
+        let back = decode_clip(&gif_bytes(&clip).unwrap(), "a").unwrap();
+        assert_eq!(back.delay_ms, 80);
+        for (got, want) in back.frames.iter().zip(&clip.frames) {
+            assert!(psnr(got, want) > 28.0, "{}", psnr(got, want));
+            assert!((0..64).all(|y| got.pixel(3, y) == [255; 3]), "white stays");
+        }
+    }
+
+    #[test]
+    fn unsound_pictures_are_refused() {
+        let bad = Picture {
+            width: 3,
+            height: 3,
+            pixels: vec![0; 5],
+        };
+        assert!(png_bytes(&bad, &[]).is_err());
+        assert!(jpeg_bytes(&bad).is_err());
+        let frames = vec![bad];
+        assert!(
+            gif_bytes(&Clip {
+                frames,
+                delay_ms: 9
+            })
+            .is_err()
+        );
+        let wide = Picture::filled(70_000, 1, [0; 3]);
+        assert!(gif_bytes(&Clip::new(vec![wide], 9).unwrap()).is_err());
+    }
+}

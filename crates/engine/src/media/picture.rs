@@ -1,0 +1,311 @@
+//! The one picture type, and clips of it.
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, RgbImage};
+
+use super::error::MediaError;
+
+/// An owned 8-bit RGB picture. Rows from the top, three bytes a pixel: `pixels.len() == width * height * 3`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels, at least 1.
+    pub width: u32,
+    /// Height in pixels, at least 1.
+    pub height: u32,
+    /// RGB bytes, row by row.
+    pub pixels: Vec<u8>,
+}
+
+/// Pictures of one size that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clip {
+    /// The frames in order, all of the same size.
+    pub frames: Vec<Picture>,
+    /// How long each frame stands, in milliseconds.
+    pub delay_ms: u32,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// A picture of one colour. A side of 0 becomes 1.
+    pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        let count = width as usize * height as usize;
+        Self {
+            width,
+            height,
+            pixels: colour.repeat(count),
+        }
+    }
+
+    /// A picture from its bytes.
+    ///
+    /// # Errors
+    /// [`MediaError::Size`] when a side is 0 or `pixels` does not hold `width * height * 3` bytes.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, MediaError> {
+        check_size(width, height, pixels.len(), "bytes")?;
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// A picture from values of shape `[3, height, width]` in `[-1, 1]`; what lies outside is cut, NaN becomes black.
+    ///
+    /// # Errors
+    /// [`MediaError::Size`] when a side is 0 or the count is not `3 * height * width`.
+    pub fn from_unit(values: &[f32], width: u32, height: u32) -> Result<Self, MediaError> {
+        check_size(width, height, values.len(), "values")?;
+        let plane = values.len() / 3;
+        let byte = |v: f32| ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
+        let pixels = (0..plane)
+            .flat_map(|at| [0, 1, 2].map(|channel| byte(values[channel * plane + at])))
+            .collect();
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// The values of shape `[3, height, width]` in `[-1, 1]`.
+    pub fn to_unit(&self) -> Vec<f32> {
+        (0..3)
+            .flat_map(|channel| self.pixels.iter().skip(channel).step_by(3))
+            .map(|&byte| f32::from(byte) / 127.5 - 1.0)
+            .collect()
+    }
+
+    /// A picture from RGBA bytes laid on white.
+    ///
+    /// # Errors
+    /// [`MediaError::Size`] when a side is 0 or `rgba` does not hold `width * height * 4` bytes.
+    pub fn on_white(width: u32, height: u32, rgba: &[u8]) -> Result<Self, MediaError> {
+        if !rgba.len().is_multiple_of(4) {
+            return Err(MediaError::Size(format!(
+                "{} bytes are not whole RGBA pixels: give four bytes a pixel",
+                rgba.len()
+            )));
+        }
+        check_size(width, height, rgba.len() / 4 * 3, "bytes")?;
+        let pixels = rgba
+            .chunks_exact(4)
+            .flat_map(|p| {
+                let alpha = u32::from(p[3]);
+                let mix = |v: u8| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+                [mix(p[0]), mix(p[1]), mix(p[2])]
+            })
+            .collect();
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// The RGB bytes of the pixel at column `x`, row `y`; white outside.
+    pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        if x >= self.width || y >= self.height {
+            return [255; 3];
+        }
+        let at = (y as usize * self.width as usize + x as usize) * 3;
+        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2]]
+    }
+
+    /// Sets the pixel at column `x`, row `y`; nothing outside.
+    pub fn set(&mut self, x: u32, y: u32, colour: [u8; 3]) {
+        if x < self.width && y < self.height {
+            let at = (y as usize * self.width as usize + x as usize) * 3;
+            self.pixels[at..at + 3].copy_from_slice(&colour);
+        }
+    }
+
+    /// Copies `other` in with its upper left corner at `(x, y)`; what does not fit is cut.
+    pub fn paste(&mut self, other: &Picture, x: u32, y: u32) {
+        if x >= self.width {
+            return;
+        }
+        let bytes = other.width.min(self.width - x) as usize * 3;
+        for row in 0..other.height.min(self.height.saturating_sub(y)) {
+            let from = row as usize * other.width as usize * 3;
+            let to = ((y + row) as usize * self.width as usize + x as usize) * 3;
+            self.pixels[to..to + bytes].copy_from_slice(&other.pixels[from..from + bytes]);
+        }
+    }
+
+    /// The part of `width` x `height` pixels at `(x, y)`; white where that reaches outside.
+    pub fn crop(&self, x: u32, y: u32, width: u32, height: u32) -> Self {
+        let mut part = Self::filled(width, height, [255; 3]);
+        let bytes = width.min(self.width.saturating_sub(x)) as usize * 3;
+        for row in 0..height.min(self.height.saturating_sub(y)) {
+            let from = ((y + row) as usize * self.width as usize + x as usize) * 3;
+            let to = row as usize * width as usize * 3;
+            part.pixels[to..to + bytes].copy_from_slice(&self.pixels[from..from + bytes]);
+        }
+        part
+    }
+
+    /// The largest square in the middle.
+    pub fn crop_square(&self) -> Self {
+        let side = self.width.min(self.height);
+        let (x, y) = ((self.width - side) / 2, (self.height - side) / 2);
+        self.crop(x, y, side, side)
+    }
+
+    /// Every pixel as a square of `k` x `k`; `k` of 0 counts as 1.
+    pub fn upscale_nearest(&self, k: u32) -> Self {
+        let k = k.max(1) as usize;
+        let mut pixels = Vec::with_capacity(self.pixels.len() * k * k);
+        for row in self.pixels.chunks_exact(self.width as usize * 3) {
+            let wide: Vec<u8> = row.chunks_exact(3).flat_map(|p| p.repeat(k)).collect();
+            (0..k).for_each(|_| pixels.extend_from_slice(&wide));
+        }
+        Self {
+            width: self.width * k as u32,
+            height: self.height * k as u32,
+            pixels,
+        }
+    }
+
+    /// The picture at another size, Lanczos-filtered (three lobes, widened when shrinking). A side of 0 becomes 1.
+    pub fn resize(&self, width: u32, height: u32) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        if (width, height) == (self.width, self.height) {
+            return self.clone();
+        }
+        let resized = imageops::resize(&self.to_image(), width, height, FilterType::Lanczos3);
+        Self {
+            width,
+            height,
+            pixels: resized.into_raw(),
+        }
+    }
+
+    /// The largest square in the middle, at `side` x `side` pixels.
+    pub fn resize_square(&self, side: u32) -> Self {
+        self.crop_square().resize(side, side)
+    }
+
+    pub(super) fn from_image(image: DynamicImage) -> Result<Self, MediaError> {
+        let (width, height) = (image.width(), image.height());
+        if image.color().has_alpha() {
+            return Self::on_white(width, height, image.into_rgba8().as_raw());
+        }
+        Self::new(width, height, image.into_rgb8().into_raw())
+    }
+
+    /// The same pixels in the type of the `image` crate.
+    pub fn to_image(&self) -> RgbImage {
+        // The sizes agree by construction; a hand-made picture that breaks the rule becomes an empty one.
+        RgbImage::from_raw(self.width, self.height, self.pixels.clone()).unwrap_or_default()
+    }
+}
+
+impl Clip {
+    /// A clip from frames of one size.
+    ///
+    /// # Errors
+    /// [`MediaError::MixedSizes`], or [`MediaError::Size`] without any frame.
+    pub fn new(frames: Vec<Picture>, delay_ms: u32) -> Result<Self, MediaError> {
+        let Some(first) = frames.first() else {
+            return Err(MediaError::Size(
+                "a clip needs at least one frame: give it one".into(),
+            ));
+        };
+        let (first_width, first_height) = (first.width, first.height);
+        for (index, frame) in frames.iter().enumerate() {
+            if (frame.width, frame.height) != (first_width, first_height) {
+                return Err(MediaError::MixedSizes {
+                    index,
+                    width: frame.width,
+                    height: frame.height,
+                    first_width,
+                    first_height,
+                });
+            }
+        }
+        Ok(Self { frames, delay_ms })
+    }
+
+    /// The same clip with `change` applied to every frame.
+    pub fn map(&self, change: impl Fn(&Picture) -> Picture) -> Self {
+        Self {
+            frames: self.frames.iter().map(change).collect(),
+            delay_ms: self.delay_ms,
+        }
+    }
+
+    /// The frames side by side, left to right: what [`super::clip_from_strip`] takes apart.
+    pub fn strip(&self) -> Picture {
+        let width = self.frames.iter().map(|frame| frame.width).sum();
+        let height = self.frames.first().map_or(1, |frame| frame.height);
+        let mut strip = Picture::filled(width, height, [255; 3]);
+        let mut x = 0;
+        for frame in &self.frames {
+            strip.paste(frame, x, 0);
+            x += frame.width;
+        }
+        strip
+    }
+}
+
+fn check_size(width: u32, height: u32, got: usize, unit: &str) -> Result<(), MediaError> {
+    let want = u64::from(width) * u64::from(height) * 3;
+    if want == 0 || want != got as u64 {
+        return Err(MediaError::Size(format!(
+            "a picture of {width}x{height} needs {want} {unit}, not {got}: give the size of the data"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_survives_the_unit_range() {
+        let bytes: Vec<u8> = (0..=255).flat_map(|v| [v, 255 - v, v / 2]).collect();
+        let picture = Picture::new(16, 16, bytes).unwrap();
+        let unit = picture.to_unit();
+        assert_eq!((unit[0], unit[255], unit[256]), (-1.0, 1.0, 1.0));
+        assert_eq!(Picture::from_unit(&unit, 16, 16).unwrap(), picture);
+        let odd = Picture::from_unit(&[f32::NAN, 9.0, -9.0], 1, 1).unwrap();
+        assert_eq!(odd.pixels, [0, 255, 0]);
+    }
+
+    #[test]
+    fn alpha_is_laid_on_white() {
+        let rgba = [0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 128];
+        let picture = Picture::on_white(3, 1, &rgba).unwrap();
+        assert_eq!(picture.pixels, [255, 255, 255, 0, 0, 0, 255, 127, 127]);
+        assert!(Picture::on_white(3, 1, &rgba[..11]).is_err());
+    }
+
+    #[test]
+    fn cuts_and_scales_keep_the_right_pixels() {
+        let picture = Picture::new(3, 1, vec![1, 1, 1, 2, 2, 2, 3, 3, 3]).unwrap();
+        assert_eq!(picture.crop_square().pixels, [2, 2, 2]);
+        assert_eq!(picture.crop(2, 0, 2, 1).pixels, [3, 3, 3, 255, 255, 255]);
+        let big = picture.upscale_nearest(2);
+        assert_eq!((big.width, big.height, big.pixel(3, 1)), (6, 2, [2; 3]));
+        let flat = Picture::filled(48, 48, [9, 90, 200]).resize(32, 20);
+        assert_eq!(flat, Picture::filled(32, 20, [9, 90, 200]));
+    }
+
+    #[test]
+    fn a_wrong_count_is_told() {
+        let line = Picture::new(2, 2, vec![0; 11]).unwrap_err().to_string();
+        assert!(line.contains("2x2 needs 12 bytes, not 11"), "{line}");
+        assert!(Picture::from_unit(&[], 0, 4).is_err());
+        let sizes = vec![Picture::filled(2, 2, [0; 3]), Picture::filled(2, 3, [0; 3])];
+        assert!(Clip::new(sizes, 40).is_err());
+    }
+}

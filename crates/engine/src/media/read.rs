@@ -1,0 +1,288 @@
+//! Pictures from files that nobody vouches for: the format is told by content, every size is bounded.
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use image::codecs::{png::PngDecoder, webp::WebPDecoder};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use super::error::MediaError;
+use super::picture::Picture;
+
+/// The largest file that is read, in bytes: 64 MiB.
+pub const MAX_BYTES: u64 = 64 << 20;
+/// The longest side that is read, in pixels.
+pub const MAX_SIDE: u32 = 8192;
+/// What one decoder may allocate: 8192 x 8192 pixels of 16-bit RGBA and some room.
+const MAX_DECODER_BYTES: u64 = 576 << 20;
+
+/// A picture and whether the file holds more than this one frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Still {
+    /// The picture, or the first frame.
+    pub picture: Picture,
+    /// `true` for a moving GIF, PNG or WebP: [`super::read_clip`] has the rest.
+    pub animated: bool,
+}
+
+/// Reads a PNG, JPEG, GIF or WebP; of a moving one the first frame. Alpha is laid on white, and a camera's
+/// rotation mark is followed.
+///
+/// # Errors
+/// [`MediaError`] when the file is not there, a folder, empty, above [`MAX_BYTES`] or [`MAX_SIDE`],
+/// no picture, or damaged.
+pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture, MediaError> {
+    read_still(path).map(|still| still.picture)
+}
+
+/// As [`read_picture`], and says whether the file moves.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn read_still(path: impl AsRef<Path>) -> Result<Still, MediaError> {
+    let path = path.as_ref();
+    decode_still(&read_bytes(path)?, path)
+}
+
+/// As [`read_still`], from bytes that are already in memory; `path` is only named in errors.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, MediaError> {
+    let path = path.as_ref();
+    let format = format_of(bytes, path)?;
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(MediaError::Damaged {
+            path: path.into(),
+            cause: "the end of the JPEG data is missing".into(),
+        });
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let decode = || -> Result<DynamicImage, ImageError> {
+        let mut decoder = reader.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut image = DynamicImage::from_decoder(decoder)?;
+        image.apply_orientation(orientation);
+        Ok(image)
+    };
+    let image = decode().map_err(|cause| refuse(path, cause))?;
+    Ok(Still {
+        picture: Picture::from_image(image)?,
+        animated: is_animated(bytes, format),
+    })
+}
+
+/// All bytes of the file, at most [`MAX_BYTES`].
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, MediaError> {
+    let unreadable = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            MediaError::NotFound { path: path.into() }
+        }
+        _ => MediaError::Unreadable {
+            path: path.into(),
+            source: cause,
+        },
+    };
+    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Err(MediaError::IsFolder { path: path.into() });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    check_bytes(&bytes, path)?;
+    Ok(bytes)
+}
+
+fn check_bytes(bytes: &[u8], path: &Path) -> Result<(), MediaError> {
+    if bytes.is_empty() {
+        return Err(MediaError::Empty { path: path.into() });
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(MediaError::TooLarge {
+            path: path.into(),
+            cause: format!("more than {} MB", MAX_BYTES >> 20),
+        });
+    }
+    Ok(())
+}
+
+/// Which of the four formats the bytes are.
+pub(super) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, MediaError> {
+    check_bytes(bytes, path)?;
+    match image::guess_format(bytes) {
+        Ok(
+            format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Gif | ImageFormat::WebP),
+        ) => Ok(format),
+        _ => Err(MediaError::NotAPicture { path: path.into() }),
+    }
+}
+
+/// The bounds that every decoder gets.
+pub(super) fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits
+}
+
+/// The decoder's complaint as one of ours, on one line.
+pub(super) fn refuse(path: &Path, cause: ImageError) -> MediaError {
+    let line = one_line(&cause.to_string());
+    let path = path.into();
+    match cause {
+        ImageError::Limits(_) => MediaError::TooLarge {
+            path,
+            cause: format!("at most {MAX_SIDE}x{MAX_SIDE} pixels are read"),
+        },
+        ImageError::Unsupported(_) => MediaError::Unsupported { path, cause: line },
+        _ => MediaError::Damaged { path, cause: line },
+    }
+}
+
+/// The text without line breaks and control characters.
+pub(super) fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(clean).take(200).collect()
+}
+
+/// Whether the end mark follows the picture data. The decoder would fill the missing part with grey.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    // Walk over the header's segments (their previews have end marks of their own) to the first scan.
+    let mut at = 2;
+    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == 0xDA {
+            return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]);
+        }
+        // Fill bytes and marks without content have no length.
+        at += match marker {
+            0xFF => 1,
+            0x01 | 0xD0..=0xD8 => 2,
+            _ => 2 + usize::from(u16::from_be_bytes([high, low])),
+        };
+    }
+    false
+}
+
+fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+    match format {
+        ImageFormat::Gif => gif_moves(bytes),
+        ImageFormat::Png => PngDecoder::with_limits(Cursor::new(bytes), limits())
+            .and_then(|decoder| decoder.is_apng())
+            .unwrap_or(false),
+        ImageFormat::WebP => {
+            WebPDecoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.has_animation())
+        }
+        _ => false,
+    }
+}
+
+/// Whether there is a second frame; pixels are skipped, not decoded.
+fn gif_moves(bytes: &[u8]) -> bool {
+    let mut options = gif::DecodeOptions::new();
+    options.skip_frame_decoding(true);
+    let second = options.read_info(bytes).and_then(|mut decoder| {
+        decoder.next_frame_info()?;
+        Ok(decoder.next_frame_info()?.is_some())
+    });
+    second.unwrap_or(false)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::media::{jpeg_bytes, png_bytes};
+
+    fn scene() -> Picture {
+        let values: Vec<f32> = (0..3 * 40 * 40).map(|i| (i as f32 * 0.03).sin()).collect();
+        Picture::from_unit(&values, 40, 40).unwrap()
+    }
+
+    fn line(bytes: &[u8]) -> String {
+        let line = decode_still(bytes, "a.png").unwrap_err().to_string();
+        assert!(line.contains("`a.png`") && !line.contains('\n'), "{line}");
+        line
+    }
+
+    #[test]
+    fn each_wrong_file_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = read_picture(folder.path().join("x.png")).unwrap_err();
+        assert!(matches!(missing, MediaError::NotFound { .. }));
+        let is_folder = read_picture(folder.path()).unwrap_err();
+        assert!(matches!(is_folder, MediaError::IsFolder { .. }));
+        assert!(line(b"").contains("empty"));
+        assert!(line(b"GIF stands for something, this is text").contains("not a picture"));
+        assert!(line(b"RIFF").contains("not a picture"));
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_damaged() {
+        let webp = {
+            let mut bytes = Vec::new();
+            let encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut bytes);
+            let image = scene().to_image();
+            encoder
+                .encode(&image, 40, 40, image::ExtendedColorType::Rgb8)
+                .unwrap();
+            bytes
+        };
+        let gif = crate::media::gif_bytes(&super::super::Clip::new(vec![scene()], 40).unwrap());
+        for whole in [
+            png_bytes(&scene(), &[]).unwrap(),
+            jpeg_bytes(&scene()).unwrap(),
+            gif.unwrap(),
+            webp,
+        ] {
+            assert!(decode_still(&whole, "a.png").is_ok());
+            for tenths in 1..10 {
+                let cut = &whole[..whole.len() * tenths / 10];
+                assert!(line(cut).contains("damaged"), "{tenths}: {}", line(cut));
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        // A PNG header that promises 60,000 x 60,000 pixels.
+        let mut bomb = png_bytes(&scene(), &[]).unwrap();
+        bomb[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
+        let crc = crc32(&bomb[12..29]);
+        bomb[29..33].copy_from_slice(&crc.to_be_bytes());
+        assert!(line(&bomb).contains("too large"), "{}", line(&bomb));
+        let mut gif = b"GIF89a".to_vec();
+        gif.extend([0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, b',', 0, 0, 0, 0]);
+        gif.extend([0xFF, 0xFF, 0xFF, 0xFF, 0, 2, 2, 0x4C, 1, 0, b';']);
+        assert!(line(&gif).contains("too large"), "{}", line(&gif));
+    }
+
+    #[test]
+    fn random_bytes_never_panic() {
+        let mut rng = crate::rng::Rng::new(5);
+        let whole = [
+            png_bytes(&scene(), &[]).unwrap(),
+            jpeg_bytes(&scene()).unwrap(),
+        ];
+        for round in 0..300 {
+            let mut bytes = whole[round % 2].clone();
+            for _ in 0..1 + rng.below(8) {
+                let at = rng.below(bytes.len());
+                bytes[at] = rng.bits() as u8;
+            }
+            let _ = decode_still(&bytes, "a.png");
+        }
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |c, _| {
+                (c >> 1) ^ (0xEDB8_8320 & (c & 1).wrapping_neg())
+            })
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Pictures and clips into files, by the ending of the name, all or nothing.
+
+use std::path::Path;
+
+use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
+use super::error::MediaError;
+use super::picture::{Clip, Picture};
+use crate::files::write_bytes;
+
+/// Endings that [`write_picture`] knows.
+pub const PICTURE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
+/// Endings that [`write_clip`] knows.
+pub const CLIP_EXTENSIONS: [&str; 3] = ["gif", "png", "apng"];
+
+/// Writes `picture` as its ending says: PNG with `texts`, JPEG (quality 95), lossless WebP or a GIF of one frame.
+/// Only PNG carries texts; the others leave them out.
+///
+/// # Errors
+/// [`MediaError::UnknownExtension`] with the known ones, [`MediaError::Text`], [`MediaError::Encode`],
+/// [`MediaError::Write`]. Nothing half-written is left.
+pub fn write_picture(
+    path: impl AsRef<Path>,
+    picture: &Picture,
+    texts: &[(String, String)],
+) -> Result<(), MediaError> {
+    let path = path.as_ref();
+    let bytes = match known(path, &PICTURE_EXTENSIONS)? {
+        "png" => png_bytes(picture, texts)?,
+        "webp" => webp_bytes(picture)?,
+        "gif" => gif_bytes(&Clip::new(vec![picture.clone()], 100)?)?,
+        _ => jpeg_bytes(picture)?,
+    };
+    Ok(write_bytes(path, &bytes)?)
+}
+
+/// Writes `clip` as its ending says: GIF, or an animated PNG with `texts`. Both loop for ever.
+///
+/// # Errors
+/// As [`write_picture`], and [`MediaError::MixedSizes`].
+pub fn write_clip(
+    path: impl AsRef<Path>,
+    clip: &Clip,
+    texts: &[(String, String)],
+) -> Result<(), MediaError> {
+    let path = path.as_ref();
+    let bytes = match known(path, &CLIP_EXTENSIONS)? {
+        "gif" => gif_bytes(clip)?,
+        _ => apng_bytes(clip, texts)?,
+    };
+    Ok(write_bytes(path, &bytes)?)
+}
+
+/// Which of the `known` endings the path has, whatever its case.
+fn known<'a>(path: &Path, known: &[&'a str]) -> Result<&'a str, MediaError> {
+    let ending = path
+        .extension()
+        .map(|ending| ending.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let unknown = || MediaError::UnknownExtension {
+        path: path.into(),
+        known: known
+            .iter()
+            .map(|ending| format!("`.{ending}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    known
+        .iter()
+        .find(|one| **one == ending)
+        .copied()
+        .ok_or_else(unknown)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::media::{read_clip, read_picture, read_texts};
+
+    #[test]
+    fn every_known_ending_writes_what_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = Picture::filled(9, 5, [200, 40, 40]);
+        let texts = [("prompt".to_owned(), "빨간색".to_owned())];
+        for ending in PICTURE_EXTENSIONS {
+            let path = folder.path().join(format!("a.{}", ending.to_uppercase()));
+            write_picture(&path, &picture, &texts).unwrap();
+            let back = read_picture(&path).unwrap();
+            assert_eq!((back.width, back.height), (9, 5));
+            assert_eq!(
+                read_texts(&path).ok(),
+                (ending == "png").then(|| texts.to_vec())
+            );
+        }
+        let clip = Clip::new(vec![picture.clone(), Picture::filled(9, 5, [0; 3])], 50).unwrap();
+        for ending in CLIP_EXTENSIONS {
+            let path = folder.path().join(format!("b.{ending}"));
+            write_clip(&path, &clip, &texts).unwrap();
+            assert_eq!(read_clip(&path).unwrap(), clip);
+        }
+    }
+
+    #[test]
+    fn an_unknown_ending_lists_the_known() {
+        let picture = Picture::filled(1, 1, [0; 3]);
+        for name in ["a.bmp", "a", ".png"] {
+            let line = write_picture(name, &picture, &[]).unwrap_err().to_string();
+            assert!(line.contains("`.png`, `.jpg`"), "{line}");
+        }
+    }
+}
