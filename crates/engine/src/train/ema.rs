@@ -86,10 +86,7 @@ impl ModuleVisitor for Blend<'_> {
         let value = value.inner().reshape([count]);
         let average = match self.averages.remove(&path) {
             // p + d(a − p) is da + (1 − d)p, in the average's own buffer.
-            Some(average) => average
-                .sub(value.clone())
-                .mul_scalar(self.decay)
-                .add(value),
+            Some(average) => average.sub(value.clone()).mul_scalar(self.decay).add(value),
             None => value,
         };
         self.averages.insert(path, average);

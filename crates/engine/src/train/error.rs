@@ -14,9 +14,7 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The run folder or the log could not be read or written.
-    #[error(
-        "cannot use `{path}`: {source}; check that the run folder is writable and has room"
-    )]
+    #[error("cannot use `{path}`: {source}; check that the run folder is writable and has room")]
     Folder {
         /// Which file or folder.
         path: PathBuf,

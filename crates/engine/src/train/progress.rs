@@ -78,7 +78,9 @@ impl Progress {
 
     /// `step` steps are done and the last one had loss `loss`; a smoothed one is shown.
     pub fn advance(&mut self, step: u64, loss: f64) {
-        let smooth = self.loss.map_or(loss, |before| before + SMOOTHING * (loss - before));
+        let smooth = self
+            .loss
+            .map_or(loss, |before| before + SMOOTHING * (loss - before));
         self.loss = Some(smooth);
         let seconds = self.begun.elapsed().as_secs_f64();
         let done = step.saturating_sub(self.from);

@@ -200,7 +200,9 @@ impl<M: Module> Trainer<M> {
                     return Err(error);
                 }
             };
-            match self.step(task, config, batch)? {
+            let (trainer, done) = self.step(task, config, batch)?;
+            self = trainer;
+            match done {
                 Some(done) => {
                     window.add(done.loss, done.grad_norm, &done.metrics);
                     progress.advance(at + 1, done.loss);
@@ -247,11 +249,11 @@ impl<M: Module> Trainer<M> {
 
     /// One step on one batch; `None` when its gradients were not finite.
     fn step<T: Task<Model = M>>(
-        &mut self,
+        mut self,
         task: &T,
         config: &TrainConfig,
         batch: T::Batch,
-    ) -> Result<Option<Done>, TrainError> {
+    ) -> Result<(Self, Option<Done>), TrainError> {
         let at = self.standing.step;
         let (loss, metrics) = task.loss(&self.model, batch);
         if !loss.is_tracked() {
@@ -261,18 +263,20 @@ impl<M: Module> Trainer<M> {
         let loss = f64::from(loss.into_scalar::<f32>());
         let rate = config.rate(at);
         let optimizer = self.optimizer.as_mut();
-        let stepped = step(&mut self.model, gradients, optimizer, rate, config.clip);
+        let (model, stepped) = step(self.model, gradients, optimizer, rate, config.clip);
+        self.model = model;
         if stepped.skipped {
-            return Ok(None);
+            return Ok((self, None));
         }
         if let Some(ema) = &mut self.ema {
             ema.update(&self.model, at);
         }
-        Ok(Some(Done {
+        let done = Done {
             loss,
             grad_norm: stepped.grad_norm,
             metrics,
-        }))
+        };
+        Ok((self, Some(done)))
     }
 
     fn save(&self, folder: &Path) -> Result<(), TrainError> {

@@ -13,5 +13,5 @@ mod write;
 pub use error::{Mismatch, WeightsError};
 pub use file::Weights;
 pub use keys::KeyMap;
-pub use module::{LoadReport, ParamInfo, gradient, load, load_partial, params, save};
+pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
 pub use write::{Precision, TensorFile, write_atomically};

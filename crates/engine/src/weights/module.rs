@@ -84,21 +84,33 @@ pub fn save<M: Module>(
     precision: Precision,
     path: impl AsRef<Path>,
 ) -> Result<(), WeightsError> {
+    let mut file = TensorFile::new();
+    for (key, value) in metadata {
+        file.note(*key, *value);
+    }
+    collect(module, keys, precision, &mut file)?;
+    file.write(path)
+}
+
+/// Adds the parameters of `module` that `keys` selects to `file`.
+///
+/// # Errors
+/// As [`save`], but for writing.
+pub fn collect<M: Module>(
+    module: &M,
+    keys: &KeyMap,
+    precision: Precision,
+    file: &mut TensorFile,
+) -> Result<(), WeightsError> {
     let mut writer = Writer {
         path: Vec::new(),
         keys,
         precision,
-        file: TensorFile::new(),
+        file,
         error: None,
     };
-    for (key, value) in metadata {
-        writer.file.note(*key, *value);
-    }
     module.visit(&mut writer);
-    match writer.error {
-        Some(error) => Err(error),
-        None => writer.file.write(path),
-    }
+    writer.error.map_or(Ok(()), Err)
 }
 
 /// The gradient of the float parameter at `path`, taken out of `gradients`; `None` where there is none.
@@ -182,9 +194,8 @@ impl Plan {
 /// A scalar in a file counts as shape `[1]`, and a convolution whose patches do not overlap
 /// (`[out, in, height, width]`) as the linear map `[out, in · height · width]` that it is.
 fn same(found: &[usize], expected: &[usize]) -> bool {
-    let flattened = |found: &[usize]| {
-        found.len() > 2 && expected == [found[0], found[1..].iter().product()]
-    };
+    let flattened =
+        |found: &[usize]| found.len() > 2 && expected == [found[0], found[1..].iter().product()];
     found == expected || (found.is_empty() && expected == [1]) || flattened(found)
 }
 
@@ -329,7 +340,7 @@ struct Writer<'a> {
     path: Vec<String>,
     keys: &'a KeyMap,
     precision: Precision,
-    file: TensorFile,
+    file: &'a mut TensorFile,
     error: Option<WeightsError>,
 }
 

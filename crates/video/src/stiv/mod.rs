@@ -3,9 +3,13 @@
 mod block;
 pub mod checkpoint;
 pub mod config;
+pub mod data;
 pub mod inflate;
 pub mod model;
 pub mod sample;
+pub mod subjects;
+pub mod text;
+pub mod tower;
 pub mod train;
 
 pub use block::Block;

@@ -23,13 +23,41 @@ pub struct Stepped {
 /// Steps every parameter of `module` that has a gradient, clipped to a global norm of `clip` if given.
 /// A gradient that is not finite skips the whole step: parameters and state stay as they are.
 pub fn step<M: Module>(
-    module: &mut M,
+    module: M,
     gradients: Gradients,
     optimizer: &mut dyn Optimizer,
     learning_rate: f64,
     clip: Option<f64>,
-) -> Stepped {
-XX
+) -> (M, Stepped) {
+    let mut gather = Gather {
+        path: Vec::new(),
+        gradients,
+        found: BTreeMap::new(),
+    };
+    module.visit(&mut gather);
+    // The rest of the tape goes before the update needs memory.
+    let Gather {
+        found: gradients, ..
+    } = gather;
+    let grad_norm = gradients.values().map(sum_of_squares).sum::<f64>().sqrt();
+    let skipped = !grad_norm.is_finite();
+    let stepped = Stepped { grad_norm, skipped };
+    if skipped {
+        return (module, stepped);
+    }
+    let mut update = Update {
+        path: Vec::new(),
+        gradients,
+        optimizer,
+        learning_rate,
+        // As PyTorch's `clip_grad_norm_`.
+        scale: clip
+            .map(|clip| clip / (grad_norm + 1e-6))
+            .filter(|scale| *scale < 1.0),
+    };
+    (module.map(&mut update), stepped)
+}
+
 /// The sum of squares of a flat tensor, the same whatever the thread count.
 pub(super) fn sum_of_squares(tensor: &Tensor<1>) -> f64 {
     let count = tensor.shape().num_elements();
