@@ -1,1 +1,4 @@
-//! Packs of real data and seeded loaders.
+//! Packs of real data and the words that name them.
+
+pub mod lexicon;
+pub mod pack;
