@@ -2,4 +2,3 @@
 
 pub mod lexicon;
 pub mod pack;
-pub mod shapes;

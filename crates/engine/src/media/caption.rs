@@ -121,7 +121,7 @@ fn turn(clusters: &mut [Cluster]) {
         .is_some_and(|c| c.direction == Direction::Right);
     let inner = match right_first {
         true => {
-            clusters.reverse();
+            reverse(clusters);
             Direction::Left
         }
         false => Direction::Right,
@@ -141,8 +141,24 @@ fn turn(clusters: &mut [Cluster]) {
                 _ => break,
             }
         }
-        clusters[start..end].reverse();
+        reverse(&mut clusters[start..end]);
         start = end;
+    }
+}
+
+/// Turns a run round; brackets in it then open the other way.
+fn reverse(run: &mut [Cluster]) {
+    const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>'), ('«', '»')];
+    run.reverse();
+    for cluster in run {
+        let base = cluster.base;
+        for (open, close) in PAIRS {
+            if base == open {
+                cluster.base = close;
+            } else if base == close {
+                cluster.base = open;
+            }
+        }
     }
 }
 
@@ -223,7 +239,8 @@ mod tests {
     fn right_to_left_runs_are_turned() {
         assert_eq!(order("ab אבג 12"), "ab גבא 12");
         assert_eq!(order("אב cat"), "cat בא");
-        assert_eq!(order("one two"), "one two");
+        assert_eq!(order("אב (cat 1)"), "(cat 1) בא");
+        assert_eq!(order("one (two)"), "one (two)");
         assert!(!order("قطة").contains('ق'), "Arabic letters are joined");
     }
 

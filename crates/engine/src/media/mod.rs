@@ -4,8 +4,10 @@
 //! pixels and frames, and never panics. Writing is all or nothing ([`crate::files`]) and gives the same bytes each time.
 
 pub mod caption;
+mod clip;
 mod encode;
 mod error;
+mod palette;
 mod picture;
 mod read;
 mod read_clip;
@@ -13,9 +15,10 @@ pub mod sheet;
 mod texts;
 mod write;
 
+pub use clip::Clip;
 pub use encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 pub use error::MediaError;
-pub use picture::{Clip, Picture};
+pub use picture::Picture;
 pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_picture, read_still};
 pub use read_clip::{MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, read_clip};
 pub use texts::read_texts;

@@ -1,4 +1,4 @@
-//! The one picture type, and clips of it.
+//! The one picture type.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
@@ -14,15 +14,6 @@ pub struct Picture {
     pub height: u32,
     /// RGB bytes, row by row.
     pub pixels: Vec<u8>,
-}
-
-/// Pictures of one size that follow each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clip {
-    /// The frames in order, all of the same size.
-    pub frames: Vec<Picture>,
-    /// How long each frame stands, in milliseconds.
-    pub delay_ms: u32,
 }
 
 impl std::fmt::Debug for Picture {
@@ -207,54 +198,6 @@ impl Picture {
     }
 }
 
-impl Clip {
-    /// A clip from frames of one size.
-    ///
-    /// # Errors
-    /// [`MediaError::MixedSizes`], or [`MediaError::Size`] without any frame.
-    pub fn new(frames: Vec<Picture>, delay_ms: u32) -> Result<Self, MediaError> {
-        let Some(first) = frames.first() else {
-            return Err(MediaError::Size(
-                "a clip needs at least one frame: give it one".into(),
-            ));
-        };
-        let (first_width, first_height) = (first.width, first.height);
-        for (index, frame) in frames.iter().enumerate() {
-            if (frame.width, frame.height) != (first_width, first_height) {
-                return Err(MediaError::MixedSizes {
-                    index,
-                    width: frame.width,
-                    height: frame.height,
-                    first_width,
-                    first_height,
-                });
-            }
-        }
-        Ok(Self { frames, delay_ms })
-    }
-
-    /// The same clip with `change` applied to every frame.
-    pub fn map(&self, change: impl Fn(&Picture) -> Picture) -> Self {
-        Self {
-            frames: self.frames.iter().map(change).collect(),
-            delay_ms: self.delay_ms,
-        }
-    }
-
-    /// The frames side by side, left to right: what [`super::clip_from_strip`] takes apart.
-    pub fn strip(&self) -> Picture {
-        let width = self.frames.iter().map(|frame| frame.width).sum();
-        let height = self.frames.first().map_or(1, |frame| frame.height);
-        let mut strip = Picture::filled(width, height, [255; 3]);
-        let mut x = 0;
-        for frame in &self.frames {
-            strip.paste(frame, x, 0);
-            x += frame.width;
-        }
-        strip
-    }
-}
-
 fn check_size(width: u32, height: u32, got: usize, unit: &str) -> Result<(), MediaError> {
     let want = u64::from(width) * u64::from(height) * 3;
     if want == 0 || want != got as u64 {
@@ -305,7 +248,5 @@ mod tests {
         let line = Picture::new(2, 2, vec![0; 11]).unwrap_err().to_string();
         assert!(line.contains("2x2 needs 12 bytes, not 11"), "{line}");
         assert!(Picture::from_unit(&[], 0, 4).is_err());
-        let sizes = vec![Picture::filled(2, 2, [0; 3]), Picture::filled(2, 3, [0; 3])];
-        assert!(Clip::new(sizes, 40).is_err());
     }
 }

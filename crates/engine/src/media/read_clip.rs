@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, Frames, ImageDecoder, ImageError, ImageFormat};
 
+use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::{Clip, Picture};
+use super::picture::Picture;
 use super::read::{MAX_SIDE, decode_still, format_of, limits, read_bytes, read_picture, refuse};
 
 /// The most frames that are read.

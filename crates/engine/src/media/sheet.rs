@@ -1,8 +1,9 @@
 //! Contact sheets: many pictures or clips in one, on white, each with a caption if wanted.
 
 use super::caption::{LINE_HEIGHT, caption_line, text_width};
+use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::{Clip, Picture};
+use super::picture::Picture;
 
 /// The longest side of a sheet in pixels.
 pub const MAX_SHEET_SIDE: u32 = 16_384;

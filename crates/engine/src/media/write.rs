@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::clip::Clip;
 use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 use super::error::MediaError;
-use super::picture::{Clip, Picture};
+use super::picture::Picture;
 use crate::files::write_bytes;
 
 /// Endings that [`write_picture`] knows.
