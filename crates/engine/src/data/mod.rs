@@ -2,3 +2,4 @@
 
 pub mod lexicon;
 pub mod pack;
+pub mod shapes;

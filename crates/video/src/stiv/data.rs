@@ -223,7 +223,7 @@ impl Clips {
             };
             found.push(MovingSubject {
                 subject: by_code(pack, code)?.clone(),
-                pixels: clip_to_unit(&clips.clip(index, SIZE)?.frames),
+                pixels: clip_to_unit(&clips.clip(index, SIZE as u32)?.frames),
             });
         }
         Ok(Self { clips: found })

@@ -50,6 +50,12 @@ pub enum PackError {
         /// The last one there is.
         last: usize,
     },
+    /// A subject that the pack does not have.
+    #[error("the pack has no subject with the code `{code}`: use the whole pack")]
+    Absent {
+        /// The code asked for.
+        code: String,
+    },
     /// A side that a clip cannot be resized to.
     #[error("clips cannot be made {size} pixels wide: use 1 to {most}")]
     Size {
