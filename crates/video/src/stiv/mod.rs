@@ -7,6 +7,8 @@ pub mod data;
 pub mod inflate;
 pub mod model;
 pub mod sample;
+pub mod stages;
+pub mod studio;
 pub mod subjects;
 pub mod text;
 pub mod tower;

@@ -1,0 +1,157 @@
+//! The stages that make the embedded models: words, then pictures, then clips out of pictures.
+
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use engine::data::pack::{ClipPack, EmojiPack, PackError};
+use engine::rng::Rng;
+use engine::train::optim::{AdamWConfig, OptimizerConfig};
+use engine::train::{Run, Schedule, TrainConfig, TrainError, Trained, train};
+
+use super::config::StivConfig;
+use super::data::{Clips, EmojiGrid, Pictures};
+use super::inflate::inflate;
+use super::model::Stiv;
+use super::text::WordTower;
+use super::tower::{self, WordModel, WordTask};
+use super::train::{GivenFrames, Recipe, StivTask};
+
+/// Why a stage could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A pack cannot be read.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The run failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// Rates and rhythm of the word tower: under a minute.
+pub fn word_config(seed: u64) -> TrainConfig {
+    TrainConfig {
+        steps: 1500,
+        learning_rate: 2e-2,
+        warmup: 50,
+        schedule: Schedule::Cosine { floor: 0.01 },
+        ema: None,
+        seed,
+        log_every: 100,
+        checkpoint_every: 0,
+        ..TrainConfig::default()
+    }
+}
+
+/// Trains the word tower on the embedded subjects.
+///
+/// # Errors
+/// When the pack cannot be read or the run fails.
+pub fn train_words(config: &TrainConfig, run: Run) -> Result<WordTower, StageError> {
+    let device = Device::flex().autodiff();
+    let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+    let task = WordTask::new(grid.subjects, 256, device.clone());
+    let mut rng = Rng::new(config.seed).child("init");
+    let model = WordModel::new(task.vocabulary.len(), task.subjects(), &mut rng, &device);
+    let trained = train(&task, model, config, run)?;
+    Ok(tower::tower(&trained.ema, task.vocabulary))
+}
+
+/// AdamW as the picture and clip stages use it.
+fn adamw() -> OptimizerConfig {
+    OptimizerConfig::AdamW(AdamWConfig {
+        beta2: 0.99,
+        weight_decay: 0.01,
+        ..AdamWConfig::default()
+    })
+}
+
+/// Rates and rhythm of the picture stage.
+pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
+    TrainConfig {
+        steps,
+        learning_rate: 1e-3,
+        warmup: 200,
+        schedule: Schedule::Cosine { floor: 0.05 },
+        optimizer: adamw(),
+        ema: Some(0.999),
+        seed,
+        log_every: 20,
+        checkpoint_every: 200,
+        ..TrainConfig::default()
+    }
+}
+
+/// Trains the picture model (T2I stage) with a frozen tower.
+///
+/// # Errors
+/// When the pack cannot be read or the run fails.
+pub fn train_pictures(
+    shape: &StivConfig,
+    tower: Arc<WordTower>,
+    recipe: Recipe,
+    config: &TrainConfig,
+    run: Run,
+) -> Result<Trained<Stiv>, StageError> {
+    let device = Device::flex().autodiff();
+    let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+    let task = StivTask {
+        examples: Arc::new(Pictures { grid }),
+        tower,
+        recipe,
+        spatial_patch: shape.spatial_patch,
+        device: device.clone(),
+    };
+    let model = shape.init(&mut Rng::new(config.seed).child("init"), &device);
+    Ok(train(&task, model, config, run)?)
+}
+
+/// What the clip stage does: frames given at the start, at both ends, first four or every second, so that one model
+/// serves TI2V, interpolation, prediction and upsampling; image dropout keeps T2V alive.
+pub fn clip_recipe() -> Recipe {
+    Recipe {
+        batch: 8,
+        given: vec![
+            GivenFrames::First,
+            GivenFrames::First,
+            GivenFrames::First,
+            GivenFrames::Ends,
+            GivenFrames::Leading(4),
+            GivenFrames::Alternate,
+        ],
+        image_dropout: 0.25,
+        ..Recipe::default()
+    }
+}
+
+/// Rates and rhythm of the clip stage.
+pub fn clip_config(steps: u64, seed: u64) -> TrainConfig {
+    TrainConfig {
+        learning_rate: 6e-4,
+        ..picture_config(steps, seed)
+    }
+}
+
+/// Trains the clip model (T2V and TI2V stage) from a picture model, whose patch layers are inflated in time.
+///
+/// # Errors
+/// When a pack cannot be read or the run fails.
+pub fn train_clips(
+    picture: Stiv,
+    shape: &StivConfig,
+    tower: Arc<WordTower>,
+    recipe: Recipe,
+    config: &TrainConfig,
+    run: Run,
+) -> Result<Trained<Stiv>, StageError> {
+    let task = StivTask {
+        examples: Arc::new(Clips::new(EmojiPack::embedded()?, ClipPack::embedded()?)?),
+        tower,
+        recipe,
+        spatial_patch: shape.spatial_patch,
+        device: Device::flex().autodiff(),
+    };
+    let model = inflate(picture, shape, 2);
+    Ok(train(&task, model, config, run)?)
+}
+
