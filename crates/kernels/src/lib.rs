@@ -5,17 +5,25 @@
 //! Matrices are dense and row-major unless a function says otherwise. A NaN in the input reaches the output.
 
 mod activation;
+mod attention;
+mod attention_head;
 mod error;
 mod level;
+mod linear;
 mod math;
 mod norm;
 mod parallel;
 mod rope;
 mod softmax;
+mod tile;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
+pub use attention::{
+    Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
+};
 pub use error::ShapeError;
 pub use level::Level;
+pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};

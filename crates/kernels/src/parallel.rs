@@ -1,6 +1,7 @@
 //! Splitting work at fixed places, and writing fresh memory without clearing it first.
 
 use rayon::prelude::*;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 /// Memory to be written for the first time.
@@ -49,4 +50,36 @@ pub(crate) fn map2(
     out.par_chunks_mut(TASK)
         .zip(x.par_chunks(TASK).zip(y.par_chunks(TASK)))
         .for_each(|(out, (x, y))| work(x, y, out));
+}
+
+/// Fresh memory that several tasks write at once, each its own places.
+pub(crate) struct Strips<'a> {
+    start: *mut MaybeUninit<f32>,
+    len: usize,
+    memory: PhantomData<&'a mut Fresh>,
+}
+
+// SAFETY: access goes through `row`, whose callers promise that no two of them hold the same place.
+unsafe impl Sync for Strips<'_> {}
+
+impl<'a> Strips<'a> {
+    pub(crate) fn new(memory: &'a mut Fresh) -> Self {
+        Self {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+            memory: PhantomData,
+        }
+    }
+
+    /// `len` places from `from` on.
+    ///
+    /// # Safety
+    /// While the result lives, nobody else may hold any of these places.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(always)]
+    pub(crate) unsafe fn row(&self, from: usize, len: usize) -> &mut Fresh {
+        assert!(from + len <= self.len);
+        // SAFETY: inside the memory by the assertion, not shared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
 }

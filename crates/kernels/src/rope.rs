@@ -109,7 +109,10 @@ pub fn rms_norm_backward(
     let dx = unsafe {
         collect(x.len(), |dx| {
             dx.par_chunks_mut(task * token)
-                .zip(x.par_chunks(task * token).zip(grad.par_chunks(task * token)))
+                .zip(
+                    x.par_chunks(task * token)
+                        .zip(grad.par_chunks(task * token)),
+                )
                 .zip(partial.par_chunks_mut(head))
                 .enumerate()
                 .for_each(|(i, ((dx, (x, grad)), sums))| {
@@ -236,7 +239,10 @@ fn dot3<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 fn turn<const FMA: bool, const BACK: bool>(x: &mut [f32], angles: Angles<'_>) {
     let half = angles.half;
     let sections = x.chunks_exact_mut(2 * half);
-    let all = angles.cos.chunks_exact(2 * half).zip(angles.sin.chunks_exact(2 * half));
+    let all = angles
+        .cos
+        .chunks_exact(2 * half)
+        .zip(angles.sin.chunks_exact(2 * half));
     for (x, (cos, sin)) in sections.zip(all) {
         let (a, b) = x.split_at_mut(half);
         let (a8, a) = a.as_chunks_mut::<8>();

@@ -1,5 +1,9 @@
+use burn::backend::TensorMetadata;
 use burn::tensor::{Bool, Tensor};
+use burn_flex::{Flex, FlexTensor};
+use kernels::{Attention, AttentionDims, Heads, Level, ShapeError};
 
+use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
 
 /// Scaled dot-product attention, scale `1/√head`.
@@ -7,6 +11,24 @@ use super::softmax;
 /// `q` is `[batch, queries, heads, head]`, `k` and `v` `[batch, keys, heads, head]`; the result has the shape of
 /// `q`. `mask` is `[batch, keys]`, true where a key may be seen; a row without any key gives NaN.
 pub fn attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    mask: Option<Tensor<2, Bool>>,
+) -> Tensor<4> {
+    let seen = match &mask {
+        None => Some(None),
+        Some(mask) => constant(mask).map(Some),
+    };
+    let fused = seen.and_then(|mask| {
+        let inputs = [&q, &k, &v].map(|input| input.clone().into_dispatch());
+        plug::run(Attend { mask }, inputs)
+    });
+    fused.unwrap_or_else(|| by_products(q, k, v, mask))
+}
+
+/// [`attention`] in Burn's own operations.
+fn by_products(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
@@ -25,4 +47,102 @@ pub fn attention(
         None => scores,
     };
     softmax(scores).matmul(v.swap_dims(1, 2)).swap_dims(1, 2)
+}
+
+/// The mask, dense, where it sits on the CPU.
+fn constant(mask: &Tensor<2, Bool>) -> Option<FlexTensor> {
+    let mask = mask.clone().try_into_primitive::<Flex>().ok()?;
+    Some(mask.to_contiguous())
+}
+
+/// Inputs `[q, k, v]`.
+#[derive(Clone, Debug)]
+struct Attend {
+    mask: Option<FlexTensor>,
+}
+
+/// The three inputs and the logarithm of each row's sum of exponentials.
+#[derive(Clone, Debug)]
+struct Saved {
+    inputs: [FlexTensor; 3],
+    sums: Vec<f32>,
+}
+
+impl Attend {
+    fn input<'a>(&'a self, [q, k, v]: &'a [FlexTensor; 3]) -> Result<Attention<'a>, ShapeError> {
+        let [batch, queries, heads, head] = q.shape().dims();
+        let keys = k.shape()[1];
+        for (name, other) in [("k", k), ("v", v)] {
+            let shape = other.shape();
+            if shape.as_slice() != [batch, keys, heads, head] {
+                return Err(ShapeError {
+                    name,
+                    expected: batch * keys * heads * head,
+                    found: shape.num_elements(),
+                });
+            }
+        }
+        Ok(Attention {
+            dims: AttentionDims {
+                batch,
+                queries,
+                keys,
+                heads,
+                head,
+            },
+            q: rows(q),
+            k: rows(k),
+            v: rows(v),
+            mask: self.mask.as_ref().map(FlexTensor::bytes),
+        })
+    }
+}
+
+/// A view of the heads of a tensor that [`readable`] gave.
+fn rows(tensor: &FlexTensor) -> Heads<'_> {
+    let layout = tensor.layout();
+    let strides = layout.strides();
+    let all: &[f32] = tensor.storage();
+    Heads {
+        values: all.get(layout.start_offset()..).unwrap_or_default(),
+        strides: [0, 1, 2].map(|axis| strides[axis].unsigned_abs()),
+    }
+}
+
+/// The tensor itself where the values of a head lie together, a dense copy where they do not.
+fn readable(tensor: &FlexTensor) -> FlexTensor {
+    let strides = tensor.layout().strides();
+    if strides.last() == Some(&1) && strides.iter().all(|stride| *stride >= 0) {
+        tensor.clone()
+    } else {
+        dense(tensor)
+    }
+}
+
+impl Kernel<3> for Attend {
+    type Saved = Saved;
+
+    fn forward(&self, inputs: &[FlexTensor; 3]) -> Result<(FlexTensor, Saved), ShapeError> {
+        let inputs = inputs.each_ref().map(readable);
+        let (out, sums) = kernels::attention(Level::best(), &self.input(&inputs)?)?;
+        let out = tensor(out, inputs[0].shape());
+        Ok((out, Saved { inputs, sums }))
+    }
+
+    fn backward(
+        &self,
+        Saved { inputs, sums }: Saved,
+        grad: FlexTensor,
+        _: [bool; 3],
+    ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
+        let grad = readable(&grad);
+        let input = self.input(&inputs)?;
+        let grads = kernels::attention_backward(Level::best(), &input, &sums, rows(&grad))?;
+        let [q, k, v] = inputs.each_ref().map(FlexTensor::shape);
+        Ok([
+            Some(tensor(grads.q, q)),
+            Some(tensor(grads.k, k)),
+            Some(tensor(grads.v, v)),
+        ])
+    }
 }

@@ -53,20 +53,19 @@ pub(super) fn run<const N: usize, const D: usize>(
     if FALLBACK.get() || inputs.iter().any(|input| input.dtype() != DType::F32) {
         return None;
     }
-    let context =
-        inputs
-            .iter()
-            .try_fold(DispatchAutodiffContext::Disabled, |context, input| {
-                match (context, input.autodiff) {
-                    // Burn's own operations refuse this mixture with a message.
-                    (DispatchAutodiffContext::Enabled(a), DispatchAutodiffContext::Enabled(b))
-                        if a != b =>
-                    {
-                        None
-                    }
-                    (context, other) => Some(context.merge(other)),
+    let context = inputs
+        .iter()
+        .try_fold(DispatchAutodiffContext::Disabled, |context, input| {
+            match (context, input.autodiff) {
+                // Burn's own operations refuse this mixture with a message.
+                (DispatchAutodiffContext::Enabled(a), DispatchAutodiffContext::Enabled(b))
+                    if a != b =>
+                {
+                    None
                 }
-            })?;
+                (context, other) => Some(context.merge(other)),
+            }
+        })?;
     let kind = match context {
         DispatchAutodiffContext::Disabled => {
             let inputs = all(inputs.map(|input| untracked(input.kind)))?;
