@@ -1,1 +1,3 @@
 //! The training loop, optimisers, schedules, averages and resumable checkpoints.
+
+pub mod optim;

@@ -1,0 +1,148 @@
+//! Adam with decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101).
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Optimizer, OptimizerState, ParamState, Slot};
+
+/// Hyper-parameters of [`AdamW`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Share of a weight that is taken off per unit of learning rate.
+    pub weight_decay: f64,
+    /// Whether vectors (biases, norm scales) decay too.
+    pub decay_vectors: bool,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.01,
+            decay_vectors: false,
+        }
+    }
+}
+
+/// Adam with decoupled weight decay; the arithmetic is PyTorch's `torch.optim.AdamW`.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    moments: BTreeMap<String, Moments>,
+}
+
+#[derive(Debug)]
+struct Moments {
+    steps: u64,
+    mean: Tensor<1>,
+    square: Tensor<1>,
+}
+
+impl AdamW {
+    /// An optimiser that has not taken a step.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self {
+            config,
+            moments: BTreeMap::new(),
+        }
+    }
+}
+
+impl Optimizer for AdamW {
+    fn update(
+        &mut self,
+        slot: Slot,
+        values: Tensor<1>,
+        gradient: Tensor<1>,
+        learning_rate: f64,
+    ) -> Tensor<1> {
+        let AdamWConfig {
+            beta1, beta2, eps, ..
+        } = self.config;
+        // Taken out of the map so that the tensors are unique and updated in place.
+        let (steps, mean, square) = match self.moments.remove(slot.path) {
+            Some(Moments {
+                steps,
+                mean,
+                square,
+            }) => {
+                // m ← g + β(m − g) is βm + (1 − β)g with one pass and one buffer less.
+                let mean = mean
+                    .sub(gradient.clone())
+                    .mul_scalar(beta1)
+                    .add(gradient.clone());
+                let squared = gradient.clone().mul(gradient);
+                let square = square.sub(squared.clone()).mul_scalar(beta2).add(squared);
+                (steps + 1, mean, square)
+            }
+            None => (
+                1,
+                gradient.clone().mul_scalar(1.0 - beta1),
+                gradient.clone().mul(gradient).mul_scalar(1.0 - beta2),
+            ),
+        };
+        let correction1 = 1.0 - beta1.powf(steps as f64);
+        let correction2 = 1.0 - beta2.powf(steps as f64);
+        let scale = square
+            .clone()
+            .sqrt()
+            .mul_scalar(correction2.sqrt().recip())
+            .add_scalar(eps);
+        let change = mean
+            .clone()
+            .div(scale)
+            .mul_scalar(learning_rate / correction1);
+        let decays = self.config.decay_vectors || slot.shape.len() > 1;
+        let kept = if decays && self.config.weight_decay != 0.0 {
+            values.mul_scalar(1.0 - learning_rate * self.config.weight_decay)
+        } else {
+            values
+        };
+        let moments = Moments {
+            steps,
+            mean,
+            square,
+        };
+        self.moments.insert(slot.path.to_owned(), moments);
+        kept.sub(change)
+    }
+
+    fn state(&self) -> OptimizerState {
+        let part = |moments: &Moments| ParamState {
+            steps: moments.steps,
+            tensors: BTreeMap::from([
+                ("mean".to_owned(), moments.mean.clone()),
+                ("square".to_owned(), moments.square.clone()),
+            ]),
+        };
+        self.moments
+            .iter()
+            .map(|(path, moments)| (path.clone(), part(moments)))
+            .collect()
+    }
+
+    fn restore(&mut self, state: OptimizerState) {
+        self.moments = state
+            .into_iter()
+            .filter_map(|(path, mut part)| {
+                let moments = Moments {
+                    steps: part.steps,
+                    mean: part.tensors.remove("mean")?,
+                    square: part.tensors.remove("square")?,
+                };
+                Some((path, moments))
+            })
+            .collect();
+    }
+}

@@ -1,0 +1,147 @@
+//! One optimisation step of a whole module.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor};
+
+use super::{Optimizer, Slot};
+
+/// Elements that are squared and summed at a time: small enough for the cache, and fixed, so that the sum
+/// does not depend on the number of threads.
+const CHUNK: usize = 1 << 18;
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stepped {
+    /// The global norm of the gradients before clipping.
+    pub grad_norm: f64,
+    /// Whether the norm was not finite, so that parameters and state were left alone.
+    pub skipped: bool,
+}
+
+/// Steps every parameter of `module` that has a gradient, clipped to a global norm of `clip` if given.
+/// A gradient that is not finite skips the whole step.
+pub fn step<M: Module>(
+    module: M,
+    gradients: Gradients,
+    optimizer: &mut dyn Optimizer,
+    learning_rate: f64,
+    clip: Option<f64>,
+) -> (M, Stepped) {
+    let mut gather = Gather {
+        path: Vec::new(),
+        gradients,
+        found: BTreeMap::new(),
+    };
+    module.visit(&mut gather);
+    let Gather {
+        found, gradients, ..
+    } = gather;
+    drop(gradients);
+    let grad_norm = found.values().map(sum_of_squares).sum::<f64>().sqrt();
+    if !grad_norm.is_finite() {
+        let skipped = true;
+        return (module, Stepped { grad_norm, skipped });
+    }
+    // PyTorch's clip_grad_norm_.
+    let scale = clip
+        .map(|clip| clip / (grad_norm + 1e-6))
+        .filter(|s| *s < 1.0);
+    let mut update = Update {
+        path: Vec::new(),
+        gradients: found,
+        optimizer,
+        learning_rate,
+        scale,
+    };
+    let module = module.map(&mut update);
+    let skipped = false;
+    (module, Stepped { grad_norm, skipped })
+}
+
+/// The sum of squares of a flat tensor, the same whatever the thread count.
+pub(super) fn sum_of_squares(tensor: &Tensor<1>) -> f64 {
+    let count = tensor.shape().num_elements();
+    (0..count)
+        .step_by(CHUNK)
+        .map(|start| {
+            let part = tensor.clone().slice(start..count.min(start + CHUNK));
+            part.clone().mul(part).sum().into_scalar::<f32>() as f64
+        })
+        .sum()
+}
+
+/// Takes every parameter's gradient out of the tape, flat.
+struct Gather {
+    path: Vec<String>,
+    gradients: Gradients,
+    found: BTreeMap<String, Tensor<1>>,
+}
+
+impl ModuleVisitor for Gather {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+            let count = gradient.shape().num_elements();
+            self.found
+                .insert(self.path.join("."), gradient.reshape([count]));
+        }
+    }
+}
+
+struct Update<'a> {
+    path: Vec<String>,
+    gradients: BTreeMap<String, Tensor<1>>,
+    optimizer: &'a mut dyn Optimizer,
+    learning_rate: f64,
+    scale: Option<f64>,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let Some(gradient) = self.gradients.remove(&path) else {
+            return param;
+        };
+        let gradient = match self.scale {
+            Some(scale) => gradient.mul_scalar(scale),
+            None => gradient,
+        };
+        param.map(|tensor| {
+            let strategy = tensor.gradient_checkpointing_strategy();
+            let dims = tensor.dims();
+            let count = dims.iter().product::<usize>();
+            let slot = Slot {
+                path: &path,
+                shape: &dims,
+            };
+            let values = tensor.inner().reshape([count]);
+            let values = self
+                .optimizer
+                .update(slot, values, gradient, self.learning_rate)
+                .reshape(dims)
+                .autodiff();
+            match strategy {
+                Some(strategy) => values.with_gradient_checkpointing_strategy(strategy),
+                None => values,
+            }
+            .require_grad()
+        })
+    }
+}
