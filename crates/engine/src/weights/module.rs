@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, Parameter};
-use burn::tensor::{Bool, Int, IntDType, Tensor, TensorData};
+use burn::module::Module;
 
+use super::traverse::{Filler, Survey, Writer};
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 
 /// One parameter of a module.
@@ -84,21 +84,33 @@ pub fn save<M: Module>(
     precision: Precision,
     path: impl AsRef<Path>,
 ) -> Result<(), WeightsError> {
+    let mut file = TensorFile::new();
+    for (key, value) in metadata {
+        file.note(*key, *value);
+    }
+    collect(module, keys, precision, &mut file)?;
+    file.write(path)
+}
+
+/// Adds the parameters of `module` that `keys` selects to `file`.
+///
+/// # Errors
+/// As [`save`], but for writing.
+pub fn collect<M: Module>(
+    module: &M,
+    keys: &KeyMap,
+    precision: Precision,
+    file: &mut TensorFile,
+) -> Result<(), WeightsError> {
     let mut writer = Writer {
         path: Vec::new(),
         keys,
         precision,
-        file: TensorFile::new(),
+        file,
         error: None,
     };
-    for (key, value) in metadata {
-        writer.file.note(*key, *value);
-    }
     module.visit(&mut writer);
-    match writer.error {
-        Some(error) => Err(error),
-        None => writer.file.write(path),
-    }
+    writer.error.map_or(Ok(()), Err)
 }
 
 /// Which file tensor goes to which parameter, and what does not fit.
@@ -166,185 +178,4 @@ impl Plan {
 /// A scalar in a file counts as shape `[1]`.
 fn same(found: &[usize], expected: &[usize]) -> bool {
     found == expected || (found.is_empty() && expected == [1])
-}
-
-/// Keeps `path` in step with the traversal.
-macro_rules! follow_path {
-    () => {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    };
-}
-
-#[derive(Default)]
-struct Survey {
-    path: Vec<String>,
-    found: Vec<ParamInfo>,
-}
-
-impl Survey {
-    fn note<T: Parameter>(&mut self, param: &Param<T>) {
-        self.found.push(ParamInfo {
-            path: self.path.join("."),
-            shape: param.lazy_shape().to_vec(),
-        });
-    }
-}
-
-impl ModuleVisitor for Survey {
-    follow_path!();
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.note(param);
-    }
-
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.note(param);
-    }
-
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.note(param);
-    }
-}
-
-struct Filler<'a> {
-    path: Vec<String>,
-    names: &'a BTreeMap<String, String>,
-    weights: &'a Weights,
-    error: Option<WeightsError>,
-}
-
-impl Filler<'_> {
-    /// `param` with the tensor that `make` builds from its name in the file, or as it was.
-    fn fill<T: Parameter>(
-        &mut self,
-        param: Param<T>,
-        make: impl FnOnce(&Param<T>, &str) -> Result<T, WeightsError>,
-    ) -> Param<T> {
-        let Some(name) = self.names.get(&self.path.join(".")) else {
-            return param;
-        };
-        match make(&param, name) {
-            Ok(tensor) => {
-                let id = param.id;
-                param.transform_for_load(tensor, id)
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-                param
-            }
-        }
-    }
-}
-
-impl ModuleMapper for Filler<'_> {
-    follow_path!();
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let weights = self.weights;
-        self.fill(param, |param, name| {
-            weights.tensor(name, &param.lazy_device())
-        })
-    }
-
-    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
-        let weights = self.weights;
-        self.fill(param, |param, name| {
-            let device = param.lazy_device();
-            let values = weights.ints(name)?;
-            // Burn panics on a cast that does not fit.
-            let wide = device.settings().int_dtype == IntDType::I64;
-            if let Some(value) = values
-                .iter()
-                .find(|&&value| !wide && i32::try_from(value).is_err())
-            {
-                return Err(WeightsError::Content {
-                    name: name.to_owned(),
-                    reason: format!("{value} does not fit the device's 32-bit integers"),
-                });
-            }
-            let data = TensorData::new(values, param.lazy_shape());
-            Ok(Tensor::from_data(data, &device))
-        })
-    }
-
-    fn map_bool<const D: usize>(
-        &mut self,
-        param: Param<Tensor<D, Bool>>,
-    ) -> Param<Tensor<D, Bool>> {
-        let weights = self.weights;
-        self.fill(param, |param, name| {
-            let values: Vec<bool> = weights.ints(name)?.into_iter().map(|v| v != 0).collect();
-            let data = TensorData::new(values, param.lazy_shape());
-            Ok(Tensor::from_data(data, &param.lazy_device()))
-        })
-    }
-}
-
-struct Writer<'a> {
-    path: Vec<String>,
-    keys: &'a KeyMap,
-    precision: Precision,
-    file: TensorFile,
-    error: Option<WeightsError>,
-}
-
-impl Writer<'_> {
-    fn add<T: Parameter>(
-        &mut self,
-        param: &Param<T>,
-        write: impl FnOnce(&mut Self, &str, T) -> Result<(), WeightsError>,
-    ) {
-        let path = self.path.join(".");
-        if self.error.is_none() && self.keys.selects(&path) {
-            let name = self.keys.to_file(&path);
-            self.error = write(self, &name, param.val()).err();
-        }
-    }
-}
-
-impl ModuleVisitor for Writer<'_> {
-    follow_path!();
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param, |writer, name, tensor: Tensor<D>| {
-            let data = host(name, tensor.try_into_data())?;
-            let values = host(name, data.try_into_vec_as::<f32>())?;
-            let shape = param.lazy_shape().to_vec();
-            let precision = writer.precision;
-            writer.file.floats(name, &shape, &values, precision)
-        });
-    }
-
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.add(param, |writer, name, tensor: Tensor<D, Int>| {
-            let data = host(name, tensor.try_into_data())?;
-            let values = host(name, data.try_into_vec_as::<i64>())?;
-            writer
-                .file
-                .ints(name, &param.lazy_shape().to_vec(), &values)
-        });
-    }
-
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.add(param, |writer, name, tensor: Tensor<D, Bool>| {
-            let data = host(name, tensor.try_into_data())?;
-            let values: Vec<bool> = data.iter::<bool>().collect();
-            writer
-                .file
-                .bools(name, &param.lazy_shape().to_vec(), &values)
-        });
-    }
-}
-
-fn host<T, E: std::fmt::Debug>(name: &str, result: Result<T, E>) -> Result<T, WeightsError> {
-    result.map_err(|error| WeightsError::Device {
-        name: name.to_owned(),
-        reason: format!("{error:?}"),
-    })
 }

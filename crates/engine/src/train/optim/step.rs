@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
 use super::{Optimizer, Slot};
+use crate::weights::follow_path;
 
 /// Elements that are squared and summed at a time: small enough for the cache, and fixed, so that the sum
 /// does not depend on the number of threads.
@@ -21,7 +22,7 @@ pub struct Stepped {
 }
 
 /// Steps every parameter of `module` that has a gradient, clipped to a global norm of `clip` if given.
-/// A gradient that is not finite skips the whole step.
+/// A gradient that is not finite skips the whole step: parameters and state stay as they are.
 pub fn step<M: Module>(
     module: M,
     gradients: Gradients,
@@ -35,29 +36,27 @@ pub fn step<M: Module>(
         found: BTreeMap::new(),
     };
     module.visit(&mut gather);
+    // The rest of the tape goes before the update needs memory.
     let Gather {
-        found, gradients, ..
+        found: gradients, ..
     } = gather;
-    drop(gradients);
-    let grad_norm = found.values().map(sum_of_squares).sum::<f64>().sqrt();
-    if !grad_norm.is_finite() {
-        let skipped = true;
-        return (module, Stepped { grad_norm, skipped });
+    let grad_norm = gradients.values().map(sum_of_squares).sum::<f64>().sqrt();
+    let skipped = !grad_norm.is_finite();
+    let stepped = Stepped { grad_norm, skipped };
+    if skipped {
+        return (module, stepped);
     }
-    // PyTorch's clip_grad_norm_.
-    let scale = clip
-        .map(|clip| clip / (grad_norm + 1e-6))
-        .filter(|s| *s < 1.0);
     let mut update = Update {
         path: Vec::new(),
-        gradients: found,
+        gradients,
         optimizer,
         learning_rate,
-        scale,
+        // As PyTorch's `clip_grad_norm_`.
+        scale: clip
+            .map(|clip| clip / (grad_norm + 1e-6))
+            .filter(|scale| *scale < 1.0),
     };
-    let module = module.map(&mut update);
-    let skipped = false;
-    (module, Stepped { grad_norm, skipped })
+    (module.map(&mut update), stepped)
 }
 
 /// The sum of squares of a flat tensor, the same whatever the thread count.
@@ -80,13 +79,7 @@ struct Gather {
 }
 
 impl ModuleVisitor for Gather {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+    follow_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
@@ -106,13 +99,7 @@ struct Update<'a> {
 }
 
 impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+    follow_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");

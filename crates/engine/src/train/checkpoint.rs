@@ -1,0 +1,205 @@
+//! A run's checkpoint: one safetensors file with the model, the average, the optimiser and the step.
+//!
+//! Tensors are called `model.PATH`, `ema.PATH` and `optimizer.PATH/SLOT`, so the model of a checkpoint also
+//! loads as any other weights do, with `KeyMap::new().within("model")`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::TrainError;
+use super::ema::Ema;
+use super::optim::{Optimizer, OptimizerState};
+use crate::weights::{
+    KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load, load_partial,
+};
+
+/// The file's name in a run folder.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+const FORMAT: &str = "orrery-train-1";
+
+/// How far a run has come, besides its tensors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Standing {
+    /// Steps done.
+    pub step: u64,
+    /// Steps left out for want of a finite gradient.
+    pub skipped: u64,
+    /// Seconds of training so far.
+    pub elapsed: f64,
+    /// Which optimiser.
+    pub optimizer: String,
+}
+
+/// The weights of `model` as they stand in the checkpoint of the run in `folder`: the averaged ones where the
+/// run kept an average, else the last ones.
+///
+/// # Errors
+/// [`WeightsError`] when there is no checkpoint or it is not one of this model.
+pub fn load_trained<M: Module>(model: M, folder: &Path) -> Result<M, WeightsError> {
+    let weights = Weights::open(folder.join(CHECKPOINT))?;
+    let model = load(model, &weights, &KeyMap::new().within("model"))?;
+    let (model, _) = load_partial(model, &weights, &KeyMap::new().within("ema"))?;
+    Ok(model)
+}
+
+/// Writes the checkpoint; the previous one stands until the new one is whole.
+pub(super) fn write<M: Module>(
+    folder: &Path,
+    model: &M,
+    ema: Option<&Ema>,
+    optimizer: &dyn Optimizer,
+    standing: &Standing,
+) -> Result<(), TrainError> {
+    let mut file = TensorFile::new();
+    file.note("format", FORMAT);
+    file.note("step", standing.step.to_string());
+    file.note("skipped", standing.skipped.to_string());
+    file.note("elapsed", standing.elapsed.to_string());
+    file.note("optimizer", &standing.optimizer);
+    let keys = KeyMap::new().within("model");
+    collect(model, &keys, Precision::F32, &mut file)?;
+    if let Some(ema) = ema {
+        let shapes = crate::weights::params(model);
+        for param in shapes {
+            if let Some(average) = ema.averages().get(&param.path) {
+                let name = format!("ema.{}", param.path);
+                add(&mut file, &name, &param.shape, average)?;
+            }
+        }
+    }
+    for (path, part) in optimizer.state() {
+        let name = format!("optimizer.{path}/steps");
+        file.ints(&name, &[1], &[part.steps as i64])?;
+        for (slot, tensor) in part.tensors {
+            let name = format!("optimizer.{path}/{slot}");
+            add(&mut file, &name, &tensor.dims(), &tensor)?;
+        }
+    }
+    Ok(file.write(folder.join(CHECKPOINT))?)
+}
+
+/// Reads the checkpoint into `model`, `ema` and `optimizer`.
+pub(super) fn read<M: Module>(
+    folder: &Path,
+    model: M,
+    ema: Option<&mut Ema>,
+    optimizer: &mut dyn Optimizer,
+    name: &str,
+) -> Result<(M, Standing), TrainError> {
+    let path = folder.join(CHECKPOINT);
+    let weights = Weights::open(&path)?;
+    let standing = standing(&weights, &path)?;
+    if standing.optimizer != name {
+        return Err(refuse(
+            &path,
+            format!(
+                "it was trained with {}, the configuration says {name}; set the optimiser back or start a new run",
+                standing.optimizer
+            ),
+        ));
+    }
+    let model = load(model, &weights, &KeyMap::new().within("model"))?;
+    let device = match model.devices().first() {
+        Some(device) => device.clone().without_autodiff(),
+        None => Device::default(),
+    };
+    if let Some(ema) = ema {
+        let averages = averages(&weights, ema, &device)?;
+        ema.restore(averages);
+    }
+    optimizer.restore(state(&weights, &device)?);
+    Ok((model, standing))
+}
+
+fn standing(weights: &Weights, path: &Path) -> Result<Standing, TrainError> {
+    let note = |key: &str| weights.metadata().get(key).map(String::as_str);
+    if note("format") != Some(FORMAT) {
+        let reason = format!("it is not a checkpoint of format {FORMAT}; start a new run");
+        return Err(refuse(path, reason));
+    }
+    let parsed = || {
+        Some(Standing {
+            step: note("step")?.parse().ok()?,
+            skipped: note("skipped")?.parse().ok()?,
+            elapsed: note("elapsed")?.parse().ok()?,
+            optimizer: note("optimizer")?.to_owned(),
+        })
+    };
+    parsed().ok_or_else(|| refuse(path, "its metadata is damaged; start a new run".into()))
+}
+
+fn averages(
+    weights: &Weights,
+    ema: &Ema,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor<1>>, TrainError> {
+    let mut averages = BTreeMap::new();
+    for (path, now) in ema.averages() {
+        let name = format!("ema.{path}");
+        // A run that kept no average before starts one from its weights.
+        let average = if weights.contains(&name) {
+            flat(weights, &name, device)?
+        } else {
+            now.clone()
+        };
+        averages.insert(path.clone(), average);
+    }
+    Ok(averages)
+}
+
+fn state(weights: &Weights, device: &Device) -> Result<OptimizerState, TrainError> {
+    let mut state = OptimizerState::new();
+    for name in weights.names() {
+        let Some((path, slot)) = name
+            .strip_prefix("optimizer.")
+            .and_then(|rest| rest.rsplit_once('/'))
+        else {
+            continue;
+        };
+        let part = state.entry(path.to_owned()).or_default();
+        if slot == "steps" {
+            let steps = weights.ints(name)?;
+            part.steps = steps.first().map_or(0, |&steps| steps.max(0) as u64);
+        } else {
+            let tensor = flat(weights, name, device)?;
+            part.tensors.insert(slot.to_owned(), tensor);
+        }
+    }
+    Ok(state)
+}
+
+fn flat(weights: &Weights, name: &str, device: &Device) -> Result<Tensor<1>, WeightsError> {
+    let values = weights.values(name)?;
+    let count = values.len();
+    Ok(Tensor::from_data(TensorData::new(values, [count]), device))
+}
+
+fn add(
+    file: &mut TensorFile,
+    name: &str,
+    shape: &[usize],
+    tensor: &Tensor<1>,
+) -> Result<(), WeightsError> {
+    let device = |reason: String| WeightsError::Device {
+        name: name.to_owned(),
+        reason,
+    };
+    let data = tensor
+        .clone()
+        .try_into_data()
+        .map_err(|error| device(format!("{error:?}")))?;
+    let values = data
+        .try_into_vec_as::<f32>()
+        .map_err(|error| device(format!("{error:?}")))?;
+    file.floats(name, shape, &values, Precision::F32)
+}
+
+fn refuse(path: &Path, reason: String) -> TrainError {
+    TrainError::Resume {
+        path: PathBuf::from(path),
+        reason,
+    }
+}
