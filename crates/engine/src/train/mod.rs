@@ -13,6 +13,7 @@ pub mod optim;
 mod progress;
 mod run;
 mod schedule;
+mod trainer;
 
 pub use checkpoint::{CHECKPOINT, load_trained};
 pub use config::TrainConfig;

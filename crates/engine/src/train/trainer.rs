@@ -1,0 +1,216 @@
+//! The loop itself.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use burn::module::Module;
+use serde_json::json;
+
+use super::checkpoint::{self, CHECKPOINT, Standing};
+use super::log::{Log, Window};
+use super::optim::{Optimizer, OptimizerConfig, step};
+use super::{Ema, Progress, Run, Task, TaskError, TrainConfig, TrainError};
+use crate::rng::Rng;
+
+/// Steps without a finite gradient, one after another, after which a run gives up.
+const PATIENCE: u64 = 100;
+
+/// A batch on its way from the thread that makes it.
+pub(super) type Prepared<B> = Result<B, TaskError>;
+
+/// Makes the batches of all steps in order until nobody takes them any more.
+pub(super) fn prepare<T: Task>(
+    task: &T,
+    from: u64,
+    config: &TrainConfig,
+    sender: &SyncSender<Prepared<T::Batch>>,
+) {
+    let draws = Rng::new(config.seed).child("step");
+    for step in from..config.steps {
+        let batch = task.batch(step, &mut draws.item(step));
+        let failed = batch.is_err();
+        if sender.send(batch).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// A run in progress.
+pub(super) struct Trainer<M> {
+    pub model: M,
+    pub ema: Option<Ema>,
+    pub optimizer: Box<dyn Optimizer>,
+    pub standing: Standing,
+}
+
+impl<M: Module> Trainer<M> {
+    /// A new run, or the one in the folder.
+    pub fn open(model: M, config: &TrainConfig, run: &Run) -> Result<Self, TrainError> {
+        std::fs::create_dir_all(run.folder).map_err(|source| TrainError::Folder {
+            path: run.folder.to_owned(),
+            source,
+        })?;
+        let path = run.folder.join(CHECKPOINT);
+        let mut ema = config.ema.map(|decay| Ema::new(&model, decay));
+        let mut optimizer = config.optimizer.init();
+        let name = match config.optimizer {
+            OptimizerConfig::AdamW(_) => "adamw",
+            OptimizerConfig::Adafactor(_) => "adafactor",
+        };
+        let (model, standing) = match (path.exists(), run.resume) {
+            (true, false) => return Err(TrainError::Occupied { path }),
+            (true, true) => {
+                checkpoint::read(run.folder, model, ema.as_mut(), optimizer.as_mut(), name)?
+            }
+            (false, _) => {
+                let optimizer = name.to_owned();
+                (
+                    model,
+                    Standing {
+                        optimizer,
+                        ..Standing::default()
+                    },
+                )
+            }
+        };
+        Ok(Self {
+            model,
+            ema,
+            optimizer,
+            standing,
+        })
+    }
+
+    /// Steps until the end or until `stop`; gives back itself, whether it was stopped, and the last mean loss.
+    pub fn follow<T: Task<Model = M>>(
+        mut self,
+        task: &T,
+        config: &TrainConfig,
+        batches: &Receiver<Prepared<T::Batch>>,
+        folder: &Path,
+        stop: &AtomicBool,
+        progress: &mut Progress,
+    ) -> Result<(Self, bool, f64), TrainError> {
+        let mut log = Log::open(folder, self.standing.step)?;
+        let mut window = Window::default();
+        let (mut loss, mut in_a_row) = (f64::NAN, 0);
+        let (before, begun) = (self.standing.elapsed, Instant::now());
+        let mut lined = Instant::now();
+        let mut saved = None;
+        while self.standing.step < config.steps && !stop.load(Ordering::Relaxed) {
+            let at = self.standing.step;
+            let batch = match next(batches, at) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    self.save(folder)?;
+                    return Err(error);
+                }
+            };
+            let (trainer, done) = self.step(task, config, batch)?;
+            self = trainer;
+            match done {
+                Some(done) => {
+                    window.add(done.loss, done.grad_norm, &done.metrics);
+                    progress.advance(at + 1, done.loss);
+                    in_a_row = 0;
+                }
+                None => {
+                    in_a_row += 1;
+                    self.standing.skipped += 1;
+                    if in_a_row >= PATIENCE {
+                        return Err(TrainError::Diverged {
+                            step: at,
+                            skipped: in_a_row,
+                        });
+                    }
+                }
+            }
+            self.standing.step = at + 1;
+            self.standing.elapsed = before + begun.elapsed().as_secs_f64();
+            let done = self.standing.step;
+            if done % config.log_every.max(1) == 0 || done == config.steps {
+                loss = window.loss();
+                let samples = window.steps() * task.samples() as u64;
+                let mut fields = window.fields();
+                fields.insert("step".into(), json!(done));
+                fields.insert("lr".into(), json!(config.rate(at)));
+                let rate = samples as f64 / lined.elapsed().as_secs_f64();
+                fields.insert("samples_per_s".into(), json!(rounded(rate)));
+                fields.insert("elapsed".into(), json!(rounded(self.standing.elapsed)));
+                fields.insert("skipped".into(), json!(self.standing.skipped));
+                log.line(fields)?;
+                (window, lined) = (Window::default(), Instant::now());
+            }
+            if config.checkpoint_every > 0 && done % config.checkpoint_every == 0 {
+                self.save(folder)?;
+                saved = Some(done);
+            }
+        }
+        if saved != Some(self.standing.step) {
+            self.save(folder)?;
+        }
+        let interrupted = self.standing.step < config.steps;
+        Ok((self, interrupted, loss))
+    }
+
+    /// One step on one batch; `None` when its gradients were not finite.
+    fn step<T: Task<Model = M>>(
+        mut self,
+        task: &T,
+        config: &TrainConfig,
+        batch: T::Batch,
+    ) -> Result<(Self, Option<Done>), TrainError> {
+        let at = self.standing.step;
+        let (loss, metrics) = task.loss(&self.model, batch);
+        if !loss.is_tracked() {
+            return Err(TrainError::Untracked);
+        }
+        let gradients = loss.backward();
+        let loss = f64::from(loss.into_scalar::<f32>());
+        let rate = config.rate(at);
+        let optimizer = self.optimizer.as_mut();
+        let (model, stepped) = step(self.model, gradients, optimizer, rate, config.clip);
+        self.model = model;
+        if stepped.skipped {
+            return Ok((self, None));
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.model, at);
+        }
+        let done = Done {
+            loss,
+            grad_norm: stepped.grad_norm,
+            metrics,
+        };
+        Ok((self, Some(done)))
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        let ema = self.ema.as_ref();
+        let optimizer = self.optimizer.as_ref();
+        checkpoint::write(folder, &self.model, ema, optimizer, &self.standing)
+    }
+}
+
+/// What one finished step tells the log.
+struct Done {
+    loss: f64,
+    grad_norm: f64,
+    metrics: Vec<(&'static str, f32)>,
+}
+
+fn next<B>(batches: &Receiver<Prepared<B>>, step: u64) -> Result<B, TrainError> {
+    let failed = |source| TrainError::Batch { step, source };
+    match batches.recv() {
+        Ok(batch) => batch.map_err(failed),
+        // The thread ended early, which only a panic in `Task::batch` does.
+        Err(gone) => Err(failed(gone.into())),
+    }
+}
+
+/// To a thousandth: enough for a log.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
