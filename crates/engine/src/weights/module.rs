@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use burn::module::Module;
+use burn::tensor::Gradients;
 
-use super::traverse::{Filler, Survey, Writer};
+use super::traverse::{Filler, GradientFinder, Survey, Writer};
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 
 /// One parameter of a module.
@@ -111,6 +112,18 @@ pub fn collect<M: Module>(
     };
     module.visit(&mut writer);
     writer.error.map_or(Ok(()), Err)
+}
+
+/// The gradient of the float parameter at `path`, taken out of `gradients`; `None` where there is none.
+pub fn gradient<M: Module>(module: &M, path: &str, gradients: &mut Gradients) -> Option<Vec<f32>> {
+    let mut finder = GradientFinder {
+        path: Vec::new(),
+        wanted: path,
+        gradients,
+        found: None,
+    };
+    module.visit(&mut finder);
+    finder.found
 }
 
 /// Which file tensor goes to which parameter, and what does not fit.

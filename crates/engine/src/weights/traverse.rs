@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter};
-use burn::tensor::{Bool, Int, IntDType, Tensor, TensorData};
+use burn::tensor::{Bool, Gradients, Int, IntDType, Tensor, TensorData};
 
 use super::{KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError};
 
@@ -54,6 +54,25 @@ impl ModuleVisitor for Survey {
     }
 }
 
+/// Takes the gradient of one parameter.
+pub(super) struct GradientFinder<'a> {
+    pub path: Vec<String>,
+    pub wanted: &'a str,
+    pub gradients: &'a mut Gradients,
+    pub found: Option<Vec<f32>>,
+}
+
+impl ModuleVisitor for GradientFinder<'_> {
+    follow_path!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.path.join(".") == self.wanted {
+            let gradient = param.val().grad_remove(self.gradients);
+            self.found = gradient.map(|gradient| gradient.into_data().iter::<f32>().collect());
+        }
+    }
+}
+
 /// Replaces the parameters whose paths `names` holds with tensors of a file.
 pub(super) struct Filler<'a> {
     pub path: Vec<String>,
@@ -91,7 +110,8 @@ impl ModuleMapper for Filler<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weights = self.weights;
         self.fill(param, |param, name| {
-            weights.tensor(name, &param.lazy_device())
+            let data = TensorData::new(weights.values(name)?, param.lazy_shape());
+            Ok(Tensor::from_data(data, &param.lazy_device()))
         })
     }
 
