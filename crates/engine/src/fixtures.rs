@@ -23,7 +23,7 @@ pub struct Case {
 
 /// All cases of `kind` among the fixtures of system `slug`, sorted by name.
 ///
-/// They are looked for in `$ORRERY_FIXTURES/SLUG` when that variable is set, else in `../shared/fixtures/SLUG`
+/// They are looked for in `$ORRERY_FIXTURES/SLUG` when that variable is set (relative to the workspace), else in `../shared/fixtures/SLUG`
 /// beside the workspace, else in `committed/SLUG`.
 ///
 /// # Panics
@@ -69,12 +69,15 @@ pub fn report(slug: &str, kind: &str, ran: usize) {
 }
 
 fn folder(slug: &str, committed: &Path) -> PathBuf {
-    if let Some(given) = std::env::var_os("ORRERY_FIXTURES") {
-        return PathBuf::from(given).join(slug);
-    }
-    committed
+    let workspace = committed
         .ancestors()
-        .find(|folder| folder.join("Cargo.lock").exists())
+        .find(|folder| folder.join("Cargo.lock").exists());
+    if let Some(given) = std::env::var_os("ORRERY_FIXTURES") {
+        // Tests run in their crate's folder; a relative path is meant from the workspace.
+        let from = workspace.unwrap_or(Path::new(""));
+        return from.join(given).join(slug);
+    }
+    workspace
         .and_then(Path::parent)
         .map(|beside| beside.join("shared/fixtures").join(slug))
         .filter(|shared| shared.is_dir())
@@ -209,4 +212,51 @@ pub fn furthest(found: &[f32], expected: &[f32]) -> f32 {
             }
         })
         .fold(0.0, f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn case(json: Value) -> Case {
+        Case {
+            name: "made-up".into(),
+            json,
+            weights: None,
+        }
+    }
+
+    #[test]
+    fn tolerances_are_found_in_every_form_that_cases_use() {
+        let given =
+            |tolerance: Value| case(json!({ "tolerance": tolerance })).tolerance("grad", 7.0);
+        assert_eq!(given(json!(1e-5)), 1e-5);
+        assert_eq!(given(json!({"forward": 2e-4, "grad": 1e-3})), 1e-3);
+        assert_eq!(given(json!({"default": 2e-4, "psd": 1e-3})), 2e-4);
+        assert_eq!(given(json!({"rtol": 1e-3, "atol": 1e-4})), 1e-4);
+        assert_eq!(given(json!("abs 5e-4")), 5e-4);
+        assert_eq!(given(json!("exact")), 0.0);
+        assert_eq!(given(Value::Null), 7.0);
+    }
+
+    #[test]
+    fn fields_are_reached_by_dotted_paths() {
+        let case =
+            case(json!({"config": {"eps": [0.5, 2], "name": "x", "deep": true, "none": null}}));
+        assert_eq!(case.f32("config.eps.0"), 0.5);
+        assert_eq!(case.usize("config.eps.1"), 2);
+        assert_eq!(case.numbers("config.eps"), [0.5, 2.0]);
+        assert_eq!(
+            (case.str("config.name"), case.bool("config.deep")),
+            ("x", true)
+        );
+        assert!(case.get("config.none").is_none() && case.get("config.eps.2").is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "case `made-up` has no `config.lr`")]
+    fn a_missing_field_fails_by_name() {
+        case(json!({})).f64("config.lr");
+    }
 }

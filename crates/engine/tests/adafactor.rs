@@ -1,5 +1,7 @@
 //! Adafactor against trajectories recorded from the reference implementation.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};

@@ -1,5 +1,7 @@
 //! Facts about training runs.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -277,7 +279,22 @@ fn a_new_run_does_not_overwrite_an_old_one_nor_resume_another_optimiser() {
         text.contains("trained with adamw, the configuration says adafactor"),
         "{text}"
     );
-    std::fs::write(folder.path().join(CHECKPOINT), b"rubbish").unwrap();
+    let path = folder.path().join(CHECKPOINT);
+    let whole = std::fs::read(&path).unwrap();
+    // The optimiser's state of another parameter, in a header that stays as long.
+    let name = b"\"optimizer.bias/mean\"";
+    let at = whole
+        .windows(name.len())
+        .position(|bytes| bytes == name)
+        .unwrap();
+    let mut bent = whole.clone();
+    bent[at + 11..at + 15].copy_from_slice(b"bios");
+    std::fs::write(&path, bent).unwrap();
+    let text = go(&Sum::default(), &adamw, folder.path(), true)
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("its optimiser knows `bios`"), "{text}");
+    std::fs::write(&path, b"rubbish").unwrap();
     let text = go(&Sum::default(), &adamw, folder.path(), true)
         .unwrap_err()
         .to_string();
@@ -303,16 +320,6 @@ fn bad_batches_are_skipped_counted_and_in_the_end_refused() {
             .into_scalar::<f32>()
             .is_finite()
     );
-    let clean = tempfile::tempdir().unwrap();
-    let short = TrainConfig {
-        steps: 6,
-        ..config.clone()
-    };
-    let mut same = go(&Sum::default(), &config, clean.path(), false);
-    assert!(same.is_ok());
-    let other = tempfile::tempdir().unwrap();
-    same = go(&Sum::default(), &short, other.path(), false);
-    assert_eq!(same.unwrap().step, 6);
     let long = TrainConfig {
         steps: 1000,
         ..config.clone()

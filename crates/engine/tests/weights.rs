@@ -1,5 +1,7 @@
 //! Facts about checkpoints: what is written comes back, and what does not fit is named.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::path::Path;
 

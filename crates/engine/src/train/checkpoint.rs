@@ -13,7 +13,8 @@ use super::TrainError;
 use super::ema::Ema;
 use super::optim::{Optimizer, OptimizerState};
 use crate::weights::{
-    KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load, load_partial,
+    KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError, collect, load, load_partial,
+    params,
 };
 
 /// The file's name in a run folder.
@@ -62,8 +63,7 @@ pub(super) fn write<M: Module>(
     let keys = KeyMap::new().within("model");
     collect(model, &keys, Precision::F32, &mut file)?;
     if let Some(ema) = ema {
-        let shapes = crate::weights::params(model);
-        for param in shapes {
+        for param in params(model) {
             if let Some(average) = ema.averages().get(&param.path) {
                 let name = format!("ema.{}", param.path);
                 add(&mut file, &name, &param.shape, average)?;
@@ -110,7 +110,9 @@ pub(super) fn read<M: Module>(
         let averages = averages(&weights, ema, &device)?;
         ema.restore(averages);
     }
-    optimizer.restore(state(&weights, &device)?);
+    let state = state(&weights, &device)?;
+    check(&params(&model), &state).map_err(|reason| refuse(&path, reason))?;
+    optimizer.restore(state);
     Ok((model, standing))
 }
 
@@ -140,11 +142,19 @@ fn averages(
     for (path, now) in ema.averages() {
         let name = format!("ema.{path}");
         // A run that kept no average before starts one from its weights.
-        let average = if weights.contains(&name) {
-            flat(weights, &name, device)?
+        let source = if weights.contains(&name) {
+            name
         } else {
-            now.clone()
+            format!("model.{path}")
         };
+        let average: Tensor<1> = flat(weights, &source, device)?;
+        if average.dims() != now.dims() {
+            return Err(WeightsError::Content {
+                name: source,
+                reason: "its size is not that of the model's parameter".into(),
+            }
+            .into());
+        }
         averages.insert(path.clone(), average);
     }
     Ok(averages)
@@ -169,6 +179,34 @@ fn state(weights: &Weights, device: &Device) -> Result<OptimizerState, TrainErro
         }
     }
     Ok(state)
+}
+
+/// Whether every tensor of `state` has the size that its parameter asks for; if not, what is wrong.
+fn check(params: &[ParamInfo], state: &OptimizerState) -> Result<(), String> {
+    let shapes: BTreeMap<&str, &[usize]> = params
+        .iter()
+        .map(|param| (param.path.as_str(), param.shape.as_slice()))
+        .collect();
+    for (path, part) in state {
+        let shape = shapes
+            .get(path.as_str())
+            .ok_or_else(|| format!("its optimiser knows `{path}`, this model does not"))?;
+        let count: usize = shape.iter().product();
+        for (slot, tensor) in &part.tensors {
+            let expected = match (slot.as_str(), *shape) {
+                ("row", [.., columns]) => count / (*columns).max(1),
+                ("column", [.., rows, _]) => count / (*rows).max(1),
+                _ => count,
+            };
+            if tensor.dims() != [expected] {
+                return Err(format!(
+                    "the optimiser's `{slot}` of `{path}` has {} values instead of {expected}; start a new run",
+                    tensor.dims()[0]
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn flat(weights: &Weights, name: &str, device: &Device) -> Result<Tensor<1>, WeightsError> {

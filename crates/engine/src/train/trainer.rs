@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use burn::module::Module;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::checkpoint::{self, CHECKPOINT, Standing};
 use super::log::{Log, Window};
@@ -59,21 +59,16 @@ impl<M: Module> Trainer<M> {
             OptimizerConfig::AdamW(_) => "adamw",
             OptimizerConfig::Adafactor(_) => "adafactor",
         };
+        let fresh = Standing {
+            optimizer: name.to_owned(),
+            ..Standing::default()
+        };
         let (model, standing) = match (path.exists(), run.resume) {
             (true, false) => return Err(TrainError::Occupied { path }),
             (true, true) => {
                 checkpoint::read(run.folder, model, ema.as_mut(), optimizer.as_mut(), name)?
             }
-            (false, _) => {
-                let optimizer = name.to_owned();
-                (
-                    model,
-                    Standing {
-                        optimizer,
-                        ..Standing::default()
-                    },
-                )
-            }
+            (false, _) => (model, fresh),
         };
         Ok(Self {
             model,
@@ -130,20 +125,14 @@ impl<M: Module> Trainer<M> {
             self.standing.step = at + 1;
             self.standing.elapsed = before + begun.elapsed().as_secs_f64();
             let done = self.standing.step;
-            if done % config.log_every.max(1) == 0 || done == config.steps {
+            if done.is_multiple_of(config.log_every.max(1)) || done == config.steps {
                 loss = window.loss();
-                let samples = window.steps() * task.samples() as u64;
-                let mut fields = window.fields();
-                fields.insert("step".into(), json!(done));
-                fields.insert("lr".into(), json!(config.rate(at)));
-                let rate = samples as f64 / lined.elapsed().as_secs_f64();
-                fields.insert("samples_per_s".into(), json!(rounded(rate)));
-                fields.insert("elapsed".into(), json!(rounded(self.standing.elapsed)));
-                fields.insert("skipped".into(), json!(self.standing.skipped));
-                log.line(fields)?;
+                let samples = window.steps() as f64 * task.samples() as f64;
+                let rate = samples / lined.elapsed().as_secs_f64();
+                log.line(self.line(&window, config.rate(at), rate))?;
                 (window, lined) = (Window::default(), Instant::now());
             }
-            if config.checkpoint_every > 0 && done % config.checkpoint_every == 0 {
+            if config.checkpoint_every > 0 && done.is_multiple_of(config.checkpoint_every) {
                 self.save(folder)?;
                 saved = Some(done);
             }
@@ -185,6 +174,19 @@ impl<M: Module> Trainer<M> {
             metrics,
         };
         Ok((self, Some(done)))
+    }
+
+    /// A log line for where the run stands.
+    fn line(&self, window: &Window, learning_rate: f64, rate: f64) -> Map<String, Value> {
+        let mut fields = window.fields();
+        fields.extend([
+            ("step".to_owned(), json!(self.standing.step)),
+            ("lr".to_owned(), json!(learning_rate)),
+            ("samples_per_s".to_owned(), json!(rounded(rate))),
+            ("elapsed".to_owned(), json!(rounded(self.standing.elapsed))),
+            ("skipped".to_owned(), json!(self.standing.skipped)),
+        ]);
+        fields
     }
 
     fn save(&self, folder: &Path) -> Result<(), TrainError> {

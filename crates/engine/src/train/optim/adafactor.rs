@@ -66,6 +66,10 @@ struct Moments {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a parameter; the values are elsewhere"
+)]
 enum Square {
     Full(Tensor<1>),
     Factored { row: Tensor<1>, column: Tensor<1> },
