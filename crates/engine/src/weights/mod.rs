@@ -14,6 +14,6 @@ mod write;
 pub use error::{Mismatch, WeightsError};
 pub use file::Weights;
 pub use keys::KeyMap;
-pub use module::{LoadReport, ParamInfo, collect, load, load_partial, params, save};
+pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
 pub(crate) use traverse::follow_path;
 pub use write::{Precision, TensorFile, write_atomically};
