@@ -10,6 +10,7 @@ pub mod files;
 pub mod media;
 pub mod models;
 pub mod nn;
+pub mod numerics;
 pub mod ops;
 pub mod proof;
 pub mod rng;
