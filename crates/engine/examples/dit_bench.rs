@@ -60,7 +60,9 @@ impl Dit {
             let all = block.modulation.forward(c.clone());
             let part = |i: usize| all.clone().narrow(1, i * WIDTH, WIDTH);
             let y = ops::modulated_layer_norm(x.clone(), part(0), part(1), EPS);
-            let y = block.attention.forward_grouped(y, [BATCH, TOKENS, HEADS], None);
+            let y = block
+                .attention
+                .forward_grouped(y, [BATCH, TOKENS, HEADS], None);
             let x = x + y * part(2).unsqueeze_dim(1);
             let y = ops::modulated_layer_norm(x.clone(), part(3), part(4), EPS);
             let y = block.fc2.forward(ops::gelu(block.fc1.forward(y)));
@@ -76,7 +78,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
+    let rounds = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(10);
     let device = Device::flex();
     let mut rng = Rng::new(0);
     let mut put = |shape: Vec<usize>| {
