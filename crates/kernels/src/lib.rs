@@ -6,7 +6,6 @@
 
 mod activation;
 mod attention;
-mod attention_head;
 mod error;
 mod level;
 mod linear;

@@ -99,11 +99,11 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const FMA: bool, const A
         for p in 0..inner {
             let b_row = b_start.add(p * width).cast::<[[f32; LANES]; VECTORS]>();
             let b_row = b_row.read_unaligned();
-            for i in 0..ROWS {
+            for (i, sums) in sums.iter_mut().enumerate() {
                 let value = *a_start.add(i * a.row + p * a.column);
                 for v in 0..VECTORS {
                     for l in 0..LANES {
-                        sums[i][v][l] = mul_add::<FMA>(value, b_row[v][l], sums[i][v][l]);
+                        sums[v][l] = mul_add::<FMA>(value, b_row[v][l], sums[v][l]);
                     }
                 }
             }
