@@ -7,6 +7,7 @@
 mod activation;
 mod attention;
 mod error;
+mod lanes;
 mod level;
 mod linear;
 mod math;

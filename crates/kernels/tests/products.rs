@@ -133,6 +133,7 @@ fn linear_layers_equal_their_definition() {
         (3, 5, 7),
         (33, 17, 100),
         (1100, 20, 9),
+        (2300, 9, 11),
         (2, 0, 3),
     ] {
         let dims = LinearDims {
@@ -189,12 +190,12 @@ fn linear_layers_equal_their_definition() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     let linear = LinearDims {
-        rows: 1300,
-        input: 200,
-        output: 210,
+        rows: 2500,
+        input: 100,
+        output: 110,
     };
-    let (x, w) = (noise(1300 * 200, 1), noise(210 * 200, 2));
-    let grad = noise(1300 * 210, 3);
+    let (x, w) = (noise(2500 * 100, 1), noise(110 * 100, 2));
+    let grad = noise(2500 * 110, 3);
     assert_thread_free("linear", || {
         let some = LinearDims {
             rows: 900,
@@ -202,10 +203,10 @@ fn bits_do_not_depend_on_threads() {
         };
         [
             kernels::linear(&x, &w, None, linear).unwrap(),
-            kernels::linear(&x[..900 * 200], &w, Some(&grad[..210]), some).unwrap(),
+            kernels::linear(&x[..900 * 100], &w, Some(&grad[..110]), some).unwrap(),
             kernels::linear_backward_input(&grad, &w, linear).unwrap(),
             kernels::linear_backward_weight(&grad, &x, linear).unwrap(),
-            kernels::column_sums(&grad, 210).unwrap(),
+            kernels::column_sums(&grad, 110).unwrap(),
         ]
     });
     let dims = dims(3, 300, 70, 2, 20);
