@@ -5,8 +5,8 @@ pub use burn;
 
 pub mod data;
 pub mod diffusion;
-pub mod fixtures;
 pub mod files;
+pub mod fixtures;
 pub mod media;
 pub mod models;
 pub mod nn;

@@ -99,7 +99,10 @@ impl Studio {
         for (key, value) in notes {
             file.note(*key, *value);
         }
-        file.note(CONFIG_KEY, serde_json::to_string(config).unwrap_or_default());
+        file.note(
+            CONFIG_KEY,
+            serde_json::to_string(config).unwrap_or_default(),
+        );
         weights::collect(model, &checkpoint::key_map(), precision, &mut file)?;
         tower::write(tower, &mut file, precision)?;
         file.write(path)
@@ -137,7 +140,9 @@ impl Studio {
             .iter()
             .map(|sample| {
                 let frames = (0..FRAMES)
-                    .map(|frame| Picture::from_unit(&frame_of(sample, frame), SIZE as u32, SIZE as u32))
+                    .map(|frame| {
+                        Picture::from_unit(&frame_of(sample, frame), SIZE as u32, SIZE as u32)
+                    })
                     .collect::<Result<_, _>>()?;
                 Clip::new(frames, DELAY_MS)
             })
