@@ -3,6 +3,8 @@
 
 pub use burn;
 
+pub mod card;
+pub mod command;
 pub mod data;
 pub mod diffusion;
 pub mod files;

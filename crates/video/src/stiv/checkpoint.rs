@@ -44,9 +44,40 @@ pub fn read_config(weights: &Weights) -> Result<StivConfig, WeightsError> {
     }
 }
 
+/// Whether the file's tensors are as large as its config says, before anything of that size is made.
+///
+/// # Errors
+/// [`WeightsError::Unfit`] with the first size that differs.
+pub fn check_sizes(weights: &Weights, config: &StivConfig) -> Result<(), WeightsError> {
+    let last = config.depth - 1;
+    let mut expected = vec![
+        ("cubify.weight".to_owned(), [config.width, config.patch_values()]),
+        ("pool.weight".to_owned(), [config.width, config.context]),
+        ("t1.weight".to_owned(), [config.width, config.frequencies]),
+        (format!("blocks.{last}.fc1.weight"), [config.mlp_width(), config.width]),
+    ];
+    if let Some(last) = config.extra_blocks.checked_sub(1) {
+        let name = format!("extra_blocks.{last}.fc1.weight");
+        expected.push((name, [config.mlp_width(), config.width]));
+    }
+    for (name, shape) in expected {
+        if weights.shape(&name) != Some(&shape) {
+            let found = match weights.shape(&name) {
+                Some(found) => format!("is {found:?}"),
+                None => "is missing".into(),
+            };
+            return Err(weights.unfit(format!(
+                "its config asks for `{name}` of {shape:?}, which {found}; use the file as `orrery stiv train` wrote it"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a model and its config.
 pub fn load(weights: &Weights, device: &Device) -> Result<(Stiv, StivConfig), WeightsError> {
     let config = read_config(weights)?;
+    check_sizes(weights, &config)?;
     let model = config.init(&mut Rng::new(0), device);
     Ok((weights::load(model, weights, &key_map())?, config))
 }

@@ -2,8 +2,10 @@
 
 mod block;
 pub mod checkpoint;
+pub mod command;
 pub mod config;
 pub mod data;
+pub mod embedded;
 pub mod inflate;
 pub mod judge;
 pub mod model;
