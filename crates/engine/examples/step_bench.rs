@@ -1,7 +1,8 @@
 //! Times a training step of a small diffusion transformer, operation by operation and whole, with Burn's own
 //! operations and with the kernels.
 //!
-//! `cargo run --release -p orrery-engine --example step_bench`; `STEP_BENCH=step` times the whole step alone.
+//! `cargo run --release -p orrery-engine --example step_bench`; `STEP_BENCH=step` times the whole step alone,
+//! `STEP_BENCH=kernels` that with the kernels alone, for a profiler.
 
 use std::time::Instant;
 
@@ -21,10 +22,14 @@ const RUNS: usize = 7;
 
 fn main() {
     let device = Device::default().autodiff();
-    if std::env::var("STEP_BENCH").as_deref() != Ok("step") {
-        operations(&device);
+    match std::env::var("STEP_BENCH").as_deref() {
+        Ok("kernels") => step(&device, &[false]),
+        Ok("step") => step(&device, &[true, false]),
+        _ => {
+            operations(&device);
+            step(&device, &[true, false]);
+        }
     }
-    step(&device);
 }
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -198,12 +203,12 @@ impl Block {
 }
 
 /// The whole step without the optimiser: forward, mean squared error, backward.
-fn step(device: &Device) {
+fn step(device: &Device, fallbacks: &[bool]) {
     let blocks: Vec<Block> = (0..BLOCKS).map(|_| Block::new(device)).collect();
     let rope = rope(device);
     let [x, noise] = [0, 1].map(|_| random([BATCH, TOKENS, WIDTH], device));
     let condition = random([BATCH, WIDTH], device);
-    for fallback in [true, false] {
+    for &fallback in fallbacks {
         ops::set_fallback(fallback);
         let mut forward = Vec::new();
         let whole = median(|| {

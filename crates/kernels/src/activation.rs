@@ -6,7 +6,7 @@ use crate::math::{mul_add, sigmoid};
 use crate::parallel::{Fresh, collect, map, map2};
 
 /// `2·√(2/π)`: GELU in its tanh form is `x · σ(2u)` with `u = √(2/π)·(x + 0.044715·x³)`.
-const GELU_SCALE: f32 = 1.595_769_1;
+const GELU_SCALE: f32 = 1.595_769;
 const GELU_CUBIC: f32 = 0.044_715;
 
 /// GELU in its tanh form, `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`. Any length.

@@ -1,14 +1,18 @@
 //! Scaled dot-product attention, head by head, with whole rows of scores.
 
+mod head;
+mod pack;
+
 use rayon::prelude::*;
 
-use crate::attention_head::{Scratch, backward_head, forward_head};
 use crate::error::{ShapeError, expect};
 use crate::level::Level;
 use crate::parallel::{Strips, collect};
+use head::{backward_head, forward_head};
+use pack::Scratch;
 
 /// Queries whose scores are in memory at one time.
-pub(crate) const BLOCK: usize = 64;
+const BLOCK: usize = 64;
 /// Queries that one task of the forward pass handles, so that few long sequences still spread over threads.
 const TASK: usize = 256;
 
@@ -55,7 +59,7 @@ impl<'a> Heads<'a> {
 
     /// Row `token` of one head of one sequence.
     #[inline(always)]
-    pub(crate) fn row(&self, b: usize, token: usize, h: usize, head: usize) -> &'a [f32] {
+    fn row(&self, b: usize, token: usize, h: usize, head: usize) -> &'a [f32] {
         let [sb, st, sh] = self.strides;
         &self.values[b * sb + token * st + h * sh..][..head]
     }

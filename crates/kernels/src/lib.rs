@@ -6,8 +6,8 @@
 
 mod activation;
 mod attention;
-mod attention_head;
 mod error;
+mod lanes;
 mod level;
 mod linear;
 mod math;

@@ -8,7 +8,9 @@ use crate::parallel::{Fresh, collect, rows_per_task};
 
 /// Rows that one task handles where there are many: its results stay in the cache.
 const ROWS: usize = 512;
-/// Rows of a weight's gradient that one task handles.
+/// Rows over which one task sums the gradient of a weight.
+const SUMMED: usize = 1024;
+/// Rows of a weight's gradient that one task adds up.
 const OUTPUTS: usize = 48;
 /// Multiplications from which a product is worth several threads.
 const LARGE: usize = 128 * 128 * 128;
@@ -113,30 +115,39 @@ pub fn linear_backward_weight(
     } = dims;
     expect("grad", grad.len(), rows * output)?;
     expect("x", x.len(), rows * input)?;
-    let by_outputs = |first: usize, dw: &mut Fresh, parallelism| {
+    if input * output == 0 {
+        return Ok(Vec::new());
+    }
+    let over_rows = |grad: &[f32], x: &[f32], parallelism| {
         let product = Product {
-            size: [dw.len() / input, input, rows],
-            lhs: (grad.get(first..).unwrap_or_default(), [1, output]),
+            size: [output, input, x.len() / input],
+            lhs: (grad, [1, output]),
             rhs: (x, [input, 1]),
             add: false,
         };
-        product.write(dw, parallelism);
+        // SAFETY: `Product::write` writes every value.
+        unsafe { collect(output * input, |dw| product.write(dw, parallelism)) }
     };
-    if input == 0 {
-        return Ok(Vec::new());
+    if rows < 2 * SUMMED {
+        return Ok(over_rows(grad, x, threads(rows * input * output)));
     }
-    // SAFETY: `Product::write` writes every value; the chunks cover all rows of the weight.
-    Ok(unsafe {
-        collect(output * input, |dw| {
-            if rows * input * output < LARGE {
-                by_outputs(0, dw, Parallelism::None);
-            } else {
-                dw.par_chunks_mut(OUTPUTS * input)
-                    .enumerate()
-                    .for_each(|(i, dw)| by_outputs(i * OUTPUTS, dw, Parallelism::None));
+    // Sums over parts of the rows, added up in order: each part of `x` and `grad` is read by one task alone.
+    let mut parts = grad
+        .par_chunks(SUMMED * output)
+        .zip(x.par_chunks(SUMMED * input))
+        .map(|(grad, x)| over_rows(grad, x, Parallelism::None))
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut sum = parts.next().unwrap_or_default();
+    let parts: Vec<Vec<f32>> = parts.collect();
+    sum.par_chunks_mut(OUTPUTS * input)
+        .enumerate()
+        .for_each(|(i, sum)| {
+            for part in &parts {
+                add(sum, &part[i * OUTPUTS * input..][..sum.len()]);
             }
-        })
-    })
+        });
+    Ok(sum)
 }
 
 /// Sums over the rows of `x` `[rows, width]`: the gradient of a bias.

@@ -237,50 +237,53 @@ fn dot3<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 /// Turns the pairs of one head by their angles, or back.
 #[inline(always)]
 fn turn<const FMA: bool, const BACK: bool>(x: &mut [f32], angles: Angles<'_>) {
-    let half = angles.half;
-    let sections = x.chunks_exact_mut(2 * half);
-    let all = angles
-        .cos
-        .chunks_exact(2 * half)
-        .zip(angles.sin.chunks_exact(2 * half));
-    for (x, (cos, sin)) in sections.zip(all) {
-        let (a, b) = x.split_at_mut(half);
-        let (a8, a) = a.as_chunks_mut::<8>();
-        let (b8, b) = b.as_chunks_mut::<8>();
-        let (cos8, cos) = cos[..half].as_chunks::<8>();
-        let (sin8, sin) = sin[..half].as_chunks::<8>();
-        for ((a, b), (cos, sin)) in a8.iter_mut().zip(b8).zip(cos8.iter().zip(sin8)) {
-            turn_lanes::<8, FMA, BACK>(a, b, cos, sin);
+    // Half sections of the usual sizes have loops of known length, which become vector code.
+    match angles.half {
+        4 => turn_sections::<4, FMA, BACK>(x, angles),
+        8 => turn_sections::<8, FMA, BACK>(x, angles),
+        12 => turn_sections::<12, FMA, BACK>(x, angles),
+        16 => turn_sections::<16, FMA, BACK>(x, angles),
+        24 => turn_sections::<24, FMA, BACK>(x, angles),
+        32 => turn_sections::<32, FMA, BACK>(x, angles),
+        64 => turn_sections::<64, FMA, BACK>(x, angles),
+        half => {
+            for start in (0..x.len()).step_by(2 * half) {
+                for i in start..start + half {
+                    let (cos, sin) = (angles.cos[i], angles.sin[i]);
+                    (x[i], x[i + half]) = turned::<FMA, BACK>(x[i], x[i + half], cos, sin);
+                }
+            }
         }
-        let (a4, a) = a.as_chunks_mut::<4>();
-        let (b4, b) = b.as_chunks_mut::<4>();
-        let (cos4, cos) = cos.as_chunks::<4>();
-        let (sin4, sin) = sin.as_chunks::<4>();
-        for ((a, b), (cos, sin)) in a4.iter_mut().zip(b4).zip(cos4.iter().zip(sin4)) {
-            turn_lanes::<4, FMA, BACK>(a, b, cos, sin);
+    }
+}
+
+/// [`turn`] for half sections of `HALF` values.
+#[inline(always)]
+fn turn_sections<const HALF: usize, const FMA: bool, const BACK: bool>(
+    x: &mut [f32],
+    angles: Angles<'_>,
+) {
+    let (x, _) = x.as_chunks_mut::<HALF>();
+    let (cos, _) = angles.cos.as_chunks::<HALF>();
+    let (sin, _) = angles.sin.as_chunks::<HALF>();
+    let sections = x
+        .chunks_exact_mut(2)
+        .zip(cos.chunks_exact(2).zip(sin.chunks_exact(2)));
+    for (x, (cos, sin)) in sections {
+        let (mut a, mut b) = (x[0], x[1]);
+        for l in 0..HALF {
+            (a[l], b[l]) = turned::<FMA, BACK>(a[l], b[l], cos[0][l], sin[0][l]);
         }
-        let (a, _) = a.as_chunks_mut::<1>();
-        let (b, _) = b.as_chunks_mut::<1>();
-        let (cos, _) = cos.as_chunks::<1>();
-        let (sin, _) = sin.as_chunks::<1>();
-        for ((a, b), (cos, sin)) in a.iter_mut().zip(b).zip(cos.iter().zip(sin)) {
-            turn_lanes::<1, FMA, BACK>(a, b, cos, sin);
-        }
+        (x[0], x[1]) = (a, b);
     }
 }
 
 /// `(a, b) → (a·cos − b·sin, b·cos + a·sin)`, or its inverse.
 #[inline(always)]
-fn turn_lanes<const N: usize, const FMA: bool, const BACK: bool>(
-    a: &mut [f32; N],
-    b: &mut [f32; N],
-    cos: &[f32; N],
-    sin: &[f32; N],
-) {
-    for l in 0..N {
-        let sin = if BACK { -sin[l] } else { sin[l] };
-        let first = mul_add::<FMA>(-b[l], sin, a[l] * cos[l]);
-        b[l] = mul_add::<FMA>(a[l], sin, b[l] * cos[l]);
-        a[l] = first;
-    }
+fn turned<const FMA: bool, const BACK: bool>(a: f32, b: f32, cos: f32, sin: f32) -> (f32, f32) {
+    let sin = if BACK { -sin } else { sin };
+    (
+        mul_add::<FMA>(-b, sin, a * cos),
+        mul_add::<FMA>(a, sin, b * cos),
+    )
 }

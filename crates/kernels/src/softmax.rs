@@ -83,9 +83,15 @@ pub(crate) fn max(x: &[f32]) -> f32 {
     for (lane, &x) in lanes.iter_mut().zip(tail) {
         *lane = if x > *lane { x } else { *lane };
     }
-    lanes
-        .iter()
-        .fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+    let mut half = LANES / 2;
+    while half > 0 {
+        for l in 0..half {
+            let other = lanes[l + half];
+            lanes[l] = if other > lanes[l] { other } else { lanes[l] };
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Writes `e^(x − max)`; gives its sum and the row, now initialised.

@@ -1,4 +1,5 @@
 //! Activations against their definitions in f64, at every level of this machine.
+#![allow(clippy::unwrap_used)]
 
 use kernels::Level;
 

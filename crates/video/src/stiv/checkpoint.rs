@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use engine::rng::Rng;
-use engine::weights::{self, KeyMap, Precision, Weights, WeightsError};
+use engine::weights::{self, KeyMap, LoadReport, Precision, Weights, WeightsError};
 
 use super::config::StivConfig;
 use super::model::Stiv;
@@ -94,4 +94,55 @@ pub fn save(
     let mut all = vec![(CONFIG_KEY, text.as_str())];
     all.extend_from_slice(metadata);
     weights::save(model, &key_map(), &all, precision, path)
+}
+
+/// PixArt's names ↔ ours, as far as the two networks correspond.
+fn pixart_keys() -> KeyMap {
+    KeyMap::new().renames([
+        ("pos_embed.proj", "cubify"),
+        ("adaln_single.emb.timestep_embedder", "time"),
+        ("adaln_single.linear", "modulation.linear"),
+        ("transformer_blocks.{}.attn1.to_q", "blocks.{}.spatial.q"),
+        ("transformer_blocks.{}.attn1.to_k", "blocks.{}.spatial.k"),
+        ("transformer_blocks.{}.attn1.to_v", "blocks.{}.spatial.v"),
+        (
+            "transformer_blocks.{}.attn1.to_out.0",
+            "blocks.{}.spatial.o",
+        ),
+        ("transformer_blocks.{}.attn2.to_q", "blocks.{}.cross.q"),
+        ("transformer_blocks.{}.attn2.to_k", "blocks.{}.cross.k"),
+        ("transformer_blocks.{}.attn2.to_v", "blocks.{}.cross.v"),
+        ("transformer_blocks.{}.attn2.to_out.0", "blocks.{}.cross.o"),
+        ("transformer_blocks.{}.ff.net.0.proj", "blocks.{}.fc1"),
+        ("transformer_blocks.{}.ff.net.2", "blocks.{}.fc2"),
+        (
+            "transformer_blocks.{}.scale_shift_table",
+            "blocks.{}.scale_shift_table",
+        ),
+    ])
+}
+
+/// Starts a picture model from PixArt-α's weights (`PixArtTransformer2DModel` names).
+///
+/// The norms differ, so this is an initialisation and no working STIV. Heads are re-cut: PixArt's 16 heads of 72 are
+/// read as STIV's 18 of 64. What has no counterpart or another shape (text keys and values of another width, the head,
+/// which also predicts a variance) keeps its own initial values; the report lists it.
+///
+/// # Errors
+/// When the file holds no floats where they are expected.
+pub fn initialise_from_pixart(
+    model: Stiv,
+    pixart: &Weights,
+) -> Result<(Stiv, LoadReport), WeightsError> {
+    let shapes: Vec<_> = weights::params(&model);
+    let keys = shapes.iter().fold(pixart_keys(), |keys, param| {
+        let values = |shape: &[usize]| shape.iter().product::<usize>();
+        let fits = pixart
+            .shape(&keys.to_file(&param.path))
+            .is_some_and(|found| {
+                values(found) == values(&param.shape) && found[0] == param.shape[0]
+            });
+        if fits { keys } else { keys.skip(&param.path) }
+    });
+    weights::load_partial(model, pixart, &keys)
 }

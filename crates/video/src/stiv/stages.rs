@@ -1,6 +1,5 @@
 //! The stages that make the embedded models: words, then pictures, then clips out of pictures.
 
-
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -154,4 +153,3 @@ pub fn train_clips(
     let model = inflate(picture, shape, 2);
     Ok(train(&task, model, config, run)?)
 }
-

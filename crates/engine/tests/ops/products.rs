@@ -1,0 +1,84 @@
+//! Linear layers and attention.
+
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+use engine::{burn, ops};
+
+use crate::check::{Input, check, flat, noise};
+
+#[test]
+fn linear_layers() {
+    for [batch, tokens, input, output] in [
+        [1, 1, 1, 1],
+        [2, 3, 5, 7],
+        [3, 67, 40, 33],
+        [8, 150, 192, 100],
+    ] {
+        let x = Input::new(noise([batch, tokens, input], 1));
+        let weight = Input::new(noise([output, input], 2) * 0.3);
+        let bias = Input::new(noise([output], 3));
+        check("linear", &[x.clone(), weight.clone()], |x| {
+            flat(ops::linear(x[0].get::<3>(), x[1].get(), None))
+        });
+        check(
+            "linear with bias",
+            &[x.clone(), weight.clone(), bias],
+            |x| flat(ops::linear(x[0].get::<3>(), x[1].get(), Some(x[2].get()))),
+        );
+        check("linear of swapped", &[x, weight], |x| {
+            flat(ops::linear(
+                x[0].get::<3>().swap_dims(0, 1),
+                x[1].get(),
+                None,
+            ))
+        });
+    }
+}
+
+#[test]
+fn attentions() {
+    let device = Device::default();
+    for [batch, queries, keys, heads, head] in [
+        [1, 1, 1, 1, 1],
+        [2, 3, 5, 2, 4],
+        [3, 64, 64, 3, 32],
+        [2, 8, 8, 3, 24],
+        [1, 300, 70, 2, 20],
+        [2, 65, 130, 1, 64],
+    ] {
+        let q = Input::new(noise([batch, queries, heads, head], 1));
+        let k = Input::new(noise([batch, keys, heads, head], 2));
+        let v = Input::new(noise([batch, keys, heads, head], 3));
+        check("attention", &[q.clone(), k.clone(), v.clone()], |x| {
+            flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), None))
+        });
+        let seen: Vec<bool> = (0..batch * keys)
+            .map(|i| i % keys == 0 || i % 3 != 1)
+            .collect();
+        let mask = Tensor::<2, Bool>::from_data(TensorData::new(seen, [batch, keys]), &device);
+        check("masked attention", &[q, k, v], |x| {
+            let mask = Some(mask.clone());
+            flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), mask))
+        });
+    }
+}
+
+#[test]
+fn attention_reads_slices_in_place() {
+    let [batch, tokens, heads, head] = [2, 33, 3, 16];
+    let all = Input::new(noise([batch, tokens, 3 * heads * head], 1));
+    check("attention of slices", &[all], |x| {
+        let parts: Tensor<5> = x[0].get::<3>().reshape([batch, tokens, 3, heads, head]);
+        let part = |i| {
+            parts
+                .clone()
+                .narrow(2, i, 1)
+                .reshape([batch, tokens, heads, head])
+        };
+        flat(ops::attention(part(0), part(1), part(2), None))
+    });
+    let all = Input::new(noise([tokens, batch, heads, head], 2));
+    check("attention of swapped", &[all], |x| {
+        let x: Tensor<4> = x[0].get::<4>().swap_dims(0, 1);
+        flat(ops::attention(x.clone(), x.clone() * 0.5, x, None))
+    });
+}

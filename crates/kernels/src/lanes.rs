@@ -1,0 +1,178 @@
+//! Sixteen values in vector registers, for loops that the compiler would arrange badly by itself.
+
+use crate::math::{LANES, mul_add};
+
+/// Sixteen values.
+pub(crate) trait Lanes: Copy {
+    /// All zero.
+    ///
+    /// # Safety
+    /// For this and the other functions: the machine must have the instructions of the type.
+    unsafe fn zero() -> Self;
+
+    /// One value in every lane.
+    ///
+    /// # Safety
+    /// See [`Lanes::zero`].
+    unsafe fn splat(value: f32) -> Self;
+
+    /// Sixteen values from `from` on, which need no alignment.
+    ///
+    /// # Safety
+    /// See [`Lanes::zero`]; the values must be readable.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// Writes the values from `to` on.
+    ///
+    /// # Safety
+    /// See [`Lanes::zero`]; the places must be writable.
+    unsafe fn store(self, to: *mut f32);
+
+    /// `self · by + to`.
+    ///
+    /// # Safety
+    /// See [`Lanes::zero`].
+    unsafe fn mul_add(self, by: Self, to: Self) -> Self;
+
+    /// `self + to`.
+    ///
+    /// # Safety
+    /// See [`Lanes::zero`].
+    unsafe fn add(self, to: Self) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Lanes;
+
+    // SAFETY of all bodies: callers promise the instructions, and that places are readable or writable.
+    impl Lanes for __m512 {
+        #[inline(always)]
+        unsafe fn zero() -> Self {
+            // SAFETY: see above.
+            unsafe { _mm512_setzero_ps() }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: see above.
+            unsafe { _mm512_set1_ps(value) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: see above.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: see above.
+            unsafe { _mm512_storeu_ps(to, self) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul_add(self, by: Self, to: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { _mm512_fmadd_ps(self, by, to) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, to: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { _mm512_add_ps(self, to) }
+        }
+    }
+
+    impl Lanes for [__m256; 2] {
+        #[inline(always)]
+        unsafe fn zero() -> Self {
+            // SAFETY: see above.
+            unsafe { [_mm256_setzero_ps(); 2] }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: see above.
+            unsafe { [_mm256_set1_ps(value); 2] }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: see above.
+            unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: see above.
+            unsafe {
+                _mm256_storeu_ps(to, self[0]);
+                _mm256_storeu_ps(to.add(8), self[1]);
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn mul_add(self, by: Self, to: Self) -> Self {
+            // SAFETY: see above.
+            unsafe {
+                [
+                    _mm256_fmadd_ps(self[0], by[0], to[0]),
+                    _mm256_fmadd_ps(self[1], by[1], to[1]),
+                ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, to: Self) -> Self {
+            // SAFETY: see above.
+            unsafe { [_mm256_add_ps(self[0], to[0]), _mm256_add_ps(self[1], to[1])] }
+        }
+    }
+}
+
+/// Sixteen values in an array, for any machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable<const FMA: bool>([f32; LANES]);
+
+impl<const FMA: bool> Lanes for Portable<FMA> {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Self([0.0; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller promises that the values are readable.
+        Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller promises that the places are writable.
+        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(mut self, by: Self, to: Self) -> Self {
+        for l in 0..LANES {
+            self.0[l] = mul_add::<FMA>(self.0[l], by.0[l], to.0[l]);
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut self, to: Self) -> Self {
+        for l in 0..LANES {
+            self.0[l] += to.0[l];
+        }
+        self
+    }
+}
