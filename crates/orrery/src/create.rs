@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use engine::command::{Context, Failure, tell};
-use engine::media::read_still;
+use engine::command::{Context, Failure};
 use video::stiv::command::draw::{Drawing, draw, report};
+use video::stiv::command::generate::first_frame;
 use video::stiv::command::options::{DrawOptions, guidance};
-use video::stiv::command::ticket::{KnownFrame, Ticket};
+use video::stiv::command::ticket::Ticket;
 
 use crate::preview;
 
@@ -68,14 +68,7 @@ impl Create {
         ticket.video = self.video;
         ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
         if let Some(path) = &self.from {
-            let still = read_still(path)?;
-            if still.animated {
-                tell(&format!(
-                    "warning: `{}` moves: its first frame is used",
-                    path.display()
-                ));
-            }
-            ticket.known.push(KnownFrame::new(0, &still.picture)?);
+            ticket.known.push(first_frame(path)?);
         }
         Ok(drawing)
     }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use engine::command::{Context, Failure};
 
+mod carry;
 pub mod draw;
 mod eval;
 mod export;

@@ -1,24 +1,20 @@
 //! `orrery stiv train`: words, then pictures, then clips.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
 use engine::command::{Context, Failure, device, say};
 use engine::rng::Rng;
 use engine::train::{CHECKPOINT, Progress, Run, TrainError};
-use engine::weights::{Precision, TensorFile, Weights};
+use engine::weights::{Precision, Weights};
 use serde_json::json;
 
+use super::carry::{Start, carry_out, write_tower};
 use super::plan::{MODEL, Plan, Stage, TOWER};
 use crate::stiv::config::StivConfig;
-use crate::stiv::model::Stiv;
-use crate::stiv::stages::{self, StageError};
 use crate::stiv::studio::Studio;
-use crate::stiv::text::WordTower;
-use crate::stiv::train::Recipe;
 use crate::stiv::{embedded, tower};
 
 /// Width of a head of the embedded models.
@@ -75,13 +71,6 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
         _ => Err("give a number above 0, at most 1".into()),
     }
-}
-
-/// What a run gave.
-struct Outcome {
-    step: u64,
-    loss: f64,
-    interrupted: bool,
 }
 
 impl Train {
@@ -258,105 +247,4 @@ impl Train {
             format!("wrote {folder}/{MODEL}: step {}, loss {:.4}", outcome.step, outcome.loss)
         })
     }
-}
-
-/// What a run begins with.
-struct Start {
-    tower: Option<WordTower>,
-    picture: Option<Stiv>,
-    shape: StivConfig,
-}
-
-impl Default for Start {
-    fn default() -> Self {
-        Self {
-            tower: None,
-            picture: None,
-            shape: StivConfig::emoji_pictures(),
-        }
-    }
-}
-
-/// Trains, and writes the model when the run came to its end.
-fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outcome, Failure> {
-    let file = folder.join(MODEL);
-    let tower = match (plan.stage, start.tower) {
-        (Stage::Words, _) => {
-            let config = engine::train::TrainConfig {
-                steps: plan.steps,
-                learning_rate: plan.learning_rate,
-                ..stages::word_config(plan.seed)
-            };
-            let stop = run.stop;
-            let tower = stages::train_words(&config, run).map_err(failed)?;
-            let interrupted = stop.load(std::sync::atomic::Ordering::Relaxed);
-            if !interrupted {
-                write_tower(&tower, plan, Precision::F32, &file)?;
-            }
-            return Ok(Outcome {
-                step: plan.steps,
-                loss: f64::NAN,
-                interrupted,
-            });
-        }
-        (_, Some(tower)) => Arc::new(tower),
-        (_, None) => return Err(Failure::failed("the run has no text tower: start a new one")),
-    };
-    let trained = match (plan.stage, start.picture) {
-        (Stage::Stiv, Some(picture)) => {
-            let config = engine::train::TrainConfig {
-                learning_rate: plan.learning_rate,
-                ..stages::clip_config(plan.steps, plan.seed)
-            };
-            let recipe = Recipe {
-                batch: plan.batch,
-                ..stages::clip_recipe()
-            };
-            stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
-        }
-        _ => {
-            let config = engine::train::TrainConfig {
-                learning_rate: plan.learning_rate,
-                ..stages::picture_config(plan.steps, plan.seed)
-            };
-            let recipe = Recipe {
-                batch: plan.batch,
-                ..Recipe::default()
-            };
-            stages::train_pictures(&plan.shape, tower.clone(), recipe, &config, run)
-        }
-    }
-    .map_err(failed)?;
-    if !trained.interrupted {
-        let notes = plan.notes();
-        let notes: Vec<(&str, &str)> = notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        let shape = plan.trained_shape();
-        Studio::save(&trained.ema, &shape, &tower, &notes, Precision::F16, &file)?;
-    }
-    Ok(Outcome {
-        step: trained.step,
-        loss: trained.loss,
-        interrupted: trained.interrupted,
-    })
-}
-
-fn failed(error: StageError) -> Failure {
-    match error {
-        StageError::Pack(error) => error.into(),
-        StageError::Train(error) => error.into(),
-    }
-}
-
-fn write_tower(
-    tower: &WordTower,
-    plan: &Plan,
-    precision: Precision,
-    path: &Path,
-) -> Result<(), Failure> {
-    let mut file = TensorFile::new();
-    for (key, value) in plan.notes() {
-        file.note(key, value);
-    }
-    tower::write(tower, &mut file, precision)?;
-    Ok(file.write(path)?)
 }

@@ -1,0 +1,139 @@
+//! A planned run, carried out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use engine::command::Failure;
+use engine::train::{Run, TrainConfig};
+use engine::weights::{Precision, TensorFile};
+
+use super::plan::{MODEL, Plan, Stage};
+use crate::stiv::config::StivConfig;
+use crate::stiv::model::Stiv;
+use crate::stiv::stages::{self, StageError};
+use crate::stiv::studio::Studio;
+use crate::stiv::text::WordTower;
+use crate::stiv::tower;
+use crate::stiv::train::Recipe;
+
+/// What a run gave.
+pub struct Outcome {
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss at the end; NaN where it is not known.
+    pub loss: f64,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+/// What a run begins with.
+pub struct Start {
+    /// The text tower; none for the stage that makes one.
+    pub tower: Option<WordTower>,
+    /// The picture model that clips start from.
+    pub picture: Option<Stiv>,
+    /// The picture model's shape.
+    pub shape: StivConfig,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            tower: None,
+            picture: None,
+            shape: StivConfig::emoji_pictures(),
+        }
+    }
+}
+
+/// Trains, and writes the model when the run came to its end.
+///
+/// # Errors
+/// When the run fails or cannot be written.
+pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outcome, Failure> {
+    let file = folder.join(MODEL);
+    let tower = match (plan.stage, start.tower) {
+        (Stage::Words, _) => {
+            let config = TrainConfig {
+                steps: plan.steps,
+                learning_rate: plan.learning_rate,
+                ..stages::word_config(plan.seed)
+            };
+            let stop = run.stop;
+            let tower = stages::train_words(&config, run).map_err(failed)?;
+            let interrupted = stop.load(Ordering::Relaxed);
+            if !interrupted {
+                write_tower(&tower, plan, Precision::F32, &file)?;
+            }
+            return Ok(Outcome {
+                step: plan.steps,
+                loss: f64::NAN,
+                interrupted,
+            });
+        }
+        (_, Some(tower)) => Arc::new(tower),
+        (_, None) => return Err(Failure::failed("the run has no text tower: start a new one")),
+    };
+    let trained = match (plan.stage, start.picture) {
+        (Stage::Stiv, Some(picture)) => {
+            let config = TrainConfig {
+                learning_rate: plan.learning_rate,
+                ..stages::clip_config(plan.steps, plan.seed)
+            };
+            let recipe = Recipe {
+                batch: plan.batch,
+                ..stages::clip_recipe()
+            };
+            stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
+        }
+        _ => {
+            let config = TrainConfig {
+                learning_rate: plan.learning_rate,
+                ..stages::picture_config(plan.steps, plan.seed)
+            };
+            let recipe = Recipe {
+                batch: plan.batch,
+                ..Recipe::default()
+            };
+            stages::train_pictures(&plan.shape, tower.clone(), recipe, &config, run)
+        }
+    }
+    .map_err(failed)?;
+    if !trained.interrupted {
+        let notes = plan.notes();
+        let notes: Vec<(&str, &str)> = notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let shape = plan.trained_shape();
+        Studio::save(&trained.ema, &shape, &tower, &notes, Precision::F16, &file)?;
+    }
+    Ok(Outcome {
+        step: trained.step,
+        loss: trained.loss,
+        interrupted: trained.interrupted,
+    })
+}
+
+fn failed(error: StageError) -> Failure {
+    match error {
+        StageError::Pack(error) => error.into(),
+        StageError::Train(error) => error.into(),
+    }
+}
+
+/// Writes a tower with the notes of `plan`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_tower(
+    tower: &WordTower,
+    plan: &Plan,
+    precision: Precision,
+    path: &Path,
+) -> Result<(), Failure> {
+    let mut file = TensorFile::new();
+    for (key, value) in plan.notes() {
+        file.note(key, value);
+    }
+    tower::write(tower, &mut file, precision)?;
+    Ok(file.write(path)?)
+}
