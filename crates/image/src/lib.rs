@@ -1,1 +1,5 @@
 //! Picture and manga generation, editing and watermarking.
+
+mod cards;
+
+pub use cards::CARDS;

@@ -1,1 +1,5 @@
 //! Evaluation systems: document parsing, code models.
+
+mod cards;
+
+pub use cards::CARDS;

@@ -1,1 +1,5 @@
 //! Federated learning and reward learning.
+
+mod cards;
+
+pub use cards::CARDS;

@@ -1,9 +1,14 @@
 //! Commands and where they lead.
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 use engine::command::{Context, Failure};
 
 use crate::create::Create;
+use crate::list::List;
+use crate::prove::Prove;
+use crate::unknown;
 
 /// One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video.
 #[derive(Parser, Debug)]
@@ -20,9 +25,16 @@ pub struct Cli {
 pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip
     Create(Create),
-    /// Text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
+    /// STIV: text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
     #[command(subcommand, arg_required_else_help = true)]
     Stiv(video::stiv::command::Command),
+    /// All 27 systems and how far they are
+    List(List),
+    /// Run a system's small-scale proof again
+    Prove(Prove),
+    /// Anything else.
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 impl Command {
@@ -31,6 +43,12 @@ impl Command {
         match self {
             Self::Create(create) => create.run(context),
             Self::Stiv(command) => video::stiv::command::run(command, context),
+            Self::List(list) => list.run(),
+            Self::Prove(prove) => prove.run(context),
+            Self::Other(words) => {
+                let name = words.first().map(|name| name.to_string_lossy());
+                Err(unknown::command(&name.unwrap_or_default()))
+            }
         }
     }
 }

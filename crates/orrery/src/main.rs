@@ -8,7 +8,11 @@ use engine::command::{Context, Failure, tell};
 
 mod cli;
 mod create;
+mod list;
 mod preview;
+mod prove;
+mod registry;
+mod unknown;
 mod usage;
 
 /// Becomes true at the first Ctrl-C.

@@ -1,1 +1,5 @@
 //! Vision backbones and multimodal models.
+
+mod cards;
+
+pub use cards::CARDS;

@@ -73,7 +73,11 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             });
         }
         (_, Some(tower)) => Arc::new(tower),
-        (_, None) => return Err(Failure::failed("the run has no text tower: start a new one")),
+        (_, None) => {
+            return Err(Failure::failed(
+                "the run has no text tower: start a new one",
+            ));
+        }
     };
     let trained = match (plan.stage, start.picture) {
         (Stage::Stiv, Some(picture)) => {

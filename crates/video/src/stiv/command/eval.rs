@@ -25,7 +25,9 @@ const BATCH: usize = 32;
 
 /// Options of `eval`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery stiv eval --model runs/pictures/model.safetensors --json")]
+#[command(
+    after_help = "Example:\n  orrery stiv eval --model runs/pictures/model.safetensors --json"
+)]
 pub struct Eval {
     /// A picture model that `orrery stiv train` wrote [default: the embedded one]
     #[arg(long, value_name = "FILE")]
@@ -68,7 +70,10 @@ impl Eval {
         }
         say("time      trained   held out")?;
         for (i, time) in TIMES.iter().enumerate() {
-            say(&format!("{time:<8}  {:<8.4}  {:.4}", losses[0][i], losses[1][i]))?;
+            say(&format!(
+                "{time:<8}  {:<8.4}  {:.4}",
+                losses[0][i], losses[1][i]
+            ))?;
         }
         say(&format!("pairs     {:<8}  {}", seen.len(), unseen.len()))
     }
@@ -90,7 +95,11 @@ impl Eval {
                 let shape = [count, 3, 1, SIZE, SIZE];
                 Tensor::<5>::from_data(TensorData::new(values, shape), device)
             };
-            let data: Vec<f32> = pairs.iter().flat_map(|&pair| grid.pixels(pair)).copied().collect();
+            let data: Vec<f32> = pairs
+                .iter()
+                .flat_map(|&pair| grid.pixels(pair))
+                .copied()
+                .collect();
             let noise = draws.item(batch as u64).normals(data.len());
             let (data, noise) = (put(data), put(noise));
             let prompts: Vec<String> = pairs
@@ -106,16 +115,24 @@ impl Eval {
             let given = Tensor::zeros([count, 1, 1, 1, 1], device);
             for (sum, &time) in sums.iter_mut().zip(&TIMES) {
                 if context.stopped() {
-                    return Err(Failure::interrupted("stopped before the end: nothing is reported"));
+                    return Err(Failure::interrupted(
+                        "stopped before the end: nothing is reported",
+                    ));
                 }
                 let t = Tensor::full([count, 1, 1, 1, 1], time, device);
                 let x = flow::point(data.clone(), noise.clone(), t);
-                let v = studio.model.forward(x, &vec![time; count], &condition, &Reading::default());
+                let v =
+                    studio
+                        .model
+                        .forward(x, &vec![time; count], &condition, &Reading::default());
                 let target = flow::velocity(data.clone(), noise.clone());
                 let loss = masked_loss(v, target, given.clone()).into_data();
                 *sum += loss.iter::<f32>().sum::<f32>() * count as f32;
             }
         }
-        Ok(sums.into_iter().map(|sum| sum / pairs.len().max(1) as f32).collect())
+        Ok(sums
+            .into_iter()
+            .map(|sum| sum / pairs.len().max(1) as f32)
+            .collect())
     }
 }

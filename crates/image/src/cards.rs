@@ -1,0 +1,102 @@
+//! The cards of this crate's planned systems.
+
+use engine::card::{Card, Status};
+
+/// Cards in the order of the map.
+pub const CARDS: [Card; 7] = [
+    Card {
+        slug: "acdit",
+        title: "ACDiT: autoregressive conditional diffusion transformer",
+        paper: "arXiv 2412.07720",
+        domain: "image",
+        purpose: "diffusion block by block, for pictures and clips",
+        claims: &[
+            "ImageNet-256 FID 2.45 (677M) and 2.37 (954M)",
+            "UCF-101 FVD 104 (954M)",
+        ],
+        weights: "hub: JamesHujy/ACDiT",
+        licence: "code MIT (thunlp/ACDiT)",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "lora-rar",
+        title: "LoRA.rar: merging of LoRAs by a hypernetwork",
+        paper: "arXiv 2412.05148",
+        domain: "image",
+        purpose: "merging of a subject and a style LoRA by a hypernetwork",
+        claims: &[
+            "merges more than 4000 times faster than ZipLoRA",
+            "about 0.5M parameters",
+        ],
+        weights: "two checkpoints in github donaldssh/LoRA.rar",
+        licence: "code CC BY-NC-SA 4.0 (donaldssh/LoRA.rar)",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "fiva",
+        title: "FiVA: fine-grained visual attributes",
+        paper: "arXiv 2412.07674",
+        domain: "image",
+        purpose: "control by visual attributes of reference pictures",
+        claims: &[
+            "user study, subject right: FiVA 0.817, DEADiff 0.605",
+            "attribute and subject right: 0.348, StyleAligned 0.298",
+        ],
+        weights: "no adapter checkpoint released",
+        licence: "see wutong16/FiVA; data under the Playground v2.5 licence",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "unireal",
+        title: "UniReal: generation and editing as discontinuous frames",
+        paper: "arXiv 2412.07774",
+        domain: "image",
+        purpose: "generation and editing of pictures as one task",
+        claims: &[
+            "EMU-Edit test: CLIP direction 0.127, EMU Edit 0.109",
+            "DreamBench CLIP-T 0.326",
+        ],
+        weights: "none released",
+        licence: "no code and no weights released",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "diffsensei",
+        title: "DiffSensei: customised manga generation",
+        paper: "arXiv 2412.07589",
+        domain: "image",
+        purpose: "manga with consistent characters and dialog boxes",
+        claims: &["MangaZero: DINO-C 0.651 (MS-Diffusion 0.641), dialog F1 0.727 (0.720)"],
+        weights: "hub: jianzongwu/DiffSensei",
+        licence: "see jianzongwu/DiffSensei; data annotations MIT",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "grape",
+        title: "GraPE: generate, plan, edit",
+        paper: "arXiv 2412.06089",
+        domain: "image",
+        purpose: "compositional pictures by planning edits after generation",
+        claims: &[
+            "ConceptMix score with 3 concepts: SD 1.5 0.606 to 0.752, SDXL 0.708 to 0.780",
+            "gain larger for weaker generators",
+        ],
+        weights: "as named in github dair-iitd/PixEdit",
+        licence: "see dair-iitd/GraPE and dair-iitd/PixEdit",
+        status: Status::Planned,
+    },
+    Card {
+        slug: "wind",
+        title: "WIND: a watermark in the initial noise",
+        paper: "arXiv 2412.04653",
+        domain: "image",
+        purpose: "a two-stage watermark in the initial noise",
+        claims: &[
+            "100,000 keys, mean accuracy under attacks: WIND 0.969, RingID with 2048 keys 0.819",
+            "FID 24.33, Tree-Ring 25.93",
+        ],
+        weights: "none needed: any latent diffusion model",
+        licence: "see the official repository",
+        status: Status::Planned,
+    },
+];

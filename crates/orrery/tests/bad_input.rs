@@ -1,0 +1,210 @@
+//! Whatever is typed: one line, the right exit code, nothing left behind.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{folder, names, orrery, tiny_model};
+use engine::media::{Clip, Picture, gif_bytes, png_bytes};
+use std::fs;
+
+#[test]
+fn prompts_and_numbers_that_make_no_picture() {
+    let folder = folder();
+    let refuse = |args: &[&str]| {
+        let mut all = vec!["create"];
+        all.extend(args);
+        orrery(folder.path(), &all).refused(2)
+    };
+    assert!(refuse(&[""]).contains("empty"));
+    assert!(refuse(&["  \n "]).contains("empty"));
+    assert!(refuse(&[]).contains("<PROMPT>"));
+    // One argument of Linux is at most 128 kB.
+    assert!(refuse(&["a".repeat(100_000).as_str()]).contains("100000 characters"));
+    assert!(refuse(&["qqxxzzy"]).contains("qqxxzzy"));
+    assert!(refuse(&["appel"]).contains("`apple`"));
+    assert!(refuse(&["noto"]).contains("does not say what to draw"));
+    assert!(refuse(&["\u{1b}[31mzz\nqq"]).contains("zz"));
+    for (option, values) in [
+        (
+            "--steps",
+            &["0", "-1", "1.5", "99999999999999999999", ""][..],
+        ),
+        ("--guidance", &["nan", "-1", "inf", "1e9", "much"]),
+        ("--renorm", &["-0.1", "1.5", "NaN"]),
+        ("--count", &["0", "1e9", "1000000000", "-3"]),
+        ("--size", &["0x", "3x", "huge", "99999999999", "-8x"]),
+        ("--seed", &["-1", "x", "99999999999999999999999"]),
+        ("--style", &["oil", ""]),
+        ("--device", &["cuda", "toaster"]),
+    ] {
+        for value in values {
+            let line = refuse(&["fox", option, value]);
+            assert!(line.starts_with("error: "), "{option} {value}: {line}");
+        }
+    }
+    assert!(refuse(&["fox", "--stpes", "3"]).contains("--steps"));
+    assert!(refuse(&["fox", "--from", "a.png"]).contains("--video"));
+    assert!(refuse(&["fox", "--video", "--count", "64", "--size", "16x"]).contains("too large"));
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn pictures_to_start_from_that_are_none() {
+    let folder = folder();
+    let at = folder.path();
+    let refuse = |name: &str| {
+        let args = ["create", "fox", "--video", "--steps", "1", "--from", name];
+        orrery(at, &args).refused(2)
+    };
+    assert!(refuse("absent.png").contains("not there"));
+    assert!(refuse(".").contains("folder"));
+    fs::write(at.join("empty.png"), b"").unwrap();
+    assert!(refuse("empty.png").contains("empty"));
+    fs::write(at.join("text.png"), b"hello, I am no picture").unwrap();
+    assert!(refuse("text.png").contains("not a picture"));
+    let wide = png_bytes(&Picture::filled(9000, 1, [0; 3]), &[]).unwrap();
+    fs::write(at.join("wide.png"), &wide).unwrap();
+    assert!(refuse("wide.png").contains("too large"));
+    fs::write(at.join("cut.png"), &wide[..40]).unwrap();
+    assert!(refuse("cut.png").contains("damaged"));
+    // A moving one is used, with a warning.
+    let frames = vec![
+        Picture::filled(9, 5, [200, 0, 0]),
+        Picture::filled(9, 5, [0; 3]),
+    ];
+    let gif = gif_bytes(&Clip::new(frames, 100).unwrap()).unwrap();
+    fs::write(at.join("moving.gif"), gif).unwrap();
+    let args = [
+        "create",
+        "fox",
+        "--video",
+        "--steps",
+        "1",
+        "--size",
+        "1x",
+        "--from",
+        "moving.gif",
+    ];
+    let ran = orrery(at, &args).worked();
+    assert!(ran.err.contains("its first frame is used"), "{}", ran.err);
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let folder = folder();
+    let at = folder.path();
+    fs::write(at.join("file"), b"x").unwrap();
+    fs::create_dir(at.join("dir.png")).unwrap();
+    let before = names(at);
+    let write = |out: &str, code: i32| {
+        let args = ["create", "fox", "--steps", "1", "--out", out];
+        orrery(at, &args).refused(code)
+    };
+    assert!(write("missing/a.png", 2).contains("mkdir -p missing"));
+    assert!(write("dir.png", 2).contains("is a folder"));
+    assert!(write("file/a.png", 2).contains("is a file"));
+    assert!(write("a.bmp", 2).contains("`.png`"));
+    assert!(write("a", 2).contains("`.png`"));
+    assert!(write("", 2).contains("names no file") || write("", 2).contains("value"));
+    assert!(write("/dev/full", 1).contains("disk is full"));
+    let line = orrery(at, &["stiv", "train", "--stage", "words", "--out", "file"]).refused(2);
+    assert!(line.contains("is a file"), "{line}");
+    assert_eq!(names(at), before);
+}
+
+#[test]
+fn weights_that_do_not_fit() {
+    let folder = folder();
+    let at = folder.path();
+    let whole = fs::read(tiny_model(at)).unwrap();
+    let refuse = |name: &str| {
+        let args = ["create", "fox", "--steps", "1", "--model", name];
+        orrery(at, &args).refused(2)
+    };
+    let edit = |name: &str, from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at_byte = whole
+            .windows(from.len())
+            .position(|part| part == from.as_bytes());
+        let at_byte = at_byte.unwrap_or_else(|| panic!("`{from}` is not in the file"));
+        let mut bytes = whole.clone();
+        bytes[at_byte..at_byte + to.len()].copy_from_slice(to.as_bytes());
+        fs::write(at.join(name), bytes).unwrap();
+        refuse(name)
+    };
+    assert!(refuse("absent.safetensors").contains("cannot read"));
+    assert!(refuse("run").contains("cannot read"));
+    fs::write(at.join("empty.safetensors"), b"").unwrap();
+    assert!(refuse("empty.safetensors").contains("empty"));
+    fs::write(at.join("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    assert!(refuse("cut.safetensors").contains("not a whole safetensors file"));
+    fs::write(at.join("text.safetensors"), b"hello, I am no tensor at all").unwrap();
+    assert!(refuse("text.safetensors").contains("not a whole safetensors file"));
+    assert!(edit("typed.safetensors", "\"F16\"", "\"I16\"").contains("cannot be read as floats"));
+    assert!(
+        edit("wide.safetensors", "\\\"width\\\":32", "\\\"width\\\":64")
+            .contains("`cubify.weight`")
+    );
+    assert!(edit("deep.safetensors", "\\\"depth\\\":1", "\\\"depth\\\":9").contains("`blocks.8"));
+    assert!(
+        edit("none.safetensors", "\\\"depth\\\":1", "\\\"depth\\\":0").contains("`depth` is 0")
+    );
+    assert!(
+        edit("key.safetensors", "\"head.weight\"", "\"hand.weight\"")
+            .contains("1 missing: `head.weight`")
+    );
+    let clip = [
+        "create",
+        "fox",
+        "--video",
+        "--steps",
+        "1",
+        "--model",
+        "run/model.safetensors",
+    ];
+    assert!(orrery(at, &clip).refused(2).contains("picture model"));
+}
+
+#[test]
+fn files_that_cannot_be_made_again() {
+    let folder = folder();
+    let at = folder.path();
+    let refuse = |name: &str| orrery(at, &["create", "--again", name]).refused(2);
+    assert!(refuse("absent.png").contains("not there"));
+    let picture = Picture::filled(4, 4, [9; 3]);
+    fs::write(at.join("plain.png"), png_bytes(&picture, &[]).unwrap()).unwrap();
+    assert!(refuse("plain.png").contains("does not say how it was made"));
+    for (name, ticket) in [
+        ("steps.png", r#"{"prompt":"fox","steps":0}"#),
+        ("many.png", r#"{"prompt":"fox","count":100000000}"#),
+        ("size.png", r#"{"prompt":"fox","size":4000000000}"#),
+        ("style.png", r#"{"prompt":"fox","style":"oil"}"#),
+        (
+            "known.png",
+            r#"{"prompt":"fox","video":true,"known":[{"at":99,"png":"zz"}]}"#,
+        ),
+        ("no.png", "[1, 2"),
+        ("null.png", r#"{"prompt":null}"#),
+    ] {
+        let texts = [("orrery".to_owned(), ticket.to_owned())];
+        fs::write(at.join(name), png_bytes(&picture, &texts).unwrap()).unwrap();
+        let line = refuse(name);
+        assert!(line.contains(name), "{line}");
+    }
+}
+
+#[test]
+fn verbs_and_systems_that_are_not_there() {
+    let folder = folder();
+    let refuse = |args: &[&str]| orrery(folder.path(), args).refused(2);
+    assert!(
+        refuse(&["harp"]).contains("planned") && refuse(&["harp", "eval"]).contains("orrery list")
+    );
+    assert!(refuse(&["prove", "wind"]).contains("planned"));
+    assert!(refuse(&["lsit"]).contains("`list`"));
+    assert!(refuse(&["prove", "sitv"]).contains("`stiv`"));
+    assert!(refuse(&["stiv", "tv2"]).contains("t2v"));
+    assert!(refuse(&["list", "nothing-of-the-kind"]).contains("no system"));
+    assert!(refuse(&[]).contains("say what to do"));
+    assert!(refuse(&["stiv"]).contains("say what to do"));
+}

@@ -1,0 +1,174 @@
+//! `orrery create` where all goes well.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{folder, names, orrery};
+use engine::media::{read_clip, read_picture, read_texts};
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn a_picture_says_how_it_was_made_and_is_made_again_byte_for_byte() {
+    let folder = folder();
+    let at = folder.path();
+    let ran = orrery(
+        at,
+        &["create", "red apple", "--seed", "7", "--style", "noto"],
+    )
+    .worked();
+    assert!(
+        ran.out.contains("red-apple.png") && ran.out.contains("red apple in noto"),
+        "{}",
+        ran.out
+    );
+    let path = at.join("red-apple.png");
+    let picture = read_picture(&path).unwrap();
+    assert_eq!((picture.width, picture.height), (256, 256));
+
+    let texts = read_texts(&path).unwrap();
+    let text = texts.iter().find(|(key, _)| key == "orrery").unwrap();
+    let ticket: Value = serde_json::from_str(&text.1).unwrap();
+    assert_eq!(ticket["prompt"], "red apple");
+    assert_eq!(
+        (&ticket["seed"], &ticket["style"]),
+        (&7.into(), &"noto".into())
+    );
+    for key in ["model", "steps", "guidance", "renorm", "version"] {
+        assert!(!ticket[key].is_null(), "{key} in {ticket}");
+    }
+
+    orrery(
+        at,
+        &["create", "--again", "red-apple.png", "--out", "b.png"],
+    )
+    .worked();
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        fs::read(at.join("b.png")).unwrap()
+    );
+    // Nothing is overwritten unasked.
+    orrery(at, &["create", "red apple", "--seed", "8", "--steps", "1"]).worked();
+    assert_eq!(names(at), ["b.png", "red-apple-2.png", "red-apple.png"]);
+}
+
+#[test]
+fn prompts_come_in_many_scripts_and_mean_the_same() {
+    let folder = folder();
+    let at = folder.path();
+    for prompt in [
+        "red apple",
+        "🍎",
+        "빨간 사과",
+        "manzana roja",
+        "красное яблоко",
+    ] {
+        let args = [
+            "create", prompt, "--steps", "1", "--seed", "1", "--size", "1x", "--json",
+        ];
+        let ran = orrery(at, &args).worked();
+        let said: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(said["subject"], "red apple", "{prompt}");
+        assert_eq!((&said["width"], &said["frames"]), (&32.into(), &1.into()));
+        assert!(at.join(said["out"].as_str().unwrap()).is_file());
+    }
+    // An emoji has no letters: the file is named after what it shows.
+    assert!(at.join("빨간-사과.png").is_file() && at.join("red-apple-2.png").is_file());
+}
+
+#[test]
+fn a_sheet_holds_what_each_seed_draws_alone() {
+    let folder = folder();
+    let at = folder.path();
+    let draw = |seed: &str, count: &str, out: &str| {
+        let args = [
+            "create", "fox", "--steps", "2", "--size", "2x", "--seed", seed, "--count", count,
+            "--out", out,
+        ];
+        orrery(at, &args).worked();
+        read_picture(at.join(out)).unwrap()
+    };
+    let sheet = draw("5", "4", "sheet.png");
+    let alone = draw("6", "1", "one.png");
+    assert!(sheet.width >= 2 * 64 && sheet.height >= 2 * (64 + 16));
+    let found = (0..sheet.width - 63).any(|x| {
+        (0..sheet.height - 63).any(|y| {
+            sheet.pixel(x, y) == alone.pixel(0, 0) && {
+                let cell = sheet.crop(x, y, 64, 64);
+                let differ = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 1;
+                !cell.pixels.iter().zip(&alone.pixels).any(differ)
+            }
+        })
+    });
+    assert!(found, "the picture of seed 6 is not on the sheet");
+}
+
+#[test]
+fn a_clip_starts_with_the_given_picture_and_is_made_again() {
+    let folder = folder();
+    let at = folder.path();
+    orrery(
+        at,
+        &[
+            "create", "octopus", "--steps", "1", "--size", "1x", "--out", "a.png",
+        ],
+    )
+    .worked();
+    let args = [
+        "create", "octopus", "--video", "--from", "a.png", "--steps", "1", "--size", "1x",
+        "--seed", "3",
+    ];
+    let ran = orrery(at, &args).worked();
+    assert!(ran.out.contains("octopus.gif"), "{}", ran.out);
+    let mut apng = args.to_vec();
+    apng.extend(["--out", "b.png"]);
+    orrery(at, &apng).worked();
+    let clip = read_clip(at.join("b.png")).unwrap();
+    assert_eq!(clip.frames.len(), 16);
+    assert_eq!(clip.frames[0], read_picture(at.join("a.png")).unwrap());
+    for (made, again) in [("octopus.gif", "c.gif"), ("b.png", "c.png")] {
+        orrery(at, &["create", "--again", made, "--out", again]).worked();
+        assert_eq!(
+            fs::read(at.join(made)).unwrap(),
+            fs::read(at.join(again)).unwrap()
+        );
+    }
+}
+
+#[test]
+fn doubtful_and_unknown_words_are_told() {
+    let folder = folder();
+    let draw = |prompt| {
+        let args = ["create", prompt, "--steps", "1", "--out", "a.png"];
+        orrery(folder.path(), &args).worked().err
+    };
+    assert_eq!(draw("a picture of the fox"), "");
+    let unknown = draw("blorptastic fox");
+    assert!(
+        unknown.starts_with("warning: ") && unknown.contains("blorptastic"),
+        "{unknown}"
+    );
+    let doubtful = draw("fruit");
+    assert!(
+        doubtful.contains("reading `fruit` as a mix of: "),
+        "{doubtful}"
+    );
+}
+
+#[test]
+fn output_may_go_to_a_pipe_that_closes() {
+    let folder = folder();
+    let script = format!("{} list | head -1", env!("CARGO_BIN_EXE_orrery"));
+    let shell = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(
+        shell.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&shell.stderr)
+    );
+    let args = ["create", "fox", "--steps", "1", "--out", "/dev/stdout"];
+    let ran = common::command(folder.path(), &args).output().unwrap();
+    assert!(ran.status.success() && ran.stdout.starts_with(b"\x89PNG"));
+}
