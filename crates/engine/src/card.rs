@@ -44,3 +44,26 @@ pub struct Card {
     /// Whether it runs.
     pub status: Status,
 }
+
+impl Card {
+    /// The card of a system that is not built yet: what it will be, and no claims.
+    pub const fn planned(
+        slug: &'static str,
+        title: &'static str,
+        paper: &'static str,
+        domain: &'static str,
+        purpose: &'static str,
+    ) -> Self {
+        Self {
+            slug,
+            title,
+            paper,
+            domain,
+            purpose,
+            claims: &[],
+            weights: "",
+            licence: "",
+            status: Status::Planned,
+        }
+    }
+}

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use engine::command::{Context, Failure};
 
 use crate::create::Create;
+use crate::list::{List, not_a_command};
 
 /// One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video.
 #[derive(Parser, Debug)]
@@ -23,6 +24,11 @@ pub enum Command {
     /// Text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
     #[command(subcommand, arg_required_else_help = true)]
     Stiv(video::stiv::command::Command),
+    /// The 27 systems and which of them work
+    List(List),
+    /// A system that is not built yet
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
 impl Command {
@@ -31,6 +37,8 @@ impl Command {
         match self {
             Self::Create(create) => create.run(context),
             Self::Stiv(command) => video::stiv::command::run(command, context),
+            Self::List(list) => list.run(context),
+            Self::Other(words) => Err(not_a_command(words.first().map_or("", String::as_str))),
         }
     }
 }

@@ -8,6 +8,7 @@ use engine::command::{Context, Failure, tell};
 
 mod cli;
 mod create;
+mod list;
 mod preview;
 mod usage;
 

@@ -51,10 +51,16 @@ pub fn read_config(weights: &Weights) -> Result<StivConfig, WeightsError> {
 pub fn check_sizes(weights: &Weights, config: &StivConfig) -> Result<(), WeightsError> {
     let last = config.depth - 1;
     let mut expected = vec![
-        ("cubify.weight".to_owned(), [config.width, config.patch_values()]),
+        (
+            "cubify.weight".to_owned(),
+            [config.width, config.patch_values()],
+        ),
         ("pool.weight".to_owned(), [config.width, config.context]),
         ("t1.weight".to_owned(), [config.width, config.frequencies]),
-        (format!("blocks.{last}.fc1.weight"), [config.mlp_width(), config.width]),
+        (
+            format!("blocks.{last}.fc1.weight"),
+            [config.mlp_width(), config.width],
+        ),
     ];
     if let Some(last) = config.extra_blocks.checked_sub(1) {
         let name = format!("extra_blocks.{last}.fc1.weight");

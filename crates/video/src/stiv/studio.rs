@@ -103,7 +103,10 @@ impl Studio {
         path: &Path,
     ) -> Result<(), WeightsError> {
         let mut file = TensorFile::new();
-        file.note(CONFIG_KEY, serde_json::to_string(config).unwrap_or_default());
+        file.note(
+            CONFIG_KEY,
+            serde_json::to_string(config).unwrap_or_default(),
+        );
         weights::collect(model, &checkpoint::key_map(), precision, &mut file)?;
         tower::write(tower, &mut file, precision)?;
         file.note(ID_KEY, fingerprint(&file.to_bytes()));
@@ -130,15 +133,19 @@ impl Studio {
             return Some(format!("it makes {channels} channels, not RGB"));
         }
         if SIZE % spatial_patch != 0 {
-            return Some(format!("its patch of {spatial_patch} does not divide {SIZE}"));
+            return Some(format!(
+                "its patch of {spatial_patch} does not divide {SIZE}"
+            ));
         }
         match (clips, temporal_patch) {
             (false, 1) => None,
             (false, _) => Some("it is a clip model: use a picture model, or ask for a clip".into()),
-            (true, 1) => Some("it is a picture model: use a clip model, or ask for a picture".into()),
-            (true, patch) if FRAMES % patch != 0 => {
-                Some(format!("its patch of {patch} frames does not divide {FRAMES}"))
+            (true, 1) => {
+                Some("it is a picture model: use a clip model, or ask for a picture".into())
             }
+            (true, patch) if FRAMES % patch != 0 => Some(format!(
+                "its patch of {patch} frames does not divide {FRAMES}"
+            )),
             (true, _) => None,
         }
     }

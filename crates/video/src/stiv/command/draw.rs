@@ -107,7 +107,11 @@ fn open(drawing: &Drawing) -> Result<Studio, Failure> {
 /// How a picture names the weights that made it.
 fn name(studio: &Studio, path: Option<&Path>) -> String {
     let name = match path {
-        Some(path) => path.file_stem().unwrap_or_default().to_string_lossy().into(),
+        Some(path) => path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into(),
         None if studio.config.temporal_patch == 1 => embedded::PICTURES.to_owned(),
         None => embedded::CLIPS.to_owned(),
     };
@@ -192,7 +196,9 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
     let Drawn {
         ticket, reading, ..
     } = drawn;
-    let style = reading.style.map_or(ticket.style.as_str(), |style| style.name());
+    let style = reading
+        .style
+        .map_or(ticket.style.as_str(), |style| style.name());
     let (width, height, frames) = drawn.sheet.size();
     let line = if drawing.json {
         let unknown: Vec<&String> = reading.unknown.iter().map(|(word, _)| word).collect();

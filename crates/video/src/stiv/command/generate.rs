@@ -92,7 +92,9 @@ impl Sampling {
 
 /// Options of `t2i`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery stiv t2i \"red apple\" --cfg 2 --steps 20 --seed 7 --out apple.png")]
+#[command(
+    after_help = "Example:\n  orrery stiv t2i \"red apple\" --cfg 2 --steps 20 --seed 7 --out apple.png"
+)]
 pub struct TextToPicture {
     /// What is to be seen
     prompt: String,
@@ -230,7 +232,11 @@ impl FromClip {
         let ticket = &mut drawing.ticket;
         let own = places.iter().all(|&place| place < clip.frames.len());
         for (i, &at) in places.iter().enumerate() {
-            let from = if own && clip.frames.len() >= FRAMES { at } else { i };
+            let from = if own && clip.frames.len() >= FRAMES {
+                at
+            } else {
+                i
+            };
             let Some(frame) = clip.frames.get(from) else {
                 return Err(Failure::input(format!(
                     "{} frames are to be given, `{}` has {}: give fewer",

@@ -95,7 +95,12 @@ impl Plan {
         };
         let command = format!(
             "orrery stiv train --stage {name} --steps {} --batch {} --learning-rate {} --seed {} --width {} --depth {}",
-            self.steps, self.batch, self.learning_rate, self.seed, self.shape.width, self.shape.depth
+            self.steps,
+            self.batch,
+            self.learning_rate,
+            self.seed,
+            self.shape.width,
+            self.shape.depth
         );
         vec![
             ("orrery.command", command),

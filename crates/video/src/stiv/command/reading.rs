@@ -115,7 +115,9 @@ impl Reading {
             None => "try `red apple`, `fox` or `rocket`".into(),
         };
         let cause = match self.unknown.first() {
-            Some((word, _)) => format!("this model knows no word of the prompt (`{}`)", short(word)),
+            Some((word, _)) => {
+                format!("this model knows no word of the prompt (`{}`)", short(word))
+            }
             None => "the prompt does not say what to draw".into(),
         };
         Failure::input(format!("{cause}: {try_these}"))

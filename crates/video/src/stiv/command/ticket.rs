@@ -186,7 +186,10 @@ impl Ticket {
         } else if !(0.0..=1.0).contains(&self.renorm) {
             Some("the renorm is not in 0 to 1".into())
         } else if !(1..=MOST_SAMPLES).contains(&self.count) {
-            Some(format!("{} pictures are not 1 to {MOST_SAMPLES}", self.count))
+            Some(format!(
+                "{} pictures are not 1 to {MOST_SAMPLES}",
+                self.count
+            ))
         } else if !SCALES.contains(&self.size) {
             Some(format!("the size {}x is not one of {SCALES:?}", self.size))
         } else if self.style().is_none() {

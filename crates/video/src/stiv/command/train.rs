@@ -88,7 +88,11 @@ impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = device(&self.device)?.autodiff();
         self.check_folder()?;
-        let old = if self.resume { Plan::read(&self.out)? } else { None };
+        let old = if self.resume {
+            Plan::read(&self.out)?
+        } else {
+            None
+        };
         let begun = self.out.join(CHECKPOINT).exists();
         let start = match (&old, begun) {
             (Some(plan), true) => self.again(plan, &device)?,
@@ -131,7 +135,9 @@ impl Train {
     /// Tower and weights that a new run begins with.
     fn start(&self, device: &Device) -> Result<Start, Failure> {
         let wrong = |option: &str| {
-            Failure::input(format!("`{option}` has no meaning for this stage: leave it out"))
+            Failure::input(format!(
+                "`{option}` has no meaning for this stage: leave it out"
+            ))
         };
         if self.stage != Stage::T2i && (self.width.is_some() || self.depth.is_some()) {
             return Err(wrong("--width` and `--depth"));
@@ -216,12 +222,30 @@ impl Train {
     fn compare(&self, old: &Plan) -> Result<(), Failure> {
         let given = [
             ("--stage", self.stage != old.stage),
-            ("--steps", self.steps.is_some_and(|steps| steps != old.steps)),
-            ("--batch", self.batch.is_some_and(|batch| batch as usize != old.batch)),
-            ("--learning-rate", self.learning_rate.is_some_and(|rate| rate != old.learning_rate)),
+            (
+                "--steps",
+                self.steps.is_some_and(|steps| steps != old.steps),
+            ),
+            (
+                "--batch",
+                self.batch.is_some_and(|batch| batch as usize != old.batch),
+            ),
+            (
+                "--learning-rate",
+                self.learning_rate
+                    .is_some_and(|rate| rate != old.learning_rate),
+            ),
             ("--seed", self.seed.is_some_and(|seed| seed != old.seed)),
-            ("--width", self.width.is_some_and(|width| width as usize != old.shape.width)),
-            ("--depth", self.depth.is_some_and(|depth| depth as usize != old.shape.depth)),
+            (
+                "--width",
+                self.width
+                    .is_some_and(|width| width as usize != old.shape.width),
+            ),
+            (
+                "--depth",
+                self.depth
+                    .is_some_and(|depth| depth as usize != old.shape.depth),
+            ),
         ];
         match given.iter().find(|(_, differs)| *differs) {
             Some((option, _)) => Err(Failure::input(format!(
@@ -255,7 +279,10 @@ impl Train {
             let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
             json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
         } else {
-            format!("wrote {folder}/{MODEL}: step {}, loss {:.4}", outcome.step, outcome.loss)
+            format!(
+                "wrote {folder}/{MODEL}: step {}, loss {:.4}",
+                outcome.step, outcome.loss
+            )
         })
     }
 }
@@ -300,7 +327,11 @@ fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outco
             });
         }
         (_, Some(tower)) => Arc::new(tower),
-        (_, None) => return Err(Failure::failed("the run has no text tower: start a new one")),
+        (_, None) => {
+            return Err(Failure::failed(
+                "the run has no text tower: start a new one",
+            ));
+        }
     };
     let trained = match (plan.stage, start.picture) {
         (Stage::Stiv, Some(picture)) => {
