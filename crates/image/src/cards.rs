@@ -3,13 +3,13 @@
 use engine::card::{Card, Status};
 
 /// Cards in the order of the map.
-pub const CARDS: [Card; 7] = [
+pub const CARDS: &[Card] = &[
     Card {
         slug: "acdit",
         title: "ACDiT: autoregressive conditional diffusion transformer",
         paper: "arXiv 2412.07720",
         domain: "image",
-        purpose: "diffusion block by block, for pictures and clips",
+        purpose: "Diffusion block by block, for pictures and clips",
         claims: &[
             "ImageNet-256 FID 2.45 (677M) and 2.37 (954M)",
             "UCF-101 FVD 104 (954M)",
@@ -23,7 +23,7 @@ pub const CARDS: [Card; 7] = [
         title: "LoRA.rar: merging of LoRAs by a hypernetwork",
         paper: "arXiv 2412.05148",
         domain: "image",
-        purpose: "merging of a subject and a style LoRA by a hypernetwork",
+        purpose: "Merging of a subject and a style LoRA by a hypernetwork",
         claims: &[
             "merges more than 4000 times faster than ZipLoRA",
             "about 0.5M parameters",
@@ -37,7 +37,7 @@ pub const CARDS: [Card; 7] = [
         title: "FiVA: fine-grained visual attributes",
         paper: "arXiv 2412.07674",
         domain: "image",
-        purpose: "control by visual attributes of reference pictures",
+        purpose: "Control by visual attributes of reference pictures",
         claims: &[
             "user study, subject right: FiVA 0.817, DEADiff 0.605",
             "attribute and subject right: 0.348, StyleAligned 0.298",
@@ -51,7 +51,7 @@ pub const CARDS: [Card; 7] = [
         title: "UniReal: generation and editing as discontinuous frames",
         paper: "arXiv 2412.07774",
         domain: "image",
-        purpose: "generation and editing of pictures as one task",
+        purpose: "Generation and editing of pictures as one task",
         claims: &[
             "EMU-Edit test: CLIP direction 0.127, EMU Edit 0.109",
             "DreamBench CLIP-T 0.326",
@@ -65,7 +65,7 @@ pub const CARDS: [Card; 7] = [
         title: "DiffSensei: customised manga generation",
         paper: "arXiv 2412.07589",
         domain: "image",
-        purpose: "manga with consistent characters and dialog boxes",
+        purpose: "Manga with consistent characters and dialog boxes",
         claims: &["MangaZero: DINO-C 0.651 (MS-Diffusion 0.641), dialog F1 0.727 (0.720)"],
         weights: "hub: jianzongwu/DiffSensei",
         licence: "see jianzongwu/DiffSensei; data annotations MIT",
@@ -76,7 +76,7 @@ pub const CARDS: [Card; 7] = [
         title: "GraPE: generate, plan, edit",
         paper: "arXiv 2412.06089",
         domain: "image",
-        purpose: "compositional pictures by planning edits after generation",
+        purpose: "Compositional pictures by planning edits after generation",
         claims: &[
             "ConceptMix score with 3 concepts: SD 1.5 0.606 to 0.752, SDXL 0.708 to 0.780",
             "gain larger for weaker generators",
@@ -90,7 +90,7 @@ pub const CARDS: [Card; 7] = [
         title: "WIND: a watermark in the initial noise",
         paper: "arXiv 2412.04653",
         domain: "image",
-        purpose: "a two-stage watermark in the initial noise",
+        purpose: "A two-stage watermark in the initial noise",
         claims: &[
             "100,000 keys, mean accuracy under attacks: WIND 0.969, RingID with 2048 keys 0.819",
             "FID 24.33, Tree-Ring 25.93",

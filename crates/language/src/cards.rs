@@ -3,13 +3,13 @@
 use engine::card::{Card, Status};
 
 /// Cards in the order of the map.
-pub const CARDS: [Card; 5] = [
+pub const CARDS: &[Card] = &[
     Card {
         slug: "harp",
         title: "HARP: hesitation-aware reframed forward pass",
         paper: "arXiv 2412.07282",
         domain: "language",
-        purpose: "decoding that looks twice where the model is unsure",
+        purpose: "Decoding that looks twice where the model is unsure",
         claims: &[
             "LLaMA-3.1 8B, LAMBADA: 30.86 greedy, 36.02 with HARP, at 1.16 times the cost",
             "CommonsenseQA: 78.79 greedy, 79.29 beam search, 80.30 HARP",
@@ -23,7 +23,7 @@ pub const CARDS: [Card; 5] = [
         title: "Frame representation hypothesis: concept-guided decoding",
         paper: "arXiv 2412.07334",
         domain: "language",
-        purpose: "concepts as frames of words, and decoding that leans towards them",
+        purpose: "Concepts as frames of words, and decoding that leans towards them",
         claims: &[
             "over 99 % of Open Multilingual WordNet words are full-rank token matrices",
             "words project positively on their own concept, random frames around zero",
@@ -37,7 +37,7 @@ pub const CARDS: [Card; 5] = [
         title: "Moxin-7B: a fully open language model",
         paper: "arXiv 2412.06845",
         domain: "language",
-        purpose: "an open 7B recipe, from pretraining to chat",
+        purpose: "An open 7B recipe, from pretraining to chat",
         claims: &[
             "zero-shot average 75.44 for the enhanced base, Mistral-7B 73.29",
             "few-shot average 70.55, Mistral-7B 70.51",
@@ -51,7 +51,7 @@ pub const CARDS: [Card; 5] = [
         title: "Granite Guardian: risk detection",
         paper: "arXiv 2412.07724",
         domain: "language",
-        purpose: "risk detection in prompts, answers, retrieved context and tool calls",
+        purpose: "Risk detection in prompts, answers, retrieved context and tool calls",
         claims: &[
             "harm benchmarks, 8B: AUC 0.871, F1 0.758; Llama-Guard-3-8B 0.826 and 0.710",
             "groundedness on TRUE: AUC 0.854",
@@ -65,7 +65,7 @@ pub const CARDS: [Card; 5] = [
         title: "Contextualized counterspeech",
         paper: "arXiv 2412.07338",
         domain: "language",
-        purpose: "replies to toxic text that fit the conversation",
+        purpose: "Replies to toxic text that fit the conversation",
         claims: &[
             "contextualized replies beat the generic baseline in adequacy and persuasiveness",
             "automatic indicators correlate poorly with human ratings",

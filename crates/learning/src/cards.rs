@@ -3,13 +3,13 @@
 use engine::card::{Card, Status};
 
 /// Cards in the order of the map.
-pub const CARDS: [Card; 2] = [
+pub const CARDS: &[Card] = &[
     Card {
         slug: "hyperfl",
         title: "HyperFL: federated learning against gradient inversion",
         paper: "arXiv 2412.07187",
         domain: "learning",
-        purpose: "federated learning that gradient inversion does not break",
+        purpose: "Federated learning that gradient inversion does not break",
         claims: &[
             "CIFAR-10, 20 clients: 73.03 %, FedAvg 70.02 %, DP-FedAvg 29.12 %",
             "attack on EMNIST: PSNR 7.85, FedAvg 32.64",
@@ -23,7 +23,7 @@ pub const CARDS: [Card; 2] = [
         title: "RAPL: representation-aligned preference-based learning",
         paper: "arXiv 2412.04835",
         domain: "learning",
-        purpose: "visual rewards from little feedback",
+        purpose: "Visual rewards from little feedback",
         claims: &[
             "a fifth of the human preference data of RLHF",
             "Spearman correlation with the true reward (Franka group): RAPL 0.59, RLHF 0.38",

@@ -7,7 +7,8 @@ use engine::command::{Context, Failure};
 use video::stiv::command::draw::{Drawing, draw, report};
 use video::stiv::command::generate::first_frame;
 use video::stiv::command::options::{DrawOptions, guidance};
-use video::stiv::command::ticket::Ticket;
+use video::stiv::command::ticket::{MOST_GUIDANCE, Ticket};
+use video::stiv::embedded::defaults;
 
 use crate::preview;
 
@@ -24,8 +25,10 @@ pub struct Create {
     /// What is to be seen, in words or emoji
     #[arg(required_unless_present = "again")]
     prompt: Option<String>,
-    /// How closely to follow the prompt, 0 to 50; 1 and less are fastest [default: 2]
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
+        "How closely to follow the prompt, 0 to {MOST_GUIDANCE}; 1 and less are fastest [default: {}]",
+        defaults::GUIDANCE,
+    ))]
     guidance: Option<f32>,
     /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
     #[arg(long)]

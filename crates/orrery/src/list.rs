@@ -1,7 +1,7 @@
 //! `orrery list`: the systems and how far they are.
 
 use clap::Args;
-use engine::card::Card;
+use engine::card::{Card, Status};
 use engine::command::{Failure, say};
 
 use crate::registry::{card, cards};
@@ -22,7 +22,7 @@ impl List {
     /// Prints the table, or one card.
     pub fn run(&self) -> Result<(), Failure> {
         let Some(slug) = &self.system else {
-            let cards = cards();
+            let cards: Vec<&Card> = cards().collect();
             return match self.json {
                 true => say(&json(&cards)?),
                 false => say(&table(&cards)),
@@ -30,8 +30,8 @@ impl List {
         };
         let card = card(slug).ok_or_else(|| unknown::system(slug))?;
         match self.json {
-            true => say(&json(&card)?),
-            false => say(&whole(&card)),
+            true => say(&json(card)?),
+            false => say(&whole(card)),
         }
     }
 }
@@ -40,12 +40,18 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map_err(Failure::failed)
 }
 
-fn table(cards: &[Card]) -> String {
+fn table(cards: &[&Card]) -> String {
     let lines = cards.iter().map(|card| {
         let status = card.status.name();
         format!("{:<18} {status:<8} {}", card.slug, card.purpose)
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let working = cards.iter().filter(|card| card.status == Status::Works);
+    let last = format!(
+        "{} of {} work; `orrery list SYSTEM` says more",
+        working.count(),
+        cards.len()
+    );
+    lines.chain([last]).collect::<Vec<_>>().join("\n")
 }
 
 fn whole(card: &Card) -> String {

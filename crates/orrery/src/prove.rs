@@ -38,7 +38,7 @@ impl Prove {
                 "the proof of `{}` is not built yet: read proofs/ for what was run",
                 self.system
             ))),
-            Status::Planned => Err(unknown::planned(&self.system)),
+            Status::Planned => Err(unknown::planned(card)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names that lead nowhere, or not yet.
 
-use engine::card::Status;
+use engine::card::{Card, Status};
 use engine::command::{Failure, one_line};
 use engine::data::lexicon::Vocabulary;
 
@@ -12,7 +12,7 @@ const VERBS: [&str; 4] = ["create", "list", "prove", "help"];
 /// What to say of `orrery NAME`, where `NAME` is no command.
 pub fn command(name: &str) -> Failure {
     match card(name) {
-        Some(card) if card.status == Status::Planned => planned(name),
+        Some(card) if card.status == Status::Planned => planned(card),
         _ => lost(name, "command", &VERBS),
     }
 }
@@ -23,14 +23,15 @@ pub fn system(name: &str) -> Failure {
 }
 
 /// What to say of a system that is still to come.
-pub fn planned(slug: &str) -> Failure {
+pub fn planned(card: &Card) -> Failure {
     Failure::input(format!(
-        "`{slug}` is planned and not built yet: `orrery list` shows what works"
+        "`{}` ({}) is planned and not built yet: `orrery list` shows what works",
+        card.slug, card.purpose
     ))
 }
 
 fn lost(name: &str, kind: &str, verbs: &[&'static str]) -> Failure {
-    let slugs = cards().into_iter().map(|card| card.slug);
+    let slugs = cards().map(|card| card.slug);
     let known = Vocabulary::new(verbs.iter().copied().chain(slugs));
     let near = match known.nearest(name, 1).first() {
         Some(near) => format!("did you mean `{near}`?"),

@@ -19,6 +19,12 @@ fn main() {
     };
     let judge = train_judge(run, &Device::flex()).unwrap().unwrap();
     let command = format!("orrery stiv judge --steps {steps} --seed {seed}");
-    judge.save(&[("orrery.command", command.as_str())], seed, &PathBuf::from(&args[4])).unwrap();
+    judge
+        .save(
+            &[("orrery.command", command.as_str())],
+            seed,
+            &PathBuf::from(&args[4]),
+        )
+        .unwrap();
     println!("{:?}", judge.score(8, seed + 1000).unwrap());
 }

@@ -1,15 +1,18 @@
-//! The cards of the planned systems; a built one keeps its card in its own room.
+//! The cards of this crate's systems; a built one keeps its card in its own room.
 
 use engine::card::{Card, Status};
 
+use crate::stiv;
+
 /// Cards in the order of the map.
-pub const CARDS: [Card; 5] = [
+pub const CARDS: &[Card] = &[
+    stiv::CARD,
     Card {
         slug: "mobilevd",
         title: "MobileVD: mobile video diffusion",
         paper: "arXiv 2412.07583",
         domain: "video",
-        purpose: "image-to-video diffusion small enough for phones",
+        purpose: "Image-to-video diffusion small enough for phones",
         claims: &[
             "UCF-101 FVD 149 with 4.34 TFLOPs in one step, SVD 512x256 366 with 50 steps",
             "1.7 s for 14 frames on a Snapdragon 8 Gen 3",
@@ -23,7 +26,7 @@ pub const CARDS: [Card; 5] = [
         title: "MoViE: mobile diffusion for video editing",
         paper: "arXiv 2412.06578",
         domain: "video",
-        purpose: "editing of video by instruction on phones",
+        purpose: "Editing of video by instruction on phones",
         claims: &[
             "0.08 s a frame on a phone, 12.5 frames a second at 512x384",
             "21.31 to 0.76 TFLOPs a frame",
@@ -37,7 +40,7 @@ pub const CARDS: [Card; 5] = [
         title: "DiTFlow: motion transfer for video diffusion transformers",
         paper: "arXiv 2412.07776",
         domain: "video",
-        purpose: "motion transfer from a clip, without training",
+        purpose: "Motion transfer from a clip, without training",
         claims: &["motion fidelity on CogVideoX-5B: DiTFlow 0.785, SMM 0.766, MOFT 0.726"],
         weights: "none needed: CogVideoX",
         licence: "see ditflow/ditflow",
@@ -48,7 +51,7 @@ pub const CARDS: [Card; 5] = [
         title: "ObjCtrl-2.5D: object control by camera poses",
         paper: "arXiv 2412.07721",
         domain: "video",
-        purpose: "objects moved by camera poses, without training",
+        purpose: "Objects moved by camera poses, without training",
         claims: &["DAVIS, object motion error: 91.42, FreeTraj 125.30, PEEKABOO 128.05"],
         weights: "none needed: CameraCtrl on Stable Video Diffusion",
         licence: "see wzhouxiff/ObjCtrl-2.5D",
@@ -59,7 +62,7 @@ pub const CARDS: [Card; 5] = [
         title: "3DTrajMaster: 3D trajectories for several entities",
         paper: "arXiv 2412.07759",
         domain: "video",
-        purpose: "entities on 6-DoF trajectories in text-to-video",
+        purpose: "Entities on 6-DoF trajectories in text-to-video",
         claims: &["translation error 0.398 m, Direct-a-Video 1.420 m"],
         weights: "a public model on CogVideoX-5B, see github KwaiVGI/3DTrajMaster",
         licence: "see KwaiVGI/3DTrajMaster",

@@ -3,5 +3,4 @@
 mod cards;
 pub mod stiv;
 
-/// Cards of the planned systems; [`stiv::CARD`] is the built one.
 pub use cards::CARDS;

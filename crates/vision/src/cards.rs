@@ -3,13 +3,13 @@
 use engine::card::{Card, Status};
 
 /// Cards in the order of the map.
-pub const CARDS: [Card; 5] = [
+pub const CARDS: &[Card] = &[
     Card {
         slug: "emov2",
         title: "EMOv2: lightweight vision backbones",
         paper: "arXiv 2412.06674",
         domain: "vision",
-        purpose: "vision backbones of 1 to 50 million parameters",
+        purpose: "Vision backbones of 1 to 50 million parameters",
         claims: &[
             "ImageNet top-1 at 1M/2M/5M/20M/50M parameters: 72.3/75.8/79.4/83.3/84.1",
             "5M: 80.9 with distillation",
@@ -23,7 +23,7 @@ pub const CARDS: [Card; 5] = [
         title: "AURORA: perception tokens as visual chain of thought",
         paper: "arXiv 2412.03548",
         domain: "vision",
-        purpose: "depth and boxes as tokens to reason with",
+        purpose: "Depth and boxes as tokens to reason with",
         claims: &[
             "relative depth on HardBLINK, mean: LLaVA-1.5-13B 39.1, direct fine-tuning 55.2, Aurora 61.6",
             "counting on CV-Bench: 40.9, 44.7, 56.0",
@@ -37,7 +37,7 @@ pub const CARDS: [Card; 5] = [
         title: "Maya: an instruction-tuned multilingual multimodal model",
         paper: "arXiv 2412.07112",
         domain: "vision",
-        purpose: "a multimodal model for eight languages, and the pipeline that made its data",
+        purpose: "A multimodal model for eight languages, and the pipeline that made its data",
         claims: &[
             "multilingual LLaVA-Bench, mean of eight languages: 62.2",
             "7,531 unique toxic images removed from the training data",
@@ -51,7 +51,7 @@ pub const CARDS: [Card; 5] = [
         title: "Chimera: a generalist with domain experts",
         paper: "arXiv 2412.05983",
         domain: "vision",
-        purpose: "a generalist with domain experts for tables, charts, geometry and documents",
+        purpose: "A generalist with domain experts for tables, charts, geometry and documents",
         claims: &[
             "MathVista testmini at 2B/4B/8B: 53.1/61.3/64.9, InternVL2 48.3/57.0/61.6",
             "the router is right for 95.4 % of MathVista",
@@ -65,7 +65,7 @@ pub const CARDS: [Card; 5] = [
         title: "ILLUME: one model that sees, draws and checks itself",
         paper: "arXiv 2412.06673",
         domain: "vision",
-        purpose: "one model that sees and draws",
+        purpose: "One model that sees and draws",
         claims: &[
             "pre-training with 15M image-text pairs, Chameleon 1.4B",
             "GenEval 0.61; MJHQ-30K FID 7.76, Janus 10.10",

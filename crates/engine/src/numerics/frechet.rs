@@ -44,7 +44,9 @@ fn moments(rows: &[Vec<f32>]) -> (DVector<f64>, DMatrix<f64>) {
     let (count, width) = (rows.len(), rows[0].len());
     let matrix = DMatrix::from_fn(count, width, |row, column| f64::from(rows[row][column]));
     let mean = matrix.row_mean().transpose();
-    let centred = DMatrix::from_fn(count, width, |row, column| matrix[(row, column)] - mean[column]);
+    let centred = DMatrix::from_fn(count, width, |row, column| {
+        matrix[(row, column)] - mean[column]
+    });
     let covariance = centred.transpose() * &centred / (count as f64 - 1.0);
     (mean, covariance)
 }
@@ -93,12 +95,15 @@ mod tests {
     fn a_turn_of_both_clouds_changes_nothing() {
         let (sin, cos) = (0.6, 0.8);
         let turn = |rows: &[Vec<f32>]| -> Vec<Vec<f32>> {
-            let turn = |row: &Vec<f32>| vec![cos * row[0] - sin * row[1], sin * row[0] + cos * row[1]];
+            let turn =
+                |row: &Vec<f32>| vec![cos * row[0] - sin * row[1], sin * row[0] + cos * row[1]];
             rows.iter().map(turn).collect()
         };
         let mut rng = Rng::new(3);
         let a: Vec<_> = (0..50).map(|_| rng.normals(2)).collect();
-        let b: Vec<_> = (0..60).map(|_| vec![2.0 * rng.normal(), 1.0 + rng.normal()]).collect();
+        let b: Vec<_> = (0..60)
+            .map(|_| vec![2.0 * rng.normal(), 1.0 + rng.normal()])
+            .collect();
         let before = frechet(&a, &b).unwrap();
         assert!((frechet(&turn(&a), &turn(&b)).unwrap() - before).abs() < 1e-4 * before);
     }

@@ -43,7 +43,9 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
 pub fn student(values: &[f64]) -> Option<Interval> {
     let count = values.len() as f64;
     let error = deviation(values)? / count.sqrt();
-    let quantile = StudentsT::new(0.0, 1.0, count - 1.0).ok()?.inverse_cdf(UPPER);
+    let quantile = StudentsT::new(0.0, 1.0, count - 1.0)
+        .ok()?
+        .inverse_cdf(UPPER);
     let mean = mean(values);
     Some(Interval {
         low: mean - quantile * error,
@@ -58,8 +60,7 @@ pub fn wilson(hits: usize, of: usize) -> Option<Interval> {
     }
     let (n, share) = (of as f64, hits as f64 / of as f64);
     let middle = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-    let reach =
-        Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let reach = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     Some(Interval {
         low: (middle - reach).max(0.0),
         high: (middle + reach).min(1.0),
@@ -121,8 +122,14 @@ mod tests {
     fn newcombes_interval_as_in_his_table() {
         // Newcombe 1998, Statistics in Medicine 17:873, method 10: 56/70 − 48/80 and 10/10 − 0/20.
         let interval = newcombe((56, 70), (48, 80)).unwrap();
-        assert!(close(interval.low, 0.0524) && close(interval.high, 0.3339), "{interval:?}");
+        assert!(
+            close(interval.low, 0.0524) && close(interval.high, 0.3339),
+            "{interval:?}"
+        );
         let interval = newcombe((10, 10), (0, 20)).unwrap();
-        assert!(close(interval.low, 0.6791) && close(interval.high, 1.0), "{interval:?}");
+        assert!(
+            close(interval.low, 0.6791) && close(interval.high, 1.0),
+            "{interval:?}"
+        );
     }
 }

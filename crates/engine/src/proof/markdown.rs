@@ -103,7 +103,9 @@ fn minutes(seconds: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::media::Picture;
-    use crate::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Unit, Verdict};
+    use crate::proof::{
+        Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Unit, Verdict,
+    };
 
     fn report() -> Report {
         let mut measure = Measure::new("distance", "how far", Better::Lower, Unit::Number);
@@ -126,14 +128,21 @@ mod tests {
             measures: vec![measure],
         });
         let picture = Picture::filled(2, 2, [0; 3]);
-        report.figures.push(Figure::still("a.png", "A dot", &picture).unwrap());
+        report
+            .figures
+            .push(Figure::still("a.png", "A dot", &picture).unwrap());
         report
     }
 
     #[test]
     fn a_claim_that_does_not_show_says_so() {
         let text = report().markdown();
-        assert!(text.contains("| **not shown** | \\|x\\| falls (paper) | below 2 | 1.500 [-4.853, 7.853] |"), "{text}");
+        assert!(
+            text.contains(
+                "| **not shown** | \\|x\\| falls (paper) | below 2 | 1.500 [-4.853, 7.853] |"
+            ),
+            "{text}"
+        );
         assert!(text.contains("| baseline | – |"), "{text}");
         assert!(text.contains("| | distance ↓ |"), "{text}");
     }
@@ -147,7 +156,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["claims"][0]["verdict"], "not_shown");
         let outcome = &json["experiments"][0]["measures"][0]["outcomes"][0];
-        assert_eq!((outcome["mean"].as_f64(), outcome["method"].as_str()), (Some(1.5), Some("student")));
+        assert_eq!(
+            (outcome["mean"].as_f64(), outcome["method"].as_str()),
+            (Some(1.5), Some("student"))
+        );
         assert!(json["experiments"][0]["measures"][0]["outcomes"][1]["mean"].is_null());
         assert!(place.join("a.png").exists() && place.join("report.md").exists());
         assert!(!text.contains(&folder.path().display().to_string()));

@@ -12,11 +12,11 @@ pub mod defaults {
     use engine::data::pack::Style;
 
     /// Whose style, where neither prompt nor option names one.
-    pub const STYLE: Style = Style::Fluent3d;
+    pub const STYLE: Style = Style::Noto;
     /// Steps from noise to data.
     pub const STEPS: usize = 20;
     /// Scale of the joint guidance.
-    pub const GUIDANCE: f32 = 2.0;
+    pub const GUIDANCE: f32 = 3.0;
     /// Strength of CFG-renorm.
     pub const RENORM: f32 = 0.0;
     /// Each pixel becomes a square of this side.

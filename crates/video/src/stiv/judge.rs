@@ -93,11 +93,18 @@ impl Judge {
 
     /// What is seen in each picture; `pictures` are `[3, 32, 32]` in `[-1, 1]`, values outside are cut.
     pub fn judge(&self, pictures: &[Vec<f32>]) -> Vec<Verdict> {
-        pictures.chunks(BATCH).flat_map(|batch| self.judge_batch(batch)).collect()
+        pictures
+            .chunks(BATCH)
+            .flat_map(|batch| self.judge_batch(batch))
+            .collect()
     }
 
     fn judge_batch(&self, pictures: &[Vec<f32>]) -> Vec<Verdict> {
-        let values: Vec<f32> = pictures.iter().flatten().map(|v| v.clamp(-1.0, 1.0)).collect();
+        let values: Vec<f32> = pictures
+            .iter()
+            .flatten()
+            .map(|v| v.clamp(-1.0, 1.0))
+            .collect();
         let shape = [pictures.len(), 3, 1, SIZE, SIZE];
         let x = Tensor::<5>::from_data(TensorData::new(values, shape), &self.device);
         let (subjects, styles) = self.net.forward(x);

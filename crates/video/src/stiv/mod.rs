@@ -1,8 +1,15 @@
-//! STIV: scalable text- and image-conditioned video generation (arXiv 2412.07730).
+//! STIV: scalable text- and image-conditioned video generation (arXiv 2412.07730, ICCV 2025).
 //!
-//! One diffusion transformer turns text into pictures, text into clips, and text with given frames into clips. Given
-//! frames replace noise in the input and are dropped at random in training, so that one model serves them all; guidance
-//! drops text and frames together. [`studio::Studio`] draws with trained weights, [`embedded`] has some.
+//! One diffusion transformer with factorised attention makes clips from text and, by *frame replacement*, from any
+//! frames that are given: overwritten by their clean latents at every step of training and sampling. Dropping text and
+//! frames in training allows joint image-text guidance; CFG-renorm keeps the guided velocity at the length of the
+//! conditional one. The authors released neither code nor weights: the parity tests check an independent reference of
+//! the paper's equations.
+//!
+//! [`StivConfig`] → [`Stiv`] → [`sample()`]; [`studio::Studio`] joins a model with its text tower; [`stages`] trains the
+//! embedded models; `docs/stiv.md` is the guide.
+
+use engine::card::{Card, Status};
 
 mod block;
 pub mod checkpoint;
@@ -27,22 +34,19 @@ pub use config::StivConfig;
 pub use model::{Condition, Reading, Stiv};
 pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, sample};
 
-use engine::card::{Card, Status};
-
-/// What `orrery list` says of it.
+/// What `orrery list` and the docs say of it.
 pub const CARD: Card = Card {
     slug: "stiv",
-    title: "STIV: scalable text and image conditioned video generation",
+    title: "STIV: scalable text- and image-conditioned video generation",
     paper: "arXiv 2412.07730",
     domain: "video",
-    purpose: "text and first frame to video, in one transformer",
+    purpose: "Text, and text with given frames, to video in one transformer",
     claims: &[
-        "image dropout with joint guidance keeps text-to-video alive: VBench T2V total 80.7, 66.1 without",
-        "and cures staleness: dynamic degree 10.2 to 24.0",
-        "CFG-renorm: COCO FID 24.96 to 21.16",
-        "joint guidance: FVD 94.1 on MSR-VTT in 2 passes a step, separate guidance 95.2 in 3",
+        "one model serves T2V and TI2V: VBench total 81.2 at 8.7B and 512², VBench-I2V total 90.1",
+        "image-condition dropout keeps T2V alive: VBench total 66.1 without, 80.7 with it",
+        "CFG-renorm lowers COCO FID from 24.96 to 21.16",
     ],
-    weights: "inside the program: emoji pictures and clips at 32x32; none released by the authors",
-    licence: "no code and no weights released; the embedded weights' data are listed in assets/",
+    weights: "none released; the embedded models are trained by `orrery stiv train`",
+    licence: "method re-implemented from the paper; embedded weights MIT OR Apache-2.0, data as in assets/",
     status: Status::Works,
 };

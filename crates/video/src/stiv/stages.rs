@@ -150,6 +150,7 @@ pub fn train_clips(
         spatial_patch: shape.spatial_patch,
         device: Device::flex().autodiff(),
     };
-    let model = inflate(picture, shape, 2);
+    let mut rng = Rng::new(config.seed).child("inflate");
+    let model = inflate(picture, shape, 2, &mut rng);
     Ok(train(&task, model, config, run)?)
 }

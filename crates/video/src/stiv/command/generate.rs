@@ -9,7 +9,7 @@ use engine::media::{Clip, read_clip, read_still};
 
 use super::draw::{Drawing, draw, report};
 use super::options::{DrawOptions, guidance};
-use super::ticket::KnownFrame;
+use super::ticket::{KnownFrame, MOST_GUIDANCE};
 use crate::stiv::data::FRAMES;
 use crate::stiv::embedded::defaults;
 
@@ -41,8 +41,10 @@ enum Walk {
 /// Sampling as the paper names it.
 #[derive(Args, Debug)]
 struct Sampling {
-    /// Guidance scale, 0 to 50; with `--cfg-mode sit` that of the text [default: 2]
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE")]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE", help = format!(
+        "Guidance scale, 0 to {MOST_GUIDANCE}; with `--cfg-mode sit` that of the text [default: {}]",
+        defaults::GUIDANCE,
+    ))]
     cfg: Option<f32>,
     /// jit drops text and given frames together; sit weighs them apart, at half as many passes again (paper section 3.3)
     #[arg(long, value_enum, default_value = "jit")]

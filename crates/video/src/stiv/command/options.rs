@@ -13,23 +13,31 @@ use crate::stiv::embedded::defaults;
 /// What every drawing verb takes.
 #[derive(Args, Clone, Debug)]
 pub struct DrawOptions {
-    /// Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: fluent3d]
-    #[arg(long, value_parser = style)]
+    #[arg(long, value_parser = style, help = format!(
+        "Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: {}]",
+        defaults::STYLE,
+    ))]
     pub style: Option<Style>,
     /// How many, on one sheet with the seed below each, 1 to 64 [default: 1]
     #[arg(long, value_parser = count, allow_negative_numbers = true)]
     pub count: Option<usize>,
-    /// Steps from noise to picture, 1 to 1000 [default: 20]
-    #[arg(long, value_parser = steps, allow_negative_numbers = true)]
+    #[arg(long, value_parser = steps, allow_negative_numbers = true, help = format!(
+        "Steps from noise to picture, 1 to {MOST_STEPS} [default: {}]",
+        defaults::STEPS,
+    ))]
     pub steps: Option<usize>,
-    /// Strength of CFG-renorm (paper section 3.3), 0 to 1 [default: 0]
-    #[arg(long, value_parser = share, allow_negative_numbers = true)]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, help = format!(
+        "Strength of CFG-renorm (paper section 3.3), 0 to 1 [default: {}]",
+        defaults::RENORM,
+    ))]
     pub renorm: Option<f32>,
     /// The same seed draws the same picture; of several the first [default: random, printed]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// How large each pixel of the 32x32 drawing becomes: 1x, 2x, 4x, 8x or 16x [default: 8x]
-    #[arg(long, value_parser = scale, allow_negative_numbers = true)]
+    #[arg(long, value_parser = scale, allow_negative_numbers = true, help = format!(
+        "How large each pixel of the 32x32 drawing becomes: 1x, 2x, 4x, 8x or 16x [default: {}x]",
+        defaults::SCALE,
+    ))]
     pub size: Option<u32>,
     /// Weights written by `orrery stiv train` or `export`, in place of the embedded ones
     #[arg(long, value_name = "FILE")]

@@ -124,7 +124,13 @@ mod tests {
     #[test]
     fn a_view_stays_in_range_and_close_to_the_picture() {
         let picture: Vec<f32> = (0..3 * AREA)
-            .map(|at| if at % AREA / SIZE < SIZE / 2 { -0.5 } else { 0.5 })
+            .map(|at| {
+                if at % AREA / SIZE < SIZE / 2 {
+                    -0.5
+                } else {
+                    0.5
+                }
+            })
             .collect();
         for seed in 0..20 {
             let view = augment(&picture, &mut Rng::new(seed));

@@ -44,7 +44,9 @@ impl JudgeBlock {
     fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [batch, tokens, _] = x.dims();
         let y = ops::layer_norm(x.clone(), EPS);
-        let x = x + self.attention.forward_grouped(y, [batch, tokens, HEADS], Some(rope));
+        let x = x + self
+            .attention
+            .forward_grouped(y, [batch, tokens, HEADS], Some(rope));
         let y = ops::layer_norm(x.clone(), EPS);
         x + self.fc2.forward(ops::gelu(self.fc1.forward(y)))
     }

@@ -60,7 +60,9 @@ impl Task for JudgeTask {
         };
         for _ in 0..BATCH {
             let at = rng.below(pairs.len());
-            batch.pixels.extend(augment(self.grid.pixels(pairs[at]), rng));
+            batch
+                .pixels
+                .extend(augment(self.grid.pixels(pairs[at]), rng));
             batch.subjects.push(pairs[at].subject as i32);
             // Pairs run subject by subject, styles in order.
             batch.styles.push((at % Style::ALL.len()) as i32);
@@ -75,7 +77,10 @@ impl Task for JudgeTask {
         let cross_entropy = |logits: Tensor<2>, meant: Vec<i32>| {
             let meant = TensorData::new(meant, [BATCH, 1]);
             let meant = Tensor::<2, Int>::from_data(meant, &self.device);
-            activation::log_softmax(logits, 1).gather(1, meant).mean().neg()
+            activation::log_softmax(logits, 1)
+                .gather(1, meant)
+                .mean()
+                .neg()
         };
         let loss = cross_entropy(subjects, batch.subjects) + cross_entropy(styles, batch.styles);
         (loss, Vec::new())

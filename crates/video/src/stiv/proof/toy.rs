@@ -47,7 +47,9 @@ impl ToyArm {
         match self {
             Self::TextOnly => "toy world, never given a frame",
             Self::ImageAlways => "toy world, always given the first frame",
-            Self::Stiv => "toy world, given the first frame in 4 of 5 clips (image-condition dropout 20 %)",
+            Self::Stiv => {
+                "toy world, given the first frame in 4 of 5 clips (image-condition dropout 20 %)"
+            }
         }
     }
 

@@ -30,7 +30,9 @@ impl ToyDrawn {
     /// How many clips show shape, colour and direction as asked.
     pub fn right(&self) -> usize {
         let pairs = self.clips.iter().zip(&self.asked);
-        pairs.filter(|(clip, asked)| Scene::read(clip) == **asked).count()
+        pairs
+            .filter(|(clip, asked)| Scene::read(clip) == **asked)
+            .count()
     }
 }
 
@@ -65,7 +67,10 @@ pub fn draw(
     };
     for (batch, noise) in noise.chunks(BATCH).enumerate() {
         let (from, count) = (batch * BATCH, noise.len());
-        let prompts: Vec<String> = asked[from..from + count].iter().map(Scene::caption).collect();
+        let prompts: Vec<String> = asked[from..from + count]
+            .iter()
+            .map(Scene::caption)
+            .collect();
         let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         let micro = vec![toy_micro(); count];
         let text = ToyTower.encode(&prompts);
@@ -85,7 +90,9 @@ pub fn draw(
             &mut |_, _| true,
         );
         let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
-        drawn.clips.extend(values.chunks_exact(CLIP).map(<[f32]>::to_vec));
+        drawn
+            .clips
+            .extend(values.chunks_exact(CLIP).map(<[f32]>::to_vec));
         drawn.passes = sampled.passes;
     }
     drawn
