@@ -25,7 +25,7 @@ fn pixart_tiny() {
         let [_, _, height, width] = x.dims();
         let side = config.patch_size;
         let positions = model.positions(height / side, width / side, config.width(), &device);
-        let positions: Vec<f32> = positions.into_data().to_vec().expect("floats");
+        let positions: Vec<f32> = positions.into_data().iter::<f32>().collect();
         assert!(furthest(&positions, &case.values("pos_embed")) <= tolerance);
 
         let caption: Tensor<3> = case.tensor("caption", &device);
@@ -34,7 +34,7 @@ fn pixart_tiny() {
         let mask = Tensor::<2, Bool>::from_data(TensorData::new(mask, [batch, keys]), &device);
         let t: Vec<f32> = case.ints("t").iter().map(|&t| t as f32).collect();
         let out = model.forward(x, &t, caption, Some(mask));
-        let out: Vec<f32> = out.into_data().to_vec().expect("floats");
+        let out: Vec<f32> = out.into_data().iter::<f32>().collect();
         let distance = furthest(&out, &case.values("out"));
         assert!(distance <= tolerance, "{}: off by {distance:e}", case.name);
     }

@@ -7,8 +7,12 @@ use video::stiv::{Condition, Reading, StivConfig};
 fn main() {
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(0);
-    let frames: usize = std::env::args().nth(1).map_or(1, |a| a.parse().unwrap());
-    let batch: usize = std::env::args().nth(2).map_or(64, |a| a.parse().unwrap());
+    let frames: usize = std::env::args()
+        .nth(1)
+        .map_or(1, |a| a.parse().unwrap_or(1));
+    let batch: usize = std::env::args()
+        .nth(2)
+        .map_or(64, |a| a.parse().unwrap_or(1));
     let mut config = StivConfig::emoji_pictures();
     if frames > 1 {
         config = StivConfig::emoji_clips();

@@ -127,13 +127,13 @@ impl StivConfig {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Some(format!("`{name}` is 0"));
         }
-        if self.width % (4 * self.heads) != 0 {
+        if !self.width.is_multiple_of(4 * self.heads) {
             return Some(format!(
                 "`width` {} is not a multiple of 4 × `heads` {}: 2-D rotary positions need it",
                 self.width, self.heads
             ));
         }
-        if self.frequencies % 2 != 0 {
+        if !self.frequencies.is_multiple_of(2) {
             return Some(format!("`frequencies` {} is odd", self.frequencies));
         }
         if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= 64.0) {

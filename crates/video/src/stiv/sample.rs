@@ -111,6 +111,7 @@ pub struct Sampled {
 /// `noise` is `[batch, channels, frames, height, width]`; `null` is the empty text, padded to as many keys as
 /// `condition`. `rng` is drawn from by [`Solver::Sde`] only. `each_step` sees the state after each step and may
 /// stop the walk by returning false.
+#[allow(clippy::too_many_arguments)] // the inputs of the algorithm box, each by its name
 pub fn sample(
     model: &Stiv,
     noise: Tensor<5>,

@@ -132,7 +132,7 @@ impl Studio {
         if channels != 3 {
             return Some(format!("it makes {channels} channels, not RGB"));
         }
-        if SIZE % spatial_patch != 0 {
+        if !SIZE.is_multiple_of(spatial_patch) {
             return Some(format!(
                 "its patch of {spatial_patch} does not divide {SIZE}"
             ));
@@ -143,7 +143,7 @@ impl Studio {
             (true, 1) => {
                 Some("it is a picture model: use a clip model, or ask for a picture".into())
             }
-            (true, patch) if FRAMES % patch != 0 => Some(format!(
+            (true, patch) if !FRAMES.is_multiple_of(patch) => Some(format!(
                 "its patch of {patch} frames does not divide {FRAMES}"
             )),
             (true, _) => None,

@@ -13,6 +13,7 @@ use crate::stiv::embedded::defaults;
 /// What every drawing verb takes.
 #[derive(Args, Clone, Debug)]
 pub struct DrawOptions {
+    /// Whose drawing style
     #[arg(long, value_parser = style, help = format!(
         "Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: {}]",
         defaults::STYLE,
@@ -21,11 +22,13 @@ pub struct DrawOptions {
     /// How many, on one sheet with the seed below each, 1 to 64 [default: 1]
     #[arg(long, value_parser = count, allow_negative_numbers = true)]
     pub count: Option<usize>,
+    /// Steps from noise to data
     #[arg(long, value_parser = steps, allow_negative_numbers = true, help = format!(
         "Steps from noise to picture, 1 to {MOST_STEPS} [default: {}]",
         defaults::STEPS,
     ))]
     pub steps: Option<usize>,
+    /// Strength of CFG-renorm
     #[arg(long, value_parser = share, allow_negative_numbers = true, help = format!(
         "Strength of CFG-renorm (paper section 3.3), 0 to 1 [default: {}]",
         defaults::RENORM,
@@ -34,6 +37,7 @@ pub struct DrawOptions {
     /// The same seed draws the same picture; of several the first [default: random, printed]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Side of the square that a pixel becomes
     #[arg(long, value_parser = scale, allow_negative_numbers = true, help = format!(
         "How large each pixel of the 32x32 drawing becomes: 1x, 2x, 4x, 8x or 16x [default: {}x]",
         defaults::SCALE,
