@@ -3,13 +3,16 @@
 
 pub use burn;
 
+pub mod card;
+pub mod command;
 pub mod data;
 pub mod diffusion;
-pub mod fixtures;
 pub mod files;
+pub mod fixtures;
 pub mod media;
 pub mod models;
 pub mod nn;
+pub mod numerics;
 pub mod ops;
 pub mod proof;
 pub mod rng;

@@ -10,9 +10,16 @@ fn main() {
     let frames: usize = std::env::args().nth(1).map_or(1, |a| a.parse().unwrap());
     let batch: usize = std::env::args().nth(2).map_or(64, |a| a.parse().unwrap());
     let mut config = StivConfig::emoji_pictures();
-    if frames > 1 { config = StivConfig::emoji_clips(); }
+    if frames > 1 {
+        config = StivConfig::emoji_clips();
+    }
     let model = config.init(&mut rng, &device);
-    let mut put = |shape: [usize; 5]| Tensor::<5>::from_data(TensorData::new(rng.normals(shape.iter().product()), shape), &device);
+    let mut put = |shape: [usize; 5]| {
+        Tensor::<5>::from_data(
+            TensorData::new(rng.normals(shape.iter().product()), shape),
+            &device,
+        )
+    };
     let x = put([batch, 3, frames, 32, 32]);
     let condition = Condition {
         text: Tensor::zeros([batch, 8, 64], &device),
@@ -22,12 +29,21 @@ fn main() {
     };
     for _ in 0..4 {
         let start = Instant::now();
-        let v = model.forward(x.clone(), &vec![0.3; batch], &condition, &Reading::default());
+        let v = model.forward(
+            x.clone(),
+            &vec![0.3; batch],
+            &condition,
+            &Reading::default(),
+        );
         let loss = (v - x.clone()).square().mean();
         let forward = start.elapsed();
         let g = loss.backward();
         let total = start.elapsed();
         drop(g);
-        println!("forward {:.3} s, with backward {:.3} s", forward.as_secs_f32(), total.as_secs_f32());
+        println!(
+            "forward {:.3} s, with backward {:.3} s",
+            forward.as_secs_f32(),
+            total.as_secs_f32()
+        );
     }
 }

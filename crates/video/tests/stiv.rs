@@ -23,8 +23,16 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 fn check<const D: usize>(case: &Case, what: &str, found: Tensor<D>, tolerance: f64) {
-    let expected = case.weights().tensor::<D>(what, &found.device()).expect(what);
-    assert_eq!(found.dims(), expected.dims(), "{}: shape of {what}", case.name);
+    let expected = case
+        .weights()
+        .tensor::<D>(what, &found.device())
+        .expect(what);
+    assert_eq!(
+        found.dims(),
+        expected.dims(),
+        "{}: shape of {what}",
+        case.name
+    );
     let distance = furthest(&values(found), &values(expected));
     assert!(
         f64::from(distance) <= tolerance,
@@ -94,7 +102,11 @@ fn first_frame(case: &Case, x: &Tensor<5>) -> Tensor<5> {
             first.iter().map(known).collect::<Vec<_>>()
         })
         .collect();
-    assert!(mask.contains(&1.0), "{}: no sample has its image", case.name);
+    assert!(
+        mask.contains(&1.0),
+        "{}: no sample has its image",
+        case.name
+    );
     Tensor::from_data(TensorData::new(mask, [batch, 1, frames, 1, 1]), &device)
 }
 
@@ -128,7 +140,10 @@ fn model_tiny() {
         let loss = train::masked_loss(v, flow::velocity(x1, eps), given);
         let expected = case.values("loss")[0];
         let found = values(loss.clone())[0];
-        assert!((found - expected).abs() < forward as f32, "loss {found} {expected}");
+        assert!(
+            (found - expected).abs() < forward as f32,
+            "loss {found} {expected}"
+        );
 
         let mut gradients = loss.backward();
         let keys = checkpoint::key_map();
@@ -139,11 +154,18 @@ fn model_tiny() {
                 let found = weights::gradient(&model, &ours, &mut gradients)
                     .unwrap_or_else(|| panic!("no gradient at `{ours}`"));
                 let distance = furthest(&found, &case.values(&format!("grad.{name}")));
-                assert!(f64::from(distance) <= tolerance, "{name}: off by {distance:e}");
+                assert!(
+                    f64::from(distance) <= tolerance,
+                    "{name}: off by {distance:e}"
+                );
             }
         }
 
-        let keep = case.ints("keep").iter().map(|&place| place as usize).collect();
+        let keep = case
+            .ints("keep")
+            .iter()
+            .map(|&place| place as usize)
+            .collect();
         let masked = Reading {
             keep: Some(keep),
             ..Reading::default()
@@ -170,18 +192,34 @@ fn image_mode_and_inflation() {
         let condition = condition(case, "ctx", "pooled", &device);
         let tolerance = case.tolerance("v", 2e-4);
         let x: Tensor<5> = case.tensor("x", &device);
-        let v = model.forward(x.clone(), &case.values("t"), &condition, &Reading::default());
+        let v = model.forward(
+            x.clone(),
+            &case.values("t"),
+            &condition,
+            &Reading::default(),
+        );
         check(case, "v", v, tolerance);
 
         let config = config(case);
         let wide: Tensor<2> = case.tensor("inflated.cubify.weight", &device);
         let time = wide.dims()[1] / config.patch_values();
         let weight = model.cubify.weight.val();
-        check(case, "inflated.cubify.weight", inflate_input(weight, config.channels, time), 1e-6);
+        check(
+            case,
+            "inflated.cubify.weight",
+            inflate_input(weight, config.channels, time),
+            1e-6,
+        );
         let weight = model.head.weight.val();
-        check(case, "inflated.head.weight", inflate_head(weight, config.channels, time), 1e-6);
+        check(
+            case,
+            "inflated.head.weight",
+            inflate_head(weight, config.channels, time),
+            1e-6,
+        );
 
-        let inflated = video::stiv::inflate::inflate(model.clone(), &config, time);
+        let inflated =
+            video::stiv::inflate::inflate(model.clone(), &config, time, &mut Rng::new(5));
         let bias = inflated.head.bias.as_ref().expect("a bias").val();
         check(case, "inflated.head.bias", bias, 1e-6);
         // A still clip makes the token that the picture made.
@@ -237,7 +275,11 @@ fn sample_ti2v() {
                 true
             },
         );
-        assert!(furthest_off <= tolerance, "{}: off by {furthest_off:e}", case.name);
+        assert!(
+            furthest_off <= tolerance,
+            "{}: off by {furthest_off:e}",
+            case.name
+        );
         assert_eq!(sampled.passes, 2 * config.steps);
         let first = sampled.latents.narrow(2, 0, 1);
         assert_eq!(furthest(&values(first), &case.values("image_latent")), 0.0);
@@ -272,4 +314,68 @@ fn guidance() {
         check(case, "sde_step", step, tolerance);
     }
     report("stiv", "guidance", all.len());
+}
+
+/// PixArt's weights start a picture model: every shared part is filled, nothing else is touched.
+#[test]
+fn pixart_initialises_a_picture_model() {
+    let beside = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../engine/tests/fixtures"
+    ));
+    let all = cases("stiv", "pixart_tiny", beside);
+    for case in &all {
+        let size = |key: &str| case.usize(&format!("config.{key}"));
+        let width = size("num_attention_heads") * size("attention_head_dim");
+        let config = StivConfig {
+            channels: size("in_channels"),
+            width,
+            heads: size("num_attention_heads"),
+            depth: size("num_layers"),
+            context: width,
+            temporal_patch: 1,
+            spatial_patch: size("patch_size"),
+            mlp_ratio: 4.0,
+            frequencies: 256,
+            extra_blocks: 0,
+        };
+        let device = Device::flex();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("pixart.safetensors");
+        strip_prefix(case, &path);
+        let pixart = weights::Weights::open(&path).expect("the case's weights");
+        let fresh = config.init(&mut Rng::new(0), &device);
+        let (model, report) =
+            checkpoint::initialise_from_pixart(fresh.clone(), &pixart).expect("it fits");
+        let q = case.values("w.transformer_blocks.0.attn1.to_q.weight");
+        assert_eq!(values(model.blocks[0].spatial.q.weight.val()), q);
+        let patches = case.values("w.pos_embed.proj.weight");
+        assert_eq!(values(model.cubify.weight.val()), patches);
+        assert_eq!(
+            values(model.head.weight.val()),
+            values(fresh.head.weight.val())
+        );
+        let temporal = |path: &String| path.contains("temporal");
+        assert!(report.kept.iter().any(temporal) && !report.loaded.iter().any(temporal));
+        assert!(report.loaded.iter().any(|path| path == "blocks.1.fc2.bias"));
+    }
+    report("stiv", "pixart_tiny", all.len());
+}
+
+/// The case's weights as the file of a checkpoint: without their `w.`.
+fn strip_prefix(case: &Case, path: &Path) {
+    let mut file = weights::TensorFile::new();
+    for name in case.weights().names() {
+        if let Some(official) = name.strip_prefix("w.") {
+            let shape = case.weights().shape(name).expect("a shape").to_vec();
+            file.floats(
+                official,
+                &shape,
+                &case.values(name),
+                weights::Precision::F32,
+            )
+            .expect("floats");
+        }
+    }
+    file.write(path).expect("a file");
 }

@@ -66,8 +66,7 @@ impl PixArtConfig {
     pub fn init(&self, rng: &mut Rng, device: &Device) -> PixArt {
         let width = self.width();
         let patch = self.patch_size * self.patch_size;
-        let table =
-            |rows| Param::from_data(TensorData::zeros::<f32, _>([rows, width]), device);
+        let table = |rows| Param::from_data(TensorData::zeros::<f32, _>([rows, width]), device);
         PixArt {
             patch_embedding: LinearConfig::new(self.in_channels * patch, width).init(rng, device),
             time: EmbeddingMlp::new(FREQUENCIES, width, rng, device),
@@ -104,10 +103,7 @@ impl PixArtConfig {
             attn2: attention.init(rng, device),
             fc1: LinearConfig::new(width, 4 * width).init(rng, device),
             fc2: LinearConfig::new(4 * width, width).init(rng, device),
-            scale_shift_table: Param::from_data(
-                TensorData::zeros::<f32, _>([6, width]),
-                device,
-            ),
+            scale_shift_table: Param::from_data(TensorData::zeros::<f32, _>([6, width]), device),
         }
     }
 }
@@ -198,7 +194,13 @@ impl PixArt {
 
     /// Fixed sine-cosine positions `[1, rows · columns, width]`: columns in the first half, rows in the second,
     /// each sines then cosines.
-    pub fn positions(&self, rows: usize, columns: usize, width: usize, device: &Device) -> Tensor<3> {
+    pub fn positions(
+        &self,
+        rows: usize,
+        columns: usize,
+        width: usize,
+        device: &Device,
+    ) -> Tensor<3> {
         let quarter = width / 4;
         let mut out = Vec::with_capacity(rows * columns * width);
         let place = |index: usize, count: usize| {
@@ -207,9 +209,8 @@ impl PixArt {
         for row in 0..rows {
             for column in 0..columns {
                 for position in [place(column, columns), place(row, rows)] {
-                    let angle = |i: usize| {
-                        position / libm::pow(10_000.0, i as f64 / quarter as f64)
-                    };
+                    let angle =
+                        |i: usize| position / libm::pow(10_000.0, i as f64 / quarter as f64);
                     out.extend((0..quarter).map(|i| libm::sin(angle(i)) as f32));
                     out.extend((0..quarter).map(|i| libm::cos(angle(i)) as f32));
                 }

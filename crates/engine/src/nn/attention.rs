@@ -78,8 +78,7 @@ impl Attention {
         let v = self.v.forward(x).reshape(grouped);
         let q = prepare(q, &self.q_norm, rope);
         let k = prepare(k, &self.k_norm, rope);
-        self.o
-            .forward(ops::attention(q, k, v, None).reshape(shape))
+        self.o.forward(ops::attention(q, k, v, None).reshape(shape))
     }
 
     /// Attends from `x` `[batch, tokens, width]` to `context` `[batch, keys, context]`; `mask` is
@@ -99,10 +98,7 @@ impl Attention {
             .k
             .forward(context.clone())
             .reshape([batch, keys, heads, head]);
-        let v = self
-            .v
-            .forward(context)
-            .reshape([batch, keys, heads, head]);
+        let v = self.v.forward(context).reshape([batch, keys, heads, head]);
         let q = prepare(q, &self.q_norm, None);
         let k = prepare(k, &self.k_norm, None);
         let y = ops::attention(q, k, v, mask).reshape([batch, tokens, width]);

@@ -14,11 +14,7 @@ pub struct Cubify {
 impl Cubify {
     /// Cuboids along time, height and width of a `[_, _, frames, height, width]` tensor.
     pub fn grid(&self, frames: usize, height: usize, width: usize) -> [usize; 3] {
-        [
-            frames / self.time,
-            height / self.side,
-            width / self.side,
-        ]
+        [frames / self.time, height / self.side, width / self.side]
     }
 
     /// `[batch, channels, frames, height, width]` → `[batch, tokens, channels · time · side²]`.
@@ -42,12 +38,6 @@ impl Cubify {
         tokens
             .reshape([batch, t, h, w, channels, self.time, self.side, self.side])
             .permute([0, 4, 1, 5, 2, 6, 3, 7])
-            .reshape([
-                batch,
-                channels,
-                t * self.time,
-                h * self.side,
-                w * self.side,
-            ])
+            .reshape([batch, channels, t * self.time, h * self.side, w * self.side])
     }
 }

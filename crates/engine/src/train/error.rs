@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::files::FileError;
 use crate::weights::WeightsError;
 
 /// What a [`Task`](super::Task) may answer when it cannot make a batch.
@@ -13,6 +14,9 @@ pub enum TrainError {
     /// A checkpoint could not be read, matched or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The log could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The run folder or the log could not be read or written.
     #[error("cannot use `{path}`: {source}; check that the run folder is writable and has room")]
     Folder {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::TrainError;
-use crate::weights::write_atomically;
+use crate::files::write_bytes;
 
 /// The file's name in a run folder.
 pub const LOG: &str = "log.jsonl";
@@ -83,7 +83,7 @@ impl Log {
             .filter(|line| step > 0 && step_of(line).is_some_and(|at| at <= step))
             .flat_map(|line| [line, "\n"])
             .collect();
-        write_atomically(&path, |out| out.write_all(kept.as_bytes()))?;
+        write_bytes(&path, kept.as_bytes())?;
         let file = File::options().append(true).open(&path).map_err(failed)?;
         Ok(Self { path, file })
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::files::FileError;
+
 /// How many keys of one kind an error lists before it says "and N more".
 const LISTED: usize = 10;
 
@@ -99,15 +101,8 @@ pub enum WeightsError {
         reason: String,
     },
     /// The file cannot be written.
-    #[error(
-        "cannot write `{path}`: {source}; check that the folder exists, is writable and has room"
-    )]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] FileError),
 }
 
 /// Every key on which a file and a module disagree.

@@ -16,4 +16,4 @@ pub use file::Weights;
 pub use keys::KeyMap;
 pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
 pub(crate) use traverse::follow_path;
-pub use write::{Precision, TensorFile, write_atomically};
+pub use write::{Precision, TensorFile};

@@ -1,13 +1,12 @@
 //! Writing safetensors: one deterministic byte order, whole files or none.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
 
 use super::WeightsError;
+use crate::files::write_atomic;
 
 /// The element type in which floats are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -181,12 +180,13 @@ impl TensorFile {
     /// [`WeightsError::Write`].
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), WeightsError> {
         let (header, order) = self.header();
-        write_atomically(path.as_ref(), |out| {
+        write_atomic(path, |out| {
             out.write_all(&header)?;
             order
                 .iter()
                 .try_for_each(|tensor| out.write_all(&tensor.bytes))
-        })
+        })?;
+        Ok(())
     }
 
     /// Length and JSON, padded to eight bytes, and the tensors in file order: widest first, then by name.
@@ -227,43 +227,4 @@ impl TensorFile {
 
 fn collect<const N: usize>(values: &[f32], encode: impl Fn(f32) -> [u8; N]) -> Vec<u8> {
     values.iter().flat_map(|&v| encode(v)).collect()
-}
-
-/// Writes a file through a temporary one in the same folder, flushed to disk and renamed, so that `path`
-/// holds the old bytes or all of the new ones.
-///
-/// # Errors
-/// [`WeightsError::Write`].
-pub fn write_atomically(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>,
-) -> Result<(), WeightsError> {
-    let attempt = || -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".orrery-").suffix(".part");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // What an ordinary new file gets; the umask still applies.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let part = builder.tempfile_in(folder)?;
-        let mut out = BufWriter::with_capacity(1 << 20, part.as_file());
-        fill(&mut out)?;
-        out.flush()?;
-        drop(out);
-        part.as_file().sync_all()?;
-        part.persist(path).map_err(|error| error.error)?;
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
-        Ok(())
-    };
-    attempt().map_err(|source| WeightsError::Write {
-        path: path.to_owned(),
-        source,
-    })
 }

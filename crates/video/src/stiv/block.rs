@@ -91,9 +91,9 @@ impl Block {
         let x = match temporal_rope {
             Some(rope) => {
                 let y = ops::layer_norm(x.clone(), EPS);
-                let y = self
-                    .temporal
-                    .forward_grouped(y, [batch, times, places * heads], Some(rope));
+                let y =
+                    self.temporal
+                        .forward_grouped(y, [batch, times, places * heads], Some(rope));
                 ops::add_gated_layer_norm(x, y, None, EPS)
             }
             None => x,

@@ -20,6 +20,8 @@ const HELD_OUT_SEED: u64 = 20_241_209;
 const HELD_OUT_SHARE: (usize, usize) = (3, 10);
 /// Probability that a training prompt names no style.
 const STYLE_DROPOUT: f32 = 0.1;
+/// Share of still clips among the training clips.
+const STILL_SHARE: f32 = 0.15;
 /// Largest shift of a picture that is cropped, in pixels.
 const LARGEST_SHIFT: usize = 2;
 
@@ -153,12 +155,7 @@ impl Examples for Pictures {
         if !rng.chance(STYLE_DROPOUT) {
             prompt = format!("{prompt} {}", pair.style);
         }
-        let [mut top, mut left] = [0, 0];
-        if rng.chance(0.5) {
-            let span = 2 * LARGEST_SHIFT + 1;
-            top = rng.below(span) as isize - LARGEST_SHIFT as isize;
-            left = rng.below(span) as isize - LARGEST_SHIFT as isize;
-        }
+        let [top, left] = draw_shift(rng);
         Example {
             latents: shift(self.grid.pixels(pair), 3, SIZE, top, left),
             prompt,
@@ -175,6 +172,15 @@ pub fn picture_micro(top: f32, left: f32) -> [f32; 6] {
 /// Micro-conditions of a clip of 16 frames.
 pub fn clip_micro() -> [f32; 6] {
     [SIZE as f32, SIZE as f32, 0.0, 0.0, 1.0, FRAMES as f32]
+}
+
+/// Off centre one time in two: (top, left) in pixels.
+fn draw_shift(rng: &mut Rng) -> [isize; 2] {
+    if !rng.chance(0.5) {
+        return [0, 0];
+    }
+    let span = 2 * LARGEST_SHIFT + 1;
+    [0; 2].map(|_: isize| rng.below(span) as isize - LARGEST_SHIFT as isize)
 }
 
 /// Planes of `size × size` seen through a window moved by `(top, left)`; white where there is nothing.
@@ -204,10 +210,13 @@ pub struct MovingSubject {
     pub pixels: Vec<f32>,
 }
 
-/// Clips of emoji that move, beside still pictures of nothing else.
+/// Clips of emoji that move, and now and then a still one, which says so: its micro-condition counts one frame. Stills
+/// keep the subjects alive of which there is no clip.
 pub struct Clips {
     /// The clips.
     pub clips: Vec<MovingSubject>,
+    /// Where stills come from.
+    stills: Pictures,
 }
 
 impl Clips {
@@ -226,7 +235,21 @@ impl Clips {
                 pixels: clip_to_unit(&clips.clip(index, SIZE as u32)?.frames),
             });
         }
-        Ok(Self { clips: found })
+        let grid = EmojiGrid::new(pack)?;
+        Ok(Self {
+            clips: found,
+            stills: Pictures { grid },
+        })
+    }
+
+    /// One picture for all frames.
+    fn still(&self, rng: &mut Rng) -> Example {
+        let picture = self.stills.draw(rng);
+        let frames = picture.latents.chunks_exact(SIZE * SIZE);
+        Example {
+            latents: frames.flat_map(|plane| plane.repeat(FRAMES)).collect(),
+            ..picture
+        }
     }
 }
 
@@ -236,11 +259,21 @@ impl Examples for Clips {
     }
 
     fn draw(&self, rng: &mut Rng) -> Example {
+        if rng.chance(STILL_SHARE) {
+            return self.still(rng);
+        }
         let clip = &self.clips[rng.below(self.clips.len())];
+        let mut prompt = say(&clip.subject, rng);
+        if rng.chance(0.5) {
+            prompt = format!("{prompt} {}", Style::Fluent3d);
+        }
+        let [top, left] = draw_shift(rng);
+        let mut micro = clip_micro();
+        (micro[2], micro[3]) = (top as f32, left as f32);
         Example {
-            latents: clip.pixels.clone(),
-            prompt: say(&clip.subject, rng),
-            micro: clip_micro(),
+            latents: shift(&clip.pixels, 3 * FRAMES, SIZE, top, left),
+            prompt,
+            micro,
         }
     }
 }

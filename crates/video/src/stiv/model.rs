@@ -99,12 +99,7 @@ impl StivConfig {
         Stiv {
             cubify: LinearConfig::new(self.patch_values(), self.width).init(rng, device),
             time: EmbeddingMlp::new(self.frequencies, self.width, rng, device),
-            micro: EmbeddingMlp::new(
-                MICRO_CONDITIONS * self.frequencies,
-                self.width,
-                rng,
-                device,
-            ),
+            micro: EmbeddingMlp::new(MICRO_CONDITIONS * self.frequencies, self.width, rng, device),
             pooled: LinearConfig::new(self.context, self.width).init(rng, device),
             modulation: AdaLayerNorm::new(self.width, 6, rng, device),
             blocks: (0..self.depth).map(|_| block(rng)).collect(),
@@ -204,10 +199,8 @@ impl Stiv {
             .time
             .forward(sinusoid(&times, self.frequencies, device));
         let micro: Vec<f32> = condition.micro.iter().flatten().copied().collect();
-        let micro = sinusoid(&micro, self.frequencies, device).reshape([
-            condition.micro.len(),
-            MICRO_CONDITIONS * self.frequencies,
-        ]);
+        let micro = sinusoid(&micro, self.frequencies, device)
+            .reshape([condition.micro.len(), MICRO_CONDITIONS * self.frequencies]);
         let micro = self.micro.forward(micro);
         let pooled = self.pooled.forward(condition.pooled.clone());
         ops::layer_norm(time, EPS) + ops::layer_norm(micro, EPS) + ops::layer_norm(pooled, EPS)
@@ -281,9 +274,11 @@ fn restore_places(
         source[place] = at;
     }
     let index = indices(source.into_iter(), &kept.device());
-    Tensor::cat(vec![kept, mask], 1)
-        .select(1, index)
-        .reshape([full.batch, full.times * full.places, width])
+    Tensor::cat(vec![kept, mask], 1).select(1, index).reshape([
+        full.batch,
+        full.times * full.places,
+        width,
+    ])
 }
 
 fn indices(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {

@@ -84,7 +84,11 @@ pub struct Given {
 impl Given {
     /// 1 at known frames, 0 elsewhere: `[1, 1, frames, 1, 1]`.
     fn mask(&self) -> Tensor<5> {
-        let values: Vec<f32> = self.frames.iter().map(|&known| f32::from(u8::from(known))).collect();
+        let values: Vec<f32> = self
+            .frames
+            .iter()
+            .map(|&known| f32::from(u8::from(known)))
+            .collect();
         let count = values.len();
         Tensor::from_data(
             TensorData::new(values, [1, 1, count, 1, 1]),

@@ -1,6 +1,5 @@
 //! The stages that make the embedded models: words, then pictures, then clips out of pictures.
 
-
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -151,7 +150,7 @@ pub fn train_clips(
         spatial_patch: shape.spatial_patch,
         device: Device::flex().autodiff(),
     };
-    let model = inflate(picture, shape, 2);
+    let mut rng = Rng::new(config.seed).child("inflate");
+    let model = inflate(picture, shape, 2, &mut rng);
     Ok(train(&task, model, config, run)?)
 }
-

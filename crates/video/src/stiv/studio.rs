@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::data::pack::Style;
+use engine::diffusion::Solver;
 use engine::media::{Clip, MediaError, Picture};
 use engine::rng::Rng;
 use engine::weights::{self, Precision, TensorFile, Weights, WeightsError};
@@ -18,6 +19,8 @@ use super::tower;
 
 /// Metadata keys of a trained file beside the config.
 pub const NOTES: [&str; 3] = ["orrery.command", "orrery.seed", "orrery.data"];
+/// Metadata key of the fingerprint by which a picture names the weights that made it.
+const ID_KEY: &str = "orrery.id";
 /// Milliseconds that a frame of a made clip is shown: every third frame at 24 a second.
 const DELAY_MS: u32 = 125;
 /// Most samples that walk through the network together.
@@ -33,6 +36,8 @@ pub struct Studio {
     pub tower: WordTower,
     /// Where the weights came from.
     pub origin: String,
+    /// Fingerprint of the weights; empty where the file has none.
+    pub id: String,
     device: Device,
 }
 
@@ -64,6 +69,7 @@ impl Studio {
     /// When the file is no whole checkpoint with a text tower, or its parts do not fit.
     pub fn open(weights: &Weights, device: &Device) -> Result<Self, WeightsError> {
         let config = checkpoint::read_config(weights)?;
+        checkpoint::check_sizes(weights, &config)?;
         let model = config.init(&mut Rng::new(0), device);
         let keys = checkpoint::key_map().ignore("text.");
         let model = weights::load(model, weights, &keys)?;
@@ -79,6 +85,7 @@ impl Studio {
             config,
             tower,
             origin: weights.origin().to_owned(),
+            id: weights.metadata().get(ID_KEY).cloned().unwrap_or_default(),
             device: device.clone(),
         })
     }
@@ -96,12 +103,16 @@ impl Studio {
         path: &Path,
     ) -> Result<(), WeightsError> {
         let mut file = TensorFile::new();
+        file.note(
+            CONFIG_KEY,
+            serde_json::to_string(config).unwrap_or_default(),
+        );
+        weights::collect(model, &checkpoint::key_map(), precision, &mut file)?;
+        tower::write(tower, &mut file, precision)?;
+        file.note(ID_KEY, fingerprint(&file.to_bytes()));
         for (key, value) in notes {
             file.note(*key, *value);
         }
-        file.note(CONFIG_KEY, serde_json::to_string(config).unwrap_or_default());
-        weights::collect(model, &checkpoint::key_map(), precision, &mut file)?;
-        tower::write(tower, &mut file, precision)?;
         file.write(path)
     }
 
@@ -110,16 +121,57 @@ impl Studio {
         self.tower.understand(prompt)
     }
 
+    /// Why this model cannot draw pictures (or clips), if it cannot.
+    pub fn problem(&self, clips: bool) -> Option<String> {
+        let StivConfig {
+            channels,
+            temporal_patch,
+            spatial_patch,
+            ..
+        } = self.config;
+        if channels != 3 {
+            return Some(format!("it makes {channels} channels, not RGB"));
+        }
+        if SIZE % spatial_patch != 0 {
+            return Some(format!(
+                "its patch of {spatial_patch} does not divide {SIZE}"
+            ));
+        }
+        match (clips, temporal_patch) {
+            (false, 1) => None,
+            (false, _) => Some("it is a clip model: use a picture model, or ask for a clip".into()),
+            (true, 1) => {
+                Some("it is a picture model: use a clip model, or ask for a picture".into())
+            }
+            (true, patch) if FRAMES % patch != 0 => Some(format!(
+                "its patch of {patch} frames does not divide {FRAMES}"
+            )),
+            (true, _) => None,
+        }
+    }
+
     /// Draws pictures, `count` of them, 32×32. The model must be a picture model (one frame a patch).
     ///
     /// # Errors
     /// When the network's output is no picture (damaged weights).
     pub fn pictures(&self, order: &Order, each_step: EachStep) -> Result<Vec<Picture>, MediaError> {
-        let samples = self.draw(order, 1, picture_micro(0.0, 0.0), &[], each_step);
-        samples
-            .iter()
-            .map(|sample| Picture::from_unit(sample, SIZE as u32, SIZE as u32))
-            .collect()
+        let micro = picture_micro(0.0, 0.0);
+        let samples = self.draw(order, 1, micro, &[], &drawn(order.seed), each_step)?;
+        samples.iter().map(|sample| picture(sample)).collect()
+    }
+
+    /// As [`Self::pictures`], but sample `i` is what the seed `order.seed + i` alone would give.
+    ///
+    /// # Errors
+    /// As [`Self::pictures`].
+    pub fn picture_series(
+        &self,
+        order: &Order,
+        each_step: EachStep,
+    ) -> Result<Vec<Picture>, MediaError> {
+        let micro = picture_micro(0.0, 0.0);
+        let samples = self.draw(order, 1, micro, &[], &each_seed(order.seed), each_step)?;
+        samples.iter().map(|sample| picture(sample)).collect()
     }
 
     /// Draws clips of 16 frames, 32×32, that go through `known` frames. The model must be a clip model.
@@ -132,39 +184,52 @@ impl Studio {
         known: &[(usize, Picture)],
         each_step: EachStep,
     ) -> Result<Vec<Clip>, MediaError> {
-        let samples = self.draw(order, FRAMES, clip_micro(), known, each_step);
-        samples
-            .iter()
-            .map(|sample| {
-                let frames = (0..FRAMES)
-                    .map(|frame| Picture::from_unit(&frame_of(sample, frame), SIZE as u32, SIZE as u32))
-                    .collect::<Result<_, _>>()?;
-                Clip::new(frames, DELAY_MS)
-            })
-            .collect()
+        let noise = drawn(order.seed);
+        let samples = self.draw(order, FRAMES, clip_micro(), known, &noise, each_step)?;
+        samples.iter().map(|sample| clip(sample)).collect()
     }
 
-    /// Samples as `[3, frames, 32, 32]` in about `[-1, 1]`.
+    /// As [`Self::clips`], but sample `i` is what the seed `order.seed + i` alone would give.
+    ///
+    /// # Errors
+    /// As [`Self::clips`].
+    pub fn clip_series(
+        &self,
+        order: &Order,
+        known: &[(usize, Picture)],
+        each_step: EachStep,
+    ) -> Result<Vec<Clip>, MediaError> {
+        let noise = each_seed(order.seed);
+        let samples = self.draw(order, FRAMES, clip_micro(), known, &noise, each_step)?;
+        samples.iter().map(|sample| clip(sample)).collect()
+    }
+
+    /// Samples as `[3, frames, 32, 32]` in about `[-1, 1]`; `noise_of` gives each sample's generator.
     fn draw(
         &self,
         order: &Order,
         frames: usize,
         micro: [f32; 6],
         known: &[(usize, Picture)],
+        noise_of: &dyn Fn(usize) -> Rng,
         each_step: EachStep,
-    ) -> Vec<Vec<f32>> {
-        let draws = Rng::new(order.seed).child("noise");
+    ) -> Result<Vec<Vec<f32>>, MediaError> {
         let prompt = self.full_prompt(order);
         let size = 3 * frames * SIZE * SIZE;
-        let batches = order.count.div_ceil(LARGEST_BATCH);
+        // A batch shares the draws of the stochastic solver: there every sample walks alone.
+        let together = match order.sample.solver {
+            Solver::Euler => LARGEST_BATCH,
+            Solver::Sde => 1,
+        };
+        let batches = order.count.div_ceil(together);
         let total = batches * order.sample.steps;
         let mut samples = Vec::new();
         for batch in 0..batches {
-            let first = batch * LARGEST_BATCH;
-            let count = LARGEST_BATCH.min(order.count - first);
+            let first = batch * together;
+            let count = together.min(order.count - first);
             let shape = [count, 3, frames, SIZE, SIZE];
             let noise: Vec<f32> = (first..first + count)
-                .flat_map(|i| draws.item(i as u64).normals(size))
+                .flat_map(|i| noise_of(i).normals(size))
                 .collect();
             let noise = Tensor::from_data(TensorData::new(noise, shape), &self.device);
             let text = self.tower.encode(&vec![prompt.as_str(); count]);
@@ -180,19 +245,23 @@ impl Studio {
                 &condition,
                 &null,
                 &order.sample,
-                &mut draws.child("solver").item(batch as u64),
+                &mut noise_of(first).child("solver"),
                 &mut |step, _| {
                     more = each_step(batch * order.sample.steps + step + 1, total);
                     more
                 },
             );
             let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
+            if !values.iter().all(|value| value.is_finite()) {
+                let cause = "the network's output is not finite: its weights are damaged";
+                return Err(MediaError::Encode(cause.into()));
+            }
             samples.extend(values.chunks_exact(size).map(<[f32]>::to_vec));
             if !more {
                 break;
             }
         }
-        samples
+        Ok(samples)
     }
 
     /// The prompt with the order's style, unless the prompt names one.
@@ -222,6 +291,26 @@ impl Studio {
     }
 }
 
+/// Noise of sample `i` out of one seed.
+fn drawn(seed: u64) -> impl Fn(usize) -> Rng {
+    let draws = Rng::new(seed).child("noise");
+    move |i| draws.item(i as u64)
+}
+
+/// Noise of sample `i` as the seed `seed + i` gives it to its first sample.
+fn each_seed(seed: u64) -> impl Fn(usize) -> Rng {
+    move |i| drawn(seed.wrapping_add(i as u64))(0)
+}
+
+fn picture(sample: &[f32]) -> Result<Picture, MediaError> {
+    Picture::from_unit(sample, SIZE as u32, SIZE as u32)
+}
+
+fn clip(sample: &[f32]) -> Result<Clip, MediaError> {
+    let frames = (0..FRAMES).map(|frame| picture(&frame_of(sample, frame)));
+    Clip::new(frames.collect::<Result<_, _>>()?, DELAY_MS)
+}
+
 /// One frame `[3, 32, 32]` of `[3, frames, 32, 32]`.
 fn frame_of(sample: &[f32], frame: usize) -> Vec<f32> {
     let area = SIZE * SIZE;
@@ -229,4 +318,12 @@ fn frame_of(sample: &[f32], frame: usize) -> Vec<f32> {
         .chunks_exact(sample.len() / 3)
         .flat_map(|plane| plane[frame * area..(frame + 1) * area].iter().copied())
         .collect()
+}
+
+/// FNV-1a, 64 bits, as 16 hexadecimal digits.
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
 }

@@ -32,7 +32,9 @@ impl TextBatch {
     /// `batch` prompts that say nothing.
     pub fn empty(batch: usize, keys: usize, width: usize) -> Self {
         let mut mask = vec![false; batch * keys];
-        mask.iter_mut().step_by(keys).for_each(|first| *first = true);
+        mask.iter_mut()
+            .step_by(keys)
+            .for_each(|first| *first = true);
         Self {
             tokens: vec![0.0; batch * keys * width],
             mask,

@@ -36,7 +36,9 @@ impl WordModel {
     /// Small random vectors.
     pub fn new(words: usize, subjects: usize, rng: &mut Rng, device: &Device) -> Self {
         let mut draw = |rows: usize, deviation: f32| {
-            let values = (0..rows * WIDTH).map(|_| deviation * rng.normal()).collect();
+            let values = (0..rows * WIDTH)
+                .map(|_| deviation * rng.normal())
+                .collect();
             Param::from_data(TensorData::new(values, [rows, WIDTH]), device)
         };
         Self {
@@ -99,7 +101,10 @@ fn pairs(word: &str) -> Vec<String> {
     if characters.len() < 3 || !characters.iter().copied().all(unspaced) {
         return Vec::new();
     }
-    characters.windows(2).map(|pair| pair.iter().collect()).collect()
+    characters
+        .windows(2)
+        .map(|pair| pair.iter().collect())
+        .collect()
 }
 
 impl Task for WordTask {
@@ -143,11 +148,16 @@ impl Task for WordTask {
         let ids = Tensor::<1, Int>::from_data(ids, &self.device);
         let counted = TensorData::new(batch.counted, [rows, LONGEST, 1]);
         let counted = Tensor::<3>::from_data(counted, &self.device);
-        let words: Tensor<3> = model.words.val().select(0, ids).reshape([rows, LONGEST, WIDTH]);
+        let words: Tensor<3> = model
+            .words
+            .val()
+            .select(0, ids)
+            .reshape([rows, LONGEST, WIDTH]);
         let sum: Tensor<2> = (words * counted).sum_dim(1).squeeze_dim(1);
         let subjects = unit(model.subjects.val());
         let logits = sum.matmul(subjects.transpose());
-        let meant = Tensor::<1, Int>::from_data(TensorData::new(batch.subjects, [rows]), &self.device);
+        let meant =
+            Tensor::<1, Int>::from_data(TensorData::new(batch.subjects, [rows]), &self.device);
         let log = activation::log_softmax(logits, 1).gather(1, meant.unsqueeze_dim(1));
         (log.mean().neg(), Vec::new())
     }
@@ -161,9 +171,8 @@ fn unit(x: Tensor<2>) -> Tensor<2> {
 
 /// The tower that training made.
 pub fn tower(model: &WordModel, vocabulary: Vocabulary) -> WordTower {
-    let values = |param: &Param<Tensor<2>>| -> Vec<f32> {
-        param.val().into_data().iter::<f32>().collect()
-    };
+    let values =
+        |param: &Param<Tensor<2>>| -> Vec<f32> { param.val().into_data().iter::<f32>().collect() };
     let styles: Vec<String> = Style::ALL.iter().map(Style::to_string).collect();
     let style_vectors = Rng::new(STYLE_SEED).normals(styles.len() * WIDTH);
     WordTower::new(
@@ -205,14 +214,17 @@ pub fn read(weights: &Weights) -> Result<WordTower, WeightsError> {
     let metadata: &HashMap<String, String> = weights.metadata();
     let list = |key: &str| -> Result<Vec<String>, WeightsError> {
         let text = metadata.get(key).map_or("", String::as_str);
-        serde_json::from_str(text).map_err(|error| weights.unfit(format!("metadata `{key}`: {error}")))
+        serde_json::from_str(text)
+            .map_err(|error| weights.unfit(format!("metadata `{key}`: {error}")))
     };
     let words = list(WORDS_KEY)?;
     let styles = list(STYLES_KEY)?;
     let rows = |name: &str, count: Option<usize>| -> Result<Vec<f32>, WeightsError> {
         let values = weights.values(name)?;
         match weights.shape(name) {
-            Some(&[rows, WIDTH]) if rows > 0 && count.is_none_or(|count| count == rows) => Ok(values),
+            Some(&[rows, WIDTH]) if rows > 0 && count.is_none_or(|count| count == rows) => {
+                Ok(values)
+            }
             shape => Err(weights.unfit(format!(
                 "`{name}` has shape {:?}, not [{}, {WIDTH}]",
                 shape.unwrap_or_default(),

@@ -1,0 +1,226 @@
+//! What every verb of the command line shares: one-line errors with an exit code, output that survives a closed
+//! pipe, the device option, and a bar for steps.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::pack::PackError;
+use crate::files::FileError;
+use crate::media::MediaError;
+use crate::train::TrainError;
+use crate::weights::WeightsError;
+
+/// Why a verb did not do its work: one line with the cause and the mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Something the user gave cannot be used; exit code 2.
+    Input(String),
+    /// Something went wrong on the way; exit code 1.
+    Failed(String),
+    /// Ctrl-C; exit code 130.
+    Interrupted(String),
+}
+
+impl Failure {
+    /// Bad input.
+    pub fn input(line: impl fmt::Display) -> Self {
+        Self::Input(one_line(&line.to_string()))
+    }
+
+    /// A failure on the way.
+    pub fn failed(line: impl fmt::Display) -> Self {
+        Self::Failed(one_line(&line.to_string()))
+    }
+
+    /// Stopped by the user.
+    pub fn interrupted(line: impl fmt::Display) -> Self {
+        Self::Interrupted(one_line(&line.to_string()))
+    }
+
+    /// The exit code of the process.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Input(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Interrupted(_) => 130,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Input(line) | Self::Failed(line) | Self::Interrupted(line)) = self;
+        f.write_str(line)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Denied { .. } | FileError::DiskFull { .. } | FileError::Io { .. } => {
+                Self::failed(error)
+            }
+            _ => Self::input(error),
+        }
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::Write(error) => error.into(),
+            MediaError::Encode(_) => Self::failed(error),
+            _ => Self::input(error),
+        }
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
+        match error {
+            WeightsError::Write { .. }
+            | WeightsError::Device { .. }
+            | WeightsError::Overflow { .. }
+            | WeightsError::Content { .. } => Self::failed(error),
+            _ => Self::input(error),
+        }
+    }
+}
+
+impl From<PackError> for Failure {
+    fn from(error: PackError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Weights(error) => error.into(),
+            TrainError::Occupied { .. } | TrainError::Resume { .. } => Self::input(error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+/// The text without line breaks and other control characters.
+pub fn one_line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim_end().chars().map(clean).collect()
+}
+
+/// A line on standard output. A reader that went away (`| head`) is no error.
+///
+/// # Errors
+/// [`Failure::Failed`] when the line cannot be written, as on a full disk.
+pub fn say(line: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "cannot write to standard output: {cause}: check where it is sent"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A line on standard error; lost when nobody can read it.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// What goes on from `main` to every verb.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Becomes true at Ctrl-C.
+    pub stop: &'static AtomicBool,
+}
+
+impl Context {
+    /// Whether Ctrl-C was pressed.
+    pub fn stopped(self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Where the work runs.
+///
+/// # Errors
+/// For devices that this program was built without, and for unknown ones.
+pub fn device(name: &str) -> Result<Device, Failure> {
+    match name {
+        "cpu" => Ok(Device::flex()),
+        "cuda" | "wgpu" | "metal" | "vulkan" | "rocm" => Err(Failure::input(format!(
+            "this program was built without `{name}`: use `--device cpu`"
+        ))),
+        _ => Err(Failure::input(format!(
+            "there is no device `{name}`: use `--device cpu`"
+        ))),
+    }
+}
+
+/// A bar on standard error that appears after a second; nothing where that is no terminal.
+#[derive(Debug)]
+pub struct Steps {
+    title: &'static str,
+    begun: std::time::Instant,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Steps {
+    /// A bar called `title`; `quiet` keeps it away.
+    pub fn new(title: &'static str, quiet: bool) -> Self {
+        Self {
+            title,
+            begun: std::time::Instant::now(),
+            bar: None,
+            quiet: quiet || !io::stderr().is_terminal(),
+        }
+    }
+
+    /// `done` of `total` steps.
+    pub fn at(&mut self, done: usize, total: usize) {
+        if self.quiet || (self.bar.is_none() && self.begun.elapsed().as_millis() < 700) {
+            return;
+        }
+        let title = self.title;
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len}  {eta} left");
+            let bar = ProgressBar::new(total as u64).with_prefix(title);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        bar.set_position(done as u64);
+    }
+
+    /// The bar goes.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A seed for whoever gave none: six digits, easy to type again.
+pub fn any_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let state = std::collections::hash_map::RandomState::new();
+    state.build_hasher().finish() % 1_000_000
+}
+
+/// A number in a range, for clap: `nan` and infinities are refused.
+///
+/// # Errors
+/// When `text` is no number or out of range.
+pub fn number_in(text: &str, low: f32, high: f32) -> Result<f32, String> {
+    match text.trim().parse::<f32>() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        _ => Err(format!("give a number from {low} to {high}")),
+    }
+}

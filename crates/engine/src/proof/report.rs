@@ -1,0 +1,207 @@
+//! The report of a proof, and its files.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::markdown;
+use super::measure::Measure;
+use crate::files::{FileError, write_bytes};
+use crate::media::{MediaError, Picture, png_bytes};
+
+/// One of the things that an experiment compares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arm {
+    /// A few words, the head of its row.
+    pub name: String,
+    /// What is special about it.
+    pub about: String,
+}
+
+impl Arm {
+    /// An arm.
+    pub fn new(name: &str, about: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+        }
+    }
+}
+
+/// Arms on equal terms, with what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Experiment {
+    /// Its name.
+    pub title: String,
+    /// What was done, in a few sentences.
+    pub about: String,
+    /// What is compared.
+    pub arms: Vec<Arm>,
+    /// What was measured.
+    pub measures: Vec<Measure>,
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The threshold was met.
+    Shown,
+    /// It was not.
+    NotShown,
+    /// This run did not look.
+    NotRun,
+}
+
+impl Verdict {
+    /// Shown where `met`.
+    pub fn from_met(met: bool) -> Self {
+        if met { Self::Shown } else { Self::NotShown }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::NotShown => "not shown",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+/// Something that the method's authors, or we, say about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// What is claimed.
+    pub statement: String,
+    /// Who claims it, and where.
+    pub source: String,
+    /// What would show it, fixed before anything was run.
+    pub threshold: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The figures behind the verdict.
+    pub evidence: String,
+}
+
+/// A picture beside the report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// Its file name, such as `pictures.png`.
+    pub file: String,
+    /// What is to be seen.
+    pub caption: String,
+    #[serde(skip)]
+    bytes: Vec<u8>,
+}
+
+impl Figure {
+    /// A still as PNG.
+    ///
+    /// # Errors
+    /// When the picture cannot be encoded.
+    pub fn still(file: &str, caption: &str, picture: &Picture) -> Result<Self, MediaError> {
+        Ok(Self::encoded(file, caption, png_bytes(picture, &[])?))
+    }
+
+    /// Anything that is encoded already.
+    pub fn encoded(file: &str, caption: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            file: file.to_owned(),
+            caption: caption.to_owned(),
+            bytes,
+        }
+    }
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The folder cannot be made.
+    #[error("cannot make the folder `{folder}`: {source}: choose another with `--out`")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The report does not go into JSON.
+    #[error("the report cannot be put into JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What one run of a proof found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The system's slug.
+    pub slug: String,
+    /// The system's title.
+    pub title: String,
+    /// What to type to get this report again.
+    pub command: String,
+    /// The program's version.
+    pub version: String,
+    /// Whether nothing was cut short.
+    pub full: bool,
+    /// Seeds of the run.
+    pub seeds: Vec<u64>,
+    /// Processor cores that were there.
+    pub cores: usize,
+    /// Seconds it took, without what was read from earlier runs.
+    pub seconds: f64,
+    /// The claims.
+    pub claims: Vec<Claim>,
+    /// The experiments.
+    pub experiments: Vec<Experiment>,
+    /// What the reader should know besides.
+    pub notes: Vec<String>,
+    /// The pictures.
+    pub figures: Vec<Figure>,
+}
+
+impl Report {
+    /// An empty report of this machine.
+    pub fn new(slug: &str, title: &str, command: &str, full: bool, seeds: &[u64]) -> Self {
+        Self {
+            slug: slug.to_owned(),
+            title: title.to_owned(),
+            command: command.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            full,
+            seeds: seeds.to_vec(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            seconds: 0.0,
+            claims: Vec::new(),
+            experiments: Vec::new(),
+            notes: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+
+    /// The report for people.
+    pub fn markdown(&self) -> String {
+        markdown::render(self)
+    }
+
+    /// Writes pictures, `report.md` and last `report.json` into `folder`, which is made when absent. Each file is
+    /// whole or not there.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub fn write(&self, folder: &Path) -> Result<(), ReportError> {
+        std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder {
+            folder: folder.display().to_string(),
+            source,
+        })?;
+        for figure in &self.figures {
+            write_bytes(folder.join(&figure.file), &figure.bytes)?;
+        }
+        write_bytes(folder.join("report.md"), self.markdown().as_bytes())?;
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(write_bytes(folder.join("report.json"), &json)?)
+    }
+}

@@ -1,0 +1,82 @@
+//! `orrery create`: from a prompt to a picture.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::command::{Context, Failure, tell};
+use engine::media::read_still;
+use video::stiv::command::draw::{Drawing, draw, report};
+use video::stiv::command::options::{DrawOptions, guidance};
+use video::stiv::command::ticket::{KnownFrame, Ticket};
+
+use crate::preview;
+
+/// Options of `create`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery create \"red apple\"                     a picture
+  orrery create \"빨간 사과\" --style twemoji        in any of eleven languages
+  orrery create 🍎 --count 6                     six on one sheet
+  orrery create fox --video                     sixteen frames that move
+  orrery create octopus --video --from my.png   starting from your picture
+  orrery create --again red-apple.png           the same picture once more")]
+pub struct Create {
+    /// What is to be seen, in words or emoji
+    #[arg(required_unless_present = "again")]
+    prompt: Option<String>,
+    /// How closely to follow the prompt, 0 to 50; 1 and less are fastest [default: 2]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
+    guidance: Option<f32>,
+    /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
+    #[arg(long)]
+    video: bool,
+    /// Start the clip from this picture
+    #[arg(long, value_name = "PICTURE", requires = "video")]
+    from: Option<PathBuf>,
+    /// Make a picture once more, from what its file says
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "prompt", "guidance", "video", "from", "style", "count", "steps", "renorm", "seed", "size",
+    ])]
+    again: Option<PathBuf>,
+    /// Do not show the picture in the terminal
+    #[arg(long)]
+    no_preview: bool,
+    #[command(flatten)]
+    draw: DrawOptions,
+}
+
+impl Create {
+    /// Draws, writes, shows and says so.
+    pub fn run(&self, context: Context) -> Result<(), Failure> {
+        let drawing = self.drawing()?;
+        let drawn = draw(&drawing, context)?;
+        if !self.no_preview && !drawing.json {
+            preview::show(&drawn.first);
+        }
+        report(&drawn, &drawing)
+    }
+
+    fn drawing(&self) -> Result<Drawing, Failure> {
+        let prompt = self.prompt.as_deref().unwrap_or_default();
+        let mut drawing = self.draw.drawing(prompt);
+        if let Some(path) = &self.again {
+            drawing.ticket = Ticket::read(path)?;
+            drawing.wordless = !drawing.ticket.known.is_empty();
+            return Ok(drawing);
+        }
+        let ticket = &mut drawing.ticket;
+        ticket.video = self.video;
+        ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
+        if let Some(path) = &self.from {
+            let still = read_still(path)?;
+            if still.animated {
+                tell(&format!(
+                    "warning: `{}` moves: its first frame is used",
+                    path.display()
+                ));
+            }
+            ticket.known.push(KnownFrame::new(0, &still.picture)?);
+        }
+        Ok(drawing)
+    }
+}

@@ -1,0 +1,235 @@
+//! The one way from a ticket to a file, for every verb that draws.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use engine::command::{Context, Failure, Steps, device, say, tell};
+use engine::media::sheet::{Layout, clip_sheet, sheet};
+use engine::media::{Clip, Picture};
+use engine::weights::Weights;
+use serde_json::json;
+
+use super::output::{self, Sheet};
+use super::reading::{self, Reading};
+use super::ticket::Ticket;
+use crate::stiv::embedded;
+use crate::stiv::studio::{Order, Studio};
+
+/// White pixels around the cells of a sheet.
+const GAP: u32 = 8;
+
+/// What to draw and where to put it.
+#[derive(Clone, Debug)]
+pub struct Drawing {
+    /// What the picture depends on; its `model` is filled in.
+    pub ticket: Ticket,
+    /// Weights; absent: the embedded ones.
+    pub model: Option<PathBuf>,
+    /// The file; absent: a free name out of the prompt.
+    pub out: Option<PathBuf>,
+    /// Where it is drawn.
+    pub device: String,
+    /// One JSON object instead of words.
+    pub json: bool,
+    /// Whether the prompt may be empty.
+    pub wordless: bool,
+}
+
+/// What was drawn.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The ticket as it was written.
+    pub ticket: Ticket,
+    /// What the prompt was taken to mean.
+    pub reading: Reading,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was written.
+    pub sheet: Sheet,
+    /// Frames of the first sample, 32×32.
+    pub first: Vec<Picture>,
+    /// From start to file, in seconds.
+    pub seconds: f64,
+}
+
+/// Draws and writes.
+///
+/// # Errors
+/// One line with the cause and the mend; nothing is left behind.
+pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
+    let begun = Instant::now();
+    let mut ticket = drawing.ticket.clone();
+    reading::check(&ticket.prompt, !drawing.wordless)?;
+    if let Some(problem) = ticket.problem() {
+        return Err(Failure::input(problem));
+    }
+    if let Some(out) = &drawing.out {
+        output::check(out, ticket.video)?;
+    }
+    let studio = open(drawing)?;
+    let reading = reading::read(&studio, &ticket.prompt);
+    if !reading.known && !ticket.prompt.trim().is_empty() {
+        return Err(reading.refusal());
+    }
+    let warnings = reading.warnings(&ticket.prompt);
+    warnings.iter().for_each(|line| tell(line));
+    check_model(&mut ticket, &name(&studio, drawing.model.as_deref()));
+
+    let (sheet, first) = work(&studio, &ticket, drawing.json, context)?;
+    let path = match &drawing.out {
+        Some(out) => out.clone(),
+        None => output::free_name(&ticket.prompt, &reading.subject, ticket.video),
+    };
+    sheet.write(&path, &ticket.to_json())?;
+    Ok(Drawn {
+        ticket,
+        reading,
+        path,
+        sheet,
+        first,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+fn open(drawing: &Drawing) -> Result<Studio, Failure> {
+    let device = device(&drawing.device)?;
+    let studio = match (&drawing.model, drawing.ticket.video) {
+        (Some(path), _) => Studio::open(&Weights::open(path)?, &device)?,
+        (None, true) => embedded::clips(&device)?,
+        (None, false) => embedded::pictures(&device)?,
+    };
+    match studio.problem(drawing.ticket.video) {
+        Some(problem) => Err(Failure::input(format!("`{}`: {problem}", studio.origin))),
+        None => Ok(studio),
+    }
+}
+
+/// How a picture names the weights that made it.
+fn name(studio: &Studio, path: Option<&Path>) -> String {
+    let name = match path {
+        Some(path) => path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into(),
+        None if studio.config.temporal_patch == 1 => embedded::PICTURES.to_owned(),
+        None => embedded::CLIPS.to_owned(),
+    };
+    format!("{name} {}", studio.id).trim_end().to_owned()
+}
+
+/// Notes the weights in the ticket, and warns where it was made with others.
+fn check_model(ticket: &mut Ticket, now: &str) {
+    let id = |name: &str| name.rsplit(' ').next().unwrap_or_default().to_owned();
+    if !ticket.model.is_empty() && id(&ticket.model) != id(now) {
+        tell(&format!(
+            "warning: it was made with the weights `{}`, these are `{now}`: it will look different",
+            engine::command::one_line(&ticket.model)
+        ));
+    }
+    now.clone_into(&mut ticket.model);
+}
+
+/// The sheet, and the frames of the first sample.
+fn work(
+    studio: &Studio,
+    ticket: &Ticket,
+    quiet: bool,
+    context: Context,
+) -> Result<(Sheet, Vec<Picture>), Failure> {
+    let order = Order {
+        prompt: ticket.prompt.clone(),
+        style: ticket.style(),
+        count: ticket.count,
+        seed: ticket.seed,
+        sample: ticket.sampling(),
+    };
+    let mut bar = Steps::new("drawing", quiet);
+    let mut each_step = |done, total| {
+        bar.at(done, total);
+        !context.stopped()
+    };
+    let captions: Vec<String> = (0..ticket.count as u64)
+        .map(|i| format!("seed {}", ticket.seed.wrapping_add(i)))
+        .collect();
+    let captions: Vec<&str> = captions.iter().map(String::as_str).collect();
+    let layout = Layout {
+        columns: None,
+        gap: GAP,
+        scale: ticket.size,
+    };
+    let made = if ticket.video {
+        let known = ticket.known();
+        let mut clips = studio.clip_series(&order, &known, &mut each_step)?;
+        if let Some(delay_ms) = ticket.delay_ms {
+            clips.iter_mut().for_each(|clip| clip.delay_ms = delay_ms);
+        }
+        clips
+    } else {
+        let pictures = studio.picture_series(&order, &mut each_step)?;
+        let still = |picture| Clip::new(vec![picture], 100);
+        pictures.into_iter().map(still).collect::<Result<_, _>>()?
+    };
+    bar.finish();
+    if context.stopped() || made.len() < ticket.count {
+        return Err(Failure::interrupted("stopped: nothing was written"));
+    }
+    let first = made[0].frames.clone();
+    let large = |picture: &Picture| picture.upscale_nearest(ticket.size);
+    let sheet = match (ticket.video, made.len()) {
+        (true, 1) => Sheet::Moving(made[0].map(large)),
+        (true, _) => Sheet::Moving(clip_sheet(&made, &captions, &layout)?),
+        (false, 1) => Sheet::Still(large(&first[0])),
+        (false, _) => {
+            let pictures: Vec<Picture> = made.iter().map(|clip| clip.frames[0].clone()).collect();
+            Sheet::Still(sheet(&pictures, &captions, &layout)?)
+        }
+    };
+    Ok((sheet, first))
+}
+
+/// Says what was drawn: one line for people, one object for machines.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
+    let Drawn {
+        ticket, reading, ..
+    } = drawn;
+    let style = reading
+        .style
+        .map_or(ticket.style.as_str(), |style| style.name());
+    let (width, height, frames) = drawn.sheet.size();
+    let line = if drawing.json {
+        let unknown: Vec<&String> = reading.unknown.iter().map(|(word, _)| word).collect();
+        json!({
+            "out": drawn.path, "width": width, "height": height, "frames": frames,
+            "prompt": ticket.prompt, "subject": reading.subject, "probability": reading.probability,
+            "candidates": reading.candidates, "unknown": unknown, "style": style,
+            "seed": ticket.seed, "count": ticket.count, "model": ticket.model,
+            "steps": ticket.steps, "guidance": ticket.guidance, "renorm": ticket.renorm,
+            "seconds": (drawn.seconds * 1000.0).round() / 1000.0,
+        })
+        .to_string()
+    } else {
+        let subject = match reading.subject.as_str() {
+            "" => String::new(),
+            subject => format!("{subject} in "),
+        };
+        let times = match ticket.count {
+            1 => String::new(),
+            count => format!("{count} times "),
+        };
+        format!(
+            "wrote {}: {times}{subject}{style}, {width}x{height}, seed {}, {:.1} s",
+            drawn.path.display(),
+            ticket.seed,
+            drawn.seconds
+        )
+    };
+    if output::is_device(&drawn.path) && drawn.path != Path::new("/dev/null") {
+        tell(&line);
+        return Ok(());
+    }
+    say(&line)
+}

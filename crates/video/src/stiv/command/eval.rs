@@ -1,0 +1,138 @@
+//! `orrery stiv eval`: the flow-matching loss at fixed times and noise.
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Args;
+use engine::command::{Context, Failure, device, say};
+use engine::data::pack::EmojiPack;
+use engine::diffusion::flow;
+use engine::rng::Rng;
+use engine::weights::Weights;
+use serde_json::json;
+
+use crate::stiv::data::{EmojiGrid, Pair, SIZE, picture_micro};
+use crate::stiv::embedded;
+use crate::stiv::model::Reading;
+use crate::stiv::studio::Studio;
+use crate::stiv::text::TextTower;
+use crate::stiv::train::masked_loss;
+
+/// Times at which the loss is taken: noise is 0, data 1.
+const TIMES: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+/// Pairs that go through the network together.
+const BATCH: usize = 32;
+
+/// Options of `eval`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  orrery stiv eval --model runs/pictures/model.safetensors --json"
+)]
+pub struct Eval {
+    /// A picture model that `orrery stiv train` wrote [default: the embedded one]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Seed of the noise
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where to work: cpu
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let device = device(&self.device)?;
+        let studio = match &self.model {
+            Some(path) => Studio::open(&Weights::open(path)?, &device)?,
+            None => embedded::pictures(&device)?,
+        };
+        if let Some(problem) = studio.problem(false) {
+            return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
+        }
+        let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+        let (unseen, seen): (Vec<Pair>, Vec<Pair>) =
+            grid.pairs().partition(|&pair| grid.is_held_out(pair));
+        let mut losses = Vec::new();
+        for pairs in [&seen, &unseen] {
+            losses.push(self.losses(&studio, &grid, pairs, &device, context)?);
+        }
+        if self.json {
+            return say(&json!({
+                "times": TIMES,
+                "trained": {"pairs": seen.len(), "loss": losses[0]},
+                "held_out": {"pairs": unseen.len(), "loss": losses[1]},
+            })
+            .to_string());
+        }
+        say("time      trained   held out")?;
+        for (i, time) in TIMES.iter().enumerate() {
+            say(&format!(
+                "{time:<8}  {:<8.4}  {:.4}",
+                losses[0][i], losses[1][i]
+            ))?;
+        }
+        say(&format!("pairs     {:<8}  {}", seen.len(), unseen.len()))
+    }
+
+    /// Mean loss of the pairs at each of [`TIMES`].
+    fn losses(
+        &self,
+        studio: &Studio,
+        grid: &EmojiGrid,
+        pairs: &[Pair],
+        device: &Device,
+        context: Context,
+    ) -> Result<Vec<f32>, Failure> {
+        let draws = Rng::new(self.seed).child("eval");
+        let mut sums = vec![0.0; TIMES.len()];
+        for (batch, pairs) in pairs.chunks(BATCH).enumerate() {
+            let count = pairs.len();
+            let put = |values: Vec<f32>| {
+                let shape = [count, 3, 1, SIZE, SIZE];
+                Tensor::<5>::from_data(TensorData::new(values, shape), device)
+            };
+            let data: Vec<f32> = pairs
+                .iter()
+                .flat_map(|&pair| grid.pixels(pair))
+                .copied()
+                .collect();
+            let noise = draws.item(batch as u64).normals(data.len());
+            let (data, noise) = (put(data), put(noise));
+            let prompts: Vec<String> = pairs
+                .iter()
+                .map(|pair| {
+                    let name = grid.subjects[pair.subject].name("en").unwrap_or_default();
+                    format!("{name} {}", pair.style)
+                })
+                .collect();
+            let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+            let micro = vec![picture_micro(0.0, 0.0); count];
+            let condition = studio.tower.encode(&prompts).condition(micro, device);
+            let given = Tensor::zeros([count, 1, 1, 1, 1], device);
+            for (sum, &time) in sums.iter_mut().zip(&TIMES) {
+                if context.stopped() {
+                    return Err(Failure::interrupted(
+                        "stopped before the end: nothing is reported",
+                    ));
+                }
+                let t = Tensor::full([count, 1, 1, 1, 1], time, device);
+                let x = flow::point(data.clone(), noise.clone(), t);
+                let v =
+                    studio
+                        .model
+                        .forward(x, &vec![time; count], &condition, &Reading::default());
+                let target = flow::velocity(data.clone(), noise.clone());
+                let loss = masked_loss(v, target, given.clone()).into_data();
+                *sum += loss.iter::<f32>().sum::<f32>() * count as f32;
+            }
+        }
+        Ok(sums
+            .into_iter()
+            .map(|sum| sum / pairs.len().max(1) as f32)
+            .collect())
+    }
+}

@@ -1,0 +1,56 @@
+//! The verbs of `orrery stiv`, and the drawing that `orrery create` shares with them.
+
+use clap::Subcommand;
+use engine::command::{Context, Failure};
+
+pub mod draw;
+mod eval;
+mod export;
+pub mod generate;
+mod note;
+pub mod options;
+pub mod output;
+mod plan;
+mod reading;
+pub mod ticket;
+mod train;
+
+/// What `orrery stiv` can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Text to picture
+    T2i(generate::TextToPicture),
+    /// Text to clip
+    T2v(generate::TextToVideo),
+    /// Text and a first frame to clip
+    Ti2v(generate::PictureToVideo),
+    /// Go on from the first frames of a clip
+    #[command(after_help = "Example:\n  orrery stiv predict fox --clip start.gif --out more.gif")]
+    Predict(generate::FromClip),
+    /// New frames between the frames of a clip
+    #[command(after_help = "Example:\n  orrery stiv interpolate --clip slow.gif --out smooth.gif")]
+    Interpolate(generate::FromClip),
+    /// Train the text tower, a picture model or a clip model; Ctrl-C keeps what is done
+    Train(train::Train),
+    /// Loss of a picture model on pairs it was trained on and on pairs it never saw
+    Eval(eval::Eval),
+    /// Write the averaged weights of a training run, with its text tower, as one 16-bit file
+    Export(export::Export),
+}
+
+/// Does it.
+///
+/// # Errors
+/// One line with the cause and the mend.
+pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::T2i(verb) => verb.run(context),
+        Command::T2v(verb) => verb.run(context),
+        Command::Ti2v(verb) => verb.run(context),
+        Command::Predict(verb) => verb.predict(context),
+        Command::Interpolate(verb) => verb.interpolate(context),
+        Command::Train(verb) => verb.run(context),
+        Command::Eval(verb) => verb.run(context),
+        Command::Export(export) => export.run(context),
+    }
+}

@@ -1,0 +1,117 @@
+//! Options that the verbs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::command::{any_seed, number_in};
+use engine::data::pack::Style;
+
+use super::draw::Drawing;
+use super::ticket::{MOST_GUIDANCE, MOST_SAMPLES, MOST_STEPS, SCALES, Ticket};
+use crate::stiv::embedded::defaults;
+
+/// What every drawing verb takes.
+#[derive(Args, Clone, Debug)]
+pub struct DrawOptions {
+    /// Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: fluent3d]
+    #[arg(long, value_parser = style)]
+    pub style: Option<Style>,
+    /// How many, on one sheet with the seed below each, 1 to 64 [default: 1]
+    #[arg(long, value_parser = count, allow_negative_numbers = true)]
+    pub count: Option<usize>,
+    /// Steps from noise to picture, 1 to 1000 [default: 20]
+    #[arg(long, value_parser = steps, allow_negative_numbers = true)]
+    pub steps: Option<usize>,
+    /// Strength of CFG-renorm (paper section 3.3), 0 to 1 [default: 0]
+    #[arg(long, value_parser = share, allow_negative_numbers = true)]
+    pub renorm: Option<f32>,
+    /// The same seed draws the same picture; of several the first [default: random, printed]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How large each pixel of the 32x32 drawing becomes: 1x, 2x, 4x, 8x or 16x [default: 8x]
+    #[arg(long, value_parser = scale, allow_negative_numbers = true)]
+    pub size: Option<u32>,
+    /// Weights written by `orrery stiv train` or `export`, in place of the embedded ones
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// The file to write; replaced when it is there [default: named after the prompt]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where to work: cpu
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DrawOptions {
+    /// A drawing of `prompt` with these options and the defaults for the rest.
+    pub fn drawing(&self, prompt: &str) -> Drawing {
+        let ticket = Ticket {
+            prompt: prompt.to_owned(),
+            seed: self.seed.unwrap_or_else(any_seed),
+            style: self.style.unwrap_or(defaults::STYLE).name().to_owned(),
+            steps: self.steps.unwrap_or(defaults::STEPS),
+            renorm: self.renorm.unwrap_or(defaults::RENORM),
+            count: self.count.unwrap_or(1),
+            size: self.size.unwrap_or(defaults::SCALE),
+            ..Ticket::default()
+        };
+        Drawing {
+            ticket,
+            model: self.model.clone(),
+            out: self.out.clone(),
+            device: self.device.clone(),
+            json: self.json,
+            wordless: false,
+        }
+    }
+}
+
+/// A drawing style, for clap.
+///
+/// # Errors
+/// When it is none.
+pub fn style(text: &str) -> Result<Style, String> {
+    text.parse()
+        .map_err(|error: engine::data::pack::UnknownStyle| error.to_string())
+}
+
+/// A guidance scale, for clap.
+///
+/// # Errors
+/// When it is no number or out of range.
+pub fn guidance(text: &str) -> Result<f32, String> {
+    number_in(text, 0.0, MOST_GUIDANCE)
+}
+
+/// A number from 0 to 1, for clap.
+///
+/// # Errors
+/// When it is no number or out of range.
+pub fn share(text: &str) -> Result<f32, String> {
+    number_in(text, 0.0, 1.0)
+}
+
+fn whole(text: &str, most: usize) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {most}")),
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    whole(text, MOST_SAMPLES)
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    whole(text, MOST_STEPS)
+}
+
+fn scale(text: &str) -> Result<u32, String> {
+    let number = text.trim().trim_end_matches(['x', 'X']).parse().ok();
+    number
+        .filter(|number| SCALES.contains(number))
+        .ok_or_else(|| "give 1x, 2x, 4x, 8x or 16x".into())
+}

@@ -1,0 +1,154 @@
+//! Where the picture goes: checked before the work, named after the prompt, written whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use engine::command::Failure;
+use engine::files::{FileError, write_bytes};
+use engine::media::{
+    self, CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture, apng_bytes, gif_bytes,
+    png_bytes,
+};
+
+use super::note::with_gif_note;
+use super::ticket::KEY;
+
+/// Letters of a file name that are taken from the prompt.
+const LONGEST_NAME: usize = 40;
+
+/// What was drawn, ready to be written.
+#[derive(Clone, Debug)]
+pub enum Sheet {
+    /// One picture, or several on a sheet.
+    Still(Picture),
+    /// One clip, or several on a sheet.
+    Moving(Clip),
+}
+
+impl Sheet {
+    /// Width, height and frames.
+    pub fn size(&self) -> (u32, u32, usize) {
+        match self {
+            Self::Still(picture) => (picture.width, picture.height, 1),
+            Self::Moving(clip) => {
+                let first = clip.frames.first();
+                let (width, height) = first.map_or((0, 0), |frame| (frame.width, frame.height));
+                (width, height, clip.frames.len())
+            }
+        }
+    }
+
+    /// Writes it as the ending of `path` says, with `note`; a device gets PNG or GIF.
+    ///
+    /// # Errors
+    /// When it cannot be written; nothing half-written is left.
+    pub fn write(&self, path: &Path, note: &str) -> Result<(), Failure> {
+        let texts = [(KEY.to_owned(), note.to_owned())];
+        let bytes = match (self, ending(path).as_str()) {
+            (Self::Still(picture), "jpg" | "jpeg") => media::jpeg_bytes(picture)?,
+            (Self::Still(picture), "webp") => media::webp_bytes(picture)?,
+            (Self::Still(picture), "gif") => {
+                let clip = Clip::new(vec![picture.clone()], 100)?;
+                with_gif_note(gif_bytes(&clip)?, note)
+            }
+            (Self::Still(picture), _) => png_bytes(picture, &texts)?,
+            (Self::Moving(clip), "png" | "apng") => apng_bytes(clip, &texts)?,
+            (Self::Moving(clip), _) => with_gif_note(gif_bytes(clip)?, note),
+        };
+        Ok(write_bytes(path, &bytes)?)
+    }
+}
+
+fn ending(path: &Path) -> String {
+    let ending = path.extension().unwrap_or_default();
+    ending.to_string_lossy().to_lowercase()
+}
+
+/// Whether something that is no ordinary file is there, such as `/dev/stdout`.
+pub fn is_device(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Looks whether `path` can be written, before any work is done.
+///
+/// # Errors
+/// For a folder, a missing folder, an unknown ending.
+pub fn check(path: &Path, video: bool) -> Result<(), Failure> {
+    check_place(path)?;
+    if is_device(path) {
+        return Ok(());
+    }
+    let known: &[&str] = match video {
+        true => &CLIP_EXTENSIONS,
+        false => &PICTURE_EXTENSIONS,
+    };
+    if known.contains(&ending(path).as_str()) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.iter().map(|ending| format!("`.{ending}`")).collect();
+    let path = path.to_owned();
+    let known = known.join(", ");
+    Err(MediaError::UnknownExtension { path, known }.into())
+}
+
+/// Looks whether there is a folder for `path`.
+///
+/// # Errors
+/// For a folder, or a missing one.
+pub fn check_place(path: &Path) -> Result<(), Failure> {
+    if path.file_name().is_none() {
+        return Err(FileError::NoName { path: path.into() }.into());
+    }
+    if path.is_dir() {
+        return Err(FileError::IsFolder { path: path.into() }.into());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let path = path.to_owned();
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let folder = folder.to_owned();
+    Err(match folder.exists() {
+        true => FileError::NotAFolder { path, folder }.into(),
+        false => FileError::NoFolder { path, folder }.into(),
+    })
+}
+
+/// A file name out of `prompt` (or `otherwise`, where it has no letters) that is not taken yet.
+pub fn free_name(prompt: &str, otherwise: &str, video: bool) -> PathBuf {
+    let name = [prompt, otherwise, "picture"]
+        .into_iter()
+        .map(spelled)
+        .find(|name| !name.is_empty())
+        .unwrap_or_default();
+    let ending = if video { "gif" } else { "png" };
+    let numbered = (2..).map(|number| format!("{name}-{number}.{ending}"));
+    std::iter::once(format!("{name}.{ending}"))
+        .chain(numbered)
+        .map(PathBuf::from)
+        .find(|path| path.symlink_metadata().is_err())
+        .unwrap_or_default()
+}
+
+/// The words of `text` joined by hyphens.
+fn spelled(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let name: String = words.join("-").chars().take(LONGEST_NAME).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled;
+
+    #[test]
+    fn names_are_spelled_from_words_of_any_script() {
+        assert_eq!(spelled("A red  Apple!"), "a-red-apple");
+        assert_eq!(spelled("빨간 사과"), "빨간-사과");
+        assert_eq!(spelled("../../etc/passwd"), "etc-passwd");
+        assert_eq!(spelled("🍎"), "");
+        assert!(spelled(&"ab ".repeat(90)).len() <= 40);
+    }
+}

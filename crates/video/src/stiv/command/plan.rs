@@ -1,0 +1,111 @@
+//! `run.json` in a run's folder: what a resumed run, or an export, must know.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use engine::command::Failure;
+use engine::files::write_bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::stiv::config::StivConfig;
+
+/// The plan's file.
+const PLAN: &str = "run.json";
+/// The trained model in a run's folder.
+pub const MODEL: &str = "model.safetensors";
+/// The text tower of a run that goes on.
+pub const TOWER: &str = "tower.safetensors";
+
+/// Stages in the order in which they build on each other (paper section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The text tower: which words speak of which subjects.
+    Words,
+    /// Text to picture.
+    T2i,
+    /// Text and frames to clip, from a picture model.
+    Stiv,
+}
+
+/// A training run, but for its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which stage.
+    pub stage: Stage,
+    /// Optimisation steps.
+    pub steps: u64,
+    /// Samples a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Seed of weights and batches.
+    pub seed: u64,
+    /// Shape of the picture model that the run trains or starts from.
+    pub shape: StivConfig,
+}
+
+impl Plan {
+    /// The plan in a run's folder; none where there is no such file.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read.
+    pub fn read(folder: &Path) -> Result<Option<Self>, Failure> {
+        let path = folder.join(PLAN);
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        let damaged = |cause: String| {
+            Failure::input(format!(
+                "`{}` cannot be read ({cause}): start a new run",
+                path.display()
+            ))
+        };
+        let plan: Self = serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
+        match plan.shape.problem() {
+            Some(problem) => Err(damaged(problem)),
+            None => Ok(Some(plan)),
+        }
+    }
+
+    /// Writes the plan into a run's folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        Ok(write_bytes(folder.join(PLAN), text.as_bytes())?)
+    }
+
+    /// Shape of the model that comes out.
+    pub fn trained_shape(&self) -> StivConfig {
+        match self.stage {
+            Stage::Stiv => self.shape.clone().with_temporal_patch(2),
+            _ => self.shape.clone(),
+        }
+    }
+
+    /// What a trained file says of its making.
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        let name = self.stage.to_possible_value();
+        let name = name.as_ref().map_or("", |value| value.get_name());
+        let data = match self.stage {
+            Stage::Stiv => "assets/fluent-anim-48 with names of assets/emoji-styles-32",
+            _ => "assets/emoji-styles-32",
+        };
+        let command = format!(
+            "orrery stiv train --stage {name} --steps {} --batch {} --learning-rate {} --seed {} --width {} --depth {}",
+            self.steps,
+            self.batch,
+            self.learning_rate,
+            self.seed,
+            self.shape.width,
+            self.shape.depth
+        );
+        vec![
+            ("orrery.command", command),
+            ("orrery.seed", self.seed.to_string()),
+            ("orrery.data", data.to_owned()),
+        ]
+    }
+}

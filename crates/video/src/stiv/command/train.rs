@@ -1,0 +1,393 @@
+//! `orrery stiv train`: words, then pictures, then clips.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use clap::Args;
+use engine::command::{Context, Failure, device, say};
+use engine::rng::Rng;
+use engine::train::{CHECKPOINT, Progress, Run, TrainError};
+use engine::weights::{Precision, TensorFile, Weights};
+use serde_json::json;
+
+use super::plan::{MODEL, Plan, Stage, TOWER};
+use crate::stiv::config::StivConfig;
+use crate::stiv::model::Stiv;
+use crate::stiv::stages::{self, StageError};
+use crate::stiv::studio::Studio;
+use crate::stiv::text::WordTower;
+use crate::stiv::train::Recipe;
+use crate::stiv::{embedded, tower};
+
+/// Width of a head of the embedded models.
+const HEAD: usize = 32;
+
+/// Options of `train`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery stiv train --stage words --out runs/words
+  orrery stiv train --stage t2i --init runs/words/model.safetensors --out runs/pictures
+  orrery stiv train --stage stiv --init runs/pictures/model.safetensors --out runs/clips
+  orrery stiv train --stage t2i --out runs/pictures --resume")]
+pub struct Train {
+    /// words: the text tower; t2i: text to picture; stiv: text and frames to clip
+    #[arg(long, value_enum)]
+    stage: Stage,
+    /// The run's folder: checkpoint, log and at the end `model.safetensors`
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Go on with the run in the folder, where there is one
+    #[arg(long)]
+    resume: bool,
+    /// Optimisation steps [default: 1500, 4000 and 2000 for the three stages]
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Samples a step [default: 256, 64 and 8]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    batch: Option<u64>,
+    /// Peak learning rate [default: 0.02, 0.001 and 0.0006]
+    #[arg(long, value_parser = rate)]
+    learning_rate: Option<f64>,
+    /// Seed of weights and batches [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to begin: for t2i a text tower, for stiv a picture model [default: the embedded ones]
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    /// t2i: width of a token, a multiple of 32 [default: 192]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(32..=4096))]
+    width: Option<u64>,
+    /// t2i: blocks [default: 6]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    depth: Option<u64>,
+    /// Where to work: cpu
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        _ => Err("give a number above 0, at most 1".into()),
+    }
+}
+
+/// What a run gave.
+struct Outcome {
+    step: u64,
+    loss: f64,
+    interrupted: bool,
+}
+
+impl Train {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let device = device(&self.device)?.autodiff();
+        self.check_folder()?;
+        let old = if self.resume {
+            Plan::read(&self.out)?
+        } else {
+            None
+        };
+        let begun = self.out.join(CHECKPOINT).exists();
+        let start = match (&old, begun) {
+            (Some(plan), true) => self.again(plan, &device)?,
+            _ => self.start(&device)?,
+        };
+        let plan = self.plan(&start.shape);
+        if let Some(old) = old.filter(|_| begun) {
+            self.compare(&old)?;
+            return self.follow(&old, start, context);
+        }
+        if begun && !self.resume {
+            let path = self.out.join(CHECKPOINT);
+            return Err(TrainError::Occupied { path }.into());
+        }
+        if let Some(problem) = plan.shape.problem() {
+            return Err(Failure::input(problem));
+        }
+        std::fs::create_dir_all(&self.out).map_err(|source| TrainError::Folder {
+            path: self.out.clone(),
+            source,
+        })?;
+        if let Some(tower) = &start.tower {
+            write_tower(tower, &plan, Precision::F32, &self.out.join(TOWER))?;
+        }
+        plan.write(&self.out)?;
+        self.follow(&plan, start, context)
+    }
+
+    /// The folder must not be a file.
+    fn check_folder(&self) -> Result<(), Failure> {
+        match self.out.exists() && !self.out.is_dir() {
+            true => Err(Failure::input(format!(
+                "`{}` is a file, a run needs a folder: choose another `--out`",
+                self.out.display()
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Tower and weights that a new run begins with.
+    fn start(&self, device: &Device) -> Result<Start, Failure> {
+        let wrong = |option: &str| {
+            Failure::input(format!(
+                "`{option}` has no meaning for this stage: leave it out"
+            ))
+        };
+        if self.stage != Stage::T2i && (self.width.is_some() || self.depth.is_some()) {
+            return Err(wrong("--width` and `--depth"));
+        }
+        let file = self.init.as_ref().map(Weights::open).transpose()?;
+        match self.stage {
+            Stage::Words if file.is_some() => Err(wrong("--init")),
+            Stage::Words if self.batch.is_some() => Err(wrong("--batch")),
+            Stage::Words => Ok(Start::default()),
+            Stage::T2i => Ok(Start {
+                tower: Some(match file {
+                    Some(file) => tower::read(&file)?,
+                    None => embedded::tower()?,
+                }),
+                picture: None,
+                shape: self.shape(),
+            }),
+            Stage::Stiv => {
+                let studio = match &file {
+                    Some(file) => Studio::open(file, device)?,
+                    None => embedded::pictures(device)?,
+                };
+                if let Some(problem) = studio.problem(false) {
+                    return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
+                }
+                Ok(Start {
+                    tower: Some(studio.tower),
+                    picture: Some(studio.model),
+                    shape: studio.config,
+                })
+            }
+        }
+    }
+
+    /// Tower and shape of a run that goes on; its weights come from the checkpoint.
+    fn again(&self, plan: &Plan, device: &Device) -> Result<Start, Failure> {
+        if self.init.is_some() {
+            return Err(Failure::input(
+                "`--init` has no meaning for a run that goes on: leave it out",
+            ));
+        }
+        let tower = match plan.stage {
+            Stage::Words => None,
+            _ => Some(tower::read(&Weights::open(self.out.join(TOWER))?)?),
+        };
+        let picture = plan.shape.init(&mut Rng::new(0), device);
+        Ok(Start {
+            tower,
+            picture: (plan.stage == Stage::Stiv).then_some(picture),
+            shape: plan.shape.clone(),
+        })
+    }
+
+    fn shape(&self) -> StivConfig {
+        let preset = StivConfig::emoji_pictures();
+        let width = self.width.map_or(preset.width, |width| width as usize);
+        StivConfig {
+            width,
+            heads: (width / HEAD).max(1),
+            depth: self.depth.map_or(preset.depth, |depth| depth as usize),
+            ..preset
+        }
+    }
+
+    fn plan(&self, shape: &StivConfig) -> Plan {
+        let (steps, batch, rate) = match self.stage {
+            Stage::Words => (1500, 256, 0.02),
+            Stage::T2i => (4000, 64, 1e-3),
+            Stage::Stiv => (2000, 8, 6e-4),
+        };
+        Plan {
+            stage: self.stage,
+            steps: self.steps.unwrap_or(steps),
+            batch: self.batch.map_or(batch, |batch| batch as usize),
+            learning_rate: self.learning_rate.unwrap_or(rate),
+            seed: self.seed.unwrap_or(0),
+            shape: shape.clone(),
+        }
+    }
+
+    /// Options of a resumed run must be those it began with, or absent.
+    fn compare(&self, old: &Plan) -> Result<(), Failure> {
+        let given = [
+            ("--stage", self.stage != old.stage),
+            (
+                "--steps",
+                self.steps.is_some_and(|steps| steps != old.steps),
+            ),
+            (
+                "--batch",
+                self.batch.is_some_and(|batch| batch as usize != old.batch),
+            ),
+            (
+                "--learning-rate",
+                self.learning_rate
+                    .is_some_and(|rate| rate != old.learning_rate),
+            ),
+            ("--seed", self.seed.is_some_and(|seed| seed != old.seed)),
+            (
+                "--width",
+                self.width
+                    .is_some_and(|width| width as usize != old.shape.width),
+            ),
+            (
+                "--depth",
+                self.depth
+                    .is_some_and(|depth| depth as usize != old.shape.depth),
+            ),
+        ];
+        match given.iter().find(|(_, differs)| *differs) {
+            Some((option, _)) => Err(Failure::input(format!(
+                "`{option}` differs from what the run in `{}` began with: leave it out, or start a new run",
+                self.out.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn follow(&self, plan: &Plan, start: Start, context: Context) -> Result<(), Failure> {
+        let mut progress = match std::io::stderr().is_terminal() && !self.json {
+            true => Progress::new("training"),
+            false => Progress::silent(),
+        };
+        let run = Run {
+            folder: &self.out,
+            resume: self.resume,
+            stop: context.stop,
+            progress: &mut progress,
+        };
+        let outcome = carry_out(plan, start, run, &self.out)?;
+        let folder = self.out.display();
+        if outcome.interrupted {
+            return Err(Failure::interrupted(format!(
+                "stopped at step {} of {}: go on with `--resume`",
+                outcome.step, plan.steps
+            )));
+        }
+        say(&if self.json {
+            let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
+            json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
+        } else {
+            format!(
+                "wrote {folder}/{MODEL}: step {}, loss {:.4}",
+                outcome.step, outcome.loss
+            )
+        })
+    }
+}
+
+/// What a run begins with.
+struct Start {
+    tower: Option<WordTower>,
+    picture: Option<Stiv>,
+    shape: StivConfig,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            tower: None,
+            picture: None,
+            shape: StivConfig::emoji_pictures(),
+        }
+    }
+}
+
+/// Trains, and writes the model when the run came to its end.
+fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outcome, Failure> {
+    let file = folder.join(MODEL);
+    let tower = match (plan.stage, start.tower) {
+        (Stage::Words, _) => {
+            let config = engine::train::TrainConfig {
+                steps: plan.steps,
+                learning_rate: plan.learning_rate,
+                ..stages::word_config(plan.seed)
+            };
+            let stop = run.stop;
+            let tower = stages::train_words(&config, run).map_err(failed)?;
+            let interrupted = stop.load(std::sync::atomic::Ordering::Relaxed);
+            if !interrupted {
+                write_tower(&tower, plan, Precision::F32, &file)?;
+            }
+            return Ok(Outcome {
+                step: plan.steps,
+                loss: f64::NAN,
+                interrupted,
+            });
+        }
+        (_, Some(tower)) => Arc::new(tower),
+        (_, None) => {
+            return Err(Failure::failed(
+                "the run has no text tower: start a new one",
+            ));
+        }
+    };
+    let trained = match (plan.stage, start.picture) {
+        (Stage::Stiv, Some(picture)) => {
+            let config = engine::train::TrainConfig {
+                learning_rate: plan.learning_rate,
+                ..stages::clip_config(plan.steps, plan.seed)
+            };
+            let recipe = Recipe {
+                batch: plan.batch,
+                ..stages::clip_recipe()
+            };
+            stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
+        }
+        _ => {
+            let config = engine::train::TrainConfig {
+                learning_rate: plan.learning_rate,
+                ..stages::picture_config(plan.steps, plan.seed)
+            };
+            let recipe = Recipe {
+                batch: plan.batch,
+                ..Recipe::default()
+            };
+            stages::train_pictures(&plan.shape, tower.clone(), recipe, &config, run)
+        }
+    }
+    .map_err(failed)?;
+    if !trained.interrupted {
+        let notes = plan.notes();
+        let notes: Vec<(&str, &str)> = notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let shape = plan.trained_shape();
+        Studio::save(&trained.ema, &shape, &tower, &notes, Precision::F16, &file)?;
+    }
+    Ok(Outcome {
+        step: trained.step,
+        loss: trained.loss,
+        interrupted: trained.interrupted,
+    })
+}
+
+fn failed(error: StageError) -> Failure {
+    match error {
+        StageError::Pack(error) => error.into(),
+        StageError::Train(error) => error.into(),
+    }
+}
+
+fn write_tower(
+    tower: &WordTower,
+    plan: &Plan,
+    precision: Precision,
+    path: &Path,
+) -> Result<(), Failure> {
+    let mut file = TensorFile::new();
+    for (key, value) in plan.notes() {
+        file.note(key, value);
+    }
+    tower::write(tower, &mut file, precision)?;
+    Ok(file.write(path)?)
+}

@@ -1,0 +1,69 @@
+//! What ships inside the program: the trained emoji models, and the settings at which they draw best.
+
+use burn::tensor::Device;
+use engine::weights::{Weights, WeightsError};
+
+use super::studio::Studio;
+use super::text::WordTower;
+use super::tower;
+
+/// Settings of `orrery create` and of the verbs that use the embedded models.
+pub mod defaults {
+    use engine::data::pack::Style;
+
+    /// Whose style, where neither prompt nor option names one.
+    pub const STYLE: Style = Style::Noto;
+    /// Steps from noise to data.
+    pub const STEPS: usize = 20;
+    /// Scale of the joint guidance.
+    pub const GUIDANCE: f32 = 3.0;
+    /// Strength of CFG-renorm.
+    pub const RENORM: f32 = 0.0;
+    /// Each pixel becomes a square of this side.
+    pub const SCALE: u32 = 8;
+}
+
+/// Name of the picture model.
+pub const PICTURES: &str = "stiv-emoji-pictures";
+/// Name of the clip model.
+pub const CLIPS: &str = "stiv-emoji-clips";
+
+macro_rules! model {
+    ($name:literal) => {
+        &include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../assets/models/",
+            $name,
+            ".safetensors"
+        ))[..]
+    };
+}
+
+/// The picture model: 120 subjects in three styles, 32×32.
+///
+/// # Errors
+/// When the program was built with a broken file.
+pub fn pictures(device: &Device) -> Result<Studio, WeightsError> {
+    open(model!("stiv-emoji-pictures"), device)
+}
+
+/// The clip model: 16 frames, 32×32.
+///
+/// # Errors
+/// When the program was built with a broken file.
+pub fn clips(device: &Device) -> Result<Studio, WeightsError> {
+    open(model!("stiv-emoji-clips"), device)
+}
+
+/// The text tower of both.
+///
+/// # Errors
+/// When the program was built with a broken file.
+pub fn tower() -> Result<WordTower, WeightsError> {
+    tower::read(&Weights::from_bytes(model!("stiv-emoji-pictures"))?)
+}
+
+/// Nothing is copied but into the model.
+fn open(bytes: &'static [u8], device: &Device) -> Result<Studio, WeightsError> {
+    Studio::open(&Weights::from_bytes(bytes)?, device)
+}

@@ -1,0 +1,166 @@
+//! A judge of the embedded models' pictures: which subject, in which style?
+//!
+//! A small vision transformer trained on the *real* pictures of all subjects in all styles, the pairs that the picture
+//! model never sees among them. It never sees a made picture, and shares no weights with the models that it judges.
+
+mod augment;
+mod net;
+mod train;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use engine::data::pack::{EmojiPack, Style};
+use engine::rng::Rng;
+use engine::weights::{self, KeyMap, Precision, TensorFile, Weights, WeightsError};
+
+use super::data::{EmojiGrid, SIZE};
+use super::stages::StageError;
+
+pub use net::JudgeNet;
+pub use train::{JudgeRun, train_judge};
+
+/// Pictures that go through the network together.
+const BATCH: usize = 64;
+/// Metadata key of the seed that a judge was trained with.
+const SEED_KEY: &str = "orrery.seed";
+
+/// What the judge sees in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// The likeliest subject, an index into [`EmojiGrid::subjects`].
+    pub subject: usize,
+    /// The likeliest style.
+    pub style: Style,
+    /// The probability of that subject.
+    pub confidence: f32,
+}
+
+/// A trained judge.
+#[derive(Debug)]
+pub struct Judge {
+    net: JudgeNet,
+    device: Device,
+}
+
+/// How often the judge is right about augmented real pictures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JudgeScore {
+    /// Pictures shown.
+    pub pictures: usize,
+    /// Subjects named rightly.
+    pub subjects: usize,
+    /// Styles named rightly.
+    pub styles: usize,
+}
+
+impl Judge {
+    /// A judge of `net`, which lives on `device` without autodiff.
+    pub fn new(net: JudgeNet, device: &Device) -> Self {
+        Self {
+            net,
+            device: device.clone(),
+        }
+    }
+
+    /// The judge in a file that [`Judge::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file holds no judge.
+    pub fn open(weights: &Weights, device: &Device) -> Result<Self, WeightsError> {
+        let net = JudgeNet::new(&mut Rng::new(0), device);
+        let net = weights::load(net, weights, &KeyMap::new().within("judge"))?;
+        Ok(Self::new(net, device))
+    }
+
+    /// Writes the judge with what made it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(
+        &self,
+        notes: &[(&str, &str)],
+        seed: u64,
+        path: &std::path::Path,
+    ) -> Result<(), WeightsError> {
+        let mut file = TensorFile::new();
+        for (key, value) in notes {
+            file.note(*key, *value);
+        }
+        file.note(SEED_KEY, seed.to_string());
+        let keys = KeyMap::new().within("judge");
+        weights::collect(&self.net, &keys, Precision::F16, &mut file)?;
+        file.write(path)
+    }
+
+    /// What is seen in each picture; `pictures` are `[3, 32, 32]` in `[-1, 1]`, values outside are cut.
+    pub fn judge(&self, pictures: &[Vec<f32>]) -> Vec<Verdict> {
+        pictures
+            .chunks(BATCH)
+            .flat_map(|batch| self.judge_batch(batch))
+            .collect()
+    }
+
+    fn judge_batch(&self, pictures: &[Vec<f32>]) -> Vec<Verdict> {
+        let values: Vec<f32> = pictures
+            .iter()
+            .flatten()
+            .map(|v| v.clamp(-1.0, 1.0))
+            .collect();
+        let shape = [pictures.len(), 3, 1, SIZE, SIZE];
+        let x = Tensor::<5>::from_data(TensorData::new(values, shape), &self.device);
+        let (subjects, styles) = self.net.forward(x);
+        let rows = |logits: Tensor<2>| -> Vec<(usize, f32)> {
+            let width = logits.dims()[1];
+            let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            values.chunks_exact(width).map(likeliest).collect()
+        };
+        let styles = rows(styles);
+        rows(subjects)
+            .into_iter()
+            .zip(styles)
+            .map(|((subject, confidence), (style, _))| Verdict {
+                subject,
+                style: Style::ALL[style],
+                confidence,
+            })
+            .collect()
+    }
+
+    /// Shows each real picture `views` times, augmented as in training but by the draws of `seed`.
+    ///
+    /// # Errors
+    /// When the pack cannot be read.
+    pub fn score(&self, views: usize, seed: u64) -> Result<JudgeScore, StageError> {
+        let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+        let rng = Rng::new(seed).child("judge views");
+        let mut score = JudgeScore {
+            pictures: 0,
+            subjects: 0,
+            styles: 0,
+        };
+        for (at, pair) in grid.pairs().enumerate() {
+            let view = |i| {
+                let mut rng = rng.item((at * views + i) as u64);
+                augment::augment(grid.pixels(pair), &mut rng)
+            };
+            let shown: Vec<Vec<f32>> = (0..views).map(view).collect();
+            for verdict in self.judge(&shown) {
+                score.pictures += 1;
+                score.subjects += usize::from(verdict.subject == pair.subject);
+                score.styles += usize::from(verdict.style == pair.style);
+            }
+        }
+        Ok(score)
+    }
+}
+
+/// The largest logit's place and its probability.
+fn likeliest(logits: &[f32]) -> (usize, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (at, &logit) in logits.iter().enumerate() {
+        if logit > best.1 {
+            best = (at, logit);
+        }
+    }
+    let total: f32 = logits.iter().map(|logit| libm::expf(logit - best.1)).sum();
+    (best.0, 1.0 / total)
+}

@@ -1,0 +1,152 @@
+//! The toy world of claim 1: three models with one budget, told apart by what they were given in training.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use engine::rng::Rng;
+use engine::train::optim::{AdamWConfig, OptimizerConfig};
+use engine::train::{Progress, Run, Schedule, TrainConfig, TrainError, train};
+
+use crate::stiv::config::StivConfig;
+use crate::stiv::data::{MovingShapes, ToyTower};
+use crate::stiv::model::Stiv;
+use crate::stiv::text::TextTower;
+use crate::stiv::train::{GivenFrames, Recipe, StivTask};
+
+/// Share of the clips whose first frame is hidden from STIV in training. The paper hides 8 % of far more clips.
+const IMAGE_DROPOUT: f32 = 0.2;
+
+/// The models that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToyArm {
+    /// Never given a frame.
+    TextOnly,
+    /// Always given the first frame.
+    ImageAlways,
+    /// Given the first frame, except where image-condition dropout hides it.
+    Stiv,
+}
+
+impl ToyArm {
+    /// All three.
+    pub const ALL: [ToyArm; 3] = [ToyArm::TextOnly, ToyArm::ImageAlways, ToyArm::Stiv];
+
+    /// The name in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextOnly => "T2V only",
+            Self::ImageAlways => "TI2V without image dropout",
+            Self::Stiv => "STIV",
+        }
+    }
+
+    /// What is special about it.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::TextOnly => "toy world, never given a frame",
+            Self::ImageAlways => "toy world, always given the first frame",
+            Self::Stiv => {
+                "toy world, given the first frame in 4 of 5 clips (image-condition dropout 20 %)"
+            }
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::TextOnly => "t2v",
+            Self::ImageAlways => "ti2v",
+            Self::Stiv => "stiv",
+        }
+    }
+
+    fn recipe(self) -> Recipe {
+        Recipe {
+            batch: 32,
+            given: vec![match self {
+                Self::TextOnly => GivenFrames::None,
+                _ => GivenFrames::First,
+            }],
+            image_dropout: match self {
+                Self::Stiv => IMAGE_DROPOUT,
+                _ => 0.0,
+            },
+            ..Recipe::default()
+        }
+    }
+}
+
+/// Shape of the toy models: 3.2 million weights... on 16×16 pixels in 4×4 patches of two frames.
+pub fn shape() -> StivConfig {
+    StivConfig {
+        channels: 3,
+        width: 96,
+        heads: 4,
+        depth: 4,
+        context: ToyTower.width(),
+        temporal_patch: 2,
+        spatial_patch: 4,
+        mlp_ratio: 4.0,
+        frequencies: 64,
+        extra_blocks: 0,
+    }
+}
+
+/// Rates and rhythm of a toy run.
+fn config(steps: u64, seed: u64) -> TrainConfig {
+    TrainConfig {
+        steps,
+        learning_rate: 2e-3,
+        warmup: 100,
+        schedule: Schedule::Cosine { floor: 0.05 },
+        optimizer: OptimizerConfig::AdamW(AdamWConfig {
+            beta2: 0.99,
+            ..AdamWConfig::default()
+        }),
+        ema: Some(0.995),
+        seed,
+        log_every: 50,
+        checkpoint_every: 250,
+        ..TrainConfig::default()
+    }
+}
+
+/// Trains one model, or goes on where an earlier call was stopped; `None` when `stop` ended it. A finished
+/// training is only read.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_arm(
+    arm: ToyArm,
+    steps: u64,
+    seed: u64,
+    runs: &Path,
+    device: &Device,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> Result<Option<Stiv>, TrainError> {
+    let device = device.clone().autodiff();
+    let shape = shape();
+    let task = StivTask {
+        examples: Arc::new(MovingShapes),
+        tower: Arc::new(ToyTower),
+        recipe: arm.recipe(),
+        spatial_patch: shape.spatial_patch,
+        device: device.clone(),
+    };
+    let model = shape.init(&mut Rng::new(seed).child("init"), &device);
+    let folder = runs.join(format!("toy-{}-{steps}-seed{seed}", arm.folder()));
+    let trained = train(
+        &task,
+        model,
+        &config(steps, seed),
+        Run {
+            folder: &folder,
+            resume: true,
+            stop,
+            progress,
+        },
+    )?;
+    Ok((!trained.interrupted).then_some(trained.ema))
+}
