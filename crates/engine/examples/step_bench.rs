@@ -2,13 +2,13 @@
 //! operations and with the kernels.
 //!
 //! `cargo run --release -p orrery-engine --example step_bench`; `STEP_BENCH=step` times the whole step alone,
-//! `STEP_BENCH=kernels` that with the kernels alone, for a profiler.
+//! `STEP_BENCH=kernels` and `STEP_BENCH=bf16` one way alone, for a profiler.
 
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use engine::burn;
-use engine::ops::{self, Rope};
+use engine::ops::{self, Precision, Rope};
 
 const BATCH: usize = 64;
 const TOKENS: usize = 64;
@@ -23,11 +23,12 @@ const RUNS: usize = 7;
 fn main() {
     let device = Device::default().autodiff();
     match std::env::var("STEP_BENCH").as_deref() {
-        Ok("kernels") => step(&device, &[false]),
-        Ok("step") => step(&device, &[true, false]),
+        Ok("kernels") => step(&device, &[Arm::Kernels]),
+        Ok("bf16") => step(&device, &[Arm::Bf16]),
+        Ok("step") => step(&device, &Arm::ALL),
         _ => {
             operations(&device);
-            step(&device, &[true, false]);
+            step(&device, &Arm::ALL);
         }
     }
 }
@@ -202,14 +203,37 @@ impl Block {
     }
 }
 
+/// A way to run the step.
+#[derive(Clone, Copy, Debug)]
+enum Arm {
+    /// Burn's own operations.
+    Fallback,
+    /// The kernels.
+    Kernels,
+    /// The kernels, with linear layers that multiply bf16 values.
+    Bf16,
+}
+
+impl Arm {
+    const ALL: [Arm; 3] = [Arm::Fallback, Arm::Kernels, Arm::Bf16];
+
+    fn choose(self) {
+        ops::set_fallback(matches!(self, Arm::Fallback));
+        ops::set_precision(match self {
+            Arm::Bf16 => Precision::Bf16,
+            _ => Precision::F32,
+        });
+    }
+}
+
 /// The whole step without the optimiser: forward, mean squared error, backward.
-fn step(device: &Device, fallbacks: &[bool]) {
+fn step(device: &Device, arms: &[Arm]) {
     let blocks: Vec<Block> = (0..BLOCKS).map(|_| Block::new(device)).collect();
     let rope = rope(device);
     let [x, noise] = [0, 1].map(|_| random([BATCH, TOKENS, WIDTH], device));
     let condition = random([BATCH, WIDTH], device);
-    for &fallback in fallbacks {
-        ops::set_fallback(fallback);
+    for &arm in arms {
+        arm.choose();
         let mut forward = Vec::new();
         let whole = median(|| {
             let start = Instant::now();
@@ -226,8 +250,6 @@ fn step(device: &Device, fallbacks: &[bool]) {
         });
         forward.sort_by(f64::total_cmp);
         let forward = forward[forward.len() / 2] * 1e3;
-        let name = if fallback { "fallback" } else { "kernels" };
-        println!("step with {name}: forward {forward:.0} ms, all {whole:.0} ms");
-        ops::set_fallback(false);
+        println!("step, {arm:?}: forward {forward:.0} ms, all {whole:.0} ms");
     }
 }

@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::{
-    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, RmsNorm, Rotation, ShapeError,
+    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, Precision, RmsNorm, Rotation,
+    ShapeError,
 };
 
 fn best(run: &mut dyn FnMut()) -> f64 {
@@ -115,18 +116,29 @@ fn linears(rows: usize, input: usize, output: usize) -> Result<(), ShapeError> {
         output,
     };
     let (x, w, b) = (ramp(rows * input), ramp(input * output), ramp(output));
-    let grad = kernels::linear(&x, &w, Some(&b), dims)?;
-    report(&format!("linear {input}→{output}"), || {
-        drop(black_box(kernels::linear(&x, &w, Some(&b), dims)));
-    });
-    report(&format!("linear {input}→{output} dx"), || {
-        drop(black_box(kernels::linear_backward_input(&grad, &w, dims)));
-    });
-    report(&format!("linear {input}→{output} dw"), || {
-        drop(black_box(kernels::linear_backward_weight(&grad, &x, dims)));
-    });
-    report(&format!("linear {input}→{output} db"), || {
-        drop(black_box(kernels::column_sums(&grad, output)));
+    for precision in [Precision::F32, Precision::Bf16] {
+        let name = format!("linear {input}→{output} {precision:?}");
+        let grad = kernels::linear(precision, &x, &w, Some(&b), dims)?;
+        report(&name, || {
+            drop(black_box(kernels::linear(
+                precision,
+                &x,
+                &w,
+                Some(&b),
+                dims,
+            )));
+        });
+        report(&format!("{name} dx"), || {
+            let dx = kernels::linear_backward_input(precision, &grad, &w, dims);
+            drop(black_box(dx));
+        });
+        report(&format!("{name} dw"), || {
+            let dw = kernels::linear_backward_weight(precision, &grad, &x, dims);
+            drop(black_box(dw));
+        });
+    }
+    report(&format!("column sums {rows}×{input}"), || {
+        drop(black_box(kernels::column_sums(&x, input)));
     });
     Ok(())
 }

@@ -13,6 +13,12 @@ mod linear;
 mod math;
 mod norm;
 mod parallel;
+mod per_batch;
+mod product;
+#[cfg(target_arch = "x86_64")]
+mod reduced;
+#[cfg(target_arch = "x86_64")]
+mod reduced_x86;
 mod rope;
 mod softmax;
 mod tile;
@@ -25,5 +31,6 @@ pub use error::ShapeError;
 pub use level::Level;
 pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
+pub use product::Precision;
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};

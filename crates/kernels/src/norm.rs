@@ -6,6 +6,7 @@ use crate::error::{ShapeError, expect};
 use crate::level::{Level, leveled};
 use crate::math::{LANES, fold, mul_add, sum};
 use crate::parallel::{Fresh, collect, rows_per_task};
+use crate::per_batch::PerBatch;
 
 /// A layer norm over the last dimension of `[batch, tokens, width]`: `residual + factor · (x − mean) / √(var + eps)
 /// + shift`, biased variance.
@@ -149,36 +150,6 @@ pub fn layer_norm_backward(
         split(sums, batch * width)
     });
     Ok(LayerNormGrads { x: dx, affine })
-}
-
-/// A `[batch, width]` matrix, or one row that stands for every one of them.
-struct PerBatch<'a> {
-    values: &'a [f32],
-    width: usize,
-    step: usize,
-}
-
-impl<'a> PerBatch<'a> {
-    fn new(
-        name: &'static str,
-        values: Option<&'a [f32]>,
-        default: &'a [f32],
-        batch: usize,
-        width: usize,
-    ) -> Result<Self, ShapeError> {
-        if let Some(values) = values {
-            expect(name, values.len(), batch * width)?;
-        }
-        Ok(Self {
-            values: values.unwrap_or(default),
-            width,
-            step: if values.is_some() { width } else { 0 },
-        })
-    }
-
-    fn of(&self, batch: usize) -> &'a [f32] {
-        &self.values[batch * self.step..][..self.width]
-    }
 }
 
 fn split(mut values: Vec<f32>, at: usize) -> (Vec<f32>, Vec<f32>) {

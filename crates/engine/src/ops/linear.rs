@@ -1,9 +1,23 @@
+use std::cell::Cell;
+
 use burn::backend::TensorMetadata;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
-use kernels::{LinearDims, ShapeError};
+use kernels::{LinearDims, Precision, ShapeError};
 
 use super::plug::{self, Kernel, dense, tensor, values};
+
+thread_local! {
+    static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
+}
+
+/// Sets how linear layers called by this thread from now on read the values of their products, gradients included.
+///
+/// [`Precision::Bf16`] makes the large products of a training step about twice as fast on CPUs that have them; sums,
+/// weights and everything else stay f32. It concerns f32 tensors on the CPU only.
+pub fn set_precision(precision: Precision) {
+    PRECISION.set(precision);
+}
 
 /// `x · weightᵀ + bias`.
 ///
@@ -14,9 +28,12 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     let [input, by] = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
+    let kernel = Linear {
+        precision: PRECISION.get(),
+    };
     let fused = match &bias {
-        Some(bias) => plug::run(Linear, [input, by, bias.clone().into_dispatch()]),
-        None => plug::run(Linear, [input, by]),
+        Some(bias) => plug::run(kernel, [input, by, bias.clone().into_dispatch()]),
+        None => plug::run(kernel, [input, by]),
     };
     fused.unwrap_or_else(|| by_product(x, weight, bias))
 }
@@ -41,17 +58,23 @@ fn by_product<const D: usize>(
 
 /// Inputs `[x, weight]` or `[x, weight, bias]`.
 #[derive(Clone, Debug)]
-struct Linear;
+struct Linear {
+    precision: Precision,
+}
 
 impl Linear {
     fn apply(
+        &self,
         x: &FlexTensor,
         weight: &FlexTensor,
         bias: Option<&FlexTensor>,
     ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
         let (x, weight, bias) = (dense(x), dense(weight), bias.map(dense));
         let dims = dims(&x, &weight);
-        let y = kernels::linear(values(&x), values(&weight), bias.as_ref().map(values), dims)?;
+        let y = {
+            let bias = bias.as_ref().map(values);
+            kernels::linear(self.precision, values(&x), values(&weight), bias, dims)?
+        };
         let mut shape = x.shape();
         let last = shape.num_dims() - 1;
         shape[last] = dims.output;
@@ -59,6 +82,7 @@ impl Linear {
     }
 
     fn grads(
+        &self,
         [x, weight]: [FlexTensor; 2],
         grad: &FlexTensor,
         wanted: [bool; 3],
@@ -68,11 +92,11 @@ impl Linear {
         let grad = values(&grad);
         let mut grads = [None, None, None];
         if wanted[0] {
-            let dx = kernels::linear_backward_input(grad, values(&weight), dims)?;
+            let dx = kernels::linear_backward_input(self.precision, grad, values(&weight), dims)?;
             grads[0] = Some(tensor(dx, x.shape()));
         }
         if wanted[1] {
-            let dw = kernels::linear_backward_weight(grad, values(&x), dims)?;
+            let dw = kernels::linear_backward_weight(self.precision, grad, values(&x), dims)?;
             grads[1] = Some(tensor(dw, weight.shape()));
         }
         if wanted[2] {
@@ -100,7 +124,7 @@ impl Kernel<2> for Linear {
         &self,
         [x, weight]: &[FlexTensor; 2],
     ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        Self::apply(x, weight, None)
+        self.apply(x, weight, None)
     }
 
     fn backward(
@@ -109,7 +133,7 @@ impl Kernel<2> for Linear {
         grad: FlexTensor,
         [x, weight]: [bool; 2],
     ) -> Result<[Option<FlexTensor>; 2], ShapeError> {
-        let [dx, dw, _] = Self::grads(saved, &grad, [x, weight, false])?;
+        let [dx, dw, _] = self.grads(saved, &grad, [x, weight, false])?;
         Ok([dx, dw])
     }
 }
@@ -121,7 +145,7 @@ impl Kernel<3> for Linear {
         &self,
         [x, weight, bias]: &[FlexTensor; 3],
     ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        Self::apply(x, weight, Some(bias))
+        self.apply(x, weight, Some(bias))
     }
 
     fn backward(
@@ -130,6 +154,6 @@ impl Kernel<3> for Linear {
         grad: FlexTensor,
         wanted: [bool; 3],
     ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
-        Self::grads(saved, &grad, wanted)
+        self.grads(saved, &grad, wanted)
     }
 }

@@ -15,7 +15,8 @@ mod rope;
 
 pub use activation::{gelu, silu, softmax};
 pub use attention::attention;
-pub use linear::linear;
+pub use kernels::Precision;
+pub use linear::{linear, set_precision};
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
 #[doc(hidden)]
 pub use plug::set_fallback;

@@ -66,7 +66,7 @@ pub fn run(
     let grads = (value.clone() * weight).sum().backward();
     let grads = inputs
         .iter()
-        .map(|input| vector(input.values.grad(&grads).unwrap().into()))
+        .map(|input| vector(input.values.grad(&grads).unwrap()))
         .collect();
     ops::set_fallback(false);
     (vector(value), grads)

@@ -40,7 +40,7 @@ fn gradients_meet_those_of_checkpointing_devices() {
             1e-5,
         );
         let grads = (y * h.sin()).sum().backward();
-        let of = |tensor: &Tensor<2>| vector(flat(Tensor::<2>::from(tensor.grad(&grads).unwrap())));
+        let of = |tensor: &Tensor<2>| vector(flat(tensor.grad(&grads).unwrap()));
         (of(&x), of(&weight))
     };
     assert!(grad(&device) == grad(&Device::default().autodiff()));

@@ -26,7 +26,7 @@ fn layer_norms() {
         let y = Input::new(noise([batch, tokens, width], 2) * 2.0 + 0.5);
         let a = Input::new(noise([batch, width], 3));
         let b = Input::new(noise([batch, width], 4));
-        check("layer_norm", &[y.clone()], |x| {
+        check("layer_norm", std::slice::from_ref(&y), |x| {
             flat(ops::layer_norm(x[0].get::<3>(), 1e-2))
         });
         check("modulated", &[y.clone(), a.clone(), b], |x| {
@@ -73,7 +73,7 @@ fn rms_norms_and_rotations() {
         check("rms_norm", &[x.clone(), weight.clone()], |x| {
             flat(ops::rms_norm(x[0].get::<4>(), x[1].get(), 1e-3))
         });
-        check("rotate", &[x.clone()], |x| {
+        check("rotate", std::slice::from_ref(&x), |x| {
             flat(ops::rotate(x[0].get(), &rope))
         });
         for rope in [None, Some(&rope)] {

@@ -1,9 +1,10 @@
 //! Linear layers and attention.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use engine::{burn, ops};
+use engine::burn;
+use engine::ops::{self, Precision};
 
-use crate::check::{Input, check, flat, noise};
+use crate::check::{Input, assert_close, check, flat, noise, vector};
 
 #[test]
 fn linear_layers() {
@@ -81,4 +82,30 @@ fn attention_reads_slices_in_place() {
         let x: Tensor<4> = x[0].get::<4>().swap_dims(0, 1);
         flat(ops::attention(x.clone(), x.clone() * 0.5, x, None))
     });
+}
+
+/// Value of a linear layer and the gradients of its sum of squares, one after the other.
+fn linear_with_grads(precision: Precision) -> Vec<f32> {
+    ops::set_precision(precision);
+    let [x, weight] = [[300, 64], [96, 64]].map(|shape| noise(shape, 5).require_grad());
+    let bias = noise([96], 6).require_grad();
+    let y = ops::linear(x.clone(), weight.clone(), Some(bias.clone()));
+    ops::set_precision(Precision::F32);
+    // The gradient follows the choice that the layer was called with.
+    let grads = y.clone().square().mean().backward();
+    let of = |tensor: &Tensor<2>| tensor.grad(&grads).unwrap();
+    let bias = bias.grad(&grads).unwrap();
+    let all = vec![flat(y.detach()), flat(of(&x)), flat(of(&weight)), bias];
+    all.into_iter().flat_map(vector).collect()
+}
+
+#[test]
+fn reduced_linear_layers_stay_close() {
+    let exact = linear_with_grads(Precision::F32);
+    let reduced = linear_with_grads(Precision::Bf16);
+    assert!(
+        exact == linear_with_grads(Precision::F32),
+        "the choice does not linger"
+    );
+    assert_close("reduced", &reduced, &exact, 4e-3);
 }

@@ -1,10 +1,10 @@
-//! Attention and linear layers against their definitions in f64.
+//! Attention against its definition in f64, at every level of this machine.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{assert_close, assert_thread_free, dot, noise, slopes, wide};
-use kernels::{Attention, AttentionDims, Heads, Level, LinearDims};
+use kernels::{Attention, AttentionDims, Heads, Level};
 
 /// `[batch, queries, heads, head]` of dense inputs.
 fn attention(dims: AttentionDims, q: &[f64], k: &[f64], v: &[f64], mask: &[u8]) -> Vec<f64> {
@@ -127,94 +127,14 @@ fn attention_of_a_hidden_sequence_is_nan_and_of_nothing_is_empty() {
 }
 
 #[test]
-fn linear_layers_equal_their_definition() {
-    for (rows, input, output) in [
-        (1, 1, 1),
-        (3, 5, 7),
-        (33, 17, 100),
-        (1100, 20, 9),
-        (2300, 9, 11),
-        (2, 0, 3),
-    ] {
-        let dims = LinearDims {
-            rows,
-            input,
-            output,
-        };
-        let (x, w, b) = (
-            noise(rows * input, 1),
-            noise(output * input, 2),
-            noise(output, 3),
-        );
-        let grad = noise(rows * output, 4);
-        let at = |x: &[f32], i: usize| f64::from(x[i]);
-        for bias in [None, Some(&b[..])] {
-            let y = kernels::linear(&x, &w, bias, dims).unwrap();
-            let want: Vec<f64> = (0..rows * output)
-                .map(|i| {
-                    let (row, o) = (i / output, i % output);
-                    let sum = (0..input).map(|k| at(&x, row * input + k) * at(&w, o * input + k));
-                    sum.sum::<f64>() + bias.map_or(0.0, |b| at(b, o))
-                })
-                .collect();
-            assert_close("linear", &y, &want, 1e-5);
-        }
-        let dx = kernels::linear_backward_input(&grad, &w, dims).unwrap();
-        let want: Vec<f64> = (0..rows * input)
-            .map(|i| {
-                let (row, k) = (i / input, i % input);
-                (0..output)
-                    .map(|o| at(&grad, row * output + o) * at(&w, o * input + k))
-                    .sum()
-            })
-            .collect();
-        assert_close("dx", &dx, &want, 1e-5);
-        let dw = kernels::linear_backward_weight(&grad, &x, dims).unwrap();
-        let want: Vec<f64> = (0..output * input)
-            .map(|i| {
-                let (o, k) = (i / input, i % input);
-                (0..rows)
-                    .map(|r| at(&grad, r * output + o) * at(&x, r * input + k))
-                    .sum()
-            })
-            .collect();
-        assert_close("dw", &dw, &want, 1e-5);
-        let db = kernels::column_sums(&grad, output).unwrap();
-        let want: Vec<f64> = (0..output)
-            .map(|o| (0..rows).map(|r| at(&grad, r * output + o)).sum())
-            .collect();
-        assert_close("db", &db, &want, 1e-5);
-    }
-}
-
-#[test]
 fn bits_do_not_depend_on_threads() {
-    let linear = LinearDims {
-        rows: 2500,
-        input: 100,
-        output: 110,
-    };
-    let (x, w) = (noise(2500 * 100, 1), noise(110 * 100, 2));
-    let grad = noise(2500 * 110, 3);
-    assert_thread_free("linear", || {
-        let some = LinearDims {
-            rows: 900,
-            ..linear
-        };
-        [
-            kernels::linear(&x, &w, None, linear).unwrap(),
-            kernels::linear(&x[..900 * 100], &w, Some(&grad[..110]), some).unwrap(),
-            kernels::linear_backward_input(&grad, &w, linear).unwrap(),
-            kernels::linear_backward_weight(&grad, &x, linear).unwrap(),
-            kernels::column_sums(&grad, 110).unwrap(),
-        ]
-    });
+    let x = noise(3 * 300 * 40, 1);
     let dims = dims(3, 300, 70, 2, 20);
     let input = Attention {
         dims,
-        q: Heads::dense(&x[..3 * 300 * 40], 300, 2, 20),
-        k: Heads::dense(&w[..3 * 70 * 40], 70, 2, 20),
-        v: Heads::dense(&grad[..3 * 70 * 40], 70, 2, 20),
+        q: Heads::dense(&x, 300, 2, 20),
+        k: Heads::dense(&x[..3 * 70 * 40], 70, 2, 20),
+        v: Heads::dense(&x[..3 * 70 * 40], 70, 2, 20),
         mask: None,
     };
     assert_thread_free("attention", || {

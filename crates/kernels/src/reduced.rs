@@ -1,0 +1,250 @@
+//! Matrix products of values rounded to bf16, summed in f32: two multiplications for the price of one.
+//!
+//! Both operands are first turned into *units*: two bf16 values that follow one another along the summed axis, in
+//! one `u32`, the earlier one in the low half. An odd axis ends with a zero.
+
+use rayon::prelude::*;
+
+use crate::parallel::Fresh;
+use crate::product::{Operand, Product};
+use crate::reduced_x86::{Tile, interleave, pairs, prefetch, tile};
+
+/// Rows of the left operand whose units are in memory at one time.
+const ROWS: usize = 96;
+/// Rows of a tile: with four vectors of columns, 24 sums stay in registers.
+const TILE: usize = 6;
+/// Columns of a panel of the right operand.
+const COLUMNS: usize = 64;
+/// Units after which a tile's sums go to memory, so that its part of a panel stays in the cache.
+const DEPTH: usize = 512;
+/// Values along the summed axis by which reading runs ahead.
+const AHEAD: usize = 16;
+
+/// Whether this machine multiplies bf16 values.
+pub(crate) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Writes the product to `out` `[m, n]`; its inner size must not be zero.
+///
+/// # Safety
+/// [`available`] must have said so; the operands must hold their elements.
+pub(crate) unsafe fn write(product: &Product<'_>, out: &mut Fresh, parallel: bool) {
+    let [m, n, k] = product.size;
+    if m * n == 0 {
+        return;
+    }
+    let units = k.div_ceil(2);
+    // SAFETY: handed down.
+    let panels = unsafe { Panels::new(product.rhs, k, n, parallel) };
+    let work = |(i, out): (usize, &mut Fresh)| {
+        let rows = out.len() / n;
+        // SAFETY: handed down; the operand holds the rows of `out`.
+        unsafe {
+            let left = Units::new(product.lhs, i * ROWS, rows, k);
+            for start in (0..units).step_by(DEPTH) {
+                let depth = DEPTH.min(units - start);
+                let before = match product.bias {
+                    _ if start > 0 => Before::Sums,
+                    Some(bias) => Before::Bias(bias),
+                    None => Before::Nothing,
+                };
+                panels.multiply(&left, start, depth, before, out);
+            }
+        }
+    };
+    if parallel {
+        out.par_chunks_mut(ROWS * n).enumerate().for_each(work);
+    } else {
+        out.chunks_mut(ROWS * n).enumerate().for_each(work);
+    }
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy)]
+enum Before<'a> {
+    Nothing,
+    /// A row for every row.
+    Bias(&'a [f32]),
+    /// The sums over earlier units, which are in the output.
+    Sums,
+}
+
+impl Before<'_> {
+    /// Where the tile at `place` of the output, from `column` on, finds what was before; and the distance between
+    /// its rows, which are `width` apart in the output.
+    fn of(self, place: *mut f32, column: usize, width: usize) -> (*const f32, usize) {
+        match self {
+            Before::Nothing => (std::ptr::null(), 0),
+            Before::Bias(bias) => (bias[column..].as_ptr(), 0),
+            Before::Sums => (place.cast_const(), width),
+        }
+    }
+}
+
+/// Units of some rows of a left operand.
+struct Units {
+    values: Vec<u32>,
+    rows: usize,
+    /// Distance between rows and between units.
+    strides: [usize; 2],
+}
+
+impl Units {
+    /// Of `rows` rows of `k` values from row `first` on.
+    ///
+    /// # Safety
+    /// The machine must have bf16; the operand must hold the rows.
+    unsafe fn new(
+        (values, [row, column]): Operand<'_>,
+        first: usize,
+        rows: usize,
+        k: usize,
+    ) -> Self {
+        let units = k.div_ceil(2);
+        let strides = if column == 1 { [units, 1] } else { [1, rows] };
+        let mut packed = vec![0; rows * units];
+        if column == 1 {
+            for (i, to) in packed.chunks_exact_mut(units).enumerate() {
+                // SAFETY: handed down.
+                unsafe { pairs(&values[(first + i) * row..][..k], to) };
+            }
+        } else {
+            for (u, to) in packed.chunks_exact_mut(rows).enumerate() {
+                let at = |p: usize| (p < k).then(|| &values[p * column + first * row..]);
+                // Rows are far apart: ask for later ones while these are turned.
+                for ahead in [at(2 * u + AHEAD), at(2 * u + AHEAD + 1)] {
+                    prefetch(ahead.unwrap_or_default(), rows);
+                }
+                // SAFETY: handed down.
+                unsafe { interleave(at(2 * u), at(2 * u + 1), row, to) };
+            }
+        }
+        Self {
+            values: packed,
+            rows,
+            strides,
+        }
+    }
+}
+
+/// Units of a right operand in panels of 64 columns, `[panels, units, 64]`; the last panel is as wide as the
+/// sixteens that are left.
+struct Panels {
+    values: Vec<u32>,
+    units: usize,
+    columns: usize,
+}
+
+impl Panels {
+    /// Of a `[k, n]` operand.
+    ///
+    /// # Safety
+    /// The machine must have bf16; the operand must hold its values.
+    unsafe fn new(operand: Operand<'_>, k: usize, n: usize, parallel: bool) -> Self {
+        let units = k.div_ceil(2);
+        let mut values = vec![0; units * n.next_multiple_of(16)];
+        let work = |(i, panel): (usize, &mut [u32])| {
+            // SAFETY: handed down.
+            unsafe { fill_panel(operand, k, n, i * COLUMNS, panel) };
+        };
+        let size = (units * COLUMNS).max(1);
+        if parallel {
+            values.par_chunks_mut(size).enumerate().for_each(work);
+        } else {
+            values.chunks_mut(size).enumerate().for_each(work);
+        }
+        Self {
+            values,
+            units,
+            columns: n,
+        }
+    }
+
+    /// `left · panels` over `depth` units from `start` on, added to what was before.
+    ///
+    /// # Safety
+    /// The machine must have bf16; `out` must hold the rows of `left`, with sums where `before` says so.
+    unsafe fn multiply(
+        &self,
+        left: &Units,
+        start: usize,
+        depth: usize,
+        before: Before<'_>,
+        out: &mut Fresh,
+    ) {
+        let n = self.columns;
+        assert!(out.len() == left.rows * n);
+        let out = out.as_mut_ptr().cast::<f32>();
+        let [row_step, unit_step] = left.strides;
+        for first in (0..n).step_by(COLUMNS) {
+            let columns = COLUMNS.min(n - first);
+            let stride = columns.next_multiple_of(16);
+            let panel = &self.values[first * self.units + start * stride..];
+            let mut row = 0;
+            while row < left.rows {
+                let rows = TILE.min(left.rows - row);
+                // SAFETY: the panel, the units and `out` hold `rows`, `depth` and `columns`.
+                unsafe {
+                    let place = out.add(row * n + first);
+                    tile(Tile {
+                        left: left.values[row * row_step + start * unit_step..].as_ptr(),
+                        row_step,
+                        unit_step,
+                        panel: panel.as_ptr(),
+                        stride,
+                        depth,
+                        out: place,
+                        out_step: n,
+                        rows,
+                        columns,
+                        before: before.of(place, first, n),
+                    });
+                }
+                row += rows;
+            }
+        }
+    }
+}
+
+/// Fills the panel of the columns from `first` on.
+///
+/// # Safety
+/// As for [`Panels::new`].
+unsafe fn fill_panel(
+    (values, [row, column]): Operand<'_>,
+    k: usize,
+    n: usize,
+    first: usize,
+    panel: &mut [u32],
+) {
+    let columns = COLUMNS.min(n - first);
+    let stride = columns.next_multiple_of(16);
+    if column == 1 {
+        for (u, to) in panel.chunks_exact_mut(stride).enumerate() {
+            let at = |p: usize| (p < k).then(|| &values[p * row + first..]);
+            // SAFETY: handed down.
+            unsafe { interleave(at(2 * u), at(2 * u + 1), 1, &mut to[..columns]) };
+        }
+        return;
+    }
+    // Columns lie together: turn sixteen of them into units, then those into rows of the panel.
+    let units = k.div_ceil(2);
+    let mut turned = vec![0; 16 * units];
+    for group in (0..columns).step_by(16) {
+        let count = 16.min(columns - group);
+        for (j, to) in turned.chunks_exact_mut(units).take(count).enumerate() {
+            let from = (first + group + j) * column;
+            // SAFETY: handed down.
+            unsafe { pairs(&values[from..from + k], to) };
+        }
+        for (u, to) in panel.chunks_exact_mut(stride).enumerate() {
+            for (j, to) in to[group..group + count].iter_mut().enumerate() {
+                *to = turned[j * units + u];
+            }
+        }
+    }
+}
