@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use engine::card::Status;
-use engine::command::{Context, Failure};
+use engine::command::{Context, Failure, device, say};
+use engine::train::Progress;
+use video::stiv::proof::ProofOptions;
 
 use crate::registry::card;
 use crate::unknown;
@@ -31,14 +33,44 @@ pub struct Prove {
 
 impl Prove {
     /// Runs the proof.
-    pub fn run(&self, _context: Context) -> Result<(), Failure> {
+    pub fn run(&self, context: Context) -> Result<(), Failure> {
         let card = card(&self.system).ok_or_else(|| unknown::system(&self.system))?;
         match card.status {
-            Status::Works => Err(Failure::failed(format!(
-                "the proof of `{}` is not built yet: read proofs/ for what was run",
-                self.system
-            ))),
+            Status::Works => self.stiv(context),
             Status::Planned => Err(unknown::planned(card)),
         }
+    }
+
+    fn stiv(&self, context: Context) -> Result<(), Failure> {
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("proofs/stiv"));
+        std::fs::create_dir_all(&out).map_err(|error| {
+            Failure::input(format!(
+                "cannot make the folder `{}`: {error}; choose another `--out`",
+                out.display()
+            ))
+        })?;
+        let options = ProofOptions {
+            full: self.full,
+            seeds: (0..self.seeds.unwrap_or(3)).collect(),
+            runs: out.join("runs"),
+            out,
+            pictures_model: None,
+            clips_model: None,
+            device: device("cpu")?,
+        };
+        let mut progress = if self.json {
+            Progress::silent()
+        } else {
+            Progress::new("proof")
+        };
+        let report = video::stiv::proof::run(&options, context.stop, &mut progress)
+            .map_err(Failure::failed)?;
+        if self.json {
+            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
+        }
+        say(&report.markdown())
     }
 }

@@ -18,6 +18,11 @@ use super::stages::StageError;
 pub use net::JudgeNet;
 pub use train::{JudgeRun, train_judge};
 
+/// The judge that ships with the program; see `assets/models/stiv-judge.md`.
+static EMBEDDED: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../assets/models/stiv-judge.safetensors"
+));
 /// Pictures that go through the network together.
 const BATCH: usize = 64;
 /// Metadata key of the seed that a judge was trained with.
@@ -59,6 +64,14 @@ impl Judge {
             net,
             device: device.clone(),
         }
+    }
+
+    /// The judge that ships with the program.
+    ///
+    /// # Errors
+    /// When the program was built with a broken file.
+    pub fn embedded(device: &Device) -> Result<Self, WeightsError> {
+        Self::open(&Weights::from_bytes(EMBEDDED)?, device)
     }
 
     /// The judge in a file that [`Judge::save`] wrote.

@@ -18,6 +18,17 @@ use crate::stiv::train::{GivenFrames, Recipe, StivTask};
 /// Share of the clips whose first frame is hidden from STIV in training. The paper hides 8 % of far more clips.
 const IMAGE_DROPOUT: f32 = 0.2;
 
+/// How long the toy models train, all three alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Steps.
+    pub steps: u64,
+    /// Clips a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+}
+
 /// The models that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToyArm {
@@ -61,9 +72,9 @@ impl ToyArm {
         }
     }
 
-    fn recipe(self) -> Recipe {
+    fn recipe(self, batch: usize) -> Recipe {
         Recipe {
-            batch: 32,
+            batch,
             given: vec![match self {
                 Self::TextOnly => GivenFrames::None,
                 _ => GivenFrames::First,
@@ -77,7 +88,7 @@ impl ToyArm {
     }
 }
 
-/// Shape of the toy models: 3.2 million weights... on 16×16 pixels in 4×4 patches of two frames.
+/// Shape of the toy models: 0.8 million weights on patches of 2×2 pixels in two frames.
 pub fn shape() -> StivConfig {
     StivConfig {
         channels: 3,
@@ -86,7 +97,7 @@ pub fn shape() -> StivConfig {
         depth: 4,
         context: ToyTower.width(),
         temporal_patch: 2,
-        spatial_patch: 4,
+        spatial_patch: 2,
         mlp_ratio: 4.0,
         frequencies: 64,
         extra_blocks: 0,
@@ -94,10 +105,10 @@ pub fn shape() -> StivConfig {
 }
 
 /// Rates and rhythm of a toy run.
-fn config(steps: u64, seed: u64) -> TrainConfig {
+fn config(budget: Budget, seed: u64) -> TrainConfig {
     TrainConfig {
-        steps,
-        learning_rate: 2e-3,
+        steps: budget.steps,
+        learning_rate: budget.rate,
         warmup: 100,
         schedule: Schedule::Cosine { floor: 0.05 },
         optimizer: OptimizerConfig::AdamW(AdamWConfig {
@@ -119,7 +130,7 @@ fn config(steps: u64, seed: u64) -> TrainConfig {
 /// As [`train`].
 pub fn train_arm(
     arm: ToyArm,
-    steps: u64,
+    budget: Budget,
     seed: u64,
     runs: &Path,
     device: &Device,
@@ -131,16 +142,17 @@ pub fn train_arm(
     let task = StivTask {
         examples: Arc::new(MovingShapes),
         tower: Arc::new(ToyTower),
-        recipe: arm.recipe(),
+        recipe: arm.recipe(budget.batch),
         spatial_patch: shape.spatial_patch,
         device: device.clone(),
     };
     let model = shape.init(&mut Rng::new(seed).child("init"), &device);
-    let folder = runs.join(format!("toy-{}-{steps}-seed{seed}", arm.folder()));
+    let Budget { steps, batch, .. } = budget;
+    let folder = runs.join(format!("toy-{}-{steps}x{batch}-seed{seed}", arm.folder()));
     let trained = train(
         &task,
         model,
-        &config(steps, seed),
+        &config(budget, seed),
         Run {
             folder: &folder,
             resume: true,

@@ -1,29 +1,69 @@
 //! Drawing toy clips and reading them.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
 use engine::data::shapes::{FRAMES, SIZE, Scene};
 use engine::rng::Rng;
 
+use super::ProofError;
+use super::draw::{Canvas, frame};
 use crate::stiv::data::{ToyTower, toy_micro};
 use crate::stiv::model::Stiv;
-use crate::stiv::sample::{Given, SampleConfig, sample};
-use crate::stiv::text::{TextBatch, TextTower};
+use crate::stiv::sample::SampleConfig;
 
-/// Values of a toy clip `[3, 8, 16, 16]`.
-pub const CLIP: usize = 3 * FRAMES * SIZE * SIZE;
-/// Clips that walk through the network together.
+/// `[channels, frames, height, width]` of a toy clip.
+pub(super) const SHAPE: [usize; 4] = [3, FRAMES, SIZE, SIZE];
 const BATCH: usize = 48;
+/// Where identical frames are cut, in decibels.
+const MOST_DECIBEL: f64 = 100.0;
 
 /// Clips drawn for the 48 captions in turn.
-pub struct ToyDrawn {
-    /// `[3, 8, 16, 16]` each.
+pub(super) struct ToyDrawn {
     pub clips: Vec<Vec<f32>>,
     /// What each was asked to show.
     pub asked: Vec<Scene>,
-    /// A real clip of each caption, whose first frame was given where one was.
+    /// A fresh real clip of each caption; its first frame was given where one was.
     pub real: Vec<Vec<f32>>,
     /// Passes through the network for one clip.
     pub passes: usize,
+}
+
+/// Draws `each` clips for every caption; with `given`, from the first frame of a fresh real clip of that caption.
+///
+/// Noise and real clips depend on `seed` alone, so that arms see the same.
+pub(super) fn draw(
+    model: &Stiv,
+    each: usize,
+    given: bool,
+    config: &SampleConfig,
+    seed: u64,
+    device: &Device,
+    stop: &AtomicBool,
+) -> Result<ToyDrawn, ProofError> {
+    let asked: Vec<Scene> = (0..each).flat_map(|_| Scene::all()).collect();
+    let fresh = Rng::new(seed).child("fresh");
+    let scenes = (0..).zip(&asked);
+    let real: Vec<Vec<f32>> = scenes
+        .map(|(i, scene)| scene.draw(&mut fresh.item(i)))
+        .collect();
+    let prompts: Vec<String> = asked.iter().map(Scene::caption).collect();
+    let canvas = Canvas {
+        model,
+        tower: &ToyTower,
+        shape: SHAPE,
+        micro: toy_micro(),
+        batch: BATCH,
+        device,
+        stop,
+    };
+    let drawn = canvas.draw(&prompts, given.then_some(&real[..]), config, seed)?;
+    Ok(ToyDrawn {
+        clips: drawn.samples,
+        asked,
+        real,
+        passes: drawn.passes,
+    })
 }
 
 impl ToyDrawn {
@@ -34,66 +74,27 @@ impl ToyDrawn {
             .filter(|(clip, asked)| Scene::read(clip) == **asked)
             .count()
     }
-}
 
-/// Draws `each` clips for every caption; with `given`, from the first frame of a fresh real clip of that caption.
-///
-/// Noise and real clips depend on `seed` alone, so that arms see the same.
-pub fn draw(
-    model: &Stiv,
-    each: usize,
-    given: bool,
-    config: &SampleConfig,
-    seed: u64,
-    device: &Device,
-) -> ToyDrawn {
-    let asked: Vec<Scene> = (0..each).flat_map(|_| Scene::all()).collect();
-    let rng = Rng::new(seed);
-    let (noises, fresh) = (rng.child("noise"), rng.child("fresh"));
-    let items = |rng: &Rng, f: &dyn Fn(usize, Rng) -> Vec<f32>| -> Vec<Vec<f32>> {
-        (0..asked.len()).map(|i| f(i, rng.item(i as u64))).collect()
-    };
-    let real = items(&fresh, &|i, mut rng| asked[i].draw(&mut rng));
-    let noise = items(&noises, &|_, mut rng| rng.normals(CLIP));
-    let mut drawn = ToyDrawn {
-        clips: Vec::new(),
-        asked: asked.clone(),
-        real: real.clone(),
-        passes: 0,
-    };
-    let put = |clips: &[Vec<f32>]| {
-        let shape = [clips.len(), 3, FRAMES, SIZE, SIZE];
-        Tensor::<5>::from_data(TensorData::new(clips.concat(), shape), device)
-    };
-    for (batch, noise) in noise.chunks(BATCH).enumerate() {
-        let (from, count) = (batch * BATCH, noise.len());
-        let prompts: Vec<String> = asked[from..from + count]
-            .iter()
-            .map(Scene::caption)
-            .collect();
-        let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-        let micro = vec![toy_micro(); count];
-        let text = ToyTower.encode(&prompts);
-        let nothing = TextBatch::empty(count, text.keys, text.width);
-        let first = given.then(|| Given {
-            latents: put(&real[from..from + count]),
-            frames: (0..FRAMES).map(|frame| frame == 0).collect(),
-        });
-        let sampled = sample(
-            model,
-            put(noise),
-            first.as_ref(),
-            &text.condition(micro.clone(), device),
-            &nothing.condition(micro, device),
-            config,
-            &mut rng.child("solver").item(batch as u64),
-            &mut |_, _| true,
-        );
-        let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
-        drawn
-            .clips
-            .extend(values.chunks_exact(CLIP).map(<[f32]>::to_vec));
-        drawn.passes = sampled.passes;
+    /// Mean peak signal-to-noise ratio of frame `at` to the real clip's, in decibels; identical frames count 100.
+    pub fn psnr(&self, at: usize) -> f64 {
+        let decibel = |(clip, real): (&Vec<f32>, &Vec<f32>)| {
+            let (a, b) = (frame(clip, SHAPE, at), frame(real, SHAPE, at));
+            let squares: f64 = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| f64::from(a - b).powi(2))
+                .sum();
+            let peak = 4.0 * a.len() as f64;
+            (10.0 * (peak / squares).log10()).min(MOST_DECIBEL)
+        };
+        let sum: f64 = self.clips.iter().zip(&self.real).map(decibel).sum();
+        sum / self.clips.len() as f64
     }
-    drawn
+
+    /// Share of values beyond `[-1, 1]`.
+    pub fn out_of_range(&self) -> f64 {
+        let values = self.clips.iter().flatten();
+        let out = values.filter(|value| value.abs() > 1.0).count();
+        out as f64 / (self.clips.len() * SHAPE.iter().product::<usize>()) as f64
+    }
 }

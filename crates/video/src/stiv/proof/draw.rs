@@ -1,0 +1,109 @@
+//! Drawing many samples at once: every experiment goes through here.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use engine::rng::Rng;
+
+use super::ProofError;
+use crate::stiv::config::MICRO_CONDITIONS;
+use crate::stiv::model::Stiv;
+use crate::stiv::sample::{Given, SampleConfig, sample};
+use crate::stiv::text::{TextBatch, TextTower};
+
+/// A model and what it draws on.
+pub(super) struct Canvas<'a> {
+    pub model: &'a Stiv,
+    pub tower: &'a dyn TextTower,
+    /// `[channels, frames, height, width]` of a sample.
+    pub shape: [usize; 4],
+    pub micro: [f32; MICRO_CONDITIONS],
+    /// Samples that walk through the network together.
+    pub batch: usize,
+    pub device: &'a Device,
+    pub stop: &'a AtomicBool,
+}
+
+/// What came out.
+pub(super) struct Drawn {
+    /// `[channels, frames, height, width]` each, in about `[-1, 1]`.
+    pub samples: Vec<Vec<f32>>,
+    /// Passes through the network for one sample.
+    pub passes: usize,
+}
+
+impl Canvas<'_> {
+    /// One sample for each prompt; `first` gives the first frame of each, as a sample whose other frames are ignored.
+    ///
+    /// The noise of sample `i` depends on `seed` and `i` alone, so that arms see the same.
+    ///
+    /// # Errors
+    /// [`ProofError::Stopped`].
+    pub fn draw(
+        &self,
+        prompts: &[String],
+        first: Option<&[Vec<f32>]>,
+        config: &SampleConfig,
+        seed: u64,
+    ) -> Result<Drawn, ProofError> {
+        let rng = Rng::new(seed);
+        let (noises, size) = (rng.child("noise"), self.shape.iter().product());
+        let mut drawn = Drawn {
+            samples: Vec::with_capacity(prompts.len()),
+            passes: 0,
+        };
+        for (at, prompts) in prompts.chunks(self.batch).enumerate() {
+            let (from, count) = (at * self.batch, prompts.len());
+            let noise: Vec<Vec<f32>> = (from..from + count)
+                .map(|i| noises.item(i as u64).normals(size))
+                .collect();
+            let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+            let text = self.tower.encode(&prompts);
+            let nothing = TextBatch::empty(count, text.keys, text.width);
+            let micro = vec![self.micro; count];
+            let given = first.map(|first| Given {
+                latents: self.put(&first[from..from + count]),
+                frames: (0..self.shape[1]).map(|frame| frame == 0).collect(),
+            });
+            let sampled = sample(
+                self.model,
+                self.put(&noise),
+                given.as_ref(),
+                &text.condition(micro.clone(), self.device),
+                &nothing.condition(micro, self.device),
+                config,
+                &mut rng.child("solver").item(at as u64),
+                &mut |_, _| !self.stopped(),
+            );
+            if self.stopped() {
+                return Err(ProofError::Stopped);
+            }
+            let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
+            drawn
+                .samples
+                .extend(values.chunks_exact(size).map(<[f32]>::to_vec));
+            drawn.passes = sampled.passes;
+        }
+        Ok(drawn)
+    }
+
+    fn put(&self, samples: &[Vec<f32>]) -> Tensor<5> {
+        let [channels, frames, height, width] = self.shape;
+        let shape = [samples.len(), channels, frames, height, width];
+        Tensor::from_data(TensorData::new(samples.concat(), shape), self.device)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Frame `frame` of a sample `[channels, frames, height, width]`, as `[channels, height, width]`.
+pub(super) fn frame(sample: &[f32], shape: [usize; 4], frame: usize) -> Vec<f32> {
+    let [_, frames, height, width] = shape;
+    let area = height * width;
+    sample
+        .chunks_exact(frames * area)
+        .flat_map(|plane| plane[frame * area..(frame + 1) * area].iter().copied())
+        .collect()
+}
