@@ -1,6 +1,6 @@
 //! Experiment 1: the embedded picture model before the judge.
 
-use engine::data::pack::{EmojiPack, Style};
+use engine::data::pack::EmojiPack;
 use engine::proof::{
     Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit, Verdict,
 };
