@@ -78,6 +78,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    engine::memory::keep_large_buffers();
     let rounds = std::env::args()
         .nth(1)
         .and_then(|n| n.parse().ok())

@@ -10,6 +10,7 @@ pub mod diffusion;
 pub mod files;
 pub mod fixtures;
 pub mod media;
+pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod numerics;

@@ -19,6 +19,7 @@ mod usage;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
+    engine::memory::keep_large_buffers();
     // Work is stopped between steps, so that whatever is being written becomes whole; a second Ctrl-C does not wait.
     let watched = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

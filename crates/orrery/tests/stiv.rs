@@ -18,7 +18,6 @@ fn train<'a>(out: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
-#[ignore = "open defect: through the command the resumed weights differ, while the engine's own resume test holds"]
 fn a_run_that_was_interrupted_ends_as_the_one_that_was_not() {
     let folder = folder();
     let at = folder.path();

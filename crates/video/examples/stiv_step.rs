@@ -5,6 +5,7 @@ use std::time::Instant;
 use video::stiv::{Condition, Reading, StivConfig};
 
 fn main() {
+    engine::memory::keep_large_buffers();
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(0);
     let frames: usize = std::env::args()

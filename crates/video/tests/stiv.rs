@@ -11,7 +11,8 @@ use engine::rng::Rng;
 use engine::weights;
 use video::stiv::inflate::{inflate_head, inflate_input};
 use video::stiv::{
-    Condition, Given, Guidance, Reading, SampleConfig, Stiv, StivConfig, checkpoint, sample, train,
+    Condition, Given, Guidance, Reading, SampleConfig, Stiv, StivConfig, Texts, checkpoint, sample,
+    train,
 };
 
 fn committed() -> &'static Path {
@@ -261,8 +262,11 @@ fn sample_ti2v() {
             &model,
             noise,
             Some(&given),
-            &text,
-            &null,
+            &Texts {
+                full: text,
+                plain: None,
+                null,
+            },
             &config,
             &mut Rng::new(0),
             &mut |step, x| {

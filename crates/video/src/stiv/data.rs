@@ -16,10 +16,12 @@ pub const SIZE: usize = 32;
 pub const FRAMES: usize = 16;
 /// Seed that chooses the held-out pairs; part of the data's definition.
 const HELD_OUT_SEED: u64 = 20_241_209;
-/// One subject of this many has one style held out: a tenth of the pairs at three styles is 3 of 10 subjects.
-const HELD_OUT_SHARE: (usize, usize) = (3, 10);
+/// Tenths of the subjects of which one style is held out to measure composition: a tenth of the pairs at three styles.
+const TEST_TENTHS: usize = 3;
+/// Tenths, other subjects', of which one style is held out to choose settings by.
+const DEVELOPMENT_TENTHS: usize = 1;
 /// Probability that a training prompt names no style.
-const STYLE_DROPOUT: f32 = 0.1;
+const STYLE_DROPOUT: f32 = 0.15;
 /// Share of still clips among the training clips.
 const STILL_SHARE: f32 = 0.15;
 /// Largest shift of a picture that is cropped, in pixels.
@@ -34,14 +36,25 @@ pub struct Pair {
     pub style: Style,
 }
 
+/// What a pair is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Trained on.
+    Train,
+    /// Never trained on; settings are chosen by it.
+    Development,
+    /// Never trained on, and nothing is chosen by it.
+    Test,
+}
+
 /// Subjects × styles, with the pairs that training never sees.
 pub struct EmojiGrid {
     /// The subjects, in the order of [`subjects::SUBJECTS`].
     pub subjects: Vec<Subject>,
     /// Unit-range pixels `[3, 32, 32]` of each subject, style by style.
     pixels: Vec<[Vec<f32>; Style::ALL.len()]>,
-    /// The style that training never shows of a subject.
-    held_out: Vec<Option<Style>>,
+    /// The style that training never shows of a subject, and what it is kept for.
+    held_out: Vec<Option<(Style, Split)>>,
 }
 
 impl EmojiGrid {
@@ -75,9 +88,17 @@ impl EmojiGrid {
         &self.pixels[pair.subject][style.unwrap_or(0)]
     }
 
-    /// Whether training never sees a pair.
-    pub fn is_held_out(&self, pair: Pair) -> bool {
-        self.held_out[pair.subject] == Some(pair.style)
+    /// What a pair is for.
+    pub fn split(&self, pair: Pair) -> Split {
+        match self.held_out[pair.subject] {
+            Some((style, split)) if style == pair.style => split,
+            _ => Split::Train,
+        }
+    }
+
+    /// The pairs of a split, subject by subject.
+    pub fn pairs_of(&self, split: Split) -> Vec<Pair> {
+        self.pairs().filter(|&pair| self.split(pair) == split).collect()
     }
 
     /// All pairs, subject by subject.
@@ -90,14 +111,17 @@ impl EmojiGrid {
     }
 }
 
-/// The held-out style of each subject: three subjects of ten lose one style, styles in turn.
-fn held_out(subjects: usize) -> Vec<Option<Style>> {
+/// The held-out style of each subject: three subjects of ten lose one style to the test, one of ten to development,
+/// styles in turn.
+fn held_out(subjects: usize) -> Vec<Option<(Style, Split)>> {
     let mut order: Vec<usize> = (0..subjects).collect();
     Rng::new(HELD_OUT_SEED).shuffle(&mut order);
     let mut held_out = vec![None; subjects];
-    let count = subjects * HELD_OUT_SHARE.0 / HELD_OUT_SHARE.1;
-    for (i, &subject) in order[..count].iter().enumerate() {
-        held_out[subject] = Some(Style::ALL[i % Style::ALL.len()]);
+    let test = subjects * TEST_TENTHS / 10;
+    let development = subjects * DEVELOPMENT_TENTHS / 10;
+    for (i, &subject) in order[..test + development].iter().enumerate() {
+        let split = if i < test { Split::Test } else { Split::Development };
+        held_out[subject] = Some((Style::ALL[i % Style::ALL.len()], split));
     }
     held_out
 }
@@ -147,7 +171,7 @@ impl Examples for Pictures {
                 subject: rng.below(self.grid.subjects.len()),
                 style: Style::ALL[rng.below(Style::ALL.len())],
             };
-            if !self.grid.is_held_out(pair) {
+            if self.grid.split(pair) == Split::Train {
                 break pair;
             }
         };

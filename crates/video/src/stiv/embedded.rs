@@ -15,8 +15,12 @@ pub mod defaults {
     pub const STYLE: Style = Style::Noto;
     /// Steps from noise to data.
     pub const STEPS: usize = 20;
-    /// Scale of the joint guidance.
-    pub const GUIDANCE: f32 = 3.0;
+    /// Scale of the text; of text and frames together where frames are given.
+    pub const GUIDANCE: f32 = 2.0;
+    /// Scale of the style of a picture.
+    pub const STYLE_GUIDANCE: f32 = 4.0;
+    /// Style of clips, where neither prompt nor option names one: the one that the real clips have.
+    pub const CLIP_STYLE: Style = Style::Fluent3d;
     /// Strength of CFG-renorm.
     pub const RENORM: f32 = 0.0;
     /// Each pixel becomes a square of this side.

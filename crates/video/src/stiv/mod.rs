@@ -32,7 +32,7 @@ pub mod train;
 pub use block::Block;
 pub use config::StivConfig;
 pub use model::{Condition, Reading, Stiv};
-pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, sample};
+pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, Texts, sample};
 
 /// What `orrery list` and the docs say of it.
 pub const CARD: Card = Card {

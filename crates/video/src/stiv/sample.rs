@@ -24,6 +24,14 @@ pub enum Guidance {
         /// Scale of the text.
         text: f32,
     },
+    /// A scale for what is said of the subject and one for the style on top of it (ours, in the form of SIT): 3 passes
+    /// a step. Joint guidance at `text` where [`Texts::plain`] is absent.
+    Style {
+        /// Scale of the prompt without its style.
+        text: f32,
+        /// Scale of the style.
+        style: f32,
+    },
 }
 
 /// What the given frames hold in the pass without conditions.
@@ -106,22 +114,35 @@ pub struct Sampled {
     pub passes: usize,
 }
 
-/// Draws samples: walks from `noise` to data under `condition`, away from `null`.
+/// What the passes of a guided step are told; all have as many keys.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    /// The prompt.
+    pub full: Condition,
+    /// The prompt without what it says of the style, for [`Guidance::Style`].
+    pub plain: Option<Condition>,
+    /// The empty text.
+    pub null: Condition,
+}
+
+/// Draws samples: walks from `noise` to data under the full text, away from the empty one.
 ///
-/// `noise` is `[batch, channels, frames, height, width]`; `null` is the empty text, padded to as many keys as
-/// `condition`. `rng` is drawn from by [`Solver::Sde`] only. `each_step` sees the state after each step and may
-/// stop the walk by returning false.
-#[allow(clippy::too_many_arguments)] // the inputs of the algorithm box, each by its name
+/// `noise` is `[batch, channels, frames, height, width]`. `rng` is drawn from by [`Solver::Sde`] only. `each_step` sees
+/// the state after each step and may stop the walk by returning false.
 pub fn sample(
     model: &Stiv,
     noise: Tensor<5>,
     given: Option<&Given>,
-    condition: &Condition,
-    null: &Condition,
+    texts: &Texts,
     config: &SampleConfig,
     rng: &mut Rng,
     each_step: &mut dyn FnMut(usize, &Tensor<5>) -> bool,
 ) -> Sampled {
+    let Texts { full, plain, null } = texts;
+    let guidance = match (config.guidance, plain) {
+        (Guidance::Style { text, .. }, None) => Guidance::Joint { scale: text },
+        (guidance, _) => guidance,
+    };
     let steps = config.steps.max(1);
     let dt = 1.0 / steps as f32;
     let given = given.map(|given| (given.latents.clone(), given.mask()));
@@ -151,25 +172,25 @@ pub fn sample(
             passes += inputs.len();
             together(model, inputs, t, &reading)
         };
-        let (guided, full) = match config.guidance {
+        let (guided, conditional) = match guidance {
             Guidance::Joint { scale } if scale <= 1.0 => {
-                let [full] = take(velocities(vec![(seen, condition)]));
-                (full.clone(), full)
+                let [v] = take(velocities(vec![(seen, full)]));
+                (v.clone(), v)
             }
             Guidance::Joint { scale } => {
-                let [nothing, full] = take(velocities(vec![(unseen, null), (seen, condition)]));
-                (combine_joint(nothing, full.clone(), scale), full)
+                let [nothing, v] = take(velocities(vec![(unseen, null), (seen, full)]));
+                (combine_joint(nothing, v.clone(), scale), v)
             }
             Guidance::Separate { image, text } => {
-                let [nothing, frames, full] = take(velocities(vec![
-                    (unseen, null),
-                    (seen.clone(), null),
-                    (seen, condition),
-                ]));
-                (
-                    combine_separate(nothing, frames, full.clone(), image, text),
-                    full,
-                )
+                let inputs = vec![(unseen, null), (seen.clone(), null), (seen, full)];
+                let [nothing, frames, v] = take(velocities(inputs));
+                (combine_separate(nothing, frames, v.clone(), image, text), v)
+            }
+            Guidance::Style { text, style } => {
+                let middle = plain.as_ref().unwrap_or(full);
+                let inputs = vec![(unseen, null), (seen.clone(), middle), (seen, full)];
+                let [nothing, subject, v] = take(velocities(inputs));
+                (combine_separate(nothing, subject, v.clone(), text, style), v)
             }
         };
         // Known frames would bias the ratio of norms: they are left out of it.
@@ -179,7 +200,7 @@ pub fn sample(
         };
         let v = generated(guided);
         let v = if config.renorm > 0.0 {
-            renorm(v, generated(full), config.renorm_over, config.renorm)
+            renorm(v, generated(conditional), config.renorm_over, config.renorm)
         } else {
             v
         };

@@ -14,7 +14,7 @@ use super::config::StivConfig;
 use super::data::{FRAMES, SIZE, clip_micro, clip_to_unit, picture_micro};
 use super::model::Stiv;
 use super::sample::{Given, SampleConfig, sample};
-use super::text::{TextBatch, TextTower, Understood, WordTower};
+use super::text::{TextBatch, Understood, WordTower};
 use super::tower;
 
 /// Metadata keys of a trained file beside the config.
@@ -232,18 +232,15 @@ impl Studio {
                 .flat_map(|i| noise_of(i).normals(size))
                 .collect();
             let noise = Tensor::from_data(TensorData::new(noise, shape), &self.device);
-            let text = self.tower.encode(&vec![prompt.as_str(); count]);
-            let nothing = TextBatch::empty(count, text.keys, text.width);
-            let condition = text.condition(vec![micro; count], &self.device);
-            let null = nothing.condition(vec![micro; count], &self.device);
+            let prompts = vec![prompt.as_str(); count];
+            let texts = TextBatch::texts(&self.tower, &prompts, micro, &self.device);
             let given = (!known.is_empty()).then(|| self.given(known, frames, count));
             let mut more = true;
             let sampled = sample(
                 &self.model,
                 noise,
                 given.as_ref(),
-                &condition,
-                &null,
+                &texts,
                 &order.sample,
                 &mut noise_of(first).child("solver"),
                 &mut |step, _| {

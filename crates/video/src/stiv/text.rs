@@ -10,6 +10,7 @@ use engine::data::lexicon::Vocabulary;
 
 use super::config::MICRO_CONDITIONS;
 use super::model::Condition;
+use super::sample::Texts;
 
 /// Prompts as numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +46,23 @@ impl TextBatch {
         }
     }
 
+    /// What the sampler is told of `prompts`: with their style, without, and nothing at all.
+    pub fn texts(
+        tower: &dyn TextTower,
+        prompts: &[&str],
+        micro: [f32; MICRO_CONDITIONS],
+        device: &Device,
+    ) -> Texts {
+        let count = prompts.len();
+        let tell = |text: Self| text.condition(vec![micro; count], device);
+        let full = tower.encode(prompts);
+        Texts {
+            null: tell(Self::empty(count, full.keys, full.width)),
+            plain: tower.encode_plain(prompts).map(tell),
+            full: tell(full),
+        }
+    }
+
     /// The condition that these prompts make together with the micro-conditions of each sample.
     pub fn condition(self, micro: Vec<[f32; MICRO_CONDITIONS]>, device: &Device) -> Condition {
         let [batch, keys, width] = [self.batch, self.keys, self.width];
@@ -68,6 +86,10 @@ pub trait TextTower: Send + Sync {
     fn keys(&self) -> usize;
     /// Encodes prompts; an empty prompt says nothing.
     fn encode(&self, prompts: &[&str]) -> TextBatch;
+    /// Encodes prompts without what they say of the style; none where the tower knows no styles.
+    fn encode_plain(&self, _prompts: &[&str]) -> Option<TextBatch> {
+        None
+    }
 }
 
 /// Word tokens that follow the subject and style tokens.
@@ -105,17 +127,16 @@ pub struct Understood {
 }
 
 impl WordTower {
-    /// A tower out of its parts; subject and style vectors are scaled to RMS 1.
+    /// A tower out of its parts, which are taken as they are: a tower that was written and read again must be the same
+    /// to the last bit, or a resumed training would differ.
     pub fn new(
         vocabulary: Vocabulary,
         words: Vec<f32>,
-        mut subjects: Vec<f32>,
+        subjects: Vec<f32>,
         styles: Vec<String>,
-        mut style_vectors: Vec<f32>,
+        style_vectors: Vec<f32>,
         width: usize,
     ) -> Self {
-        subjects.chunks_exact_mut(width).for_each(unit_rms);
-        style_vectors.chunks_exact_mut(width).for_each(unit_rms);
         let style_ids = styles.iter().cloned().zip(0..).collect();
         Self {
             vocabulary,
@@ -187,8 +208,18 @@ impl TextTower for WordTower {
         2 + WORD_TOKENS
     }
 
-    /// Tokens: the expected subject, the style, then up to six words. Pooled: subject plus style.
     fn encode(&self, prompts: &[&str]) -> TextBatch {
+        self.encode_with(prompts, true)
+    }
+
+    fn encode_plain(&self, prompts: &[&str]) -> Option<TextBatch> {
+        Some(self.encode_with(prompts, false))
+    }
+}
+
+impl WordTower {
+    /// Tokens: the expected subject, the style, then up to six words. Pooled: subject plus style.
+    fn encode_with(&self, prompts: &[&str], styled: bool) -> TextBatch {
         let (keys, width) = (self.keys(), self.width);
         let mut batch = TextBatch::empty(prompts.len(), keys, width);
         for (i, prompt) in prompts.iter().enumerate() {
@@ -204,7 +235,7 @@ impl TextTower for WordTower {
                 unit_rms(subject);
                 add(pooled, subject, 1.0);
             }
-            if let Some(style) = understood.style {
+            if let Some(style) = understood.style.filter(|_| styled) {
                 let vector = &self.style_vectors[style * width..][..width];
                 add(&mut tokens[width..2 * width], vector, 1.0);
                 mask[1] = true;
@@ -228,7 +259,7 @@ fn add(sum: &mut [f32], vector: &[f32], weight: f32) {
 }
 
 /// Scales to a root mean square of 1; leaves zeros alone.
-fn unit_rms(vector: &mut [f32]) {
+pub(super) fn unit_rms(vector: &mut [f32]) {
     let mean_square = vector.iter().map(|v| v * v).sum::<f32>() / vector.len() as f32;
     if mean_square > 0.0 {
         let scale = 1.0 / libm::sqrtf(mean_square);

@@ -11,7 +11,7 @@ use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
 
 use super::data::say;
-use super::text::WordTower;
+use super::text::{WordTower, unit_rms};
 
 /// Width of the embedded tower.
 pub const WIDTH: usize = 64;
@@ -174,11 +174,15 @@ pub fn tower(model: &WordModel, vocabulary: Vocabulary) -> WordTower {
     let values =
         |param: &Param<Tensor<2>>| -> Vec<f32> { param.val().into_data().iter::<f32>().collect() };
     let styles: Vec<String> = Style::ALL.iter().map(Style::to_string).collect();
-    let style_vectors = Rng::new(STYLE_SEED).normals(styles.len() * WIDTH);
+    let mut style_vectors = Rng::new(STYLE_SEED).normals(styles.len() * WIDTH);
+    let mut subjects = values(&model.subjects);
+    for vectors in [&mut style_vectors, &mut subjects] {
+        vectors.chunks_exact_mut(WIDTH).for_each(unit_rms);
+    }
     WordTower::new(
         vocabulary,
         values(&model.words),
-        values(&model.subjects),
+        subjects,
         styles,
         style_vectors,
         WIDTH,

@@ -11,7 +11,7 @@ use engine::rng::Rng;
 use engine::weights::Weights;
 use serde_json::json;
 
-use crate::stiv::data::{EmojiGrid, Pair, SIZE, picture_micro};
+use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
 use crate::stiv::embedded;
 use crate::stiv::model::Reading;
 use crate::stiv::studio::Studio;
@@ -54,8 +54,7 @@ impl Eval {
             return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
         }
         let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
-        let (unseen, seen): (Vec<Pair>, Vec<Pair>) =
-            grid.pairs().partition(|&pair| grid.is_held_out(pair));
+        let [seen, unseen] = [Split::Train, Split::Test].map(|split| grid.pairs_of(split));
         let mut losses = Vec::new();
         for pairs in [&seen, &unseen] {
             losses.push(self.losses(&studio, &grid, pairs, &device, context)?);

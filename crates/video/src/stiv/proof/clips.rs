@@ -1,4 +1,4 @@
-//! Experiment 2: clips from a given first picture.
+//! Experiment 3: clips from a given first picture.
 
 use engine::data::pack::{ClipPack, EmojiPack, Style};
 use engine::proof::{

@@ -58,9 +58,7 @@ impl Canvas<'_> {
                 .map(|i| noises.item(i as u64).normals(size))
                 .collect();
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-            let text = self.tower.encode(&prompts);
-            let nothing = TextBatch::empty(count, text.keys, text.width);
-            let micro = vec![self.micro; count];
+            let texts = TextBatch::texts(self.tower, &prompts, self.micro, self.device);
             let given = first.map(|first| Given {
                 latents: self.put(&first[from..from + count]),
                 frames: (0..self.shape[1]).map(|frame| frame == 0).collect(),
@@ -69,8 +67,7 @@ impl Canvas<'_> {
                 self.model,
                 self.put(&noise),
                 given.as_ref(),
-                &text.condition(micro.clone(), self.device),
-                &nothing.condition(micro, self.device),
+                &texts,
                 config,
                 &mut rng.child("solver").item(at as u64),
                 &mut |_, _| !self.stopped(),

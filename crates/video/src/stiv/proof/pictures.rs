@@ -1,4 +1,4 @@
-//! Experiment 1: the embedded picture model before the judge.
+//! Experiment 2: the embedded picture model before the judge.
 
 use engine::data::pack::EmojiPack;
 use engine::proof::{
@@ -8,22 +8,24 @@ use engine::rng::Rng;
 
 use super::draw::Canvas;
 use super::{ProofError, Stage, sheets};
-use crate::stiv::data::{EmojiGrid, Pair, SIZE, picture_micro};
+use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
+use crate::stiv::embedded::defaults;
 use crate::stiv::judge::{Judge, Verdict as Seen};
-use crate::stiv::sample::SampleConfig;
+use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::studio::Studio;
 
 /// Trained pairs that are asked for.
 const TRAINED: usize = 200;
 /// Seed that chooses them.
 const PAIR_SEED: u64 = 412;
-/// The guidance scale, chosen by [`choose`] on trained pairs with its own noise.
-pub(super) const SCALE: f32 = 3.0;
-/// Scales that were tried.
-const SCALES: [f32; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
+/// The guidance scales in use, chosen by [`choose`] on the development pairs with other noise.
+const SCALE: f32 = defaults::GUIDANCE;
+const STYLE_SCALE: f32 = defaults::STYLE_GUIDANCE;
+/// Scales of the text that were tried, each with these multiples of it as the scale of the style.
+const SCALES: [f32; 3] = [1.5, 2.0, 3.0];
+const STYLE_MULTIPLES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Noise of the choice; no result is drawn with it.
-const CHOICE_SEED: u64 = 77_000;
-const CHOICE_PAIRS: usize = 100;
+const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
 const BATCH: usize = 64;
 
 const SOURCE: &str = "Orrery's target for the embedded model";
@@ -106,14 +108,11 @@ pub(super) fn prove(
     report: &mut Report,
 ) -> Result<(), ProofError> {
     let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
-    let (held_out, mut trained): (Vec<Pair>, Vec<Pair>) =
-        grid.pairs().partition(|&pair| grid.is_held_out(pair));
+    let [mut trained, development, held_out] =
+        [Split::Train, Split::Development, Split::Test].map(|split| grid.pairs_of(split));
     Rng::new(PAIR_SEED).shuffle(&mut trained);
-    let choice = Asked::new(
-        &grid,
-        trained.iter().rev().take(CHOICE_PAIRS).copied().collect(),
-    );
     trained.truncate(TRAINED);
+    let choice = Asked::new(&grid, development);
     let sets = [trained, held_out].map(|pairs| Asked::new(&grid, pairs));
     let stage = &*stage;
     let exhibition = Exhibition {
@@ -166,7 +165,7 @@ pub(super) fn prove(
         let sheet = sheets::pictures(&sets[set].prompts, &first[set])?;
         let which = ["Trained", "Held-out"][set];
         let caption = format!(
-            "{which} pairs. In each cell: real; guidance 1; guidance {SCALE} with and without renorm"
+            "{which} pairs. In each cell: real; guidance 1; the scales in use with and without renorm; joint guidance"
         );
         report.figures.push(Figure::still(file, &caption, &sheet)?);
     }
@@ -201,8 +200,16 @@ impl Stage<'_> {
     }
 }
 
-fn arms(stage: &Stage) -> [(String, String, SampleConfig); 3] {
-    let guided = format!("guidance {SCALE}");
+/// Separate scales for subject and style.
+fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
+    SampleConfig {
+        guidance: Guidance::Style { text, style },
+        ..stage.sampling(text, renorm)
+    }
+}
+
+fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
+    let guided = format!("guidance {SCALE}, style {STYLE_SCALE}");
     [
         (
             "guidance 1".into(),
@@ -211,13 +218,18 @@ fn arms(stage: &Stage) -> [(String, String, SampleConfig); 3] {
         ),
         (
             format!("{guided}, renorm"),
-            "the scale was chosen on trained pairs with other noise".into(),
-            stage.sampling(SCALE, true),
+            "a scale for the subject and one for the style; both chosen on the development pairs with other noise".into(),
+            styled(stage, SCALE, STYLE_SCALE, true),
         ),
         (
             format!("{guided}, no renorm"),
-            "plain classifier-free guidance".into(),
-            stage.sampling(SCALE, false),
+            "the same without renorm".into(),
+            styled(stage, SCALE, STYLE_SCALE, false),
+        ),
+        (
+            format!("guidance {SCALE}, renorm"),
+            "joint guidance, as in the paper".into(),
+            stage.sampling(SCALE, true),
         ),
     ]
 }
@@ -276,28 +288,37 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
     vec![claim(0), claim(1)]
 }
 
-/// How the guidance scale was chosen: subject and style on trained pairs alone, with noise of its own.
+/// How the scales were chosen: on pairs that training never saw and no result is measured on, with noise of their own.
 fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experiment, ProofError> {
-    let mut measures = measures();
-    measures.truncate(2);
+    let mut measures = measures().split_off(2);
+    for measure in &mut measures {
+        measure.name = measure.name.replace("held out", "development");
+    }
     let mut arms = Vec::new();
-    for scale in SCALES {
-        let name = format!("guidance {scale}, renorm");
-        exhibition
-            .stage
-            .progress
-            .say(&format!("choice of the scale: {name}"));
-        let config = exhibition.stage.sampling(scale, true);
-        let drawn = exhibition.draw(asked, &config, CHOICE_SEED)?;
-        let shares = asked.count(&exhibition.judge.judge(&drawn), CHOICE_SEED);
-        record(&mut measures, 0, &name, &[shares]);
-        arms.push(Arm::new(&name, ""));
+    for text in SCALES {
+        for style in STYLE_MULTIPLES.map(|multiple| multiple * text) {
+            let name = format!("guidance {text}, style {style}, renorm");
+            exhibition
+                .stage
+                .progress
+                .say(&format!("choice of the scales: {name}"));
+            let config = styled(exhibition.stage, text, style, true);
+            let mut shares = Vec::new();
+            for seed in CHOICE_SEEDS {
+                let drawn = exhibition.draw(asked, &config, seed)?;
+                shares.push(asked.count(&exhibition.judge.judge(&drawn), seed));
+            }
+            record(&mut measures, 0, &name, &shares);
+            arms.push(Arm::new(&name, ""));
+        }
     }
     Ok(Experiment {
-        title: "Choice of the guidance scale".into(),
+        title: "Choice of the guidance scales".into(),
         about: format!(
-            "{} trained pairs, noise that no result uses. Held-out pairs had no part in it; the scale in use is {SCALE}.",
-            asked.pairs.len()
+            "{} development pairs, which training never saw either, {} times with noise that no result uses. Test pairs had no \
+             part in it; the scales in use are {SCALE} and {STYLE_SCALE}.",
+            asked.pairs.len(),
+            CHOICE_SEEDS.len()
         ),
         arms,
         measures,

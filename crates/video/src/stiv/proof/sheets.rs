@@ -63,7 +63,6 @@ pub(super) fn clips(
 }
 
 /// Clips of any `shape` as strips, one below the other, frames from left to right.
-#[allow(dead_code)] // for the toy world, whose claims are not run yet
 pub(super) fn strips(clips: &[Vec<f32>], shape: [usize; 4]) -> Result<Picture, MediaError> {
     let [_, frames, height, width] = shape;
     let pictures: Vec<Picture> = clips

@@ -1,4 +1,4 @@
-//! The toy world of claim 1: three models with one budget, told apart by what they were given in training.
+//! The toy world: three models with one budget, told apart by what they were given in training.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,17 @@ pub struct Budget {
     pub batch: usize,
     /// Peak learning rate.
     pub rate: f64,
+}
+
+impl Budget {
+    /// The budget of a full proof (about 10 minutes a seed on two cores) or of a short one (3 minutes).
+    pub fn of(full: bool) -> Self {
+        Self {
+            steps: if full { 3000 } else { 1000 },
+            batch: 32,
+            rate: 1e-3,
+        }
+    }
 }
 
 /// The models that are compared.
@@ -88,7 +99,7 @@ impl ToyArm {
     }
 }
 
-/// Shape of the toy models: 0.8 million weights on patches of 2×2 pixels in two frames.
+/// Shape of the toy models: 0.8 million weights on patches of 4×4 pixels in two frames.
 pub fn shape() -> StivConfig {
     StivConfig {
         channels: 3,
@@ -97,7 +108,7 @@ pub fn shape() -> StivConfig {
         depth: 4,
         context: ToyTower.width(),
         temporal_patch: 2,
-        spatial_patch: 2,
+        spatial_patch: 4,
         mlp_ratio: 4.0,
         frequencies: 64,
         extra_blocks: 0,
