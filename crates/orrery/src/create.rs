@@ -30,6 +30,11 @@ pub struct Create {
         defaults::GUIDANCE,
     ))]
     guidance: Option<f32>,
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
+        "How closely a picture follows the style, 0 to {MOST_GUIDANCE} [default: {} times --guidance]",
+        defaults::STYLE_FACTOR,
+    ), conflicts_with = "video")]
+    style_guidance: Option<f32>,
     /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
     #[arg(long)]
     video: bool,
@@ -38,7 +43,7 @@ pub struct Create {
     from: Option<PathBuf>,
     /// Make a picture once more, from what its file says
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "prompt", "guidance", "video", "from", "style", "count", "steps", "renorm", "seed", "size",
+        "prompt", "guidance", "style_guidance", "video", "from", "style", "count", "steps", "renorm", "seed", "size",
     ])]
     again: Option<PathBuf>,
     /// Do not show the picture in the terminal
@@ -61,17 +66,18 @@ impl Create {
 
     fn drawing(&self) -> Result<Drawing, Failure> {
         let prompt = self.prompt.as_deref().unwrap_or_default();
-        let mut drawing = self.draw.drawing(prompt);
+        let mut drawing = self.draw.drawing(prompt, self.video);
         if let Some(path) = &self.again {
             drawing.ticket = Ticket::read(path)?;
             drawing.wordless = !drawing.ticket.known.is_empty();
             return Ok(drawing);
         }
         let ticket = &mut drawing.ticket;
-        ticket.video = self.video;
-        ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
-        if let Some(path) = &self.from {
-            ticket.known.push(first_frame(path)?);
+        let text = self.guidance.unwrap_or(defaults::GUIDANCE);
+        ticket.guide(text, self.style_guidance);
+        match &self.from {
+            Some(path) => ticket.known.push(first_frame(path)?),
+            None => ticket.picture_first = self.video && self.draw.model.is_none(),
         }
         Ok(drawing)
     }

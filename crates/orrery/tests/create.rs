@@ -136,6 +136,65 @@ fn a_clip_starts_with_the_given_picture_and_is_made_again() {
 }
 
 #[test]
+fn a_clip_from_text_starts_with_the_picture_that_the_picture_model_draws() {
+    let folder = folder();
+    let at = folder.path();
+    let common = ["--steps", "2", "--size", "1x", "--seed", "5"];
+    let draw = |first: &[&str]| {
+        let mut args = vec!["create", "penguin"];
+        args.extend(first);
+        args.extend(common);
+        orrery(at, &args).worked();
+    };
+    draw(&["--style", "fluent3d", "--out", "a.png"]);
+    draw(&["--video", "--count", "1", "--out", "clip.png"]);
+    let clip = read_clip(at.join("clip.png")).unwrap();
+    assert_eq!(clip.frames[0], read_picture(at.join("a.png")).unwrap());
+    orrery(at, &["create", "--again", "clip.png", "--out", "b.png"]).worked();
+    assert_eq!(
+        fs::read(at.join("clip.png")).unwrap(),
+        fs::read(at.join("b.png")).unwrap()
+    );
+}
+
+#[test]
+fn the_style_has_a_scale_of_its_own() {
+    let folder = folder();
+    let at = folder.path();
+    let draw = |options: &[&str], out: &str| {
+        let mut args = vec![
+            "create", "fox", "--steps", "2", "--seed", "5", "--size", "1x", "--out", out,
+        ];
+        args.extend(options);
+        orrery(at, &args).worked();
+        read_picture(at.join(out)).unwrap()
+    };
+    // The same scale for both is joint guidance up to rounding; another one is not.
+    let joint = [
+        "stiv",
+        "t2i",
+        "fox",
+        "--cfg",
+        "3",
+        "--cfg-style",
+        "3",
+        "--steps",
+        "2",
+        "--seed",
+        "5",
+        "--size",
+        "1x",
+        "--out",
+        "t.png",
+    ];
+    orrery(at, &joint).worked();
+    let same = draw(&["--guidance", "3", "--style-guidance", "3"], "a.png");
+    assert_eq!(same, read_picture(at.join("t.png")).unwrap());
+    let other = draw(&["--guidance", "3", "--style-guidance", "9"], "b.png");
+    assert!(same != other);
+}
+
+#[test]
 fn doubtful_and_unknown_words_are_told() {
     let folder = folder();
     let draw = |prompt| {

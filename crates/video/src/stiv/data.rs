@@ -1,19 +1,13 @@
-//! Training data of the embedded models: emoji pictures and clips with prompts in eleven languages, and the toy
-//! world of moving shapes.
+//! Training data of the embedded picture model: emoji with prompts in eleven languages, and what is held out of it.
 
-use engine::data::pack::{ClipPack, EmojiPack, PackError, Style, Subject};
-use engine::data::shapes::{self, Scene};
-use engine::media::Picture;
+use engine::data::pack::{EmojiPack, PackError, Style, Subject};
 use engine::rng::Rng;
 
 use super::subjects;
-use super::text::{TextBatch, TextTower};
 use super::train::{Example, Examples};
 
 /// Height and width of the embedded models' frames.
 pub const SIZE: usize = 32;
-/// Frames of an embedded clip.
-pub const FRAMES: usize = 16;
 /// Seed that chooses the held-out pairs; part of the data's definition.
 const HELD_OUT_SEED: u64 = 20_241_209;
 /// Tenths of the subjects of which one style is held out to measure composition: a tenth of the pairs at three styles.
@@ -22,8 +16,6 @@ const TEST_TENTHS: usize = 3;
 const DEVELOPMENT_TENTHS: usize = 1;
 /// Probability that a training prompt names no style.
 const STYLE_DROPOUT: f32 = 0.15;
-/// Share of still clips among the training clips.
-const STILL_SHARE: f32 = 0.15;
 /// Largest shift of a picture that is cropped, in pixels.
 const LARGEST_SHIFT: usize = 2;
 
@@ -98,7 +90,9 @@ impl EmojiGrid {
 
     /// The pairs of a split, subject by subject.
     pub fn pairs_of(&self, split: Split) -> Vec<Pair> {
-        self.pairs().filter(|&pair| self.split(pair) == split).collect()
+        self.pairs()
+            .filter(|&pair| self.split(pair) == split)
+            .collect()
     }
 
     /// All pairs, subject by subject.
@@ -120,7 +114,11 @@ fn held_out(subjects: usize) -> Vec<Option<(Style, Split)>> {
     let test = subjects * TEST_TENTHS / 10;
     let development = subjects * DEVELOPMENT_TENTHS / 10;
     for (i, &subject) in order[..test + development].iter().enumerate() {
-        let split = if i < test { Split::Test } else { Split::Development };
+        let split = if i < test {
+            Split::Test
+        } else {
+            Split::Development
+        };
         held_out[subject] = Some((Style::ALL[i % Style::ALL.len()], split));
     }
     held_out
@@ -131,7 +129,7 @@ fn english(subject: &Subject) -> String {
 }
 
 /// The subject of a code.
-fn by_code<'a>(pack: &'a EmojiPack, code: &str) -> Result<&'a Subject, PackError> {
+pub(super) fn by_code<'a>(pack: &'a EmojiPack, code: &str) -> Result<&'a Subject, PackError> {
     let found = pack.subjects.iter().find(|subject| subject.code == code);
     found.ok_or_else(|| PackError::Absent {
         code: code.to_owned(),
@@ -193,13 +191,8 @@ pub fn picture_micro(top: f32, left: f32) -> [f32; 6] {
     [SIZE as f32, SIZE as f32, top, left, 1.0, 1.0]
 }
 
-/// Micro-conditions of a clip of 16 frames.
-pub fn clip_micro() -> [f32; 6] {
-    [SIZE as f32, SIZE as f32, 0.0, 0.0, 1.0, FRAMES as f32]
-}
-
 /// Off centre one time in two: (top, left) in pixels.
-fn draw_shift(rng: &mut Rng) -> [isize; 2] {
+pub(super) fn draw_shift(rng: &mut Rng) -> [isize; 2] {
     if !rng.chance(0.5) {
         return [0, 0];
     }
@@ -208,7 +201,13 @@ fn draw_shift(rng: &mut Rng) -> [isize; 2] {
 }
 
 /// Planes of `size × size` seen through a window moved by `(top, left)`; white where there is nothing.
-fn shift(pixels: &[f32], planes: usize, size: usize, top: isize, left: isize) -> Vec<f32> {
+pub(super) fn shift(
+    pixels: &[f32],
+    planes: usize,
+    size: usize,
+    top: isize,
+    left: isize,
+) -> Vec<f32> {
     let mut out = vec![1.0; pixels.len()];
     let inside = |at: isize| (0..size as isize).contains(&at);
     for plane in 0..planes {
@@ -224,158 +223,4 @@ fn shift(pixels: &[f32], planes: usize, size: usize, top: isize, left: isize) ->
         }
     }
     out
-}
-
-/// A clip of the pack as the clip model sees it.
-pub struct MovingSubject {
-    /// The subject, with its names.
-    pub subject: Subject,
-    /// `[3, 16, 32, 32]` in `[-1, 1]`.
-    pub pixels: Vec<f32>,
-}
-
-/// Clips of emoji that move, and now and then a still one, which says so: its micro-condition counts one frame. Stills
-/// keep the subjects alive of which there is no clip.
-pub struct Clips {
-    /// The clips.
-    pub clips: Vec<MovingSubject>,
-    /// Where stills come from.
-    stills: Pictures,
-}
-
-impl Clips {
-    /// The clips of the subjects that the picture model knows, out of the two packs.
-    ///
-    /// # Errors
-    /// When a pack cannot be read.
-    pub fn new(pack: &EmojiPack, clips: &ClipPack) -> Result<Self, PackError> {
-        let mut found = Vec::new();
-        for code in subjects::codes() {
-            let Some(index) = clips.clips.iter().position(|clip| clip.code == code) else {
-                continue;
-            };
-            found.push(MovingSubject {
-                subject: by_code(pack, code)?.clone(),
-                pixels: clip_to_unit(&clips.clip(index, SIZE as u32)?.frames),
-            });
-        }
-        let grid = EmojiGrid::new(pack)?;
-        Ok(Self {
-            clips: found,
-            stills: Pictures { grid },
-        })
-    }
-
-    /// One picture for all frames.
-    fn still(&self, rng: &mut Rng) -> Example {
-        let picture = self.stills.draw(rng);
-        let frames = picture.latents.chunks_exact(SIZE * SIZE);
-        Example {
-            latents: frames.flat_map(|plane| plane.repeat(FRAMES)).collect(),
-            ..picture
-        }
-    }
-}
-
-impl Examples for Clips {
-    fn shape(&self) -> [usize; 4] {
-        [3, FRAMES, SIZE, SIZE]
-    }
-
-    fn draw(&self, rng: &mut Rng) -> Example {
-        if rng.chance(STILL_SHARE) {
-            return self.still(rng);
-        }
-        let clip = &self.clips[rng.below(self.clips.len())];
-        let mut prompt = say(&clip.subject, rng);
-        if rng.chance(0.5) {
-            prompt = format!("{prompt} {}", Style::Fluent3d);
-        }
-        let [top, left] = draw_shift(rng);
-        let mut micro = clip_micro();
-        (micro[2], micro[3]) = (top as f32, left as f32);
-        Example {
-            latents: shift(&clip.pixels, 3 * FRAMES, SIZE, top, left),
-            prompt,
-            micro,
-        }
-    }
-}
-
-/// Frames as `[3, frames, height, width]` in `[-1, 1]`.
-pub fn clip_to_unit(frames: &[Picture]) -> Vec<f32> {
-    let planes: Vec<Vec<f32>> = frames.iter().map(Picture::to_unit).collect();
-    let Some(area) = planes.first().map(|frame| frame.len() / 3) else {
-        return Vec::new();
-    };
-    (0..3)
-        .flat_map(|channel| {
-            planes
-                .iter()
-                .flat_map(move |frame| frame[channel * area..(channel + 1) * area].iter().copied())
-        })
-        .collect()
-}
-
-/// The toy world's clips with their captions.
-pub struct MovingShapes;
-
-impl Examples for MovingShapes {
-    fn shape(&self) -> [usize; 4] {
-        [3, shapes::FRAMES, shapes::SIZE, shapes::SIZE]
-    }
-
-    fn draw(&self, rng: &mut Rng) -> Example {
-        let scenes = Scene::all();
-        let scene = scenes[rng.below(scenes.len())];
-        Example {
-            latents: scene.draw(rng),
-            prompt: scene.caption(),
-            micro: toy_micro(),
-        }
-    }
-}
-
-/// Micro-conditions of a toy clip.
-pub fn toy_micro() -> [f32; 6] {
-    let size = shapes::SIZE as f32;
-    [size, size, 0.0, 0.0, 1.0, shapes::FRAMES as f32]
-}
-
-/// The toy world's text tower: one-hot words, so that the transformer's own text layers are learned word embeddings.
-pub struct ToyTower;
-
-impl ToyTower {
-    fn words() -> impl Iterator<Item = &'static str> {
-        shapes::COLOURS
-            .into_iter()
-            .chain(shapes::KINDS)
-            .chain(shapes::DIRECTIONS)
-    }
-}
-
-impl TextTower for ToyTower {
-    fn width(&self) -> usize {
-        Self::words().count()
-    }
-
-    fn keys(&self) -> usize {
-        3
-    }
-
-    fn encode(&self, prompts: &[&str]) -> TextBatch {
-        let (keys, width) = (self.keys(), self.width());
-        let mut batch = TextBatch::empty(prompts.len(), keys, width);
-        for (i, prompt) in prompts.iter().enumerate() {
-            let ids = prompt
-                .split_whitespace()
-                .filter_map(|word| Self::words().position(|known| known == word));
-            for (at, id) in ids.take(keys).enumerate() {
-                batch.tokens[(i * keys + at) * width + id] = 1.0;
-                batch.mask[i * keys + at] = true;
-                batch.pooled[i * width + id] = 1.0;
-            }
-        }
-        batch
-    }
 }

@@ -17,8 +17,10 @@ pub mod defaults {
     pub const STEPS: usize = 20;
     /// Scale of the text; of text and frames together where frames are given.
     pub const GUIDANCE: f32 = 2.0;
-    /// Scale of the style of a picture.
-    pub const STYLE_GUIDANCE: f32 = 4.0;
+    /// Scale of a picture's style over that of the text.
+    pub const STYLE_FACTOR: f32 = 2.0;
+    /// Scale of a picture's style.
+    pub const STYLE_GUIDANCE: f32 = GUIDANCE * STYLE_FACTOR;
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.
     pub const CLIP_STYLE: Style = Style::Fluent3d;
     /// Strength of CFG-renorm.

@@ -13,6 +13,7 @@ use engine::card::{Card, Status};
 
 mod block;
 pub mod checkpoint;
+pub mod clips;
 pub mod command;
 pub mod config;
 pub mod data;

@@ -190,7 +190,10 @@ pub fn sample(
                 let middle = plain.as_ref().unwrap_or(full);
                 let inputs = vec![(unseen, null), (seen.clone(), middle), (seen, full)];
                 let [nothing, subject, v] = take(velocities(inputs));
-                (combine_separate(nothing, subject, v.clone(), text, style), v)
+                (
+                    combine_separate(nothing, subject, v.clone(), text, style),
+                    v,
+                )
             }
         };
         // Known frames would bias the ratio of norms: they are left out of it.

@@ -8,8 +8,9 @@ use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Run, Schedule, TrainConfig, TrainError, Trained, train};
 
+use super::clips::Clips;
 use super::config::StivConfig;
-use super::data::{Clips, EmojiGrid, Pictures};
+use super::data::{EmojiGrid, Pictures};
 use super::inflate::inflate;
 use super::model::Stiv;
 use super::text::WordTower;
@@ -42,18 +43,18 @@ pub fn word_config(seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the word tower on the embedded subjects.
+/// Trains the word tower on the embedded subjects; gives it with the mean loss at the end.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
-pub fn train_words(config: &TrainConfig, run: Run) -> Result<WordTower, StageError> {
+pub fn train_words(config: &TrainConfig, run: Run) -> Result<(WordTower, f64), StageError> {
     let device = Device::flex().autodiff();
     let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
     let task = WordTask::new(grid.subjects, 256, device.clone());
     let mut rng = Rng::new(config.seed).child("init");
     let model = WordModel::new(task.vocabulary.len(), task.subjects(), &mut rng, &device);
     let trained = train(&task, model, config, run)?;
-    Ok(tower::tower(&trained.ema, task.vocabulary))
+    Ok((tower::tower(&trained.ema, task.vocabulary), trained.loss))
 }
 
 /// AdamW as the picture and clip stages use it.

@@ -10,8 +10,9 @@ use engine::rng::Rng;
 use engine::weights::{self, Precision, TensorFile, Weights, WeightsError};
 
 use super::checkpoint::{self, CONFIG_KEY};
+use super::clips::{FRAMES, clip_micro, clip_to_unit};
 use super::config::StivConfig;
-use super::data::{FRAMES, SIZE, clip_micro, clip_to_unit, picture_micro};
+use super::data::{SIZE, picture_micro};
 use super::model::Stiv;
 use super::sample::{Given, SampleConfig, sample};
 use super::text::{TextBatch, Understood, WordTower};
@@ -50,7 +51,7 @@ pub struct Order {
     pub style: Option<Style>,
     /// How many samples.
     pub count: usize,
-    /// Sample `i` depends on `seed` and `i` only.
+    /// Seed of the first sample; the next ones count on.
     pub seed: u64,
     /// How to sample.
     pub sample: SampleConfig,
@@ -150,31 +151,19 @@ impl Studio {
         }
     }
 
-    /// Draws pictures, `count` of them, 32×32. The model must be a picture model (one frame a patch).
+    /// Draws pictures, `count` of them, 32×32; picture `i` is what the seed `order.seed + i` alone would give. The model
+    /// must be a picture model (one frame a patch).
     ///
     /// # Errors
     /// When the network's output is no picture (damaged weights).
     pub fn pictures(&self, order: &Order, each_step: EachStep) -> Result<Vec<Picture>, MediaError> {
         let micro = picture_micro(0.0, 0.0);
-        let samples = self.draw(order, 1, micro, &[], &drawn(order.seed), each_step)?;
+        let samples = self.draw(order, 1, micro, &[], each_step)?;
         samples.iter().map(|sample| picture(sample)).collect()
     }
 
-    /// As [`Self::pictures`], but sample `i` is what the seed `order.seed + i` alone would give.
-    ///
-    /// # Errors
-    /// As [`Self::pictures`].
-    pub fn picture_series(
-        &self,
-        order: &Order,
-        each_step: EachStep,
-    ) -> Result<Vec<Picture>, MediaError> {
-        let micro = picture_micro(0.0, 0.0);
-        let samples = self.draw(order, 1, micro, &[], &each_seed(order.seed), each_step)?;
-        samples.iter().map(|sample| picture(sample)).collect()
-    }
-
-    /// Draws clips of 16 frames, 32×32, that go through `known` frames. The model must be a clip model.
+    /// Draws clips of 16 frames, 32×32, that go through `known` frames; clip `i` is what the seed `order.seed + i` alone
+    /// would give. The model must be a clip model.
     ///
     /// # Errors
     /// When the network's output is no clip (damaged weights).
@@ -184,37 +173,24 @@ impl Studio {
         known: &[(usize, Picture)],
         each_step: EachStep,
     ) -> Result<Vec<Clip>, MediaError> {
-        let noise = drawn(order.seed);
-        let samples = self.draw(order, FRAMES, clip_micro(), known, &noise, each_step)?;
+        let samples = self.draw(order, FRAMES, clip_micro(), known, each_step)?;
         samples.iter().map(|sample| clip(sample)).collect()
     }
 
-    /// As [`Self::clips`], but sample `i` is what the seed `order.seed + i` alone would give.
-    ///
-    /// # Errors
-    /// As [`Self::clips`].
-    pub fn clip_series(
-        &self,
-        order: &Order,
-        known: &[(usize, Picture)],
-        each_step: EachStep,
-    ) -> Result<Vec<Clip>, MediaError> {
-        let noise = each_seed(order.seed);
-        let samples = self.draw(order, FRAMES, clip_micro(), known, &noise, each_step)?;
-        samples.iter().map(|sample| clip(sample)).collect()
-    }
-
-    /// Samples as `[3, frames, 32, 32]` in about `[-1, 1]`; `noise_of` gives each sample's generator.
+    /// Samples as `[3, frames, 32, 32]` in about `[-1, 1]`.
     fn draw(
         &self,
         order: &Order,
         frames: usize,
         micro: [f32; 6],
         known: &[(usize, Picture)],
-        noise_of: &dyn Fn(usize) -> Rng,
         each_step: EachStep,
     ) -> Result<Vec<Vec<f32>>, MediaError> {
         let prompt = self.full_prompt(order);
+        let noise_of = |i: usize| {
+            let seed = order.seed.wrapping_add(i as u64);
+            Rng::new(seed).child("noise").item(0)
+        };
         let size = 3 * frames * SIZE * SIZE;
         // A batch shares the draws of the stochastic solver: there every sample walks alone.
         let together = match order.sample.solver {
@@ -286,17 +262,6 @@ impl Studio {
             frames: mask,
         }
     }
-}
-
-/// Noise of sample `i` out of one seed.
-fn drawn(seed: u64) -> impl Fn(usize) -> Rng {
-    let draws = Rng::new(seed).child("noise");
-    move |i| draws.item(i as u64)
-}
-
-/// Noise of sample `i` as the seed `seed + i` gives it to its first sample.
-fn each_seed(seed: u64) -> impl Fn(usize) -> Rng {
-    move |i| drawn(seed.wrapping_add(i as u64))(0)
 }
 
 fn picture(sample: &[f32]) -> Result<Picture, MediaError> {

@@ -245,3 +245,28 @@ pub fn read(weights: &Weights) -> Result<WordTower, WeightsError> {
         WIDTH,
     ))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use engine::data::pack::EmojiPack;
+
+    use super::*;
+    use crate::stiv::data::EmojiGrid;
+
+    /// A resumed training reads the tower that an earlier one wrote: it must be the same to the last bit.
+    #[test]
+    fn a_tower_is_read_as_it_was_written() {
+        let grid = EmojiGrid::new(EmojiPack::embedded().unwrap()).unwrap();
+        let device = Device::flex().autodiff();
+        let task = WordTask::new(grid.subjects, 1, device.clone());
+        let words = task.vocabulary.len();
+        let model = WordModel::new(words, task.subjects(), &mut Rng::new(9), &device);
+        let made = tower(&model, task.vocabulary);
+        let mut file = TensorFile::new();
+        write(&made, &mut file, Precision::F32).unwrap();
+        let read = read(&Weights::from_bytes(file.to_bytes()).unwrap()).unwrap();
+        assert!(made.subjects == read.subjects && made.words == read.words);
+        assert!(made.style_vectors == read.style_vectors);
+    }
+}

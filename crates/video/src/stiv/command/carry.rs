@@ -61,14 +61,14 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 ..stages::word_config(plan.seed)
             };
             let stop = run.stop;
-            let tower = stages::train_words(&config, run).map_err(failed)?;
+            let (tower, loss) = stages::train_words(&config, run).map_err(failed)?;
             let interrupted = stop.load(Ordering::Relaxed);
             if !interrupted {
                 write_tower(&tower, plan, Precision::F32, &file)?;
             }
             return Ok(Outcome {
                 step: plan.steps,
-                loss: f64::NAN,
+                loss,
                 interrupted,
             });
         }

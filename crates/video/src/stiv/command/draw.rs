@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use engine::command::{Context, Failure, Steps, device, say, tell};
 use engine::media::sheet::{Layout, clip_sheet, sheet};
-use engine::media::{Clip, Picture};
+use engine::media::{Clip, MediaError, Picture};
 use engine::weights::Weights;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::output::{self, Sheet};
 use super::reading::{self, Reading};
 use super::ticket::Ticket;
 use crate::stiv::embedded;
-use crate::stiv::studio::{Order, Studio};
+use crate::stiv::studio::{EachStep, Order, Studio};
 
 /// White pixels around the cells of a sheet.
 const GAP: u32 = 8;
@@ -73,9 +73,18 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     }
     let warnings = reading.warnings(&ticket.prompt);
     warnings.iter().for_each(|line| tell(line));
-    check_model(&mut ticket, &name(&studio, drawing.model.as_deref()));
+    let painter = match ticket.picture_first {
+        true => Some(embedded::pictures(&device(&drawing.device)?)?),
+        false => None,
+    };
+    let names = [
+        painter.as_ref().map(|painter| name(painter, None)),
+        Some(name(&studio, drawing.model.as_deref())),
+    ];
+    let names: Vec<String> = names.into_iter().flatten().collect();
+    check_model(&mut ticket, &names.join(" "));
 
-    let (sheet, first) = work(&studio, &ticket, drawing.json, context)?;
+    let (sheet, first) = work(&studio, painter.as_ref(), &ticket, drawing.json, context)?;
     let path = match &drawing.out {
         Some(out) => out.clone(),
         None => output::free_name(&ticket.prompt, &reading.subject, ticket.video),
@@ -120,8 +129,15 @@ fn name(studio: &Studio, path: Option<&Path>) -> String {
 
 /// Notes the weights in the ticket, and warns where it was made with others.
 fn check_model(ticket: &mut Ticket, now: &str) {
-    let id = |name: &str| name.rsplit(' ').next().unwrap_or_default().to_owned();
-    if !ticket.model.is_empty() && id(&ticket.model) != id(now) {
+    // Names may change, fingerprints may not.
+    let ids = |name: &str| -> Vec<String> {
+        name.split(' ')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    if !ticket.model.is_empty() && ids(&ticket.model) != ids(now) {
         tell(&format!(
             "warning: it was made with the weights `{}`, these are `{now}`: it will look different",
             engine::command::one_line(&ticket.model)
@@ -133,6 +149,7 @@ fn check_model(ticket: &mut Ticket, now: &str) {
 /// The sheet, and the frames of the first sample.
 fn work(
     studio: &Studio,
+    painter: Option<&Studio>,
     ticket: &Ticket,
     quiet: bool,
     context: Context,
@@ -159,14 +176,16 @@ fn work(
         scale: ticket.size,
     };
     let made = if ticket.video {
-        let known = ticket.known();
-        let mut clips = studio.clip_series(&order, &known, &mut each_step)?;
+        let mut clips = match painter {
+            Some(painter) => from_pictures(studio, painter, &order, ticket, &mut each_step)?,
+            None => studio.clips(&order, &ticket.known(), &mut each_step)?,
+        };
         if let Some(delay_ms) = ticket.delay_ms {
             clips.iter_mut().for_each(|clip| clip.delay_ms = delay_ms);
         }
         clips
     } else {
-        let pictures = studio.picture_series(&order, &mut each_step)?;
+        let pictures = studio.pictures(&order, &mut each_step)?;
         let still = |picture| Clip::new(vec![picture], 100);
         pictures.into_iter().map(still).collect::<Result<_, _>>()?
     };
@@ -186,6 +205,43 @@ fn work(
         }
     };
     Ok((sheet, first))
+}
+
+/// Clips whose first frames the picture model draws: what text alone says of a subject is told better by the model that
+/// saw it in every style, and the clip model then only moves it.
+fn from_pictures(
+    studio: &Studio,
+    painter: &Studio,
+    order: &Order,
+    ticket: &Ticket,
+    each_step: EachStep,
+) -> Result<Vec<Clip>, MediaError> {
+    let steps = order.sample.steps;
+    let total = 2 * order.count * steps;
+    let mut guided = ticket.clone();
+    guided.video = false;
+    guided.guide(ticket.guidance, None);
+    let mut clips = Vec::new();
+    for i in 0..order.count {
+        let done = 2 * i * steps;
+        let mut step = |from: usize, at: usize| each_step(done + from + at, total);
+        let one = Order {
+            count: 1,
+            seed: order.seed.wrapping_add(i as u64),
+            sample: guided.sampling(),
+            ..order.clone()
+        };
+        let first = painter.pictures(&one, &mut |at, _| step(0, at))?;
+        let moving = Order {
+            // A style other than the real clips' is known to the clip model from stills alone.
+            style: None,
+            sample: order.sample.clone(),
+            ..one
+        };
+        let known: Vec<_> = first.into_iter().map(|picture| (0, picture)).collect();
+        clips.extend(studio.clips(&moving, &known, &mut |at, _| step(steps, at))?);
+    }
+    Ok(clips)
 }
 
 /// Says what was drawn: one line for people, one object for machines.

@@ -15,8 +15,8 @@ use crate::stiv::embedded::defaults;
 pub struct DrawOptions {
     /// Whose drawing style
     #[arg(long, value_parser = style, help = format!(
-        "Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: {}]",
-        defaults::STYLE,
+        "Whose drawing style: noto, twemoji or fluent3d; a style named in the prompt wins [default: {}, of clips {}]",
+        defaults::STYLE, defaults::CLIP_STYLE,
     ))]
     pub style: Option<Style>,
     /// How many, on one sheet with the seed below each, 1 to 64 [default: 1]
@@ -58,12 +58,18 @@ pub struct DrawOptions {
 }
 
 impl DrawOptions {
-    /// A drawing of `prompt` with these options and the defaults for the rest.
-    pub fn drawing(&self, prompt: &str) -> Drawing {
+    /// A drawing of `prompt`, or a clip, with these options and the defaults for the rest.
+    pub fn drawing(&self, prompt: &str, video: bool) -> Drawing {
+        let usual = if video {
+            defaults::CLIP_STYLE
+        } else {
+            defaults::STYLE
+        };
         let ticket = Ticket {
             prompt: prompt.to_owned(),
+            video,
             seed: self.seed.unwrap_or_else(any_seed),
-            style: self.style.unwrap_or(defaults::STYLE).name().to_owned(),
+            style: self.style.unwrap_or(usual).name().to_owned(),
             steps: self.steps.unwrap_or(defaults::STEPS),
             renorm: self.renorm.unwrap_or(defaults::RENORM),
             count: self.count.unwrap_or(1),

@@ -9,7 +9,7 @@ use engine::media::{self, Picture};
 use serde::{Deserialize, Serialize};
 
 use super::note;
-use crate::stiv::data::FRAMES;
+use crate::stiv::clips::FRAMES;
 use crate::stiv::embedded::defaults;
 use crate::stiv::sample::{Guidance, SampleConfig};
 
@@ -43,6 +43,9 @@ pub struct Ticket {
     /// Scale of the given frames (separate guidance), absent for joint guidance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_image: Option<f32>,
+    /// Scale of the style, absent for joint guidance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_style: Option<f32>,
     /// Strength of CFG-renorm.
     pub renorm: f32,
     /// Over what it takes its norms.
@@ -55,6 +58,9 @@ pub struct Ticket {
     pub size: u32,
     /// A clip instead of a picture.
     pub video: bool,
+    /// The clip's first frame is drawn by the picture model.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub picture_first: bool,
     /// Frames that the clip goes through.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<KnownFrame>,
@@ -84,12 +90,14 @@ impl Default for Ticket {
             steps: defaults::STEPS,
             guidance: defaults::GUIDANCE,
             guidance_image: None,
+            guidance_style: None,
             renorm: defaults::RENORM,
             renorm_over: Renorm::default(),
             solver: Solver::default(),
             count: 1,
             size: defaults::SCALE,
             video: false,
+            picture_first: false,
             known: Vec::new(),
             delay_ms: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -155,16 +163,30 @@ impl Ticket {
         self.known.iter().filter_map(KnownFrame::picture).collect()
     }
 
+    /// Sets the scale of the text, and for a picture that of its style: as given, or [`defaults::STYLE_FACTOR`] times the text's where the text
+    /// is guided at all.
+    pub fn guide(&mut self, text: f32, style: Option<f32>) {
+        self.guidance = text;
+        self.guidance_style = match self.video {
+            true => None,
+            false => style.or((text > 1.0).then_some(text * defaults::STYLE_FACTOR)),
+        };
+    }
+
     /// How to sample.
     pub fn sampling(&self) -> SampleConfig {
         SampleConfig {
             steps: self.steps,
-            guidance: match self.guidance_image {
-                Some(image) => Guidance::Separate {
+            guidance: match (self.guidance_image, self.guidance_style) {
+                (Some(image), _) => Guidance::Separate {
                     image,
                     text: self.guidance,
                 },
-                None => Guidance::Joint {
+                (None, Some(style)) => Guidance::Style {
+                    text: self.guidance,
+                    style,
+                },
+                (None, None) => Guidance::Joint {
                     scale: self.guidance,
                 },
             },
@@ -179,9 +201,13 @@ impl Ticket {
     pub fn problem(&self) -> Option<String> {
         let scale = 0.0..=MOST_GUIDANCE;
         let image = self.guidance_image.unwrap_or(0.0);
+        let style = self.guidance_style.unwrap_or(0.0);
         if !(1..=MOST_STEPS).contains(&self.steps) {
             Some(format!("{} steps are not in 1 to {MOST_STEPS}", self.steps))
-        } else if !scale.contains(&self.guidance) || !scale.contains(&image) {
+        } else if ![self.guidance, image, style]
+            .iter()
+            .all(|s| scale.contains(s))
+        {
             Some(format!("the guidance is not in 0 to {MOST_GUIDANCE}"))
         } else if !(0.0..=1.0).contains(&self.renorm) {
             Some("the renorm is not in 0 to 1".into())

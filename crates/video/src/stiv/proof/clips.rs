@@ -7,7 +7,8 @@ use engine::proof::{
 
 use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};
-use crate::stiv::data::{Clips, EmojiGrid, FRAMES, Pair, SIZE, clip_micro};
+use crate::stiv::clips::{Clips, FRAMES, clip_micro};
+use crate::stiv::data::{EmojiGrid, Pair, SIZE};
 use crate::stiv::judge::Judge;
 use crate::stiv::sample::SampleConfig;
 use crate::stiv::studio::Studio;

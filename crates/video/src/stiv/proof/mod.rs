@@ -6,6 +6,7 @@
 //!    that it never saw? A judge trained on real pictures tells;
 //! 3. **clips**: does a clip stay with the picture it starts from, and does it move as much as a real one?
 
+mod choice;
 mod clips;
 mod draw;
 mod features;
@@ -14,6 +15,8 @@ mod sheets;
 mod toy;
 mod toy_claims;
 mod toy_draw;
+mod toy_report;
+mod toy_world;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -130,8 +133,8 @@ pub fn run(
         Some(path) => Studio::open(&Weights::open(path)?, device)?,
         None => embedded::clips(device)?,
     };
-    let judge = judge(&mut stage)?;
     toy_claims::prove(&mut stage, &mut report)?;
+    let judge = judge(&mut stage)?;
     pictures::prove(&pictures_studio, &judge, &mut stage, &mut report)?;
     clips::prove(&clips_studio, &judge, &mut stage, &mut report)?;
     report.seconds = begun.elapsed().as_secs_f64();

@@ -6,6 +6,7 @@ use engine::proof::{
 };
 use engine::rng::Rng;
 
+use super::choice::choose;
 use super::draw::Canvas;
 use super::{ProofError, Stage, sheets};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
@@ -19,13 +20,8 @@ const TRAINED: usize = 200;
 /// Seed that chooses them.
 const PAIR_SEED: u64 = 412;
 /// The guidance scales in use, chosen by [`choose`] on the development pairs with other noise.
-const SCALE: f32 = defaults::GUIDANCE;
-const STYLE_SCALE: f32 = defaults::STYLE_GUIDANCE;
-/// Scales of the text that were tried, each with these multiples of it as the scale of the style.
-const SCALES: [f32; 3] = [1.5, 2.0, 3.0];
-const STYLE_MULTIPLES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
-/// Noise of the choice; no result is drawn with it.
-const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
+pub(super) const SCALE: f32 = defaults::GUIDANCE;
+pub(super) const STYLE_SCALE: f32 = defaults::STYLE_GUIDANCE;
 const BATCH: usize = 64;
 
 const SOURCE: &str = "Orrery's target for the embedded model";
@@ -42,8 +38,8 @@ const CLAIMS: [[&str; 2]; 2] = [
 const THRESHOLDS: [[f64; 2]; 2] = [[0.90, 0.95], [0.35, 0.75]];
 
 /// Pairs that are asked for, with the prompts that ask.
-struct Asked {
-    pairs: Vec<Pair>,
+pub(super) struct Asked {
+    pub pairs: Vec<Pair>,
     prompts: Vec<String>,
 }
 
@@ -60,7 +56,7 @@ impl Asked {
     }
 
     /// How often subject and style are as asked, of pictures drawn with `seed`.
-    fn count(&self, seen: &[Seen], seed: u64) -> [Share; 2] {
+    pub fn count(&self, seen: &[Seen], seed: u64) -> [Share; 2] {
         let share = |right: &dyn Fn(&Pair, &Seen) -> bool| Share {
             seed,
             hits: self
@@ -79,15 +75,15 @@ impl Asked {
 }
 
 /// The experiment at work.
-struct Exhibition<'a, 'b> {
+pub(super) struct Exhibition<'a, 'b> {
     canvas: Canvas<'a>,
-    judge: &'a Judge,
-    stage: &'a Stage<'b>,
+    pub judge: &'a Judge,
+    pub stage: &'a Stage<'b>,
 }
 
 impl Exhibition<'_, '_> {
     /// Pictures of all that is asked.
-    fn draw(
+    pub fn draw(
         &self,
         asked: &Asked,
         config: &SampleConfig,
@@ -201,7 +197,7 @@ impl Stage<'_> {
 }
 
 /// Separate scales for subject and style.
-fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
+pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
     SampleConfig {
         guidance: Guidance::Style { text, style },
         ..stage.sampling(text, renorm)
@@ -234,7 +230,7 @@ fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
     ]
 }
 
-fn measures() -> Vec<Measure> {
+pub(super) fn measures() -> Vec<Measure> {
     let measure = |name: &str, about: &str| Measure::new(name, about, Better::Higher, Unit::Share);
     vec![
         measure(
@@ -256,7 +252,7 @@ fn measures() -> Vec<Measure> {
     ]
 }
 
-fn record(measures: &mut [Measure], set: usize, arm: &str, shares: &[[Share; 2]]) {
+pub(super) fn record(measures: &mut [Measure], set: usize, arm: &str, shares: &[[Share; 2]]) {
     for what in 0..2 {
         let of: Vec<Share> = shares.iter().map(|shares| shares[what]).collect();
         measures[2 * set + what]
@@ -286,41 +282,4 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
         }
     };
     vec![claim(0), claim(1)]
-}
-
-/// How the scales were chosen: on pairs that training never saw and no result is measured on, with noise of their own.
-fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experiment, ProofError> {
-    let mut measures = measures().split_off(2);
-    for measure in &mut measures {
-        measure.name = measure.name.replace("held out", "development");
-    }
-    let mut arms = Vec::new();
-    for text in SCALES {
-        for style in STYLE_MULTIPLES.map(|multiple| multiple * text) {
-            let name = format!("guidance {text}, style {style}, renorm");
-            exhibition
-                .stage
-                .progress
-                .say(&format!("choice of the scales: {name}"));
-            let config = styled(exhibition.stage, text, style, true);
-            let mut shares = Vec::new();
-            for seed in CHOICE_SEEDS {
-                let drawn = exhibition.draw(asked, &config, seed)?;
-                shares.push(asked.count(&exhibition.judge.judge(&drawn), seed));
-            }
-            record(&mut measures, 0, &name, &shares);
-            arms.push(Arm::new(&name, ""));
-        }
-    }
-    Ok(Experiment {
-        title: "Choice of the guidance scales".into(),
-        about: format!(
-            "{} development pairs, which training never saw either, {} times with noise that no result uses. Test pairs had no \
-             part in it; the scales in use are {SCALE} and {STYLE_SCALE}.",
-            asked.pairs.len(),
-            CHOICE_SEEDS.len()
-        ),
-        arms,
-        measures,
-    })
 }

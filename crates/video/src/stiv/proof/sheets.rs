@@ -4,7 +4,8 @@ use engine::media::sheet::{Layout, clip_sheet, sheet};
 use engine::media::{Clip, MediaError, Picture, gif_bytes};
 
 use super::draw::frame;
-use crate::stiv::data::{FRAMES, SIZE};
+use crate::stiv::clips::FRAMES;
+use crate::stiv::data::SIZE;
 
 /// Pairs on a sheet of pictures.
 const CELLS: usize = 24;

@@ -9,8 +9,8 @@ use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Progress, Run, Schedule, TrainConfig, TrainError, train};
 
+use super::toy_world::{MovingShapes, ToyTower};
 use crate::stiv::config::StivConfig;
-use crate::stiv::data::{MovingShapes, ToyTower};
 use crate::stiv::model::Stiv;
 use crate::stiv::text::TextTower;
 use crate::stiv::train::{GivenFrames, Recipe, StivTask};
@@ -30,10 +30,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of a full proof (about 10 minutes a seed on two cores) or of a short one (3 minutes).
+    /// The budget of a full proof (about 8 minutes a seed on two cores) or of a short one (3 minutes).
     pub fn of(full: bool) -> Self {
         Self {
-            steps: if full { 3000 } else { 1000 },
+            steps: if full { 1500 } else { 600 },
             batch: 32,
             rate: 1e-3,
         }

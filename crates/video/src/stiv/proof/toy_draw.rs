@@ -8,7 +8,7 @@ use engine::rng::Rng;
 
 use super::ProofError;
 use super::draw::{Canvas, frame};
-use crate::stiv::data::{ToyTower, toy_micro};
+use super::toy_world::{ToyTower, toy_micro};
 use crate::stiv::model::Stiv;
 use crate::stiv::sample::SampleConfig;
 

@@ -1,0 +1,49 @@
+//! How the guidance scales of the embedded picture model were chosen.
+
+use engine::proof::{Arm, Experiment};
+
+use super::ProofError;
+use super::pictures::{Asked, Exhibition, SCALE, STYLE_SCALE, measures, record, styled};
+
+/// Scales of the text that were tried, each with these multiples of it as the scale of the style.
+const SCALES: [f32; 3] = [1.5, 2.0, 3.0];
+const STYLE_MULTIPLES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
+/// Noise of the choice; no result is drawn with it.
+const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
+
+/// Tries scales on pairs that training never saw and no result is measured on, with noise of their own.
+pub(super) fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experiment, ProofError> {
+    let mut measures = measures().split_off(2);
+    for measure in &mut measures {
+        measure.name = measure.name.replace("held out", "development");
+    }
+    let mut arms = Vec::new();
+    for text in SCALES {
+        for style in STYLE_MULTIPLES.map(|multiple| multiple * text) {
+            let name = format!("guidance {text}, style {style}, renorm");
+            exhibition
+                .stage
+                .progress
+                .say(&format!("choice of the scales: {name}"));
+            let config = styled(exhibition.stage, text, style, true);
+            let mut shares = Vec::new();
+            for seed in CHOICE_SEEDS {
+                let drawn = exhibition.draw(asked, &config, seed)?;
+                shares.push(asked.count(&exhibition.judge.judge(&drawn), seed));
+            }
+            record(&mut measures, 0, &name, &shares);
+            arms.push(Arm::new(&name, ""));
+        }
+    }
+    Ok(Experiment {
+        title: "Choice of the guidance scales".into(),
+        about: format!(
+            "{} development pairs, which training never saw either, {} times with noise that no result uses. Test pairs had no \
+             part in it; the scales in use are {SCALE} and {STYLE_SCALE}.",
+            asked.pairs.len(),
+            CHOICE_SEEDS.len()
+        ),
+        arms,
+        measures,
+    })
+}

@@ -1,0 +1,231 @@
+//! What the toy world shows: tables and verdicts.
+
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit, Verdict};
+
+use super::Stage;
+use super::toy::{Budget, ToyArm};
+use super::toy_claims::{Found, SCALE, STRONG};
+
+const SOURCE: &str = "arXiv 2412.07730, toy world";
+/// Statements and thresholds, as the specification fixes them.
+const CLAIMS: [[&str; 2]; 3] = [
+    [
+        "Image-condition dropout keeps text-to-video alive in a model that also takes images (paper table 4)",
+        "captions read right: STIV at least 80 % from text and within 8 points of T2V alone, without dropout at most half \
+         of that; from a first frame within 5 points of the model without dropout, first frame as exact",
+    ],
+    [
+        "CFG-renorm tames strong guidance",
+        "at scale 7.5 fewer out-of-range values and a lower Fréchet distance with renorm than without",
+    ],
+    [
+        "Joint guidance costs 2 passes a step against 3 for separate guidance",
+        "passes counted, captions read right as often within the 95 % interval",
+    ],
+];
+
+const RENORM_ARMS: [&str; 2] = ["renorm", "no renorm"];
+const GUIDANCE_ARMS: [&str; 2] = ["joint (JIT)", "separate (SIT)"];
+
+/// What was measured, as three experiments.
+pub(super) fn experiments(stage: &Stage, found: &Found) -> [Experiment; 3] {
+    let Budget { steps, batch, rate } = Budget::of(stage.options.full);
+    let names = ToyArm::ALL.map(ToyArm::name);
+    let measure = |name: &str, about: &str, better, unit, outcomes: Vec<Outcome>| Measure {
+        outcomes,
+        ..Measure::new(name, about, better, unit)
+    };
+    let shares = |names: &[&str], values: &[Vec<Share>]| -> Vec<Outcome> {
+        let arms = names
+            .iter()
+            .zip(values)
+            .filter(|(_, values)| !values.is_empty());
+        arms.map(|(name, values)| Outcome::trained_shares(name, values))
+            .collect()
+    };
+    let numbers = |names: &[&str], values: &[Vec<(u64, f64)>]| -> Vec<Outcome> {
+        let arms = names
+            .iter()
+            .zip(values)
+            .filter(|(_, values)| !values.is_empty());
+        arms.map(|(name, values)| Outcome::numbers(name, values))
+            .collect()
+    };
+    let (high, low) = (Better::Higher, Better::Lower);
+    let captions = Experiment {
+        title: "Toy world: text and first frame in one model".into(),
+        about: format!(
+            "A shape (3 kinds, 4 colours) moves in one of 4 directions over a textured ground, 8 frames of 16×16. Three models of \
+             one size, {steps} steps of {batch} clips at a learning rate of {rate}, draw clips for all 48 captions; shape, colour \
+             and direction are read off by template matching, all three must be right (chance 2 %). Guidance {SCALE}, renorm, {} \
+             Euler steps.",
+            stage.steps()
+        ),
+        arms: ToyArm::ALL
+            .map(|arm| Arm::new(arm.name(), arm.about()))
+            .into(),
+        measures: vec![
+            measure(
+                "caption from text",
+                "no frame given",
+                high,
+                Unit::Share,
+                shares(&names, &found.text),
+            ),
+            measure(
+                "caption from a first frame",
+                "the first frame of a real clip of that caption",
+                high,
+                Unit::Share,
+                shares(&names, &found.frame),
+            ),
+            measure(
+                "first frame",
+                "peak signal-to-noise ratio to what was given, cut at 100 dB",
+                high,
+                Unit::Decibel,
+                numbers(&names, &found.first),
+            ),
+            measure(
+                "frame 4",
+                "peak signal-to-noise ratio to the real clip, whose motion the caption tells",
+                high,
+                Unit::Decibel,
+                numbers(&names, &found.middle),
+            ),
+        ],
+    };
+    let renorm = Experiment {
+        title: format!("Toy world: renorm at guidance {STRONG}"),
+        about: "STIV's clips from text, the same noise for both.".into(),
+        arms: vec![
+            Arm::new(
+                RENORM_ARMS[0],
+                "the guided velocity scaled to the conditional one's length",
+            ),
+            Arm::new(RENORM_ARMS[1], "plain guidance"),
+        ],
+        measures: vec![
+            measure(
+                "out of range",
+                "values beyond [-1, 1]",
+                low,
+                Unit::Share,
+                numbers(&RENORM_ARMS, &found.out_of_range),
+            ),
+            measure(
+                "Fréchet distance",
+                "to fresh real clips of the same captions, features of a random 3-D convolutional network",
+                low,
+                Unit::Number,
+                numbers(&RENORM_ARMS, &found.distance),
+            ),
+        ],
+    };
+    let guidance = Experiment {
+        title: "Toy world: what guidance costs".into(),
+        about: "STIV's clips from a first frame, the same noise for both.".into(),
+        arms: vec![
+            Arm::new(GUIDANCE_ARMS[0], "text and frame dropped together"),
+            Arm::new(
+                GUIDANCE_ARMS[1],
+                "a scale for the frame (1.5) and one for the text",
+            ),
+        ],
+        measures: vec![
+            measure(
+                "passes a step",
+                "counted by the sampler",
+                low,
+                Unit::Number,
+                numbers(&GUIDANCE_ARMS, &found.passes),
+            ),
+            measure(
+                "caption from a first frame",
+                "as above",
+                high,
+                Unit::Share,
+                shares(&GUIDANCE_ARMS, &found.guided),
+            ),
+        ],
+    };
+    [captions, renorm, guidance]
+}
+
+/// The verdicts, read off the experiments as they are printed.
+pub(super) fn claims([captions, renorm, guidance]: &[Experiment; 3]) -> [Claim; 3] {
+    let mean = |measure: &Measure, arm: &str| measure.of(arm).map_or(f64::NAN, |found| found.mean);
+    let claim = |at: usize, met: bool, evidence: String| Claim {
+        statement: CLAIMS[at][0].into(),
+        source: SOURCE.into(),
+        threshold: CLAIMS[at][1].into(),
+        verdict: Verdict::from_met(met),
+        evidence,
+    };
+    let [alone, always, stiv] = ToyArm::ALL.map(ToyArm::name);
+    let [text, frame, first] = [0, 1, 2].map(|at| &captions.measures[at]);
+    let alive = mean(text, stiv) >= 0.80
+        && mean(text, stiv) >= mean(text, alone) - 0.08
+        && mean(text, always) <= 0.5 * mean(text, stiv)
+        && mean(frame, stiv) >= mean(frame, always) - 0.05
+        && (mean(first, stiv) - mean(first, always)).abs() < 0.1;
+    let alive = claim(
+        0,
+        alive,
+        format!(
+            "from text: STIV {}, T2V only {}, without dropout {}; from a first frame: STIV {}, without dropout {}; first frame {} \
+             and {}",
+            text.show(stiv),
+            text.show(alone),
+            text.show(always),
+            frame.show(stiv),
+            frame.show(always),
+            first.show(stiv),
+            first.show(always),
+        ),
+    );
+    let [with, without] = RENORM_ARMS;
+    let tame = renorm
+        .measures
+        .iter()
+        .all(|measure| mean(measure, with) < mean(measure, without));
+    let shown = |measure: &Measure| {
+        format!(
+            "{} {} with, {} without",
+            measure.name,
+            measure.show(with),
+            measure.show(without)
+        )
+    };
+    let tame = claim(
+        1,
+        tame,
+        renorm
+            .measures
+            .iter()
+            .map(shown)
+            .collect::<Vec<_>>()
+            .join("; "),
+    );
+    let [joint, separate] = GUIDANCE_ARMS;
+    let (passes, read) = (&guidance.measures[0], &guidance.measures[1]);
+    let within = |a: &str, b: &str| {
+        let interval = read.of(a).and_then(|found| found.interval);
+        interval.is_some_and(|interval| (interval.low..=interval.high).contains(&mean(read, b)))
+    };
+    let cheap = mean(passes, joint) == 2.0
+        && mean(passes, separate) == 3.0
+        && (within(joint, separate) || within(separate, joint));
+    let cheap = claim(
+        2,
+        cheap,
+        format!(
+            "passes a step: {} joint, {} separate; captions right {} joint, {} separate",
+            mean(passes, joint),
+            mean(passes, separate),
+            read.show(joint),
+            read.show(separate)
+        ),
+    );
+    [alive, tame, cheap]
+}
