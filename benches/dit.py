@@ -2,7 +2,7 @@
 """The diffusion transformer of the foundation's table: Orrery's `ops` beside PyTorch, interleaved.
 
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install torch numpy
-    cargo build --release -p orrery-engine --example dit_bench
+    cargo build --release --workspace --example dit_bench
     /tmp/peers/bin/python benches/dit.py [--pairs 3] [--threads 2]
 
 Each pair runs Orrery's example, then PyTorch in f32 and bf16, in processes of their own with the same number of threads
@@ -104,8 +104,10 @@ def main():
     env = os.environ | {
         "RAYON_NUM_THREADS": str(args.threads),
         "OMP_NUM_THREADS": str(args.threads),
-        "MALLOC_MMAP_THRESHOLD_": "4294967296",
-        "MALLOC_TRIM_THRESHOLD_": "8589934592",
+        # As `engine::memory` sets them: large buffers stay with the allocator, for both sides.
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "2147483647",
+        "MALLOC_TOP_PAD_": "67108864",
     }
     arms = {"orrery f32": ours, "torch f32": theirs + ["f32"], "torch bf16": theirs + ["bf16"]}
     seen = {name: [] for name in arms}

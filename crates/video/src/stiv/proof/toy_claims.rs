@@ -117,7 +117,14 @@ fn captions(
     let first_seed = found.text[0].is_empty();
     for (at, arm) in ToyArm::ALL.into_iter().enumerate() {
         let drawn = clips(stage, &models[at], false, &config, seed)?;
-        found.text[at].push(right(&drawn, seed));
+        let share = right(&drawn, seed);
+        stage.progress.say(&format!(
+            "toy world: {}, seed {seed}: {} of {} captions read right",
+            arm.name(),
+            share.hits,
+            share.of
+        ));
+        found.text[at].push(share);
         if first_seed {
             let every = drawn.clips.len() / 3;
             found
