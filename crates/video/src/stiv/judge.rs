@@ -16,17 +16,15 @@ use super::data::{EmojiGrid, SIZE};
 use super::stages::StageError;
 
 pub use net::JudgeNet;
-pub use train::{JudgeRun, train_judge};
+pub use train::{judge_config, train_judge};
 
-/// The judge that ships with the program; see `assets/models/stiv-judge.md`.
+/// The judge that ships with the program; see `assets/models/README.md`.
 static EMBEDDED: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../assets/models/stiv-judge.safetensors"
 ));
 /// Pictures that go through the network together.
 const BATCH: usize = 64;
-/// Metadata key of the seed that a judge was trained with.
-const SEED_KEY: &str = "orrery.seed";
 
 /// What the judge sees in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,21 +82,15 @@ impl Judge {
         Ok(Self::new(net, device))
     }
 
-    /// Writes the judge with what made it.
+    /// Writes the judge; `notes` go to the metadata.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(
-        &self,
-        notes: &[(&str, &str)],
-        seed: u64,
-        path: &std::path::Path,
-    ) -> Result<(), WeightsError> {
+    pub fn save(&self, notes: &[(&str, &str)], path: &std::path::Path) -> Result<(), WeightsError> {
         let mut file = TensorFile::new();
         for (key, value) in notes {
             file.note(*key, *value);
         }
-        file.note(SEED_KEY, seed.to_string());
         let keys = KeyMap::new().within("judge");
         weights::collect(&self.net, &keys, Precision::F16, &mut file)?;
         file.write(path)

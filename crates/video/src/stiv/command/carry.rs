@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use burn::tensor::Device;
 use engine::command::Failure;
 use engine::train::{Run, TrainConfig};
 use engine::weights::{Precision, TensorFile};
 
 use super::plan::{MODEL, Plan, Stage};
 use crate::stiv::config::StivConfig;
+use crate::stiv::judge::{Judge, judge_config, train_judge};
 use crate::stiv::model::Stiv;
 use crate::stiv::stages::{self, StageError};
 use crate::stiv::studio::Studio;
@@ -70,6 +72,24 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 step: plan.steps,
                 loss,
                 interrupted,
+            });
+        }
+        (Stage::Judge, _) => {
+            let config = TrainConfig {
+                learning_rate: plan.learning_rate,
+                ..judge_config(plan.steps, plan.seed)
+            };
+            let trained = train_judge(&config, run).map_err(failed)?;
+            if !trained.interrupted {
+                let notes = plan.notes();
+                let notes: Vec<(&str, &str)> =
+                    notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                Judge::new(trained.ema, &Device::flex()).save(&notes, &file)?;
+            }
+            return Ok(Outcome {
+                step: trained.step,
+                loss: trained.loss,
+                interrupted: trained.interrupted,
             });
         }
         (_, Some(tower)) => Arc::new(tower),

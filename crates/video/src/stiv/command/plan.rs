@@ -26,6 +26,8 @@ pub enum Stage {
     T2i,
     /// Text and frames to clip, from a picture model.
     Stiv,
+    /// The judge of the proof: subject and style of a real picture.
+    Judge,
 }
 
 /// A training run, but for its weights.
@@ -93,15 +95,17 @@ impl Plan {
             Stage::Stiv => "assets/fluent-anim-48 with names of assets/emoji-styles-32",
             _ => "assets/emoji-styles-32",
         };
-        let command = format!(
-            "orrery stiv train --stage {name} --steps {} --batch {} --learning-rate {} --seed {} --width {} --depth {}",
-            self.steps,
-            self.batch,
-            self.learning_rate,
-            self.seed,
-            self.shape.width,
-            self.shape.depth
+        let mut command = format!(
+            "orrery stiv train --stage {name} --steps {} --learning-rate {} --seed {}",
+            self.steps, self.learning_rate, self.seed
         );
+        if matches!(self.stage, Stage::T2i | Stage::Stiv) {
+            command.push_str(&format!(" --batch {}", self.batch));
+        }
+        if self.stage == Stage::T2i {
+            let StivConfig { width, depth, .. } = self.shape;
+            command.push_str(&format!(" --width {width} --depth {depth}"));
+        }
         vec![
             ("orrery.command", command),
             ("orrery.seed", self.seed.to_string()),

@@ -28,7 +28,7 @@ const HEAD: usize = 32;
   orrery stiv train --stage stiv --init runs/pictures/model.safetensors --out runs/clips
   orrery stiv train --stage t2i --out runs/pictures --resume")]
 pub struct Train {
-    /// words: the text tower; t2i: text to picture; stiv: text and frames to clip
+    /// words: the text tower; t2i: text to picture; stiv: text and frames to clip; judge: the classifier of the proof
     #[arg(long, value_enum)]
     stage: Stage,
     /// The run's folder: checkpoint, log and at the end `model.safetensors`
@@ -37,13 +37,13 @@ pub struct Train {
     /// Go on with the run in the folder, where there is one
     #[arg(long)]
     resume: bool,
-    /// Optimisation steps [default: 1500, 4000 and 2000 for the three stages]
+    /// Optimisation steps [default: 1500, 4000, 2000 and 1200 for the four stages]
     #[arg(long)]
     steps: Option<u64>,
-    /// Samples a step [default: 256, 64 and 8]
+    /// Samples a step [default: 64 for t2i, 8 for stiv]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     batch: Option<u64>,
-    /// Peak learning rate [default: 0.02, 0.001 and 0.0006]
+    /// Peak learning rate [default: 0.02, 0.001, 0.0006 and 0.001]
     #[arg(long, value_parser = rate)]
     learning_rate: Option<f64>,
     /// Seed of weights and batches [default: 0]
@@ -133,9 +133,9 @@ impl Train {
         }
         let file = self.init.as_ref().map(Weights::open).transpose()?;
         match self.stage {
-            Stage::Words if file.is_some() => Err(wrong("--init")),
-            Stage::Words if self.batch.is_some() => Err(wrong("--batch")),
-            Stage::Words => Ok(Start::default()),
+            Stage::Words | Stage::Judge if file.is_some() => Err(wrong("--init")),
+            Stage::Words | Stage::Judge if self.batch.is_some() => Err(wrong("--batch")),
+            Stage::Words | Stage::Judge => Ok(Start::default()),
             Stage::T2i => Ok(Start {
                 tower: Some(match file {
                     Some(file) => tower::read(&file)?,
@@ -169,7 +169,7 @@ impl Train {
             ));
         }
         let tower = match plan.stage {
-            Stage::Words => None,
+            Stage::Words | Stage::Judge => None,
             _ => Some(tower::read(&Weights::open(self.out.join(TOWER))?)?),
         };
         let picture = plan.shape.init(&mut Rng::new(0), device);
@@ -194,6 +194,7 @@ impl Train {
     fn plan(&self, shape: &StivConfig) -> Plan {
         let (steps, batch, rate) = match self.stage {
             Stage::Words => (1500, 256, 0.02),
+            Stage::Judge => (1200, 64, 1e-3),
             Stage::T2i => (4000, 64, 1e-3),
             Stage::Stiv => (2000, 8, 6e-4),
         };

@@ -1,35 +1,17 @@
 //! Training of the judge.
 
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use engine::data::pack::{EmojiPack, Style};
 use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Progress, Run, Schedule, Task, TaskError, TrainConfig, train};
+use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, Trained, train};
 
+use super::JudgeNet;
 use super::augment::augment;
-use super::{Judge, JudgeNet};
 use crate::stiv::data::{EmojiGrid, SIZE};
 use crate::stiv::stages::StageError;
 
 const BATCH: usize = 64;
-
-/// How a judge is trained.
-#[derive(Debug)]
-pub struct JudgeRun<'a> {
-    /// Steps of 64 pictures; 1,500 take about three minutes on two cores.
-    pub steps: u64,
-    /// Seed of weights and views.
-    pub seed: u64,
-    /// Where its checkpoint stands; an unfinished run goes on.
-    pub folder: &'a Path,
-    /// When it becomes true, training stops at a checkpoint.
-    pub stop: &'a AtomicBool,
-    /// What a person sees.
-    pub progress: &'a mut Progress,
-}
 
 /// Views of real pictures, with what they show.
 struct JudgeTask {
@@ -87,13 +69,10 @@ impl Task for JudgeTask {
     }
 }
 
-/// Trains a judge on the real pictures of the embedded subjects; `None` when `stop` ended it.
-///
-/// # Errors
-/// When the pack cannot be read or the run fails.
-pub fn train_judge(run: JudgeRun, device: &Device) -> Result<Option<Judge>, StageError> {
-    let config = TrainConfig {
-        steps: run.steps,
+/// Rates and rhythm of a judge's training: 1,200 steps take about three minutes on two cores.
+pub fn judge_config(steps: u64, seed: u64) -> TrainConfig {
+    TrainConfig {
+        steps,
         learning_rate: 1e-3,
         warmup: 100,
         schedule: Schedule::Cosine { floor: 0.02 },
@@ -102,27 +81,23 @@ pub fn train_judge(run: JudgeRun, device: &Device) -> Result<Option<Judge>, Stag
             ..AdamWConfig::default()
         }),
         ema: Some(0.99),
-        seed: run.seed,
+        seed,
         log_every: 50,
         checkpoint_every: 250,
         ..TrainConfig::default()
-    };
-    let training = device.clone().autodiff();
+    }
+}
+
+/// Trains a judge on the real pictures of the embedded subjects.
+///
+/// # Errors
+/// When the pack cannot be read or the run fails.
+pub fn train_judge(config: &TrainConfig, run: Run) -> Result<Trained<JudgeNet>, StageError> {
+    let device = Device::flex().autodiff();
     let task = JudgeTask {
         grid: EmojiGrid::new(EmojiPack::embedded()?)?,
-        device: training.clone(),
+        device: device.clone(),
     };
-    let net = JudgeNet::new(&mut Rng::new(run.seed).child("judge"), &training);
-    let trained = train(
-        &task,
-        net,
-        &config,
-        Run {
-            folder: run.folder,
-            resume: true,
-            stop: run.stop,
-            progress: run.progress,
-        },
-    )?;
-    Ok((!trained.interrupted).then(|| Judge::new(trained.ema, device)))
+    let net = JudgeNet::new(&mut Rng::new(config.seed).child("judge"), &device);
+    Ok(train(&task, net, config, run)?)
 }

@@ -30,16 +30,12 @@ use engine::proof::{Report, ReportError};
 use engine::train::{Progress, TrainError};
 use engine::weights::{Weights, WeightsError};
 
-use super::embedded;
-use super::judge::{Judge, JudgeRun, train_judge};
+use super::embedded::{self, defaults};
+use super::judge::Judge;
 use super::sample::{Guidance, SampleConfig};
-use super::stages::StageError;
 use super::studio::Studio;
 
 pub use engine::proof::Report as ProofReport;
-
-/// Steps and seed of the judge.
-const JUDGE: (u64, u64) = (2000, 0);
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -72,9 +68,6 @@ pub enum ProofError {
     /// A training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// A stage failed.
-    #[error(transparent)]
-    Stage(#[from] StageError),
     /// What a model drew is no picture.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -84,7 +77,7 @@ pub enum ProofError {
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// The judge cannot be had.
+    /// There is nothing to run with.
     #[error("no seed was given: name at least one with `--seed`")]
     NoSeed,
     /// Stopped from outside; trainings go on from where they stand when the proof is run again.
@@ -134,7 +127,7 @@ pub fn run(
         None => embedded::clips(device)?,
     };
     toy_claims::prove(&mut stage, &mut report)?;
-    let judge = judge(&mut stage)?;
+    let judge = Judge::embedded(device)?;
     pictures::prove(&pictures_studio, &judge, &mut stage, &mut report)?;
     clips::prove(&clips_studio, &judge, &mut stage, &mut report)?;
     report.seconds = begun.elapsed().as_secs_f64();
@@ -142,32 +135,10 @@ pub fn run(
     Ok(report)
 }
 
-/// The judge: the embedded one, or in a full run one trained now.
-fn judge(stage: &mut Stage) -> Result<Judge, ProofError> {
-    let device = &stage.options.device;
-    if !stage.options.full {
-        return Ok(Judge::embedded(device)?);
-    }
-    let (steps, seed) = JUDGE;
-    let folder = stage.options.runs.join(format!("judge-{steps}-seed{seed}"));
-    let run = JudgeRun {
-        steps,
-        seed,
-        folder: &folder,
-        stop: stage.stop,
-        progress: stage.progress,
-    };
-    let judge = train_judge(run, device)?.ok_or(ProofError::Stopped)?;
-    let path = stage.options.runs.join("stiv-judge.safetensors");
-    let command = "orrery prove stiv --full";
-    judge.save(&[("orrery.command", command)], seed, &path)?;
-    Ok(judge)
-}
-
 impl Stage<'_> {
-    /// Euler steps of the embedded models' samples.
+    /// Euler steps of all samples: what `orrery create` takes.
     fn steps(&self) -> usize {
-        if self.options.full { 50 } else { 20 }
+        defaults::STEPS
     }
 
     /// Joint guidance at `scale` with or without renorm.
