@@ -59,20 +59,14 @@ impl Scene {
         )
     }
 
-    /// Draws a clip of this scene: `[3, FRAMES, SIZE, SIZE]` in `[-1, 1]`, start and background at random.
+    /// Draws a clip of this scene: `[3, FRAMES, SIZE, SIZE]` in `[-1, 1]`. The shape crosses the middle of the frame, its
+    /// start moved by up to a pixel at random; so is the background.
     pub fn draw(&self, rng: &mut Rng) -> Vec<f32> {
         let background = texture(rng);
         let travel = (FRAMES - 1) as isize;
-        let span = (SIZE - SHAPE) as isize;
+        let middle = (SIZE - SHAPE) as isize / 2;
         let step = STEPS[self.direction];
-        let mut start = |step: isize| {
-            let (low, high) = match step {
-                0 => (0, span),
-                1 => (0, span - travel),
-                _ => (travel, span),
-            };
-            low + rng.below((high - low + 1) as usize) as isize
-        };
+        let mut start = |step: isize| middle - step * travel / 2 + rng.below(3) as isize - 1;
         let (row, column) = (start(step[0]), start(step[1]));
         let mut clip = vec![0.0; 3 * FRAMES * SIZE * SIZE];
         for frame in 0..FRAMES {

@@ -35,7 +35,7 @@ impl Budget {
         Self {
             steps: if full { 1500 } else { 600 },
             batch: 32,
-            rate: 1e-3,
+            rate: 2e-3,
         }
     }
 }
