@@ -113,14 +113,14 @@ impl Scene {
     }
 }
 
-/// A grey background with coarse blocks and fine grain.
+/// A grey background of blocks.
 fn texture(rng: &mut Rng) -> Vec<f32> {
     let base = 0.4 * rng.uniform() - 0.2;
     let coarse: Vec<f32> = (0..16).map(|_| 0.4 * rng.uniform() - 0.2).collect();
     (0..SIZE * SIZE)
         .map(|place| {
             let (y, x) = (place / SIZE, place % SIZE);
-            base + coarse[y / 4 * 4 + x / 4] + 0.1 * rng.uniform() - 0.05
+            base + coarse[y / 4 * 4 + x / 4]
         })
         .collect()
 }

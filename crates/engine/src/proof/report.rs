@@ -84,6 +84,24 @@ pub struct Claim {
     pub evidence: String,
 }
 
+impl Claim {
+    /// A claim, given as its statement and its threshold, that was looked at: shown where `met`.
+    pub fn settled(
+        [statement, threshold]: [&str; 2],
+        source: &str,
+        met: bool,
+        evidence: String,
+    ) -> Self {
+        Self {
+            statement: statement.to_owned(),
+            source: source.to_owned(),
+            threshold: threshold.to_owned(),
+            verdict: Verdict::from_met(met),
+            evidence,
+        }
+    }
+}
+
 /// A picture beside the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {

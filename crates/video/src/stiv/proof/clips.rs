@@ -2,7 +2,7 @@
 
 use engine::data::pack::{ClipPack, EmojiPack, Style};
 use engine::proof::{
-    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit, Verdict,
+    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit,
 };
 
 use super::draw::{Canvas, frame};
@@ -251,13 +251,7 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
             .of(arm)
             .map_or(f64::NAN, |outcome| outcome.mean)
     };
-    let claim = |at: usize, met: bool, evidence: String| Claim {
-        statement: CLAIMS[at][0].into(),
-        source: SOURCE.into(),
-        threshold: CLAIMS[at][1].into(),
-        verdict: Verdict::from_met(met),
-        evidence,
-    };
+    let claim = |at: usize, met, evidence| Claim::settled(CLAIMS[at], SOURCE, met, evidence);
     let kept = format!(
         "{arm}: {}; from stills in other styles {}; real clips {}",
         measures[0].show(arm),

@@ -2,7 +2,7 @@
 
 use engine::data::pack::EmojiPack;
 use engine::proof::{
-    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit, Verdict,
+    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit,
 };
 use engine::rng::Rng;
 
@@ -267,19 +267,14 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
         let met = |measure: &Measure, least: f64| {
             measure.of(arm).is_some_and(|outcome| outcome.mean >= least)
         };
-        let [statement, threshold] = CLAIMS[set];
         let [least_subject, least_style] = THRESHOLDS[set];
-        Claim {
-            statement: statement.into(),
-            source: SOURCE.into(),
-            threshold: threshold.into(),
-            verdict: Verdict::from_met(met(subject, least_subject) && met(style, least_style)),
-            evidence: format!(
-                "{arm}: subject {}, style {}",
-                subject.show(arm),
-                style.show(arm)
-            ),
-        }
+        let met = met(subject, least_subject) && met(style, least_style);
+        let evidence = format!(
+            "{arm}: subject {}, style {}",
+            subject.show(arm),
+            style.show(arm)
+        );
+        Claim::settled(CLAIMS[set], SOURCE, met, evidence)
     };
     vec![claim(0), claim(1)]
 }

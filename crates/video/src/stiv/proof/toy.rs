@@ -99,7 +99,7 @@ impl ToyArm {
     }
 }
 
-/// Shape of the toy models: 0.8 million weights on patches of 4×4 pixels in two frames.
+/// Shape of the toy models: 0.8 million weights on patches of 2×2 pixels in two frames.
 pub fn shape() -> StivConfig {
     StivConfig {
         channels: 3,
@@ -108,7 +108,7 @@ pub fn shape() -> StivConfig {
         depth: 4,
         context: ToyTower.width(),
         temporal_patch: 2,
-        spatial_patch: 4,
+        spatial_patch: 2,
         mlp_ratio: 4.0,
         frequencies: 64,
         extra_blocks: 0,

@@ -1,6 +1,6 @@
 //! What the toy world shows: tables and verdicts.
 
-use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit, Verdict};
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit};
 
 use super::Stage;
 use super::toy::{Budget, ToyArm};
@@ -155,13 +155,7 @@ pub(super) fn experiments(stage: &Stage, found: &Found) -> [Experiment; 3] {
 /// The verdicts, read off the experiments as they are printed.
 pub(super) fn claims([captions, renorm, guidance]: &[Experiment; 3]) -> [Claim; 3] {
     let mean = |measure: &Measure, arm: &str| measure.of(arm).map_or(f64::NAN, |found| found.mean);
-    let claim = |at: usize, met: bool, evidence: String| Claim {
-        statement: CLAIMS[at][0].into(),
-        source: SOURCE.into(),
-        threshold: CLAIMS[at][1].into(),
-        verdict: Verdict::from_met(met),
-        evidence,
-    };
+    let claim = |at: usize, met, evidence| Claim::settled(CLAIMS[at], SOURCE, met, evidence);
     let [alone, always, stiv] = ToyArm::ALL.map(ToyArm::name);
     let [text, frame, first] = [0, 1, 2].map(|at| &captions.measures[at]);
     let alive = mean(text, stiv) >= 0.80
