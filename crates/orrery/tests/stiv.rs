@@ -180,6 +180,69 @@ fn a_small_model_goes_through_every_stage() {
     bad_clips(at);
 }
 
+#[test]
+fn a_masked_training_goes_on_without_the_mask() {
+    let folder = folder();
+    let at = folder.path();
+    let mut masked = train("masked", "2", &["--mask", "0.5"]);
+    orrery(at, &masked).worked();
+    let on = |mask: &'static str| {
+        [
+            "stiv",
+            "train",
+            "--stage",
+            "t2i",
+            "--batch",
+            "2",
+            "--steps",
+            "1",
+            "--init",
+            "masked/model.safetensors",
+            "--out",
+            "on",
+            "--mask",
+            mask,
+        ]
+    };
+    orrery(at, &on("0")).worked();
+    let plan: Value = serde_json::from_slice(&fs::read(at.join("on/run.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&plan["shape"]["extra_blocks"], &plan["mask"]),
+        (&2.into(), &0.0.into())
+    );
+    let drawn = [
+        "create",
+        "fox",
+        "--model",
+        "on/model.safetensors",
+        "--steps",
+        "1",
+        "--out",
+        "a.png",
+    ];
+    orrery(at, &drawn).worked();
+
+    masked = train("plain", "1", &[]);
+    orrery(at, &masked).worked();
+    let none = [
+        "stiv",
+        "train",
+        "--stage",
+        "t2i",
+        "--mask",
+        "0.5",
+        "--init",
+        "plain/model.safetensors",
+        "--out",
+        "x",
+    ];
+    assert!(orrery(at, &none).refused(2).contains("without masking"));
+    let wrong = [
+        "stiv", "train", "--stage", "words", "--mask", "0.5", "--out", "x",
+    ];
+    assert!(orrery(at, &wrong).refused(2).contains("leave it out"));
+}
+
 fn bad_clips(at: &Path) {
     let refuse = |args: &[&str]| orrery(at, args).refused(2);
     assert!(refuse(&["stiv", "interpolate", "--clip", "a.png"]).contains("one frame"));

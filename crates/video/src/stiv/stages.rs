@@ -82,11 +82,12 @@ pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the picture model (T2I stage) with a frozen tower.
+/// Trains the picture model (T2I stage) with a frozen tower, from `start` or from scratch.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
 pub fn train_pictures(
+    start: Option<Stiv>,
     shape: &StivConfig,
     tower: Arc<WordTower>,
     recipe: Recipe,
@@ -102,7 +103,8 @@ pub fn train_pictures(
         spatial_patch: shape.spatial_patch,
         device: device.clone(),
     };
-    let model = shape.init(&mut Rng::new(config.seed).child("init"), &device);
+    let model =
+        start.unwrap_or_else(|| shape.init(&mut Rng::new(config.seed).child("init"), &device));
     Ok(train(&task, model, config, run)?)
 }
 

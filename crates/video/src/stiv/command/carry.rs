@@ -33,7 +33,7 @@ pub struct Outcome {
 pub struct Start {
     /// The text tower; none for the stage that makes one.
     pub tower: Option<WordTower>,
-    /// The picture model that clips start from.
+    /// The picture model that the run starts from.
     pub picture: Option<Stiv>,
     /// The picture model's shape.
     pub shape: StivConfig,
@@ -107,20 +107,22 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             };
             let recipe = Recipe {
                 batch: plan.batch,
+                mask_ratio: plan.mask,
                 ..stages::clip_recipe()
             };
             stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
         }
-        _ => {
+        (_, start) => {
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
                 ..stages::picture_config(plan.steps, plan.seed)
             };
             let recipe = Recipe {
                 batch: plan.batch,
+                mask_ratio: plan.mask,
                 ..Recipe::default()
             };
-            stages::train_pictures(&plan.shape, tower.clone(), recipe, &config, run)
+            stages::train_pictures(start, &plan.shape, tower.clone(), recipe, &config, run)
         }
     }
     .map_err(failed)?;

@@ -41,6 +41,9 @@ pub struct Plan {
     pub batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Share of places hidden from the main blocks (MaskDiT).
+    #[serde(default)]
+    pub mask: f32,
     /// Seed of weights and batches.
     pub seed: u64,
     /// Shape of the picture model that the run trains or starts from.
@@ -101,6 +104,9 @@ impl Plan {
         );
         if matches!(self.stage, Stage::T2i | Stage::Stiv) {
             command.push_str(&format!(" --batch {}", self.batch));
+            if self.mask > 0.0 {
+                command.push_str(&format!(" --mask {}", self.mask));
+            }
         }
         if self.stage == Stage::T2i {
             let StivConfig { width, depth, .. } = self.shape;

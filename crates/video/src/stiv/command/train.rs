@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
-use engine::command::{Context, Failure, device, say};
+use engine::command::{Context, Failure, device, number_in, say};
 use engine::rng::Rng;
 use engine::train::{CHECKPOINT, Progress, Run, TrainError};
 use engine::weights::{Precision, Weights};
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::carry::{Start, carry_out, write_tower};
 use super::plan::{MODEL, Plan, Stage, TOWER};
+use crate::stiv::checkpoint::CONFIG_KEY;
 use crate::stiv::config::StivConfig;
 use crate::stiv::studio::Studio;
 use crate::stiv::{embedded, tower};
@@ -26,7 +27,8 @@ const HEAD: usize = 32;
   orrery stiv train --stage words --out runs/words
   orrery stiv train --stage t2i --init runs/words/model.safetensors --out runs/pictures
   orrery stiv train --stage stiv --init runs/pictures/model.safetensors --out runs/clips
-  orrery stiv train --stage t2i --out runs/pictures --resume")]
+  orrery stiv train --stage t2i --out runs/pictures --resume
+  orrery stiv train --stage t2i --init runs/masked/model.safetensors --out runs/unmasked")]
 pub struct Train {
     /// words: the text tower; t2i: text to picture; stiv: text and frames to clip; judge: the classifier of the proof
     #[arg(long, value_enum)]
@@ -49,7 +51,11 @@ pub struct Train {
     /// Seed of weights and batches [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Where to begin: for t2i a text tower, for stiv a picture model [default: the embedded ones]
+    /// Hide this share of the places from the main blocks (MaskDiT; the paper takes 0.5, then trains on without), 0 to 0.9
+    #[arg(long, value_parser = hidden, allow_negative_numbers = true)]
+    mask: Option<f32>,
+    /// Where to begin: for t2i a text tower or a picture model, for stiv a picture model [default: the embedded tower,
+    /// and for stiv the embedded picture model]
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// t2i: width of a token, a multiple of 32 [default: 192]
@@ -71,6 +77,10 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
         _ => Err("give a number above 0, at most 1".into()),
     }
+}
+
+fn hidden(text: &str) -> Result<f32, String> {
+    number_in(text, 0.0, 0.9)
 }
 
 impl Train {
@@ -135,29 +145,46 @@ impl Train {
         match self.stage {
             Stage::Words | Stage::Judge if file.is_some() => Err(wrong("--init")),
             Stage::Words | Stage::Judge if self.batch.is_some() => Err(wrong("--batch")),
+            Stage::Words | Stage::Judge if self.mask.is_some() => Err(wrong("--mask")),
             Stage::Words | Stage::Judge => Ok(Start::default()),
-            Stage::T2i => Ok(Start {
-                tower: Some(match file {
-                    Some(file) => tower::read(&file)?,
-                    None => embedded::tower()?,
-                }),
-                picture: None,
-                shape: self.shape(),
-            }),
-            Stage::Stiv => {
-                let studio = match &file {
-                    Some(file) => Studio::open(file, device)?,
-                    None => embedded::pictures(device)?,
-                };
-                if let Some(problem) = studio.problem(false) {
-                    return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
+            Stage::T2i => match file {
+                Some(file) if file.metadata().contains_key(CONFIG_KEY) => {
+                    if self.width.is_some() || self.depth.is_some() {
+                        return Err(wrong("--width` and `--depth"));
+                    }
+                    self.from(Studio::open(&file, device)?)
                 }
-                Ok(Start {
-                    tower: Some(studio.tower),
-                    picture: Some(studio.model),
-                    shape: studio.config,
-                })
-            }
+                file => Ok(Start {
+                    tower: Some(match file {
+                        Some(file) => tower::read(&file)?,
+                        None => embedded::tower()?,
+                    }),
+                    picture: None,
+                    shape: self.shape(),
+                }),
+            },
+            Stage::Stiv => self.from(match &file {
+                Some(file) => Studio::open(file, device)?,
+                None => embedded::pictures(device)?,
+            }),
+        }
+    }
+
+    /// A run that starts from a picture model.
+    fn from(&self, studio: Studio) -> Result<Start, Failure> {
+        let masked = self.mask.is_some_and(|mask| mask > 0.0);
+        let problem = studio.problem(false).or_else(|| {
+            (masked && studio.config.extra_blocks == 0).then(|| {
+                "it was trained without masking and has no blocks behind the mask: leave `--mask` out".into()
+            })
+        });
+        match problem {
+            Some(problem) => Err(Failure::input(format!("`{}`: {problem}", studio.origin))),
+            None => Ok(Start {
+                tower: Some(studio.tower),
+                picture: Some(studio.model),
+                shape: studio.config,
+            }),
         }
     }
 
@@ -187,6 +214,11 @@ impl Train {
             width,
             heads: (width / HEAD).max(1),
             depth: self.depth.map_or(preset.depth, |depth| depth as usize),
+            // Two blocks on the full sequence behind the masked ones (paper section 3.1).
+            extra_blocks: match self.mask {
+                Some(mask) if mask > 0.0 => 2,
+                _ => preset.extra_blocks,
+            },
             ..preset
         }
     }
@@ -203,6 +235,7 @@ impl Train {
             steps: self.steps.unwrap_or(steps),
             batch: self.batch.map_or(batch, |batch| batch as usize),
             learning_rate: self.learning_rate.unwrap_or(rate),
+            mask: self.mask.unwrap_or(0.0),
             seed: self.seed.unwrap_or(0),
             shape: shape.clone(),
         }
@@ -225,6 +258,7 @@ impl Train {
                 self.learning_rate
                     .is_some_and(|rate| rate != old.learning_rate),
             ),
+            ("--mask", self.mask.is_some_and(|mask| mask != old.mask)),
             ("--seed", self.seed.is_some_and(|seed| seed != old.seed)),
             (
                 "--width",

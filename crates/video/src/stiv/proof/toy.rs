@@ -30,10 +30,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of a full proof (about 8 minutes a seed on two cores) or of a short one (3 minutes).
+    /// The budget of a full proof (about 20 minutes a seed on two cores) or of a short one (8 minutes).
     pub fn of(full: bool) -> Self {
         Self {
-            steps: if full { 1500 } else { 600 },
+            steps: if full { 800 } else { 300 },
             batch: 32,
             rate: 2e-3,
         }
