@@ -268,6 +268,30 @@ fn bad_clips(at: &Path) {
 }
 
 #[test]
+fn files_of_scores_and_answers() {
+    let folder = folder();
+    let at = folder.path();
+    let write = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();
+    let refuse = |verb: &str, name: &str| orrery(at, &["stiv", verb, name]).refused(2);
+    assert!(refuse("vbench-aggregate", "absent.json").contains("cannot read"));
+    write("list.json", "[1, 2]");
+    assert!(refuse("vbench-aggregate", "list.json").contains("not an object of numbers"));
+    write("few.json", r#"{"subject_consistency": 0.9}"#);
+    assert!(refuse("vbench-aggregate", "few.json").contains("lack `background consistency`"));
+    write("percent.json", r#"{"scene": 55.0}"#);
+    assert!(refuse("vbench-aggregate", "percent.json").contains("divide percentages"));
+    write("cut.json", r#"[[{"object": "a dog", "fr"#);
+    assert!(refuse("caption-check", "cut.json").contains("not a list of sentences"));
+    write(
+        "answers.json",
+        r#"[[{"object": "a dog", "frame_answers": [true, false]}], [{"object": "a cat", "frame_answers": [false]}]]"#,
+    );
+    let ran = orrery(at, &["stiv", "caption-check", "answers.json", "--json"]).worked();
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&said["dsg_i"], &said["objects"]), (&0.5.into(), &2.into()));
+}
+
+#[test]
 fn the_list_has_27_systems() {
     let folder = folder();
     let ran = orrery(folder.path(), &["list"]).worked();
@@ -292,7 +316,7 @@ fn the_list_has_27_systems() {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let folder = folder();
-    let verbs: [&[&str]; 12] = [
+    let verbs: [&[&str]; 15] = [
         &[],
         &["create"],
         &["list"],
@@ -305,6 +329,9 @@ fn every_verb_has_help_with_an_example() {
         &["stiv", "train"],
         &["stiv", "eval"],
         &["stiv", "export"],
+        &["stiv", "scenes"],
+        &["stiv", "vbench-aggregate"],
+        &["stiv", "caption-check"],
     ];
     for verb in verbs {
         let mut args = verb.to_vec();

@@ -8,6 +8,7 @@ pub mod draw;
 mod eval;
 mod export;
 pub mod generate;
+mod measure;
 mod note;
 pub mod options;
 pub mod output;
@@ -37,6 +38,12 @@ pub enum Command {
     Eval(eval::Eval),
     /// Write the averaged weights of a training run, with its text tower, as one 16-bit file
     Export(export::Export),
+    /// Where a clip cuts
+    Scenes(measure::Scenes),
+    /// VBench's totals out of the scores of its dimensions
+    VbenchAggregate(measure::Aggregate),
+    /// How much a caption makes up (DSG-Video), from answers about its objects
+    CaptionCheck(measure::CaptionCheck),
 }
 
 /// Does it.
@@ -52,6 +59,9 @@ pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
         Command::Interpolate(verb) => verb.interpolate(context),
         Command::Train(verb) => verb.run(context),
         Command::Eval(verb) => verb.run(context),
-        Command::Export(export) => export.run(context),
+        Command::Export(verb) => verb.run(context),
+        Command::Scenes(verb) => verb.run(),
+        Command::VbenchAggregate(verb) => verb.run(),
+        Command::CaptionCheck(verb) => verb.run(),
     }
 }

@@ -1,0 +1,182 @@
+//! `orrery stiv scenes`, `vbench-aggregate` and `caption-check`: what the data engine and the tables are made of.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use engine::command::{Failure, number_in, say};
+use engine::media::read_clip;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::stiv::metrics::{Mention, Scores, Totals, aggregate, dsg_video};
+use crate::stiv::scenes::{self, changes, content_cuts, fade_cuts};
+
+/// Largest file of scores or answers that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Detector {
+    /// Hard cuts, by the change of hue, saturation and value
+    Content,
+    /// Fades to black
+    Fade,
+}
+
+/// Options of `scenes`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  orrery stiv scenes --clip film.gif\n  orrery stiv scenes --clip frames/ --detector fade --json"
+)]
+pub struct Scenes {
+    /// A GIF, APNG or WebP, or a folder of frames
+    #[arg(long)]
+    clip: PathBuf,
+    /// What to look for
+    #[arg(long, value_enum, default_value = "content")]
+    detector: Detector,
+    /// Change that makes a cut, or brightness below which a frame is dark, 0 to 255 [default: 27, for fades 12]
+    #[arg(long, value_parser = level, allow_negative_numbers = true)]
+    threshold: Option<f32>,
+    /// Frames that a scene lasts at least
+    #[arg(long, default_value_t = scenes::MIN_LENGTH)]
+    min_length: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn level(text: &str) -> Result<f32, String> {
+    number_in(text, 0.0, 255.0)
+}
+
+impl Scenes {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let frames = read_clip(&self.clip)?.frames;
+        let threshold = |usual: f64| self.threshold.map_or(usual, f64::from);
+        let cuts = match self.detector {
+            Detector::Content => content_cuts(
+                &changes(&frames),
+                threshold(scenes::CONTENT_THRESHOLD),
+                self.min_length,
+            ),
+            Detector::Fade => {
+                fade_cuts(&frames, threshold(scenes::FADE_THRESHOLD), self.min_length)
+            }
+        };
+        if self.json {
+            return say(&json!({"frames": frames.len(), "cuts": cuts}).to_string());
+        }
+        let starts = [0].into_iter().chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain([frames.len()]);
+        say("scene  frames")?;
+        for (i, (start, end)) in starts.zip(ends).enumerate() {
+            say(&format!(
+                "{:<6} {start} to {}",
+                i + 1,
+                end.saturating_sub(1)
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+/// Options of `vbench-aggregate`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  orrery stiv vbench-aggregate scores.json
+
+scores.json holds raw scores in [0, 1], such as {\"subject consistency\": 0.97, …}: the sixteen dimensions of VBench, or the
+nine of VBench-I2V with \"i2v subject\", \"i2v background\" and \"i2v camera motion\" among them.")]
+pub struct Aggregate {
+    /// JSON with a raw score for each dimension
+    scores: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Aggregate {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let scores: Scores = read(&self.scores, "an object of numbers")?;
+        if let Some((name, score)) = scores
+            .iter()
+            .find(|(_, score)| !(0.0..=1.0).contains(*score))
+        {
+            return Err(Failure::input(format!(
+                "`{name}` is {score}: raw scores lie in [0, 1], divide percentages by 100"
+            )));
+        }
+        let totals = aggregate(&scores).map_err(Failure::input)?;
+        if self.json {
+            return say(&serde_json::to_string(&totals).map_err(Failure::failed)?);
+        }
+        let percent = |value: f64| format!("{:.1}", 100.0 * value);
+        say(&match totals {
+            Totals::TextToVideo {
+                quality,
+                semantic,
+                total,
+            } => format!(
+                "VBench      quality {}  semantic {}  total {}",
+                percent(quality),
+                percent(semantic),
+                percent(total)
+            ),
+            Totals::PictureToVideo {
+                i2v,
+                quality,
+                total,
+            } => format!(
+                "VBench-I2V  i2v {}  quality {}  total {}",
+                percent(i2v),
+                percent(quality),
+                percent(total)
+            ),
+        })
+    }
+}
+
+/// Options of `caption-check`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  orrery stiv caption-check answers.json
+
+answers.json holds a list of sentences, each a list of {\"object\": \"a dog\", \"frame_answers\": [true, false]}: what the
+caption mentions, and whether somebody who looked saw it on each frame.")]
+pub struct CaptionCheck {
+    /// JSON with the answers
+    answers: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl CaptionCheck {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let sentences: Vec<Vec<Mention>> =
+            read(&self.answers, "a list of sentences with mentions")?;
+        let found = dsg_video(&sentences);
+        if self.json {
+            return say(&serde_json::to_string(&found).map_err(Failure::failed)?);
+        }
+        say(&format!(
+            "made up: {:.1} % of the mentions (DSG-Video_i), {:.1} % of the sentences (DSG-Video_s); {} objects",
+            100.0 * found.dsg_i,
+            100.0 * found.dsg_s,
+            found.objects
+        ))
+    }
+}
+
+/// JSON of a file.
+fn read<T: for<'a> Deserialize<'a>>(path: &Path, what: &str) -> Result<T, Failure> {
+    let shown = path.display();
+    let cannot = |cause: std::io::Error| Failure::input(format!("cannot read `{shown}`: {cause}"));
+    if std::fs::metadata(path).map_err(cannot)?.len() > LARGEST {
+        return Err(Failure::input(format!(
+            "`{shown}` is larger than {} MB",
+            LARGEST >> 20
+        )));
+    }
+    let text = std::fs::read(path).map_err(cannot)?;
+    serde_json::from_slice(&text)
+        .map_err(|cause| Failure::input(format!("`{shown}` is not {what}: {cause}")))
+}
