@@ -8,6 +8,8 @@ pub const SIZE: usize = 16;
 pub const FRAMES: usize = 8;
 /// Height and width of a shape.
 const SHAPE: usize = 6;
+/// Seed of the ground's texture; part of the world's definition.
+const TEXTURE_SEED: u64 = 7;
 /// Names of the shapes.
 pub const KINDS: [&str; 3] = ["square", "triangle", "cross"];
 /// Names of the colours.
@@ -59,14 +61,15 @@ impl Scene {
         )
     }
 
-    /// Draws a clip of this scene: `[3, FRAMES, SIZE, SIZE]` in `[-1, 1]`. The shape crosses the middle of the frame, its
-    /// start moved by up to a pixel at random; so is the background.
+    /// Draws a clip of this scene: `[3, FRAMES, SIZE, SIZE]` in `[-1, 1]`. The shape crosses the middle of the frame over a
+    /// textured ground, the same in all clips but for its brightness, which is drawn.
     pub fn draw(&self, rng: &mut Rng) -> Vec<f32> {
-        let background = texture(rng);
+        let light = 0.4 * rng.uniform() - 0.2;
+        let background = texture(light);
         let travel = (FRAMES - 1) as isize;
         let middle = (SIZE - SHAPE) as isize / 2;
         let step = STEPS[self.direction];
-        let mut start = |step: isize| middle - step * travel / 2 + rng.below(3) as isize - 1;
+        let start = |step: isize| middle - step * travel / 2;
         let (row, column) = (start(step[0]), start(step[1]));
         let mut clip = vec![0.0; 3 * FRAMES * SIZE * SIZE];
         for frame in 0..FRAMES {
@@ -114,13 +117,13 @@ impl Scene {
 }
 
 /// A grey background of blocks.
-fn texture(rng: &mut Rng) -> Vec<f32> {
-    let base = 0.4 * rng.uniform() - 0.2;
+fn texture(light: f32) -> Vec<f32> {
+    let mut rng = Rng::new(TEXTURE_SEED);
     let coarse: Vec<f32> = (0..16).map(|_| 0.4 * rng.uniform() - 0.2).collect();
     (0..SIZE * SIZE)
         .map(|place| {
             let (y, x) = (place / SIZE, place % SIZE);
-            base + coarse[y / 4 * 4 + x / 4]
+            light + coarse[y / 4 * 4 + x / 4]
         })
         .collect()
 }

@@ -30,10 +30,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of a full proof (about 20 minutes a seed on two cores) or of a short one (8 minutes).
+    /// The budget of a full proof (about 12 minutes a seed on two cores) or of a short one (7 minutes).
     pub fn of(full: bool) -> Self {
         Self {
-            steps: if full { 800 } else { 300 },
+            steps: if full { 600 } else { 400 },
             batch: 32,
             rate: 2e-3,
         }
