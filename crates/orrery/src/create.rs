@@ -26,14 +26,13 @@ pub struct Create {
     #[arg(required_unless_present = "again")]
     prompt: Option<String>,
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
-        "How closely to follow the prompt, 0 to {MOST_GUIDANCE}; 1 and less are fastest [default: {}]",
-        defaults::GUIDANCE,
+        "How closely to follow the prompt, 0 to {MOST_GUIDANCE}; 1 and less are fastest [default: {}, of clips {}]",
+        defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     guidance: Option<f32>,
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
-        "How closely a picture follows the style, 0 to {MOST_GUIDANCE} [default: {} times --guidance]",
-        defaults::STYLE_FACTOR,
-    ), conflicts_with = "video")]
+    /// How closely a picture follows the style, 0 to 50: more than --guidance gives up some of the subject [default: that of
+    /// --guidance]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video")]
     style_guidance: Option<f32>,
     /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
     #[arg(long)]
@@ -73,8 +72,8 @@ impl Create {
             return Ok(drawing);
         }
         let ticket = &mut drawing.ticket;
-        let text = self.guidance.unwrap_or(defaults::GUIDANCE);
-        ticket.guide(text, self.style_guidance);
+        ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
+        ticket.guidance_style = self.style_guidance;
         match &self.from {
             Some(path) => ticket.known.push(first_frame(path)?),
             None => ticket.picture_first = self.video && self.draw.model.is_none(),

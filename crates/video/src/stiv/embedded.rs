@@ -15,12 +15,10 @@ pub mod defaults {
     pub const STYLE: Style = Style::Noto;
     /// Steps from noise to data.
     pub const STEPS: usize = 20;
-    /// Scale of the text; of text and frames together where frames are given.
-    pub const GUIDANCE: f32 = 2.0;
-    /// Scale of a picture's style over that of the text.
-    pub const STYLE_FACTOR: f32 = 2.0;
-    /// Scale of a picture's style.
-    pub const STYLE_GUIDANCE: f32 = GUIDANCE * STYLE_FACTOR;
+    /// Scale of the text of a picture.
+    pub const GUIDANCE: f32 = 3.0;
+    /// Scale of the text and the given frames of a clip.
+    pub const CLIP_GUIDANCE: f32 = 2.0;
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.
     pub const CLIP_STYLE: Style = Style::Fluent3d;
     /// Strength of CFG-renorm.

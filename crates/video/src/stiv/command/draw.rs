@@ -177,7 +177,7 @@ fn work(
     };
     let made = if ticket.video {
         let mut clips = match painter {
-            Some(painter) => from_pictures(studio, painter, &order, ticket, &mut each_step)?,
+            Some(painter) => from_pictures(studio, painter, &order, &mut each_step)?,
             None => studio.clips(&order, &ticket.known(), &mut each_step)?,
         };
         if let Some(delay_ms) = ticket.delay_ms {
@@ -213,14 +213,10 @@ fn from_pictures(
     studio: &Studio,
     painter: &Studio,
     order: &Order,
-    ticket: &Ticket,
     each_step: EachStep,
 ) -> Result<Vec<Clip>, MediaError> {
     let steps = order.sample.steps;
     let total = 2 * order.count * steps;
-    let mut guided = ticket.clone();
-    guided.video = false;
-    guided.guide(ticket.guidance, None);
     let mut clips = Vec::new();
     for i in 0..order.count {
         let done = 2 * i * steps;
@@ -228,14 +224,12 @@ fn from_pictures(
         let one = Order {
             count: 1,
             seed: order.seed.wrapping_add(i as u64),
-            sample: guided.sampling(),
             ..order.clone()
         };
         let first = painter.pictures(&one, &mut |at, _| step(0, at))?;
         let moving = Order {
             // A style other than the real clips' is known to the clip model from stills alone.
             style: None,
-            sample: order.sample.clone(),
             ..one
         };
         let known: Vec<_> = first.into_iter().map(|picture| (0, picture)).collect();

@@ -42,8 +42,8 @@ enum Walk {
 #[derive(Args, Debug)]
 struct Sampling {
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE", help = format!(
-        "Guidance scale, 0 to {MOST_GUIDANCE}; with `--cfg-mode sit` that of the text [default: {}]",
-        defaults::GUIDANCE,
+        "Guidance scale, 0 to {MOST_GUIDANCE}; with `--cfg-mode sit` that of the text [default: {}, of clips {}]",
+        defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     cfg: Option<f32>,
     /// jit drops text and given frames together; sit weighs them apart, at half as many passes again (paper section 3.3)
@@ -69,7 +69,7 @@ impl Sampling {
     fn drawing(&self, prompt: &str, video: bool) -> Result<Drawing, Failure> {
         let mut drawing = self.draw.drawing(prompt, video);
         let ticket = &mut drawing.ticket;
-        ticket.guide(self.cfg.unwrap_or(defaults::GUIDANCE), None);
+        ticket.guidance = self.cfg.unwrap_or(ticket.guidance);
         ticket.guidance_image = match (self.cfg_mode, self.cfg_image) {
             (CfgMode::Sit, scale) => Some(scale.unwrap_or(IMAGE_SCALE)),
             (CfgMode::Jit, None) => None,
@@ -100,10 +100,8 @@ impl Sampling {
 pub struct TextToPicture {
     /// What is to be seen
     prompt: String,
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE", help = format!(
-        "Scale of the style apart from the rest of the prompt, at 3 passes a step in place of 2 [default: {} times --cfg]",
-        defaults::STYLE_FACTOR,
-    ))]
+    /// Scale of the style apart from the rest of the prompt, at 3 passes a step in place of 2 [default: that of --cfg]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE")]
     cfg_style: Option<f32>,
     #[command(flatten)]
     sampling: Sampling,
@@ -160,8 +158,7 @@ fn place(text: &str) -> Result<usize, String> {
 impl TextToPicture {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let mut drawing = self.sampling.drawing(&self.prompt, false)?;
-        let text = drawing.ticket.guidance;
-        drawing.ticket.guide(text, self.cfg_style);
+        drawing.ticket.guidance_style = self.cfg_style;
         finish(drawing, context)
     }
 }

@@ -60,14 +60,14 @@ pub struct DrawOptions {
 impl DrawOptions {
     /// A drawing of `prompt`, or a clip, with these options and the defaults for the rest.
     pub fn drawing(&self, prompt: &str, video: bool) -> Drawing {
-        let usual = if video {
-            defaults::CLIP_STYLE
-        } else {
-            defaults::STYLE
+        let (usual, guidance) = match video {
+            true => (defaults::CLIP_STYLE, defaults::CLIP_GUIDANCE),
+            false => (defaults::STYLE, defaults::GUIDANCE),
         };
         let ticket = Ticket {
             prompt: prompt.to_owned(),
             video,
+            guidance,
             seed: self.seed.unwrap_or_else(any_seed),
             style: self.style.unwrap_or(usual).name().to_owned(),
             steps: self.steps.unwrap_or(defaults::STEPS),

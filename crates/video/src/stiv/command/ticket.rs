@@ -163,16 +163,6 @@ impl Ticket {
         self.known.iter().filter_map(KnownFrame::picture).collect()
     }
 
-    /// Sets the scale of the text, and for a picture that of its style: as given, or [`defaults::STYLE_FACTOR`] times the text's where the text
-    /// is guided at all.
-    pub fn guide(&mut self, text: f32, style: Option<f32>) {
-        self.guidance = text;
-        self.guidance_style = match self.video {
-            true => None,
-            false => style.or((text > 1.0).then_some(text * defaults::STYLE_FACTOR)),
-        };
-    }
-
     /// How to sample.
     pub fn sampling(&self) -> SampleConfig {
         SampleConfig {

@@ -9,12 +9,13 @@ use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};
 use crate::stiv::clips::{Clips, FRAMES, clip_micro};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE};
+use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
 use crate::stiv::sample::SampleConfig;
 use crate::stiv::studio::Studio;
 
-/// The guidance scale, chosen on the development seed 1000.
-pub(super) const SCALE: f32 = 2.0;
+/// The guidance scale in use.
+const SCALE: f32 = defaults::CLIP_GUIDANCE;
 /// `[channels, frames, height, width]`.
 const SHAPE: [usize; 4] = [3, FRAMES, SIZE, SIZE];
 /// Frames of a real clip that a made one starts from.
