@@ -139,7 +139,16 @@ fn a_clip_starts_with_the_given_picture_and_is_made_again() {
 fn a_clip_from_text_starts_with_the_picture_that_the_picture_model_draws() {
     let folder = folder();
     let at = folder.path();
-    let common = ["--steps", "2", "--size", "1x", "--seed", "5"];
+    let common = [
+        "--steps",
+        "2",
+        "--size",
+        "1x",
+        "--seed",
+        "5",
+        "--guidance",
+        "2",
+    ];
     let draw = |first: &[&str]| {
         let mut args = vec!["create", "penguin"];
         args.extend(first);
