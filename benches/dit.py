@@ -3,9 +3,9 @@
 
     python3 -m venv /tmp/peers && /tmp/peers/bin/pip install torch numpy
     cargo build --release --workspace --example dit_bench
-    /tmp/peers/bin/python benches/dit.py [--pairs 3] [--threads 2]
+    /tmp/peers/bin/python benches/dit.py [--pairs 3] [--threads 2] [--bf16]
 
-Each pair runs Orrery's example, then PyTorch in f32 and bf16, in processes of their own with the same number of threads
+Each pair runs Orrery's example, then PyTorch in f32 and with --bf16 in bf16 (minutes on CPUs without such products), in processes of their own with the same number of threads
 and the same allocator settings. Prints medians over the pairs and the ratios ours / PyTorch (below 1 is faster).
 """
 
@@ -93,6 +93,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bf16", action="store_true", help="also PyTorch in bf16")
     parser.add_argument("--worker", choices=["f32", "bf16"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -109,7 +110,8 @@ def main():
         "MALLOC_TRIM_THRESHOLD_": "2147483647",
         "MALLOC_TOP_PAD_": "67108864",
     }
-    arms = {"orrery f32": ours, "torch f32": theirs + ["f32"], "torch bf16": theirs + ["bf16"]}
+    peers = ["torch f32"] + (["torch bf16"] if args.bf16 else [])
+    arms = {"orrery f32": ours} | {peer: theirs + [peer.split()[1]] for peer in peers}
     seen = {name: [] for name in arms}
     for _ in range(args.pairs):
         for name, command in arms.items():
@@ -123,7 +125,7 @@ def main():
     print("| --- | --- | --- |")
     for name, figures in middle.items():
         print(f"| {name} | {figures['forward_ms']:.0f} | {figures['training_ms']:.0f} |")
-    for name in ("torch f32", "torch bf16"):
+    for name in peers:
         ratio = [middle["orrery f32"][key] / middle[name][key] for key in ("forward_ms", "training_ms")]
         print(f"| orrery f32 ÷ {name} | {ratio[0]:.2f} | {ratio[1]:.2f} |")
 
