@@ -67,16 +67,14 @@ pub fn content_cuts(changes: &[Change], threshold: f64, min_length: usize) -> Ve
             last_high = at;
         }
         match burst {
-            Some(start) => {
-                if calm && !high && last_high - start >= min_length {
-                    burst = None;
-                    cuts.push(last_high);
-                }
+            Some(start) if calm && !high && last_high - start >= min_length => {
+                burst = None;
+                cuts.push(last_high);
             }
             None if high && calm => cuts.push(at),
             // Before the first cut there is nothing to merge with.
             None if high && !cuts.is_empty() => burst = Some(at),
-            None => {}
+            _ => {}
         }
     }
     cuts
