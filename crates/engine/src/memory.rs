@@ -3,8 +3,8 @@
 /// Asks the allocator to keep large freed buffers for the next step instead of giving them back to the system.
 ///
 /// A training step frees and asks again for hundreds of megabytes; taken from the system each time, clearing the fresh
-/// pages costs more than half as much again as the arithmetic. Call it once, first thing in `main`. It changes no result. Does something
-/// with glibc on Linux only; other allocators do so by themselves.
+/// pages costs more than half as much again as the arithmetic. Call it once, first thing in `main`. It has an effect with
+/// glibc on Linux only.
 pub fn keep_large_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

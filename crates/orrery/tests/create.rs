@@ -178,7 +178,7 @@ fn the_style_has_a_scale_of_its_own() {
         orrery(at, &args).worked();
         read_picture(at.join(out)).unwrap()
     };
-    // The same scale for both is joint guidance up to rounding; another one is not.
+    // Both verbs read it alike, and another scale draws another picture.
     let joint = [
         "stiv",
         "t2i",

@@ -131,11 +131,8 @@ fn name(studio: &Studio, path: Option<&Path>) -> String {
 fn check_model(ticket: &mut Ticket, now: &str) {
     // Names may change, fingerprints may not.
     let ids = |name: &str| -> Vec<String> {
-        name.split(' ')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
+        let is_id = |word: &&str| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        name.split(' ').filter(is_id).map(str::to_owned).collect()
     };
     if !ticket.model.is_empty() && ids(&ticket.model) != ids(now) {
         tell(&format!(
