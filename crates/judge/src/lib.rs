@@ -1,5 +1,7 @@
 //! Evaluation systems: document parsing, code models.
 
 mod cards;
+pub mod codearena;
+pub mod omnidocbench;
 
 pub use cards::CARDS;

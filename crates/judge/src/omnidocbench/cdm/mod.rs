@@ -1,0 +1,1 @@
+//! CDM: formulas compared by what they look like.

@@ -1,0 +1,1 @@
+//! Which predicted element answers which annotated block.

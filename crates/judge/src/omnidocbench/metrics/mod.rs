@@ -1,0 +1,1 @@
+//! Scores of matched pairs: TEDS, BLEU, METEOR, detection.

@@ -1,0 +1,1 @@
+//! One spelling for what means the same: text, formulas, tables.
