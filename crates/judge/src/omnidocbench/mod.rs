@@ -8,8 +8,10 @@ pub mod cdm;
 mod element;
 pub mod extract;
 pub mod matching;
+pub mod merge;
 pub mod metrics;
 pub mod normalize;
+pub mod page;
 mod protocol;
 
 pub use element::{Element, Fine, Kind};

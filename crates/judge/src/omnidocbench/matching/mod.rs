@@ -1,1 +1,87 @@
-//! Which predicted element answers which annotated block.
+//! Which predicted piece belongs to which annotated block.
+//!
+//! [`quick`] is the paper's adjacency search match: it finds paragraphs that a parser split or joined. [`simple`] pairs
+//! one with one at the least total edit distance; [`no_split`] compares a page as one text. [`page`] does all lists of a
+//! page. Indices, positions and edits are those of the official tool, its habits included.
+
+mod arrays;
+mod distance;
+mod lines;
+mod no_split;
+pub mod order;
+pub mod page;
+mod pool;
+mod quick;
+mod record;
+mod runs;
+mod set_order;
+mod simple;
+mod subset;
+mod windows;
+
+use std::time::Duration;
+
+use super::Protocol;
+use super::page::Block;
+
+pub use lines::Lines;
+pub use record::{Match, Place};
+
+/// How pieces are matched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// `quick_match`: adjacency search match.
+    #[default]
+    Quick,
+    /// `simple_match`: one with one.
+    Simple,
+    /// `no_split`: the page as a whole.
+    NoSplit,
+}
+
+/// What matching depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matching {
+    /// Whose rules.
+    pub protocol: Protocol,
+    /// How.
+    pub method: Method,
+    /// After this time a list of a page is matched simply instead; without it as long as it takes.
+    pub limit: Option<Duration>,
+}
+
+/// What came of matching a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matched {
+    /// The matches, in the official order.
+    pub matches: Vec<Match>,
+    /// Whether the time was up, and matches are simple ones.
+    pub out_of_time: bool,
+}
+
+impl Matching {
+    /// Matches annotated blocks with predicted ones; `image` is the page's picture, which matches carry.
+    pub fn run(&self, gt: &[Block], pred: &[Block], lines: Lines, image: &str) -> Matched {
+        let simply = || simple::matches(gt, pred, lines, self.protocol, image).0;
+        match self.method {
+            Method::Quick => match quick::matches(gt, pred, lines, self, image) {
+                Some(matches) => Matched {
+                    matches,
+                    out_of_time: false,
+                },
+                None => Matched {
+                    matches: simply(),
+                    out_of_time: true,
+                },
+            },
+            Method::Simple => Matched {
+                matches: simply(),
+                out_of_time: false,
+            },
+            Method::NoSplit => Matched {
+                matches: no_split::matches(gt, pred, lines, self.protocol, image),
+                out_of_time: false,
+            },
+        }
+    }
+}

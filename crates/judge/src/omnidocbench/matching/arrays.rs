@@ -1,0 +1,142 @@
+//! Formulas of several lines, set as an array of one column, become one formula a line (v1.5).
+
+use crate::omnidocbench::page::Block;
+
+const BEGIN: &str = "\\begin{array}{";
+const END: &str = "\\end{array}";
+
+/// The body of the first array of one column, and its first byte.
+fn body(formula: &str) -> Option<(&str, usize)> {
+    // The first `\begin{array}{…}` that is closed; what it holds then decides.
+    let mut from = 0;
+    loop {
+        let begin = from + formula.get(from..)?.find(BEGIN)?;
+        let rest = formula.get(begin + BEGIN.len()..)?;
+        let closed = rest.find('}').and_then(|brace| {
+            let after = rest.get(brace + 1..)?;
+            Some((rest.get(..brace)?, after.get(..after.find(END)?)?, brace))
+        });
+        if let Some((columns, body, brace)) = closed {
+            let start = begin + BEGIN.len() + brace + 1;
+            return is_one_column(columns).then_some((body, start));
+        }
+        from = begin + BEGIN.len();
+        // Neither a brace nor an end further on: no later beginning finds one.
+        if !rest.contains('}') || !rest.contains(END) {
+            return None;
+        }
+    }
+}
+
+/// Whether a column specification says `l`, `c` or `r`, once; rules and blanks do not count.
+fn is_one_column(columns: &str) -> bool {
+    let mut left = columns.chars().filter(|c| !c.is_whitespace() && *c != '|');
+    matches!((left.next(), left.next()), (Some('l' | 'c' | 'r'), None))
+}
+
+/// The lines of a formula that is such an array, with the byte where each begins; `None` for any other formula.
+fn lines(formula: &str) -> Option<Vec<(&str, usize)>> {
+    let (body, start) = body(formula)?;
+    let mut lines = Vec::new();
+    let mut from = 0;
+    for line in body.split("\\\\").map(str::trim) {
+        if line.is_empty() {
+            continue;
+        }
+        // Where the line's text is first seen again: the official way to find it.
+        let at = from
+            + body
+                .get(from..)
+                .and_then(|rest| rest.find(line))
+                .unwrap_or(0);
+        from = at + line.len();
+        lines.push((line, start + at));
+    }
+    Some(lines)
+}
+
+/// Annotated formulas, line by line: the lines of the seventh block stand at 7.1, 7.2…
+pub(super) fn split_gt(blocks: &[Block]) -> Vec<Block> {
+    let mut out = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let latex = block.latex.as_deref().filter(|_| block.is_formula());
+        match latex.and_then(lines) {
+            None => out.push(block.clone()),
+            Some(lines) => out.extend(lines.iter().enumerate().map(|(at, (line, _))| {
+                let order = block.order.unwrap_or(0.0) + (at + 1) as f64 / 10.0;
+                Block {
+                    latex: Some(format!("\\[{line}\\]")),
+                    order: Some((order * 10.0).round() / 10.0),
+                    ..block.clone()
+                }
+            })),
+        }
+    }
+    out
+}
+
+/// Predicted formulas, line by line, each with its own position.
+pub(super) fn split_pred(blocks: &[Block]) -> Vec<Block> {
+    let mut out = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let content = block.content.as_deref().filter(|_| block.is_formula());
+        let Some((content, lines)) = content.and_then(|content| Some((content, lines(content)?)))
+        else {
+            out.push(block.clone());
+            continue;
+        };
+        // Positions count characters.
+        let (mut byte, mut characters) = (0, block.position.map_or(0, |at| at[0]));
+        for (line, at) in lines {
+            characters += content.get(byte..at).map_or(0, |t| t.chars().count()) as i64;
+            byte = at;
+            let last = characters + line.chars().count() as i64 - 1;
+            out.push(Block {
+                content: Some(format!("\\[{line}\\]")),
+                position: Some([characters, last]),
+                ..block.clone()
+            });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formula(content: &str) -> Block {
+        Block {
+            category: "equation_isolated".into(),
+            latex: Some(content.into()),
+            content: Some(content.into()),
+            order: Some(7.0),
+            position: Some([10, 99]),
+            ..Block::default()
+        }
+    }
+
+    #[test]
+    fn each_line_of_an_array_is_a_formula_with_its_place() {
+        let blocks = [formula(r"é\begin{array}{ l } a \\ \\ bc \end{array}")];
+        let gt = split_gt(&blocks);
+        let shown: Vec<_> = gt.iter().map(|b| (b.latex.as_deref(), b.order)).collect();
+        let line = |text, order| (Some(text), Some(order));
+        assert_eq!(shown, [line(r"\[a\]", 7.1), line(r"\[bc\]", 7.2)]);
+        let pred = split_pred(&blocks);
+        assert_eq!(pred[0].position, Some([30, 30]));
+        assert_eq!(pred[1].position, Some([38, 39]));
+    }
+
+    #[test]
+    fn matrices_stay_whole() {
+        for text in [
+            r"\begin{array}{cc} 1 & 0 \end{array}",
+            r"\begin{array}{l} a",
+            "x",
+        ] {
+            assert_eq!(split_gt(&[formula(text)]), [formula(text)]);
+            assert_eq!(split_pred(&[formula(text)]), [formula(text)]);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! All lists of a page: text, display formulas, tables, and the reading order.
+
+use super::lines::Lines;
+use super::order::Order;
+use super::record::Match;
+use super::{Matched, Matching, Method, simple};
+use crate::omnidocbench::merge::{FORMULA, IGNORED, TEXT, formulas, merge, tables, texts};
+use crate::omnidocbench::normalize::{clean, html_table, latex_to_text, table_cells};
+use crate::omnidocbench::page::{Block, Page};
+use crate::omnidocbench::{Element, Kind, Protocol};
+
+/// What was matched on a page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PageMatches {
+    /// Text.
+    pub text: Vec<Match>,
+    /// Display formulas that were predicted as text; scored as text (v1.5).
+    pub formula_as_text: Vec<Match>,
+    /// Display formulas.
+    pub formula: Vec<Match>,
+    /// Tables that were matched with HTML, or with nothing.
+    pub html_table: Vec<Match>,
+    /// Tables that were matched with LaTeX; the official tool does not read those and neither do we.
+    pub latex_table: Vec<Match>,
+    /// Reading order, where there is one.
+    pub order: Option<Order>,
+    /// Lists that were matched simply because the time was up.
+    pub out_of_time: usize,
+}
+
+/// Predicted pieces of one kind.
+fn of_kind(pred: &[Element], kind: Kind) -> Vec<Block> {
+    let of_kind = pred.iter().filter(|piece| piece.kind == kind);
+    of_kind.map(Block::from).collect()
+}
+
+/// Predicted text and formulas, kind by kind in the order of their first pieces.
+fn mixed(pred: &[Element]) -> Vec<Block> {
+    let mut kinds = [Kind::TextAll, Kind::EquationIsolated];
+    let first = |kind| pred.iter().position(|piece| piece.kind == kind);
+    if first(kinds[1]) < first(kinds[0]) && first(kinds[1]).is_some() {
+        kinds.reverse();
+    }
+    kinds.iter().flat_map(|kind| of_kind(pred, *kind)).collect()
+}
+
+/// Matches the pieces of a prediction with an annotated page.
+pub fn match_page(page: &Page, pred: &[Element], matching: &Matching) -> PageMatches {
+    let blocks = merge(page);
+    let image = page.image.as_str();
+    let mut found = PageMatches::default();
+    let cells = found.match_tables(&tables(&blocks), pred, matching, image);
+    let gt = texts(&blocks, matching.protocol);
+    let scored = |found: &Match| !IGNORED.contains(&found.gt_category.as_str());
+    match matching.protocol {
+        Protocol::V1_0 => {
+            if !gt.is_empty() {
+                let pred = of_kind(pred, Kind::TextAll);
+                let matched = matching.run(&gt, &pred, Lines::Text, image);
+                found.text = found.take(matched);
+                found.text.retain(scored);
+            }
+            let gt = formulas(&blocks);
+            if !gt.is_empty() {
+                let pred = of_kind(pred, Kind::EquationIsolated);
+                let matched = matching.run(&gt, &pred, Lines::Formula, image);
+                found.formula = found.take(matched);
+                found.formula.retain(|found| !found.gt_idx.is_empty());
+            }
+        }
+        Protocol::V1_5 => {
+            let mut pred = mixed(pred);
+            pred.extend(cells);
+            let matched = matching.run(&gt, &pred, Lines::Mixed, image);
+            found.sort_out(matched, matching.method);
+        }
+    }
+    let text: Vec<&Match> = found.text.iter().collect();
+    found.order = Order::of(&text);
+    found.finish_tables();
+    found
+}
+
+/// Matches the pieces of two markdown texts; nothing is ignored, tables are compared with those of their own kind.
+pub fn match_markdown(
+    gt: &[Element],
+    pred: &[Element],
+    matching: &Matching,
+    image: &str,
+) -> PageMatches {
+    let mut found = PageMatches::default();
+    let mut list = |kind: Kind, lines: Lines| {
+        let gt = of_kind(gt, kind);
+        if gt.is_empty() {
+            return Vec::new();
+        }
+        let matched = matching.run(&gt, &of_kind(pred, kind), lines, image);
+        found.take(matched)
+    };
+    let text = list(Kind::TextAll, Lines::Text);
+    let mut formula = list(Kind::EquationIsolated, Lines::Formula);
+    formula.retain(|found| !found.gt_idx.is_empty());
+    let table = |kind, lines| {
+        let gt = of_kind(gt, kind);
+        let pred = of_kind(pred, kind);
+        let mut matches = simple::matches(&gt, &pred, lines, matching.protocol, image).0;
+        matches.retain(|found| !found.gt_idx.is_empty());
+        matches
+    };
+    found.html_table = table(Kind::HtmlTable, Lines::HtmlTable);
+    found.latex_table = table(Kind::LatexTable, Lines::LatexTable);
+    let ordered: Vec<&Match> = text.iter().chain(&formula).collect();
+    found.order = Order::of(&ordered);
+    found.text = text;
+    found.formula = formula;
+    found.finish_tables();
+    found
+}
+
+impl PageMatches {
+    /// The matches of a list; whether its time was up is counted.
+    fn take(&mut self, matched: Matched) -> Vec<Match> {
+        self.out_of_time += usize::from(matched.out_of_time);
+        matched.matches
+    }
+
+    /// Matches tables with predicted ones of the kind that is more frequent. Returns the cells of tables left over, which
+    /// may be text (v1.5).
+    fn match_tables(
+        &mut self,
+        gt: &[Block],
+        pred: &[Element],
+        matching: &Matching,
+        image: &str,
+    ) -> Vec<Block> {
+        if gt.is_empty() {
+            return Vec::new();
+        }
+        let latex = of_kind(pred, Kind::LatexTable);
+        let html = of_kind(pred, Kind::HtmlTable);
+        let (pred, lines, place) = match latex.len() > html.len() {
+            true => (latex, Lines::LatexTable, &mut self.latex_table),
+            false => (html, Lines::HtmlTable, &mut self.html_table),
+        };
+        let (matches, left) = simple::matches(gt, &pred, lines, matching.protocol, image);
+        *place = matches;
+        place.retain(|found| !found.gt_idx.is_empty());
+        if matching.protocol == Protocol::V1_0 || place.is_empty() {
+            return Vec::new();
+        }
+        let left = left.iter().filter_map(|&at| pred.get(at));
+        left.flat_map(|table| {
+            let cells = table_cells(table.content.as_deref().unwrap_or(""));
+            cells.into_iter().map(|cell| Block {
+                category: Kind::TextAll.name().to_owned(),
+                content: Some(cell.replace("$\\cdot$", "").trim().to_owned()),
+                ..table.clone()
+            })
+        })
+        .collect()
+    }
+
+    /// Matches of mixed lists: text, formulas, and formulas that were predicted as text (v1.5).
+    fn sort_out(&mut self, matched: Matched, method: Method) {
+        for mut found in self.take(matched) {
+            let category = found.gt_category.as_str();
+            let merged = method == Method::NoSplit;
+            if merged || TEXT.contains(&category) && !IGNORED.contains(&category) {
+                self.text.push(found);
+            } else if category == FORMULA {
+                match found.pred_category.as_str() {
+                    "" | "equation_inline" | FORMULA => self.formula.push(found),
+                    _ => {
+                        found.gt = latex_to_text(&found.gt);
+                        found.norm_gt = clean(&found.gt);
+                        self.formula_as_text.push(found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tables in the form that they are scored in; predictions in LaTeX are emptied.
+    fn finish_tables(&mut self) {
+        for found in &mut self.latex_table {
+            found.pred_idx.clear();
+            found.pred.clear();
+            found.pred_category.clear();
+            found.pred_position = None;
+            found.edit = 1.0;
+        }
+        for found in self.html_table.iter_mut().chain(&mut self.latex_table) {
+            found.norm_gt = html_table(&found.gt);
+            found.norm_pred = html_table(&found.pred);
+        }
+    }
+}

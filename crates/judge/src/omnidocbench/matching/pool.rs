@@ -1,0 +1,132 @@
+//! From an assignment to matches: several annotated lines may share predicted ones, and nothing is lost.
+
+use std::collections::{HashMap, HashSet};
+
+use engine::numerics::{assign, levenshtein};
+
+use super::distance::{distance, share};
+use super::lines::Line;
+use super::runs::joined;
+use super::set_order::difference;
+use crate::omnidocbench::Protocol;
+
+/// Annotated lines with the predicted lines that they share.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shared {
+    /// Predicted lines, rising.
+    pub preds: Vec<usize>,
+    /// Annotated lines.
+    pub gts: Vec<usize>,
+    /// Normalised edit distance.
+    pub edit: f64,
+}
+
+/// Matches by their predicted lines, in the order in which they came up.
+#[derive(Default)]
+pub(super) struct Pool {
+    shared: Vec<Shared>,
+    places: HashMap<Vec<usize>, usize>,
+    placed: HashSet<usize>,
+}
+
+impl Pool {
+    /// An annotated line matches predicted ones; an annotated line that has a match keeps that one.
+    pub fn add(&mut self, gt: usize, preds: Vec<usize>) {
+        let is_new = self.placed.insert(gt);
+        let next = self.shared.len();
+        let at = *self.places.entry(preds.clone()).or_insert(next);
+        if at == next {
+            self.shared.push(Shared {
+                preds,
+                gts: Vec::new(),
+                edit: 1.0,
+            });
+        }
+        if let Some(shared) = self.shared.get_mut(at).filter(|_| is_new) {
+            shared.gts.push(gt);
+        }
+    }
+
+    /// Distances of what is matched now: several annotated lines, joined, to the first predicted line only; one to all of
+    /// its predicted lines, joined by blanks.
+    fn measure(&mut self, gt: &[&Line], pred: &[&Line]) {
+        for shared in &mut self.shared {
+            shared.gts.sort_unstable();
+            shared.edit = match shared.gts[..] {
+                [] => 1.0,
+                [only] => {
+                    let line = gt.get(only).map_or(&[][..], |line| &line.norm);
+                    distance(line, &joined(&pick(pred, &shared.preds)))
+                }
+                _ => {
+                    let whole: Vec<char> = pick(gt, &shared.gts)
+                        .iter()
+                        .flat_map(|line| line.norm.iter().copied())
+                        .collect();
+                    let first = pick(pred, &shared.preds);
+                    distance(&whole, first.first().map_or(&[], |line| &line.norm))
+                }
+            };
+        }
+    }
+
+    /// All matches: those made, then pairs of what is left on both sides, then, of the side that has more, the rest.
+    pub fn settle(mut self, gt: &[&Line], pred: &[&Line], protocol: Protocol) -> Vec<Shared> {
+        self.measure(gt, pred);
+        let mut gt_seen = vec![false; gt.len()];
+        let mut pred_seen = vec![false; pred.len()];
+        for shared in &self.shared {
+            shared.gts.iter().for_each(|&at| gt_seen[at] = true);
+            shared.preds.iter().for_each(|&at| pred_seen[at] = true);
+        }
+        let gts = difference(gt.len(), |at| gt_seen[at]);
+        let preds = difference(pred.len(), |at| pred_seen[at]);
+        let mut out = self.shared;
+        out.retain(|shared| !shared.gts.is_empty());
+        let single = |gts: Vec<usize>, preds: Vec<usize>| Shared {
+            preds,
+            gts,
+            edit: 1.0,
+        };
+        if gts.is_empty() && !preds.is_empty() {
+            out.push(single(Vec::new(), preds));
+            return out;
+        }
+        for (row, column) in leftover(gt, &gts, pred, &preds, protocol) {
+            gt_seen[gts[row]] = true;
+            out.push(single(vec![gts[row]], vec![preds[column]]));
+        }
+        let unseen = (0..gt.len()).filter(|&at| !gt_seen[at]);
+        out.extend(unseen.map(|at| single(vec![at], Vec::new())));
+        out
+    }
+}
+
+/// What is left on both sides, paired at the least total distance: normalised, under v1.0 not.
+fn leftover(
+    gt: &[&Line],
+    gts: &[usize],
+    pred: &[&Line],
+    preds: &[usize],
+    protocol: Protocol,
+) -> Vec<(usize, usize)> {
+    let mut cost = Vec::with_capacity(gts.len() * preds.len());
+    for a in pick(gt, gts) {
+        for b in pick(pred, preds) {
+            let edits = levenshtein(&a.norm, &b.norm);
+            cost.push(match protocol {
+                Protocol::V1_0 => edits as f64,
+                Protocol::V1_5 => share(edits, a.norm.len(), b.norm.len()),
+            });
+        }
+    }
+    assign(&cost, gts.len(), preds.len())
+}
+
+/// The lines at the given places.
+pub(super) fn pick<'a>(lines: &[&'a Line], places: &[usize]) -> Vec<&'a Line> {
+    places
+        .iter()
+        .filter_map(|&at| lines.get(at).copied())
+        .collect()
+}

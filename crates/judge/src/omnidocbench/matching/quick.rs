@@ -1,0 +1,301 @@
+//! Adjacency search match (the paper's section 4.2): paragraphs that a parser split or joined are found and matched whole.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use engine::numerics::{Pattern, assign};
+
+use super::Matching;
+use super::arrays::{split_gt, split_pred};
+use super::distance::{distance, largest, matrix};
+use super::lines::{Line, Lines, of_gt, of_pred};
+use super::pool::{Pool, Shared, pick};
+use super::record::{Match, Place, kind, start};
+use super::runs::{SURE, columns};
+use super::windows::occurs;
+use crate::omnidocbench::Protocol;
+use crate::omnidocbench::merge::{FORMULA, IGNORED};
+use crate::omnidocbench::page::Block;
+
+/// An assignment at more than this normalised distance is none.
+const FAR: f64 = 0.7;
+
+/// An unmatched annotated line joins a predicted one where it occurs with less than this share of it changed.
+const INSIDE: f64 = 0.4;
+
+/// Both sides of a list.
+struct List<'a> {
+    gt: Vec<Line>,
+    pred: Vec<Line>,
+    /// Blocks that indices of lines are looked up in. Lines without text are left out, so that an index may lead to a
+    /// neighbour: the official tool does that too.
+    gt_blocks: &'a [Block],
+    pred_blocks: &'a [Block],
+    image: &'a str,
+}
+
+/// Some lines of both sides, and what places in the list they have.
+struct Part<'a> {
+    list: &'a List<'a>,
+    gt: Vec<usize>,
+    pred: Vec<usize>,
+    /// Whether formulas of several lines are set as an array.
+    arrays: bool,
+}
+
+/// The matches of a list; `None` when the time was up.
+pub(super) fn matches(
+    gt: &[Block],
+    pred: &[Block],
+    lines: Lines,
+    matching: &Matching,
+    image: &str,
+) -> Option<Vec<Match>> {
+    let protocol = matching.protocol;
+    let (gt, pred) = match protocol {
+        Protocol::V1_0 => (gt.to_vec(), pred.to_vec()),
+        Protocol::V1_5 => (split_gt(gt), split_pred(&inline_last(pred))),
+    };
+    let list = List {
+        gt: of_gt(&gt, lines, protocol),
+        pred: of_pred(&pred, lines, protocol),
+        gt_blocks: &gt,
+        pred_blocks: &pred,
+        image,
+    };
+    if let Some(matches) = list.trivial() {
+        return Some(matches);
+    }
+    let begun = Instant::now();
+    let late = || matching.limit.is_some_and(|limit| begun.elapsed() > limit);
+    let (mut ignored, mut taken) = (Vec::new(), HashSet::new());
+    let is_ignored =
+        |line: &Line| protocol == Protocol::V1_5 && IGNORED.contains(&line.category.as_str());
+    let (unscored, scored): (Vec<usize>, Vec<usize>) =
+        (0..list.gt.len()).partition(|&at| is_ignored(&list.gt[at]));
+    if !unscored.is_empty() {
+        (ignored, taken) = list.ignored(unscored, protocol);
+    }
+    let part = Part {
+        list: &list,
+        gt: scored,
+        pred: (0..list.pred.len())
+            .filter(|at| !taken.contains(at))
+            .collect(),
+        arrays: protocol == Protocol::V1_5,
+    };
+    let mut matches = part.matches(part.search(protocol, &late)?);
+    if protocol == Protocol::V1_5 {
+        let inline = |m: &Match| m.gt_idx.is_empty() && m.pred_category == "equation_inline";
+        matches.retain(|found| !inline(found));
+    }
+    matches.extend(ignored);
+    Some(matches)
+}
+
+/// Predicted pieces by their first character, inline formulas after all others as they come.
+fn inline_last(pred: &[Block]) -> Vec<Block> {
+    let mut sorted = pred.to_vec();
+    sorted.sort_by_key(|block| (block.is_inline(), start(block).unwrap_or(0)));
+    sorted
+}
+
+impl List<'_> {
+    /// Nothing on one side, or one line on each.
+    fn trivial(&self) -> Option<Vec<Match>> {
+        let all = Part {
+            list: self,
+            gt: (0..self.gt.len()).collect(),
+            pred: (0..self.pred.len()).collect(),
+            arrays: false,
+        };
+        let single = |gts: Vec<usize>, preds: Vec<usize>, edit: f64| Shared { preds, gts, edit };
+        let shared = match (self.gt.as_slice(), self.pred.as_slice()) {
+            ([], pred) => (0..pred.len())
+                .map(|at| single(vec![], vec![at], 1.0))
+                .collect(),
+            (gt, []) => (0..gt.len())
+                .map(|at| single(vec![at], vec![], 1.0))
+                .collect(),
+            ([a], [b]) => vec![single(vec![0], vec![0], distance(&a.norm, &b.norm))],
+            _ => return None,
+        };
+        Some(all.matches(shared))
+    }
+
+    /// Lines that are not scored take the predicted lines that are surely theirs (v1.5). Returns their matches, and the
+    /// predicted lines that are gone.
+    fn ignored(&self, gts: Vec<usize>, protocol: Protocol) -> (Vec<Match>, HashSet<usize>) {
+        let gt_lines: Vec<&Line> = gts.iter().map(|&at| &self.gt[at]).collect();
+        let pred_lines: Vec<&Line> = self.pred.iter().collect();
+        let cost = matrix(&gt_lines, &pred_lines);
+        // A predicted line stands in the pool once for each hit.
+        let mut hits = Vec::new();
+        let mut last_of: Vec<Option<usize>> = vec![None; gts.len()];
+        for (row, costs) in cost.chunks(self.pred.len().max(1)).enumerate() {
+            for (at, _) in costs.iter().enumerate().filter(|(_, cost)| **cost < SURE) {
+                last_of[row] = Some(hits.len());
+                hits.push(at);
+            }
+        }
+        let mut pool = Pool::default();
+        for (row, hit) in last_of.iter().enumerate() {
+            if let Some(hit) = hit {
+                pool.add(row, vec![*hit]);
+            }
+        }
+        let hit_lines = pick(&pred_lines, &hits);
+        let shared = pool.settle(&gt_lines, &hit_lines, protocol);
+        let taken = hits.iter().copied().collect();
+        let part = Part {
+            list: self,
+            gt: gts,
+            pred: hits,
+            arrays: false,
+        };
+        (part.matches(shared), taken)
+    }
+}
+
+impl Part<'_> {
+    /// The search itself: sure pairs, split paragraphs, assignment, joined paragraphs, and what is left.
+    fn search(&self, protocol: Protocol, late: &dyn Fn() -> bool) -> Option<Vec<Shared>> {
+        let gt: Vec<&Line> = self.gt.iter().map(|&at| &self.list.gt[at]).collect();
+        let pred: Vec<&Line> = self.pred.iter().map(|&at| &self.list.pred[at]).collect();
+        let found = columns(&gt, &pred, matrix(&gt, &pred), late)?;
+        let width = found.spans.len();
+        let mut pool = Pool::default();
+        let mut matched = vec![false; gt.len()];
+        for (row, column) in assign(&found.cost, gt.len(), width) {
+            let cost = found.cost.get(row * width + column).copied();
+            if let (Some(cost), Some(&(first, len))) = (cost, found.spans.get(column))
+                && cost <= FAR
+            {
+                matched[row] = true;
+                pool.add(row, (first..first + len).collect());
+            }
+        }
+        let open: Vec<(usize, Pattern<char>, usize)> = (0..gt.len())
+            .filter(|&row| !matched[row])
+            .filter_map(|row| {
+                let line = &gt[row].norm;
+                let limit = largest(line.len(), |share| share < INSIDE)?;
+                Some((row, Pattern::new(line), limit))
+            })
+            .collect();
+        for (at, line) in pred.iter().enumerate() {
+            if late() {
+                return None;
+            }
+            for (row, pattern, limit) in &open {
+                if occurs(pattern, &line.norm, *limit) {
+                    pool.add(*row, vec![at]);
+                }
+            }
+        }
+        Some(pool.settle(&gt, &pred, protocol))
+    }
+
+    /// Matches with everything that the official tool says of them.
+    fn matches(&self, shared: Vec<Shared>) -> Vec<Match> {
+        shared
+            .into_iter()
+            .map(|shared| self.matched(&shared))
+            .collect()
+    }
+
+    fn matched(&self, shared: &Shared) -> Match {
+        let place = |list: &[usize], at: &usize| list.get(*at).copied();
+        let gts: Vec<usize> = shared
+            .gts
+            .iter()
+            .filter_map(|at| place(&self.gt, at))
+            .collect();
+        let preds: Vec<usize> = shared
+            .preds
+            .iter()
+            .filter_map(|at| place(&self.pred, at))
+            .collect();
+        let gt_lines: Vec<&Line> = gts.iter().filter_map(|&at| self.list.gt.get(at)).collect();
+        let pred_lines: Vec<&Line> = preds
+            .iter()
+            .filter_map(|&at| self.list.pred.get(at))
+            .collect();
+        // Blocks of parts are those of the part's lines, counted like them.
+        let blocks = |all: &'_ [Block], places: &[usize]| -> Vec<Block> {
+            places
+                .iter()
+                .filter_map(|&at| all.get(at))
+                .cloned()
+                .collect()
+        };
+        let gt_blocks = blocks(self.list.gt_blocks, &gts);
+        let first = preds.first().and_then(|&at| self.list.pred_blocks.get(at));
+        let gt_category = category(&gt_lines);
+        let pred_category = first.map(kind).unwrap_or_default();
+        Match {
+            gt: raw(&gt_lines, self.arrays && gt_category == FORMULA),
+            norm_gt: gt_lines.iter().map(|line| line.norm()).collect(),
+            gt_category,
+            gt_position: match gts.is_empty() {
+                true => vec![None],
+                false => gt_blocks.iter().map(Place::of).collect(),
+            },
+            gt_attribute: match gts.is_empty() {
+                true => vec![Default::default()],
+                false => gt_blocks.into_iter().map(|block| block.attribute).collect(),
+            },
+            gt_idx: gts,
+            pred: raw(
+                &pred_lines,
+                self.arrays && pred_category.contains("equation"),
+            ),
+            norm_pred: pred_lines.iter().map(|line| line.norm()).collect(),
+            pred_category,
+            pred_position: first.and_then(start),
+            pred_idx: preds,
+            edit: shared.edit,
+            image: self.list.image.to_owned(),
+        }
+    }
+}
+
+/// The most frequent category of lines that are scored, else of all; of equally frequent ones the first.
+fn category(lines: &[&Line]) -> String {
+    let scored: Vec<&str> = {
+        let all = lines.iter().map(|line| line.category.as_str());
+        let scored: Vec<&str> = all.clone().filter(|name| !IGNORED.contains(name)).collect();
+        if scored.is_empty() {
+            all.collect()
+        } else {
+            scored
+        }
+    };
+    let count = |name: &str| scored.iter().filter(|other| **other == name).count();
+    let mut best = ("", 0);
+    for name in &scored {
+        let times = count(name);
+        if times > best.1 {
+            best = (name, times);
+        }
+    }
+    best.0.to_owned()
+}
+
+/// Lines one after the other; several formulas, where `array`, as the lines of an array.
+fn raw(lines: &[&Line], array: bool) -> String {
+    if !array || lines.len() < 2 {
+        return lines.iter().map(|line| line.raw.as_str()).collect();
+    }
+    let rows: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let inner = line.raw.trim_matches('$').trim_matches('\n');
+            format!("{{{inner}}}")
+        })
+        .collect();
+    format!(
+        "\\begin{{array}}{{l}} {} \\end{{array}}",
+        rows.join(" \\\\ ")
+    )
+}

@@ -1,0 +1,207 @@
+//! Paragraphs that were split: runs of neighbouring predicted lines that together make an annotated one.
+
+use engine::numerics::Pattern;
+
+use super::distance::{Patterns, largest};
+use super::lines::Line;
+use super::subset::{Run, settle};
+use super::windows::occurs;
+
+/// Below this normalised distance two lines belong together, and neither is looked at further.
+pub(super) const SURE: f64 = 0.25;
+
+/// A part of a paragraph occurs in it with at most this share of its length changed.
+const PART: f64 = 0.6;
+
+/// Normalised distances of annotated lines to columns: single predicted lines, or runs of them joined by blanks.
+pub(super) struct Columns {
+    /// First line and number of lines of each column.
+    pub spans: Vec<(usize, usize)>,
+    /// `[gt, column]`, row by row.
+    pub cost: Vec<f64>,
+}
+
+/// What the search works on.
+struct Search<'a> {
+    patterns: Patterns,
+    gt: &'a [&'a Line],
+    pred: &'a [&'a Line],
+    /// `[gt, pred]`.
+    cost: &'a [f64],
+    /// Predicted lines that surely belong to some annotated line.
+    taken: Vec<bool>,
+}
+
+/// The columns after split paragraphs were found; `late` says that time is up, then there are none.
+pub(super) fn columns(
+    gt: &[&Line],
+    pred: &[&Line],
+    cost: Vec<f64>,
+    late: &dyn Fn() -> bool,
+) -> Option<Columns> {
+    let width = pred.len();
+    let mut taken = vec![false; width];
+    let mut open = Vec::new();
+    for (row, costs) in cost.chunks(width.max(1)).enumerate() {
+        let mut sure = false;
+        for (at, _) in costs.iter().enumerate().filter(|(_, cost)| **cost < SURE) {
+            taken[at] = true;
+            sure = true;
+        }
+        if !sure {
+            open.push(row);
+        }
+    }
+    let search = Search {
+        patterns: Patterns::of(gt.iter().map(|line| line.norm.as_slice())),
+        gt,
+        pred,
+        cost: &cost,
+        taken,
+    };
+    let mut best = Vec::new();
+    for row in open {
+        if late() {
+            return None;
+        }
+        best.extend(search.best(row));
+    }
+    let runs = settle(best);
+    let spans = spans(width, &runs);
+    if spans.len() == width {
+        return Some(Columns { spans, cost });
+    }
+    let mut merged = Vec::with_capacity(gt.len() * spans.len());
+    for row in 0..gt.len() {
+        for &(first, len) in &spans {
+            merged.push(match len {
+                1 => search.single(row, first),
+                _ => search
+                    .patterns
+                    .distance(row, &joined(&pred[first..first + len])),
+            });
+        }
+    }
+    Some(Columns {
+        spans,
+        cost: merged,
+    })
+}
+
+/// All predicted lines, those of a run as one.
+fn spans(width: usize, runs: &[Run]) -> Vec<(usize, usize)> {
+    let mut spans = Vec::with_capacity(width);
+    let mut sorted: Vec<(usize, usize)> = runs.iter().map(|run| (run.first, run.len)).collect();
+    sorted.sort_unstable();
+    let mut at = 0;
+    for (first, len) in sorted {
+        spans.extend((at..first).map(|line| (line, 1)));
+        spans.push((first, len));
+        at = first + len;
+    }
+    spans.extend((at..width).map(|line| (line, 1)));
+    spans
+}
+
+/// Lines joined by blanks.
+pub(super) fn joined(lines: &[&Line]) -> Vec<char> {
+    let mut all = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if at > 0 {
+            all.push(' ');
+        }
+        all.extend(&line.norm);
+    }
+    all
+}
+
+impl Search<'_> {
+    /// The nearest run for an annotated line; of equally near ones the first.
+    fn best(&self, row: usize) -> Option<Run> {
+        let mut best: Option<Run> = None;
+        let mut occurs = Occurrences::new(&self.gt[row].norm, self.pred);
+        for first in (0..self.pred.len()).filter(|&at| !self.taken[at]) {
+            let run = self.grow(row, first, &mut occurs);
+            if best.is_none_or(|best| run.cost < best.cost) {
+                best = Some(run);
+            }
+        }
+        best
+    }
+
+    /// The run that begins with `first`, as long as each line makes it nearer.
+    fn grow(&self, row: usize, first: usize, occurs: &mut Occurrences) -> Run {
+        let mut text = self.pred[first].norm.clone();
+        let mut run = Run {
+            first,
+            len: 1,
+            cost: self.single(row, first),
+        };
+        loop {
+            let next = first + run.len;
+            let Some(line) = self.pred.get(next).filter(|_| !self.taken[next]) else {
+                return run;
+            };
+            let before = text.len();
+            text.push(' ');
+            text.extend(&line.norm);
+            // The parts are looked at before the whole: they are shorter, and most fail.
+            let parts =
+                occurs.at_most(next, false) && (first..next).all(|part| occurs.at_most(part, true));
+            if !parts || !self.patterns.within(row, &text, run.cost) {
+                text.truncate(before);
+                return run;
+            }
+            run.len += 1;
+            run.cost = self.patterns.distance(row, &text);
+            if text.len() > self.patterns.len(row) {
+                return run;
+            }
+        }
+    }
+
+    fn single(&self, row: usize, at: usize) -> f64 {
+        self.cost
+            .get(row * self.pred.len() + at)
+            .copied()
+            .unwrap_or(1.0)
+    }
+}
+
+/// Whether predicted lines occur in one annotated line; each is looked for once.
+struct Occurrences<'a> {
+    text: &'a [char],
+    pred: &'a [&'a Line],
+    /// For each predicted line: within [`PART`], and below it.
+    known: Vec<[Option<bool>; 2]>,
+}
+
+impl<'a> Occurrences<'a> {
+    fn new(text: &'a [char], pred: &'a [&'a Line]) -> Self {
+        Self {
+            text,
+            pred,
+            known: vec![[None; 2]; pred.len()],
+        }
+    }
+
+    /// Whether line `at` occurs with a share of changes of at most [`PART`], or, unless `inclusive`, of less.
+    fn at_most(&mut self, at: usize, inclusive: bool) -> bool {
+        let slot = usize::from(inclusive);
+        if let Some(known) = self.known.get(at).and_then(|known| known[slot]) {
+            return known;
+        }
+        let found = self.pred.get(at).is_some_and(|line| {
+            let limit = largest(line.norm.len(), |share| match inclusive {
+                true => share <= PART,
+                false => share < PART,
+            });
+            let fits = line.norm.len() <= self.text.len();
+            fits && limit.is_some_and(|limit| occurs(&Pattern::new(&line.norm), self.text, limit))
+        });
+        if let Some(known) = self.known.get_mut(at) {
+            known[slot] = Some(found);
+        }
+        found
+    }
+}
