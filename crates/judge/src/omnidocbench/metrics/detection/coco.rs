@@ -29,7 +29,12 @@ pub(super) struct Matched {
 pub fn evaluate(classes: usize, pages: &[Page]) -> Detection {
     // `[class][area][overlap]`: precision at each recall.
     let curves: Vec<Vec<Option<Vec<Vec<f64>>>>> = (0..classes)
-        .map(|label| AREAS.iter().map(|&range| class(label, range, pages)).collect())
+        .map(|label| {
+            AREAS
+                .iter()
+                .map(|&range| class(label, range, pages))
+                .collect()
+        })
         .collect();
     let over = |area: usize, overlap: Option<usize>| {
         let classes = curves.iter().filter_map(|class| class.get(area)?.as_ref());
@@ -84,7 +89,11 @@ fn class(label: usize, range: [f64; 2], pages: &[Page]) -> Option<Vec<Vec<f64>>>
         return None;
     }
     matched.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Some((0..OVERLAPS).map(|at| precisions(&matched, at, wanted)).collect())
+    Some(
+        (0..OVERLAPS)
+            .map(|at| precisions(&matched, at, wanted))
+            .collect(),
+    )
 }
 
 /// The `at`th threshold of overlap, with the rounding of NumPy's `linspace(.5, .95, 10)`.
@@ -161,9 +170,8 @@ impl Area {
 
     /// Intersection over union.
     fn overlap(&self, other: &Self) -> f64 {
-        let shared = |a: f64, a_size: f64, b: f64, b_size: f64| {
-            (a + a_size).min(b + b_size) - a.max(b)
-        };
+        let shared =
+            |a: f64, a_size: f64, b: f64, b_size: f64| (a + a_size).min(b + b_size) - a.max(b);
         let width = shared(self.left, self.width, other.left, other.width);
         let height = shared(self.top, self.height, other.top, other.height);
         if width <= 0.0 || height <= 0.0 {

@@ -35,7 +35,12 @@ impl Layout {
     pub fn classes(&self) -> Vec<String> {
         let spans = self.eval_cat.span_level.iter();
         let spans = spans.filter(|name| !self.eval_cat.block_level.contains(name));
-        self.eval_cat.block_level.iter().chain(spans).cloned().collect()
+        self.eval_cat
+            .block_level
+            .iter()
+            .chain(spans)
+            .cloned()
+            .collect()
     }
 }
 
@@ -63,7 +68,9 @@ pub enum DetectionError {
     )]
     Prediction,
     /// There is no class to report on.
-    #[error("the configuration names no class: add some to `eval_cat.block_level` or `eval_cat.span_level`")]
+    #[error(
+        "the configuration names no class: add some to `eval_cat.block_level` or `eval_cat.span_level`"
+    )]
     NoClass,
 }
 
@@ -73,7 +80,11 @@ pub enum DetectionError {
 /// # Errors
 /// When either is something else altogether; single boxes without four finite numbers or without a score are passed over
 /// and listed.
-pub fn read(ground_truth: &Value, prediction: &Value, layout: &Layout) -> Result<Pages, DetectionError> {
+pub fn read(
+    ground_truth: &Value,
+    prediction: &Value,
+    layout: &Layout,
+) -> Result<Pages, DetectionError> {
     let classes = layout.classes();
     if classes.is_empty() {
         return Err(DetectionError::NoClass);
@@ -88,7 +99,10 @@ pub fn read(ground_truth: &Value, prediction: &Value, layout: &Layout) -> Result
         for (label, item) in labelled(page, layout, &layout.gt_cat_mapping, &classes) {
             match corners(item) {
                 Some(corners) => truth.push(Truth { corners, label }),
-                None => found.skipped.push(format!("{name}: an annotated box is no box: {}", short(item))),
+                None => found.skipped.push(format!(
+                    "{name}: an annotated box is no box: {}",
+                    short(item)
+                )),
             }
         }
         found.pages.push(Page {
@@ -107,15 +121,27 @@ pub fn read(ground_truth: &Value, prediction: &Value, layout: &Layout) -> Result
         let Some(label) = label else {
             continue;
         };
-        let score = item.get("score").and_then(Value::as_f64).filter(|score| score.is_finite());
+        let score = item
+            .get("score")
+            .and_then(Value::as_f64)
+            .filter(|score| score.is_finite());
         match (corners(item), score) {
             (Some(corners), Some(score)) => {
                 if let Some(page) = found.pages.get_mut(index) {
-                    page.found.push(Found { corners, label, score });
+                    page.found.push(Found {
+                        corners,
+                        label,
+                        score,
+                    });
                 }
             }
-            (None, _) => found.skipped.push(format!("{name}: a detected box is no box: {}", short(item))),
-            (_, None) => found.skipped.push(format!("{name}: a detected box has no score: {}", short(item))),
+            (None, _) => found
+                .skipped
+                .push(format!("{name}: a detected box is no box: {}", short(item))),
+            (_, None) => found.skipped.push(format!(
+                "{name}: a detected box has no score: {}",
+                short(item)
+            )),
         }
     }
     for (name, &index) in &places {
@@ -137,7 +163,11 @@ fn predicted<'a>(
         for page in pages {
             let name = page_name(page).ok_or(DetectionError::Prediction)?;
             let items = labelled(page, layout, &layout.pred_cat_mapping, classes);
-            all.extend(items.into_iter().map(|(label, item)| (name.clone(), Some(label), item)));
+            all.extend(
+                items
+                    .into_iter()
+                    .map(|(label, item)| (name.clone(), Some(label), item)),
+            );
         }
         return Ok(all);
     }
@@ -152,10 +182,12 @@ fn predicted<'a>(
             Value::String(id) => id.clone(),
             id => id.to_string(),
         };
-        let class = categories
-            .get(&id)
-            .and_then(Value::as_str)
-            .map(|category| layout.pred_cat_mapping.get(category).map_or(category, String::as_str));
+        let class = categories.get(&id).and_then(Value::as_str).map(|category| {
+            layout
+                .pred_cat_mapping
+                .get(category)
+                .map_or(category, String::as_str)
+        });
         Some((name, class.and_then(|class| label(class, classes)), item))
     };
     Ok(results.iter().filter_map(one).collect())
@@ -168,7 +200,11 @@ fn labelled<'a>(
     mapping: &BTreeMap<String, String>,
     classes: &[String],
 ) -> Vec<(usize, &'a Value)> {
-    let blocks = page.get("layout_dets").and_then(Value::as_array).into_iter().flatten();
+    let blocks = page
+        .get("layout_dets")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     // A category that the mapping does not name stands for itself.
     let class_of = |item: &'a Value| {
         let category = item.get("category_type")?.as_str()?;
@@ -176,7 +212,11 @@ fn labelled<'a>(
     };
     let mut all = Vec::new();
     for block in blocks {
-        let spans = block.get("line_with_spans").and_then(Value::as_array).into_iter().flatten();
+        let spans = block
+            .get("line_with_spans")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         let level = [(&layout.eval_cat.block_level, block)].into_iter();
         for (level, item) in level.chain(spans.map(|span| (&layout.eval_cat.span_level, span))) {
             if let Some(class) = class_of(item).filter(|class| level.iter().any(|one| one == class))
@@ -220,7 +260,12 @@ fn corners(item: &Value) -> Option<[f64; 4]> {
     if points.len() < 4 || points.len() % 2 == 1 {
         return None;
     }
-    let mut enclosing = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+    let mut enclosing = [
+        f64::INFINITY,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NEG_INFINITY,
+    ];
     for point in points.chunks_exact(2) {
         let &[x, y] = point else {
             continue;
@@ -233,6 +278,9 @@ fn corners(item: &Value) -> Option<[f64; 4]> {
 
 /// The beginning of an item, for a message.
 fn short(item: &Value) -> String {
-    let shown = item.get("bbox").or_else(|| item.get("poly")).unwrap_or(item);
+    let shown = item
+        .get("bbox")
+        .or_else(|| item.get("poly"))
+        .unwrap_or(item);
     shown.to_string().chars().take(60).collect()
 }

@@ -71,7 +71,9 @@ impl Detection {
             ("mAP_m", self.medium),
             ("mAP_l", self.large),
         ];
-        let overall = overall.iter().map(|(name, value)| (format!("bbox_{name}"), *value));
+        let overall = overall
+            .iter()
+            .map(|(name, value)| (format!("bbox_{name}"), *value));
         let each = classes.iter().zip(&self.classes);
         overall
             .chain(each.map(|(name, value)| (format!("bbox_{name}_precision"), *value)))

@@ -82,9 +82,9 @@ fn reader() -> impl FnMut(CallbackEvent<'_>, Span<()>) -> Option<Token> {
             Some(Token::End(clip(name)))
         }
         CallbackEvent::String { value } => Some(Token::Text(text_of(value))),
-        CallbackEvent::Comment { .. }
-        | CallbackEvent::Doctype { .. }
-        | CallbackEvent::Error(_) => None,
+        CallbackEvent::Comment { .. } | CallbackEvent::Doctype { .. } | CallbackEvent::Error(_) => {
+            None
+        }
     }
 }
 
@@ -163,7 +163,11 @@ impl Builder {
         };
         // Counted from the innermost; nothing on the way may outrank the tag.
         let rank = rules::rank(name);
-        if self.open_names().take(at).any(|open| rules::rank(open) > rank) {
+        if self
+            .open_names()
+            .take(at)
+            .any(|open| rules::rank(open) > rank)
+        {
             return;
         }
         self.open.truncate(self.open.len() - at - 1);
@@ -225,7 +229,11 @@ impl Builder {
         self.body |= name == "body";
         let index = self.tree.elements.len();
         let siblings = match self.open.last() {
-            Some(&parent) => self.tree.elements.get_mut(parent).map(|found| &mut found.children),
+            Some(&parent) => self
+                .tree
+                .elements
+                .get_mut(parent)
+                .map(|found| &mut found.children),
             None => Some(&mut self.tree.roots),
         };
         if let Some(siblings) = siblings {
@@ -243,7 +251,10 @@ impl Builder {
         let Some(&parent) = self.open.last() else {
             return;
         };
-        let last = self.tree.get(parent).and_then(|found| found.children.last().copied());
+        let last = self
+            .tree
+            .get(parent)
+            .and_then(|found| found.children.last().copied());
         if let Some(element) = self.tree.elements.get_mut(last.unwrap_or(parent)) {
             let place = match last {
                 Some(_) => &mut element.tail,

@@ -67,8 +67,7 @@ const VERBATIM: &str = "dd dl dt fieldset form li table ul";
 const CELL: &str = "tbody td tfoot th tr";
 
 /// Elements that end where they begin.
-const EMPTY: &str =
-    "area base basefont br col frame hr img input isindex link meta param";
+const EMPTY: &str = "area base basefont br col frame hr img input isindex link meta param";
 
 /// Elements that go into an implied `head`.
 const IN_HEAD: &str = "base link meta script style title";

@@ -117,7 +117,8 @@ impl<'a> Comparison<'a> {
 
     /// The edit distance of two different contents, divided by the length of the longer.
     fn apart(&mut self, known: &Contents, a: u32, b: u32) -> f64 {
-        let (Some(from), Some(to)) = (known.cells.get(a as usize), known.cells.get(b as usize)) else {
+        let (Some(from), Some(to)) = (known.cells.get(a as usize), known.cells.get(b as usize))
+        else {
             return 1.0;
         };
         let longest = from.len().max(to.len());
@@ -149,7 +150,9 @@ impl<'a> Comparison<'a> {
         if self.placed == Some(number) {
             return;
         }
-        let before = self.placed.and_then(|placed| known.cells.get(placed as usize));
+        let before = self
+            .placed
+            .and_then(|placed| known.cells.get(placed as usize));
         for &token in before.into_iter().flatten() {
             if let Some(place) = self.places.get_mut(token as usize) {
                 *place = 0;
@@ -188,9 +191,11 @@ impl Rename for Comparison<'_> {
         if self.a.shapes.get(a) != self.b.shapes.get(b) {
             return 1.0;
         }
-        let (Some(known), Some(&Some(from)), Some(&Some(to))) =
-            (self.contents, self.a.contents.get(a), self.b.contents.get(b))
-        else {
+        let (Some(known), Some(&Some(from)), Some(&Some(to))) = (
+            self.contents,
+            self.a.contents.get(a),
+            self.b.contents.get(b),
+        ) else {
             return 0.0;
         };
         if from == to {

@@ -102,7 +102,9 @@ impl<'a> Pass<'a> {
         let (a, b) = (self.a, self.b);
         for &i in a.paths() {
             // Paths of `b` come by their leftmost leaf, the last first: those in the strip are neighbours.
-            let begin = b.paths().partition_point(|&j| b.first(j) > a.first(i) + self.inserted);
+            let begin = b
+                .paths()
+                .partition_point(|&j| b.first(j) > a.first(i) + self.inserted);
             for &j in b.paths().get(begin..).unwrap_or_default() {
                 if b.first(j) + self.deleted < a.first(i) {
                     break;
@@ -125,12 +127,18 @@ impl<'a> Pass<'a> {
         let (rows, columns) = (i + 1 - begin, j + 1 - other);
         // A column may lag behind the row by `behind` and be ahead by `ahead`, both within these subtrees and as
         // counted from the trees' beginnings.
-        let behind = self.deleted.min((self.deleted + other).saturating_sub(begin));
-        let ahead = self.inserted.min((self.inserted + begin).saturating_sub(other));
+        let behind = self
+            .deleted
+            .min((self.deleted + other).saturating_sub(begin));
+        let ahead = self
+            .inserted
+            .min((self.inserted + begin).saturating_sub(other));
 
         let mut zeroth = self.spare.pop().unwrap_or_default();
         zeroth.clear(0);
-        zeroth.values.extend((0..=columns.min(ahead)).map(|column| column as f64));
+        zeroth
+            .values
+            .extend((0..=columns.min(ahead)).map(|column| column as f64));
         let mut above = self.spare.pop().unwrap_or_default();
         above.copy_from(&zeroth);
         let mut row = self.spare.pop().unwrap_or_default();
@@ -170,15 +178,27 @@ impl<'a> Pass<'a> {
                     if already < best {
                         let more = match (both, inner, b.inner(y)) {
                             (true, ..) | (_, None, None) => rename.cost(x, y),
-                            (_, Some(row), _) => self.of_a.get(row, (y + self.deleted).checked_sub(x.max(self.deleted))),
-                            (_, None, Some(row)) => self.of_b.get(row, (x + self.inserted).checked_sub(y.max(self.inserted))),
+                            (_, Some(row), _) => self
+                                .of_a
+                                .get(row, (y + self.deleted).checked_sub(x.max(self.deleted))),
+                            (_, None, Some(row)) => self
+                                .of_b
+                                .get(row, (x + self.inserted).checked_sub(y.max(self.inserted))),
                         };
                         best = best.min(already + more);
                     }
                     if both {
                         match (inner, b.inner(y)) {
-                            (Some(row), _) => self.of_a.set(row, (y + self.deleted).checked_sub(x.max(self.deleted)), best),
-                            (None, Some(row)) => self.of_b.set(row, (x + self.inserted).checked_sub(y.max(self.inserted)), best),
+                            (Some(row), _) => self.of_a.set(
+                                row,
+                                (y + self.deleted).checked_sub(x.max(self.deleted)),
+                                best,
+                            ),
+                            (None, Some(row)) => self.of_b.set(
+                                row,
+                                (x + self.inserted).checked_sub(y.max(self.inserted)),
+                                best,
+                            ),
                             (None, None) => {}
                         }
                     }

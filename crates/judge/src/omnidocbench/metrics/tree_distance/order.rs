@@ -29,15 +29,22 @@ impl Order {
                 *place = node;
             }
         }
-        let top = first.iter().map(|&leaf| highest.get(leaf).copied().unwrap_or(leaf)).collect();
+        let top = first
+            .iter()
+            .map(|&leaf| highest.get(leaf).copied().unwrap_or(leaf))
+            .collect();
         let mut inners = 0;
         let mut inner = Vec::with_capacity(first.len());
         for (node, &leaf) in first.iter().enumerate() {
             inner.push(if leaf < node { inners } else { usize::MAX });
             inners += usize::from(leaf < node);
         }
-        let leaves = (0..first.len()).rev().filter(|&leaf| first.get(leaf) == Some(&leaf));
-        let paths = leaves.filter_map(|leaf| highest.get(leaf).copied()).collect();
+        let leaves = (0..first.len())
+            .rev()
+            .filter(|&leaf| first.get(leaf) == Some(&leaf));
+        let paths = leaves
+            .filter_map(|leaf| highest.get(leaf).copied())
+            .collect();
         Self {
             first,
             top,
@@ -87,10 +94,11 @@ impl Order {
     pub fn mirrored_work(&self) -> f64 {
         // A right path starts at the root and at every node that is not its parent's last child, whose successor in
         // postorder then is a leaf and not its parent.
-        let starts = (0..self.len()).filter(|&node| {
-            node + 1 == self.len() || self.first(node + 1) == node + 1
-        });
-        starts.map(|node| (node + 1 - self.first(node)) as f64).sum()
+        let starts = (0..self.len())
+            .filter(|&node| node + 1 == self.len() || self.first(node + 1) == node + 1);
+        starts
+            .map(|node| (node + 1 - self.first(node)) as f64)
+            .sum()
     }
 
     /// Where each node stands in the postorder of the mirrored tree.
@@ -100,7 +108,10 @@ impl Order {
         let mut places = vec![0; self.len()];
         let mut above: Vec<usize> = Vec::new();
         for node in (0..self.len()).rev() {
-            while above.last().is_some_and(|&ancestor| self.first(ancestor) > node) {
+            while above
+                .last()
+                .is_some_and(|&ancestor| self.first(ancestor) > node)
+            {
                 above.pop();
             }
             let before = self.first(node) + above.len();

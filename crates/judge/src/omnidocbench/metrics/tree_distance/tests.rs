@@ -101,7 +101,10 @@ fn small_trees_are_as_far_apart_as_by_definition() {
 fn larger_trees_are_as_far_apart_in_a_strip_as_in_the_whole_table() {
     let mut numbers = Numbers(2);
     for _ in 0..60 {
-        let sizes = (20 + numbers.below(100) as usize, 20 + numbers.below(100) as usize);
+        let sizes = (
+            20 + numbers.below(100) as usize,
+            20 + numbers.below(100) as usize,
+        );
         let (a, b) = (numbers.tree(sizes.0), numbers.tree(sizes.1));
         let (mut sizes_a, mut labels_a, mut sizes_b, mut labels_b) = Default::default();
         flat(&a, &mut sizes_a, &mut labels_a);
