@@ -4,9 +4,13 @@
 use std::path::Path;
 
 use engine::fixtures::{Case, cases, report};
+use judge::omnidocbench::Protocol;
+use judge::omnidocbench::evaluate::{Evaluator, PageResult, records};
 use judge::omnidocbench::matching::{Lines, Matching, Method};
-use judge::omnidocbench::page::Block;
-use serde_json::Value;
+use judge::omnidocbench::module::{Module, single};
+use judge::omnidocbench::page::{Block, Page};
+use judge::omnidocbench::score::Section;
+use serde_json::{Map, Value};
 
 const SLUG: &str = "omnidocbench";
 
@@ -97,4 +101,135 @@ fn match_quick() {
 #[test]
 fn match_simple() {
     matches("match_simple", Method::Simple);
+}
+
+/// The differences between an evaluation of a case's pages and what it expects under `key`.
+fn evaluated(case: &Case, key: &str, protocol: Protocol) -> Vec<String> {
+    let tolerance = case.tolerance("scores", 1e-9);
+    let evaluator = Evaluator {
+        matching: Matching {
+            protocol,
+            ..Matching::default()
+        },
+        ..Evaluator::default()
+    };
+    let pages = case.get("gt").and_then(Value::as_array).unwrap();
+    let pages: Vec<PageResult> = pages
+        .iter()
+        .enumerate()
+        .map(|(index, page)| {
+            let page = Page::read(page.as_object().unwrap());
+            // Image names hold dots.
+            let markdown = case.json["pred"][&page.image].as_str().unwrap();
+            evaluator.page(index, &page, markdown)
+        })
+        .collect();
+    let expected = &case.json[key];
+    let mut problems: Vec<String> = Section::ALL
+        .iter()
+        .flat_map(|section| {
+            let name = section.name();
+            let found: Value = records(&pages, *section, protocol).cloned().collect();
+            // The official tool writes "" or [""] for nothing; so may a case.
+            let place = format!("{} {key} {name}", case.name);
+            difference(&found, &plain(&expected[name]), tolerance, &place)
+        })
+        .collect();
+    let place = format!("{} {key}", case.name);
+    let summary = evaluator.summary(&pages);
+    problems.extend(difference(
+        &summary,
+        &expected["metric_result"],
+        tolerance,
+        &place,
+    ));
+    problems
+}
+
+/// Records with `""` for an emptied list of predicted pieces written as `[""]`.
+fn plain(records: &Value) -> Value {
+    let mut records = records.clone();
+    for record in records.as_array_mut().into_iter().flatten() {
+        if record["pred_idx"] == "" {
+            record["pred_idx"] = serde_json::json!([""]);
+        }
+    }
+    records
+}
+
+fn end_to_end(kind: &str) {
+    let all = cases(SLUG, kind, committed());
+    let problems: Vec<String> = all
+        .iter()
+        .flat_map(|case| {
+            let mut problems = evaluated(case, "expected_v1_5", Protocol::V1_5);
+            problems.extend(evaluated(case, "expected_v1_0", Protocol::V1_0));
+            problems
+        })
+        .collect();
+    settle(kind, all.len(), &problems);
+}
+
+#[test]
+fn e2e_synthetic() {
+    end_to_end("e2e_synthetic");
+}
+
+#[test]
+fn e2e_demo() {
+    end_to_end("e2e_demo");
+}
+
+#[test]
+fn modules_demo() {
+    let all = cases(SLUG, "modules_demo", committed());
+    let mut problems = Vec::new();
+    for case in &all {
+        let tolerance = case.tolerance("scores", 1e-9);
+        for (module, input, name) in [
+            (Module::Text, "text_ocr", "ocr"),
+            (Module::Table, "table", "table_recognition"),
+            (Module::Formula, "formula", "formula_recognition"),
+        ] {
+            let pages = case.json["inputs"][input].as_array().unwrap();
+            let objects: Vec<&Map<String, Value>> =
+                pages.iter().map(|page| page.as_object().unwrap()).collect();
+            let config = module.defaults();
+            let found = single(&objects, &config).summary;
+            let place = format!("{} {name}", case.name);
+            problems.extend(difference(
+                &found,
+                &case.json["expected"][name],
+                tolerance,
+                &place,
+            ));
+        }
+        problems.extend(markdown(case, tolerance));
+    }
+    settle("modules_demo", all.len(), &problems);
+}
+
+/// Markdown against markdown: predictions and pages are those of `e2e_demo`.
+fn markdown(case: &Case, tolerance: f64) -> Vec<String> {
+    let demo = cases(SLUG, "e2e_demo", committed());
+    let Some(demo) = demo.first() else {
+        println!("{SLUG}/modules_demo: markdown skipped: no pages");
+        return Vec::new();
+    };
+    let evaluator = Evaluator::default();
+    let pages = demo.json["gt"].as_array().unwrap().iter().enumerate();
+    let pages: Vec<PageResult> = pages
+        .filter_map(|(index, page)| {
+            let page = Page::read(page.as_object().unwrap());
+            let name = page.image.strip_suffix(".jpg").unwrap();
+            let gt = case.json["md2md_ground_truth"][format!("{name}.md")].as_str()?;
+            let pred = demo.json["pred"][&page.image].as_str().unwrap();
+            Some(evaluator.markdown(index, &page, gt, pred))
+        })
+        .collect();
+    let found = evaluator.summary(&pages);
+    let expected = &case.json["expected"]["md2md"];
+    difference(&found, expected, tolerance, "md2md")
+        .into_iter()
+        .collect()
 }

@@ -135,16 +135,11 @@ fn listed(blocks: &[Block], categories: &[&str]) -> Vec<Block> {
     list
 }
 
-/// What predicted text is matched with: text of every category, under v1.5 display formulas as well, and, as in the
-/// official tool, captions, footnotes and algorithms twice.
+/// What predicted text is matched with: text of every category, under v1.5 display formulas as well.
 pub fn texts(blocks: &[Block], protocol: Protocol) -> Vec<Block> {
     match protocol {
         Protocol::V1_0 => listed(blocks, &TEXT),
-        Protocol::V1_5 => {
-            let (before, after) = TEXT.split_at(12);
-            let twice = &before[6..];
-            listed(blocks, &[before, twice, after, &[FORMULA]].concat())
-        }
+        Protocol::V1_5 => listed(blocks, &[&TEXT[..], &[FORMULA]].concat()),
     }
 }
 
@@ -193,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn captions_are_listed_twice_in_the_mixed_list_only() {
+    fn formulas_stand_in_the_mixed_list_only() {
         let blocks = [
             block("1", "table_caption", 1.0, "Table 1"),
             block("2", "equation_isolated", 0.0, ""),
             block("3", "figure", 0.0, ""),
         ];
         assert_eq!(texts(&blocks, Protocol::V1_0).len(), 1);
-        assert_eq!(texts(&blocks, Protocol::V1_5).len(), 3);
+        assert_eq!(texts(&blocks, Protocol::V1_5).len(), 2);
         assert_eq!((formulas(&blocks).len(), tables(&blocks).len()), (1, 0));
     }
 }

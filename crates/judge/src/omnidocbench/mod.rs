@@ -6,13 +6,16 @@
 
 pub mod cdm;
 mod element;
+pub mod evaluate;
 pub mod extract;
 pub mod matching;
 pub mod merge;
 pub mod metrics;
+pub mod module;
 pub mod normalize;
 pub mod page;
 mod protocol;
+pub mod score;
 
 pub use element::{Element, Fine, Kind};
 pub use protocol::Protocol;

@@ -148,11 +148,20 @@ impl<'de, F: FnMut(Page) -> bool> Visitor<'de> for Pages<'_, F> {
 }
 
 impl Page {
+    /// A page without its blocks, from its JSON object.
+    pub fn read_head(json: &Map<String, Value>) -> Self {
+        Self::read_with(json, |_| Vec::new())
+    }
+
     /// A page from its JSON object.
     pub fn read(json: &Map<String, Value>) -> Self {
+        Self::read_with(json, blocks)
+    }
+
+    fn read_with(json: &Map<String, Value>, blocks: impl Fn(Option<&Value>) -> Vec<Block>) -> Self {
         let info = json.get("page_info").and_then(Value::as_object);
         let field = |name: &str| info.and_then(|info| info.get(name));
-        let path = field("image_path").and_then(text).unwrap_or_default();
+        let path = field("image_path").and_then(text_of).unwrap_or_default();
         let relations = json
             .get("extra")
             .and_then(|extra| extra.get("relation"))
@@ -173,7 +182,7 @@ impl Page {
 /// A relation that says that a paragraph was torn apart.
 fn torn(relation: &Value) -> Option<[String; 2]> {
     let kind = relation.get("relation_type")?.as_str()?;
-    let end = |name| relation.get(name).and_then(text);
+    let end = |name| relation.get(name).and_then(text_of);
     (kind == "truncated").then_some([end("source_anno_id")?, end("target_anno_id")?])
 }
 
@@ -192,16 +201,16 @@ impl Block {
         };
         let position = numbers("position");
         Self {
-            category: get("category_type").and_then(text).unwrap_or_default(),
+            category: get("category_type").and_then(text_of).unwrap_or_default(),
             fine: get("fine_category_type")
-                .and_then(text)
+                .and_then(text_of)
                 .filter(|fine| !fine.is_empty()),
             order: get("order").and_then(Value::as_f64),
-            id: get("anno_id").and_then(text),
-            text: get("text").and_then(text),
-            latex: get("latex").and_then(text),
-            html: get("html").and_then(text),
-            content: get("content").and_then(text),
+            id: get("anno_id").and_then(text_of),
+            text: get("text").and_then(text_of),
+            latex: get("latex").and_then(text_of),
+            html: get("html").and_then(text_of),
+            content: get("content").and_then(text_of),
             position: position.and_then(|at| match at[..] {
                 [start, end] => Some([start as i64, end as i64]),
                 _ => None,
@@ -242,7 +251,7 @@ impl Block {
 }
 
 /// A text, or a number as one.
-fn text(value: &Value) -> Option<String> {
+pub(crate) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

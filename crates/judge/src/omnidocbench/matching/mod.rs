@@ -25,6 +25,7 @@ use super::Protocol;
 use super::page::Block;
 
 pub use lines::Lines;
+pub(crate) use record::number;
 pub use record::{Match, Place};
 
 /// How pieces are matched.

@@ -20,7 +20,7 @@ pub struct PageMatches {
     pub formula: Vec<Match>,
     /// Tables that were matched with HTML, or with nothing.
     pub html_table: Vec<Match>,
-    /// Tables that were matched with LaTeX; the official tool does not read those and neither do we.
+    /// Tables that were matched with LaTeX; these are not read, as in the official tool.
     pub latex_table: Vec<Match>,
     /// Reading order, where there is one.
     pub order: Option<Order>,
@@ -77,7 +77,7 @@ pub fn match_page(page: &Page, pred: &[Element], matching: &Matching) -> PageMat
     }
     let text: Vec<&Match> = found.text.iter().collect();
     found.order = Order::of(&text);
-    found.finish_tables();
+    found.finish_tables(matching.protocol);
     found
 }
 
@@ -97,8 +97,13 @@ pub fn match_markdown(
         let matched = matching.run(&gt, &of_kind(pred, kind), lines, image);
         found.take(matched)
     };
-    let text = list(Kind::TextAll, Lines::Text);
-    let mut formula = list(Kind::EquationIsolated, Lines::Formula);
+    // Under v1.5 the annotated formula is compared as it stands: the official tool normalises the predicted one only.
+    let (texts, formulas) = match matching.protocol {
+        Protocol::V1_0 => (Lines::Text, Lines::Formula),
+        Protocol::V1_5 => (Lines::Mixed, Lines::Mixed),
+    };
+    let text = list(Kind::TextAll, texts);
+    let mut formula = list(Kind::EquationIsolated, formulas);
     formula.retain(|found| !found.gt_idx.is_empty());
     let table = |kind, lines| {
         let gt = of_kind(gt, kind);
@@ -113,7 +118,7 @@ pub fn match_markdown(
     found.order = Order::of(&ordered);
     found.text = text;
     found.formula = formula;
-    found.finish_tables();
+    found.finish_tables(matching.protocol);
     found
 }
 
@@ -180,18 +185,23 @@ impl PageMatches {
         }
     }
 
-    /// Tables in the form that they are scored in; predictions in LaTeX are emptied.
-    fn finish_tables(&mut self) {
-        for found in &mut self.latex_table {
-            found.pred_idx.clear();
-            found.pred.clear();
-            found.pred_category.clear();
-            found.pred_position = None;
-            found.edit = 1.0;
-        }
-        for found in self.html_table.iter_mut().chain(&mut self.latex_table) {
+    /// Tables in the form that they are scored in. Predictions in LaTeX are not read: under v1.5 they are emptied, under
+    /// v1.0, which passed them to a converter that may be absent, they stay but give no table.
+    fn finish_tables(&mut self, protocol: Protocol) {
+        for found in &mut self.html_table {
             found.norm_gt = html_table(&found.gt);
             found.norm_pred = html_table(&found.pred);
+        }
+        for found in &mut self.latex_table {
+            found.norm_gt = html_table(&found.gt);
+            found.norm_pred.clear();
+            if protocol == Protocol::V1_5 {
+                found.pred_idx.clear();
+                found.pred.clear();
+                found.pred_category.clear();
+                found.pred_position = None;
+                found.edit = 1.0;
+            }
         }
     }
 }

@@ -96,6 +96,10 @@ impl Pool {
             gt_seen[gts[row]] = true;
             out.push(single(vec![gts[row]], vec![preds[column]]));
         }
+        if protocol == Protocol::V1_0 && preds.is_empty() {
+            // The evaluator of v1.0 lists these once here and once below.
+            out.extend(gts.iter().map(|&at| single(vec![at], Vec::new())));
+        }
         let unseen = (0..gt.len()).filter(|&at| !gt_seen[at]);
         out.extend(unseen.map(|at| single(vec![at], Vec::new())));
         out

@@ -1,0 +1,188 @@
+//! Averages: over all samples, by attribute of a block, and by attribute of a page.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Metric, Sample, labels::page_labels};
+use crate::omnidocbench::Protocol;
+use crate::omnidocbench::metrics::{bleu::bleu, meteor::meteor};
+use crate::omnidocbench::page::Attributes;
+
+/// Attributes of pages, by the file name of their picture.
+pub type Pages = BTreeMap<String, Attributes>;
+
+const EDIT: &str = "Edit_dist";
+
+/// The official result of a section: `all`, `group`, `page`. Averages of nothing are the text `NaN`, as they are there.
+pub fn aggregate(
+    samples: &[Sample],
+    pages: &Pages,
+    metrics: &[Metric],
+    protocol: Protocol,
+) -> Value {
+    json!({
+        "all": all(samples, metrics, protocol),
+        "group": group(samples),
+        "page": page(samples, pages, protocol),
+    })
+}
+
+/// The mean; `None` of nothing.
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// A number, or `NaN` as text.
+fn told(value: Option<f64>) -> Value {
+    value
+        .filter(|value| value.is_finite())
+        .map_or(json!("NaN"), |value| json!(value))
+}
+
+/// Scores of one name.
+fn scores<'a>(samples: &'a [Sample], name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    let of = move |sample: &'a Sample| sample.scores.iter().filter(move |(n, _)| n == name);
+    samples.iter().flat_map(of).map(|(_, score)| *score)
+}
+
+fn all(samples: &[Sample], metrics: &[Metric], protocol: Protocol) -> Value {
+    let mut out = Map::new();
+    let texts = |side: usize| -> Vec<&str> {
+        samples
+            .iter()
+            .map(|sample| sample.texts[side].as_str())
+            .collect()
+    };
+    for metric in metrics {
+        match metric {
+            Metric::EditDist => {
+                out.insert(EDIT.into(), edits(samples, protocol));
+            }
+            Metric::Teds => {
+                for name in ["TEDS", "TEDS_structure_only"] {
+                    let values: Vec<f64> = scores(samples, name).collect();
+                    out.insert(name.into(), json!({"all": told(mean(&values))}));
+                }
+            }
+            // The official tool passes the annotation as prediction and the prediction as reference.
+            Metric::Bleu => {
+                let score = bleu(&texts(0), &texts(1)).map_or(0.0, |bleu| bleu.bleu);
+                out.insert("BLEU".into(), json!({"all": score}));
+            }
+            Metric::Meteor => {
+                let score = meteor(&texts(0), &texts(1)).unwrap_or(0.0);
+                out.insert("METEOR".into(), json!({"all": score}));
+            }
+        }
+    }
+    Value::Object(out)
+}
+
+/// Edit distances: mean over pages of a page's edits by its characters, all edits by all characters, mean over samples.
+fn edits(samples: &[Sample], protocol: Protocol) -> Value {
+    let mut pages: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut whole = (0, 0);
+    for sample in samples {
+        let Some(edits) = sample.edits else { continue };
+        let page = pages.entry(&sample.image).or_default();
+        for sum in [page, &mut whole] {
+            sum.0 += edits;
+            sum.1 += sample.length;
+        }
+    }
+    let share = |(edits, length): (usize, usize)| edits as f64 / length as f64;
+    let by_page: Vec<f64> = pages.values().map(|sums| share(*sums)).collect();
+    let page_average = told(mean(&by_page));
+    if protocol == Protocol::V1_0 || by_page.is_empty() {
+        return json!({"ALL_page_avg": page_average});
+    }
+    let each: Vec<f64> = scores(samples, EDIT).collect();
+    json!({
+        "ALL_page_avg": page_average,
+        "edit_whole": told(Some(share(whole))),
+        "edit_sample_avg": told(mean(&each)),
+    })
+}
+
+/// Means by attribute of a block, and how many samples there are of each.
+fn group(samples: &[Sample]) -> Value {
+    let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, usize)>> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for sample in samples {
+        for label in &sample.labels {
+            for (name, score) in &sample.scores {
+                let sum = sums.entry(name).or_default().entry(label).or_default();
+                *sum = (sum.0 + score, sum.1 + 1);
+                counts.insert(label, sum.1);
+            }
+        }
+    }
+    let mut out = Map::new();
+    out.insert("sample_count".into(), json!(counts));
+    for (name, labels) in sums {
+        let means: Map<String, Value> = labels
+            .into_iter()
+            .map(|(label, (sum, count))| (label.to_owned(), json!(sum / count as f64)))
+            .collect();
+        out.insert(name.to_owned(), Value::Object(means));
+    }
+    Value::Object(out)
+}
+
+/// Means over pages by attribute of a page; of edit distances, under v1.0, also the variance.
+fn page(samples: &[Sample], pages: &Pages, protocol: Protocol) -> Value {
+    // Metric → page → (weighted sum of scores, sum of weights).
+    let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
+    for sample in samples
+        .iter()
+        .filter(|sample| pages.contains_key(&sample.image))
+    {
+        for (name, score) in &sample.scores {
+            let weight = match name.as_str() {
+                EDIT => sample.length as f64,
+                _ => 1.0,
+            };
+            let sum = sums
+                .entry(name)
+                .or_default()
+                .entry(&sample.image)
+                .or_default();
+            *sum = (sum.0 + score * weight, sum.1 + weight);
+        }
+    }
+    let mut out = Map::new();
+    for (name, of_pages) in sums {
+        let mut by_label: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (image, (sum, weight)) in of_pages {
+            let score = sum / weight;
+            let labels = pages.get(image).map(page_labels).unwrap_or_default();
+            for label in labels.into_iter().chain(["ALL".to_owned()]) {
+                by_label.entry(label).or_default().push(score);
+            }
+        }
+        let means: Map<String, Value> = by_label
+            .iter()
+            .map(|(label, scores)| (label.clone(), json!(mean(scores))))
+            .collect();
+        out.insert(name.to_owned(), Value::Object(means));
+        if name == EDIT && protocol == Protocol::V1_0 {
+            let variances: Map<String, Value> = by_label
+                .iter()
+                .map(|(label, scores)| (label.clone(), json!(variance(scores))))
+                .collect();
+            out.insert("Edit_dist_var".into(), Value::Object(variances));
+        }
+    }
+    Value::Object(out)
+}
+
+/// The sample variance; `None` of fewer than two.
+fn variance(values: &[f64]) -> Option<f64> {
+    let center = mean(values)?;
+    let squares = values
+        .iter()
+        .map(|value| (value - center).powi(2))
+        .sum::<f64>();
+    (values.len() > 1).then(|| squares / (values.len() - 1) as f64)
+}

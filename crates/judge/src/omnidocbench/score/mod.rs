@@ -1,0 +1,102 @@
+//! Scores: of each match, and over samples, pages, attributes.
+
+mod aggregate;
+mod labels;
+mod sample;
+
+pub use aggregate::{Pages, aggregate};
+pub use labels::{label, page_labels};
+pub use sample::{Sample, order_sample, sample};
+
+/// A section of the official result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// `text_block`.
+    Text,
+    /// `display_formula`.
+    Formula,
+    /// `table`.
+    Table,
+    /// `reading_order`.
+    Order,
+}
+
+impl Section {
+    /// All sections, in the official order.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Formula, Self::Table, Self::Order];
+
+    /// The official name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text_block",
+            Self::Formula => "display_formula",
+            Self::Table => "table",
+            Self::Order => "reading_order",
+        }
+    }
+
+    /// The section of an official name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.name() == name)
+    }
+}
+
+/// Something to score by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// `Edit_dist`: edits by the longer text; lower is better.
+    EditDist,
+    /// `TEDS` and `TEDS_structure_only`: similarity of tables; higher is better.
+    Teds,
+    /// `BLEU`, of all samples together.
+    Bleu,
+    /// `METEOR`, mean over samples.
+    Meteor,
+}
+
+impl Metric {
+    /// All metrics.
+    pub const ALL: [Self; 4] = [Self::EditDist, Self::Teds, Self::Bleu, Self::Meteor];
+
+    /// The official name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EditDist => "Edit_dist",
+            Self::Teds => "TEDS",
+            Self::Bleu => "BLEU",
+            Self::Meteor => "METEOR",
+        }
+    }
+
+    /// The metric of an official name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|metric| metric.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// What each section is scored by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics(pub Vec<(Section, Vec<Metric>)>);
+
+impl Default for Metrics {
+    /// Edit distances everywhere, and TEDS of tables: the official end-to-end configuration but for CDM.
+    fn default() -> Self {
+        let edit = || vec![Metric::EditDist];
+        Self(vec![
+            (Section::Text, edit()),
+            (Section::Formula, edit()),
+            (Section::Table, vec![Metric::Teds, Metric::EditDist]),
+            (Section::Order, edit()),
+        ])
+    }
+}
+
+impl Metrics {
+    /// The metrics of a section; `None` where it is not wanted.
+    pub fn of(&self, section: Section) -> Option<&[Metric]> {
+        let found = self.0.iter().find(|(named, _)| *named == section);
+        found.map(|(_, metrics)| metrics.as_slice())
+    }
+}
