@@ -11,6 +11,7 @@ pub mod matching;
 pub mod metrics;
 pub mod normalize;
 mod protocol;
+pub mod python;
 
 pub use element::{Element, Fine, Kind};
 pub use protocol::Protocol;
