@@ -15,6 +15,7 @@ pub mod module;
 pub mod normalize;
 pub mod page;
 mod protocol;
+pub mod python;
 pub mod score;
 
 pub use element::{Element, Fine, Kind};

@@ -1,1 +1,7 @@
-//! One spelling for what means the same: text, formulas, tables.
+//! The text, formula and table forms that are matched and measured.
+
+mod clean;
+mod formula;
+
+pub use clean::clean;
+pub use formula::formula;
