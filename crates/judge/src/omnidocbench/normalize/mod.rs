@@ -2,6 +2,10 @@
 
 mod clean;
 mod formula;
+mod latex;
+mod text;
 
 pub use clean::clean;
 pub use formula::formula;
+pub use latex::{Error as LatexError, latex_to_text};
+pub use text::text_to_unicode;
