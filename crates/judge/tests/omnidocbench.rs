@@ -8,6 +8,7 @@ use judge::omnidocbench::Protocol;
 use judge::omnidocbench::evaluate::{Evaluator, PageResult, records};
 use judge::omnidocbench::matching::{Lines, Matching, Method};
 use judge::omnidocbench::module::{Module, single};
+use judge::omnidocbench::normalize::html_table;
 use judge::omnidocbench::page::{Block, Page};
 use judge::omnidocbench::score::Section;
 use serde_json::{Map, Value};
@@ -232,4 +233,18 @@ fn markdown(case: &Case, tolerance: f64) -> Vec<String> {
     difference(&found, expected, tolerance, "md2md")
         .into_iter()
         .collect()
+}
+
+#[test]
+fn table_norm() {
+    let (mut ran, mut problems) = (0, Vec::new());
+    for case in cases(SLUG, "table_norm", committed()) {
+        for (number, one) in inner(&case).iter().enumerate() {
+            ran += 1;
+            let found = html_table(one["in"].as_str().unwrap());
+            let place = format!("{} {number}", case.name);
+            problems.extend(difference(&found.into(), &one["out"], 0.0, &place));
+        }
+    }
+    settle("table_norm", ran, &problems);
 }

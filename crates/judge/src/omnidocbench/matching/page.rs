@@ -90,19 +90,21 @@ pub fn match_markdown(
 ) -> PageMatches {
     let mut found = PageMatches::default();
     let mut list = |kind: Kind, lines: Lines| {
-        let gt = of_kind(gt, kind);
+        // Inline formulas stand in the annotated text; alone they are none of its blocks.
+        let mut gt = of_kind(gt, kind);
+        gt.retain(|block| !block.is_inline());
         if gt.is_empty() {
             return Vec::new();
         }
         let matched = matching.run(&gt, &of_kind(pred, kind), lines, image);
         found.take(matched)
     };
+    let text = list(Kind::TextAll, Lines::Text);
     // Under v1.5 the annotated formula is compared as it stands: the official tool normalises the predicted one only.
-    let (texts, formulas) = match matching.protocol {
-        Protocol::V1_0 => (Lines::Text, Lines::Formula),
-        Protocol::V1_5 => (Lines::Mixed, Lines::Mixed),
+    let formulas = match matching.protocol {
+        Protocol::V1_0 => Lines::Formula,
+        Protocol::V1_5 => Lines::Mixed,
     };
-    let text = list(Kind::TextAll, texts);
     let mut formula = list(Kind::EquationIsolated, formulas);
     formula.retain(|found| !found.gt_idx.is_empty());
     let table = |kind, lines| {
@@ -114,8 +116,7 @@ pub fn match_markdown(
     };
     found.html_table = table(Kind::HtmlTable, Lines::HtmlTable);
     found.latex_table = table(Kind::LatexTable, Lines::LatexTable);
-    let ordered: Vec<&Match> = text.iter().chain(&formula).collect();
-    found.order = Order::of(&ordered);
+    found.order = Order::of(&text.iter().collect::<Vec<_>>());
     found.text = text;
     found.formula = formula;
     found.finish_tables(matching.protocol);
@@ -176,7 +177,9 @@ impl PageMatches {
                 match found.pred_category.as_str() {
                     "" | "equation_inline" | FORMULA => self.formula.push(found),
                     _ => {
-                        found.gt = latex_to_text(&found.gt);
+                        if let Ok(text) = latex_to_text(&found.gt) {
+                            found.gt = text;
+                        }
                         found.norm_gt = clean(&found.gt);
                         self.formula_as_text.push(found);
                     }

@@ -3,9 +3,11 @@
 mod clean;
 mod formula;
 mod latex;
+mod table;
 mod text;
 
 pub use clean::clean;
 pub use formula::formula;
 pub use latex::{Error as LatexError, latex_to_text};
+pub use table::{html_table, table_cells};
 pub use text::text_to_unicode;
