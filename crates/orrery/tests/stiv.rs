@@ -304,7 +304,7 @@ fn the_list_has_27_systems() {
         .iter()
         .filter(|card| card["status"] == "works")
         .collect();
-    assert_eq!((works.len(), &works[0]["slug"]), (1, &"stiv".into()));
+    assert!(works.iter().any(|card| card["slug"] == "stiv"));
     assert!(
         orrery(folder.path(), &["list", "stiv"])
             .worked()

@@ -44,7 +44,10 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ChatError::Unable`] when the address is none.
-    pub fn new(config: EndpointConfig, stop: Option<&'static AtomicBool>) -> Result<Self, ChatError> {
+    pub fn new(
+        config: EndpointConfig,
+        stop: Option<&'static AtomicBool>,
+    ) -> Result<Self, ChatError> {
         let url = config.url.trim_end_matches('/').to_owned();
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(ChatError::Unable(format!(
@@ -88,11 +91,7 @@ impl Endpoint {
         let asked = asked
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let bytes = answer
-            .body_mut()
-            .with_config()
-            .limit(LARGEST)
-            .read_to_vec();
+        let bytes = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => return Try::Again(error.to_string(), None),
@@ -106,9 +105,10 @@ impl Endpoint {
                 }),
             },
             // Too many requests, timeouts and the server's own troubles pass.
-            408 | 409 | 425 | 429 | 500..=599 => {
-                Try::Again(format!("status {status}: {}", wire::complaint(&bytes)), asked)
-            }
+            408 | 409 | 425 | 429 | 500..=599 => Try::Again(
+                format!("status {status}: {}", wire::complaint(&bytes)),
+                asked,
+            ),
             _ => Try::Never(ChatError::Refused {
                 url: url.to_owned(),
                 status,

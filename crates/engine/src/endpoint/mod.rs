@@ -95,7 +95,9 @@ impl Reply {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// The server cannot be reached, or does not answer in time, after all retries.
-    #[error("no answer from `{url}` after {tries} tries ({cause}): check that the server runs, or allow more time")]
+    #[error(
+        "no answer from `{url}` after {tries} tries ({cause}): check that the server runs, or allow more time"
+    )]
     Unreachable {
         /// Where the request went.
         url: String,

@@ -105,7 +105,10 @@ mod tests {
         };
         let (path, chat) = body("m", &request);
         assert_eq!(path, "/chat/completions");
-        assert_eq!(chat["messages"][0], json!({"role": "user", "content": "hi"}));
+        assert_eq!(
+            chat["messages"][0],
+            json!({"role": "user", "content": "hi"})
+        );
         assert!(chat.get("seed").is_none());
         request.prompt = Prompt::Raw("[INST]".into());
         assert_eq!(body("m", &request).1["prompt"], "[INST]");
@@ -118,7 +121,13 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_says_why() {
-        for wrong in ["", "<html>", "{}", r#"{"choices":[]}"#, r#"{"choices":[{"message":{"content":null}}]}"#] {
+        for wrong in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{"message":{"content":null}}]}"#,
+        ] {
             assert!(reply(wrong.as_bytes()).is_err(), "{wrong}");
         }
         assert_eq!(complaint(br#"{"error":{"message":"no\nkey"}}"#), "no key");

@@ -43,7 +43,12 @@ impl Log {
             source,
         };
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).read(true).append(true).open(path).map_err(failed)?;
+        let mut file = options
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             return Err(LogError::Busy { path: path.into() });
         }
@@ -66,10 +71,12 @@ impl Log {
     /// # Errors
     /// [`LogError::Write`].
     pub fn append(&mut self, line: &impl Serialize) -> Result<(), LogError> {
-        let written = serde_json::to_vec(line).map_err(io::Error::from).and_then(|mut bytes| {
-            bytes.push(b'\n');
-            self.file.write_all(&bytes)
-        });
+        let written = serde_json::to_vec(line)
+            .map_err(io::Error::from)
+            .and_then(|mut bytes| {
+                bytes.push(b'\n');
+                self.file.write_all(&bytes)
+            });
         written.map_err(|source| LogError::Write {
             path: self.path.clone(),
             source,

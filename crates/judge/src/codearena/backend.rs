@@ -115,7 +115,9 @@ impl RecordedJudge {
             let texts = record.get("replies").and_then(Value::as_array);
             match (id, game, texts) {
                 (Some(id), Some(game), Some(texts)) => {
-                    let texts = texts.iter().filter_map(|text| text.as_str().map(str::to_owned));
+                    let texts = texts
+                        .iter()
+                        .filter_map(|text| text.as_str().map(str::to_owned));
                     replies.insert((id, game as usize), texts.collect());
                 }
                 _ => troubles.push(format!(

@@ -51,7 +51,10 @@ impl Classifier {
     /// A task type that the table reports under `class`; the name of the subclass where there is none.
     pub fn task_type(&self, class: Class) -> &'static str {
         let types = Taxonomy::official().types();
-        let own = types.iter().filter(|(_, of)| *of == class).min_by_key(|(name, _)| name.len());
+        let own = types
+            .iter()
+            .filter(|(_, of)| *of == class)
+            .min_by_key(|(name, _)| name.len());
         own.map_or(class.sub, |(name, _)| name)
     }
 
@@ -63,10 +66,15 @@ impl Classifier {
         }
         let bag = normal(bag, &self.rarity);
         let cosine = |centroid: &Bag| -> f64 {
-            let shared = bag.iter().filter_map(|(word, a)| Some(a * centroid.get(word)?));
+            let shared = bag
+                .iter()
+                .filter_map(|(word, a)| Some(a * centroid.get(word)?));
             shared.sum()
         };
-        let all = self.centroids.iter().map(|(class, centroid)| (*class, cosine(centroid)));
+        let all = self
+            .centroids
+            .iter()
+            .map(|(class, centroid)| (*class, cosine(centroid)));
         let best = all.fold(None::<(Class, f64)>, |best, next| match best {
             Some(best) if best.1 >= next.1 => Some(best),
             _ => Some(next),
@@ -88,7 +96,10 @@ fn normal(bag: Bag, rarity: &BTreeMap<u64, f64>) -> Bag {
         .filter_map(|(word, times)| Some((word, (1.0 + times).ln() * rarity.get(&word)?)))
         .collect();
     let length = weighted.values().map(|x| x * x).sum::<f64>().sqrt();
-    weighted.into_iter().map(|(word, x)| (word, x / length)).collect()
+    weighted
+        .into_iter()
+        .map(|(word, x)| (word, x / length))
+        .collect()
 }
 
 /// Hashes of the words, without a plural's last letter.
@@ -119,7 +130,10 @@ pub fn ask(model: &dyn ChatModel, question: &str) -> Result<Option<Class>, ChatE
         seed: None,
     })?;
     let clean = |line: &str| line.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-    Ok(reply.text.lines().find_map(|line| taxonomy.by_sub(&clean(line))))
+    Ok(reply
+        .text
+        .lines()
+        .find_map(|line| taxonomy.by_sub(&clean(line))))
 }
 
 #[cfg(test)]
@@ -134,7 +148,11 @@ mod tests {
         let types = Taxonomy::official().types();
         let hits = types
             .iter()
-            .filter(|(name, class)| classifier.nearest(name).is_some_and(|(found, _)| found.main == class.main))
+            .filter(|(name, class)| {
+                classifier
+                    .nearest(name)
+                    .is_some_and(|(found, _)| found.main == class.main)
+            })
             .count();
         assert!(hits * 100 > types.len() * 75, "{hits} of {}", types.len());
         assert!(classifier.nearest("").is_none());
@@ -153,7 +171,9 @@ mod tests {
 
     #[test]
     fn a_model_s_label_is_read_leniently() {
-        let class = ask(&Says("Topic:\n**cryptography**."), "AES").unwrap().unwrap();
+        let class = ask(&Says("Topic:\n**cryptography**."), "AES")
+            .unwrap()
+            .unwrap();
         assert_eq!(class.sub, "Cryptography");
         assert_eq!(ask(&Says("I do not know"), "AES").unwrap(), None);
     }

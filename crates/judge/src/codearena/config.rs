@@ -91,12 +91,12 @@ impl JudgeConfig {
     /// # Errors
     /// Never for the built-in texts; the type is that of the parts.
     pub fn builtin() -> Result<Self, ConfigError> {
-        Self::from_parts(SYSTEM_PROMPT, &[PROMPT_TEMPLATE.to_owned()], PATTERN, 2).map_err(|cause| {
-            ConfigError::Content {
+        Self::from_parts(SYSTEM_PROMPT, &[PROMPT_TEMPLATE.to_owned()], PATTERN, 2).map_err(
+            |cause| ConfigError::Content {
                 path: "the built-in configuration".into(),
                 cause,
-            }
-        })
+            },
+        )
     }
 
     /// A configuration with the official sampling.
@@ -109,7 +109,8 @@ impl JudgeConfig {
         pattern: &str,
         attempts: u32,
     ) -> Result<Self, String> {
-        let templates: Result<Vec<_>, _> = templates.iter().map(|text| Template::new(text)).collect();
+        let templates: Result<Vec<_>, _> =
+            templates.iter().map(|text| Template::new(text)).collect();
         let templates = templates?;
         if templates.is_empty() {
             return Err("`prompt_template` is empty: it must be a list of texts".into());
@@ -120,8 +121,14 @@ impl JudgeConfig {
         Ok(Self {
             system_prompt: system_prompt.to_owned(),
             templates,
-            pattern: Regex::new(pattern)
-                .map_err(|error| format!("`regex_pattern` cannot be used: {error}"))?,
+            pattern: Regex::new(pattern).map_err(|error| {
+                let told = error.to_string();
+                let cause = told.lines().last().unwrap_or_default();
+                format!(
+                    "`regex_pattern` cannot be used: {}",
+                    cause.trim_start_matches("error: ")
+                )
+            })?,
             attempts,
             temperature: 0.2,
             max_tokens: 16_384,
@@ -148,10 +155,19 @@ impl JudgeConfig {
         let bytes = std::fs::read(path).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|_| content("it is not UTF-8".into()))?;
         let official: Official = serde_saphyr::from_str(&text).map_err(|error| {
-            content(error.to_string().lines().next().unwrap_or_default().to_owned())
+            content(
+                error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            )
         })?;
         if official.reference == Some(true) {
-            return Err(content("`reference: true` needs answers that CodeArena does not have".into()));
+            return Err(content(
+                "`reference: true` needs answers that CodeArena does not have".into(),
+            ));
         }
         Self::from_parts(
             &official.system_prompt,

@@ -71,7 +71,10 @@ pub fn play(
         messages.push(Message::user(text));
     }
     let mut played = Game {
-        user_prompt: messages.get(1).map(|message| message.content.clone()).unwrap_or_default(),
+        user_prompt: messages
+            .get(1)
+            .map(|message| message.content.clone())
+            .unwrap_or_default(),
         ..Game::default()
     };
     for attempt in 0..config.attempts {
@@ -94,7 +97,9 @@ pub fn play(
                 if unanswered && error.is_transport() {
                     return Err(error);
                 }
-                played.errors.push(engine::command::one_line(&error.to_string()));
+                played
+                    .errors
+                    .push(engine::command::one_line(&error.to_string()));
                 continue;
             }
         };

@@ -104,7 +104,12 @@ impl Plan<'_> {
 
     fn hash(&self, item: &Item) -> String {
         let settings = self.settings().to_string();
-        let parts = [item.question.as_str(), self.name, self.model.name(), &settings];
+        let parts = [
+            item.question.as_str(),
+            self.name,
+            self.model.name(),
+            &settings,
+        ];
         format!("{:016x}", super::fingerprint(&parts))
     }
 
@@ -192,8 +197,16 @@ pub fn answer_all(
         record.insert("uid".into(), json!(item.id));
         record.insert("model".into(), json!(plan.name));
         record.insert("generation".into(), plan.settings());
-        for field in ["response", "stop_reason", "n_prompt_tokens", "n_output_tokens"] {
-            record.insert(field.into(), answer.get(field).cloned().unwrap_or(Value::Null));
+        for field in [
+            "response",
+            "stop_reason",
+            "n_prompt_tokens",
+            "n_output_tokens",
+        ] {
+            record.insert(
+                field.into(),
+                answer.get(field).cloned().unwrap_or(Value::Null),
+            );
         }
         outcome.answered.push(record);
     }

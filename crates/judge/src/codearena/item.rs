@@ -57,7 +57,10 @@ impl Item {
     /// Whitespace-separated words of the question, as Python's `split` counts.
     pub fn words(&self) -> usize {
         let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
-        self.question.split(blank).filter(|word| !word.is_empty()).count()
+        self.question
+            .split(blank)
+            .filter(|word| !word.is_empty())
+            .count()
     }
 
     /// The text of a field.
@@ -148,7 +151,8 @@ pub fn read_items(path: &Path) -> Result<Items, JsonlError> {
         let item = match Item::from_record(record, line) {
             Ok(item) => item,
             Err(what) => {
-                all.troubles.push(format!("`{shown}` line {line}: {what}: left out"));
+                all.troubles
+                    .push(format!("`{shown}` line {line}: {what}: left out"));
                 continue;
             }
         };
@@ -185,13 +189,27 @@ mod tests {
     #[test]
     fn messages_are_read_as_lists_and_as_literals_of_python() {
         let literal = r#"[{'role': 'user', 'content': 'sort\n"it"'}]"#;
-        for messages in [json!(literal), json!([{"role": "user", "content": "sort\n\"it\""}])] {
+        for messages in [
+            json!(literal),
+            json!([{"role": "user", "content": "sort\n\"it\""}]),
+        ] {
             let one = item(json!({"id": "a", "messages": messages})).unwrap();
-            assert_eq!((one.id.as_str(), one.question.as_str()), ("a", "sort\n\"it\""));
+            assert_eq!(
+                (one.id.as_str(), one.question.as_str()),
+                ("a", "sort\n\"it\"")
+            );
         }
-        assert!(item(json!({"messages": "[oops"})).unwrap_err().contains("literal"));
+        assert!(
+            item(json!({"messages": "[oops"}))
+                .unwrap_err()
+                .contains("literal")
+        );
         assert!(item(json!({"messages": []})).is_err());
-        assert!(item(json!({"id": 3})).unwrap_err().contains("no `messages`"));
+        assert!(
+            item(json!({"id": 3}))
+                .unwrap_err()
+                .contains("no `messages`")
+        );
     }
 
     #[test]

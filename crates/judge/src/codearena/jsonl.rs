@@ -71,7 +71,9 @@ pub fn read_any(path: &Path) -> Result<Lines, JsonlError> {
         }
         if bytes.len() as u64 > LONGEST {
             let at = format!("`{shown}` line {number}");
-            lines.troubles.push(format!("{at}: longer than {} MB: left out", LONGEST >> 20));
+            lines
+                .troubles
+                .push(format!("{at}: longer than {} MB: left out", LONGEST >> 20));
             while bytes.last() != Some(&b'\n') && !bytes.is_empty() {
                 bytes.clear();
                 let mut limited = reader.by_ref().take(1 << 20);
@@ -87,9 +89,9 @@ pub fn read_any(path: &Path) -> Result<Lines, JsonlError> {
         match object(line.trim_ascii(), ended) {
             Ok(Some(record)) => lines.records.push((number, record)),
             Ok(None) => {}
-            Err(what) => lines
-                .troubles
-                .push(one_line(&format!("`{shown}` line {number}: {what}: left out"))),
+            Err(what) => lines.troubles.push(one_line(&format!(
+                "`{shown}` line {number}: {what}: left out"
+            ))),
         }
     }
     Ok(lines)
@@ -124,7 +126,10 @@ fn object(line: &[u8], ended: bool) -> Result<Option<Record>, String> {
         Err(error) => {
             let rest = text.get(error.column().saturating_sub(8)..).unwrap_or(text);
             let near: String = rest.chars().take(16).collect();
-            match ["NaN", "Infinity"].iter().find(|word| near.contains(**word)) {
+            match ["NaN", "Infinity"]
+                .iter()
+                .find(|word| near.contains(**word))
+            {
                 Some(word) => Err(format!("`{word}` is no JSON number")),
                 None => Err(format!("no JSON ({error})")),
             }
@@ -147,7 +152,11 @@ mod tests {
     #[test]
     fn marks_line_ends_and_blanks_do_not_matter() {
         let read = lines(b"\xef\xbb\xbf{\"a\":1}\r\n\r\n  {\"a\":2}\n{\"a\":3}").unwrap();
-        let values: Vec<_> = read.records.iter().map(|(n, r)| (*n, r["a"].as_i64())).collect();
+        let values: Vec<_> = read
+            .records
+            .iter()
+            .map(|(n, r)| (*n, r["a"].as_i64()))
+            .collect();
         assert_eq!(values, [(1, Some(1)), (3, Some(2)), (4, Some(3))]);
         assert!(read.troubles.is_empty());
     }
@@ -157,7 +166,13 @@ mod tests {
         let text = b"{\"a\":NaN}\n[1]\n\xff\xfa\n{\"a\":1}\n{\"s\": }\n{\"a\": \"cu";
         let read = lines(text).unwrap();
         assert_eq!(read.records.len(), 1);
-        let wanted = ["`NaN` is no", "no JSON object", "not UTF-8", "no JSON (", "cut off"];
+        let wanted = [
+            "`NaN` is no",
+            "no JSON object",
+            "not UTF-8",
+            "no JSON (",
+            "cut off",
+        ];
         assert_eq!(read.troubles.len(), wanted.len());
         for (trouble, wanted) in read.troubles.iter().zip(wanted) {
             assert!(trouble.contains(wanted), "{trouble}");
@@ -166,8 +181,16 @@ mod tests {
 
     #[test]
     fn files_that_hold_nothing() {
-        assert!(lines(b"").unwrap_err().to_string().contains("holds no JSON"));
-        assert!(matches!(lines(b"\xff\xfe{\0"), Err(JsonlError::Utf16 { .. })));
+        assert!(
+            lines(b"")
+                .unwrap_err()
+                .to_string()
+                .contains("holds no JSON")
+        );
+        assert!(matches!(
+            lines(b"\xff\xfe{\0"),
+            Err(JsonlError::Utf16 { .. })
+        ));
         let deep = [b"{\"a\":".as_slice(), &b"[".repeat(20_000)].concat();
         assert!(lines(&deep).unwrap_err().to_string().contains("recursion"));
     }

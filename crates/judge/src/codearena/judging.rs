@@ -86,7 +86,11 @@ pub fn judge_all(
     outcome.resumed = resume(&mut entries, log)?;
     let todo: Vec<(usize, usize)> = (0..entries.len())
         .flat_map(|at| (0..GAMES).map(move |game| (at, game)))
-        .filter(|&(at, game)| entries.get(at).is_some_and(|entry| entry.games.get(game).is_some_and(Option::is_none)))
+        .filter(|&(at, game)| {
+            entries
+                .get(at)
+                .is_some_and(|entry| entry.games.get(game).is_some_and(Option::is_none))
+        })
         .collect();
     let total = entries.len() * GAMES;
     at(outcome.resumed, total);
@@ -98,7 +102,11 @@ pub fn judge_all(
         |job| {
             let (index, game) = todo.get(job).copied()?;
             let entry = entries.get(index)?;
-            Some((index, game, play(&entry.as_match(), game, plan.config, plan.judge)))
+            Some((
+                index,
+                game,
+                play(&entry.as_match(), game, plan.config, plan.judge),
+            ))
         },
         |_, result| {
             match result {
@@ -119,12 +127,18 @@ pub fn judge_all(
         },
     )?;
     for (index, game, played) in done {
-        if let Some(place) = entries.get_mut(index).and_then(|entry| entry.games.get_mut(game)) {
+        if let Some(place) = entries
+            .get_mut(index)
+            .and_then(|entry| entry.games.get_mut(game))
+        {
             *place = Some(played);
         }
     }
     outcome.missing = total - outcome.resumed - outcome.played;
-    outcome.judged = entries.into_iter().filter_map(|entry| entry.record(plan)).collect();
+    outcome.judged = entries
+        .into_iter()
+        .filter_map(|entry| entry.record(plan))
+        .collect();
     Ok(outcome)
 }
 
@@ -137,13 +151,17 @@ fn entries<'a>(items: &'a [Item], plan: &Plan<'_>, outcome: &mut Outcome) -> Vec
             (Some(model), Some(baseline)) => (model, baseline),
             (None, _) => {
                 let id = engine::command::one_line(&item.id);
-                outcome.troubles.push(format!("item `{id}` has no `response`: left out"));
+                outcome
+                    .troubles
+                    .push(format!("item `{id}` has no `response`: left out"));
                 continue;
             }
             (_, None) => {
                 let id = engine::command::one_line(&item.id);
                 let name = plan.baseline;
-                outcome.troubles.push(format!("item `{id}` has no `{name}_response`: left out"));
+                outcome
+                    .troubles
+                    .push(format!("item `{id}` has no `{name}_response`: left out"));
                 continue;
             }
         };
@@ -203,7 +221,9 @@ fn resume(entries: &mut [Entry<'_>], log: &Path) -> Result<usize, JudgingError> 
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
         let place = places.get(&format!("{} {}", text("hash"), text("id")));
         let number = line.get("game").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        let played = line.remove("played").and_then(|value| serde_json::from_value(value).ok());
+        let played = line
+            .remove("played")
+            .and_then(|value| serde_json::from_value(value).ok());
         let slot = place
             .and_then(|&at| entries.get_mut(at))
             .and_then(|entry| entry.games.get_mut(usize::try_from(number).ok()?));

@@ -223,12 +223,25 @@ mod tests {
 
     #[test]
     fn what_is_no_literal_is_refused_without_harm() {
-        for wrong in ["", "[", "['a' 'b']", "{1: 2}", "'abc", "[1] x", "__import__('os')", r"'\x4'", "nan"] {
+        for wrong in [
+            "",
+            "[",
+            "['a' 'b']",
+            "{1: 2}",
+            "'abc",
+            "[1] x",
+            "__import__('os')",
+            r"'\x4'",
+            "nan",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         let deep = "[".repeat(100_000);
         assert_eq!(parse(&deep).unwrap_err().what, "nested too deeply");
         let long = format!("'{}'", "x".repeat(10_000_000));
-        assert_eq!(parse(&long).unwrap().as_str().map(str::len), Some(10_000_000));
+        assert_eq!(
+            parse(&long).unwrap().as_str().map(str::len),
+            Some(10_000_000)
+        );
     }
 }

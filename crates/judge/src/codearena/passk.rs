@@ -10,7 +10,9 @@ pub fn pass_at_k(answers: u64, passed: u64, k: u64) -> Option<f64> {
         return Some(1.0);
     }
     // C(n−c, k)/C(n, k) = Π over i from n−c+1 to n of (1 − k/i).
-    let none: f64 = (answers - passed + 1..=answers).map(|i| 1.0 - k as f64 / i as f64).product();
+    let none: f64 = (answers - passed + 1..=answers)
+        .map(|i| 1.0 - k as f64 / i as f64)
+        .product();
     Some(1.0 - none)
 }
 
@@ -26,6 +28,9 @@ mod tests {
         assert!(near(pass_at_k(5, 2, 2), 0.7));
         assert!(near(pass_at_k(3, 2, 2), 1.0));
         assert!(near(pass_at_k(10, 0, 3), 0.0));
-        assert_eq!([pass_at_k(2, 1, 3), pass_at_k(2, 3, 1), pass_at_k(2, 1, 0)], [None; 3]);
+        assert_eq!(
+            [pass_at_k(2, 1, 3), pass_at_k(2, 3, 1), pass_at_k(2, 1, 0)],
+            [None; 3]
+        );
     }
 }

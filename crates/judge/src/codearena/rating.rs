@@ -63,7 +63,9 @@ pub enum RatingError {
     #[error("no game has a label, so there is nothing to rate: judge the models first")]
     NoGames,
     /// Not everybody is connected with the baseline by games.
-    #[error("`{0}` has no game that connects it with the baseline `{1}`: judge it against that baseline")]
+    #[error(
+        "`{0}` has no game that connects it with the baseline `{1}`: judge it against that baseline"
+    )]
     Apart(String, String),
     /// The baseline did not play.
     #[error("the baseline `{0}` played no game: name another with `--baseline`")]
@@ -73,10 +75,13 @@ pub enum RatingError {
 impl Board {
     /// The number of a player.
     fn player(&mut self, name: &str) -> usize {
-        self.names.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.names.push(name.to_owned());
-            self.names.len() - 1
-        })
+        self.names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                self.names.push(name.to_owned());
+                self.names.len() - 1
+            })
     }
 
     /// Adds the games of `model` against `baseline` on an item; games without a label are left out.
@@ -107,7 +112,12 @@ impl Board {
     ///
     /// # Errors
     /// [`RatingError`].
-    pub fn ratings(&self, baseline: &str, rounds: usize, rng: &Rng) -> Result<Vec<Rating>, RatingError> {
+    pub fn ratings(
+        &self,
+        baseline: &str,
+        rounds: usize,
+        rng: &Rng,
+    ) -> Result<Vec<Rating>, RatingError> {
         if self.pairings.is_empty() {
             return Err(RatingError::NoGames);
         }
@@ -153,7 +163,11 @@ impl Board {
                 }
             })
             .collect();
-        all.sort_by(|a, b| b.rating.total_cmp(&a.rating).then_with(|| a.name.cmp(&b.name)));
+        all.sort_by(|a, b| {
+            b.rating
+                .total_cmp(&a.rating)
+                .then_with(|| a.name.cmp(&b.name))
+        });
         Ok(all)
     }
 
@@ -161,8 +175,14 @@ impl Board {
     fn reached(&self, anchor: usize) -> BTreeSet<usize> {
         let mut neighbours: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for game in &self.pairings {
-            neighbours.entry(game.first).or_default().insert(game.second);
-            neighbours.entry(game.second).or_default().insert(game.first);
+            neighbours
+                .entry(game.first)
+                .or_default()
+                .insert(game.second);
+            neighbours
+                .entry(game.second)
+                .or_default()
+                .insert(game.first);
         }
         let (mut reached, mut open) = (BTreeSet::from([anchor]), vec![anchor]);
         while let Some(player) = open.pop() {
@@ -262,7 +282,10 @@ fn interval(mut samples: Vec<f64>) -> Option<[f64; 2]> {
     samples.sort_by(f64::total_cmp);
     let quantile = |share: f64| {
         let place = share * (samples.len().checked_sub(1)?) as f64;
-        let (low, high) = (samples.get(place.floor() as usize)?, samples.get(place.ceil() as usize)?);
+        let (low, high) = (
+            samples.get(place.floor() as usize)?,
+            samples.get(place.ceil() as usize)?,
+        );
         Some(low + (high - low) * place.fract())
     };
     Some([quantile(0.025)?, quantile(0.975)?])

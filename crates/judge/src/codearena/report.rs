@@ -41,7 +41,11 @@ pub fn html(file: &JudgedFile) -> String {
         section(&mut out, title, &by.groups(&file.items));
     }
     let apart: Vec<&JudgedItem> = file.items.iter().filter(|item| disagrees(item)).collect();
-    let _ = write!(out, "<h2>Items whose two orders disagree: {}</h2>", apart.len());
+    let _ = write!(
+        out,
+        "<h2>Items whose two orders disagree: {}</h2>",
+        apart.len()
+    );
     for item in apart.iter().take(SHOWN) {
         disagreement(&mut out, item);
     }
@@ -49,9 +53,18 @@ pub fn html(file: &JudgedFile) -> String {
 }
 
 fn section(out: &mut String, title: &str, groups: &Groups) {
-    let _ = write!(out, "<h2>{title}</h2><table><tr><th><th>items<th>won/tied, %");
+    let _ = write!(
+        out,
+        "<h2>{title}</h2><table><tr><th><th>items<th>won/tied, %"
+    );
     for (name, tally) in groups {
-        let _ = write!(out, "<tr><td>{}<td>{}<td>{}", escape(name), tally.items, tally.cell());
+        let _ = write!(
+            out,
+            "<tr><td>{}<td>{}<td>{}",
+            escape(name),
+            tally.items,
+            tally.cell()
+        );
     }
     out.push_str("</table>");
 }
@@ -71,13 +84,20 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
         escape(&item.item.question)
     );
     for (game, title) in games.iter().zip(["baseline first", "model first"]) {
-        let _ = write!(out, "<div><b>{title}</b><pre>{}</pre></div>", escape(&game.judgment));
+        let _ = write!(
+            out,
+            "<div><b>{title}</b><pre>{}</pre></div>",
+            escape(&game.judgment)
+        );
     }
     out.push_str("</div></details>");
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui;max-width:70rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}\

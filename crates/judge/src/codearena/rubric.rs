@@ -23,7 +23,12 @@ pub struct Marks {
 impl Marks {
     /// All together.
     pub fn total(&self) -> f64 {
-        self.code + self.explanation + self.coverage + self.structure + self.refusal + self.repetition
+        self.code
+            + self.explanation
+            + self.coverage
+            + self.structure
+            + self.refusal
+            + self.repetition
     }
 }
 
@@ -56,7 +61,11 @@ pub fn marks(question: &str, answer: &str) -> Marks {
     let telling = words(head(question));
     let said = words(answer);
     let hits = telling.iter().filter(|word| said.contains(*word)).count();
-    let start: String = answer.chars().take(160).flat_map(char::to_lowercase).collect();
+    let start: String = answer
+        .chars()
+        .take(160)
+        .flat_map(char::to_lowercase)
+        .collect();
     let declines = ["i'm sorry", "i cannot", "i can't", "as an ai"]
         .iter()
         .any(|words| start.contains(words));
@@ -112,7 +121,9 @@ mod tests {
     fn explanation_counts_and_order_does_not() {
         let question = "Write a function that reverses a string";
         let bare = "```python\ndef f(s): return s[::-1]\n```";
-        let full = format!("The function walks the string backwards and reverses it.\n\n{bare}\n\nSlices copy, so the input stays.");
+        let full = format!(
+            "The function walks the string backwards and reverses it.\n\n{bare}\n\nSlices copy, so the input stays."
+        );
         assert!(judgment(question, [bare, &full]).contains("[[B>"));
         assert!(judgment(question, [&full, bare]).contains("[[A>"));
         assert!(judgment(question, [bare, bare]).ends_with("[[A=B]]"));

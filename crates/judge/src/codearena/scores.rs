@@ -18,7 +18,11 @@ pub fn points(game: usize, label: Option<&str>) -> i32 {
         Some("A<<B" | "B>>A") => 2,
         _ => 0,
     };
-    if game.is_multiple_of(2) { for_b } else { -for_b }
+    if game.is_multiple_of(2) {
+        for_b
+    } else {
+        -for_b
+    }
 }
 
 /// An item with its games' labels.
@@ -64,7 +68,8 @@ impl JudgedItem {
     /// Sum of the points of all games.
     pub fn points(&self) -> i32 {
         let each = self.labels.iter().enumerate();
-        each.map(|(game, label)| points(game, label.as_deref())).sum()
+        each.map(|(game, label)| points(game, label.as_deref()))
+            .sum()
     }
 
     /// How it ended.
@@ -83,7 +88,10 @@ impl JudgedItem {
 
     /// Its class; [`UNCLASSIFIED`] where the table does not know the task type.
     pub fn class(&self) -> Class {
-        let known = self.item.task_type().and_then(|task| Taxonomy::official().class(&task));
+        let known = self
+            .item
+            .task_type()
+            .and_then(|task| Taxonomy::official().class(&task));
         known.unwrap_or(Class {
             main: UNCLASSIFIED,
             sub: UNCLASSIFIED,
@@ -177,7 +185,11 @@ impl Tally {
     pub fn cell(&self) -> String {
         match self.items {
             0 => "-".to_owned(),
-            _ => format!("{:.1}/{:.1}", self.win_rate() * 100.0, self.tie_rate() * 100.0),
+            _ => format!(
+                "{:.1}/{:.1}",
+                self.win_rate() * 100.0,
+                self.tie_rate() * 100.0
+            ),
         }
     }
 }
@@ -264,7 +276,14 @@ mod tests {
         for label in ["A>>B", "A>B", "B>A", "B>>A", "A<B", "A<<B", "B<A", "B<<A"] {
             assert_eq!(points(0, Some(label)), -points(1, Some(label)));
         }
-        assert_eq!([points(0, Some("B>>A")), points(1, Some("A=B")), points(0, None)], [2, 0, 0]);
+        assert_eq!(
+            [
+                points(0, Some("B>>A")),
+                points(1, Some("A=B")),
+                points(0, None)
+            ],
+            [2, 0, 0]
+        );
         assert_eq!(points(0, Some("A>>>B")), 0);
     }
 
@@ -279,7 +298,13 @@ mod tests {
             .cell()
         };
         // 6.25 and 18.75 are exact: half to even. 1/3 and 2/3 are not.
-        assert_eq!([cell(1, 16), cell(3, 16), cell(1, 80)], ["6.2/0.0", "18.8/0.0", "1.2/0.0"]);
-        assert_eq!([cell(1, 3), cell(2, 3), cell(0, 0)], ["33.3/0.0", "66.7/0.0", "-"]);
+        assert_eq!(
+            [cell(1, 16), cell(3, 16), cell(1, 80)],
+            ["6.2/0.0", "18.8/0.0", "1.2/0.0"]
+        );
+        assert_eq!(
+            [cell(1, 3), cell(2, 3), cell(0, 0)],
+            ["33.3/0.0", "66.7/0.0", "-"]
+        );
     }
 }

@@ -7,15 +7,26 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     }
     let (a, b) = (ranks(a), ranks(b));
     let middle = (a.len() as f64 + 1.0) / 2.0;
-    let sum = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum() };
+    let sum = |x: &[f64], y: &[f64]| -> f64 {
+        x.iter()
+            .zip(y)
+            .map(|(x, y)| (x - middle) * (y - middle))
+            .sum()
+    };
     let spread = (sum(&a, &a) * sum(&b, &b)).sqrt();
     (spread > 0.0).then(|| sum(&a, &b) / spread)
 }
 
 fn ranks(values: &[f64]) -> Vec<f64> {
     let rank = |value: &f64| {
-        let below = values.iter().filter(|other| other.total_cmp(value).is_lt()).count();
-        let same = values.iter().filter(|other| other.total_cmp(value).is_eq()).count();
+        let below = values
+            .iter()
+            .filter(|other| other.total_cmp(value).is_lt())
+            .count();
+        let same = values
+            .iter()
+            .filter(|other| other.total_cmp(value).is_eq())
+            .count();
         below as f64 + (same as f64 + 1.0) / 2.0
     };
     values.iter().map(rank).collect()

@@ -107,8 +107,11 @@ impl Table {
             })
         };
         let rows = self.rows.iter().map(|row| {
-            let classes: serde_json::Map<String, Value> =
-                row.groups.iter().map(|(name, t)| (name.clone(), tally(t))).collect();
+            let classes: serde_json::Map<String, Value> = row
+                .groups
+                .iter()
+                .map(|(name, t)| (name.clone(), tally(t)))
+                .collect();
             json!({"model": row.name, "all": tally(&row.all), "classes": classes})
         });
         json!({"columns": self.columns, "rows": rows.collect::<Vec<_>>()})
@@ -135,7 +138,11 @@ impl Table {
             let cells: Vec<String> = cells.iter().map(|cell| field(cell)).collect();
             format!("{}{end}", cells.join(between))
         };
-        self.cells().into_iter().map(line).collect::<Vec<_>>().join("\n")
+        self.cells()
+            .into_iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Columns under numbers, and what the numbers mean: class names are too long for a terminal.
@@ -144,19 +151,36 @@ impl Table {
         let mut legend = Vec::new();
         if let Some(head) = cells.first_mut() {
             let last = head.len().saturating_sub(1);
-            for (at, name) in head.iter_mut().enumerate().skip(1).filter(|(at, _)| *at != last) {
+            for (at, name) in head
+                .iter_mut()
+                .enumerate()
+                .skip(1)
+                .filter(|(at, _)| *at != last)
+            {
                 legend.push(format!("({at}) {name}"));
                 *name = format!("({at})");
             }
         }
         let widths: Vec<usize> = (0..self.columns.len() + 2)
-            .map(|at| cells.iter().filter_map(|line| line.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+            .map(|at| {
+                cells
+                    .iter()
+                    .filter_map(|line| line.get(at))
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
         let line = |cells: Vec<String>| {
-            let padded = cells.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-                0 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
+            let padded =
+                cells
+                    .iter()
+                    .zip(&widths)
+                    .enumerate()
+                    .map(|(at, (cell, &width))| match at {
+                        0 => format!("{cell:<width$}"),
+                        _ => format!("{cell:>width$}"),
+                    });
             padded.collect::<Vec<_>>().join("  ")
         };
         let lines: Vec<String> = cells.into_iter().map(line).collect();
@@ -193,7 +217,10 @@ mod tests {
         let tally = |items, wins, ties| Tally { items, wins, ties };
         Table::new(vec![Row {
             name: "a_b".into(),
-            groups: vec![("Web, Mobile".into(), tally(4, 1, 1)), ("R&D".into(), tally(2, 2, 0))],
+            groups: vec![
+                ("Web, Mobile".into(), tally(4, 1, 1)),
+                ("R&D".into(), tally(2, 2, 0)),
+            ],
             all: tally(6, 3, 1),
         }])
     }
@@ -201,11 +228,22 @@ mod tests {
     #[test]
     fn every_format_says_the_same() {
         let csv = table().render(Format::Csv);
-        assert_eq!(csv, "model,\"Web, Mobile\",R&D,all\na_b,25.0/25.0,100.0/0.0,50.0/16.7");
+        assert_eq!(
+            csv,
+            "model,\"Web, Mobile\",R&D,all\na_b,25.0/25.0,100.0/0.0,50.0/16.7"
+        );
         let latex = table().render(Format::Latex);
-        assert!(latex.contains("a\\_b & 25.0/25.0 & 100.0/0.0 & 50.0/16.7 \\\\") && latex.contains("R\\&D"));
+        assert!(
+            latex.contains("a\\_b & 25.0/25.0 & 100.0/0.0 & 50.0/16.7 \\\\")
+                && latex.contains("R\\&D")
+        );
         let markdown = table().render(Format::Markdown);
-        assert!(markdown.starts_with("| model | Web, Mobile | R&D | all |\n| --- | --- | --- | --- |\n| a_b |"), "{markdown}");
+        assert!(
+            markdown.starts_with(
+                "| model | Web, Mobile | R&D | all |\n| --- | --- | --- | --- |\n| a_b |"
+            ),
+            "{markdown}"
+        );
         assert!(table().render(Format::Table).contains("(1) Web, Mobile"));
         assert_eq!(table().json()["rows"][0]["classes"]["R&D"]["win_rate"], 1.0);
     }

@@ -93,9 +93,16 @@ mod tests {
     #[test]
     fn only_the_template_is_formatted() {
         let template = Template::new("{{x}} {question_1}|{answer_1}|{answer_2}").unwrap();
-        assert_eq!(template.fill("{answer_2}", "{", "}}"), "{x} {answer_2}|{|}}");
+        assert_eq!(
+            template.fill("{answer_2}", "{", "}}"),
+            "{x} {answer_2}|{|}}"
+        );
         assert!(Template::new("{other}").unwrap_err().contains("`{other}`"));
         assert!(Template::new("a } b").is_err());
-        assert!(Template::new("{question_1").unwrap_err().contains("does not end"));
+        assert!(
+            Template::new("{question_1")
+                .unwrap_err()
+                .contains("does not end")
+        );
     }
 }

@@ -22,7 +22,10 @@ impl Verdict {
         let mut label: Option<&str> = None;
         for found in pattern.captures_iter(judgment) {
             // As Python's `findall`: the group where there is one, else the whole match.
-            let text = found.get(1).or_else(|| found.get(0)).map_or("", |found| found.as_str());
+            let text = found
+                .get(1)
+                .or_else(|| found.get(0))
+                .map_or("", |found| found.as_str());
             match label {
                 _ if text.is_empty() => {}
                 None => label = Some(text),

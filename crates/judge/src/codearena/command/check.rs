@@ -66,9 +66,11 @@ impl Entry {
         let check = record.get("check").cloned().ok_or("it has no `check`")?;
         Ok(Self {
             id,
-            language: Language::named(language).ok_or_else(|| format!("there is no language `{language}`"))?,
+            language: Language::named(language)
+                .ok_or_else(|| format!("there is no language `{language}`"))?,
             answer: text("answer").ok_or("it has no `answer`")?.to_owned(),
-            check: serde_json::from_value(check).map_err(|error| format!("its `check` is none: {error}"))?,
+            check: serde_json::from_value(check)
+                .map_err(|error| format!("its `check` is none: {error}"))?,
         })
     }
 }
@@ -84,7 +86,10 @@ impl Check {
                     records.push(record);
                     entries.push(entry);
                 }
-                Err(what) => troubles.push(format!("`{}` line {line}: {what}: left out", self.answers.display())),
+                Err(what) => troubles.push(format!(
+                    "`{}` line {line}: {what}: left out",
+                    self.answers.display()
+                )),
             }
         }
         warn(&troubles);
@@ -102,7 +107,17 @@ impl Check {
             entries.len(),
             self.workers,
             context.stop,
-            |at| entries.get(at).map(|entry| grade(&sandbox, entry.language, &entry.answer, &entry.check, &limits)),
+            |at| {
+                entries.get(at).map(|entry| {
+                    grade(
+                        &sandbox,
+                        entry.language,
+                        &entry.answer,
+                        &entry.check,
+                        &limits,
+                    )
+                })
+            },
             |at, graded| {
                 if let (Some(place), Some(graded)) = (grades.get_mut(at), graded) {
                     *place = Some(graded?);
@@ -119,7 +134,12 @@ impl Check {
         self.write(records, &entries, grades)
     }
 
-    fn write(&self, mut records: Vec<Record>, entries: &[Entry], grades: Vec<Option<Graded>>) -> Result<(), Failure> {
+    fn write(
+        &self,
+        mut records: Vec<Record>,
+        entries: &[Entry],
+        grades: Vec<Option<Graded>>,
+    ) -> Result<(), Failure> {
         let mut items: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         let (mut passed, mut unavailable) = (0, 0);
         for ((record, entry), graded) in records.iter_mut().zip(entries).zip(grades) {
@@ -142,7 +162,10 @@ impl Check {
             .k
             .iter()
             .map(|&k| {
-                let each: Vec<f64> = items.values().filter_map(|&(all, right)| pass_at_k(all, right, k)).collect();
+                let each: Vec<f64> = items
+                    .values()
+                    .filter_map(|&(all, right)| pass_at_k(all, right, k))
+                    .collect();
                 let mean = each.iter().sum::<f64>() / each.len() as f64;
                 (k, (!each.is_empty()).then_some(mean), each.len())
             })
@@ -157,10 +180,16 @@ impl Check {
             })
             .to_string());
         }
-        say(&format!("wrote {}: {passed} of {} answers pass, {unavailable} cannot be run here", self.out.display(), records.len()))?;
+        say(&format!(
+            "wrote {}: {passed} of {} answers pass, {unavailable} cannot be run here",
+            self.out.display(),
+            records.len()
+        ))?;
         for (k, rate, of) in rates {
             let rate = rate.map_or("-".to_owned(), |rate| format!("{:.1} %", 100.0 * rate));
-            say(&format!("pass@{k}  {rate}  ({of} items with at least {k} answers)"))?;
+            say(&format!(
+                "pass@{k}  {rate}  ({of} items with at least {k} answers)"
+            ))?;
         }
         Ok(())
     }
@@ -181,12 +210,19 @@ impl Languages {
         if self.json {
             let tools: serde_json::Map<String, Value> = LANGUAGES
                 .iter()
-                .map(|language| (language.name.to_owned(), json!(language.tool().map(|tool| tool.path))))
+                .map(|language| {
+                    (
+                        language.name.to_owned(),
+                        json!(language.tool().map(|tool| tool.path)),
+                    )
+                })
                 .collect();
             return say(&json!({"sandbox": sandbox.is_ok(), "languages": tools}).to_string());
         }
         for language in LANGUAGES {
-            let tool = language.tool().map_or_else(|| "unavailable".to_owned(), |tool| tool.path);
+            let tool = language
+                .tool()
+                .map_or_else(|| "unavailable".to_owned(), |tool| tool.path);
             say(&format!("{:<12}{tool}", language.name))?;
         }
         sandbox.map(drop).map_err(Failure::from)

@@ -41,7 +41,9 @@ impl Classify {
         warn(&items.troubles);
         let classifier = Classifier::new();
         let endpoint = self.endpoint.as_ref();
-        let model = endpoint.map(|url| self.server.model(url, &self.model, context)).transpose()?;
+        let model = endpoint
+            .map(|url| self.server.model(url, &self.model, context))
+            .transpose()?;
         let (mut records, mut known, mut found) = (Vec::new(), 0, 0);
         let mut steps = Steps::new("classifying", self.json);
         let all = items.items.len();
@@ -71,8 +73,13 @@ impl Classify {
         write_lines(&self.out, &records)?;
         let none = all - known - found;
         match self.json {
-            true => say(&json!({"out": self.out, "known": known, "found": found, "none": none}).to_string()),
-            false => say(&format!("wrote {}: {known} had a task type, {found} got one, {none} did not", self.out.display())),
+            true => say(
+                &json!({"out": self.out, "known": known, "found": found, "none": none}).to_string(),
+            ),
+            false => say(&format!(
+                "wrote {}: {known} had a task type, {found} got one, {none} did not",
+                self.out.display()
+            )),
         }
     }
 }

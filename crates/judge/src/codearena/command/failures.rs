@@ -74,8 +74,15 @@ impl From<StageError> for Failure {
 }
 
 /// What to say of work that is not complete.
-pub(super) fn incomplete(stopped: bool, missing: usize, all: usize, what: &str, error: Option<&ChatError>) -> Failure {
-    let rest = format!("{missing} of {all} {what} are missing; the same command goes on from there");
+pub(super) fn incomplete(
+    stopped: bool,
+    missing: usize,
+    all: usize,
+    what: &str,
+    error: Option<&ChatError>,
+) -> Failure {
+    let rest =
+        format!("{missing} of {all} {what} are missing; the same command goes on from there");
     match (stopped, error) {
         (true, _) => Failure::interrupted(format!("stopped: {rest}")),
         (false, Some(error)) => Failure::failed(format!("{error}; {rest}")),

@@ -82,11 +82,19 @@ impl Generate {
         };
         let mut steps = Steps::new("answering", self.json);
         let log = beside(&self.out, ".answers");
-        let outcome = answer_all(&items.items, &plan, &log, &mut |done, all| steps.at(done, all))?;
+        let outcome = answer_all(&items.items, &plan, &log, &mut |done, all| {
+            steps.at(done, all)
+        })?;
         steps.finish();
         if outcome.missing > 0 {
             let all = items.items.len();
-            return Err(incomplete(context.stopped(), outcome.missing, all, "answers", outcome.error.as_ref()));
+            return Err(incomplete(
+                context.stopped(),
+                outcome.missing,
+                all,
+                "answers",
+                outcome.error.as_ref(),
+            ));
         }
         write_lines(&self.out, &outcome.answered)?;
         if self.json {

@@ -83,7 +83,9 @@ impl Judge {
         };
         let mut steps = Steps::new("judging", self.json);
         let log = beside(out, ".games");
-        let outcome = judge_all(&items.items, &plan, &log, &mut |done, all| steps.at(done, all))?;
+        let outcome = judge_all(&items.items, &plan, &log, &mut |done, all| {
+            steps.at(done, all)
+        })?;
         steps.finish();
         warn(&outcome.troubles);
         let all = outcome.resumed + outcome.played + outcome.missing;
@@ -95,7 +97,13 @@ impl Judge {
             )));
         }
         if outcome.missing > 0 {
-            return Err(incomplete(context.stopped(), outcome.missing, all, "games", outcome.error.as_ref()));
+            return Err(incomplete(
+                context.stopped(),
+                outcome.missing,
+                all,
+                "games",
+                outcome.error.as_ref(),
+            ));
         }
         write_lines(out, &outcome.judged)?;
         if self.json {
@@ -139,7 +147,9 @@ impl Judge {
         let mut first = None;
         let (mut games, mut characters) = (0, 0);
         for item in &items.items {
-            let (Some(model), Some(baseline)) = (item.text("response"), item.baseline(&self.baseline)) else {
+            let (Some(model), Some(baseline)) =
+                (item.text("response"), item.baseline(&self.baseline))
+            else {
                 continue;
             };
             if !self.keep_long && item.words() >= TOO_MANY_WORDS {
@@ -152,14 +162,20 @@ impl Judge {
                 model,
             };
             let [a, b] = the_match.answers(0);
-            let prompts = config.templates.iter().map(|template| template.fill(&item.question, a, b));
+            let prompts = config
+                .templates
+                .iter()
+                .map(|template| template.fill(&item.question, a, b));
             let prompt = prompts.collect::<Vec<_>>().join("\n\n");
             games += GAMES;
             characters += GAMES * (prompt.chars().count() + config.system_prompt.chars().count());
             first.get_or_insert(prompt);
         }
         if self.json {
-            return say(&json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first}).to_string());
+            return say(
+                &json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first})
+                    .to_string(),
+            );
         }
         say(&format!(
             "{}\n\n{}\n\n{games} games, about {} prompt tokens",

@@ -62,7 +62,12 @@ impl Leaderboard {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
             let file = read(path)?;
-            let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = || {
+                path.file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned()
+            };
             let name = file.model.clone().unwrap_or_else(stem);
             let scores = Scores::of(&file.items, file.model.clone());
             let baseline = file.baseline.as_deref().unwrap_or(&self.baseline);
@@ -76,13 +81,22 @@ impl Leaderboard {
             });
         }
         if self.rating.is_some() {
-            let ratings = board.ratings(&self.baseline, self.rounds as usize, &Rng::new(self.seed).child("bootstrap"))?;
+            let ratings = board.ratings(
+                &self.baseline,
+                self.rounds as usize,
+                &Rng::new(self.seed).child("bootstrap"),
+            )?;
             return match self.json || self.format == Format::Json {
                 true => say(&json!({"ratings": ratings}).to_string()),
                 false => say(&self.ratings(&ratings)),
             };
         }
-        rows.sort_by(|a, b| b.all.score().total_cmp(&a.all.score()).then_with(|| a.name.cmp(&b.name)));
+        rows.sort_by(|a, b| {
+            b.all
+                .score()
+                .total_cmp(&a.all.score())
+                .then_with(|| a.name.cmp(&b.name))
+        });
         if let Some(path) = &self.against {
             return self.agreement(&rows, path);
         }
@@ -95,7 +109,8 @@ impl Leaderboard {
         let mut lines = vec![head];
         for rating in ratings {
             let end = |at: usize| rating.interval.and_then(|ends| ends.get(at).copied());
-            let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+            let number =
+                |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
             lines.push([
                 rating.name.clone(),
                 number(Some(rating.rating)),
@@ -111,7 +126,11 @@ impl Leaderboard {
             Format::Markdown => " | ",
             Format::Table | Format::Json => "  ",
         };
-        let width = lines.iter().map(|line| line[0].chars().count()).max().unwrap_or(0);
+        let width = lines
+            .iter()
+            .map(|line| line[0].chars().count())
+            .max()
+            .unwrap_or(0);
         let text = lines.iter().enumerate().map(|(at, line)| {
             let joined = match self.format {
                 Format::Table => {
@@ -123,7 +142,9 @@ impl Leaderboard {
             };
             match self.format {
                 Format::Latex => format!("{joined} \\\\"),
-                Format::Markdown if at == 0 => format!("| {joined} |\n|{}", " --- |".repeat(line.len())),
+                Format::Markdown if at == 0 => {
+                    format!("| {joined} |\n|{}", " --- |".repeat(line.len()))
+                }
                 Format::Markdown => format!("| {joined} |"),
                 _ => joined,
             }
@@ -134,21 +155,30 @@ impl Leaderboard {
     /// The pairs of the paper's figure 8, and Spearman's correlation [ours].
     fn agreement(&self, rows: &[Row], path: &Path) -> Result<(), Failure> {
         let shown = path.display();
-        let text = std::fs::read(path).map_err(|cause| Failure::input(format!("cannot read `{shown}`: {cause}: check the path")))?;
-        let other: BTreeMap<String, f64> = serde_json::from_slice(&text)
-            .map_err(|cause| Failure::input(format!("`{shown}` is not an object of numbers: {cause}")))?;
+        let text = std::fs::read(path).map_err(|cause| {
+            Failure::input(format!("cannot read `{shown}`: {cause}: check the path"))
+        })?;
+        let other: BTreeMap<String, f64> = serde_json::from_slice(&text).map_err(|cause| {
+            Failure::input(format!("`{shown}` is not an object of numbers: {cause}"))
+        })?;
         let pairs: Vec<(&str, f64, f64)> = rows
             .iter()
             .filter_map(|row| Some((row.name.as_str(), row.all.score(), *other.get(&row.name)?)))
             .collect();
-        let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().map(|pair| (pair.1, pair.2)).unzip();
+        let (ours, theirs): (Vec<f64>, Vec<f64>) =
+            pairs.iter().map(|pair| (pair.1, pair.2)).unzip();
         let correlation = spearman(&ours, &theirs).ok_or_else(|| {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
         if self.json {
             return say(&json!({"pairs": pairs, "spearman": correlation}).to_string());
         }
-        let lines = pairs.iter().map(|(name, a, b)| format!("{name},{:.4},{b}\n", a));
-        say(&format!("model,codearena,other\n{}spearman,{correlation:.4},", lines.collect::<String>()))
+        let lines = pairs
+            .iter()
+            .map(|(name, a, b)| format!("{name},{:.4},{b}\n", a));
+        say(&format!(
+            "model,codearena,other\n{}spearman,{correlation:.4},",
+            lines.collect::<String>()
+        ))
     }
 }

@@ -28,11 +28,18 @@ pub(super) struct ServerOptions {
 
 impl ServerOptions {
     /// The model `name` behind `url`, or the replies of a file behind `file:PATH`.
-    pub(super) fn model(&self, url: &str, name: &str, context: Context) -> Result<Box<dyn ChatModel>, Failure> {
+    pub(super) fn model(
+        &self,
+        url: &str,
+        name: &str,
+        context: Context,
+    ) -> Result<Box<dyn ChatModel>, Failure> {
         if let Some(path) = url.strip_prefix("file:") {
             return Ok(Box::new(Scripted::read(Path::new(path))?));
         }
-        let key = std::env::var(&self.key_env).ok().map(|key| key.trim().to_owned());
+        let key = std::env::var(&self.key_env)
+            .ok()
+            .map(|key| key.trim().to_owned());
         let config = EndpointConfig {
             url: url.to_owned(),
             model: name.to_owned(),
@@ -54,7 +61,10 @@ pub(super) fn warn(troubles: &[String]) {
         tell(&format!("warning: {}", engine::command::one_line(line)));
     }
     if troubles.len() > TOLD {
-        tell(&format!("warning: and {} more lines were left out", troubles.len() - TOLD));
+        tell(&format!(
+            "warning: and {} more lines were left out",
+            troubles.len() - TOLD
+        ));
     }
 }
 
@@ -66,7 +76,10 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Records as JSON lines, whole or not at all.
-pub(super) fn write_lines(path: &Path, records: &[crate::codearena::jsonl::Record]) -> Result<(), Failure> {
+pub(super) fn write_lines(
+    path: &Path,
+    records: &[crate::codearena::jsonl::Record],
+) -> Result<(), Failure> {
     engine::files::write_atomic(path, |writer| {
         for record in records {
             serde_json::to_writer(&mut *writer, record)?;

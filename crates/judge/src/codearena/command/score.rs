@@ -47,12 +47,15 @@ impl Score {
             file.items.retain(|item| !item.failed());
         }
         if file.items.is_empty() {
-            return Err(Failure::input("no item has a label: judge them again, or leave `--drop-failed` out"));
+            return Err(Failure::input(
+                "no item has a label: judge them again, or leave `--drop-failed` out",
+            ));
         }
         let scores = Scores::of(&file.items, file.model.clone());
         let bias = Bias::of(&file.items);
         if let Some(path) = &self.metric {
-            let mut text = serde_json::to_vec_pretty(&scores.official()).map_err(Failure::failed)?;
+            let mut text =
+                serde_json::to_vec_pretty(&scores.official()).map_err(Failure::failed)?;
             text.push(b'\n');
             engine::files::write_bytes(path, &text)?;
         }
@@ -72,7 +75,9 @@ impl Score {
         if self.format != Format::Table {
             return Ok(());
         }
-        let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+        let percent = |share: Option<f64>| {
+            share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+        };
         say(&format!(
             "\nscore {:.1} %, won {:.1} %, tied {:.1} % of {} items; {} items without any label count as ties\n\
              judge: position bias {} of {} items, {} of the games without a label",
@@ -92,9 +97,16 @@ impl Score {
 pub(super) fn read(path: &std::path::Path) -> Result<JudgedFile, Failure> {
     let file = read_judged(path)?;
     warn(&file.troubles);
-    let unknown = file.items.iter().filter(|item| item.class().main == UNCLASSIFIED).count();
+    let unknown = file
+        .items
+        .iter()
+        .filter(|item| item.class().main == UNCLASSIFIED)
+        .count();
     if unknown > 0 {
-        let line = format!("{unknown} items of `{}` have no task type of the taxonomy: they count as {UNCLASSIFIED}", path.display());
+        let line = format!(
+            "{unknown} items of `{}` have no task type of the taxonomy: they count as {UNCLASSIFIED}",
+            path.display()
+        );
         warn(&[line]);
     }
     Ok(file)
@@ -102,7 +114,9 @@ pub(super) fn read(path: &std::path::Path) -> Result<JudgedFile, Failure> {
 
 /// Options of `report`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena report --judged judged.jsonl --out report.html")]
+#[command(
+    after_help = "Example:\n  orrery codearena report --judged judged.jsonl --out report.html"
+)]
 pub struct Report {
     /// A judged file
     #[arg(long, value_name = "FILE")]
@@ -121,7 +135,11 @@ impl Report {
         engine::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
             true => say(&json!({"out": self.out, "items": file.items.len()}).to_string()),
-            false => say(&format!("wrote {}: {} items", self.out.display(), file.items.len())),
+            false => say(&format!(
+                "wrote {}: {} items",
+                self.out.display(),
+                file.items.len()
+            )),
         }
     }
 }

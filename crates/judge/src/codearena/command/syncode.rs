@@ -71,7 +71,9 @@ fn share(text: &str) -> Result<f32, String> {
 
 /// Options of `recall`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode recall --in pages.jsonl --positives code.jsonl --negatives other.jsonl --out recall.jsonl")]
+#[command(
+    after_help = "Example:\n  orrery codearena syncode recall --in pages.jsonl --positives code.jsonl --negatives other.jsonl --out recall.jsonl"
+)]
 pub struct Recall {
     #[command(flatten)]
     files: Files,
@@ -126,13 +128,17 @@ pub struct Lang {
 }
 
 fn language_share(text: &str) -> Result<(String, f64), String> {
-    let (name, value) = text.split_once('=').ok_or("give a language and a share, such as html=0.2")?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("give a language and a share, such as html=0.2")?;
     Ok((name.to_owned(), f64::from(share(value)?)))
 }
 
 /// Options of a step that needs files alone.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode clean --in lang.jsonl --out clean.jsonl")]
+#[command(
+    after_help = "Example:\n  orrery codearena syncode clean --in lang.jsonl --out clean.jsonl"
+)]
 pub struct Plain {
     #[command(flatten)]
     files: Files,
@@ -140,7 +146,9 @@ pub struct Plain {
 
 /// Options of `ask`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode ask --in clean.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-72B-Instruct --out questions.jsonl")]
+#[command(
+    after_help = "Example:\n  orrery codearena syncode ask --in clean.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-72B-Instruct --out questions.jsonl"
+)]
 pub struct Ask {
     #[command(flatten)]
     files: Files,
@@ -153,7 +161,9 @@ pub struct Ask {
 
 /// Options of `answer`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode answer --in questions.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-Coder-32B-Instruct --out answers.jsonl")]
+#[command(
+    after_help = "Example:\n  orrery codearena syncode answer --in questions.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-Coder-32B-Instruct --out answers.jsonl"
+)]
 pub struct Answer {
     #[command(flatten)]
     files: Files,
@@ -169,9 +179,11 @@ pub struct Answer {
 
 /// Options of `verify`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode verify --in answers.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-72B-Instruct --out verified.jsonl
+#[command(
+    after_help = "Example:\n  orrery codearena syncode verify --in answers.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-72B-Instruct --out verified.jsonl
 
-The model writes tests for algorithmic questions that bring none in `tests`, and scores candidates that tests cannot tell apart.")]
+The model writes tests for algorithmic questions that bring none in `tests`, and scores candidates that tests cannot tell apart."
+)]
 pub struct Verify {
     #[command(flatten)]
     files: Files,
@@ -181,7 +193,9 @@ pub struct Verify {
 
 /// Options of `filter`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery codearena syncode filter --in verified.jsonl --benchmark humaneval.jsonl --out final.jsonl")]
+#[command(
+    after_help = "Example:\n  orrery codearena syncode filter --in verified.jsonl --benchmark humaneval.jsonl --out final.jsonl"
+)]
 pub struct Filter {
     #[command(flatten)]
     files: Files,
@@ -271,21 +285,42 @@ pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
     match command {
         Syncode::Recall(verb) => {
             let stage = Stage::of("recall", &verb.files, context);
-            let stats = steps::recall(&stage, &verb.positives, &verb.negatives, verb.threshold, verb.seed)?;
+            let stats = steps::recall(
+                &stage,
+                &verb.positives,
+                &verb.negatives,
+                verb.threshold,
+                verb.seed,
+            )?;
             tell(&stats, &verb.files)
         }
         Syncode::Lang(verb) => verb.run(context),
-        Syncode::Clean(verb) => tell(&steps::clean(&Stage::of("clean", &verb.files, context))?, &verb.files),
+        Syncode::Clean(verb) => tell(
+            &steps::clean(&Stage::of("clean", &verb.files, context))?,
+            &verb.files,
+        ),
         Syncode::Ask(verb) => {
             let model = verb.model.open(context)?;
-            tell(&steps::ask(&Stage::of("ask", &verb.files, context), &model, verb.stage)?, &verb.files)
+            tell(
+                &steps::ask(&Stage::of("ask", &verb.files, context), &model, verb.stage)?,
+                &verb.files,
+            )
         }
         Syncode::Answer(verb) => {
-            let (model, stage) = (verb.model.open(context)?, Stage::of("answer", &verb.files, context));
-            tell(&steps::answer(&stage, &model, verb.candidates, verb.temperature)?, &verb.files)
+            let (model, stage) = (
+                verb.model.open(context)?,
+                Stage::of("answer", &verb.files, context),
+            );
+            tell(
+                &steps::answer(&stage, &model, verb.candidates, verb.temperature)?,
+                &verb.files,
+            )
         }
         Syncode::Verify(verb) => {
-            let (model, stage) = (verb.model.open(context)?, Stage::of("verify", &verb.files, context));
+            let (model, stage) = (
+                verb.model.open(context)?,
+                Stage::of("verify", &verb.files, context),
+            );
             tell(&steps::verify(&stage, &model, &model)?, &verb.files)
         }
         Syncode::Filter(verb) => {
@@ -295,7 +330,10 @@ pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
                 most_per_language: verb.most_per_language,
             };
             let stage = Stage::of("filter", &verb.files, context);
-            tell(&steps::filter(&stage, &rules, &verb.benchmark)?, &verb.files)
+            tell(
+                &steps::filter(&stage, &rules, &verb.benchmark)?,
+                &verb.files,
+            )
         }
         Syncode::Run(verb) => verb.run(context),
     }
@@ -315,12 +353,22 @@ fn tell(stats: &Stats, files: &Files) -> Result<(), Failure> {
 }
 
 fn line(stats: &Stats, out: &Path) -> String {
-    let reasons: Vec<String> = stats.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let reasons: Vec<String> = stats
+        .dropped
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
     let dropped = match reasons.is_empty() {
         true => String::new(),
         false => format!("; dropped: {}", reasons.join(", ")),
     };
-    format!("{:<7} wrote {}: {} of {} kept{dropped}", stats.stage, out.display(), stats.kept, stats.read)
+    format!(
+        "{:<7} wrote {}: {} of {} kept{dropped}",
+        stats.stage,
+        out.display(),
+        stats.kept,
+        stats.read
+    )
 }
 
 impl Lang {
@@ -331,8 +379,14 @@ impl Lang {
                 .map_err(|cause| Failure::input(format!("cannot train on `{shown}`: {cause}")))?;
             model.write(&self.out)?;
             return match self.json {
-                true => say(&serde_json::json!({"out": self.out, "labels": model.labels()}).to_string()),
-                false => say(&format!("wrote {}: {}", self.out.display(), model.labels().join(", "))),
+                true => {
+                    say(&serde_json::json!({"out": self.out, "labels": model.labels()}).to_string())
+                }
+                false => say(&format!(
+                    "wrote {}: {}",
+                    self.out.display(),
+                    model.labels().join(", ")
+                )),
             };
         }
         let Some(input) = &self.input else {
@@ -362,15 +416,22 @@ impl Run {
     fn run(&self, context: Context) -> Result<(), Failure> {
         let config = RunConfig::read(&self.config).map_err(Failure::input)?;
         std::fs::create_dir_all(&config.out).map_err(|cause| {
-            Failure::input(format!("cannot make the folder `{}`: {cause}: choose another `out`", config.out.display()))
+            Failure::input(format!(
+                "cannot make the folder `{}`: {cause}: choose another `out`",
+                config.out.display()
+            ))
         })?;
-        let open = |model: &crate::codearena::syncode::config::ModelConfig| self.server.model(&model.url, &model.model, context);
+        let open = |model: &crate::codearena::syncode::config::ModelConfig| {
+            self.server.model(&model.url, &model.model, context)
+        };
         let (asker, answerer) = (open(&config.asker)?, open(&config.answerer)?);
         let tester = open(config.tester.as_ref().unwrap_or(&config.asker))?;
         let scorer = open(config.scorer.as_ref().unwrap_or(&config.asker))?;
         let mut input = config.pages.clone();
         let mut all = Vec::new();
-        for name in ["recall", "lang", "clean", "ask", "answer", "verify", "filter"] {
+        for name in [
+            "recall", "lang", "clean", "ask", "answer", "verify", "filter",
+        ] {
             let file = match name {
                 "ask" => "questions.jsonl",
                 "answer" => "answers.jsonl",
@@ -389,7 +450,13 @@ impl Run {
             };
             let stats = match name {
                 "recall" => match &config.recall {
-                    Some(recall) => steps::recall(&stage, &recall.positives, &recall.negatives, recall.threshold, self.seed)?,
+                    Some(recall) => steps::recall(
+                        &stage,
+                        &recall.positives,
+                        &recall.negatives,
+                        recall.threshold,
+                        self.seed,
+                    )?,
                     None => continue,
                 },
                 "lang" => {

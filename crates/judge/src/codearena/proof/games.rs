@@ -17,11 +17,15 @@ const WANTED: usize = 10;
 pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofError> {
     let rubric = judge(tasks, &RubricJudge)?;
     let biased = judge(tasks, &FixedJudge("A>B".into()))?;
-    let count = |items: &[JudgedItem], ending: Ending| items.iter().filter(|item| item.result() == ending).count();
+    let count = |items: &[JudgedItem], ending: Ending| {
+        items.iter().filter(|item| item.result() == ending).count()
+    };
     let both = |items: &[JudgedItem]| {
         let twice = |item: &&JudgedItem| {
             let signs = item.labels.iter().enumerate();
-            signs.map(|(game, label)| crate::codearena::scores::points(game, label.as_deref())).all(|points| points > 0)
+            signs
+                .map(|(game, label)| crate::codearena::scores::points(game, label.as_deref()))
+                .all(|points| points > 0)
         };
         items.iter().filter(twice).count()
     };
@@ -29,7 +33,10 @@ pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofErro
     let [fair, always] = &bias;
     let (wins, ties) = (both(&rubric), count(&biased, Ending::Tie));
     report.claims.push(Claim::settled(
-        ["A rubric judge prefers code with an explanation to the same code alone", "at least 10 of 12 items, in both orders"],
+        [
+            "A rubric judge prefers code with an explanation to the same code alone",
+            "at least 10 of 12 items, in both orders",
+        ],
         "specification of this proof, part b",
         wins >= WANTED,
         format!("{wins} of {} items won in both orders", rubric.len()),
@@ -41,18 +48,41 @@ pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofErro
         ],
         "paper, section 3; why games are played twice",
         ties == biased.len() && always.disagree == biased.len(),
-        format!("{ties} of {} items tied, {} decided by the place; the rubric judge: {}", biased.len(), always.disagree, fair.disagree),
+        format!(
+            "{ties} of {} items tied, {} decided by the place; the rubric judge: {}",
+            biased.len(),
+            always.disagree,
+            fair.disagree
+        ),
     ));
     let arms = ["rubric judge", "always A"];
     let mut measures = vec![
-        Measure::new("won", "items that the full answer wins", Better::Higher, Unit::Share),
+        Measure::new(
+            "won",
+            "items that the full answer wins",
+            Better::Higher,
+            Unit::Share,
+        ),
         Measure::new("tied", "items without a winner", Better::Near, Unit::Share),
-        Measure::new("position bias", "items whose two games were won by the same place", Better::Lower, Unit::Share),
+        Measure::new(
+            "position bias",
+            "items whose two games were won by the same place",
+            Better::Lower,
+            Unit::Share,
+        ),
     ];
     for (arm, (items, bias)) in arms.iter().zip([&rubric, &biased].into_iter().zip(&bias)) {
-        let hits = [count(items, Ending::Win), count(items, Ending::Tie), bias.disagree];
+        let hits = [
+            count(items, Ending::Win),
+            count(items, Ending::Tie),
+            bias.disagree,
+        ];
         for (measure, hits) in measures.iter_mut().zip(hits) {
-            let share = Share { seed: 0, hits, of: items.len() };
+            let share = Share {
+                seed: 0,
+                hits,
+                of: items.len(),
+            };
             measure.outcomes.push(Outcome::shares(arm, &[share]));
         }
     }
@@ -73,7 +103,12 @@ fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, ProofErro
     let config = JudgeConfig::builtin().map_err(|error| broken(error.to_string()))?;
     let one = |task: &Task| {
         let bare = format!("```python\n{}\n```", task.code);
-        let full = format!("{}\n\n{bare}\n\n`{}` was checked with {} tests.", task.explanation, task.name, task.tests.len());
+        let full = format!(
+            "{}\n\n{bare}\n\n`{}` was checked with {} tests.",
+            task.explanation,
+            task.name,
+            task.tests.len()
+        );
         let the_match = Match {
             id: &task.name,
             question: &task.question,
@@ -81,7 +116,8 @@ fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, ProofErro
             model: &full,
         };
         let labels = (0..GAMES).map(|game| {
-            let played = play(&the_match, game, &config, judge).map_err(|error| broken(error.to_string()))?;
+            let played = play(&the_match, game, &config, judge)
+                .map_err(|error| broken(error.to_string()))?;
             Ok(played.score)
         });
         Ok(JudgedItem {

@@ -61,7 +61,8 @@ struct Task {
 }
 
 fn tasks() -> Result<Vec<Task>, ProofError> {
-    serde_json::from_str(include_str!("tasks.json")).map_err(|error| ProofError::Cases(error.to_string()))
+    serde_json::from_str(include_str!("tasks.json"))
+        .map_err(|error| ProofError::Cases(error.to_string()))
 }
 
 /// Runs the proof and writes its report into `options.out`.
@@ -85,7 +86,8 @@ pub fn run(options: &ProofOptions, stop: &AtomicBool) -> Result<ProofReport, Pro
         source: "paper, table 2".into(),
         threshold: "needs GPT-4o as judge and the models' answers".into(),
         verdict: Verdict::NotRun,
-        evidence: "no language model runs inside the program yet; a 135M judge would be too weak".into(),
+        evidence: "no language model runs inside the program yet; a 135M judge would be too weak"
+            .into(),
     });
     report.claims.push(Claim {
         statement: "Tuning on verified synthetic instructions alone gives HumanEval 92.7, MBPP 86.2".into(),

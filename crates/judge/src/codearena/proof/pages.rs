@@ -22,12 +22,18 @@ pub(super) fn pages(tasks: &[Task]) -> Vec<(String, String)> {
             "<h1>How to write {}</h1><p>{}</p><pre><code class=\"language-python\">{}</code></pre>",
             task.name,
             task.explanation,
-            task.code.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+            task.code
+                .replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
         );
         (format!("https://example.org/{}", task.name), page(&body))
     });
     let other = OTHER.iter().enumerate().map(|(at, text)| {
-        (format!("https://example.org/other-{at}"), page(&format!("<h1>Notes of this week</h1><p>{text}</p>")))
+        (
+            format!("https://example.org/other-{at}"),
+            page(&format!("<h1>Notes of this week</h1><p>{text}</p>")),
+        )
     });
     about.chain(other).collect()
 }

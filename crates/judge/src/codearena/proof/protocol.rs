@@ -16,8 +16,13 @@ const SCORES: &str = include_str!("../../../tests/fixtures/codearena/scores.json
 /// Compares and reports.
 pub(super) fn prove(report: &mut Report) -> Result<(), ProofError> {
     let cases = |text: &str| -> Result<Vec<Value>, ProofError> {
-        let json: Value = serde_json::from_str(text).map_err(|error| ProofError::Cases(error.to_string()))?;
-        Ok(json.get("cases").and_then(Value::as_array).cloned().unwrap_or_default())
+        let json: Value =
+            serde_json::from_str(text).map_err(|error| ProofError::Cases(error.to_string()))?;
+        Ok(json
+            .get("cases")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default())
     };
     let config = JudgeConfig::builtin().map_err(|error| ProofError::Cases(error.to_string()))?;
     let verdicts = cases(VERDICTS)?;
@@ -30,12 +35,22 @@ pub(super) fn prove(report: &mut Report) -> Result<(), ProofError> {
     };
     let right = verdicts.iter().filter(equal).count();
     let scores = cases(SCORES)?;
-    let same = scores.iter().filter(|case| scored(case) == Some(true)).count();
+    let same = scores
+        .iter()
+        .filter(|case| scored(case) == Some(true))
+        .count();
     report.claims.push(Claim::settled(
-        ["Labels and scores are those of the official code", "every recorded case equal"],
+        [
+            "Labels and scores are those of the official code",
+            "every recorded case equal",
+        ],
         "official code, commit d5ead97",
         right == verdicts.len() && same == scores.len() && !scores.is_empty(),
-        format!("{right} of {} judgements and {same} of {} score sheets equal", verdicts.len(), scores.len()),
+        format!(
+            "{right} of {} judgements and {same} of {} score sheets equal",
+            verdicts.len(),
+            scores.len()
+        ),
     ));
     Ok(())
 }
@@ -52,9 +67,12 @@ fn scored(case: &Value) -> Option<bool> {
         })
         .collect();
     let official = Scores::of(&items?, None).official();
-    let near = |key: &str| Some((official.get(key)?.as_f64()? - case.get(key)?.as_f64()?).abs() <= 1e-12);
+    let near =
+        |key: &str| Some((official.get(key)?.as_f64()? - case.get(key)?.as_f64()?).abs() <= 1e-12);
     Some(
-        near("score")? && near("win_rate")? && near("tie_rate")?
+        near("score")?
+            && near("win_rate")?
+            && near("tie_rate")?
             && official.get("main_classified_win_rate")? == case.get("main")?
             && official.get("sub_classified_win_rate")? == case.get("sub")?,
     )

@@ -35,43 +35,76 @@ struct Found {
 }
 
 /// Runs the steps for each seed and reports.
-pub(super) fn prove(tasks: &[Task], seeds: &[u64], stop: &AtomicBool, report: &mut Report) -> Result<(), ProofError> {
+pub(super) fn prove(
+    tasks: &[Task],
+    seeds: &[u64],
+    stop: &AtomicBool,
+    report: &mut Report,
+) -> Result<(), ProofError> {
     let sandbox = Sandbox::new()?;
     let kept = kept_pages(tasks);
     let clean_text = |page: &&Record| {
         let text = text(page, "text");
-        text.contains("```python") && !["reserved", "keyboards", "Home of", "track("].iter().any(|scrap| text.contains(scrap))
+        text.contains("```python")
+            && !["reserved", "keyboards", "Home of", "track("]
+                .iter()
+                .any(|scrap| text.contains(scrap))
     };
     let cleaned = kept.iter().filter(clean_text).count();
     report.claims.push(Claim::settled(
-        ["Pages without code go, furniture goes, code stays", "10 of 20 pages kept, all of them clean"],
+        [
+            "Pages without code go, furniture goes, code stays",
+            "10 of 20 pages kept, all of them clean",
+        ],
         "paper, section 4: recall and cleaning",
         kept.len() == 10 && cleaned == 10,
         format!("{} of 20 pages kept, {cleaned} clean", kept.len()),
     ));
     let mut all = Vec::new();
     for &seed in seeds {
-        all.push((seed, one_seed(tasks, &kept, &Rng::new(seed), &sandbox, stop)?));
+        all.push((
+            seed,
+            one_seed(tasks, &kept, &Rng::new(seed), &sandbox, stop)?,
+        ));
     }
     let sum = |of: fn(&Found) -> usize| all.iter().map(|(_, found)| of(found)).sum::<usize>();
     let (right_passed, wrong_passed) = (sum(|f| f.right_passed), sum(|f| f.wrong_passed));
     let (right, wrong) = (sum(|f| f.right), sum(|f| f.wrong));
     report.claims.push(Claim::settled(
-        ["The sandbox rejects every wrong candidate and keeps every right one", "precision and recall 1"],
+        [
+            "The sandbox rejects every wrong candidate and keeps every right one",
+            "precision and recall 1",
+        ],
         "specification of this proof, part c",
         right_passed == right && wrong_passed == 0 && right > 0 && wrong > 0,
-        format!("{right_passed} of {right} right ones kept, {wrong_passed} of {wrong} wrong ones kept"),
+        format!(
+            "{right_passed} of {right} right ones kept, {wrong_passed} of {wrong} wrong ones kept"
+        ),
     ));
     let (first, best, items) = (sum(|f| f.first), sum(|f| f.best), sum(|f| f.items));
     report.claims.push(Claim::settled(
-        ["Several candidates with verification give more right answers than one", "best of 4 above a single sample"],
+        [
+            "Several candidates with verification give more right answers than one",
+            "best of 4 above a single sample",
+        ],
         "paper, section 4: multiple responses, verified",
         best > first,
         format!("best of 4: {best} of {items}; single: {first} of {items}"),
     ));
-    let mut measure = Measure::new("right", "questions with a right answer", Better::Higher, Unit::Share);
+    let mut measure = Measure::new(
+        "right",
+        "questions with a right answer",
+        Better::Higher,
+        Unit::Share,
+    );
     let shares = |of: fn(&Found) -> usize| -> Vec<Share> {
-        all.iter().map(|(seed, found)| Share { seed: *seed, hits: of(found), of: found.items }).collect()
+        all.iter()
+            .map(|(seed, found)| Share {
+                seed: *seed,
+                hits: of(found),
+                of: found.items,
+            })
+            .collect()
     };
     measure.outcomes = vec![
         Outcome::shares("best of 4", &shares(|f| f.best)),
@@ -109,34 +142,58 @@ fn kept_pages(tasks: &[Task]) -> Vec<Record> {
     judged.collect()
 }
 
-fn one_seed(tasks: &[Task], kept: &[Record], rng: &Rng, sandbox: &Sandbox, stop: &AtomicBool) -> Result<Found, ProofError> {
+fn one_seed(
+    tasks: &[Task],
+    kept: &[Record],
+    rng: &Rng,
+    sandbox: &Sandbox,
+    stop: &AtomicBool,
+) -> Result<Found, ProofError> {
     let broken = |what: String| ProofError::Cases(what);
     let classifier = Classifier::new();
     let python = Language::named("python").ok_or_else(|| broken("no Python".into()))?;
-    let limits = Limits { cpu_seconds: 2, ..Limits::default() };
+    let limits = Limits {
+        cpu_seconds: 2,
+        ..Limits::default()
+    };
     let mut found = Found::default();
     for (at, task) in tasks.iter().take(kept.len()).enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(ProofError::Stopped);
         }
         let (script, right) = script(task, &mut rng.item(at as u64));
-        let page = kept.get(at).ok_or_else(|| broken("a page is missing".into()))?;
-        let asked = ask::ask(&script, &classifier, page, 1).map_err(|error| broken(error.to_string()))?;
+        let page = kept
+            .get(at)
+            .ok_or_else(|| broken("a page is missing".into()))?;
+        let asked =
+            ask::ask(&script, &classifier, page, 1).map_err(|error| broken(error.to_string()))?;
         let Fate::Keep(question) = asked else {
             return Err(broken("the script asks nothing".into()));
         };
-        let answered = answer::answer(&script, &question, CANDIDATES as u64, 0.8).map_err(|error| broken(error.to_string()))?;
+        let answered = answer::answer(&script, &question, CANDIDATES as u64, 0.8)
+            .map_err(|error| broken(error.to_string()))?;
         let Fate::Keep(record) = answered else {
             return Err(broken("the script answers nothing".into()));
         };
-        let candidates = record.get("candidates").and_then(|all| all.as_array()).cloned().unwrap_or_default();
+        let candidates = record
+            .get("candidates")
+            .and_then(|all| all.as_array())
+            .cloned()
+            .unwrap_or_default();
         let check = Check::Assertions(task.tests.clone());
         let mut passes = Vec::new();
         for (candidate, right) in candidates.iter().zip(&right) {
-            let answer = candidate.get("text").and_then(|text| text.as_str()).unwrap_or_default();
+            let answer = candidate
+                .get("text")
+                .and_then(|text| text.as_str())
+                .unwrap_or_default();
             let graded = grade(sandbox, python, answer, &check, &limits)?;
             let passed = match graded.grade {
-                Grade::Unavailable => return Err(broken("Python is not installed here, and the proof runs Python".into())),
+                Grade::Unavailable => {
+                    return Err(broken(
+                        "Python is not installed here, and the proof runs Python".into(),
+                    ));
+                }
                 grade => grade == Grade::Pass,
             };
             passes.push(passed);
@@ -159,7 +216,10 @@ fn script(task: &Task, rng: &mut Rng) -> (Scripted, Vec<bool>) {
         let wrong = rng.chance(FAULTS);
         right.push(!wrong);
         let code = match wrong {
-            true => task.wrong.get(rng.below(task.wrong.len())).unwrap_or(&task.code),
+            true => task
+                .wrong
+                .get(rng.below(task.wrong.len()))
+                .unwrap_or(&task.code),
             false => &task.code,
         };
         format!("Here is one way.\n\n```python\n{code}\n```")
@@ -167,8 +227,14 @@ fn script(task: &Task, rng: &mut Rng) -> (Scripted, Vec<bool>) {
     let answers: Vec<String> = answers.collect();
     let question = json!({"question": task.question, "algorithmic": true}).to_string();
     let lines = vec![
-        Line { wanted: task.question.clone(), replies: answers },
-        Line { wanted: "programming question".into(), replies: vec![question] },
+        Line {
+            wanted: task.question.clone(),
+            replies: answers,
+        },
+        Line {
+            wanted: "programming question".into(),
+            replies: vec![question],
+        },
     ];
     (Scripted::new(lines), right)
 }

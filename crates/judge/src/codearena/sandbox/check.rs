@@ -71,14 +71,31 @@ pub struct Graded {
 ///
 /// # Errors
 /// [`SandboxError`] where programs cannot be run here at all.
-pub fn grade(sandbox: &Sandbox, language: &Language, answer: &str, check: &Check, limits: &Limits) -> Result<Graded, SandboxError> {
+pub fn grade(
+    sandbox: &Sandbox,
+    language: &Language,
+    answer: &str,
+    check: &Check,
+    limits: &Limits,
+) -> Result<Graded, SandboxError> {
     let tests = match check {
-        Check::Streams(streams) => return grade_streams(sandbox, language, answer, streams, limits),
+        Check::Streams(streams) => {
+            return grade_streams(sandbox, language, answer, streams, limits);
+        }
         Check::Assertions(tests) => tests.clone(),
-        Check::Calls(calls) => calls.iter().map(|(call, expected)| assertion(language, call, expected)).collect(),
+        Check::Calls(calls) => calls
+            .iter()
+            .map(|(call, expected)| assertion(language, call, expected))
+            .collect(),
     };
     let total = tests.len();
-    let graded = |grade, passed| Ok(Graded { grade, passed, total });
+    let graded = |grade, passed| {
+        Ok(Graded {
+            grade,
+            passed,
+            total,
+        })
+    };
     let Some(code) = code_block(answer, language.tags) else {
         return graded(Grade::NoCode, 0);
     };
@@ -112,23 +129,48 @@ pub fn grade(sandbox: &Sandbox, language: &Language, answer: &str, check: &Check
         _ if slow => graded(Grade::Timeout, passed),
         Some(test) => graded(Grade::Fail { test }, passed),
         // Each passes alone and not all together: the last one to blame is the last.
-        None => graded(Grade::Fail { test: total.saturating_sub(1) }, total.saturating_sub(1)),
+        None => graded(
+            Grade::Fail {
+                test: total.saturating_sub(1),
+            },
+            total.saturating_sub(1),
+        ),
     }
 }
 
-fn grade_streams(sandbox: &Sandbox, language: &Language, answer: &str, streams: &[Stream], limits: &Limits) -> Result<Graded, SandboxError> {
+fn grade_streams(
+    sandbox: &Sandbox,
+    language: &Language,
+    answer: &str,
+    streams: &[Stream],
+    limits: &Limits,
+) -> Result<Graded, SandboxError> {
     let total = streams.len();
     let (mut passed, mut worst) = (0, None);
     let Some(code) = code_block(answer, language.tags) else {
-        return Ok(Graded { grade: Grade::NoCode, passed, total });
+        return Ok(Graded {
+            grade: Grade::NoCode,
+            passed,
+            total,
+        });
     };
     for (test, stream) in streams.iter().enumerate() {
         let Some((job, limits)) = language.job(&code, stream.stdin.as_bytes(), limits) else {
-            return Ok(Graded { grade: Grade::Unavailable, passed, total });
+            return Ok(Graded {
+                grade: Grade::Unavailable,
+                passed,
+                total,
+            });
         };
         let ran = sandbox.run(&job, &limits)?;
         match trouble(language, &ran) {
-            Some(grade @ Grade::CompileError { .. }) => return Ok(Graded { grade, passed, total }),
+            Some(grade @ Grade::CompileError { .. }) => {
+                return Ok(Graded {
+                    grade,
+                    passed,
+                    total,
+                });
+            }
             Some(grade) => {
                 worst.get_or_insert(grade);
             }
@@ -138,7 +180,11 @@ fn grade_streams(sandbox: &Sandbox, language: &Language, answer: &str, streams: 
             }
         }
     }
-    Ok(Graded { grade: worst.unwrap_or(Grade::Pass), passed, total })
+    Ok(Graded {
+        grade: worst.unwrap_or(Grade::Pass),
+        passed,
+        total,
+    })
 }
 
 /// Equal but for blanks.
@@ -153,8 +199,17 @@ enum Attempt {
 }
 
 /// Runs code with tests behind it. It passed when it came to its end: an answer that ends the process early does not.
-fn attempt(sandbox: &Sandbox, language: &Language, code: &str, tests: &str, limits: &Limits) -> Result<Attempt, SandboxError> {
-    let nonce = format!("end-{:016x}", super::super::fingerprint(&[code, tests, &nonce_seed()]));
+fn attempt(
+    sandbox: &Sandbox,
+    language: &Language,
+    code: &str,
+    tests: &str,
+    limits: &Limits,
+) -> Result<Attempt, SandboxError> {
+    let nonce = format!(
+        "end-{:016x}",
+        super::super::fingerprint(&[code, tests, &nonce_seed()])
+    );
     let mut source = format!("{code}\n{tests}\n");
     if let Some(print) = language.print {
         source.push_str(&print.replace("NONCE", &nonce));
@@ -167,9 +222,15 @@ fn attempt(sandbox: &Sandbox, language: &Language, code: &str, tests: &str, limi
     if let Some(grade) = trouble(language, &ran) {
         return Ok(Attempt::Failed(grade));
     }
-    let reached = || String::from_utf8_lossy(&ran.stdout).trim_end().ends_with(&nonce);
+    let reached = || {
+        String::from_utf8_lossy(&ran.stdout)
+            .trim_end()
+            .ends_with(&nonce)
+    };
     Ok(match language.print {
-        Some(_) if !reached() => Attempt::Failed(Grade::Crash { cause: "it ends before its tests".into() }),
+        Some(_) if !reached() => Attempt::Failed(Grade::Crash {
+            cause: "it ends before its tests".into(),
+        }),
         _ => Attempt::Passed,
     })
 }
@@ -184,16 +245,35 @@ fn nonce_seed() -> String {
 /// Why a run is no success by itself.
 fn trouble(language: &Language, ran: &Ran) -> Option<Grade> {
     let errors = String::from_utf8_lossy(&ran.stderr);
-    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let last = errors
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let cause: String = engine::command::one_line(last).chars().take(200).collect();
     match ran.ended {
         Ended::Exit(0) => None,
         Ended::Timeout => Some(Grade::Timeout),
-        Ended::Memory => Some(Grade::Crash { cause: "it takes too much memory".into() }),
-        Ended::Output => Some(Grade::Crash { cause: "it writes too much".into() }),
-        Ended::Exit(COMPILE_ERROR) if language.print.is_none() => Some(Grade::CompileError { cause }),
-        Ended::Exit(_) if language.unreadable.iter().any(|words| errors.contains(words)) => Some(Grade::CompileError { cause }),
-        Ended::Signal(signal) if cause.is_empty() => Some(Grade::Crash { cause: format!("signal {signal}") }),
+        Ended::Memory => Some(Grade::Crash {
+            cause: "it takes too much memory".into(),
+        }),
+        Ended::Output => Some(Grade::Crash {
+            cause: "it writes too much".into(),
+        }),
+        Ended::Exit(COMPILE_ERROR) if language.print.is_none() => {
+            Some(Grade::CompileError { cause })
+        }
+        Ended::Exit(_)
+            if language
+                .unreadable
+                .iter()
+                .any(|words| errors.contains(words)) =>
+        {
+            Some(Grade::CompileError { cause })
+        }
+        Ended::Signal(signal) if cause.is_empty() => Some(Grade::Crash {
+            cause: format!("signal {signal}"),
+        }),
         Ended::Exit(_) | Ended::Signal(_) => Some(Grade::Crash { cause }),
     }
 }

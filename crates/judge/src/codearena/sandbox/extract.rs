@@ -45,14 +45,23 @@ mod tests {
     #[test]
     fn the_last_block_with_the_right_tag() {
         let answer = "```python\nold\n```\ntext\n```Python title=x\nnew\n  in\n```\n```bash\nrun\n```\n```\nplain\n```";
-        assert_eq!(code_block(answer, &["python", "py"]).as_deref(), Some("new\n  in\n"));
+        assert_eq!(
+            code_block(answer, &["python", "py"]).as_deref(),
+            Some("new\n  in\n")
+        );
         assert_eq!(code_block(answer, &["rust"]).as_deref(), Some("plain\n"));
         assert_eq!(code_block("no code, `x`", &["rust"]), None);
     }
 
     #[test]
     fn fences_that_are_long_or_not_closed() {
-        assert_eq!(code_block("````c\n```\na\n````", &["c"]).as_deref(), Some("```\na\n"));
-        assert_eq!(code_block("```c\nint x;", &["c"]).as_deref(), Some("int x;\n"));
+        assert_eq!(
+            code_block("````c\n```\na\n````", &["c"]).as_deref(),
+            Some("```\na\n")
+        );
+        assert_eq!(
+            code_block("```c\nint x;", &["c"]).as_deref(),
+            Some("int x;\n")
+        );
     }
 }

@@ -69,7 +69,11 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["typescript", "ts"],
         file: "main.ts",
         tool: "node",
-        run: How::Runtime(&["--max-old-space-size=384", "--experimental-strip-types", "--no-warnings"]),
+        run: How::Runtime(&[
+            "--max-old-space-size=384",
+            "--experimental-strip-types",
+            "--no-warnings",
+        ]),
         print: Some("console.log(\"NONCE\");"),
         unreadable: &["SyntaxError"],
     },
@@ -132,7 +136,9 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["go", "golang"],
         file: "main.go",
         tool: "go",
-        run: How::Compile("GOCACHE=/work/.go GOTOOLCHAIN=local GO111MODULE=off TOOL build -o main main.go"),
+        run: How::Compile(
+            "GOCACHE=/work/.go GOTOOLCHAIN=local GO111MODULE=off TOOL build -o main main.go",
+        ),
         print: None,
         unreadable: &[],
     },
@@ -168,7 +174,13 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["java"],
         file: "Main.java",
         tool: "java",
-        run: How::Runtime(&["-Xmx256m", "-Xss4m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]),
+        run: How::Runtime(&[
+            "-Xmx256m",
+            "-Xss4m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+        ]),
         print: None,
         unreadable: &["error: compilation failed"],
     },
@@ -187,14 +199,22 @@ impl Language {
     /// The language with a name or tag.
     pub fn named(name: &str) -> Option<&'static Self> {
         let same = |text: &str| text.eq_ignore_ascii_case(name.trim());
-        LANGUAGES.iter().find(|one| same(one.name) || one.tags.iter().any(|tag| same(tag)))
+        LANGUAGES
+            .iter()
+            .find(|one| same(one.name) || one.tags.iter().any(|tag| same(tag)))
     }
 
     /// Its tool, where this machine has it.
     pub fn tool(&self) -> Option<Tool> {
         static FOUND: OnceLock<Mutex<HashMap<&str, Option<Tool>>>> = OnceLock::new();
-        let mut found = FOUND.get_or_init(Mutex::default).lock().unwrap_or_else(|broken| broken.into_inner());
-        found.entry(self.tool).or_insert_with(|| locate(self.tool)).clone()
+        let mut found = FOUND
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        found
+            .entry(self.tool)
+            .or_insert_with(|| locate(self.tool))
+            .clone()
     }
 
     /// A job that runs `source`, and the limits it takes. None where the tool is missing.
@@ -223,7 +243,9 @@ impl Language {
                 limits.processes = limits.processes.max(64);
             }
         }
-        if matches!(self.run, How::Script(_) | How::Runtime(_)) && !argv.iter().any(|text| text == "-c") {
+        if matches!(self.run, How::Script(_) | How::Runtime(_))
+            && !argv.iter().any(|text| text == "-c")
+        {
             argv.push(self.file.to_owned());
         }
         let job = Job {
@@ -241,7 +263,9 @@ impl Language {
 fn locate(name: &str) -> Option<Tool> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
-    let mut places = std::env::split_paths(&folders).chain(usual).map(|folder| folder.join(name));
+    let mut places = std::env::split_paths(&folders)
+        .chain(usual)
+        .map(|folder| folder.join(name));
     let found = places.find(|place| place.is_file())?;
     // Version managers put scripts and stand-ins in the path: ask which program they stand for.
     let asked = match name {
@@ -252,10 +276,14 @@ fn locate(name: &str) -> Option<Tool> {
         _ => None,
     };
     let path = std::fs::canonicalize(asked.map_or(found, PathBuf::from)).ok()?;
-    let below_usr = ["/usr", "/bin", "/lib", "/lib64"].iter().any(|root| path.starts_with(root));
+    let below_usr = ["/usr", "/bin", "/lib", "/lib64"]
+        .iter()
+        .any(|root| path.starts_with(root));
     let folder = path.parent().and_then(Path::parent);
     Some(Tool {
-        folder: folder.filter(|_| !below_usr).map(|folder| folder.display().to_string()),
+        folder: folder
+            .filter(|_| !below_usr)
+            .map(|folder| folder.display().to_string()),
         path: path.display().to_string(),
     })
 }
@@ -263,8 +291,17 @@ fn locate(name: &str) -> Option<Tool> {
 /// The first line that a tool prints.
 fn ask(tool: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(tool);
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
-    let output = command.output().ok().filter(|output| output.status.success())?;
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+    text.lines()
+        .next()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
 }

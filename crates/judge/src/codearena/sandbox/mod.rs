@@ -97,7 +97,9 @@ pub enum SandboxError {
     #[error("programs can be run only on Linux, where the kernel can lock them in")]
     NotLinux,
     /// The kernel does not allow namespaces.
-    #[error("this system does not allow namespaces ({0}), so programs cannot be locked in: allow user namespaces (`sysctl user.max_user_namespaces`), or run where they are allowed")]
+    #[error(
+        "this system does not allow namespaces ({0}), so programs cannot be locked in: allow user namespaces (`sysctl user.max_user_namespaces`), or run where they are allowed"
+    )]
     NoNamespaces(String),
     /// A step of the preparation failed.
     #[error("the sandbox cannot be set up: {step}: {cause}")]

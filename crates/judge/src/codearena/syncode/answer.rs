@@ -23,7 +23,12 @@ pub fn prompt(record: &Record) -> String {
 ///
 /// # Errors
 /// [`WorkError::Model`].
-pub fn answer(model: &dyn ChatModel, record: &Record, count: u64, temperature: f64) -> Result<Fate, WorkError> {
+pub fn answer(
+    model: &dyn ChatModel,
+    record: &Record,
+    count: u64,
+    temperature: f64,
+) -> Result<Fate, WorkError> {
     let mut candidates = Vec::new();
     for seed in 0..count {
         let reply = model.reply(&Request {

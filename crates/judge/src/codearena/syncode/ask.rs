@@ -38,7 +38,10 @@ pub fn prompt(page: &Record) -> String {
 pub fn parse(reply: &str) -> Option<(String, bool)> {
     let json = object(reply)?;
     let question = json.get("question")?.as_str()?.trim().to_owned();
-    let algorithmic = json.get("algorithmic").and_then(Value::as_bool).unwrap_or(false);
+    let algorithmic = json
+        .get("algorithmic")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     (!question.is_empty()).then_some((question, algorithmic))
 }
 
@@ -52,7 +55,12 @@ pub fn object(reply: &str) -> Option<Value> {
 ///
 /// # Errors
 /// [`WorkError::Model`].
-pub fn ask(model: &dyn ChatModel, classifier: &Classifier, page: &Record, stage: u64) -> Result<Fate, WorkError> {
+pub fn ask(
+    model: &dyn ChatModel,
+    classifier: &Classifier,
+    page: &Record,
+    stage: u64,
+) -> Result<Fate, WorkError> {
     let reply = model.reply(&Request {
         prompt: Prompt::Chat(vec![Message::user(prompt(page))]),
         temperature: 0.7,
@@ -63,7 +71,10 @@ pub fn ask(model: &dyn ChatModel, classifier: &Classifier, page: &Record, stage:
         return Ok(Fate::Drop("no question in the reply".into()));
     };
     let category = classifier.nearest(&question).map(|(class, _)| class.sub);
-    let source = [page.get("source_url"), page.get("url")].into_iter().flatten().next();
+    let source = [page.get("source_url"), page.get("url")]
+        .into_iter()
+        .flatten()
+        .next();
     let record = json!({
         "id": format!("{:016x}", crate::codearena::fingerprint(&[&question, text(page, "text")])),
         "source_url": source,

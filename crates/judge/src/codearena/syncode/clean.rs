@@ -4,17 +4,59 @@ use html5gum::{Token, Tokenizer};
 
 /// Elements whose content is not the page's text.
 const HIDDEN: &[&str] = &[
-    "script", "style", "nav", "header", "footer", "aside", "form", "noscript", "template", "svg", "iframe", "button", "select",
+    "script", "style", "nav", "header", "footer", "aside", "form", "noscript", "template", "svg",
+    "iframe", "button", "select",
 ];
 /// Elements that begin a block of text.
 const BLOCKS: &[&str] = &[
-    "p", "div", "section", "article", "main", "li", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "br", "hr",
-    "blockquote", "dl", "dt", "dd", "body", "html", "title", "figure", "figcaption", "details", "summary",
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "li",
+    "ul",
+    "ol",
+    "table",
+    "tr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "br",
+    "hr",
+    "blockquote",
+    "dl",
+    "dt",
+    "dd",
+    "body",
+    "html",
+    "title",
+    "figure",
+    "figcaption",
+    "details",
+    "summary",
 ];
 /// Elements without content or end tag.
-const VOID: &[&str] = &["br", "hr", "img", "input", "meta", "link", "wbr", "source", "col", "area", "base", "embed", "track"];
+const VOID: &[&str] = &[
+    "br", "hr", "img", "input", "meta", "link", "wbr", "source", "col", "area", "base", "embed",
+    "track",
+];
 /// Words in class or id that mark advertisements and furniture.
-const FURNITURE: &[&str] = &["advert", "banner", "cookie", "sidebar", "breadcrumb", "newsletter", "social", "navbar", "sponsor", "promo"];
+const FURNITURE: &[&str] = &[
+    "advert",
+    "banner",
+    "cookie",
+    "sidebar",
+    "breadcrumb",
+    "newsletter",
+    "social",
+    "navbar",
+    "sponsor",
+    "promo",
+];
 /// A block with more of its letters in links is navigation.
 const LINK_DENSITY: f64 = 0.5;
 /// Words that a line must have outside code.
@@ -36,7 +78,7 @@ pub fn clean(page: &str) -> Cleaned {
         return plain(page);
     }
     let mut writer = Writer::default();
-    let mut emitter = html5gum::DefaultEmitter::new();
+    let mut emitter = html5gum::DefaultEmitter::<()>::default();
     emitter.naively_switch_states(true);
     let tokens = Tokenizer::new_with_emitter(page, emitter);
     for token in tokens {
@@ -48,7 +90,11 @@ pub fn clean(page: &str) -> Cleaned {
                     let value = tag.attributes.get(key)?;
                     Some(String::from_utf8_lossy(value).to_lowercase())
                 };
-                let marks = format!("{} {}", attribute(b"class").unwrap_or_default(), attribute(b"id").unwrap_or_default());
+                let marks = format!(
+                    "{} {}",
+                    attribute(b"class").unwrap_or_default(),
+                    attribute(b"id").unwrap_or_default()
+                );
                 if !tag.self_closing && !VOID.contains(&name.as_str()) {
                     writer.open(&name, &marks);
                 } else if BLOCKS.contains(&name.as_str()) {
@@ -69,8 +115,14 @@ pub fn page_text(page: &str) -> String {
 }
 
 fn looks_like_html(page: &str) -> bool {
-    let head: String = page.chars().take(2000).flat_map(char::to_lowercase).collect();
-    ["<html", "<!doctype", "<body", "<div", "<p>", "<p ", "<pre"].iter().any(|tag| head.contains(tag))
+    let head: String = page
+        .chars()
+        .take(2000)
+        .flat_map(char::to_lowercase)
+        .collect();
+    ["<html", "<!doctype", "<body", "<div", "<p>", "<p ", "<pre"]
+        .iter()
+        .any(|tag| head.contains(tag))
 }
 
 /// Text and markdown: fences are found, the rest stays.
@@ -128,7 +180,8 @@ impl Writer {
             }
             return;
         }
-        let furniture = FURNITURE.iter().any(|word| marks.contains(word)) && !matches!(name, "body" | "html" | "main");
+        let furniture = FURNITURE.iter().any(|word| marks.contains(word))
+            && !matches!(name, "body" | "html" | "main");
         if HIDDEN.contains(&name) || furniture {
             self.end_line();
             self.hidden = Some((name.to_owned(), 1));
@@ -211,9 +264,14 @@ impl Writer {
             return;
         }
         // A fence longer than any inside.
-        let inside = code.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
+        let inside = code
+            .lines()
+            .map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count())
+            .max();
         let fence = "`".repeat(3.max(inside.unwrap_or(0) + 1));
-        self.out.text.push_str(&format!("{fence}{language}\n{code}\n{fence}\n"));
+        self.out
+            .text
+            .push_str(&format!("{fence}{language}\n{code}\n{fence}\n"));
         self.out.snippets.push((language, code));
     }
 
@@ -227,7 +285,9 @@ impl Writer {
 /// The language that a class such as `highlight-python` or `lang-c` names.
 fn language_of(marks: &str) -> String {
     let named = marks.split_whitespace().find_map(|class| {
-        let name = ["language-", "lang-", "highlight-", "brush:"].iter().find_map(|prefix| class.strip_prefix(prefix))?;
+        let name = ["language-", "lang-", "highlight-", "brush:"]
+            .iter()
+            .find_map(|prefix| class.strip_prefix(prefix))?;
         Some(name.to_owned())
     });
     named.unwrap_or_default()
@@ -254,7 +314,11 @@ mod tests {
 
     #[test]
     fn deep_and_long_pages_take_linear_time() {
-        let deep = format!("<html>{}some words are here{}", "<div><nav>".repeat(100_000), "</div>".repeat(100_000));
+        let deep = format!(
+            "<html>{}some words are here{}",
+            "<div><nav>".repeat(100_000),
+            "</div>".repeat(100_000)
+        );
         assert_eq!(clean(&deep).text, "");
         let deep = format!("<html>{}some words are here", "<div><b>".repeat(500_000));
         assert_eq!(clean(&deep).text, "some words are here\n");

@@ -97,14 +97,20 @@ impl RunConfig {
     /// One line with the cause.
     pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|cause| format!("cannot read `{shown}`: {cause}: check the path"))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| format!("cannot read `{shown}`: {cause}: check the path"))?;
         let config: Self = serde_saphyr::from_str(&text).map_err(|error| {
             let cause = error.to_string();
-            format!("`{shown}` is no configuration: {}", cause.lines().next().unwrap_or_default())
+            format!(
+                "`{shown}` is no configuration: {}",
+                cause.lines().next().unwrap_or_default()
+            )
         })?;
         match (1..=64).contains(&config.candidates) && (1..=64).contains(&config.workers) {
             true => Ok(config),
-            false => Err(format!("`{shown}`: `candidates` and `workers` must be from 1 to 64")),
+            false => Err(format!(
+                "`{shown}`: `candidates` and `workers` must be from 1 to 64"
+            )),
         }
     }
 }

@@ -55,7 +55,10 @@ impl Benchmarks {
 
     /// Whether a text shares ten words in order with one of them.
     pub fn leak(&self, text: &str) -> bool {
-        !self.0.is_empty() && runs(&words(text), OVERLAP).iter().any(|run| self.0.contains(run))
+        !self.0.is_empty()
+            && runs(&words(text), OVERLAP)
+                .iter()
+                .any(|run| self.0.contains(run))
     }
 }
 
@@ -80,7 +83,9 @@ pub fn filter(records: &[Record], rules: &Rules, benchmarks: &Benchmarks) -> Vec
         if benchmarks.leak(&whole) {
             return Fate::Drop("overlaps a benchmark".into());
         }
-        let count = languages.entry(text(record, "lang").to_owned()).or_default();
+        let count = languages
+            .entry(text(record, "lang").to_owned())
+            .or_default();
         if rules.most_per_language > 0 && *count >= rules.most_per_language {
             return Fate::Drop("enough of its language".into());
         }
@@ -90,7 +95,10 @@ pub fn filter(records: &[Record], rules: &Rules, benchmarks: &Benchmarks) -> Vec
         *count += 1;
         let mut kept = Record::new();
         for field in ["id", "lang", "category", "stage"] {
-            kept.insert(field.into(), record.get(field).cloned().unwrap_or(Value::Null));
+            kept.insert(
+                field.into(),
+                record.get(field).cloned().unwrap_or(Value::Null),
+            );
         }
         kept.insert(
             "messages".into(),
@@ -118,7 +126,10 @@ impl Index {
             .enumerate()
             .map(|(band, rows)| {
                 let texts: Vec<String> = rows.iter().map(u64::to_string).collect();
-                (band, fingerprint(&texts.iter().map(String::as_str).collect::<Vec<_>>()))
+                (
+                    band,
+                    fingerprint(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
+                )
             })
             .collect();
         let mut seen = HashSet::new();
@@ -135,7 +146,10 @@ impl Index {
             }
         }
         for key in keys {
-            self.bands.entry(key).or_default().push(self.signatures.len());
+            self.bands
+                .entry(key)
+                .or_default()
+                .push(self.signatures.len());
         }
         self.signatures.push(signature);
         true
@@ -178,7 +192,10 @@ mod tests {
     use super::*;
 
     fn record(question: &str, answer: &str, lang: &str) -> Record {
-        json!({"id": "x", "question": question, "answer": answer, "lang": lang}).as_object().unwrap().clone()
+        json!({"id": "x", "question": question, "answer": answer, "lang": lang})
+            .as_object()
+            .unwrap()
+            .clone()
     }
 
     fn reasons(fates: &[Fate]) -> Vec<String> {
@@ -199,21 +216,48 @@ mod tests {
         let records = [
             record(long, "print(1) # and so on", "python"),
             record(&near, "print(1) # and so on", "python"),
-            record("Now: write a function that returns the sum of two given numbers", "def f(a, b): return a + b", "python"),
+            record(
+                "Now: write a function that returns the sum of two given numbers",
+                "def f(a, b): return a + b",
+                "python",
+            ),
             record("a", "b", "python"),
-            record("An entirely different question about trees and graphs", "def g(): return None", "python"),
-            record("And another one that asks for queues of customers", "def h(): return []", "python"),
+            record(
+                "An entirely different question about trees and graphs",
+                "def g(): return None",
+                "python",
+            ),
+            record(
+                "And another one that asks for queues of customers",
+                "def h(): return []",
+                "python",
+            ),
         ];
-        let rules = Rules { most_per_language: 2, ..Rules::default() };
+        let rules = Rules {
+            most_per_language: 2,
+            ..Rules::default()
+        };
         assert_eq!(
             reasons(&filter(&records, &rules, &benchmarks)),
-            ["kept", "double", "overlaps a benchmark", "too short", "kept", "enough of its language"]
+            [
+                "kept",
+                "double",
+                "overlaps a benchmark",
+                "too short",
+                "kept",
+                "enough of its language"
+            ]
         );
     }
 
     #[test]
     fn signatures_estimate_the_share_of_common_shingles() {
-        let text = |from: usize| (from..from + 400).map(|i| format!("w{i}")).collect::<Vec<_>>().join(" ");
+        let text = |from: usize| {
+            (from..from + 400)
+                .map(|i| format!("w{i}"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let (a, b) = (signature(&text(0)), signature(&text(100)));
         let equal = a.iter().zip(&b).filter(|(a, b)| a == b).count() as f64 / PERMUTATIONS as f64;
         // 296 of 496 shingles are common.

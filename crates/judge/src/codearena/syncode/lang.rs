@@ -16,22 +16,131 @@ use crate::codearena::sandbox::Language;
 
 /// Telling words of languages; each counts once.
 const WORDS: &[(&str, &[&str])] = &[
-    ("python", &["def ", "import ", "self.", "elif ", "print(", "None", "lambda ", "):\n"]),
-    ("javascript", &["function ", "const ", "let ", "=>", "console.log", "===", "document."]),
-    ("typescript", &["interface ", ": string", ": number", "export type", "readonly ", "as const"]),
-    ("c", &["#include <std", "printf(", "int main(", "malloc(", "->", "sizeof(", "char *"]),
-    ("cpp", &["std::", "#include <iostream>", "cout <<", "template <", "namespace ", "::"]),
-    ("java", &["public class", "System.out", "private ", "void ", "new ", "String[]", "@Override"]),
-    ("rust", &["fn ", "let mut ", "impl ", "match ", "println!", "&str", "pub fn", "unwrap()"]),
-    ("go", &["package main", "func ", ":=", "fmt.", "import (", "err != nil", "chan "]),
-    ("bash", &["#!/bin/", "echo ", "$1", "fi\n", "done\n", "then\n", "sudo ", "grep "]),
-    ("sql", &["SELECT ", "FROM ", "WHERE ", "INSERT INTO", "CREATE TABLE", "JOIN "]),
-    ("html", &["<div", "<html", "</p>", "<body", "href=", "<span", "class=\""]),
-    ("css", &["color:", "margin:", "{\n", "px;", "display:", "@media"]),
-    ("php", &["<?php", "$this->", "echo ", "function ", "array(", "=> "]),
-    ("ruby", &["end\n", "puts ", "require '", ".each do", "attr_", "nil"]),
-    ("perl", &["my $", "use strict", "sub ", "=~", "@_", "print "]),
-    ("lua", &["local ", "then\n", "end\n", "function ", "nil", "~="]),
+    (
+        "python",
+        &[
+            "def ", "import ", "self.", "elif ", "print(", "None", "lambda ", "):\n",
+        ],
+    ),
+    (
+        "javascript",
+        &[
+            "function ",
+            "const ",
+            "let ",
+            "=>",
+            "console.log",
+            "===",
+            "document.",
+        ],
+    ),
+    (
+        "typescript",
+        &[
+            "interface ",
+            ": string",
+            ": number",
+            "export type",
+            "readonly ",
+            "as const",
+        ],
+    ),
+    (
+        "c",
+        &[
+            "#include <std",
+            "printf(",
+            "int main(",
+            "malloc(",
+            "->",
+            "sizeof(",
+            "char *",
+        ],
+    ),
+    (
+        "cpp",
+        &[
+            "std::",
+            "#include <iostream>",
+            "cout <<",
+            "template <",
+            "namespace ",
+            "::",
+        ],
+    ),
+    (
+        "java",
+        &[
+            "public class",
+            "System.out",
+            "private ",
+            "void ",
+            "new ",
+            "String[]",
+            "@Override",
+        ],
+    ),
+    (
+        "rust",
+        &[
+            "fn ", "let mut ", "impl ", "match ", "println!", "&str", "pub fn", "unwrap()",
+        ],
+    ),
+    (
+        "go",
+        &[
+            "package main",
+            "func ",
+            ":=",
+            "fmt.",
+            "import (",
+            "err != nil",
+            "chan ",
+        ],
+    ),
+    (
+        "bash",
+        &[
+            "#!/bin/", "echo ", "$1", "fi\n", "done\n", "then\n", "sudo ", "grep ",
+        ],
+    ),
+    (
+        "sql",
+        &[
+            "SELECT ",
+            "FROM ",
+            "WHERE ",
+            "INSERT INTO",
+            "CREATE TABLE",
+            "JOIN ",
+        ],
+    ),
+    (
+        "html",
+        &[
+            "<div", "<html", "</p>", "<body", "href=", "<span", "class=\"",
+        ],
+    ),
+    (
+        "css",
+        &["color:", "margin:", "{\n", "px;", "display:", "@media"],
+    ),
+    (
+        "php",
+        &["<?php", "$this->", "echo ", "function ", "array(", "=> "],
+    ),
+    (
+        "ruby",
+        &["end\n", "puts ", "require '", ".each do", "attr_", "nil"],
+    ),
+    (
+        "perl",
+        &["my $", "use strict", "sub ", "=~", "@_", "print "],
+    ),
+    (
+        "lua",
+        &["local ", "then\n", "end\n", "function ", "nil", "~="],
+    ),
 ];
 
 /// Who tells the language of a snippet that names none.
@@ -49,10 +158,14 @@ impl Teller {
         match self {
             Self::Model(model) => model.best(code).map(|(label, p)| (label.to_owned(), p)),
             Self::Words => {
-                let count = |words: &[&str]| words.iter().filter(|word| code.contains(**word)).count();
+                let count =
+                    |words: &[&str]| words.iter().filter(|word| code.contains(**word)).count();
                 let scores = WORDS.iter().map(|(name, words)| (*name, count(words)));
                 let total: usize = scores.clone().map(|(_, hits)| hits).sum();
-                let best = scores.rev().max_by_key(|(_, hits)| *hits).filter(|(_, hits)| *hits > 0)?;
+                let best = scores
+                    .rev()
+                    .max_by_key(|(_, hits)| *hits)
+                    .filter(|(_, hits)| *hits > 0)?;
                 Some((best.0.to_owned(), best.1 as f32 / total as f32))
             }
         }
@@ -69,7 +182,11 @@ pub fn train(folder: &Path, rng: &Rng) -> Result<Classifier, String> {
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut open, mut files) = (vec![folder.to_owned()], 0);
     while let Some(folder) = open.pop() {
-        let mut entries: Vec<_> = std::fs::read_dir(&folder).into_iter().flatten().flatten().collect();
+        let mut entries: Vec<_> = std::fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
         entries.sort_by_key(std::fs::DirEntry::path);
         for entry in entries {
             let path = entry.path();
@@ -77,8 +194,12 @@ pub fn train(folder: &Path, rng: &Rng) -> Result<Classifier, String> {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => open.push(path),
                 Ok(kind) if kind.is_file() && files < MOST_FILES => {
-                    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-                    let (Some(language), Ok(bytes)) = (by_ending(ending), std::fs::read(&path)) else {
+                    let ending = path
+                        .extension()
+                        .and_then(|ending| ending.to_str())
+                        .unwrap_or_default();
+                    let (Some(language), Ok(bytes)) = (by_ending(ending), std::fs::read(&path))
+                    else {
                         continue;
                     };
                     files += 1;
@@ -99,9 +220,20 @@ pub fn train(folder: &Path, rng: &Rng) -> Result<Classifier, String> {
     let samples: Vec<(&str, usize)> = texts
         .values()
         .enumerate()
-        .flat_map(|(label, texts)| texts.iter().take(most).map(move |text| (text.as_str(), label)))
+        .flat_map(|(label, texts)| {
+            texts
+                .iter()
+                .take(most)
+                .map(move |text| (text.as_str(), label))
+        })
         .collect();
-    Ok(Classifier::train(Grams::Characters, &labels, &samples, 5, rng))
+    Ok(Classifier::train(
+        Grams::Characters,
+        &labels,
+        &samples,
+        5,
+        rng,
+    ))
 }
 
 fn by_ending(ending: &str) -> Option<String> {

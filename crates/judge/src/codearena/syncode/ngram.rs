@@ -46,9 +46,16 @@ impl Grams {
                 single.chain(pairs).collect()
             }
             Self::Characters => {
-                let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-                let gram = |window: &[usize]| Some(hash(&[text.get(*window.first()?..*window.last()?)?]));
-                (2..=5).flat_map(|size| starts.windows(size).filter_map(gram)).collect()
+                let starts: Vec<usize> = text
+                    .char_indices()
+                    .map(|(at, _)| at)
+                    .chain([text.len()])
+                    .collect();
+                let gram =
+                    |window: &[usize]| Some(hash(&[text.get(*window.first()?..*window.last()?)?]));
+                (2..=5)
+                    .flat_map(|size| starts.windows(size).filter_map(gram))
+                    .collect()
             }
         }
     }
@@ -65,15 +72,26 @@ pub struct Classifier {
 
 impl Classifier {
     /// Trains on texts with the numbers of their labels, `passes` times over all, with a falling learning rate.
-    pub fn train(grams: Grams, labels: &[String], samples: &[(&str, usize)], passes: usize, rng: &Rng) -> Self {
+    pub fn train(
+        grams: Grams,
+        labels: &[String],
+        samples: &[(&str, usize)],
+        passes: usize,
+        rng: &Rng,
+    ) -> Self {
         let mut start = rng.child("start");
         let mut model = Self {
             grams,
             labels: labels.to_vec(),
-            input: (0..BUCKETS * WIDTH).map(|_| (start.uniform() - 0.5) / WIDTH as f32).collect(),
+            input: (0..BUCKETS * WIDTH)
+                .map(|_| (start.uniform() - 0.5) / WIDTH as f32)
+                .collect(),
             output: vec![0.0; labels.len() * WIDTH],
         };
-        let buckets: Vec<Vec<usize>> = samples.iter().map(|(text, _)| grams.buckets(text)).collect();
+        let buckets: Vec<Vec<usize>> = samples
+            .iter()
+            .map(|(text, _)| grams.buckets(text))
+            .collect();
         let mut order: Vec<usize> = (0..samples.len()).collect();
         let total = (passes * samples.len()).max(1) as f32;
         let mut seen = 0.0_f32;
@@ -117,7 +135,10 @@ impl Classifier {
     fn hidden(&self, buckets: &[usize]) -> [f32; WIDTH] {
         let mut sum = [0.0; WIDTH];
         for &bucket in buckets {
-            let row = self.input.get(bucket * WIDTH..(bucket + 1) * WIDTH).unwrap_or_default();
+            let row = self
+                .input
+                .get(bucket * WIDTH..(bucket + 1) * WIDTH)
+                .unwrap_or_default();
             for (sum, value) in sum.iter_mut().zip(row) {
                 *sum += value;
             }
@@ -142,7 +163,10 @@ impl Classifier {
     /// The likeliest label and its probability.
     pub fn best(&self, text: &str) -> Option<(&str, f32)> {
         let shares = self.probabilities(text);
-        let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+        let best = shares
+            .iter()
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(b.1))?;
         Some((self.labels.get(best.0)?, *best.1))
     }
 
@@ -160,7 +184,12 @@ impl Classifier {
         file.note("grams", self.grams.name());
         file.note("labels", self.labels.join("\n"));
         file.floats("input", &[BUCKETS, WIDTH], &self.input, Precision::F16)?;
-        file.floats("output", &[self.labels.len(), WIDTH], &self.output, Precision::F32)?;
+        file.floats(
+            "output",
+            &[self.labels.len(), WIDTH],
+            &self.output,
+            Precision::F32,
+        )?;
         file.write(path)
     }
 
@@ -178,10 +207,18 @@ impl Classifier {
             _ => return Err(file.unfit("it is no n-gram classifier")),
         };
         let (input, output) = (file.values("input")?, file.values("output")?);
-        if labels.is_empty() || input.len() != BUCKETS * WIDTH || output.len() != labels.len() * WIDTH {
+        if labels.is_empty()
+            || input.len() != BUCKETS * WIDTH
+            || output.len() != labels.len() * WIDTH
+        {
             return Err(file.unfit("its tensors do not fit its labels"));
         }
-        Ok(Self { grams, labels, input, output })
+        Ok(Self {
+            grams,
+            labels,
+            input,
+            output,
+        })
     }
 }
 
@@ -193,9 +230,21 @@ mod tests {
     #[test]
     fn it_learns_what_separates_two_kinds_and_survives_its_file() {
         let labels = ["code".to_owned(), "other".to_owned()];
-        let code = ["def f(x): return x", "for i in range(3): print(i)", "import os, sys"];
-        let other = ["the cat sat on the mat", "a recipe with butter", "weather in the north"];
-        let samples: Vec<(&str, usize)> = code.iter().map(|t| (*t, 0)).chain(other.iter().map(|t| (*t, 1))).collect();
+        let code = [
+            "def f(x): return x",
+            "for i in range(3): print(i)",
+            "import os, sys",
+        ];
+        let other = [
+            "the cat sat on the mat",
+            "a recipe with butter",
+            "weather in the north",
+        ];
+        let samples: Vec<(&str, usize)> = code
+            .iter()
+            .map(|t| (*t, 0))
+            .chain(other.iter().map(|t| (*t, 1)))
+            .collect();
         let model = Classifier::train(Grams::Words, &labels, &samples, 60, &Rng::new(1));
         assert!(model.probabilities("print(x) in range")[0] > 0.6);
         assert!(model.probabilities("butter and the weather")[0] < 0.4);
@@ -204,6 +253,9 @@ mod tests {
         model.write(&path).unwrap();
         let again = Classifier::read(&path).unwrap();
         assert_eq!(again.best("import os").unwrap().0, "code");
-        assert!((again.probabilities("import os")[0] - model.probabilities("import os")[0]).abs() < 1e-2);
+        assert!(
+            (again.probabilities("import os")[0] - model.probabilities("import os")[0]).abs()
+                < 1e-2
+        );
     }
 }

@@ -27,15 +27,25 @@ pub fn read(path: &Path) -> Result<Input, JsonlError> {
     files.sort();
     let (mut records, mut troubles) = (Vec::new(), Vec::new());
     for file in files {
-        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = file
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default();
         if !["html", "htm", "txt", "md"].contains(&ending) {
             continue;
         }
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         match std::fs::metadata(&file) {
             Ok(about) if about.len() <= LARGEST => {}
             _ => {
-                troubles.push(format!("`{name}`: larger than {} MB, or not readable: left out", LARGEST >> 20));
+                troubles.push(format!(
+                    "`{name}`: larger than {} MB, or not readable: left out",
+                    LARGEST >> 20
+                ));
                 continue;
             }
         }

@@ -14,12 +14,20 @@ const PASSES: usize = 20;
 const SURE: f32 = 0.9;
 
 /// Trains on texts about code and other texts, then again with the surest of `pages` [ours: the two-round trick].
-pub fn train(positives: &[String], negatives: &[String], pages: &[Record], rng: &Rng) -> Classifier {
+pub fn train(
+    positives: &[String],
+    negatives: &[String],
+    pages: &[Record],
+    rng: &Rng,
+) -> Classifier {
     let labels = ["code".to_owned(), "other".to_owned()];
     let mut samples: Vec<(&str, usize)> = positives.iter().map(|text| (text.as_str(), 0)).collect();
     samples.extend(negatives.iter().map(|text| (text.as_str(), 1)));
     let first = Classifier::train(Grams::Words, &labels, &samples, PASSES, &rng.child("first"));
-    let texts: Vec<String> = pages.iter().map(|page| page_text(text(page, "text"))).collect();
+    let texts: Vec<String> = pages
+        .iter()
+        .map(|page| page_text(text(page, "text")))
+        .collect();
     for page in &texts {
         let p = p_code(&first, page);
         if p > SURE {
@@ -28,12 +36,22 @@ pub fn train(positives: &[String], negatives: &[String], pages: &[Record], rng: 
             samples.push((page, 1));
         }
     }
-    Classifier::train(Grams::Words, &labels, &samples, PASSES, &rng.child("second"))
+    Classifier::train(
+        Grams::Words,
+        &labels,
+        &samples,
+        PASSES,
+        &rng.child("second"),
+    )
 }
 
 /// The probability that a text is about code.
 pub fn p_code(classifier: &Classifier, text: &str) -> f32 {
-    classifier.probabilities(text).first().copied().unwrap_or(0.0)
+    classifier
+        .probabilities(text)
+        .first()
+        .copied()
+        .unwrap_or(0.0)
 }
 
 /// Keeps a page that is about code with at least `threshold`, and tells the probability.

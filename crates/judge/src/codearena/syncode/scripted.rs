@@ -38,7 +38,8 @@ impl Scripted {
     pub fn read(path: &Path) -> Result<Self, JsonlError> {
         let read = jsonl::read(path)?;
         let lines = read.records.into_iter();
-        let lines = lines.filter_map(|(_, record)| serde_json::from_value(Value::Object(record)).ok());
+        let lines =
+            lines.filter_map(|(_, record)| serde_json::from_value(Value::Object(record)).ok());
         Ok(Self::new(lines.collect()))
     }
 }
@@ -51,11 +52,19 @@ impl ChatModel for Scripted {
     fn reply(&self, request: &Request) -> Result<Reply, ChatError> {
         let asked = match &request.prompt {
             Prompt::Raw(text) => text.as_str(),
-            Prompt::Chat(messages) => messages.last().map_or("", |message| message.content.as_str()),
+            Prompt::Chat(messages) => messages
+                .last()
+                .map_or("", |message| message.content.as_str()),
         };
-        let line = self.lines.iter().find(|line| asked.contains(&line.wanted) && !line.replies.is_empty());
-        let line = line.ok_or_else(|| ChatError::Unable("the file of replies has none that fits".into()))?;
+        let line = self
+            .lines
+            .iter()
+            .find(|line| asked.contains(&line.wanted) && !line.replies.is_empty());
+        let line =
+            line.ok_or_else(|| ChatError::Unable("the file of replies has none that fits".into()))?;
         let at = request.seed.unwrap_or(0) as usize % line.replies.len();
-        Ok(Reply::text(line.replies.get(at).cloned().unwrap_or_default()))
+        Ok(Reply::text(
+            line.replies.get(at).cloned().unwrap_or_default(),
+        ))
     }
 }

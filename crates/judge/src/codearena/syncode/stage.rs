@@ -1,7 +1,6 @@
 //! A step from one file of JSON lines to another that can be stopped at any time and goes on where it stood.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -133,8 +132,15 @@ impl Step<'_> {
         work: impl Fn(&Record) -> Result<Fate, WorkError> + Sync,
         at: &mut dyn FnMut(usize, usize),
     ) -> Result<Stats, StageError> {
-        let hashes: Vec<String> = input.records.iter().map(|record| self.hash(record)).collect();
-        let of = format!("{:016x}", fingerprint(&hashes.iter().map(String::as_str).collect::<Vec<_>>()));
+        let hashes: Vec<String> = input
+            .records
+            .iter()
+            .map(|record| self.hash(record))
+            .collect();
+        let of = format!(
+            "{:016x}",
+            fingerprint(&hashes.iter().map(String::as_str).collect::<Vec<_>>())
+        );
         if let Some(stats) = self.finished(&of) {
             at(stats.read, stats.read);
             return Ok(stats);
@@ -154,7 +160,11 @@ impl Step<'_> {
             }
         }
         let todo: Vec<usize> = (0..hashes.len())
-            .filter(|at| hashes.get(*at).is_some_and(|hash| !fates.contains_key(hash)))
+            .filter(|at| {
+                hashes
+                    .get(*at)
+                    .is_some_and(|hash| !fates.contains_key(hash))
+            })
             .collect();
         let all = input.records.len();
         let mut done = all - todo.len();
@@ -198,7 +208,10 @@ impl Step<'_> {
             _ if done < all => return Err(StageError::Stopped { done, all }),
             _ => {}
         }
-        let fates = hashes.iter().filter_map(|hash| fates.get(hash).cloned()).collect();
+        let fates = hashes
+            .iter()
+            .filter_map(|hash| fates.get(hash).cloned())
+            .collect();
         let stats = self.write(fates, input.troubles.len(), of)?;
         // The output holds everything now.
         let _ = std::fs::remove_file(part);
@@ -209,7 +222,12 @@ impl Step<'_> {
     ///
     /// # Errors
     /// [`StageError::File`].
-    pub fn write(&self, fates: Vec<Fate>, unreadable: usize, of: String) -> Result<Stats, StageError> {
+    pub fn write(
+        &self,
+        fates: Vec<Fate>,
+        unreadable: usize,
+        of: String,
+    ) -> Result<Stats, StageError> {
         let mut stats = Stats {
             stage: self.name.to_owned(),
             read: fates.len(),
@@ -256,12 +274,19 @@ impl Step<'_> {
 pub fn read_input(path: &Path) -> Result<Input, JsonlError> {
     let lines = jsonl::read_any(path)?;
     Ok(Input {
-        records: lines.records.into_iter().map(|(_, record)| record).collect(),
+        records: lines
+            .records
+            .into_iter()
+            .map(|(_, record)| record)
+            .collect(),
         troubles: lines.troubles,
     })
 }
 
 /// The text of a field; empty where there is none.
 pub fn text<'a>(record: &'a Record, field: &str) -> &'a str {
-    record.get(field).and_then(Value::as_str).unwrap_or_default()
+    record
+        .get(field)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

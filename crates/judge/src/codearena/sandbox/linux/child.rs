@@ -91,16 +91,33 @@ impl Child<'_> {
     /// Starts process 1 and gives its id.
     pub(super) fn spawn(&self) -> io::Result<libc::pid_t> {
         let pointers = |texts: &[CString]| -> Vec<*const c_char> {
-            texts.iter().map(|text| text.as_ptr()).chain([null()]).collect()
+            texts
+                .iter()
+                .map(|text| text.as_ptr())
+                .chain([null()])
+                .collect()
         };
         let (argv, environment) = (pointers(&self.argv), pointers(&self.environment));
-        let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+        let mut flags = libc::CLONE_NEWNS
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUTS;
         if self.mode == Mode::User {
             flags |= libc::CLONE_NEWUSER;
         }
         // SAFETY: like `fork` with namespaces: no stack is given, so the child goes on with a copy of this one. It makes
         // only system calls on memory prepared above and ends in `_exit` or `execve`.
-        let pid = unsafe { libc::syscall(libc::SYS_clone, (flags | libc::SIGCHLD) as u64, 0_u64, 0_u64, 0_u64, 0_u64) };
+        let pid = unsafe {
+            libc::syscall(
+                libc::SYS_clone,
+                (flags | libc::SIGCHLD) as u64,
+                0_u64,
+                0_u64,
+                0_u64,
+                0_u64,
+            )
+        };
         match pid {
             0 => self.first(&argv, &environment),
             pid if pid < 0 => Err(io::Error::last_os_error()),
@@ -126,9 +143,18 @@ impl Child<'_> {
             libc::sigprocmask(libc::SIG_SETMASK, &none, null_mut());
         }
         if self.mode == Mode::User {
-            demand(Step::Users, write_file(c"/proc/self/setgroups", b"deny", false));
-            demand(Step::Users, write_file(c"/proc/self/uid_map", &self.uid_map, false));
-            demand(Step::Users, write_file(c"/proc/self/gid_map", &self.gid_map, false));
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/setgroups", b"deny", false),
+            );
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/uid_map", &self.uid_map, false),
+            );
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/gid_map", &self.gid_map, false),
+            );
         }
         demand(Step::Root, self.furnish());
         for (path, bytes) in &self.files {
@@ -157,20 +183,36 @@ impl Child<'_> {
             }
             for step in &self.room {
                 let done = match step {
-                    Furnish::Folder(at) => libc::mkdir(at.as_ptr(), 0o755) == 0 || errno() == libc::EEXIST,
+                    Furnish::Folder(at) => {
+                        libc::mkdir(at.as_ptr(), 0o755) == 0 || errno() == libc::EEXIST
+                    }
                     Furnish::File(at) => write_file(at, b"", true),
                     Furnish::Link { to, at } => libc::symlink(to.as_ptr(), at.as_ptr()) == 0,
                     Furnish::Show { source, at } => {
                         let bind = libc::MS_BIND | libc::MS_REC;
-                        libc::mount(source.as_ptr(), at.as_ptr(), null(), bind, null()) == 0 && read_only(at)
+                        libc::mount(source.as_ptr(), at.as_ptr(), null(), bind, null()) == 0
+                            && read_only(at)
                     }
                     Furnish::Memory { at, options } => {
                         let flags = libc::MS_NOSUID | libc::MS_NODEV;
-                        libc::mount(c"tmpfs".as_ptr(), at.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast()) == 0
+                        libc::mount(
+                            c"tmpfs".as_ptr(),
+                            at.as_ptr(),
+                            c"tmpfs".as_ptr(),
+                            flags,
+                            options.as_ptr().cast(),
+                        ) == 0
                     }
                     Furnish::Processes(at) => {
-                        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY;
-                        libc::mount(c"proc".as_ptr(), at.as_ptr(), c"proc".as_ptr(), flags, null());
+                        let flags =
+                            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY;
+                        libc::mount(
+                            c"proc".as_ptr(),
+                            at.as_ptr(),
+                            c"proc".as_ptr(),
+                            flags,
+                            null(),
+                        );
                         true
                     }
                 };
@@ -209,10 +251,19 @@ impl Child<'_> {
             }
             if self.mode == Mode::Root {
                 demand(Step::Drop, libc::setgroups(0, null()) == 0);
-                demand(Step::Drop, libc::setresgid(self.user, self.user, self.user) == 0);
-                demand(Step::Drop, libc::setresuid(self.user, self.user, self.user) == 0);
+                demand(
+                    Step::Drop,
+                    libc::setresgid(self.user, self.user, self.user) == 0,
+                );
+                demand(
+                    Step::Drop,
+                    libc::setresuid(self.user, self.user, self.user) == 0,
+                );
             }
-            demand(Step::Drop, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+            demand(
+                Step::Drop,
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
+            );
             for filter in self.filters {
                 // Both crates declare the kernel's `sock_filter`.
                 let program = libc::sock_fprog {
@@ -221,7 +272,10 @@ impl Child<'_> {
                 };
                 let program: *const libc::sock_fprog = &program;
                 let set = libc::SECCOMP_SET_MODE_FILTER;
-                demand(Step::Filter, libc::syscall(libc::SYS_seccomp, set, 0, program.cast::<c_void>()) == 0);
+                demand(
+                    Step::Filter,
+                    libc::syscall(libc::SYS_seccomp, set, 0, program.cast::<c_void>()) == 0,
+                );
             }
             if let Some(program) = argv.first() {
                 libc::execve(*program, argv.as_ptr(), environment.as_ptr());
@@ -271,7 +325,13 @@ fn errno() -> i32 {
 
 /// Writes a whole file, made where `create`.
 fn write_file(path: &CStr, mut bytes: &[u8], create: bool) -> bool {
-    let flags = libc::O_WRONLY | libc::O_CLOEXEC | if create { libc::O_CREAT | libc::O_TRUNC } else { 0 };
+    let flags = libc::O_WRONLY
+        | libc::O_CLOEXEC
+        | if create {
+            libc::O_CREAT | libc::O_TRUNC
+        } else {
+            0
+        };
     // SAFETY: system calls on a prepared path and a live slice.
     unsafe {
         let file = libc::open(path.as_ptr(), flags, 0o644);
@@ -322,5 +382,14 @@ fn set_attributes(at: &CStr, flags: c_int) -> bool {
     let size = std::mem::size_of::<MountAttributes>();
     let pointer: *const MountAttributes = &attributes;
     // SAFETY: the kernel reads `size` bytes of a live struct.
-    unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, at.as_ptr(), flags, pointer, size) == 0 }
+    unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            at.as_ptr(),
+            flags,
+            pointer,
+            size,
+        ) == 0
+    }
 }

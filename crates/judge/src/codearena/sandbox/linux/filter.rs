@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
 };
 
 use super::super::SandboxError;
@@ -61,11 +62,18 @@ pub(super) fn programs() -> Result<&'static [BpfProgram], SandboxError> {
     static BOTH: OnceLock<Result<Vec<BpfProgram>, String>> = OnceLock::new();
     let made = BOTH.get_or_init(|| {
         // The C library falls back to `clone`, whose flags can be read, where `clone3` does not exist.
-        let no_clone3 = compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
+        let no_clone3 = compile(
+            BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
+            libc::ENOSYS,
+        )?;
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
             REFUSED.iter().map(|call| (*call, Vec::new())).collect();
-        let flags = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET) as u32;
-        let bits = (0..32).map(|bit| 1_u32 << bit).filter(|bit| flags & bit != 0);
+        let flags =
+            (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET)
+                as u32;
+        let bits = (0..32)
+            .map(|bit| 1_u32 << bit)
+            .filter(|bit| flags & bit != 0);
         let new_namespace = bits.map(|bit| {
             let bit = u64::from(bit);
             rule(0, SeccompCmpOp::MaskedEq(bit), bit)
@@ -92,8 +100,15 @@ fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule,
 }
 
 fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, String> {
-    let arch = std::env::consts::ARCH.try_into().map_err(|_| "unknown processor".to_owned())?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch)
-        .and_then(TryInto::try_into)
-        .map_err(|error: seccompiler::BackendError| error.to_string())
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|_| "unknown processor".to_owned())?;
+    SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        arch,
+    )
+    .and_then(TryInto::try_into)
+    .map_err(|error: seccompiler::BackendError| error.to_string())
 }

@@ -36,7 +36,11 @@ pub fn probe() -> Result<Mode, SandboxError> {
         .get_or_init(|| {
             // SAFETY: only reads this process's user id.
             let root = unsafe { libc::geteuid() } == 0;
-            let first = if root { works(Mode::Root) } else { works(Mode::User) };
+            let first = if root {
+                works(Mode::Root)
+            } else {
+                works(Mode::User)
+            };
             first
                 .or_else(|_| works(Mode::User))
                 .map_err(|error| SandboxError::NoNamespaces(error.to_string()))
@@ -64,8 +68,13 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     let (stdout, stdout_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (stderr, stderr_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (status, status_end) = std::io::pipe().map_err(setup("a pipe"))?;
-    let text = |text: &str| CString::new(text).map_err(|_| SandboxError::Job("a text holds a zero byte"));
-    let texts = |all: &[String]| all.iter().map(|one| text(one)).collect::<Result<Vec<_>, _>>();
+    let text =
+        |text: &str| CString::new(text).map_err(|_| SandboxError::Job("a text holds a zero byte"));
+    let texts = |all: &[String]| {
+        all.iter()
+            .map(|one| text(one))
+            .collect::<Result<Vec<_>, _>>()
+    };
     let environment: Vec<String> = [
         "PATH=/usr/local/bin:/usr/bin:/bin",
         "HOME=/work",
@@ -92,7 +101,8 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
         uid_map: format!("{uid} {uid} 1\n").into_bytes(),
         gid_map: format!("{gid} {gid} 1\n").into_bytes(),
         user: own_user(),
-        room: room::steps(&stage_path, &job.folders).map_err(|_| SandboxError::Job("a path holds a zero byte"))?,
+        room: room::steps(&stage_path, &job.folders)
+            .map_err(|_| SandboxError::Job("a path holds a zero byte"))?,
         files: files.collect::<Result<_, _>>()?,
         argv: texts(&job.argv)?,
         environment: texts(&environment)?,

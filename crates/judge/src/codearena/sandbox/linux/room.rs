@@ -30,7 +30,13 @@ const CONFIGURATION: &[&str] = &[
     "/etc/localtime",
     "/etc/php",
 ];
-const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const DEVICES: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+];
 /// Bytes and files of the working folder.
 const WORK: &str = "size=67108864,nr_inodes=4096,mode=0777";
 
@@ -61,7 +67,9 @@ pub(super) fn steps(stage: &str, folders: &[String]) -> Result<Vec<Furnish>, Nul
         steps.push(Furnish::Show { source, at });
         Ok(())
     };
-    for path in ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+    for path in [
+        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+    ] {
         show(path, &mut steps)?;
     }
     for path in CONFIGURATION.iter().chain(DEVICES) {
@@ -73,15 +81,26 @@ pub(super) fn steps(stage: &str, folders: &[String]) -> Result<Vec<Furnish>, Nul
             show(&format!("/etc/{name}"), &mut steps)?;
         }
     }
-    for folder in folders.iter().filter(|folder| Path::new(folder).is_absolute()) {
+    for folder in folders
+        .iter()
+        .filter(|folder| Path::new(folder).is_absolute())
+    {
         show(folder, &mut steps)?;
     }
     for folder in ["proc", "work"] {
         steps.push(Furnish::Folder(CString::new(format!("{stage}/{folder}"))?));
     }
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")] {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
         let at = CString::new(format!("{stage}/dev/{name}"))?;
-        steps.push(Furnish::Link { to: CString::new(target)?, at });
+        steps.push(Furnish::Link {
+            to: CString::new(target)?,
+            at,
+        });
     }
     steps.push(Furnish::Processes(CString::new(format!("{stage}/proc"))?));
     steps.push(Furnish::Memory {
@@ -96,7 +115,12 @@ pub(super) fn steps(stage: &str, folders: &[String]) -> Result<Vec<Furnish>, Nul
 }
 
 /// Folders above `path` in the new root.
-fn parents(stage: &str, path: &str, made: &mut BTreeSet<String>, steps: &mut Vec<Furnish>) -> Result<(), NulError> {
+fn parents(
+    stage: &str,
+    path: &str,
+    made: &mut BTreeSet<String>,
+    steps: &mut Vec<Furnish>,
+) -> Result<(), NulError> {
     let above: Vec<&Path> = Path::new(path).ancestors().skip(1).collect();
     for folder in above.into_iter().rev() {
         let folder = folder.to_string_lossy().into_owned();

@@ -19,7 +19,13 @@ pub(super) struct Seen {
 }
 
 /// Watches process 1 of a run until it is gone, with everything it started.
-pub(super) fn watch(pid: libc::pid_t, stdout: PipeReader, stderr: PipeReader, limits: &Limits, begun: Instant) -> Seen {
+pub(super) fn watch(
+    pid: libc::pid_t,
+    stdout: PipeReader,
+    stderr: PipeReader,
+    limits: &Limits,
+    begun: Instant,
+) -> Seen {
     let mut seen = Seen {
         killed: None,
         stdout: Vec::new(),
@@ -36,8 +42,16 @@ pub(super) fn watch(pid: libc::pid_t, stdout: PipeReader, stderr: PipeReader, li
             Some(_) => COUNT_EVERY,
             None => Duration::from_millis(2),
         };
-        wait(&[stdout.fd(), stderr.fd(), handle.as_ref().map_or(-1, AsRawFd::as_raw_fd)], pause);
-        let too_much = !stdout.read(&mut seen.stdout, limits.output) | !stderr.read(&mut seen.stderr, limits.output);
+        wait(
+            &[
+                stdout.fd(),
+                stderr.fd(),
+                handle.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            ],
+            pause,
+        );
+        let too_much = !stdout.read(&mut seen.stdout, limits.output)
+            | !stderr.read(&mut seen.stderr, limits.output);
         if gone(pid) {
             break;
         }
@@ -60,7 +74,8 @@ pub(super) fn watch(pid: libc::pid_t, stdout: PipeReader, stderr: PipeReader, li
         }
     }
     // All writers are dead; what they left is still in the pipes.
-    let left = stdout.read(&mut seen.stdout, limits.output) & stderr.read(&mut seen.stderr, limits.output);
+    let left =
+        stdout.read(&mut seen.stdout, limits.output) & stderr.read(&mut seen.stderr, limits.output);
     if !left && seen.killed.is_none() {
         seen.killed = Some(Ended::Output);
     }
@@ -132,12 +147,27 @@ fn memory(first: libc::pid_t, processes: usize) -> u64 {
         if !known.insert(pid) || known.len() > processes + 2 {
             continue;
         }
-        let number = |text: String| text.split(' ').nth(1).and_then(|word| word.parse::<u64>().ok());
-        pages += std::fs::read_to_string(format!("/proc/{pid}/statm")).ok().and_then(number).unwrap_or(0);
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let number = |text: String| {
+            text.split(' ')
+                .nth(1)
+                .and_then(|word| word.parse::<u64>().ok())
+        };
+        pages += std::fs::read_to_string(format!("/proc/{pid}/statm"))
+            .ok()
+            .and_then(number)
+            .unwrap_or(0);
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
         for task in tasks {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            open.extend(children.split_whitespace().filter_map(|word| word.parse::<libc::pid_t>().ok()));
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            open.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|word| word.parse::<libc::pid_t>().ok()),
+            );
         }
     }
     // SAFETY: asks for a constant of the system.
