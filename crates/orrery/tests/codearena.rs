@@ -255,9 +255,9 @@ fn files_as_people_have_them() {
     fs::write(at.join("empty.jsonl"), "").unwrap();
     assert!(refuse(&["codearena", "score", "--judged", "empty.jsonl"]).contains("holds no JSON"));
     assert!(refuse(&["codearena", "score", "--judged", "absent.jsonl"]).contains("cannot read"));
-    assert!(
-        refuse(&["codearena", "score", "--judged", "results.jsonl"]).contains("judge it first")
-    );
+    fs::write(at.join("unjudged.jsonl"), format!("{}\n", good("a"))).unwrap();
+    let line = refuse(&["codearena", "score", "--judged", "unjudged.jsonl"]);
+    assert!(line.contains("judge it first"), "{line}");
     fs::write(
         at.join("odd.jsonl"),
         "{\"id\": 1, \"question\": \"q\", \"games\": [{\"score\": 5}]}\n",
