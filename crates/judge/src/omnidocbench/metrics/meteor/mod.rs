@@ -115,6 +115,7 @@ fn pair_up(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
