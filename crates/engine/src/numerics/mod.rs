@@ -1,6 +1,10 @@
 //! Numbers about numbers: statistics and distances, from libraries wherever one fits.
 
+mod assignment;
 mod frechet;
+mod levenshtein;
 pub mod statistics;
 
+pub use assignment::assign;
 pub use frechet::{FrechetError, frechet};
+pub use levenshtein::{Pattern, levenshtein};

@@ -1,0 +1,142 @@
+//! A table as the tree that is compared.
+
+use rustc_hash::FxHashMap;
+
+use super::super::html::{Element, Tree};
+use super::super::tree_distance::Order;
+use super::cells::Contents;
+
+/// What a node is besides its contents: tag, colspan and rowspan, the spans of cells only.
+pub type Shape = (String, String, String);
+
+/// A table's tree, in postorder. Cells are leaves.
+pub struct Table {
+    /// How the nodes hang together.
+    pub order: Order,
+    /// A node's shape; equal numbers are equal shapes.
+    pub shapes: Vec<u32>,
+    /// A cell's contents, as numbered in [`Contents`]; `None` for other nodes.
+    pub contents: Vec<Option<u32>>,
+    /// Elements below the table, also those inside cells.
+    pub nodes: usize,
+}
+
+impl Table {
+    /// The tree below the element `table`; fails with the name and the value of a span that is no number.
+    pub fn new(
+        tree: &Tree,
+        table: usize,
+        known: &mut Contents,
+    ) -> Result<Self, (&'static str, String)> {
+        let (mut sizes, mut shapes, mut contents) = (Vec::new(), Vec::new(), Vec::new());
+        // An element, how many of its children were visited, and how many nodes came before it.
+        let mut open = vec![(table, 0, 0)];
+        while let Some((index, visited, before)) = open.pop() {
+            let Some(element) = tree.get(index) else {
+                continue;
+            };
+            let is_cell = element.name == "td";
+            if let Some(&child) = element.children.get(visited).filter(|_| !is_cell) {
+                open.push((index, visited + 1, before));
+                open.push((child, 0, sizes.len()));
+                continue;
+            }
+            let (shape, cell) = if is_cell {
+                let spans = (span(element, "colspan")?, span(element, "rowspan")?);
+                let cell = known.number(tree, index);
+                ((element.name.clone(), spans.0, spans.1), Some(cell))
+            } else {
+                ((element.name.clone(), String::new(), String::new()), None)
+            };
+            sizes.push(sizes.len() + 1 - before);
+            shapes.push(known.shape(shape));
+            contents.push(cell);
+        }
+        Ok(Self {
+            order: Order::new(&sizes),
+            shapes,
+            contents,
+            nodes: tree.descendants(table).len(),
+        })
+    }
+}
+
+/// The number in a cell's `name`, 1 where that is absent.
+fn span(element: &Element, name: &'static str) -> Result<String, (&'static str, String)> {
+    let value = element.attribute(name).unwrap_or("1");
+    whole_number(value).ok_or_else(|| (name, value.to_owned()))
+}
+
+/// What Python's `int` makes of a text, in one spelling: digits with single underscores between them, a sign, blanks
+/// around. Digits of other scripts than ASCII's are not taken.
+fn whole_number(text: &str) -> Option<String> {
+    let text = text.trim_matches(is_python_blank);
+    let (minus, digits) = match text.strip_prefix(['+', '-']) {
+        Some(rest) => (text.starts_with('-'), rest),
+        None => (false, text),
+    };
+    let groups = digits.split('_');
+    let fits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+    // Python refuses numbers of more than 4,300 digits.
+    let count = digits.len() - digits.matches('_').count();
+    if count > 4300 || !groups.clone().all(fits) {
+        return None;
+    }
+    let digits: String = groups.collect();
+    let digits = digits.trim_start_matches('0');
+    match (digits, minus) {
+        ("", _) => Some("0".into()),
+        (digits, true) => Some(format!("-{digits}")),
+        (digits, false) => Some(digits.into()),
+    }
+}
+
+/// Python's white space.
+pub fn is_python_blank(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// Numbers for things that are to be told apart.
+pub struct Numbers<T>(FxHashMap<T, u32>);
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self(FxHashMap::default())
+    }
+}
+
+impl<T: std::hash::Hash + Eq> Numbers<T> {
+    /// The number of `thing`, a new one if it was not seen before.
+    pub fn of(&mut self, thing: T) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(thing).or_insert(next)
+    }
+
+    /// How many things were seen.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_number;
+
+    #[test]
+    fn spans_are_read_as_python_reads_numbers() {
+        for (text, number) in [
+            ("2", Some("2")),
+            (" 02\n", Some("2")),
+            ("+1_0", Some("10")),
+            ("-0", Some("0")),
+            ("-3", Some("-3")),
+            ("", None),
+            ("2.0", None),
+            ("1__0", None),
+            ("_1", None),
+            ("x", None),
+        ] {
+            assert_eq!(whole_number(text).as_deref(), number, "{text:?}");
+        }
+    }
+}
