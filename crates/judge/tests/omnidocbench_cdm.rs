@@ -1,0 +1,1 @@
+//! CDM against recorded numbers.
