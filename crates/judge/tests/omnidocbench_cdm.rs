@@ -15,12 +15,24 @@ fn pairs(file: &Case) -> &[Value] {
 }
 
 fn texts(value: &Value) -> Vec<&str> {
-    value.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text")).collect()
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|text| text.as_str().expect("a text"))
+        .collect()
 }
 
 /// The recorded boxes of one side; nothing where rendering failed there.
 fn drawing(case: &Value, side: &str) -> Option<Drawing> {
-    let numbers = |value: &Value| -> Vec<i64> { value.as_array().expect("numbers").iter().map(|n| n.as_i64().expect("a number")).collect() };
+    let numbers = |value: &Value| -> Vec<i64> {
+        value
+            .as_array()
+            .expect("numbers")
+            .iter()
+            .map(|n| n.as_i64().expect("a number"))
+            .collect()
+    };
     let boxes = case.get(format!("{side}_boxes"))?.as_array()?;
     let size = numbers(case.get(format!("{side}_size"))?);
     let boxes = boxes
@@ -31,7 +43,10 @@ fn drawing(case: &Value, side: &str) -> Option<Drawing> {
             bounds: numbers(&found["bbox"]).try_into().expect("four sides"),
         })
         .collect();
-    Some(Drawing { size: [size[0] as usize, size[1] as usize], boxes })
+    Some(Drawing {
+        size: [size[0] as usize, size[1] as usize],
+        boxes,
+    })
 }
 
 #[test]
@@ -42,9 +57,21 @@ fn formulas_are_read_as_the_official_tokeniser_reads_them() {
             for side in ["gt", "pred"] {
                 let latex = case[side].as_str().expect("a formula");
                 let formula = Formula::read(latex).expect("every recorded formula has tokens");
-                assert_eq!(formula.tokenized, case[format!("{side}_tokenized")].as_str().expect("tokens"), "{latex}");
-                assert_eq!(formula.normalized, case[format!("{side}_normalized")].as_str().expect("tokens"), "{latex}");
-                assert_eq!(formula.coloured.visible, texts(&case[format!("{side}_tokens")]), "{latex}");
+                assert_eq!(
+                    formula.tokenized,
+                    case[format!("{side}_tokenized")].as_str().expect("tokens"),
+                    "{latex}"
+                );
+                assert_eq!(
+                    formula.normalized,
+                    case[format!("{side}_normalized")].as_str().expect("tokens"),
+                    "{latex}"
+                );
+                assert_eq!(
+                    formula.coloured.visible,
+                    texts(&case[format!("{side}_tokens")]),
+                    "{latex}"
+                );
                 ran += 1;
             }
         }
@@ -58,15 +85,29 @@ fn recorded_boxes_give_the_recorded_scores() {
     for file in cases("omnidocbench", "cdm", committed()) {
         let (mut ran, mut exact) = (0, 0);
         for case in pairs(&file) {
-            let (Some(truth), Some(given)) = (drawing(case, "gt"), drawing(case, "pred")) else { continue };
+            let (Some(truth), Some(given)) = (drawing(case, "gt"), drawing(case, "pred")) else {
+                continue;
+            };
             let found = compare(&truth, &given);
             let wanted = |name: &str| case["out"][name].as_f64().expect("a score");
-            let off = [found.recall - wanted("recall"), found.precision - wanted("precision"), found.f1 - wanted("F1_score")];
-            assert!(off.iter().all(|off| off.abs() <= 0.05), "{}: {found:?}", case["gt"]);
+            let off = [
+                found.recall - wanted("recall"),
+                found.precision - wanted("precision"),
+                found.f1 - wanted("F1_score"),
+            ];
+            assert!(
+                off.iter().all(|off| off.abs() <= 0.05),
+                "{}: {found:?}",
+                case["gt"]
+            );
             exact += usize::from(off.iter().all(|off| off.abs() < 1e-9));
             ran += 1;
         }
-        assert!(exact * 10 >= ran * 9, "{}: {exact} of {ran} exact", file.name);
+        assert!(
+            exact * 10 >= ran * 9,
+            "{}: {exact} of {ran} exact",
+            file.name
+        );
         report("omnidocbench", "cdm (boxes)", ran);
     }
 }
@@ -83,7 +124,9 @@ fn our_own_drawings_score_like_the_official_ones() {
             ran += 1;
         }
         let mean = off / f64::from(ran.max(1));
-        println!("omnidocbench/cdm: mean distance of F1 from the official rendering {mean:.4} over {ran} pairs");
+        println!(
+            "omnidocbench/cdm: mean distance of F1 from the official rendering {mean:.4} over {ran} pairs"
+        );
         assert!(mean <= 0.1, "{}: {mean}", file.name);
     }
 }
@@ -104,10 +147,24 @@ fn a_formula_is_found_again_in_itself() {
 #[test]
 fn what_stands_above_is_drawn_above() {
     let drawing = render("\\frac{a}{b}").expect("a fraction");
-    let top = |token: &str| drawing.boxes.iter().find(|found| found.token == token).expect("drawn").bounds[1];
+    let top = |token: &str| {
+        drawing
+            .boxes
+            .iter()
+            .find(|found| found.token == token)
+            .expect("drawn")
+            .bounds[1]
+    };
     assert!(top("a") < top("b"));
     let limits = render("\\sum_{i}^{n}").expect("a sum");
-    let top = |token: &str| limits.boxes.iter().find(|found| found.token == token).expect("drawn").bounds[1];
+    let top = |token: &str| {
+        limits
+            .boxes
+            .iter()
+            .find(|found| found.token == token)
+            .expect("drawn")
+            .bounds[1]
+    };
     assert!(top("n") < top("\\sum") && top("\\sum") < top("i"));
 }
 
@@ -132,7 +189,12 @@ fn hostile_formulas_fail_in_words() {
     for latex in failing {
         if let Err(failure) = score("x", &latex) {
             let line = failure.to_string();
-            assert!(line.starts_with("the true formula cannot be scored: ") && line.len() < 300 && !line.contains('\n'), "{line}");
+            assert!(
+                line.starts_with("the true formula cannot be scored: ")
+                    && line.len() < 300
+                    && !line.contains('\n'),
+                "{line}"
+            );
         }
         let _ = score(&latex, "x+y");
     }

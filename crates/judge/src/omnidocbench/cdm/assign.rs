@@ -31,7 +31,9 @@ pub fn pair(ground_truth: &Drawing, prediction: &Drawing) -> Vec<Pair> {
     let mut cost = Vec::with_capacity(left.len() * right.len());
     for a in &left {
         cost.extend(right.iter().map(|b| {
-            let cost = TOKEN * a.token_cost(b) + POSITION * a.distance(b) + ORDER * (a.order - b.order).abs();
+            let cost = TOKEN * a.token_cost(b)
+                + POSITION * a.distance(b)
+                + ORDER * (a.order - b.order).abs();
             if cost.is_finite() { cost } else { NO_NUMBER }
         }));
     }
@@ -39,7 +41,11 @@ pub fn pair(ground_truth: &Drawing, prediction: &Drawing) -> Vec<Pair> {
         .into_iter()
         .filter_map(|(a, b)| {
             let token_cost = left.get(a)?.token_cost(right.get(b)?);
-            Some(Pair { ground_truth: a, prediction: b, token_cost })
+            Some(Pair {
+                ground_truth: a,
+                prediction: b,
+                token_cost,
+            })
         })
         .collect()
 }
@@ -85,7 +91,12 @@ impl Side<'_> {
     }
 
     fn distance(&self, other: &Self) -> f64 {
-        let sum: f64 = self.place.iter().zip(&other.place).map(|(a, b)| (a - b).abs()).sum();
+        let sum: f64 = self
+            .place
+            .iter()
+            .zip(&other.place)
+            .map(|(a, b)| (a - b).abs())
+            .sum();
         sum / 4.0
     }
 }

@@ -14,7 +14,11 @@ pub enum BraceError {
 }
 
 /// Where the bracket that opens at `start` closes.
-pub(super) fn close_of<T: AsRef<str>>(tokens: &[T], start: usize, (open, close): (&str, &str)) -> Result<usize, BraceError> {
+pub(super) fn close_of<T: AsRef<str>>(
+    tokens: &[T],
+    start: usize,
+    (open, close): (&str, &str),
+) -> Result<usize, BraceError> {
     let mut depth = 0_isize;
     for (at, token) in tokens.iter().enumerate().skip(start) {
         let token = token.as_ref();

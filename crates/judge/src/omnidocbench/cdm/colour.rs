@@ -8,11 +8,38 @@ use super::braces::{BraceError, close_of};
 use super::normalize::{BRACKETED, DRAWN_ONE, DRAWN_TWO, PLACED_TWO, STYLED_ONE};
 
 const SKIPPED: &[&str] = &[
-    "\\", "\\\\", "\\index", "\\a", "&", "$", "\\multirow", "\\def", "\\raggedright", "\\url", "\\cr", "\\ensuremath", "\\left",
-    "\\right", "\\mathchoice", "\\scriptstyle", "\\displaystyle", "\\qquad", "\\quad", "\\,", "\\!", "~", "\\boldmath",
+    "\\",
+    "\\\\",
+    "\\index",
+    "\\a",
+    "&",
+    "$",
+    "\\multirow",
+    "\\def",
+    "\\raggedright",
+    "\\url",
+    "\\cr",
+    "\\ensuremath",
+    "\\left",
+    "\\right",
+    "\\mathchoice",
+    "\\scriptstyle",
+    "\\displaystyle",
+    "\\qquad",
+    "\\quad",
+    "\\,",
+    "\\!",
+    "~",
+    "\\boldmath",
 ];
 /// Commands whose argument cannot be seen.
-const PHANTOMS: &[&str] = &["\\fontfamily", "\\vphantom", "\\phantom", "\\rowcolor", "\\ref"];
+const PHANTOMS: &[&str] = &[
+    "\\fontfamily",
+    "\\vphantom",
+    "\\phantom",
+    "\\rowcolor",
+    "\\ref",
+];
 
 /// One token of the coloured formula.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +79,15 @@ pub struct Coloured {
 /// [`BraceError`] where a command stands without its argument.
 pub fn colour(normalized: &str) -> Result<Coloured, BraceError> {
     let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
-    let tokens = normalized.trim_matches(blank).split(' ').map(|text| plain(text)).collect();
-    let mut coloured = Coloured { tokens, visible: Vec::new() };
+    let tokens = normalized
+        .trim_matches(blank)
+        .split(' ')
+        .map(|text| plain(text))
+        .collect();
+    let mut coloured = Coloured {
+        tokens,
+        visible: Vec::new(),
+    };
     let mut at = 0;
     while at < coloured.tokens.len() {
         at = coloured.step(at, false)?;
@@ -62,7 +96,12 @@ pub fn colour(normalized: &str) -> Result<Coloured, BraceError> {
 }
 
 fn plain(text: &str) -> Painted {
-    Painted { text: text.into(), colour: None, alone: false, braced: false }
+    Painted {
+        text: text.into(),
+        colour: None,
+        alone: false,
+        braced: false,
+    }
 }
 
 impl Coloured {
@@ -78,14 +117,16 @@ impl Coloured {
     fn paint(&mut self, at: usize, alone: bool, braced: bool) {
         if let Some(token) = self.tokens.get_mut(at) {
             self.visible.push(token.text.clone());
-            (token.colour, token.alone, token.braced) = (Some(self.visible.len() - 1), alone, braced);
+            (token.colour, token.alone, token.braced) =
+                (Some(self.visible.len() - 1), alone, braced);
         }
     }
 
     /// Paints a command whose colour reaches over its arguments up to `end`.
     fn paint_over(&mut self, at: usize, end: usize, braced: bool) {
         self.paint(at, false, braced);
-        self.tokens.insert(end + 1, plain(if braced { "}}" } else { "}" }));
+        self.tokens
+            .insert(end + 1, plain(if braced { "}}" } else { "}" }));
     }
 
     /// Paints what stands at `at`, if it can be seen, and gives the place to go on at.
@@ -100,7 +141,11 @@ impl Coloured {
             if at + 1 >= self.tokens.len() {
                 return Err(BraceError::Argument(token));
             }
-            let end = if self.token(at + 1) == "{" { self.close(at + 1)? } else { at + 1 };
+            let end = if self.token(at + 1) == "{" {
+                self.close(at + 1)?
+            } else {
+                at + 1
+            };
             return Ok(end + 1);
         }
         if listed(DRAWN_TWO) {
@@ -149,18 +194,27 @@ impl Coloured {
 
     /// What is painted already is taken for one more visible token, which nothing of is left to see.
     fn repaint(&mut self, at: usize) {
-        if let Some(Painted { text, colour: Some(colour), alone, braced: false }) = self.tokens.get(at)
+        if let Some(Painted {
+            text,
+            colour: Some(colour),
+            alone,
+            braced: false,
+        }) = self.tokens.get(at)
             && !text.contains("line")
             && !text.contains("rule")
         {
             let end = if *alone { "}" } else { "" };
-            self.visible.push(format!("\\mathcolor[RGB]{{<color_{colour}>}}{{{text}{end}"));
+            self.visible
+                .push(format!("\\mathcolor[RGB]{{<color_{colour}>}}{{{text}{end}"));
         }
     }
 
     /// The token `back` places before `at`, counted from the end where that lies before the first.
     fn before(&self, at: usize, back: usize) -> &str {
-        self.token(at.checked_sub(back).unwrap_or(self.tokens.len().saturating_sub(back - at.min(back))))
+        self.token(
+            at.checked_sub(back)
+                .unwrap_or(self.tokens.len().saturating_sub(back - at.min(back))),
+        )
     }
 
     /// `\sqrt`, `\xrightarrow`: an optional argument in brackets, then one in braces.
@@ -193,9 +247,15 @@ impl Coloured {
 
 /// Tokens that only arrange others.
 fn skipped(token: &str) -> bool {
-    let after = |prefix: &str| token.strip_prefix(prefix).is_some_and(|rest| rest.contains('}'));
+    let after = |prefix: &str| {
+        token
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.contains('}'))
+    };
     token.starts_with(['{', '}', '[', ']', '^', '_'])
         || after("\\begin{")
         || after("\\end{")
-        || token.strip_prefix('\\').is_some_and(|rest| rest.contains("rule") || rest.contains("line"))
+        || token
+            .strip_prefix('\\')
+            .is_some_and(|rest| rest.contains("rule") || rest.contains("line"))
 }

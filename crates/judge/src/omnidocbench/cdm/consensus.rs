@@ -56,7 +56,10 @@ fn best_of(pairs: &[(Point, Point)], round: u64) -> Vec<bool> {
             near += usize::from(distance < NEAR);
             squares += distance * distance;
         }
-        if best.as_ref().is_none_or(|(most, least, _)| near > *most || near == *most && squares < *least) {
+        if best
+            .as_ref()
+            .is_none_or(|(most, least, _)| near > *most || near == *most && squares < *least)
+        {
             best = Some((near, squares, model));
         }
     };
@@ -74,7 +77,10 @@ fn best_of(pairs: &[(Point, Point)], round: u64) -> Vec<bool> {
         }
     }
     match best {
-        Some((_, _, model)) => pairs.iter().map(|pair| model.distance(pair, centre) < NEAR).collect(),
+        Some((_, _, model)) => pairs
+            .iter()
+            .map(|pair| model.distance(pair, centre) < NEAR)
+            .collect(),
         None => vec![false; count],
     }
 }
@@ -93,7 +99,9 @@ fn three_of(count: usize, rng: &mut Rng) -> [usize; TRIPLE] {
 
 fn centre_of(points: impl ExactSizeIterator<Item = Point>) -> Point {
     let count = points.len() as f64;
-    let sum = points.fold([0.0, 0.0], |sum, point| [sum[0] + point[0], sum[1] + point[1]]);
+    let sum = points.fold([0.0, 0.0], |sum, point| {
+        [sum[0] + point[0], sum[1] + point[1]]
+    });
     sum.map(|total| total / count)
 }
 
@@ -115,13 +123,24 @@ impl Model {
     fn of(pairs: [(Point, Point); TRIPLE]) -> Self {
         let from = centre_of(pairs.iter().map(|pair| pair.0));
         let to = centre_of(pairs.iter().map(|pair| pair.1));
-        let spread = |centre: Point, points: [Point; TRIPLE]| points.iter().map(|&point| length(minus(point, centre))).sum::<f64>() / TRIPLE as f64;
-        let scale = spread(to, pairs.map(|pair| pair.1)) / (spread(from, pairs.map(|pair| pair.0)) + 1e-10);
-        Self { shift: minus(to, from), scale }
+        let spread = |centre: Point, points: [Point; TRIPLE]| {
+            points
+                .iter()
+                .map(|&point| length(minus(point, centre)))
+                .sum::<f64>()
+                / TRIPLE as f64
+        };
+        let scale =
+            spread(to, pairs.map(|pair| pair.1)) / (spread(from, pairs.map(|pair| pair.0)) + 1e-10);
+        Self {
+            shift: minus(to, from),
+            scale,
+        }
     }
 
     fn distance(&self, (from, to): &(Point, Point), centre: Point) -> f64 {
-        let moved = [0, 1].map(|axis| self.scale * (from[axis] - centre[axis]) + centre[axis] + self.shift[axis]);
+        let moved = [0, 1]
+            .map(|axis| self.scale * (from[axis] - centre[axis]) + centre[axis] + self.shift[axis]);
         length(minus(moved, *to))
     }
 }
@@ -132,7 +151,14 @@ mod tests {
 
     #[test]
     fn one_that_moved_alone_does_not_agree() {
-        let mut pairs: Vec<(Point, Point)> = (0..8).map(|at| ([at as f64 * 3.0, at as f64 * 40.0], [at as f64 * 3.0 + 5.0, at as f64 * 40.0])).collect();
+        let mut pairs: Vec<(Point, Point)> = (0..8)
+            .map(|at| {
+                (
+                    [at as f64 * 3.0, at as f64 * 40.0],
+                    [at as f64 * 3.0 + 5.0, at as f64 * 40.0],
+                )
+            })
+            .collect();
         pairs[3].1[1] += 90.0;
         let agreed = consensus(&pairs);
         assert_eq!(agreed.iter().filter(|near| !**near).count(), 1);

@@ -35,6 +35,11 @@ impl Formula {
         let tokenized = tokenized.replace("< P E R C E N T A G E T O K E N >", "\\%");
         let normalized = normalize_latex(&tokenized)?;
         let coloured = colour(&normalized)?;
-        Ok(Self { tokenized, problem, normalized, coloured })
+        Ok(Self {
+            tokenized,
+            problem,
+            normalized,
+            coloured,
+        })
     }
 }

@@ -10,14 +10,48 @@ use super::braces::{BraceError, close_of};
 
 /// Commands with one argument that draw something themselves.
 pub(super) const DRAWN_ONE: &[&str] = &[
-    "\\widetilde", "\\overline", "\\hat", "\\widehat", "\\tilde", "\\Tilde", "\\dot", "\\bar", "\\vec", "\\underline",
-    "\\underbrace", "\\check", "\\breve", "\\Bar", "\\Vec", "\\mathring", "\\ddot",
+    "\\widetilde",
+    "\\overline",
+    "\\hat",
+    "\\widehat",
+    "\\tilde",
+    "\\Tilde",
+    "\\dot",
+    "\\bar",
+    "\\vec",
+    "\\underline",
+    "\\underbrace",
+    "\\check",
+    "\\breve",
+    "\\Bar",
+    "\\Vec",
+    "\\mathring",
+    "\\ddot",
 ];
 /// Commands with one argument that only style it.
 pub(super) const STYLED_ONE: &[&str] = &[
-    "\\boldsymbol", "\\pmb", "\\textbf", "\\mathrm", "\\mathbf", "\\mathbb", "\\mathcal", "\\textmd", "\\texttt", "\\textnormal",
-    "\\text", "\\textit", "\\textup", "\\mathop", "\\mathbin", "\\smash", "\\operatorname", "\\textrm", "\\mathfrak", "\\emph",
-    "\\textsf", "\\textsc",
+    "\\boldsymbol",
+    "\\pmb",
+    "\\textbf",
+    "\\mathrm",
+    "\\mathbf",
+    "\\mathbb",
+    "\\mathcal",
+    "\\textmd",
+    "\\texttt",
+    "\\textnormal",
+    "\\text",
+    "\\textit",
+    "\\textup",
+    "\\mathop",
+    "\\mathbin",
+    "\\smash",
+    "\\operatorname",
+    "\\textrm",
+    "\\mathfrak",
+    "\\emph",
+    "\\textsf",
+    "\\textsc",
 ];
 /// Commands with two arguments that draw something themselves.
 pub(super) const DRAWN_TWO: &[&str] = &["\\frac", "\\binom"];
@@ -27,7 +61,12 @@ pub(super) const PLACED_TWO: &[&str] = &["\\overset", "\\underset", "\\stackrel"
 pub(super) const BRACKETED: &[&str] = &["\\xrightarrow", "\\xleftarrow", "\\sqrt"];
 
 /// Commands that are dropped.
-const DROPPED: &[&str] = &["\\raggedright", "\\arraybackslash", "\\lowercase", "\\uppercase"];
+const DROPPED: &[&str] = &[
+    "\\raggedright",
+    "\\arraybackslash",
+    "\\lowercase",
+    "\\uppercase",
+];
 
 /// Tokens that are drawn as several.
 const SPLIT: &[(&str, &str)] = &[
@@ -55,7 +94,11 @@ struct Rule {
 
 fn rule(pattern: &str, tables: Option<bool>, rewrite: fn(&str) -> String) -> Rule {
     // The patterns are constants; a test compiles them all.
-    Rule { pattern: Regex::new(pattern).ok(), rewrite, tables }
+    Rule {
+        pattern: Regex::new(pattern).ok(),
+        rewrite,
+        tables,
+    }
 }
 
 fn joined(text: &str) -> String {
@@ -70,7 +113,9 @@ fn joined_then_blank(text: &str) -> String {
 static BEFORE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     vec![
         rule(r"\\begin\{array\} \{ [lrc ]+ \}", None, |text| {
-            text.replace("\\begin{array} ", "<s>").replace(' ', "").replace("<s>", "\\begin{array} ")
+            text.replace("\\begin{array} ", "<s>")
+                .replace(' ', "")
+                .replace("<s>", "\\begin{array} ")
         }),
         rule(r"\\not [<>+=\-]", None, joined),
     ]
@@ -97,10 +142,17 @@ static AFTER: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         }),
         rule(r"\{ \\char[0-9' ]+\}", None, |text| {
             let joined = joined(text);
-            format!("{{ {} }}", joined.trim_start_matches('{').trim_end_matches('}'))
+            format!(
+                "{{ {} }}",
+                joined.trim_start_matches('{').trim_end_matches('}')
+            )
         }),
         rule(r"\\not [\\=<>][^ ]+ ", None, joined_then_blank),
-        rule(r"\\specialrule \{[ .0-9a-z]+\} \{[ .0-9a-z]+\} \{[ .0-9a-z]+\}", None, joined),
+        rule(
+            r"\\specialrule \{[ .0-9a-z]+\} \{[ .0-9a-z]+\} \{[ .0-9a-z]+\}",
+            None,
+            joined,
+        ),
         rule(
             r"\\colorbox[ \[\]RGBrgb]+\{ [A-Za-z 0-9,!]+ \} |\\color[ \[\]RGBrgb]+\{ [A-Za-z 0-9,!]+ \} |\\textcolor[ \[\]RGBrgb]+\{ [A-Za-z 0-9,!]+ \} |\\cellcolor[ \[\]RGBrgb]+\{ [A-Za-z 0-9,!]+ \} ",
             None,
@@ -111,13 +163,20 @@ static AFTER: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 
 static SPACES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     vec![
-        rule(r"\\[hv]space \{ [.0-9a-z ]+ \}", Some(true), |_| String::new()),
+        rule(r"\\[hv]space \{ [.0-9a-z ]+ \}", Some(true), |_| {
+            String::new()
+        }),
         rule(r"\\[hv]space \{ [.0-9a-z ]+ \}", Some(false), joined),
     ]
 });
 
 fn apply(rules: &[Rule], table: bool, mut text: String) -> String {
-    for Rule { pattern, rewrite, tables } in rules {
+    for Rule {
+        pattern,
+        rewrite,
+        tables,
+    } in rules
+    {
         let (Some(pattern), true) = (pattern, tables.is_none_or(|only| only == table)) else {
             continue;
         };
@@ -141,7 +200,10 @@ fn apply(rules: &[Rule], table: bool, mut text: String) -> String {
 pub fn normalize_latex(tokens: &str) -> Result<String, BraceError> {
     let table = tokens.contains("tabular");
     let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
-    let mut text = tokens.trim_matches(blank).replace("\\pmatrix", "\\mypmatrix").replace("\\matrix", "\\mymatrix");
+    let mut text = tokens
+        .trim_matches(blank)
+        .replace("\\pmatrix", "\\mypmatrix")
+        .replace("\\matrix", "\\mymatrix");
     for dropped in DROPPED {
         text = text.replace(dropped, "");
     }
@@ -165,7 +227,12 @@ fn join_table_heads(text: &str) -> Result<String, BraceError> {
     let mut text: Cow<'_, str> = text.into();
     for name in ["tabular", "array"] {
         for end in ["begin", "end"] {
-            text = text.replace(&format!("\\{end} {{{name}}}"), &format!("\\{end}{{{name}}}")).into();
+            text = text
+                .replace(
+                    &format!("\\{end} {{{name}}}"),
+                    &format!("\\{end}{{{name}}}"),
+                )
+                .into();
         }
     }
     let tokens: Vec<&str> = text.split(' ').collect();
@@ -202,9 +269,19 @@ fn add_braces(text: &str) -> Result<String, BraceError> {
                 argument += 1;
             }
             let count = argument - at;
-            let first = *tokens.get(argument).ok_or_else(|| BraceError::Argument(token.into()))?;
-            let end = if first == "{" { close_of(&tokens, argument, ("{", "}"))? } else { argument };
-            let inner = if first == "{" { &tokens[argument + 1..end] } else { &tokens[argument..=end] };
+            let first = *tokens
+                .get(argument)
+                .ok_or_else(|| BraceError::Argument(token.into()))?;
+            let end = if first == "{" {
+                close_of(&tokens, argument, ("{", "}"))?
+            } else {
+                argument
+            };
+            let inner = if first == "{" {
+                &tokens[argument + 1..end]
+            } else {
+                &tokens[argument..=end]
+            };
             let mut replaced = Vec::with_capacity(inner.len() + 3 * count);
             for &command in &tokens[at..argument] {
                 replaced.extend([command, "{"]);
@@ -232,7 +309,9 @@ fn add_braces(text: &str) -> Result<String, BraceError> {
 
 /// Puts braces around the token at `at` unless it opens a group.
 fn brace<'a>(tokens: &mut Vec<&'a str>, at: usize, command: &str) -> Result<(), BraceError> {
-    let token = *tokens.get(at).ok_or_else(|| BraceError::Argument(command.into()))?;
+    let token = *tokens
+        .get(at)
+        .ok_or_else(|| BraceError::Argument(command.into()))?;
     if token != "{" {
         tokens.splice(at..=at, ["{", token, "}"]);
     }

@@ -29,11 +29,19 @@ impl CdmScore {
 /// Compares two drawings, each with at least one box.
 pub fn compare(ground_truth: &Drawing, prediction: &Drawing) -> CdmScore {
     let pairs = pair(ground_truth, prediction);
-    let centre = |bounds: [i64; 4]| -> Point { [(bounds[1] + bounds[3]) as f64 / 2.0, (bounds[0] + bounds[2]) as f64 / 2.0] };
+    let centre = |bounds: [i64; 4]| -> Point {
+        [
+            (bounds[1] + bounds[3]) as f64 / 2.0,
+            (bounds[0] + bounds[2]) as f64 / 2.0,
+        ]
+    };
     let points: Vec<(Point, Point)> = pairs
         .iter()
         .map(|pair| {
-            (centre(ground_truth.boxes[pair.ground_truth].bounds), centre(prediction.boxes[pair.prediction].bounds))
+            (
+                centre(ground_truth.boxes[pair.ground_truth].bounds),
+                centre(prediction.boxes[pair.prediction].bounds),
+            )
         })
         .collect();
     let mut inliers = consensus(&points);
@@ -41,8 +49,17 @@ pub fn compare(ground_truth: &Drawing, prediction: &Drawing) -> CdmScore {
         *inlier &= pair.token_cost != 1.0;
     }
     let right = inliers.iter().filter(|inlier| **inlier).count() as f64;
-    let (wanted, given) = (ground_truth.boxes.len() as f64, prediction.boxes.len() as f64);
-    let share = |part: f64, whole: f64| if whole > 0.0 { thousandths(part / whole) } else { 0.0 };
+    let (wanted, given) = (
+        ground_truth.boxes.len() as f64,
+        prediction.boxes.len() as f64,
+    );
+    let share = |part: f64, whole: f64| {
+        if whole > 0.0 {
+            thousandths(part / whole)
+        } else {
+            0.0
+        }
+    };
     CdmScore {
         recall: share(right, wanted),
         precision: share(right, given),

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Makes fonts.bin: metrics and ink of the fonts that a 12 pt LaTeX document sets maths in, at 200 dpi.
 
-usage: make_fonts.py TEXMF_DIST LM_OTF_FOLDER fonts.bin      (needs fonttools and numpy)
+usage: make_fonts.py TEXMF_DIST LM_OTF_FOLDER fonts.bin      (needs fonttools, numpy; xelatex and gs on the path)
+
+Every character is set by XeTeX at each of 4 x 4 quarter-pixel places and drawn by Ghostscript with the options that
+ImageMagick gives it, so that the table holds what the official rendering shows.
 
 TEXMF_DIST is TeX Live's texmf-dist (Debian: texlive-base), LM_OTF_FOLDER the OpenType files of Latin Modern
 (Debian: fonts-lmodern). Written, little-endian: a count of fonts; for each a name (length byte, text), its parameters
 (count byte, i16 in 1/512 pt; the slant is left out), a count (u16) of glyphs; for each glyph its code (u16), width, height,
 depth, italic correction, skew (i16 in 1/512 pt), the next larger one (u8, 0 for none), four pieces of an extensible one
-(u8, 0 for none: top, middle, bottom, repeated), and for 4 x 4 quarter-pixel positions of the origin, x within y, the left,
+(u8, 0 for none: top, middle, bottom, repeated), left, top, right and bottom of its outline relative to the origin (i16 in
+1/64 pixel), and for 4 x 4 quarter-pixel positions of the origin, x within y, the left,
 top, right and bottom pixel (i8) among those wholly inked, relative to the origin's pixel; 127, 127, -127, -127 for none.
 """
-import os, struct, sys
+import os, re, struct, subprocess, sys, tempfile
 import numpy as np
 from fontTools.ttLib import TTFont
 from fontTools.t1Lib import T1Font
@@ -57,39 +61,52 @@ def polygons(commands):
     return out
 
 
-def ink(polys, scale):
-    """The 16 boxes of wholly inked pixels, for a glyph in font units and a scale to pixels."""
-    none = [127, 127, -127, -127] * 16
+def outline(polys, scale):
+    """Left, top, right and bottom in 1/64 pixel."""
     if not polys:
-        return none
-    edges = np.concatenate([np.stack([p, np.roll(p, -1, 0)], 1) for p in polys]) * (scale * 4)
-    edges[..., 1] *= -1
-    x0, y0 = np.floor(edges.min((0, 1))).astype(int) - 8
-    x1, y1 = np.ceil(edges.max((0, 1))).astype(int) + 8
-    x0, y0 = x0 - x0 % 4, y0 - y0 % 4
-    bits = np.zeros((y1 - y0, x1 - x0), bool)
-    xs = np.arange(x0, x1) + 0.5
-    for row in range(y0, y1):
-        y = row + 0.5
-        a, b = edges[:, 0], edges[:, 1]
-        up, down = (a[:, 1] <= y) & (b[:, 1] > y), (a[:, 1] > y) & (b[:, 1] <= y)
-        hit = up | down
-        if hit.any():
-            cross = a[hit, 0] + (y - a[hit, 1]) / (b[hit, 1] - a[hit, 1]) * (b[hit, 0] - a[hit, 0])
-            wind = np.where(up[hit], 1, -1)
-            bits[row - y0] = ((xs[:, None] > cross[None]) * wind).sum(1) != 0
-    out = []
-    for py in range(4):
-        for px in range(4):
-            grid = np.pad(bits, ((py, 8 - py), (px, 8 - px)))
-            grid = grid[: grid.shape[0] // 4 * 4, : grid.shape[1] // 4 * 4]
-            full = grid.reshape(grid.shape[0] // 4, 4, -1, 4).all((1, 3))
-            ys, xs_ = np.nonzero(full)
+        return [0] * 4
+    all_ = np.concatenate(polys) * scale * 64
+    return [int(v) for v in (all_[:, 0].min(), -all_[:, 1].max(), all_[:, 0].max(), -all_[:, 1].min())]
+
+
+CELL, SIDE, LEFT = 112, 48, 24
+
+
+def sheets(glyphs, folder):
+    """The 16 boxes of wholly inked pixels of every (TeX font, code, pixels of room above its origin)."""
+    places = [(g, phase) for g in range(len(glyphs)) for phase in range(16)]
+    names = {font: "f" + "".join(chr(97 + int(d)) for d in str(at)) for at, font in enumerate(dict.fromkeys(g[0] for g in glyphs))}
+    tex = [r"\documentclass{article}\begin{document}\hoffset=-1in\voffset=-1in\tracinglostchars=0"]
+    tex += [rf"\font\{name}={font}" for font, name in names.items()]
+    side = CELL * SIDE / PX
+    tex.append(rf"\pdfpagewidth={side:.4f}pt\pdfpageheight={side:.4f}pt")
+    for first in range(0, len(places), SIDE * SIDE):
+        tex.append(r"\shipout\vbox to 0pt{\offinterlineskip")
+        for at, (g, phase) in enumerate(places[first:first + SIDE * SIDE]):
+            font, code, up = glyphs[g]
+            # A sixteenth beyond the quarter, clear of rounding.
+            x = (at % SIDE * CELL + LEFT + phase % 4 / 4 + 1 / 16) / PX
+            y = (at // SIDE * CELL + up + phase // 4 / 4 + 1 / 16) / PX
+            tex.append(rf"\vbox to 0pt{{\kern{y:.4f}pt\hbox to 0pt{{\kern{x:.4f}pt\vbox to 0pt{{\vss\hbox{{\smash{{\{names[font]}\char{code}}}}}}}\hss}}\vss}}")
+        tex.append(r"\vss}")
+    tex.append(r"\end{document}")
+    open(f"{folder}/sheet.tex", "w").write("\n".join(tex))
+    subprocess.run(["xelatex", "-interaction=batchmode", "sheet.tex"], cwd=folder, stdout=subprocess.DEVNULL)
+    subprocess.run(f"gs -q -dSAFER -dBATCH -dNOPAUSE -dAlignToPixels=0 -dGridFitTT=2 -sDEVICE=pgmraw -dTextAlphaBits=4 "
+                   f"-dGraphicsAlphaBits=4 -r200x200 -sOutputFile=sheet%03d.pgm sheet.pdf", shell=True, cwd=folder, check=True)
+    out = [[127, 127, -127, -127] * 16 for _ in glyphs]
+    for first in range(0, len(places), SIDE * SIDE):
+        data = open(f"{folder}/sheet{first // (SIDE * SIDE) + 1:03d}.pgm", "rb").read()
+        head = re.match(rb"P5\s+(?:#.*\n)?\s*(\d+)\s+(\d+)\s+255\s", data)
+        w, h = int(head[1]), int(head[2])
+        page = np.frombuffer(data, np.uint8, w * h, head.end()).reshape(h, w)
+        for at, (g, phase) in enumerate(places[first:first + SIDE * SIDE]):
+            y, x = at // SIDE * CELL, at % SIDE * CELL
+            ys, xs = np.nonzero(page[y:y + CELL, x:x + CELL] == 0)
             if len(ys):
-                out += [int(v) for v in (xs_.min() + x0 // 4, ys.min() + y0 // 4, xs_.max() + x0 // 4, ys.max() + y0 // 4)]
-            else:
-                out += none[:4]
-    return [max(-127, min(127, v)) for v in out]
+                up = glyphs[g][2]
+                out[g][4 * phase:4 * phase + 4] = [int(v) for v in (xs.min() - LEFT, ys.min() - up, xs.max() - LEFT, ys.max() - up)]
+    return out
 
 
 class Tfm:
@@ -140,7 +157,7 @@ def units(value, size):
 
 
 def main():
-    fonts = []
+    fonts, drawn = [], []
     for family, files in FONTS:
         for size, name in files.items():
             glyphs, params = [], []
@@ -153,7 +170,8 @@ def main():
                     polys = polygons(pen.value)
                     ys = np.concatenate(polys)[:, 1] if polys else np.zeros(1)
                     metrics = (shapes[cmap[code]].width / em, max(0, ys.max()) / em, max(0, -ys.min()) / em, 0, 0)
-                    glyphs.append((code, metrics, 0, (0, 0, 0, 0), ink(polys, size * PX / em)))
+                    glyphs.append((code, metrics, 0, (0, 0, 0, 0), outline(polys, size * PX / em)))
+                    drawn.append((f'"[{name}.otf]" at {size}pt', code, 64))
             else:
                 tfm, font = Tfm(find(name + ".tfm")), T1Font(find(name + ".pfb"))
                 params = tfm.params
@@ -166,17 +184,19 @@ def main():
                         pen = DecomposingRecordingPen(shapes)
                         shapes[glyph].draw(pen)
                         polys = polygons(pen.value)
-                    glyphs.append((code, (w, h, d, i, kerns.get(skewchar, 0)), nxt, pieces, ink(polys, size * PX / 1000)))
+                    glyphs.append((code, (w, h, d, i, kerns.get(skewchar, 0)), nxt, pieces, outline(polys, size * PX / 1000)))
+                    drawn.append((f"{name} at {size}pt", code, 8 if family == "cmex" else 64))
             fonts.append((family + str(size), size, params, glyphs))
-            print(family, size, name, len(glyphs), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        boxes = iter(sheets(drawn, folder))
     with open(OUT, "wb") as f:
         f.write(struct.pack("<B", len(fonts)))
         for name, size, params, glyphs in fonts:
             f.write(struct.pack("<B", len(name)) + name.encode())
             f.write(struct.pack(f"<B{len(params)}h", len(params), *[units(v, size) for v in params]))
             f.write(struct.pack("<H", len(glyphs)))
-            for code, metrics, nxt, pieces, boxes in glyphs:
-                f.write(struct.pack("<H5h5B64b", code, *[units(v, size) for v in metrics], nxt, *pieces, *boxes))
+            for code, metrics, nxt, pieces, bounds in glyphs:
+                f.write(struct.pack("<H5h5B4h64b", code, *[units(v, size) for v in metrics], nxt, *pieces, *bounds, *next(boxes)))
 
 
 main()

@@ -15,7 +15,11 @@ impl Builder {
     pub(super) fn environment(&mut self, style: Style) -> Built<Bx> {
         let name = self.raw_group();
         let columns: Vec<char> = match name.as_str() {
-            "array" | "tabular" => self.raw_group().chars().filter(|c| "lcr".contains(*c)).collect(),
+            "array" | "tabular" => self
+                .raw_group()
+                .chars()
+                .filter(|c| "lcr".contains(*c))
+                .collect(),
             _ => Vec::new(),
         };
         let mut rows: Vec<Vec<Bx>> = vec![Vec::new()];
@@ -41,7 +45,12 @@ impl Builder {
             }
         }
         // A break before the end opens no row.
-        if rows.len() > 1 && rows.last().is_some_and(|row| row.iter().all(|cell| cell.width == 0.0 && cell.ink.is_empty())) {
+        if rows.len() > 1
+            && rows.last().is_some_and(|row| {
+                row.iter()
+                    .all(|cell| cell.width == 0.0 && cell.ink.is_empty())
+            })
+        {
             rows.pop();
         }
         Ok(table(rows, &columns).on_axis(style.axis()))
@@ -51,7 +60,12 @@ impl Builder {
 fn table(rows: Vec<Vec<Bx>>, columns: &[char]) -> Bx {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<f64> = (0..count)
-        .map(|at| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width).fold(0.0, f64::max))
+        .map(|at| {
+            rows.iter()
+                .filter_map(|row| row.get(at))
+                .map(|cell| cell.width)
+                .fold(0.0, f64::max)
+        })
         .collect();
     let mut out = Bx::space(widths.iter().map(|width| width + 2.0 * COLUMN).sum());
     let mut y = 0.0;

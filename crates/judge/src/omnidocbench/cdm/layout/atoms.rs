@@ -18,7 +18,16 @@ pub(super) enum Class {
 
 impl Class {
     pub(super) fn of(number: u8) -> Self {
-        [Self::Ord, Self::Op, Self::Bin, Self::Rel, Self::Open, Self::Close, Self::Punct, Self::Inner][usize::from(number.min(7))]
+        [
+            Self::Ord,
+            Self::Op,
+            Self::Bin,
+            Self::Rel,
+            Self::Open,
+            Self::Close,
+            Self::Punct,
+            Self::Inner,
+        ][usize::from(number.min(7))]
     }
 }
 
@@ -46,7 +55,16 @@ pub(super) struct Atom {
 
 impl Atom {
     pub(super) fn new(class: Class, nucleus: Bx) -> Self {
-        Self { class, nucleus, character: false, italic: 0.0, skew: 0.0, limits: Limits::Never, sup: None, sub: None }
+        Self {
+            class,
+            nucleus,
+            character: false,
+            italic: 0.0,
+            skew: 0.0,
+            limits: Limits::Never,
+            sup: None,
+            sub: None,
+        }
     }
 }
 
@@ -107,12 +125,18 @@ fn settle_binaries(classes: &mut [Class]) {
     for at in 0..classes.len() {
         let lone = match at.checked_sub(1).map(|before| classes[before]) {
             None => true,
-            Some(before) => matches!(before, Class::Op | Class::Bin | Class::Rel | Class::Open | Class::Punct),
+            Some(before) => matches!(
+                before,
+                Class::Op | Class::Bin | Class::Rel | Class::Open | Class::Punct
+            ),
         };
         if classes[at] == Class::Bin && lone {
             classes[at] = Class::Ord;
         }
-        if at > 0 && classes[at - 1] == Class::Bin && matches!(classes[at], Class::Rel | Class::Close | Class::Punct) {
+        if at > 0
+            && classes[at - 1] == Class::Bin
+            && matches!(classes[at], Class::Rel | Class::Close | Class::Punct)
+        {
             classes[at - 1] = Class::Ord;
         }
     }
@@ -151,7 +175,13 @@ fn with_scripts(atom: Atom, style: Style) -> Bx {
             out.lay(sub, at, down);
         }
         (Some(sup), sub) => {
-            let least = if style.cramped { style.sigma(15) } else if style.display() { style.sigma(13) } else { style.sigma(14) };
+            let least = if style.cramped {
+                style.sigma(15)
+            } else if style.display() {
+                style.sigma(13)
+            } else {
+                style.sigma(14)
+            };
             up = up.max(least).max(sup.depth + height / 4.0);
             let Some(sub) = sub else {
                 out.width += widen(&sup);
@@ -180,10 +210,14 @@ fn with_scripts(atom: Atom, style: Style) -> Bx {
 fn with_limits(atom: Atom, style: Style) -> Bx {
     let mut base = atom.nucleus;
     base.width += atom.italic;
-    let width = [Some(base.width), atom.sup.as_ref().map(|sup| sup.width), atom.sub.as_ref().map(|sub| sub.width)]
-        .into_iter()
-        .flatten()
-        .fold(0.0, f64::max);
+    let width = [
+        Some(base.width),
+        atom.sup.as_ref().map(|sup| sup.width),
+        atom.sub.as_ref().map(|sub| sub.width),
+    ]
+    .into_iter()
+    .flatten()
+    .fold(0.0, f64::max);
     let mut out = base.centred(width);
     let half = atom.italic / 2.0;
     if let Some(sup) = atom.sup {

@@ -30,26 +30,53 @@ pub(super) struct Bx {
 
 impl Bx {
     pub(super) fn space(width: f64) -> Self {
-        Self { width, ..Self::default() }
+        Self {
+            width,
+            ..Self::default()
+        }
     }
 
     pub(super) fn glyph(font: &'static Font, code: u16, colour: Option<usize>) -> Option<Self> {
         let glyph = font.glyph(code)?;
-        let ink = vec![Ink { shape: Shape::Glyph(glyph), colour, x: 0.0, y: 0.0 }];
-        Some(Self { width: glyph.width, height: glyph.height, depth: glyph.depth, ink })
+        let ink = vec![Ink {
+            shape: Shape::Glyph(glyph),
+            colour,
+            x: 0.0,
+            y: 0.0,
+        }];
+        Some(Self {
+            width: glyph.width,
+            height: glyph.height,
+            depth: glyph.depth,
+            ink,
+        })
     }
 
     /// A filled rectangle that reaches from `depth` below the baseline to `height` above it.
     pub(super) fn rule(width: f64, height: f64, depth: f64, colour: Option<usize>) -> Self {
-        let ink = vec![Ink { shape: Shape::Rule(width, height + depth), colour, x: 0.0, y: -height }];
-        Self { width, height, depth, ink }
+        let ink = vec![Ink {
+            shape: Shape::Rule(width, height + depth),
+            colour,
+            x: 0.0,
+            y: -height,
+        }];
+        Self {
+            width,
+            height,
+            depth,
+            ink,
+        }
     }
 
     /// Lays `other` over this one, its reference point at `x` to the right and `y` below; the width stays.
     pub(super) fn lay(&mut self, other: Self, x: f64, y: f64) {
         self.height = self.height.max(other.height - y);
         self.depth = self.depth.max(other.depth + y);
-        self.ink.extend(other.ink.into_iter().map(|ink| Ink { x: ink.x + x, y: ink.y + y, ..ink }));
+        self.ink.extend(other.ink.into_iter().map(|ink| Ink {
+            x: ink.x + x,
+            y: ink.y + y,
+            ..ink
+        }));
     }
 
     /// Puts `other` to the right, `y` below.

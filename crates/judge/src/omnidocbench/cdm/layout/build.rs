@@ -40,7 +40,13 @@ pub(super) type Built<T> = Result<T, TooDeep>;
 
 impl Builder {
     pub(super) fn new(tokens: Vec<Tex>) -> Self {
-        Self { tokens, at: 0, colours: Vec::new(), family: None, depth: 0 }
+        Self {
+            tokens,
+            at: 0,
+            colours: Vec::new(),
+            family: None,
+            depth: 0,
+        }
     }
 
     pub(super) fn colour(&self) -> Option<usize> {
@@ -97,7 +103,11 @@ impl Builder {
                     break;
                 }
                 Tex::Command(name) if end == End::Right && name == "right" => break,
-                Tex::Command(name) if end == End::Cell && matches!(name.as_str(), "\\" | "cr" | "end") => break,
+                Tex::Command(name)
+                    if end == End::Cell && matches!(name.as_str(), "\\" | "cr" | "end") =>
+                {
+                    break;
+                }
                 _ => {}
             }
             let Some(token) = self.advance() else { break };
@@ -115,7 +125,11 @@ impl Builder {
                 items.push(Item::Atom(Atom::new(Class::Ord, inner)));
             }
             Tex::Char(mark @ ('^' | '_')) => {
-                let script = if mark == '^' { style.sup() } else { style.sub() };
+                let script = if mark == '^' {
+                    style.sup()
+                } else {
+                    style.sub()
+                };
                 let script = self.argument(script)?;
                 self.attach(items, mark == '^', script);
             }
@@ -126,7 +140,9 @@ impl Builder {
             }
             Tex::Char('~') => items.push(Item::Space(style.sigma(6) / 3.0)),
             Tex::Char('&') => {}
-            Tex::Char(c) => items.extend(character(c, self.family, *style, self.colour()).map(Item::Atom)),
+            Tex::Char(c) => {
+                items.extend(character(c, self.family, *style, self.colour()).map(Item::Atom))
+            }
             Tex::Command(name) => self.command(&name, style, items)?,
             Tex::Close | Tex::Paint(_) | Tex::Unpaint => {}
         }
@@ -138,7 +154,9 @@ impl Builder {
         if !matches!(items.last(), Some(Item::Atom(_))) {
             items.push(Item::Atom(Atom::new(Class::Ord, Bx::default())));
         }
-        let Some(Item::Atom(atom)) = items.last_mut() else { return };
+        let Some(Item::Atom(atom)) = items.last_mut() else {
+            return;
+        };
         let place = if above { &mut atom.sup } else { &mut atom.sub };
         match place {
             // A second script of a kind is an error that TeX mends by an empty base; it follows the first.

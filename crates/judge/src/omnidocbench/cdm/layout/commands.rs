@@ -13,7 +13,12 @@ const BIG: f64 = 14.4;
 
 impl Builder {
     /// Sets a command. What is not known leaves nothing, as in TeX's nonstop mode.
-    pub(super) fn command(&mut self, name: &str, style: &mut Style, items: &mut Vec<Item>) -> Built<()> {
+    pub(super) fn command(
+        &mut self,
+        name: &str,
+        style: &mut Style,
+        items: &mut Vec<Item>,
+    ) -> Built<()> {
         let mut put = |class: Class, nucleus: Bx| items.push(Item::Atom(Atom::new(class, nucleus)));
         match name {
             "frac" | "dfrac" | "tfrac" | "cfrac" => put(Class::Ord, self.fraction(true, *style)?),
@@ -25,8 +30,8 @@ impl Builder {
                 put(Class::Ord, array);
             }
             "overline" | "underline" => put(Class::Ord, self.line(name == "overline", *style)?),
-            "hat" | "check" | "tilde" | "Tilde" | "acute" | "grave" | "dot" | "ddot" | "breve" | "bar" | "Bar" | "vec" | "Vec"
-            | "mathring" | "widehat" | "widetilde" => {
+            "hat" | "check" | "tilde" | "Tilde" | "acute" | "grave" | "dot" | "ddot" | "breve"
+            | "bar" | "Bar" | "vec" | "Vec" | "mathring" | "widehat" | "widetilde" => {
                 let accented = self.accented(name, *style)?;
                 items.push(Item::Atom(accented));
             }
@@ -36,18 +41,30 @@ impl Builder {
             }
             "underbrace" | "overbrace" => {
                 let braced = self.brace(name == "overbrace", *style)?;
-                items.push(Item::Atom(Atom { limits: Limits::Always, ..Atom::new(Class::Op, braced) }));
+                items.push(Item::Atom(Atom {
+                    limits: Limits::Always,
+                    ..Atom::new(Class::Op, braced)
+                }));
             }
-            "xrightarrow" | "xleftarrow" => put(Class::Rel, self.arrow(name == "xrightarrow", *style)?),
+            "xrightarrow" | "xleftarrow" => {
+                put(Class::Rel, self.arrow(name == "xrightarrow", *style)?)
+            }
             "operatorname" | "mathop" => {
                 let star = self.skip('*');
                 let word = match name {
                     "mathop" => self.argument_items(*style)?,
                     _ => self.styled("lmr", *style)?,
                 };
-                let limits = if star || name == "mathop" { Limits::Display } else { Limits::Never };
+                let limits = if star || name == "mathop" {
+                    Limits::Display
+                } else {
+                    Limits::Never
+                };
                 let word = assemble(word, *style);
-                items.push(Item::Atom(Atom { limits, ..Atom::new(Class::Op, word) }));
+                items.push(Item::Atom(Atom {
+                    limits,
+                    ..Atom::new(Class::Op, word)
+                }));
             }
             "limits" => Self::set_limits(items, Limits::Always),
             "nolimits" => Self::set_limits(items, Limits::Never),
@@ -67,20 +84,36 @@ impl Builder {
             }
             "not" => {
                 if let Some(slash) = Bx::glyph(style.font("cmsy"), 0x36, self.colour()) {
-                    put(Class::Rel, Bx { width: 0.0, ..slash });
+                    put(
+                        Class::Rel,
+                        Bx {
+                            width: 0.0,
+                            ..slash
+                        },
+                    );
                 }
             }
             "ne" | "neq" | "notin" => {
                 let over = if name == "notin" { "in" } else { "" };
-                let equal = if over.is_empty() { Bx::glyph(style.font("cmr"), 0x3d, self.colour()) } else { self.symbol(over, *style).map(|atom| atom.nucleus) };
-                let (Some(mut base), Some(slash)) = (equal, Bx::glyph(style.font("cmsy"), 0x36, self.colour())) else {
+                let equal = if over.is_empty() {
+                    Bx::glyph(style.font("cmr"), 0x3d, self.colour())
+                } else {
+                    self.symbol(over, *style).map(|atom| atom.nucleus)
+                };
+                let (Some(mut base), Some(slash)) =
+                    (equal, Bx::glyph(style.font("cmsy"), 0x36, self.colour()))
+                else {
                     return Ok(());
                 };
                 base.lay(slash, 0.0, 0.0);
                 put(Class::Rel, base);
             }
             "ldots" | "dots" | "cdots" => {
-                let (family, code) = if name == "cdots" { ("cmsy", 0x01) } else { ("cmmi", 0x3a) };
+                let (family, code) = if name == "cdots" {
+                    ("cmsy", 0x01)
+                } else {
+                    ("cmmi", 0x3a)
+                };
                 let mut dots = Bx::default();
                 for at in 0..3 {
                     if let Some(dot) = Bx::glyph(style.font(family), code, self.colour()) {
@@ -103,7 +136,10 @@ impl Builder {
                         signs.push(sign.nucleus, 0.0);
                     }
                 }
-                items.push(Item::Atom(Atom { italic, ..Atom::new(Class::Op, signs) }));
+                items.push(Item::Atom(Atom {
+                    italic,
+                    ..Atom::new(Class::Op, signs)
+                }));
             }
             "hspace" | "vspace" | "label" | "tag" | "ref" | "color" | "textcolor" => {
                 self.raw_group();
@@ -128,7 +164,16 @@ impl Builder {
                         Some('m') => Class::Rel,
                         _ => Class::Ord,
                     };
-                    put(class, fence(&delimiter, size / 2.0 + style.axis(), size / 2.0 - style.axis(), *style, self.colour()));
+                    put(
+                        class,
+                        fence(
+                            &delimiter,
+                            size / 2.0 + style.axis(),
+                            size / 2.0 - style.axis(),
+                            *style,
+                            self.colour(),
+                        ),
+                    );
                 } else if let Some(family) = Self::alphabet(name) {
                     let inner = self.styled(family, *style)?;
                     // A single character stays what it is; a longer argument is one ordinary atom.
@@ -150,11 +195,20 @@ impl Builder {
         let lower = self.argument(style.denominator())?;
         let display = style.display();
         let thickness = if bar { style.rule() } else { 0.0 };
-        let mut up = style.sigma(if display { 8 } else if bar { 9 } else { 10 });
+        let mut up = style.sigma(if display {
+            8
+        } else if bar {
+            9
+        } else {
+            10
+        });
         let mut down = style.sigma(if display { 11 } else { 12 });
         if bar {
             let gap = if display { 3.0 } else { 1.0 } * thickness;
-            let (top, bottom) = (style.axis() + thickness / 2.0, style.axis() - thickness / 2.0);
+            let (top, bottom) = (
+                style.axis() + thickness / 2.0,
+                style.axis() - thickness / 2.0,
+            );
             up += (gap - (up - upper.depth - top)).max(0.0);
             down += (gap - (bottom - (lower.height - down))).max(0.0);
         } else {
@@ -168,7 +222,11 @@ impl Builder {
         body.lay(upper.centred(width), 0.0, -up);
         body.lay(lower.centred(width), 0.0, down);
         let sides = if bar {
-            body.lay(Bx::rule(width, thickness, 0.0, colour), 0.0, thickness / 2.0 - style.axis());
+            body.lay(
+                Bx::rule(width, thickness, 0.0, colour),
+                0.0,
+                thickness / 2.0 - style.axis(),
+            );
             [Bx::space(NULL), Bx::space(NULL)]
         } else {
             let size = style.sigma(if display { 20 } else { 21 });
@@ -188,7 +246,11 @@ impl Builder {
         };
         let inner = self.argument(style.cramp())?;
         let line = style.rule();
-        let clear = if style.display() { style.sigma(5) } else { line };
+        let clear = if style.display() {
+            style.sigma(5)
+        } else {
+            line
+        };
         let mut gap = line + clear.abs() / 4.0;
         let sign = root_sign(inner.total() + gap + line, style, colour);
         let thick = sign.height;
@@ -267,18 +329,28 @@ impl Builder {
             let lift = base.height - base.height.min(height);
             base.lay(accent, x, -lift);
         }
-        Ok(Atom { character: class, ..Atom::new(Class::Ord, base) })
+        Ok(Atom {
+            character: class,
+            ..Atom::new(Class::Ord, base)
+        })
     }
 
     fn stacked(&mut self, name: &str, style: Style) -> Built<Atom> {
-        let script = self.argument(if name == "underset" { style.sub() } else { style.sup() })?;
+        let script = self.argument(if name == "underset" {
+            style.sub()
+        } else {
+            style.sup()
+        })?;
         let items = self.argument_items(style)?;
         let class = match items.as_slice() {
             _ if name == "stackrel" => Class::Rel,
             [Item::Atom(atom)] => atom.class,
             _ => Class::Ord,
         };
-        let mut atom = Atom { limits: Limits::Always, ..Atom::new(Class::Op, assemble(items, style)) };
+        let mut atom = Atom {
+            limits: Limits::Always,
+            ..Atom::new(Class::Op, assemble(items, style))
+        };
         match name {
             "underset" => atom.sub = Some(script),
             _ => atom.sup = Some(script),
@@ -291,10 +363,18 @@ impl Builder {
         let colour = self.colour();
         let mut inner = self.argument(Style::DISPLAY)?;
         let font = style.font("cmex");
-        let codes = if above { [0x7a, 0x7d, 0x7c, 0x7b] } else { [0x7c, 0x7b, 0x7a, 0x7d] };
-        let pieces: Vec<Bx> = codes.into_iter().filter_map(|code| Bx::glyph(font, code, colour)).collect();
+        let codes = if above {
+            [0x7a, 0x7d, 0x7c, 0x7b]
+        } else {
+            [0x7c, 0x7b, 0x7a, 0x7d]
+        };
+        let pieces: Vec<Bx> = codes
+            .into_iter()
+            .filter_map(|code| Bx::glyph(font, code, colour))
+            .collect();
         let thick = pieces.first().map_or(0.0, |piece| piece.height);
-        let fill = ((inner.width - pieces.iter().map(|piece| piece.width).sum::<f64>()) / 2.0).max(0.0);
+        let fill =
+            ((inner.width - pieces.iter().map(|piece| piece.width).sum::<f64>()) / 2.0).max(0.0);
         let mut brace = Bx::default();
         for (at, piece) in pieces.into_iter().enumerate() {
             if at == 1 || at == 3 {
@@ -303,7 +383,10 @@ impl Builder {
             brace.push(piece, 0.0);
         }
         let width = inner.width.max(brace.width);
-        let (down, up) = (inner.depth + 3.0 + brace.height, inner.height + 3.0 + brace.depth);
+        let (down, up) = (
+            inner.depth + 3.0 + brace.height,
+            inner.height + 3.0 + brace.depth,
+        );
         inner = inner.centred(width);
         inner.lay(brace, 0.0, if above { -up } else { down });
         Ok(inner)
@@ -316,19 +399,35 @@ impl Builder {
             false => None,
         };
         let above = self.argument(style.sup())?;
-        let text = above.width.max(below.as_ref().map_or(0.0, |below| below.width));
+        let text = above
+            .width
+            .max(below.as_ref().map_or(0.0, |below| below.width));
         let Some(head) = self.symbol(if right { "rightarrow" } else { "leftarrow" }, style) else {
             return Ok(above);
         };
         let width = (text + 12.0 * style.mu()).max(head.nucleus.width);
         let shaft = (width - head.nucleus.width).max(0.0);
-        let shaft = Bx::rule(shaft, style.axis() + style.rule() / 2.0, style.rule() / 2.0 - style.axis(), colour);
+        let shaft = Bx::rule(
+            shaft,
+            style.axis() + style.rule() / 2.0,
+            style.rule() / 2.0 - style.axis(),
+            colour,
+        );
         let mut arrow = Bx::default();
-        let parts = if right { [shaft, head.nucleus] } else { [head.nucleus, shaft] };
+        let parts = if right {
+            [shaft, head.nucleus]
+        } else {
+            [head.nucleus, shaft]
+        };
         for part in parts {
             arrow.push(part, 0.0);
         }
-        let atom = Atom { limits: Limits::Always, sup: Some(above), sub: below, ..Atom::new(Class::Op, arrow) };
+        let atom = Atom {
+            limits: Limits::Always,
+            sup: Some(above),
+            sub: below,
+            ..Atom::new(Class::Op, arrow)
+        };
         Ok(assemble(vec![Item::Atom(atom)], style))
     }
 
@@ -336,7 +435,11 @@ impl Builder {
         let mut out = Bx::default();
         for at in 0..3 {
             if let Some(dot) = Bx::glyph(style.font("cmr"), 0x2e, self.colour()) {
-                let y = if slanted { -f64::from(2 - at) * 4.0 + 1.0 } else { f64::from(at) * -4.0 - 1.0 };
+                let y = if slanted {
+                    -f64::from(2 - at) * 4.0 + 1.0
+                } else {
+                    f64::from(at) * -4.0 - 1.0
+                };
                 match slanted {
                     true => out.push(dot, y),
                     false => {

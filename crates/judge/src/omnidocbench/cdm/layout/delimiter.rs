@@ -12,7 +12,14 @@ static DELIMITERS: LazyLock<HashMap<&str, (&str, u16, u16)>> = LazyLock::new(|| 
         .lines()
         .filter_map(|line| {
             let mut words = line.split(' ');
-            Some((words.next()?, (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?)))
+            Some((
+                words.next()?,
+                (
+                    words.next()?,
+                    words.next()?.parse().ok()?,
+                    words.next()?.parse().ok()?,
+                ),
+            ))
         })
         .collect()
 });
@@ -29,14 +36,28 @@ pub(super) fn delimiter(name: &str, size: f64, style: Style, colour: Option<usiz
         return Bx::space(NULL);
     };
     let found = Bx::glyph(style.font(family), small, colour).filter(|small| small.total() >= size);
-    found.or_else(|| grown(large, size, style, colour)).unwrap_or_else(|| Bx::space(NULL)).on_axis(style.axis())
+    found
+        .or_else(|| grown(large, size, style, colour))
+        .unwrap_or_else(|| Bx::space(NULL))
+        .on_axis(style.axis())
 }
 
 /// `\left name` around something that reaches `height` above and `depth` below the baseline.
-pub(super) fn fence(name: &str, height: f64, depth: f64, style: Style, colour: Option<usize>) -> Bx {
+pub(super) fn fence(
+    name: &str,
+    height: f64,
+    depth: f64,
+    style: Style,
+    colour: Option<usize>,
+) -> Bx {
     let reach = (height - style.axis()).max(depth + style.axis());
     // \delimiterfactor=901, \delimitershortfall=5pt
-    delimiter(name, (2.0 * reach * 0.901).max(2.0 * reach - 5.0), style, colour)
+    delimiter(
+        name,
+        (2.0 * reach * 0.901).max(2.0 * reach - 5.0),
+        style,
+        colour,
+    )
 }
 
 /// A character of the extension font, or the next larger ones, or one built of pieces.
@@ -58,14 +79,37 @@ pub(super) fn grown(code: u16, size: f64, style: Style, colour: Option<usize>) -
     best
 }
 
-fn stacked([top, middle, bottom, repeated]: [u16; 4], size: f64, style: Style, colour: Option<usize>) -> Bx {
-    let piece = |code: u16| (code != 0).then(|| Bx::glyph(style.font("cmex"), code, colour)).flatten();
+fn stacked(
+    [top, middle, bottom, repeated]: [u16; 4],
+    size: f64,
+    style: Style,
+    colour: Option<usize>,
+) -> Bx {
+    let piece = |code: u16| {
+        (code != 0)
+            .then(|| Bx::glyph(style.font("cmex"), code, colour))
+            .flatten()
+    };
     let (top, middle, bottom) = (piece(top), piece(middle), piece(bottom));
     let repeated = piece(repeated);
-    let fixed: f64 = [&top, &middle, &bottom].into_iter().flatten().map(Bx::total).sum();
+    let fixed: f64 = [&top, &middle, &bottom]
+        .into_iter()
+        .flatten()
+        .map(Bx::total)
+        .sum();
     let step = repeated.as_ref().map_or(0.0, Bx::total) * if middle.is_some() { 2.0 } else { 1.0 };
-    let times = if step > 0.0 { ((size - fixed) / step).ceil().max(0.0) as usize } else { 0 };
-    let copies = || repeated.iter().cloned().cycle().take(times.min(MOST_PIECES) * repeated.iter().len());
+    let times = if step > 0.0 {
+        ((size - fixed) / step).ceil().max(0.0) as usize
+    } else {
+        0
+    };
+    let copies = || {
+        repeated
+            .iter()
+            .cloned()
+            .cycle()
+            .take(times.min(MOST_PIECES) * repeated.iter().len())
+    };
     let mut parts: Vec<Bx> = top.into_iter().collect();
     parts.extend(copies());
     if middle.is_some() {

@@ -16,6 +16,8 @@ pub(super) struct Glyph {
     pub next: u16,
     /// Top, middle, bottom and repeated piece of one that can grow; 0 for none.
     pub pieces: [u16; 4],
+    /// Left, top, right and bottom of the outline relative to the origin, in pixels.
+    pub outline: [f64; 4],
     /// For 4 x 4 quarter-pixel places of the origin (x within y): left, top, right, bottom of the wholly inked pixels.
     pub ink: [[i8; 4]; 16],
 }
@@ -31,7 +33,11 @@ pub(super) struct Font {
 impl Font {
     /// Font parameter `number` as TeX counts them, from 2 on; 0 where there is none.
     pub(super) fn param(&self, number: usize) -> f64 {
-        number.checked_sub(2).and_then(|at| self.params.get(at)).copied().unwrap_or(0.0)
+        number
+            .checked_sub(2)
+            .and_then(|at| self.params.get(at))
+            .copied()
+            .unwrap_or(0.0)
     }
 
     pub(super) fn glyph(&self, code: u16) -> Option<&Glyph> {
@@ -67,7 +73,14 @@ impl Reader<'_> {
 
     /// A length in units of 1/512 pt.
     fn length(&mut self) -> Option<f64> {
-        self.bytes().map(|bytes| f64::from(i16::from_le_bytes(bytes)) / 512.0)
+        self.bytes()
+            .map(|bytes| f64::from(i16::from_le_bytes(bytes)) / 512.0)
+    }
+
+    /// A length in 1/64 pixel.
+    fn sixty_fourths(&mut self) -> Option<f64> {
+        self.bytes()
+            .map(|bytes| f64::from(i16::from_le_bytes(bytes)) / 64.0)
     }
 }
 
@@ -80,7 +93,10 @@ fn read(table: &[u8]) -> Option<HashMap<String, Font>> {
         let name = String::from_utf8(name?).ok()?;
         let count = reader.byte()?;
         let params: Option<Vec<f64>> = (0..count).map(|_| reader.length()).collect();
-        let mut font = Font { params: params?, glyphs: HashMap::new() };
+        let mut font = Font {
+            params: params?,
+            glyphs: HashMap::new(),
+        };
         for _ in 0..reader.number()? {
             let code = reader.number()?;
             let glyph = Glyph {
@@ -91,6 +107,12 @@ fn read(table: &[u8]) -> Option<HashMap<String, Font>> {
                 skew: reader.length()?,
                 next: reader.byte()?.into(),
                 pieces: reader.bytes::<4>()?.map(u16::from),
+                outline: [
+                    reader.sixty_fourths()?,
+                    reader.sixty_fourths()?,
+                    reader.sixty_fourths()?,
+                    reader.sixty_fourths()?,
+                ],
                 ink: {
                     let mut ink = [[0; 4]; 16];
                     for place in &mut ink {
@@ -115,7 +137,12 @@ mod tests {
         let x = font("cmmi", 12).glyph(b'x'.into()).expect("x");
         // CMMI12 in Knuth's tables: x is 0.5539 em wide and 0.4306 em high.
         assert!((x.width / 12.0 - 0.5539).abs() < 2e-3 && (x.height / 12.0 - 0.4306).abs() < 1e-3);
-        assert!((font("cmsy", 12).param(22) / 12.0 - 0.25).abs() < 1e-3, "the axis");
-        assert!(font("cmex", 6).glyph(0x50).is_some() && font("lmr", 8).glyph(b'a'.into()).is_some());
+        assert!(
+            (font("cmsy", 12).param(22) / 12.0 - 0.25).abs() < 1e-3,
+            "the axis"
+        );
+        assert!(
+            font("cmex", 6).glyph(0x50).is_some() && font("lmr", 8).glyph(b'a'.into()).is_some()
+        );
     }
 }

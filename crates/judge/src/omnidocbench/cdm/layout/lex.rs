@@ -44,8 +44,14 @@ fn split(text: &str, out: &mut Vec<Tex>) {
         match first {
             '\\' => {
                 let word = &rest[1..];
-                let letters = word.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(word.len());
-                let name = if letters > 0 { letters } else { word.chars().next().map_or(0, char::len_utf8) };
+                let letters = word
+                    .find(|c: char| !c.is_ascii_alphabetic())
+                    .unwrap_or(word.len());
+                let name = if letters > 0 {
+                    letters
+                } else {
+                    word.chars().next().map_or(0, char::len_utf8)
+                };
                 out.push(Tex::Command(word[..name].to_string()));
                 length += name;
             }

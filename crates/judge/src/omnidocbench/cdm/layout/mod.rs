@@ -40,6 +40,8 @@ pub enum LayoutError {
 /// [`LayoutError`] where it nests too deep, or shows nothing.
 pub fn draw(formula: &Coloured) -> Result<Drawing, LayoutError> {
     let mut builder = Builder::new(lex::lex(formula));
-    let set = builder.list(Style::DISPLAY, End::Group).map_err(|_| LayoutError::Depth)?;
+    let set = builder
+        .list(Style::DISPLAY, End::Group)
+        .map_err(|_| LayoutError::Depth)?;
     page::draw(set, &formula.visible).ok_or(LayoutError::Blank)
 }

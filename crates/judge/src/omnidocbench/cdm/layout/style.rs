@@ -11,15 +11,27 @@ pub(super) struct Style {
 }
 
 impl Style {
-    pub(super) const DISPLAY: Self = Self { level: 0, cramped: false };
-    pub(super) const TEXT: Self = Self { level: 1, cramped: false };
+    pub(super) const DISPLAY: Self = Self {
+        level: 0,
+        cramped: false,
+    };
+    pub(super) const TEXT: Self = Self {
+        level: 1,
+        cramped: false,
+    };
 
     pub(super) fn cramp(self) -> Self {
-        Self { cramped: true, ..self }
+        Self {
+            cramped: true,
+            ..self
+        }
     }
 
     pub(super) fn sup(self) -> Self {
-        Self { level: if self.level < 2 { 2 } else { 3 }, ..self }
+        Self {
+            level: if self.level < 2 { 2 } else { 3 },
+            ..self
+        }
     }
 
     pub(super) fn sub(self) -> Self {
@@ -27,7 +39,10 @@ impl Style {
     }
 
     pub(super) fn numerator(self) -> Self {
-        Self { level: (self.level + 1).min(3), ..self }
+        Self {
+            level: (self.level + 1).min(3),
+            ..self
+        }
     }
 
     pub(super) fn denominator(self) -> Self {

@@ -8,14 +8,18 @@ const ALIGNED: &[&str] = &["split", "align", "alignedat", "alignat", "eqnarray"]
 
 /// Operators with a command of their own, in the official order.
 const OPERATORS: &[&str] = &[
-    "arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim", "exp", "gcd", "hom", "inf",
-    "injlim", "ker", "lg", "lim", "liminf", "limsup", "ln", "log", "max", "min", "Pr", "projlim", "sec", "sin", "sinh", "sup",
-    "tan", "tanh",
+    "arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim",
+    "exp", "gcd", "hom", "inf", "injlim", "ker", "lg", "lim", "liminf", "limsup", "ln", "log",
+    "max", "min", "Pr", "projlim", "sec", "sin", "sinh", "sup", "tan", "tanh",
 ];
 
 /// `split`, `align` and their kin become `aligned`, `smallmatrix` becomes `matrix`.
 pub(super) fn rename_environments(latex: &str) -> String {
-    rename(&rename(latex, ALIGNED, "aligned"), &["smallmatrix"], "matrix")
+    rename(
+        &rename(latex, ALIGNED, "aligned"),
+        &["smallmatrix"],
+        "matrix",
+    )
 }
 
 fn rename(latex: &str, names: &[&str], to: &str) -> String {
@@ -48,7 +52,10 @@ fn rename(latex: &str, names: &[&str], to: &str) -> String {
 /// `\begin{name}body\end{name}` (either starred) at the start of `text`: the body, at least one character, and what follows.
 fn body_of<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let opened = text.strip_prefix("\\begin{")?.strip_prefix(name)?;
-    let body = opened.strip_prefix('*').unwrap_or(opened).strip_prefix('}')?;
+    let body = opened
+        .strip_prefix('*')
+        .unwrap_or(opened)
+        .strip_prefix('}')?;
     let mut from = body.chars().next()?.len_utf8();
     let closing = format!("\\end{{{name}");
     loop {
@@ -64,7 +71,11 @@ fn body_of<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
 /// A line as the formula parser gets it: no comment, no `$`, no `\label`, no line breaks outside environments.
 pub(super) fn clean_formula(line: &str) -> String {
     let line = line.strip_prefix('%').unwrap_or(line);
-    let mut line = line.split('%').next().unwrap_or_default().replace("\\~", " ");
+    let mut line = line
+        .split('%')
+        .next()
+        .unwrap_or_default()
+        .replace("\\~", " ");
     for _ in 0..ROUNDS {
         let before = line.len();
         let replaced = replace_first(&mut line, "\\>", " ") | replace_first(&mut line, "$", " ");
@@ -90,7 +101,11 @@ pub(super) fn clean_formula(line: &str) -> String {
 pub(super) fn clean_table(latex: &str) -> String {
     const PERCENT: &str = "<PERCENTAGE_TOKEN>";
     let code = latex.replace("\\\\%", "\\\\ %").replace("\\%", PERCENT);
-    let mut line = code.split('%').next().unwrap_or_default().replace(PERCENT, "\\%");
+    let mut line = code
+        .split('%')
+        .next()
+        .unwrap_or_default()
+        .replace(PERCENT, "\\%");
     if !line.contains("\\end{tabular}") {
         line.push_str("\\end{tabular}");
     }
@@ -113,7 +128,10 @@ pub(super) fn clean_table(latex: &str) -> String {
 
 /// Outside environments a line break is a thin space.
 fn break_lines(line: &mut String) {
-    if !["matrix", "cases", "array", "begin"].iter().any(|word| line.contains(word)) {
+    if !["matrix", "cases", "array", "begin"]
+        .iter()
+        .any(|word| line.contains(word))
+    {
         *line = line.replacen("\\\\", "\\,", ROUNDS);
     }
 }
@@ -144,7 +162,9 @@ fn remove_label(line: &mut String) {
 
 /// Two spellings of an escaped dollar.
 pub(super) fn dollars(printed: &str) -> String {
-    printed.replacen("SSSSSS", "$", ROUNDS).replacen(" S S S S S S", "$", ROUNDS)
+    printed
+        .replacen("SSSSSS", "$", ROUNDS)
+        .replacen(" S S S S S S", "$", ROUNDS)
 }
 
 /// Deletes the first label that was parsed.
@@ -176,7 +196,10 @@ pub(super) fn name_operators(post: &str) -> String {
     while let Some(at) = rest.find(OPEN) {
         let body = &rest[at + OPEN.len()..];
         out.push_str(&rest[..at]);
-        match body.find('}').and_then(|end| Some((operator(&body[..end])?, end))) {
+        match body
+            .find('}')
+            .and_then(|end| Some((operator(&body[..end])?, end)))
+        {
             Some((name, end)) => {
                 out.push('\\');
                 out.push_str(name);

@@ -36,10 +36,20 @@ impl Function {
     }
 }
 
-const COLOURS: &[&str] = &["blue", "orange", "pink", "red", "green", "gray", "purple", "kaBlue", "kaGreen"];
+const COLOURS: &[&str] = &[
+    "blue", "orange", "pink", "red", "green", "gray", "purple", "kaBlue", "kaGreen",
+];
 /// Families of colours and the last letter of each.
 const COLOUR_FAMILIES: &[(&str, char)] = &[
-    ("blue", 'E'), ("teal", 'E'), ("green", 'E'), ("gold", 'E'), ("red", 'E'), ("maroon", 'E'), ("purple", 'E'), ("mint", 'C'), ("gray", 'I'),
+    ("blue", 'E'),
+    ("teal", 'E'),
+    ("green", 'E'),
+    ("gold", 'E'),
+    ("red", 'E'),
+    ("maroon", 'E'),
+    ("purple", 'E'),
+    ("mint", 'C'),
+    ("gray", 'I'),
 ];
 
 /// The function called `name` (with its backslash), if it is one.
@@ -53,29 +63,47 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "rule" => Function::Rule,
         "KaTeX" => Function::Logo,
         "phantom" => Function::Phantom,
-        "arcsin" | "arccos" | "arctan" | "arg" | "cos" | "cosh" | "cot" | "coth" | "csc" | "deg" | "dim" | "exp" | "hom"
-        | "ker" | "lg" | "ln" | "log" | "sec" | "sin" | "sinh" | "tan" | "tanh" => {
-            Function::Operator { limits: false, symbol: false }
-        }
+        "arcsin" | "arccos" | "arctan" | "arg" | "cos" | "cosh" | "cot" | "coth" | "csc"
+        | "deg" | "dim" | "exp" | "hom" | "ker" | "lg" | "ln" | "log" | "sec" | "sin" | "sinh"
+        | "tan" | "tanh" => Function::Operator {
+            limits: false,
+            symbol: false,
+        },
         "det" | "gcd" | "inf" | "lim" | "liminf" | "limsup" | "max" | "min" | "Pr" | "sup" => {
-            Function::Operator { limits: true, symbol: false }
+            Function::Operator {
+                limits: true,
+                symbol: false,
+            }
         }
-        "int" | "iint" | "iiint" | "oint" => Function::Operator { limits: false, symbol: true },
-        "coprod" | "bigvee" | "bigwedge" | "biguplus" | "bigcap" | "bigcup" | "intop" | "prod" | "sum" | "bigotimes"
-        | "bigoplus" | "bigodot" | "bigsqcup" | "smallint" => Function::Operator { limits: true, symbol: true },
+        "int" | "iint" | "iiint" | "oint" => Function::Operator {
+            limits: false,
+            symbol: true,
+        },
+        "coprod" | "bigvee" | "bigwedge" | "biguplus" | "bigcap" | "bigcup" | "intop" | "prod"
+        | "sum" | "bigotimes" | "bigoplus" | "bigodot" | "bigsqcup" | "smallint" => {
+            Function::Operator {
+                limits: true,
+                symbol: true,
+            }
+        }
         "dfrac" | "frac" | "tfrac" => Function::Fraction { bar: true },
         "dbinom" | "binom" | "tbinom" => Function::Fraction { bar: false },
         "llap" | "rlap" => Function::Lap,
         "left" | "right" => Function::Fence,
-        "bigl" | "Bigl" | "biggl" | "Biggl" | "bigr" | "Bigr" | "biggr" | "Biggr" | "bigm" | "Bigm" | "biggm" | "Biggm"
-        | "big" | "Big" | "bigg" | "Bigg" => Function::Sized,
-        "tiny" | "scriptsize" | "footnotesize" | "small" | "normalsize" | "large" | "Large" | "LARGE" | "huge" | "Huge"
-        | "textrm" | "rm" | "cal" | "bf" | "siptstyle" | "boldmath" | "it" => Function::Size,
+        "bigl" | "Bigl" | "biggl" | "Biggl" | "bigr" | "Bigr" | "biggr" | "Biggr" | "bigm"
+        | "Bigm" | "biggm" | "Biggm" | "big" | "Big" | "bigg" | "Bigg" => Function::Sized,
+        "tiny" | "scriptsize" | "footnotesize" | "small" | "normalsize" | "large" | "Large"
+        | "LARGE" | "huge" | "Huge" | "textrm" | "rm" | "cal" | "bf" | "siptstyle" | "boldmath"
+        | "it" => Function::Size,
         "displaystyle" | "textstyle" | "scriptstyle" | "scriptscriptstyle" => Function::Style,
-        "mathrm" | "mathit" | "mathbf" | "mathop" | "stackrel" | "mathbb" | "mathcal" | "mathfrak" | "mathscr" | "mathsf"
-        | "mathtt" | "label" | "comment" | "hspace" | "vspace" | "atop" | "fbox" | "tag" | "makebox" | "raisebox"
-        | "framebox" | "circle" | "line" | "put" | "vphantom" | "textup" | "noalign" | "Bbb" | "bold" | "frak" => Function::Font,
-        "acute" | "grave" | "ddot" | "tilde" | "bar" | "breve" | "check" | "hat" | "vec" | "dot" => Function::Accent,
+        "mathrm" | "mathit" | "mathbf" | "mathop" | "stackrel" | "mathbb" | "mathcal"
+        | "mathfrak" | "mathscr" | "mathsf" | "mathtt" | "label" | "comment" | "hspace"
+        | "vspace" | "atop" | "fbox" | "tag" | "makebox" | "raisebox" | "framebox" | "circle"
+        | "line" | "put" | "vphantom" | "textup" | "noalign" | "Bbb" | "bold" | "frak" => {
+            Function::Font
+        }
+        "acute" | "grave" | "ddot" | "tilde" | "bar" | "breve" | "check" | "hat" | "vec"
+        | "dot" => Function::Accent,
         "over" => Function::Infix { bar: true },
         "choose" => Function::Infix { bar: false },
         "\\" | "cr" => Function::RowEnd,
@@ -108,10 +136,38 @@ pub(super) fn is_delimiter(token: &str) -> bool {
         || token.strip_prefix('\\').is_some_and(|word| {
             matches!(
                 word,
-                "lbrack" | "rbrack" | "{" | "lbrace" | "}" | "rbrace" | "lfloor" | "rfloor" | "lceil" | "rceil" | "langle"
-                    | "rangle" | "lt" | "gt" | "lvert" | "rvert" | "lVert" | "rVert" | "lgroup" | "rgroup" | "lmoustache"
-                    | "rmoustache" | "backslash" | "vert" | "|" | "Vert" | "uparrow" | "Uparrow" | "downarrow" | "Downarrow"
-                    | "updownarrow" | "Updownarrow"
+                "lbrack"
+                    | "rbrack"
+                    | "{"
+                    | "lbrace"
+                    | "}"
+                    | "rbrace"
+                    | "lfloor"
+                    | "rfloor"
+                    | "lceil"
+                    | "rceil"
+                    | "langle"
+                    | "rangle"
+                    | "lt"
+                    | "gt"
+                    | "lvert"
+                    | "rvert"
+                    | "lVert"
+                    | "rVert"
+                    | "lgroup"
+                    | "rgroup"
+                    | "lmoustache"
+                    | "rmoustache"
+                    | "backslash"
+                    | "vert"
+                    | "|"
+                    | "Vert"
+                    | "uparrow"
+                    | "Uparrow"
+                    | "downarrow"
+                    | "Downarrow"
+                    | "updownarrow"
+                    | "Updownarrow"
             )
         })
 }

@@ -37,7 +37,10 @@ fn stands_alone(c: char) -> bool {
 /// The byte after the blanks (as JavaScript's `\s` knows them) that start at `at`.
 pub(super) fn after_blanks(input: &str, at: usize) -> usize {
     let rest = input.get(at..).unwrap_or_default();
-    at + rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').len()
+    at + rest.len()
+        - rest
+            .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+            .len()
 }
 
 /// The token of `input` at byte `at`.
@@ -46,7 +49,10 @@ pub(super) fn lex(input: &str, at: usize, mode: Mode) -> Result<Token, TokenizeE
         Mode::Math => symbol(input, at + leading_blanks(input, at)),
         Mode::Text => match leading_blanks(input, at) {
             0 => symbol(input, at),
-            blanks => Ok(Token { text: " ".into(), end: at + blanks }),
+            blanks => Ok(Token {
+                text: " ".into(),
+                end: at + blanks,
+            }),
         },
         Mode::Colour => colour(input, after_blanks(input, at)),
         Mode::Size => size(input, after_blanks(input, at)),
@@ -73,11 +79,16 @@ fn symbol(input: &str, at: usize) -> Result<Token, TokenizeError> {
                 _ => 1 + letters,
             }
         }
-        Some('-') if rest.starts_with("--") => rest.len().min(3) - usize::from(!rest.starts_with("---") && rest.len() > 2),
+        Some('-') if rest.starts_with("--") => {
+            rest.len().min(3) - usize::from(!rest.starts_with("---") && rest.len() > 2)
+        }
         Some(c) if stands_alone(c) => c.len_utf8(),
         Some(c) => return Err(TokenizeError::Character(c)),
     };
-    Ok(Token { text: rest[..length].to_string(), end: at + length })
+    Ok(Token {
+        text: rest[..length].to_string(),
+        end: at + length,
+    })
 }
 
 fn colour(input: &str, at: usize) -> Result<Token, TokenizeError> {
@@ -92,7 +103,10 @@ fn colour(input: &str, at: usize) -> Result<Token, TokenizeError> {
     };
     match length {
         0 => Err(TokenizeError::Colour),
-        _ => Ok(Token { text: rest[..length].to_string(), end: at + length }),
+        _ => Ok(Token {
+            text: rest[..length].to_string(),
+            end: at + length,
+        }),
     }
 }
 
@@ -101,12 +115,19 @@ fn size(input: &str, at: usize) -> Result<Token, TokenizeError> {
     let Some((_, _, length)) = dimension(rest) else {
         return Err(TokenizeError::Size);
     };
-    Ok(Token { text: rest[..length].to_string(), end: at + length })
+    Ok(Token {
+        text: rest[..length].to_string(),
+        end: at + length,
+    })
 }
 
 /// The number and unit at the start of `text`, such as `-1.5 ex`, and how many bytes they take.
 pub(super) fn dimension(text: &str) -> Option<(f64, &str, usize)> {
-    let digits = |at: usize| text[at..].find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len() - at);
+    let digits = |at: usize| {
+        text[at..]
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len() - at)
+    };
     let negative = text.starts_with('-');
     let start = after_blanks(text, usize::from(negative));
     let whole = digits(start);

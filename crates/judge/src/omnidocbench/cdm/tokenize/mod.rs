@@ -66,7 +66,11 @@ pub enum TokenizeError {
 /// # Errors
 /// [`TokenizeError`] where the grammar does not cover it.
 pub fn tokenize(latex: &str) -> Result<String, TokenizeError> {
-    let post = if latex.contains("tabular") { table(latex)? } else { formula(latex)? };
+    let post = if latex.contains("tabular") {
+        table(latex)?
+    } else {
+        formula(latex)?
+    };
     match post.is_empty() {
         true => Err(TokenizeError::Empty),
         false => Ok(post),
@@ -80,7 +84,9 @@ fn formula(latex: &str) -> Result<String, TokenizeError> {
     let (tree, _) = Parser::new(&clean_formula(line))?.parse()?;
     let mut printed = String::new();
     print::print_all(&tree, false, &mut printed)?;
-    Ok(name_operators(&squeeze(&clean::without_first_label(&clean::dollars(&printed)))))
+    Ok(name_operators(&squeeze(&clean::without_first_label(
+        &clean::dollars(&printed),
+    ))))
 }
 
 fn table(latex: &str) -> Result<String, TokenizeError> {
@@ -91,6 +97,11 @@ fn table(latex: &str) -> Result<String, TokenizeError> {
 
 /// The last line, as a reader of standard input sees them.
 fn last_line(text: &str) -> Option<&str> {
-    let text = text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r', '\u{2028}', '\u{2029}'])).unwrap_or(text);
-    text.rsplit(['\n', '\r', '\u{2028}', '\u{2029}']).next().filter(|_| !text.is_empty())
+    let text = text
+        .strip_suffix("\r\n")
+        .or_else(|| text.strip_suffix(['\n', '\r', '\u{2028}', '\u{2029}']))
+        .unwrap_or(text);
+    text.rsplit(['\n', '\r', '\u{2028}', '\u{2029}'])
+        .next()
+        .filter(|_| !text.is_empty())
 }

@@ -49,14 +49,21 @@ impl<'a> Parser<'a> {
         let body = self.expression(false, None)?;
         match self.next.is_end() {
             true => Ok((body, self.consumed)),
-            false => Err(TokenizeError::Expected { wanted: "the end".into(), found: self.next.text }),
+            false => Err(TokenizeError::Expected {
+                wanted: "the end".into(),
+                found: self.next.text,
+            }),
         }
     }
 
     fn consume(&mut self) -> Parsed<()> {
         self.at = self.next.end;
         self.consumed.push(' ');
-        self.consumed.push_str(if self.next.is_end() { "EOF" } else { &self.next.text });
+        self.consumed.push_str(if self.next.is_end() {
+            "EOF"
+        } else {
+            &self.next.text
+        });
         self.next = lex(self.input, self.at, self.mode)?;
         Ok(())
     }
@@ -64,7 +71,10 @@ impl<'a> Parser<'a> {
     fn expect(&self, text: &str) -> Parsed<()> {
         match self.next.text == text {
             true => Ok(()),
-            false => Err(TokenizeError::Expected { wanted: text.into(), found: self.next.text.clone() }),
+            false => Err(TokenizeError::Expected {
+                wanted: text.into(),
+                found: self.next.text.clone(),
+            }),
         }
     }
 
@@ -81,8 +91,10 @@ impl<'a> Parser<'a> {
         }
         let mut body = Vec::new();
         loop {
-            if matches!(self.next.text.as_str(), "}" | "\\end" | "\\right" | "&" | "\\\\" | "\\cr")
-                || stop == Some(self.next.text.as_str())
+            if matches!(
+                self.next.text.as_str(),
+                "}" | "\\end" | "\\right" | "&" | "\\\\" | "\\cr"
+            ) || stop == Some(self.next.text.as_str())
             {
                 break;
             }
@@ -131,7 +143,11 @@ impl<'a> Parser<'a> {
         if sub.is_none() && sup.is_none() {
             return Ok(base);
         }
-        Ok(Some(Node::Scripts { base: base.map(Box::new), sub, sup }))
+        Ok(Some(Node::Scripts {
+            base: base.map(Box::new),
+            sub,
+            sup,
+        }))
     }
 
     fn script(&mut self) -> Parsed<Option<Box<Node>>> {
@@ -156,7 +172,9 @@ impl<'a> Parser<'a> {
             Nucleus::Node(Node::Letter(name)) if name == "\\matrix" || name == "\\pmatrix" => {
                 self.braced_matrix(&name[1..]).map(Some)
             }
-            Nucleus::Node(Node::Symbol(name)) if name == "\\cases" => self.braced_matrix("cases").map(Some),
+            Nucleus::Node(Node::Symbol(name)) if name == "\\cases" => {
+                self.braced_matrix("cases").map(Some)
+            }
             Nucleus::Node(node) => Ok(Some(node)),
         }
     }
@@ -179,11 +197,20 @@ impl<'a> Parser<'a> {
                 self.glue_name(&name);
                 match end == name {
                     true => Ok(result),
-                    false => Err(TokenizeError::Expected { wanted: format!("\\end{{{name}}}"), found: format!("\\end{{{end}}}") }),
+                    false => Err(TokenizeError::Expected {
+                        wanted: format!("\\end{{{name}}}"),
+                        found: format!("\\end{{{end}}}"),
+                    }),
                 }
             }
-            Function::Size => Ok(Node::Declaration { name, body: self.expression(false, None)? }),
-            Function::Style => Ok(Node::Declaration { name, body: self.expression(true, None)? }),
+            Function::Size => Ok(Node::Declaration {
+                name,
+                body: self.expression(false, None)?,
+            }),
+            Function::Style => Ok(Node::Declaration {
+                name,
+                body: self.expression(true, None)?,
+            }),
             _ => self.call(name, kind),
         }
     }
@@ -200,11 +227,17 @@ impl<'a> Parser<'a> {
     fn environment(&mut self, name: &str) -> Parsed<Node> {
         match name {
             "array" | "tabular" => {
-                let columns = self.argument(name)?.ok_or_else(|| TokenizeError::Argument(name.into()))?;
+                let columns = self
+                    .argument(name)?
+                    .ok_or_else(|| TokenizeError::Argument(name.into()))?;
                 let columns = columns.members().into_iter().map(alignment).collect();
-                Ok(Node::Array { columns: Some(columns), rows: self.rows()? })
+                Ok(Node::Array {
+                    columns: Some(columns),
+                    rows: self.rows()?,
+                })
             }
-            "matrix" | "pmatrix" | "bmatrix" | "Bmatrix" | "vmatrix" | "Vmatrix" | "cases" | "picture" => self.matrix(name),
+            "matrix" | "pmatrix" | "bmatrix" | "Bmatrix" | "vmatrix" | "Vmatrix" | "cases"
+            | "picture" => self.matrix(name),
             "aligned" => {
                 let mut rows = self.rows()?;
                 for row in &mut rows {
@@ -213,8 +246,13 @@ impl<'a> Parser<'a> {
                     }
                 }
                 let widest = rows.iter().map(Vec::len).max().unwrap_or(0);
-                let columns = (0..widest).map(|at| Some(["r", "l"][at % 2].to_string())).collect();
-                Ok(Node::Array { columns: Some(columns), rows })
+                let columns = (0..widest)
+                    .map(|at| Some(["r", "l"][at % 2].to_string()))
+                    .collect();
+                Ok(Node::Array {
+                    columns: Some(columns),
+                    rows,
+                })
             }
             _ => Err(TokenizeError::Environment(name.into())),
         }
@@ -223,7 +261,10 @@ impl<'a> Parser<'a> {
     fn matrix(&mut self, name: &str) -> Parsed<Node> {
         let cases = matches!(name, "cases" | "picture");
         let columns = cases.then(|| vec![Some("l".to_string()); 2]);
-        let array = Node::Array { columns, rows: self.rows()? };
+        let array = Node::Array {
+            columns,
+            rows: self.rows()?,
+        };
         let (left, right) = match name {
             "pmatrix" => ("(", ")"),
             "bmatrix" => ("[", "]"),
@@ -233,7 +274,11 @@ impl<'a> Parser<'a> {
             _ if cases => ("\\{", "."),
             _ => return Ok(array),
         };
-        Ok(Node::Fence { left: left.into(), right: right.into(), body: vec![array] })
+        Ok(Node::Fence {
+            left: left.into(),
+            right: right.into(),
+            body: vec![array],
+        })
     }
 
     /// Plain TeX's `\matrix{…}`.
@@ -259,7 +304,10 @@ impl<'a> Parser<'a> {
                     rows.push(Vec::new());
                 }
                 found => {
-                    return Err(TokenizeError::Expected { wanted: "& or \\\\ or \\end".into(), found: found.into() });
+                    return Err(TokenizeError::Expected {
+                        wanted: "& or \\\\ or \\end".into(),
+                        found: found.into(),
+                    });
                 }
             }
         }
@@ -275,13 +323,16 @@ impl<'a> Parser<'a> {
 
     /// Reads the arguments of a command and makes its node.
     fn call(&mut self, name: String, kind: Function) -> Parsed<Node> {
-        let wanting = |node: Option<Node>| node.ok_or_else(|| TokenizeError::Argument(name.clone()));
+        let wanting =
+            |node: Option<Node>| node.ok_or_else(|| TokenizeError::Argument(name.clone()));
         Ok(match kind {
             Function::Root => {
                 let index = self.optional_group()?.map(Box::new);
                 let body = match self.argument(&name)? {
                     Some(body) => Box::new(body),
-                    None => index.clone().ok_or_else(|| TokenizeError::Argument(name.clone()))?,
+                    None => index
+                        .clone()
+                        .ok_or_else(|| TokenizeError::Argument(name.clone()))?,
                 };
                 Node::Root { index, body }
             }
@@ -298,7 +349,10 @@ impl<'a> Parser<'a> {
                 wanting(self.argument_at(&name, kind.greediness())?)?;
                 Node::Unprintable(name)
             }
-            Function::Line | Function::Lap => Node::Line { body: Box::new(wanting(self.argument(&name)?)?), name },
+            Function::Line | Function::Lap => Node::Line {
+                body: Box::new(wanting(self.argument(&name)?)?),
+                name,
+            },
             Function::Rule => {
                 self.length(true)?;
                 let width = self.length(false)?.ok_or(TokenizeError::Size)?;
@@ -307,7 +361,11 @@ impl<'a> Parser<'a> {
             }
             Function::Logo => Node::Unprintable(name),
             Function::Phantom => Node::Phantom(wanting(self.argument(&name)?)?.members()),
-            Function::Operator { limits, symbol } => Node::Operator { name, limits, symbol },
+            Function::Operator { limits, symbol } => Node::Operator {
+                name,
+                limits,
+                symbol,
+            },
             Function::Fraction { bar } => {
                 let upper = Box::new(wanting(self.argument_at(&name, kind.greediness())?)?);
                 // A command that cannot stand as the second argument leaves the first one in its place.
@@ -326,9 +384,15 @@ impl<'a> Parser<'a> {
             }
             Function::Font => {
                 let body = wanting(self.argument_at(&name, kind.greediness())?)?;
-                Node::Font { name, body: Box::new(body) }
+                Node::Font {
+                    name,
+                    body: Box::new(body),
+                }
             }
-            Function::Accent => Node::Accent { base: Box::new(wanting(self.argument(&name)?)?), name },
+            Function::Accent => Node::Accent {
+                base: Box::new(wanting(self.argument(&name)?)?),
+                name,
+            },
             Function::Infix { bar } => Node::Infix { bar },
             Function::RowEnd => {
                 self.length(true)?;
@@ -349,7 +413,9 @@ impl<'a> Parser<'a> {
         match self.group()? {
             None => Err(TokenizeError::Argument(name.into())),
             Some(Nucleus::Node(node)) => Ok(Some(node)),
-            Some(Nucleus::Function(name, kind)) if kind.greediness() > greediness => self.call(name, kind).map(Some),
+            Some(Nucleus::Function(name, kind)) if kind.greediness() > greediness => {
+                self.call(name, kind).map(Some)
+            }
             Some(Nucleus::Function(..)) => Ok(None),
         }
     }
@@ -385,7 +451,9 @@ impl<'a> Parser<'a> {
         self.next = lex(self.input, self.at, self.mode)?;
         match found {
             Some(Nucleus::Node(node)) => Ok(node),
-            Some(Nucleus::Function(inner, kind)) if kind.greediness() > greediness => self.call(inner, kind),
+            Some(Nucleus::Function(inner, kind)) if kind.greediness() > greediness => {
+                self.call(inner, kind)
+            }
             _ => Err(TokenizeError::Argument(name.into())),
         }
     }
@@ -447,8 +515,14 @@ impl<'a> Parser<'a> {
         }
         let node = match (self.mode, text.as_str()) {
             (_, "~" | "\\ ") | (Mode::Text, " ") => Node::Space(text),
-            (Mode::Math, "\\quad" | "\\!" | "\\," | "\\:" | "\\;" | "\\enspace" | "\\qquad" | "\\space") => Node::Space(text),
-            (Mode::Math, "\\#" | "\\&" | "\\$" | "\\%" | "\\_" | "\\|" | "\\{" | "\\}" | "\\(" | "\\)") => Node::Symbol(text),
+            (
+                Mode::Math,
+                "\\quad" | "\\!" | "\\," | "\\:" | "\\;" | "\\enspace" | "\\qquad" | "\\space",
+            ) => Node::Space(text),
+            (
+                Mode::Math,
+                "\\#" | "\\&" | "\\$" | "\\%" | "\\_" | "\\|" | "\\{" | "\\}" | "\\(" | "\\)",
+            ) => Node::Symbol(text),
             (Mode::Math, known) if self.symbols.contains(known) => Node::Symbol(text),
             _ => Node::Letter(text),
         };
@@ -459,7 +533,9 @@ impl<'a> Parser<'a> {
 /// The alignment that a column of an array is printed with.
 fn alignment(node: Node) -> Option<String> {
     match node {
-        Node::Letter(text) | Node::Symbol(text) | Node::Space(text) if "lcr".contains(&text) => Some(text),
+        Node::Letter(text) | Node::Symbol(text) | Node::Space(text) if "lcr".contains(&text) => {
+            Some(text)
+        }
         // An empty group counts as an alignment without a letter.
         Node::Group(members) if members.is_empty() => Some(String::new()),
         _ => None,
@@ -480,7 +556,11 @@ fn fraction_of_infix(mut body: Vec<Node>) -> Parsed<Vec<Node>> {
     }
     let lower = body.split_off(at + 1);
     body.truncate(at);
-    Ok(vec![Node::Fraction { bar, upper: Box::new(one(body)), lower: Box::new(one(lower)) }])
+    Ok(vec![Node::Fraction {
+        bar,
+        upper: Box::new(one(body)),
+        lower: Box::new(one(lower)),
+    }])
 }
 
 fn one(mut body: Vec<Node>) -> Node {

@@ -7,7 +7,11 @@ use super::functions::font_name;
 use super::tree::Node;
 
 /// The nodes as LaTeX. `upright` says that a `\mathrm` is around them, which takes unknown commands apart.
-pub(super) fn print_all(nodes: &[Node], upright: bool, out: &mut String) -> Result<(), TokenizeError> {
+pub(super) fn print_all(
+    nodes: &[Node],
+    upright: bool,
+    out: &mut String,
+) -> Result<(), TokenizeError> {
     nodes.iter().try_for_each(|node| print(node, upright, out))
 }
 
@@ -44,7 +48,9 @@ fn print(node: &Node, upright: bool, out: &mut String) -> Result<(), TokenizeErr
             out.push_str("} ");
         }
         Node::Scripts { base, sub, sup } => {
-            let base = base.as_ref().ok_or_else(|| TokenizeError::Argument("^".into()))?;
+            let base = base
+                .as_ref()
+                .ok_or_else(|| TokenizeError::Argument("^".into()))?;
             print(base, upright, out)?;
             for (mark, script) in [("_ ", sub), ("^ ", sup)] {
                 if let Some(script) = script {
@@ -80,9 +86,15 @@ fn print(node: &Node, upright: bool, out: &mut String) -> Result<(), TokenizeErr
             token(name, out);
             braced(base, upright, out)?;
         }
-        Node::Operator { name, symbol: true, .. } => token(name, out),
+        Node::Operator {
+            name, symbol: true, ..
+        } => token(name, out),
         Node::Operator { name, limits, .. } => {
-            out.push_str(if *limits { "\\operatorname* { " } else { "\\operatorname { " });
+            out.push_str(if *limits {
+                "\\operatorname* { "
+            } else {
+                "\\operatorname { "
+            });
             name.chars().skip(1).for_each(|c| {
                 out.push(c);
                 out.push(' ');
@@ -119,7 +131,11 @@ fn print(node: &Node, upright: bool, out: &mut String) -> Result<(), TokenizeErr
             out.push_str("} ");
         }
         Node::Rule { width, height } => {
-            let _ = write!(out, "\\rule {{ {} {}  }} {{ {} {} }} ", width.0, width.1, height.0, height.1);
+            let _ = write!(
+                out,
+                "\\rule {{ {} {}  }} {{ {} {} }} ",
+                width.0, width.1, height.0, height.1
+            );
         }
         Node::Phantom(body) => {
             out.push_str("\\phantom { ");
@@ -128,8 +144,9 @@ fn print(node: &Node, upright: bool, out: &mut String) -> Result<(), TokenizeErr
         }
         Node::Infix { .. } => return Err(TokenizeError::Unprintable("\\over".into())),
         Node::RowEnd => return Err(TokenizeError::Unprintable("\\\\".into())),
-        Node::Environment(name) | Node::Unprintable(name) => return Err(TokenizeError::Unprintable(name.clone())),
-        Node::Length(..) => return Err(TokenizeError::Size),
+        Node::Environment(name) | Node::Unprintable(name) => {
+            return Err(TokenizeError::Unprintable(name.clone()));
+        }
     }
     Ok(())
 }
@@ -145,14 +162,22 @@ fn braced(node: &Node, upright: bool, out: &mut String) -> Result<(), TokenizeEr
     Ok(())
 }
 
-fn array(columns: Option<&[Option<String>]>, rows: &[Vec<Vec<Node>>], upright: bool, out: &mut String) -> Result<(), TokenizeError> {
+fn array(
+    columns: Option<&[Option<String>]>,
+    rows: &[Vec<Vec<Node>>],
+    upright: bool,
+    out: &mut String,
+) -> Result<(), TokenizeError> {
     out.push_str("\\begin{array} { ");
     match columns {
         Some(columns) => columns.iter().flatten().for_each(|align| token(align, out)),
         None => (0..rows.first().map_or(0, Vec::len)).for_each(|_| out.push_str("l ")),
     }
     out.push_str("} ");
-    for row in rows.iter().filter(|row| row.iter().any(|cell| !cell.is_empty())) {
+    for row in rows
+        .iter()
+        .filter(|row| row.iter().any(|cell| !cell.is_empty()))
+    {
         for (at, cell) in row.iter().enumerate() {
             if at > 0 {
                 out.push_str("& ");

@@ -14,19 +14,41 @@ pub(super) enum Node {
     /// `\text{…}`, `\mbox{…}`.
     Text(Vec<Node>),
     /// Sub- and superscript on a base, which may be missing.
-    Scripts { base: Option<Box<Node>>, sub: Option<Box<Node>>, sup: Option<Box<Node>> },
+    Scripts {
+        base: Option<Box<Node>>,
+        sub: Option<Box<Node>>,
+        sup: Option<Box<Node>>,
+    },
     /// `\frac` (with a bar) or `\binom`.
-    Fraction { bar: bool, upper: Box<Node>, lower: Box<Node> },
+    Fraction {
+        bar: bool,
+        upper: Box<Node>,
+        lower: Box<Node>,
+    },
     /// Rows of cells; a column without alignment prints nothing.
-    Array { columns: Option<Vec<Option<String>>>, rows: Vec<Vec<Vec<Node>>> },
+    Array {
+        columns: Option<Vec<Option<String>>>,
+        rows: Vec<Vec<Vec<Node>>>,
+    },
     /// `\sqrt[index]{body}`.
-    Root { index: Option<Box<Node>>, body: Box<Node> },
+    Root {
+        index: Option<Box<Node>>,
+        body: Box<Node>,
+    },
     /// `\left … \right`.
-    Fence { left: String, right: String, body: Vec<Node> },
+    Fence {
+        left: String,
+        right: String,
+        body: Vec<Node>,
+    },
     /// `\hat{x}` and its like.
     Accent { name: String, base: Box<Node> },
     /// `\sum` (a symbol) or `\lim` (a word).
-    Operator { name: String, limits: bool, symbol: bool },
+    Operator {
+        name: String,
+        limits: bool,
+        symbol: bool,
+    },
     /// `\mathbf{x}` and everything else that takes one argument.
     Font { name: String, body: Box<Node> },
     /// `\big(`.
@@ -36,7 +58,10 @@ pub(super) enum Node {
     /// `\overline`, `\underline`, `\llap`, `\rlap`.
     Line { name: String, body: Box<Node> },
     /// `\rule`: width and height, each with its unit.
-    Rule { width: (f64, String), height: (f64, String) },
+    Rule {
+        width: (f64, String),
+        height: (f64, String),
+    },
     /// `\phantom{…}`.
     Phantom(Vec<Node>),
     /// `\over` or `\choose`, until its group is complete.
@@ -45,8 +70,6 @@ pub(super) enum Node {
     RowEnd,
     /// The name in `\begin{…}` or `\end{…}`.
     Environment(String),
-    /// A length in brackets or braces.
-    Length(f64, String),
     /// What the printer has no form for, such as a colour: printing fails with its name.
     Unprintable(String),
 }
