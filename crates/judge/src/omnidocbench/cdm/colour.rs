@@ -4,8 +4,9 @@
 //! token list and the nesting of colours come out of one pass over the tokens, which this follows, including its habit of
 //! not noticing that a group grew by the closing braces it had inserted.
 
-use super::braces::{BraceError, close_of};
-use super::normalize::{BRACKETED, DRAWN_ONE, DRAWN_TWO, PLACED_TWO, STYLED_ONE};
+use super::braces::{
+    BRACKETED, BraceError, DRAWN_ONE, DRAWN_TWO, PLACED_TWO, STYLED_ONE, close_of,
+};
 
 const SKIPPED: &[&str] = &[
     "\\",
@@ -82,7 +83,7 @@ pub fn colour(normalized: &str) -> Result<Coloured, BraceError> {
     let tokens = normalized
         .trim_matches(blank)
         .split(' ')
-        .map(|text| plain(text))
+        .map(plain)
         .collect();
     let mut coloured = Coloured {
         tokens,

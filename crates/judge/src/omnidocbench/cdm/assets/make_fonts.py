@@ -75,7 +75,7 @@ CELL, SIDE, LEFT = 112, 48, 24
 def sheets(glyphs, folder):
     """The 16 boxes of wholly inked pixels of every (TeX font, code, pixels of room above its origin)."""
     places = [(g, phase) for g in range(len(glyphs)) for phase in range(16)]
-    names = {font: "f" + "".join(chr(97 + int(d)) for d in str(at)) for at, font in enumerate(dict.fromkeys(g[0] for g in glyphs))}
+    names = {font: "sheet" + "".join(chr(97 + int(d)) for d in str(at)) for at, font in enumerate(dict.fromkeys(g[0] for g in glyphs))}
     tex = [r"\documentclass{article}\begin{document}\hoffset=-1in\voffset=-1in\tracinglostchars=0"]
     tex += [rf"\font\{name}={font}" for font, name in names.items()]
     side = CELL * SIDE / PX

@@ -2,11 +2,10 @@
 
 use super::atoms::{Atom, Class, Item, Limits, assemble};
 use super::boxes::Bx;
-use super::build::{Builder, Built, End};
-use super::delimiter::{NULL, delimiter, fence};
-use super::lex::Tex;
+use super::build::{Builder, Built};
+use super::delimiter::fence;
 use super::style::Style;
-use super::symbols::{accent, root_sign};
+use super::symbols::character;
 
 /// How tall `\big` is; `\Big`, `\bigg` and `\Bigg` are 1.5, 2 and 2.5 times that.
 const BIG: f64 = 14.4;
@@ -61,6 +60,24 @@ impl Builder {
                     Limits::Never
                 };
                 let word = assemble(word, *style);
+                items.push(Item::Atom(Atom {
+                    limits,
+                    ..Atom::new(Class::Op, word)
+                }));
+            }
+            "ln" | "lg" | "lim" | "max" | "min" | "sup" | "inf" | "det" | "gcd" | "Pr" | "arg"
+            | "deg" | "dim" | "hom" | "ker" | "sec" | "csc" | "cot" | "coth" | "log" | "exp"
+            | "sin" | "cos" | "tan" | "sinh" | "cosh" | "tanh" | "arcsin" | "arccos" | "arctan" => {
+                let mut word = Bx::default();
+                for letter in name.chars() {
+                    if let Some(atom) = character(letter, Some("lmr"), *style, self.colour()) {
+                        word.push(atom.nucleus, 0.0);
+                    }
+                }
+                let limits = match name {
+                    "lim" | "max" | "min" | "sup" | "inf" | "det" | "gcd" | "Pr" => Limits::Display,
+                    _ => Limits::Never,
+                };
                 items.push(Item::Atom(Atom {
                     limits,
                     ..Atom::new(Class::Op, word)
@@ -187,248 +204,6 @@ impl Builder {
             }
         }
         Ok(())
-    }
-
-    fn fraction(&mut self, bar: bool, style: Style) -> Built<Bx> {
-        let colour = self.colour();
-        let upper = self.argument(style.numerator())?;
-        let lower = self.argument(style.denominator())?;
-        let display = style.display();
-        let thickness = if bar { style.rule() } else { 0.0 };
-        let mut up = style.sigma(if display {
-            8
-        } else if bar {
-            9
-        } else {
-            10
-        });
-        let mut down = style.sigma(if display { 11 } else { 12 });
-        if bar {
-            let gap = if display { 3.0 } else { 1.0 } * thickness;
-            let (top, bottom) = (
-                style.axis() + thickness / 2.0,
-                style.axis() - thickness / 2.0,
-            );
-            up += (gap - (up - upper.depth - top)).max(0.0);
-            down += (gap - (bottom - (lower.height - down))).max(0.0);
-        } else {
-            let gap = if display { 7.0 } else { 3.0 } * style.rule();
-            let short = gap - ((up - upper.depth) - (lower.height - down));
-            up += short.max(0.0) / 2.0;
-            down += short.max(0.0) / 2.0;
-        }
-        let width = upper.width.max(lower.width);
-        let mut body = Bx::space(width);
-        body.lay(upper.centred(width), 0.0, -up);
-        body.lay(lower.centred(width), 0.0, down);
-        let sides = if bar {
-            body.lay(
-                Bx::rule(width, thickness, 0.0, colour),
-                0.0,
-                thickness / 2.0 - style.axis(),
-            );
-            [Bx::space(NULL), Bx::space(NULL)]
-        } else {
-            let size = style.sigma(if display { 20 } else { 21 });
-            ["(", ")"].map(|name| delimiter(name, size, style, colour))
-        };
-        let [mut out, right] = sides;
-        out.push(body, 0.0);
-        out.push(right, 0.0);
-        Ok(out)
-    }
-
-    fn root(&mut self, style: Style) -> Built<Bx> {
-        let colour = self.colour();
-        let index = match self.skip('[') {
-            true => Some(self.list(Style { level: 3, ..style }, End::Bracket)?),
-            false => None,
-        };
-        let inner = self.argument(style.cramp())?;
-        let line = style.rule();
-        let clear = if style.display() {
-            style.sigma(5)
-        } else {
-            line
-        };
-        let mut gap = line + clear.abs() / 4.0;
-        let sign = root_sign(inner.total() + gap + line, style, colour);
-        let thick = sign.height;
-        if sign.depth > inner.total() + gap {
-            gap = (gap + sign.depth - inner.total()) / 2.0;
-        }
-        let top = inner.height + gap;
-        let mut out = Bx::default();
-        out.push(sign, -top);
-        let (x, width) = (out.width, inner.width);
-        out.push(inner, 0.0);
-        out.lay(Bx::rule(width, thick, 0.0, colour), x, -top);
-        out.height = top + 2.0 * thick;
-        let Some(index) = index else { return Ok(out) };
-        let lift = 0.6 * (out.height - out.depth);
-        let mut whole = Bx::space(5.0 * style.mu());
-        whole.push(index, -lift);
-        whole.width = (whole.width - 10.0 * style.mu()).max(0.0);
-        whole.push(out, 0.0);
-        Ok(whole)
-    }
-
-    fn fenced(&mut self, style: Style) -> Built<Bx> {
-        let left_colour = self.colour();
-        let left = self.delimiter_name();
-        let inner = self.items(style, End::Right)?;
-        let inner = assemble(inner.0, inner.1);
-        self.peek_drawn();
-        let right_colour = self.colour();
-        let right = match self.peek() {
-            Some(Tex::Command(name)) if name == "right" => {
-                self.advance();
-                self.delimiter_name()
-            }
-            _ => String::new(),
-        };
-        let (height, depth) = (inner.height, inner.depth);
-        let mut out = fence(&left, height, depth, style, left_colour);
-        out.push(inner, 0.0);
-        out.push(fence(&right, height, depth, style, right_colour), 0.0);
-        Ok(out)
-    }
-
-    fn line(&mut self, above: bool, style: Style) -> Built<Bx> {
-        let colour = self.colour();
-        let mut inner = self.argument(if above { style.cramp() } else { style })?;
-        let (width, thick) = (inner.width, style.rule());
-        let rule = Bx::rule(width, thick, 0.0, colour);
-        if above {
-            let up = inner.height + 3.0 * thick;
-            inner.lay(rule, 0.0, -up);
-            inner.height = up + 2.0 * thick;
-        } else {
-            let down = inner.depth + 4.0 * thick;
-            inner.lay(rule, 0.0, down);
-            inner.depth = down + thick;
-        }
-        Ok(inner)
-    }
-
-    fn accented(&mut self, name: &str, style: Style) -> Built<Atom> {
-        let colour = self.colour();
-        let items = self.argument_items(style.cramp())?;
-        let (skew, class) = match items.as_slice() {
-            [Item::Atom(atom)] if atom.character => (atom.skew, atom.character),
-            _ => (0.0, false),
-        };
-        let mut base = assemble(items, style.cramp());
-        if let Some(accent) = accent(name, base.width, style, colour) {
-            let height = match name {
-                "vec" | "Vec" => style.font("cmmi").param(5),
-                "widehat" | "widetilde" => style.font("cmex").param(5),
-                _ => style.font("cmr").param(5),
-            };
-            let x = skew + (base.width - accent.width) / 2.0;
-            let lift = base.height - base.height.min(height);
-            base.lay(accent, x, -lift);
-        }
-        Ok(Atom {
-            character: class,
-            ..Atom::new(Class::Ord, base)
-        })
-    }
-
-    fn stacked(&mut self, name: &str, style: Style) -> Built<Atom> {
-        let script = self.argument(if name == "underset" {
-            style.sub()
-        } else {
-            style.sup()
-        })?;
-        let items = self.argument_items(style)?;
-        let class = match items.as_slice() {
-            _ if name == "stackrel" => Class::Rel,
-            [Item::Atom(atom)] => atom.class,
-            _ => Class::Ord,
-        };
-        let mut atom = Atom {
-            limits: Limits::Always,
-            ..Atom::new(Class::Op, assemble(items, style))
-        };
-        match name {
-            "underset" => atom.sub = Some(script),
-            _ => atom.sup = Some(script),
-        }
-        Ok(Atom::new(class, assemble(vec![Item::Atom(atom)], style)))
-    }
-
-    /// A horizontal brace of four pieces and the rules between them.
-    fn brace(&mut self, above: bool, style: Style) -> Built<Bx> {
-        let colour = self.colour();
-        let mut inner = self.argument(Style::DISPLAY)?;
-        let font = style.font("cmex");
-        let codes = if above {
-            [0x7a, 0x7d, 0x7c, 0x7b]
-        } else {
-            [0x7c, 0x7b, 0x7a, 0x7d]
-        };
-        let pieces: Vec<Bx> = codes
-            .into_iter()
-            .filter_map(|code| Bx::glyph(font, code, colour))
-            .collect();
-        let thick = pieces.first().map_or(0.0, |piece| piece.height);
-        let fill =
-            ((inner.width - pieces.iter().map(|piece| piece.width).sum::<f64>()) / 2.0).max(0.0);
-        let mut brace = Bx::default();
-        for (at, piece) in pieces.into_iter().enumerate() {
-            if at == 1 || at == 3 {
-                brace.push(Bx::rule(fill, thick, 0.0, colour), 0.0);
-            }
-            brace.push(piece, 0.0);
-        }
-        let width = inner.width.max(brace.width);
-        let (down, up) = (
-            inner.depth + 3.0 + brace.height,
-            inner.height + 3.0 + brace.depth,
-        );
-        inner = inner.centred(width);
-        inner.lay(brace, 0.0, if above { -up } else { down });
-        Ok(inner)
-    }
-
-    fn arrow(&mut self, right: bool, style: Style) -> Built<Bx> {
-        let colour = self.colour();
-        let below = match self.skip('[') {
-            true => Some(self.list(style.sub(), End::Bracket)?),
-            false => None,
-        };
-        let above = self.argument(style.sup())?;
-        let text = above
-            .width
-            .max(below.as_ref().map_or(0.0, |below| below.width));
-        let Some(head) = self.symbol(if right { "rightarrow" } else { "leftarrow" }, style) else {
-            return Ok(above);
-        };
-        let width = (text + 12.0 * style.mu()).max(head.nucleus.width);
-        let shaft = (width - head.nucleus.width).max(0.0);
-        let shaft = Bx::rule(
-            shaft,
-            style.axis() + style.rule() / 2.0,
-            style.rule() / 2.0 - style.axis(),
-            colour,
-        );
-        let mut arrow = Bx::default();
-        let parts = if right {
-            [shaft, head.nucleus]
-        } else {
-            [head.nucleus, shaft]
-        };
-        for part in parts {
-            arrow.push(part, 0.0);
-        }
-        let atom = Atom {
-            limits: Limits::Always,
-            sup: Some(above),
-            sub: below,
-            ..Atom::new(Class::Op, arrow)
-        };
-        Ok(assemble(vec![Item::Atom(atom)], style))
     }
 
     fn slanted_dots(&self, slanted: bool, style: Style) -> Bx {

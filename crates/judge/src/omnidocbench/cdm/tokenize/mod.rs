@@ -3,7 +3,9 @@
 //! The official code pipes the formula through im2markup's normaliser (MIT), a printer on top of an early KaTeX parser (MIT).
 //! This is the same grammar, with its habits: unknown commands are letters, `%` starts a comment, a row needs a non-empty cell.
 
+mod arguments;
 mod clean;
+mod environments;
 mod functions;
 mod lexer;
 mod parser;
