@@ -87,8 +87,15 @@ fn pixels(ink: &Ink, x: f64, y: f64) -> (Option<Bounds>, Bounds) {
                 (at_x + outline_right).ceil() as i64 - 1,
                 (at_y + outline_bottom).ceil() as i64 - 1,
             ];
-            let full = [column + left, row + top, column + right, row + bottom];
-            ((left <= right).then_some(full), touched)
+            // Never further than a pixel outside the outline.
+            let full = [
+                (column + left).max(touched[0] - 1),
+                (row + top).max(touched[1] - 1),
+                (column + right).min(touched[2] + 1),
+                (row + bottom).min(touched[3] + 1),
+            ];
+            let some = full[0] <= full[2] && full[1] <= full[3];
+            (some.then_some(full), touched)
         }
         Shape::Rule(width, height) => {
             let (right, bottom) = (x + width * PIXEL, y + height * PIXEL);
