@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<Input, JsonlError> {
         match std::fs::read(&file) {
             Ok(bytes) => {
                 let page = json!({"url": name, "text": String::from_utf8_lossy(&bytes)});
-                records.extend(page.as_object().cloned().map(Record::from));
+                records.extend(page.as_object().cloned());
             }
             Err(cause) => troubles.push(format!("`{name}`: {cause}: left out")),
         }
