@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::jsonl::{JsonlError, Record};
+use super::super::jsonl::JsonlError;
 use super::stage::{Input, read_input};
 
 /// Largest page that is read, in bytes.
