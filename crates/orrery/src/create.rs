@@ -30,11 +30,9 @@ pub struct Create {
         defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     guidance: Option<f32>,
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video", help = format!(
-        "How closely to follow the style, 0 to {MOST_GUIDANCE}: more makes the style surer and the subject less so \
-         [default: {} times --guidance]",
-        defaults::STYLE_RATIO,
-    ))]
+    /// How closely a picture follows the style, 0 to 50: more than --guidance gives up some of the subject [default: that of
+    /// --guidance]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video")]
     style_guidance: Option<f32>,
     /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
     #[arg(long)]
@@ -75,13 +73,10 @@ impl Create {
         }
         let ticket = &mut drawing.ticket;
         ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
+        ticket.guidance_style = self.style_guidance;
         match &self.from {
             Some(path) => ticket.known.push(first_frame(path)?),
             None => ticket.picture_first = self.video && self.draw.model.is_none(),
-        }
-        if !self.video || ticket.picture_first {
-            let usual = || defaults::style_guidance(ticket.guidance);
-            ticket.guidance_style = self.style_guidance.or_else(usual);
         }
         Ok(drawing)
     }

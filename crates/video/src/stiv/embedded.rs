@@ -17,9 +17,6 @@ pub mod defaults {
     pub const STEPS: usize = 20;
     /// Scale of the text of a picture.
     pub const GUIDANCE: f32 = 3.0;
-    /// How many times the text's scale that of the style is. Like the other scales of pictures, it was chosen on the
-    /// development pairs (`orrery prove stiv --full`).
-    pub const STYLE_RATIO: f32 = 1.5;
     /// Scale of the text and the given frames of a clip.
     pub const CLIP_GUIDANCE: f32 = 2.0;
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.
@@ -28,11 +25,6 @@ pub mod defaults {
     pub const RENORM: f32 = 0.0;
     /// Each pixel becomes a square of this side.
     pub const SCALE: u32 = 8;
-
-    /// Scale of the style that goes with a scale of the text, where the style is guided apart.
-    pub fn style_guidance(text: f32) -> Option<f32> {
-        (text > 1.0 && STYLE_RATIO > 1.0).then_some(STYLE_RATIO * text)
-    }
 }
 
 /// Name of the picture model.

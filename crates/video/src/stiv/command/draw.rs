@@ -13,7 +13,6 @@ use super::output::{self, Sheet};
 use super::reading::{self, Reading};
 use super::ticket::Ticket;
 use crate::stiv::embedded;
-use crate::stiv::sample::Guidance;
 use crate::stiv::studio::{EachStep, Order, Studio};
 
 /// White pixels around the cells of a sheet.
@@ -225,14 +224,11 @@ fn from_pictures(
             ..order.clone()
         };
         let first = painter.pictures(&one, &mut |at, _| step(0, at))?;
-        let mut moving = Order {
+        let moving = Order {
             // A style other than the real clips' is known to the clip model from stills alone.
             style: None,
             ..one
         };
-        if let Guidance::Style { text, .. } = moving.sample.guidance {
-            moving.sample.guidance = Guidance::Joint { scale: text };
-        }
         let known: Vec<_> = first.into_iter().map(|picture| (0, picture)).collect();
         clips.extend(studio.clips(&moving, &known, &mut |at, _| step(steps, at))?);
     }

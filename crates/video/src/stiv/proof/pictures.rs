@@ -20,7 +20,9 @@ const TRAINED: usize = 200;
 /// Seed that chooses them.
 const PAIR_SEED: u64 = 412;
 /// The guidance scale in use.
-const SCALE: f32 = defaults::GUIDANCE;
+pub(super) const SCALE: f32 = defaults::GUIDANCE;
+/// A scale of the style apart, fixed beforehand at twice the other.
+const STYLE_SCALE: f32 = 2.0 * SCALE;
 const BATCH: usize = 64;
 
 const SOURCE: &str = "Orrery's target for the embedded model";
@@ -160,8 +162,7 @@ pub(super) fn prove(
         let sheet = sheets::pictures(&sets[set].prompts, &first[set])?;
         let which = ["Trained", "Held-out"][set];
         let caption = format!(
-            "{which} pairs. In each cell: real; {}",
-            arms(stage).map(|(name, ..)| name).join("; ")
+            "{which} pairs. In each cell: real; guidance 1; guidance {SCALE} with and without renorm; style apart"
         );
         report.figures.push(Figure::still(file, &caption, &sheet)?);
     }
@@ -196,46 +197,36 @@ impl Stage<'_> {
     }
 }
 
-/// Scales for the text and, where it is guided apart, for the style.
-pub(super) fn styled(stage: &Stage, text: f32, style: Option<f32>, renorm: f32) -> SampleConfig {
-    let joint = stage.sampling(text, false);
+/// Separate scales for subject and style.
+pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
     SampleConfig {
-        guidance: style.map_or(joint.guidance, |style| Guidance::Style { text, style }),
-        renorm,
-        ..joint
+        guidance: Guidance::Style { text, style },
+        ..stage.sampling(text, renorm)
     }
 }
 
-/// How the report names such scales.
-pub(super) fn named(text: f32, style: Option<f32>, renorm: f32) -> String {
-    let style = style.map_or(String::new(), |style| format!(", style {style}"));
-    let renorm = if renorm > 0.0 { "renorm" } else { "no renorm" };
-    format!("guidance {text}{style}, {renorm}")
-}
-
 fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
-    let style = defaults::style_guidance(SCALE);
-    let usual = defaults::RENORM;
-    let arm = |style, renorm, about: &str| {
-        let config = styled(stage, SCALE, style, renorm);
-        (named(SCALE, style, renorm), about.to_owned(), config)
-    };
+    let guided = format!("guidance {SCALE}");
     [
         (
             "guidance 1".into(),
             "one pass a step; renorm has nothing to do".into(),
             stage.sampling(1.0, true),
         ),
-        arm(
-            style,
-            usual,
-            "what `orrery create` does: the style guided apart, 3 passes a step",
+        (
+            format!("{guided}, renorm"),
+            "the scale that `orrery create` takes".into(),
+            stage.sampling(SCALE, true),
         ),
-        arm(style, 1.0 - usual, "the same with renorm the other way"),
-        arm(
-            None,
-            usual,
-            "text and style guided together, 2 passes a step",
+        (
+            format!("{guided}, no renorm"),
+            "plain classifier-free guidance".into(),
+            stage.sampling(SCALE, false),
+        ),
+        (
+            format!("{guided}, style {STYLE_SCALE}, renorm"),
+            "the style guided apart, twice as strongly: 3 passes a step".into(),
+            styled(stage, SCALE, STYLE_SCALE, true),
         ),
     ]
 }
