@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let found = teds::compare(&prediction, &ground_truth)?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         let (teds, structure) = (found.full, found.structure);
-        println!("{}", serde_json::json!({"ms": ms, "teds": teds, "structure": structure}));
+        println!(
+            "{}",
+            serde_json::json!({"ms": ms, "teds": teds, "structure": structure})
+        );
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Ratings: equal to those of other programs on the same games, and to what can be worked out by hand.
 #![allow(clippy::unwrap_used)]
-
 #![allow(clippy::excessive_precision)]
 
 use engine::rng::Rng;
