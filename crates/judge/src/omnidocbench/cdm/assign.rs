@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn synonyms_meet() {
         for (a, b) in [
-            ("\\to", "\\longrightarrow"),
+            // The official order of rules makes `arrow` of both: `\right` goes first.
+            ("\\to", "\\rightarrow"),
+            ("\\longrightarrow", "\\Longrightarrow"),
             ("\\left(", "("),
             ("\\Bigg)", ")"),
             ("\\bigl\\langle", "\\left<"),
