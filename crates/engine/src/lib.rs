@@ -7,6 +7,7 @@ pub mod card;
 pub mod command;
 pub mod data;
 pub mod diffusion;
+pub mod endpoint;
 pub mod files;
 pub mod fixtures;
 pub mod media;

@@ -1,6 +1,8 @@
-//! The cards of this crate's planned systems.
+//! The cards of this crate's systems; a built one keeps its card in its own room.
 
 use engine::card::{Card, Status};
+
+use crate::codearena;
 
 /// Cards in the order of the map.
 pub const CARDS: &[Card] = &[
@@ -17,18 +19,5 @@ pub const CARDS: &[Card] = &[
         licence: "data for research use only, never bundled",
         status: Status::Planned,
     },
-    Card {
-        slug: "codearena",
-        title: "CodeArena and SynCode-Instruct: code models aligned with human preference",
-        paper: "arXiv 2412.05210",
-        domain: "judge",
-        purpose: "Evaluation of code models on human preference, and synthesis of instructions",
-        claims: &[
-            "397 questions; o1-mini wins 89.3 %, Qwen2.5-SynCoder 49.2 % against GPT-4-Turbo",
-            "SynCoder: HumanEval 92.7, MBPP 86.2",
-        ],
-        weights: "none needed; the questions come from hub data set CSJianYang/CodeArena",
-        licence: "see the Qwen2.5-Coder repository",
-        status: Status::Planned,
-    },
+    codearena::CARD,
 ];

@@ -1,5 +1,7 @@
 //! Parity of the metrics of OmniDocBench with the official evaluator.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

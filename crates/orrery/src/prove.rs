@@ -35,23 +35,46 @@ impl Prove {
     /// Runs the proof.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
         let card = card(&self.system).ok_or_else(|| unknown::system(&self.system))?;
-        match card.status {
-            Status::Works => self.stiv(context),
-            Status::Planned => Err(unknown::planned(card)),
+        match (card.status, card.slug) {
+            (Status::Works, "codearena") => self.codearena(context),
+            (Status::Works, _) => self.stiv(context),
+            (Status::Planned, _) => Err(unknown::planned(card)),
         }
     }
 
-    fn stiv(&self, context: Context) -> Result<(), Failure> {
-        let out = self
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("proofs/stiv"));
+    /// The folder for the report, made when absent.
+    fn folder(&self, slug: &str) -> Result<PathBuf, Failure> {
+        let usual = || PathBuf::from(format!("proofs/{slug}"));
+        let out = self.out.clone().unwrap_or_else(usual);
         std::fs::create_dir_all(&out).map_err(|error| {
             Failure::input(format!(
                 "cannot make the folder `{}`: {error}; choose another `--out`",
                 out.display()
             ))
         })?;
+        Ok(out)
+    }
+
+    fn codearena(&self, context: Context) -> Result<(), Failure> {
+        let seeds = self.seeds.unwrap_or(if self.full { 15 } else { 3 });
+        let options = judge::codearena::proof::ProofOptions {
+            full: self.full,
+            seeds: (0..seeds).collect(),
+            out: self.folder("codearena")?,
+        };
+        let report =
+            judge::codearena::proof::run(&options, context.stop).map_err(|error| match error {
+                judge::codearena::proof::ProofError::Stopped => Failure::interrupted(error),
+                error => Failure::failed(error),
+            })?;
+        if self.json {
+            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
+        }
+        say(&report.markdown())
+    }
+
+    fn stiv(&self, context: Context) -> Result<(), Failure> {
+        let out = self.folder("stiv")?;
         let options = ProofOptions {
             full: self.full,
             seeds: (0..self.seeds.unwrap_or(3)).collect(),

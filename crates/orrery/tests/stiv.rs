@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TINY, folder, interrupt, names, orrery, start, tiny_model};
+use common::{TINY, folder, interrupt, names, orrery, signal, start, tiny_model};
 use engine::media::{read_clip, read_picture};
 use serde_json::Value;
 use std::fs;
@@ -55,16 +55,18 @@ fn a_run_that_was_interrupted_ends_as_the_one_that_was_not() {
 fn a_stopped_drawing_leaves_nothing_and_a_stopped_writer_a_whole_file() {
     let folder = folder();
     let at = folder.path();
-    let child = start(
-        at,
-        &[
-            "create", "fox", "--video", "--steps", "1000", "--out", "a.gif",
-        ],
-    );
-    std::thread::sleep(Duration::from_millis(700));
-    let line = interrupt(child).refused(130);
-    assert!(line.contains("nothing was written"), "{line}");
-    assert!(names(at).is_empty());
+    for request in ["-INT", "-TERM"] {
+        let child = start(
+            at,
+            &[
+                "create", "fox", "--video", "--steps", "1000", "--out", "a.gif",
+            ],
+        );
+        std::thread::sleep(Duration::from_millis(700));
+        let line = signal(request, child).refused(130);
+        assert!(line.contains("nothing was written"), "{line}");
+        assert!(names(at).is_empty());
+    }
 
     for delay in [60, 120, 180, 240, 300, 360] {
         let child = start(
@@ -304,7 +306,7 @@ fn the_list_has_27_systems() {
         .iter()
         .filter(|card| card["status"] == "works")
         .collect();
-    assert_eq!((works.len(), &works[0]["slug"]), (1, &"stiv".into()));
+    assert!(works.iter().any(|card| card["slug"] == "stiv"));
     assert!(
         orrery(folder.path(), &["list", "stiv"])
             .worked()

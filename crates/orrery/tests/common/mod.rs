@@ -68,8 +68,13 @@ pub fn start(folder: &Path, args: &[&str]) -> Child {
 
 /// Presses Ctrl-C and waits.
 pub fn interrupt(child: Child) -> Ran {
+    signal("-INT", child)
+}
+
+/// Sends a signal and waits.
+pub fn signal(signal: &str, child: Child) -> Ran {
     let pid = child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).output().unwrap();
+    Command::new("kill").args([signal, &pid]).output().unwrap();
     child.wait_with_output().unwrap().into()
 }
 

@@ -152,12 +152,15 @@ pub fn read(
     Ok(found)
 }
 
-/// Predicted boxes with their page and label; no label where the category does not count.
+/// A predicted box with its page and label; no label where the category does not count.
+type Predicted<'a> = (String, Option<usize>, &'a Value);
+
+/// All predicted boxes, of either format.
 fn predicted<'a>(
     prediction: &'a Value,
     layout: &Layout,
     classes: &[String],
-) -> Result<Vec<(String, Option<usize>, &'a Value)>, DetectionError> {
+) -> Result<Vec<Predicted<'a>>, DetectionError> {
     if let Some(pages) = prediction.as_array() {
         let mut all = Vec::new();
         for page in pages {

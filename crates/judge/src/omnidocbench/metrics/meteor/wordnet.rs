@@ -13,8 +13,11 @@ static PACK: &[u8] = include_bytes!(concat!(
     "/../../assets/wordnet-3.0/synonyms.txt.zlib"
 ));
 
-/// Parts of speech, with the endings that forms of them have and what the base form has instead.
-const SPEECH: [(&str, &str, &[(&str, &str)]); 4] = [
+/// The ending of a form, and what the base form has instead.
+type Ending = (&'static str, &'static str);
+
+/// Parts of speech: how lines of sets and of forms begin, and how forms are made.
+const SPEECH: [(&str, &str, &[Ending]); 4] = [
     (
         "n",
         "N",
@@ -72,7 +75,7 @@ static WORDNET: LazyLock<WordNet> = LazyLock::new(|| WordNet::read(unpacked()));
 
 /// The pack's text.
 fn unpacked() -> &'static str {
-    // Twice what it holds; a damaged pack leaves no synonyms, which a test would tell.
+    // Three times what it holds; a damaged pack leaves no synonyms, which a test would tell.
     const LIMIT: usize = 4 << 20;
     let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(PACK, LIMIT);
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
@@ -128,7 +131,7 @@ impl WordNet {
 
 impl Words {
     /// The word and its base forms: as listed, else by rule once.
-    fn bases(&self, word: &str, endings: &[(&str, &str)]) -> Vec<String> {
+    fn bases(&self, word: &str, endings: &[Ending]) -> Vec<String> {
         let mut bases = vec![word.to_owned()];
         match self.forms.get(word) {
             Some(listed) => bases.extend(listed.iter().map(|&base| base.to_owned())),

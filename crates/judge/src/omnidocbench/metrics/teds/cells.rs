@@ -10,8 +10,9 @@ use super::table::{Numbers, Shape, Table};
 /// Words of 64 comparisons after which two tables are too large.
 const MOST_WORDS: u64 = 1 << 31;
 
-/// How many distances of long cells are remembered.
+/// How many distances of long cells are remembered, and for how many pairs of short cells there is a table.
 const MOST_REMEMBERED: usize = 1 << 20;
+const MOST_TABLED: usize = 1 << 24;
 
 /// The contents of the cells of both tables: each a sequence of tokens, which are characters and tags.
 #[derive(Default)]
@@ -92,6 +93,12 @@ pub struct Comparison<'a> {
     placed: Option<u32>,
     /// Distances of long cells.
     remembered: FxHashMap<(u32, u32), f64>,
+    /// Edit distances of short cells, a row for each cell of the first table; 0 where unknown, for cells that are compared
+    /// differ. Empty where there are too many.
+    table: Vec<u16>,
+    /// The column of each of the second table's cells, by number; and how many there are.
+    column: Vec<u32>,
+    columns: usize,
     /// Words of 64 comparisons made so far.
     words: u64,
 }
@@ -106,8 +113,46 @@ impl<'a> Comparison<'a> {
             places: vec![0; contents.map_or(0, |known| known.tokens.len())],
             placed: None,
             remembered: FxHashMap::default(),
+            table: Vec::new(),
+            column: Vec::new(),
+            columns: 0,
             words: 0,
         }
+        .tabled()
+    }
+
+    /// Lays out the table of short cells.
+    fn tabled(mut self) -> Self {
+        let rows = self
+            .a
+            .contents
+            .iter()
+            .flatten()
+            .max()
+            .map_or(0, |&last| last as usize + 1);
+        let cells = self.contents.map_or(0, |known| known.cells.len());
+        self.column = vec![0; cells];
+        let mut seen = vec![false; cells];
+        for &number in self.b.contents.iter().flatten() {
+            if let (Some(seen), Some(column)) = (
+                seen.get_mut(number as usize),
+                self.column.get_mut(number as usize),
+            ) && !std::mem::replace(seen, true)
+            {
+                *column = self.columns as u32;
+                self.columns += 1;
+            }
+        }
+        if cells > 0 && rows * self.columns <= MOST_TABLED {
+            self.table = vec![0; rows * self.columns];
+        }
+        self
+    }
+
+    /// Where the table has the distance of two cells.
+    fn place_in_table(&self, a: u32, b: u32) -> usize {
+        let column = self.column.get(b as usize).copied().unwrap_or(0);
+        a as usize * self.columns + column as usize
     }
 
     /// Whether there was too much to compare, so that the costs are not to be trusted.
@@ -126,9 +171,17 @@ impl<'a> Comparison<'a> {
             return 1.0;
         }
         if from.len() <= 64 {
+            let at = self.place_in_table(a, b);
+            if let Some(&found @ 1..) = self.table.get(at) {
+                return f64::from(found) / longest as f64;
+            }
             self.words += to.len() as u64;
             self.place(known, a, from);
-            return self.steps(from.len(), to) as f64 / longest as f64;
+            let found = self.steps(from.len(), to);
+            if let (Some(place), Ok(found)) = (self.table.get_mut(at), found.try_into()) {
+                *place = found;
+            }
+            return found as f64 / longest as f64;
         }
         if let Some(&found) = self.remembered.get(&(a, b)) {
             return found;

@@ -103,4 +103,5 @@ fn inverse(places: &[usize]) -> Vec<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -1,0 +1,162 @@
+//! Language models behind one trait: anything that turns messages into text.
+//!
+//! [`ChatModel`] is what systems ask; [`Endpoint`] speaks to any server with the OpenAI-compatible HTTP interface
+//! (`/chat/completions`, `/completions`). Transport errors are retried with growing pauses inside the model and never
+//! reach the caller as text.
+
+mod client;
+mod retry;
+mod wire;
+
+pub use client::{Endpoint, EndpointConfig};
+pub use retry::Retry;
+
+use serde::{Deserialize, Serialize};
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// The text.
+    pub content: String,
+}
+
+impl Message {
+    /// The frame of a conversation.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self::new("system", content)
+    }
+
+    /// What the user says.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::new("user", content)
+    }
+
+    /// What the model said.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self::new("assistant", content)
+    }
+
+    fn new(role: &str, content: impl Into<String>) -> Self {
+        Self {
+            role: role.to_owned(),
+            content: content.into(),
+        }
+    }
+}
+
+/// What a model is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A conversation; the server applies the model's chat template.
+    Chat(Vec<Message>),
+    /// Text that already has its template.
+    Raw(String),
+}
+
+/// One question to a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What it is given.
+    pub prompt: Prompt,
+    /// Sampling temperature, 0 for greedy.
+    pub temperature: f64,
+    /// Most tokens of the reply.
+    pub max_tokens: u32,
+    /// Seed of the sampling, for servers that know it.
+    pub seed: Option<u64>,
+}
+
+/// What a model answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The text.
+    pub text: String,
+    /// Why it stopped: `stop`, `length`…
+    pub stop_reason: Option<String>,
+    /// Tokens of the prompt, where the server counts them.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the reply, where the server counts them.
+    pub output_tokens: Option<u64>,
+}
+
+impl Reply {
+    /// A reply that is nothing but text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChatError {
+    /// The server cannot be reached, or does not answer in time, after all retries.
+    #[error(
+        "no answer from `{url}` after {tries} tries ({cause}): check that the server runs, or allow more time"
+    )]
+    Unreachable {
+        /// Where the request went.
+        url: String,
+        /// How often it was sent.
+        tries: u32,
+        /// What happened last.
+        cause: String,
+    },
+    /// The server refuses the request, now and always.
+    #[error("`{url}` refuses the request with status {status}: {message}")]
+    Refused {
+        /// Where the request went.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says, cut short.
+        message: String,
+    },
+    /// The server answered something that is no reply.
+    #[error("the answer of `{url}` is no reply ({cause}): is it an OpenAI-compatible server?")]
+    Malformed {
+        /// Where the request went.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The model cannot do what was asked.
+    #[error("{0}")]
+    Unable(String),
+    /// Ctrl-C.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl ChatError {
+    /// Whether the same request may succeed another time: nothing was answered.
+    pub fn is_transport(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Stopped)
+    }
+}
+
+/// A language model.
+pub trait ChatModel: Sync {
+    /// Its name, as it goes into records.
+    fn name(&self) -> &str;
+
+    /// One reply.
+    ///
+    /// # Errors
+    /// [`ChatError`]; retries are behind it already.
+    fn reply(&self, request: &Request) -> Result<Reply, ChatError>;
+}
+
+impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn reply(&self, request: &Request) -> Result<Reply, ChatError> {
+        (**self).reply(request)
+    }
+}

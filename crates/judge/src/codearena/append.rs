@@ -1,0 +1,85 @@
+//! A log of JSON lines that one run at a time writes, and that survives being cut off.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// Why a log cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The system refuses.
+    #[error("cannot write `{}`: {source}: choose another `--out`", path.display())]
+    Write {
+        /// The log.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Another run writes the same log.
+    #[error("another run is writing `{}`: wait for it, or choose another `--out`", path.display())]
+    Busy {
+        /// The log.
+        path: PathBuf,
+    },
+}
+
+/// An open log; nobody else can open it meanwhile.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    /// Opens a log, or begins it. Where its last line was cut off, the next one begins on a line of its own.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        let failed = |source| LogError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
+        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+            return Err(LogError::Busy { path: path.into() });
+        }
+        if file.metadata().map_err(failed)?.len() > 0 {
+            file.seek(SeekFrom::End(-1)).map_err(failed)?;
+            let mut last = [0];
+            file.read_exact(&mut last).map_err(failed)?;
+            if last != *b"\n" {
+                file.write_all(b"\n").map_err(failed)?;
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Appends one line. It is one write: what a crash leaves is at most a last line that is cut off.
+    ///
+    /// # Errors
+    /// [`LogError::Write`].
+    pub fn append(&mut self, line: &impl Serialize) -> Result<(), LogError> {
+        let written = serde_json::to_vec(line)
+            .map_err(io::Error::from)
+            .and_then(|mut bytes| {
+                bytes.push(b'\n');
+                self.file.write_all(&bytes)
+            });
+        written.map_err(|source| LogError::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}

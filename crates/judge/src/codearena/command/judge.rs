@@ -1,0 +1,187 @@
+//! `orrery codearena judge`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use engine::command::{Context, Failure, Steps, say};
+use serde_json::json;
+
+use super::failures::incomplete;
+use super::options::{ServerOptions, beside, warn, workers, write_lines};
+use crate::codearena::backend::{self, FixedJudge, ModelJudge, RecordedJudge, RubricJudge};
+use crate::codearena::config::JudgeConfig;
+use crate::codearena::games::{GAMES, Match};
+use crate::codearena::item::{BASELINE, Items, TOO_MANY_WORDS, read_items};
+use crate::codearena::judging::{Plan, judge_all};
+
+/// Options of `judge`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery codearena judge --results results.jsonl --judge https://api.openai.com/v1 --judge-model gpt-4o-2024-08-06 --judge-config judge_config.yaml --out judged.jsonl
+  orrery codearena judge --results results.jsonl --judge rubric --out judged.jsonl
+  orrery codearena judge --results results.jsonl --judge always:A>B --out biased.jsonl
+
+The judge is the base address of an OpenAI-compatible server, `rubric` (a fixed rule, for dry runs), `always:LABEL`, or
+`file:REPLIES.jsonl` with lines {\"id\", \"game\", \"replies\"}.")]
+pub struct Judge {
+    /// Answers of the model: the file of `generate`, or of the official program
+    #[arg(long, value_name = "FILE")]
+    results: PathBuf,
+    /// Who judges
+    #[arg(long, value_name = "URL")]
+    judge: String,
+    /// The judge's name on its server
+    #[arg(long, default_value = "gpt-4o")]
+    judge_model: String,
+    /// The baseline, whose answers are in the field NAME_response
+    #[arg(long, default_value = BASELINE)]
+    baseline: String,
+    /// Wording, template and label pattern in the official YAML format [default: our own wording]
+    #[arg(long, value_name = "FILE")]
+    judge_config: Option<PathBuf>,
+    /// Where the judged items go; games stand in FILE.games from the moment they are over
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    out: Option<PathBuf>,
+    /// Games at a time
+    #[arg(long, default_value_t = 8, value_parser = workers())]
+    workers: usize,
+    /// Judge questions of 1024 words and more too, which the official program leaves out
+    #[arg(long)]
+    keep_long: bool,
+    /// Print the first prompt and an estimate of the tokens, and ask nobody
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    server: ServerOptions,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    json: bool,
+}
+
+impl Judge {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let config = match &self.judge_config {
+            Some(path) => JudgeConfig::read(path)?,
+            None => JudgeConfig::builtin()?,
+        };
+        let items = read_items(&self.results)?;
+        warn(&items.troubles);
+        if self.dry_run {
+            return self.dry_run(&config, &items);
+        }
+        let Some(out) = &self.out else {
+            return Err(Failure::input("say where the judged items go with `--out`"));
+        };
+        let judge = self.backend(context)?;
+        let plan = Plan {
+            config: &config,
+            judge: judge.as_ref(),
+            baseline: &self.baseline,
+            workers: self.workers,
+            keep_long: self.keep_long,
+            stop: context.stop,
+        };
+        let mut steps = Steps::new("judging", self.json);
+        let log = beside(out, ".games");
+        let outcome = judge_all(&items.items, &plan, &log, &mut |done, all| {
+            steps.at(done, all)
+        })?;
+        steps.finish();
+        warn(&outcome.troubles);
+        let all = outcome.resumed + outcome.played + outcome.missing;
+        if all == 0 {
+            return Err(Failure::input(format!(
+                "no item of `{}` has an answer of the model, one of `{}` and a question of fewer than {TOO_MANY_WORDS} words: nothing to judge",
+                self.results.display(),
+                self.baseline
+            )));
+        }
+        if outcome.missing > 0 {
+            return Err(incomplete(
+                context.stopped(),
+                outcome.missing,
+                all,
+                "games",
+                outcome.error.as_ref(),
+            ));
+        }
+        write_lines(out, &outcome.judged)?;
+        if self.json {
+            return say(&json!({
+                "out": out, "items": outcome.judged.len(), "resumed_games": outcome.resumed, "played_games": outcome.played,
+                "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
+            })
+            .to_string());
+        }
+        let long = match outcome.long {
+            0 => String::new(),
+            n => format!(", {n} left out with {TOO_MANY_WORDS} words or more"),
+        };
+        say(&format!(
+            "wrote {}: {} items, {} games now and {} before{long}",
+            out.display(),
+            outcome.judged.len(),
+            outcome.played,
+            outcome.resumed
+        ))
+    }
+
+    fn backend(&self, context: Context) -> Result<Box<dyn backend::Judge>, Failure> {
+        if self.judge == "rubric" {
+            return Ok(Box::new(RubricJudge));
+        }
+        if let Some(label) = self.judge.strip_prefix("always:") {
+            return Ok(Box::new(FixedJudge(label.to_owned())));
+        }
+        if let Some(path) = self.judge.strip_prefix("file:") {
+            let (judge, troubles) = RecordedJudge::read(Path::new(path))?;
+            warn(&troubles);
+            return Ok(Box::new(judge));
+        }
+        let model = self.server.model(&self.judge, &self.judge_model, context)?;
+        Ok(Box::new(ModelJudge(model)))
+    }
+
+    /// What would be asked, and about how much of it: four characters a token.
+    fn dry_run(&self, config: &JudgeConfig, items: &Items) -> Result<(), Failure> {
+        let mut first = None;
+        let (mut games, mut characters) = (0, 0);
+        for item in &items.items {
+            let (Some(model), Some(baseline)) =
+                (item.text("response"), item.baseline(&self.baseline))
+            else {
+                continue;
+            };
+            if !self.keep_long && item.words() >= TOO_MANY_WORDS {
+                continue;
+            }
+            let the_match = Match {
+                id: &item.id,
+                question: &item.question,
+                baseline,
+                model,
+            };
+            let [a, b] = the_match.answers(0);
+            let prompts = config
+                .templates
+                .iter()
+                .map(|template| template.fill(&item.question, a, b));
+            let prompt = prompts.collect::<Vec<_>>().join("\n\n");
+            games += GAMES;
+            characters += GAMES * (prompt.chars().count() + config.system_prompt.chars().count());
+            first.get_or_insert(prompt);
+        }
+        if self.json {
+            return say(
+                &json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first})
+                    .to_string(),
+            );
+        }
+        say(&format!(
+            "{}\n\n{}\n\n{games} games, about {} prompt tokens",
+            config.system_prompt,
+            first.unwrap_or_default(),
+            characters / 4
+        ))
+    }
+}

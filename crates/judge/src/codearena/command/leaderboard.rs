@@ -1,0 +1,184 @@
+//! `orrery codearena leaderboard`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use engine::command::{Failure, say};
+use engine::rng::Rng;
+use serde_json::json;
+
+use super::score::read;
+use crate::codearena::item::BASELINE;
+use crate::codearena::rating::{Board, Rating};
+use crate::codearena::scores::Scores;
+use crate::codearena::spearman::spearman;
+use crate::codearena::tables::{By, Format, Row, Table};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scale {
+    /// Bradley–Terry, the baseline at 1000
+    Bt,
+}
+
+/// Options of `leaderboard`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery codearena leaderboard a.jsonl b.jsonl --format markdown
+  orrery codearena leaderboard a.jsonl b.jsonl --rating bt
+  orrery codearena leaderboard a.jsonl b.jsonl c.jsonl --against humaneval.json   # {\"model\": score, …}")]
+pub struct Leaderboard {
+    /// Judged files, one a model
+    #[arg(required = true, value_name = "FILE")]
+    judged: Vec<PathBuf>,
+    /// What the columns are
+    #[arg(long, value_enum, default_value = "main")]
+    by: By,
+    /// How the table is written
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Ratings in place of win rates
+    #[arg(long, value_enum)]
+    rating: Option<Scale>,
+    /// The baseline, where files do not tell
+    #[arg(long, default_value = BASELINE)]
+    baseline: String,
+    /// Bootstrap rounds of the intervals
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    rounds: u64,
+    /// Seed of the bootstrap
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// JSON with a score of another benchmark for each model: prints the pairs and their rank correlation
+    #[arg(long, value_name = "FILE", conflicts_with = "rating")]
+    against: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Leaderboard {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let (mut rows, mut board) = (Vec::new(), Board::default());
+        for path in &self.judged {
+            let file = read(path)?;
+            let stem = || {
+                path.file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned()
+            };
+            let name = file.model.clone().unwrap_or_else(stem);
+            let scores = Scores::of(&file.items, file.model.clone());
+            let baseline = file.baseline.as_deref().unwrap_or(&self.baseline);
+            for item in &file.items {
+                board.add(&name, baseline, &item.item.question, &item.labels);
+            }
+            rows.push(Row {
+                name,
+                groups: self.by.groups(&file.items),
+                all: scores.all,
+            });
+        }
+        if self.rating.is_some() {
+            let ratings = board.ratings(
+                &self.baseline,
+                self.rounds as usize,
+                &Rng::new(self.seed).child("bootstrap"),
+            )?;
+            return match self.json || self.format == Format::Json {
+                true => say(&json!({"ratings": ratings}).to_string()),
+                false => say(&self.ratings(&ratings)),
+            };
+        }
+        rows.sort_by(|a, b| {
+            b.all
+                .score()
+                .total_cmp(&a.all.score())
+                .then_with(|| a.name.cmp(&b.name))
+        });
+        if let Some(path) = &self.against {
+            return self.agreement(&rows, path);
+        }
+        let format = if self.json { Format::Json } else { self.format };
+        say(&Table::new(rows).render(format))
+    }
+
+    fn ratings(&self, ratings: &[Rating]) -> String {
+        let head = ["model", "rating", "low", "high", "wins", "games"].map(str::to_owned);
+        let mut lines = vec![head];
+        for rating in ratings {
+            let end = |at: usize| rating.interval.and_then(|ends| ends.get(at).copied());
+            let number =
+                |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+            lines.push([
+                rating.name.clone(),
+                number(Some(rating.rating)),
+                number(end(0)),
+                number(end(1)),
+                format!("{:.1}", 100.0 * rating.win_rate),
+                rating.games.to_string(),
+            ]);
+        }
+        let between = match self.format {
+            Format::Csv => ",",
+            Format::Latex => " & ",
+            Format::Markdown => " | ",
+            Format::Table | Format::Json => "  ",
+        };
+        let width = lines
+            .iter()
+            .map(|line| line[0].chars().count())
+            .max()
+            .unwrap_or(0);
+        let text = lines.iter().enumerate().map(|(at, line)| {
+            let joined = match self.format {
+                Format::Table => {
+                    let [name, rest @ ..] = line;
+                    let rest: Vec<String> = rest.iter().map(|cell| format!("{cell:>8}")).collect();
+                    format!("{name:<width$}{}", rest.join(""))
+                }
+                _ => line.join(between),
+            };
+            match self.format {
+                Format::Latex => format!("{joined} \\\\"),
+                Format::Markdown if at == 0 => {
+                    format!("| {joined} |\n|{}", " --- |".repeat(line.len()))
+                }
+                Format::Markdown => format!("| {joined} |"),
+                _ => joined,
+            }
+        });
+        text.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The pairs of the paper's figure 8, and Spearman's correlation [ours].
+    fn agreement(&self, rows: &[Row], path: &Path) -> Result<(), Failure> {
+        let shown = path.display();
+        let text = std::fs::read(path).map_err(|cause| {
+            Failure::input(format!("cannot read `{shown}`: {cause}: check the path"))
+        })?;
+        let other: BTreeMap<String, f64> = serde_json::from_slice(&text).map_err(|cause| {
+            Failure::input(format!("`{shown}` is not an object of numbers: {cause}"))
+        })?;
+        let pairs: Vec<(&str, f64, f64)> = rows
+            .iter()
+            .filter_map(|row| Some((row.name.as_str(), row.all.score(), *other.get(&row.name)?)))
+            .collect();
+        let (ours, theirs): (Vec<f64>, Vec<f64>) =
+            pairs.iter().map(|pair| (pair.1, pair.2)).unzip();
+        let correlation = spearman(&ours, &theirs).ok_or_else(|| {
+            Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
+        })?;
+        if self.json {
+            return say(&json!({"pairs": pairs, "spearman": correlation}).to_string());
+        }
+        let lines = pairs
+            .iter()
+            .map(|(name, a, b)| format!("{name},{:.4},{b}\n", a));
+        say(&format!(
+            "model,codearena,other\n{}spearman,{correlation:.4},",
+            lines.collect::<String>()
+        ))
+    }
+}

@@ -1,0 +1,56 @@
+//! The verbs of `orrery codearena`.
+
+use clap::Subcommand;
+use engine::command::{Context, Failure};
+
+mod check;
+mod classify;
+mod failures;
+mod generate;
+mod judge;
+mod leaderboard;
+mod options;
+mod score;
+mod syncode;
+
+/// What `orrery codearena` can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Answer the questions with a model behind an OpenAI-compatible server
+    Generate(generate::Generate),
+    /// Compare the answers with the baseline's, two games an item
+    Judge(judge::Judge),
+    /// Win and tie rates of a judged file, overall and by class
+    Score(score::Score),
+    /// Several judged files in one table, or Bradley–Terry ratings with intervals
+    Leaderboard(leaderboard::Leaderboard),
+    /// A judged file as a web page, with the items whose two orders disagree
+    Report(score::Report),
+    /// Classes for items that have no task type
+    Classify(classify::Classify),
+    /// Run answers against their tests in the sandbox: grades and pass@k
+    Check(check::Check),
+    /// Languages that the sandbox can run here
+    Languages(check::Languages),
+    /// Instruction data from web pages (SynCode-Instruct)
+    #[command(subcommand, arg_required_else_help = true)]
+    Syncode(syncode::Syncode),
+}
+
+/// Does it.
+///
+/// # Errors
+/// One line with the cause and the mend.
+pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
+    match command {
+        Command::Generate(verb) => verb.run(context),
+        Command::Judge(verb) => verb.run(context),
+        Command::Score(verb) => verb.run(),
+        Command::Leaderboard(verb) => verb.run(),
+        Command::Report(verb) => verb.run(),
+        Command::Classify(verb) => verb.run(context),
+        Command::Check(verb) => verb.run(context),
+        Command::Languages(verb) => verb.run(),
+        Command::Syncode(verb) => syncode::run(verb, context),
+    }
+}

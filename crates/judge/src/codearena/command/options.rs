@@ -1,0 +1,96 @@
+//! Options that several verbs share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use engine::command::{Context, Failure, tell};
+use engine::endpoint::{ChatModel, Endpoint, EndpointConfig, Retry};
+
+use crate::codearena::syncode::Scripted;
+
+/// Most lines of trouble that are printed.
+const TOLD: usize = 20;
+
+/// How patiently a server is asked.
+#[derive(Args, Debug)]
+pub(super) struct ServerOptions {
+    /// Environment variable that holds the server's key
+    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY")]
+    key_env: String,
+    /// Seconds to wait for one answer
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// How often a request is sent when the server does not answer, is busy or fails
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
+    tries: u32,
+}
+
+impl ServerOptions {
+    /// The model `name` behind `url`, or the replies of a file behind `file:PATH`.
+    pub(super) fn model(
+        &self,
+        url: &str,
+        name: &str,
+        context: Context,
+    ) -> Result<Box<dyn ChatModel>, Failure> {
+        if let Some(path) = url.strip_prefix("file:") {
+            return Ok(Box::new(Scripted::read(Path::new(path))?));
+        }
+        let key = std::env::var(&self.key_env)
+            .ok()
+            .map(|key| key.trim().to_owned());
+        let config = EndpointConfig {
+            url: url.to_owned(),
+            model: name.to_owned(),
+            key: key.filter(|key| !key.is_empty()),
+            timeout: Duration::from_secs(self.timeout),
+            retry: Retry {
+                tries: self.tries,
+                ..Retry::default()
+            },
+        };
+        let endpoint = Endpoint::new(config, Some(context.stop)).map_err(Failure::input)?;
+        Ok(Box::new(endpoint))
+    }
+}
+
+/// Tells what was left out, a line each, and how many more.
+pub(super) fn warn(troubles: &[String]) {
+    for line in troubles.iter().take(TOLD) {
+        tell(&format!("warning: {}", engine::command::one_line(line)));
+    }
+    if troubles.len() > TOLD {
+        tell(&format!(
+            "warning: and {} more lines were left out",
+            troubles.len() - TOLD
+        ));
+    }
+}
+
+/// `path` with another ending behind its name.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Records as JSON lines, whole or not at all.
+pub(super) fn write_lines(
+    path: &Path,
+    records: &[crate::codearena::jsonl::Record],
+) -> Result<(), Failure> {
+    engine::files::write_atomic(path, |writer| {
+        for record in records {
+            serde_json::to_writer(&mut *writer, record)?;
+            writer.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+    .map_err(Failure::from)
+}
+
+/// A number of workers.
+pub(super) fn workers() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..=256)
+}

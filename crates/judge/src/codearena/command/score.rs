@@ -1,0 +1,145 @@
+//! `orrery codearena score` and `report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::command::{Failure, say};
+use serde_json::json;
+
+use super::options::warn;
+use crate::codearena::bias::Bias;
+use crate::codearena::report;
+use crate::codearena::scores::{JudgedFile, Scores, read_judged};
+use crate::codearena::tables::{By, Format, Row, Table};
+use crate::codearena::taxonomy::UNCLASSIFIED;
+
+/// Options of `score`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery codearena score --judged judged.jsonl
+  orrery codearena score --judged judged.jsonl --by sub --format latex
+  orrery codearena score --judged judged.jsonl --metric judged.jsonl.metric")]
+pub struct Score {
+    /// A judged file, ours or the official one
+    #[arg(long, value_name = "FILE")]
+    judged: PathBuf,
+    /// What the columns are
+    #[arg(long, value_enum, default_value = "main")]
+    by: By,
+    /// How the table is written
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Leave out items whose games both have no label; the official program counts them as ties
+    #[arg(long)]
+    drop_failed: bool,
+    /// Write the metrics as the official program does, with the same keys
+    #[arg(long, value_name = "FILE")]
+    metric: Option<PathBuf>,
+    /// Print one JSON object with everything
+    #[arg(long)]
+    json: bool,
+}
+
+impl Score {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let mut file = read(&self.judged)?;
+        if self.drop_failed {
+            file.items.retain(|item| !item.failed());
+        }
+        if file.items.is_empty() {
+            return Err(Failure::input(
+                "no item has a label: judge them again, or leave `--drop-failed` out",
+            ));
+        }
+        let scores = Scores::of(&file.items, file.model.clone());
+        let bias = Bias::of(&file.items);
+        if let Some(path) = &self.metric {
+            let mut text =
+                serde_json::to_vec_pretty(&scores.official()).map_err(Failure::failed)?;
+            text.push(b'\n');
+            engine::files::write_bytes(path, &text)?;
+        }
+        let table = Table::new(vec![Row {
+            name: file.model.clone().unwrap_or_else(|| "model".into()),
+            groups: self.by.groups(&file.items),
+            all: scores.all,
+        }]);
+        if self.json {
+            return say(&json!({
+                "metric": scores.official(), "items": scores.all.items, "failed_items": scores.failed,
+                "table": table.json(), "bias": bias,
+            })
+            .to_string());
+        }
+        say(&table.render(self.format))?;
+        if self.format != Format::Table {
+            return Ok(());
+        }
+        let percent = |share: Option<f64>| {
+            share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+        };
+        say(&format!(
+            "\nscore {:.1} %, won {:.1} %, tied {:.1} % of {} items; {} items without any label count as ties\n\
+             judge: position bias {} of {} items, {} of the games without a label",
+            100.0 * scores.all.score(),
+            100.0 * scores.all.win_rate(),
+            100.0 * scores.all.tie_rate(),
+            scores.all.items,
+            scores.failed,
+            percent(bias.position_bias),
+            bias.complete,
+            percent(bias.failure_rate),
+        ))
+    }
+}
+
+/// Reads a judged file and tells what is odd about it.
+pub(super) fn read(path: &std::path::Path) -> Result<JudgedFile, Failure> {
+    let file = read_judged(path)?;
+    warn(&file.troubles);
+    let unknown = file
+        .items
+        .iter()
+        .filter(|item| item.class().main == UNCLASSIFIED)
+        .count();
+    if unknown > 0 {
+        let line = format!(
+            "{unknown} items of `{}` have no task type of the taxonomy: they count as {UNCLASSIFIED}",
+            path.display()
+        );
+        warn(&[line]);
+    }
+    Ok(file)
+}
+
+/// Options of `report`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  orrery codearena report --judged judged.jsonl --out report.html"
+)]
+pub struct Report {
+    /// A judged file
+    #[arg(long, value_name = "FILE")]
+    judged: PathBuf,
+    /// The page
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Report {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let file = read(&self.judged)?;
+        engine::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
+        match self.json {
+            true => say(&json!({"out": self.out, "items": file.items.len()}).to_string()),
+            false => say(&format!(
+                "wrote {}: {} items",
+                self.out.display(),
+                file.items.len()
+            )),
+        }
+    }
+}

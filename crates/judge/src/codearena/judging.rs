@@ -1,0 +1,236 @@
+//! All games of a file: several at a time, each recorded the moment it is over, none played twice.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use engine::endpoint::ChatError;
+use serde_json::{Value, json};
+
+use super::append::{Log, LogError};
+use super::backend::Judge;
+use super::config::JudgeConfig;
+use super::games::{GAMES, Game, Match, play};
+use super::item::{Item, TOO_MANY_WORDS};
+use super::jsonl::{self, JsonlError, Record};
+use super::workers;
+
+/// What to judge with.
+pub struct Plan<'a> {
+    /// How the judge is asked.
+    pub config: &'a JudgeConfig,
+    /// The judge.
+    pub judge: &'a dyn Judge,
+    /// The baseline's name.
+    pub baseline: &'a str,
+    /// Games at a time, at least 1.
+    pub workers: usize,
+    /// Judge questions of [`TOO_MANY_WORDS`] and more too.
+    pub keep_long: bool,
+    /// Becomes true when no further game shall begin.
+    pub stop: &'a AtomicBool,
+}
+
+/// What became of a file's items.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Records of the items with all games, in the file's order.
+    pub judged: Vec<Record>,
+    /// Games that were played in earlier runs.
+    pub resumed: usize,
+    /// Games that were played now.
+    pub played: usize,
+    /// Games that were not played.
+    pub missing: usize,
+    /// Items left out because their question is too long.
+    pub long: usize,
+    /// Items that lack an answer, one line each.
+    pub troubles: Vec<String>,
+    /// The first error that kept a game from being played.
+    pub error: Option<ChatError>,
+}
+
+/// Why judging cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgingError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] JsonlError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Write(#[from] LogError),
+}
+
+/// An item that can be judged.
+struct Entry<'a> {
+    item: &'a Item,
+    baseline: &'a str,
+    model: &'a str,
+    hash: String,
+    games: [Option<Game>; GAMES],
+}
+
+/// Plays all games that `log` does not hold yet. `at` hears of games done and of all games.
+///
+/// # Errors
+/// [`JudgingError`]; games that were played are in the log.
+pub fn judge_all(
+    items: &[Item],
+    plan: &Plan<'_>,
+    log: &Path,
+    at: &mut dyn FnMut(usize, usize),
+) -> Result<Outcome, JudgingError> {
+    let mut outcome = Outcome::default();
+    let mut entries = entries(items, plan, &mut outcome);
+    let mut file = Log::open(log)?;
+    outcome.resumed = resume(&mut entries, log)?;
+    let todo: Vec<(usize, usize)> = (0..entries.len())
+        .flat_map(|at| (0..GAMES).map(move |game| (at, game)))
+        .filter(|&(at, game)| {
+            entries
+                .get(at)
+                .is_some_and(|entry| entry.games.get(game).is_some_and(Option::is_none))
+        })
+        .collect();
+    let total = entries.len() * GAMES;
+    at(outcome.resumed, total);
+    let mut done = Vec::new();
+    workers::run(
+        todo.len(),
+        plan.workers,
+        plan.stop,
+        |job| {
+            let (index, game) = todo.get(job).copied()?;
+            let entry = entries.get(index)?;
+            Some((
+                index,
+                game,
+                play(&entry.as_match(), game, plan.config, plan.judge),
+            ))
+        },
+        |_, result| {
+            match result {
+                Some((index, game, Ok(played))) => {
+                    if let Some(entry) = entries.get(index) {
+                        file.append(&entry.line(game, &played))?;
+                    }
+                    outcome.played += 1;
+                    done.push((index, game, played));
+                    at(outcome.resumed + outcome.played, total);
+                }
+                Some((_, _, Err(error))) if error != ChatError::Stopped => {
+                    outcome.error.get_or_insert(error);
+                }
+                _ => {}
+            }
+            Ok::<(), JudgingError>(())
+        },
+    )?;
+    for (index, game, played) in done {
+        if let Some(place) = entries
+            .get_mut(index)
+            .and_then(|entry| entry.games.get_mut(game))
+        {
+            *place = Some(played);
+        }
+    }
+    outcome.missing = total - outcome.resumed - outcome.played;
+    outcome.judged = entries
+        .into_iter()
+        .filter_map(|entry| entry.record(plan))
+        .collect();
+    Ok(outcome)
+}
+
+fn entries<'a>(items: &'a [Item], plan: &Plan<'_>, outcome: &mut Outcome) -> Vec<Entry<'a>> {
+    let config = format!("{:016x}", plan.config.fingerprint());
+    let judge = plan.judge.name();
+    let mut all = Vec::new();
+    for item in items {
+        let (model, baseline) = match (item.text("response"), item.baseline(plan.baseline)) {
+            (Some(model), Some(baseline)) => (model, baseline),
+            (None, _) => {
+                let id = engine::command::one_line(&item.id);
+                outcome
+                    .troubles
+                    .push(format!("item `{id}` has no `response`: left out"));
+                continue;
+            }
+            (_, None) => {
+                let id = engine::command::one_line(&item.id);
+                let name = plan.baseline;
+                outcome
+                    .troubles
+                    .push(format!("item `{id}` has no `{name}_response`: left out"));
+                continue;
+            }
+        };
+        if !plan.keep_long && item.words() >= TOO_MANY_WORDS {
+            outcome.long += 1;
+            continue;
+        }
+        let parts = [&item.question, baseline, model, &config, &judge];
+        all.push(Entry {
+            item,
+            baseline,
+            model,
+            hash: format!("{:016x}", super::fingerprint(&parts)),
+            games: [None, None],
+        });
+    }
+    all
+}
+
+impl Entry<'_> {
+    fn as_match(&self) -> Match<'_> {
+        Match {
+            id: &self.item.id,
+            question: &self.item.question,
+            baseline: self.baseline,
+            model: self.model,
+        }
+    }
+
+    /// A game as it stands in the log.
+    fn line(&self, game: usize, played: &Game) -> Value {
+        json!({"id": self.item.id, "game": game, "hash": self.hash, "played": played})
+    }
+
+    /// The item with its games, where all were played.
+    fn record(self, plan: &Plan<'_>) -> Option<Record> {
+        let games: Option<Vec<Game>> = self.games.into_iter().collect();
+        let mut record = self.item.record.clone();
+        record.insert("uid".into(), json!(self.item.id));
+        record.insert("question".into(), json!([self.item.question]));
+        record.insert("games".into(), json!(games?));
+        record.insert("baseline_name".into(), json!(plan.baseline));
+        record.insert("judge".into(), json!(plan.judge.name()));
+        Some(record)
+    }
+}
+
+/// Takes over the games that the log holds for the same question, answers, judge and wording.
+fn resume(entries: &mut [Entry<'_>], log: &Path) -> Result<usize, JudgingError> {
+    let places: HashMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (format!("{} {}", entry.hash, entry.item.id), at))
+        .collect();
+    let mut taken = 0;
+    for (_, mut line) in jsonl::read_any(log)?.records {
+        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
+        let place = places.get(&format!("{} {}", text("hash"), text("id")));
+        let number = line.get("game").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        let played = line
+            .remove("played")
+            .and_then(|value| serde_json::from_value(value).ok());
+        let slot = place
+            .and_then(|&at| entries.get_mut(at))
+            .and_then(|entry| entry.games.get_mut(usize::try_from(number).ok()?));
+        if let (Some(slot @ None), Some(game)) = (slot, played) {
+            *slot = Some(game);
+            taken += 1;
+        }
+    }
+    Ok(taken)
+}

@@ -1,0 +1,395 @@
+//! The two processes of a run: process 1, which furnishes the namespaces and waits, and the program.
+//!
+//! Between `clone` and `execve` nothing may allocate or lock, for other threads of the parent may hold locks that nobody
+//! releases here. Everything is prepared in [`Child`]; below are system calls only.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::RawFd;
+use std::ptr::{null, null_mut};
+
+use libc::{c_char, c_int, c_void};
+use seccompiler::BpfProgram;
+
+use super::super::Limits;
+use super::Mode;
+use super::room::Furnish;
+
+/// A run, ready to start.
+pub(super) struct Child<'a> {
+    pub mode: Mode,
+    pub stage: CString,
+    pub uid_map: Vec<u8>,
+    pub gid_map: Vec<u8>,
+    /// The user that the program becomes in [`Mode::Root`].
+    pub user: u32,
+    pub room: Vec<Furnish>,
+    pub files: Vec<(CString, &'a [u8])>,
+    pub argv: Vec<CString>,
+    pub environment: Vec<CString>,
+    pub limits: Vec<(c_int, u64)>,
+    pub filters: &'static [BpfProgram],
+    /// Standard input, output, error, and where the end is told.
+    pub fds: [RawFd; 4],
+}
+
+/// Where a run stands when it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Exited = 0,
+    Users = 1,
+    Root = 2,
+    Files = 3,
+    Limits = 4,
+    Drop = 5,
+    Filter = 6,
+    Exec = 7,
+}
+
+impl Step {
+    pub(super) fn from_code(code: i32) -> Option<Self> {
+        use Step::{Drop, Exec, Exited, Files, Filter, Limits, Root, Users};
+        [Exited, Users, Root, Files, Limits, Drop, Filter, Exec]
+            .into_iter()
+            .find(|step| *step as i32 == code)
+    }
+
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Exited => "its end",
+            Self::Users => "its user namespace",
+            Self::Root => "its root folder",
+            Self::Files => "its files",
+            Self::Limits => "its limits",
+            Self::Drop => "giving up privileges",
+            Self::Filter => "its system-call filter",
+            Self::Exec => "starting the program",
+        }
+    }
+}
+
+/// Limits of one process, as the system counts them.
+pub(super) fn resource_limits(limits: &Limits, reserves_addresses: bool) -> Vec<(c_int, u64)> {
+    let mut all = vec![
+        (libc::RLIMIT_CPU as c_int, limits.cpu_seconds),
+        (libc::RLIMIT_FSIZE as c_int, limits.file_size),
+        (libc::RLIMIT_NPROC as c_int, limits.processes),
+        (libc::RLIMIT_CORE as c_int, 0),
+        (libc::RLIMIT_NOFILE as c_int, 256),
+        (libc::RLIMIT_MEMLOCK as c_int, 64 << 10),
+        (libc::RLIMIT_MSGQUEUE as c_int, 0),
+    ];
+    if !reserves_addresses {
+        all.push((libc::RLIMIT_AS as c_int, limits.memory));
+    }
+    all
+}
+
+const STATUS: RawFd = 3;
+
+impl Child<'_> {
+    /// Starts process 1 and gives its id.
+    pub(super) fn spawn(&self) -> io::Result<libc::pid_t> {
+        let pointers = |texts: &[CString]| -> Vec<*const c_char> {
+            texts
+                .iter()
+                .map(|text| text.as_ptr())
+                .chain([null()])
+                .collect()
+        };
+        let (argv, environment) = (pointers(&self.argv), pointers(&self.environment));
+        let mut flags = libc::CLONE_NEWNS
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUTS;
+        if self.mode == Mode::User {
+            flags |= libc::CLONE_NEWUSER;
+        }
+        // SAFETY: like `fork` with namespaces: no stack is given, so the child goes on with a copy of this one. It makes
+        // only system calls on memory prepared above and ends in `_exit` or `execve`.
+        let pid = unsafe {
+            libc::syscall(
+                libc::SYS_clone,
+                (flags | libc::SIGCHLD) as u64,
+                0_u64,
+                0_u64,
+                0_u64,
+                0_u64,
+            )
+        };
+        match pid {
+            0 => self.first(&argv, &environment),
+            pid if pid < 0 => Err(io::Error::last_os_error()),
+            pid => Ok(pid as libc::pid_t),
+        }
+    }
+
+    /// Process 1.
+    fn first(&self, argv: &[*const c_char], environment: &[*const c_char]) -> ! {
+        let [stdin, stdout, stderr, status] = self.fds;
+        // SAFETY: system calls on descriptors and memory that this process owns; it has one thread.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::dup2(stdin, 0);
+            libc::dup2(stdout, 1);
+            libc::dup2(stderr, 2);
+            libc::dup2(status, STATUS);
+            // Descriptors of the parent, ends of other runs' pipes among them.
+            libc::syscall(libc::SYS_close_range, 4_u32, u32::MAX, 0_u32);
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &none, null_mut());
+        }
+        if self.mode == Mode::User {
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/setgroups", b"deny", false),
+            );
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/uid_map", &self.uid_map, false),
+            );
+            demand(
+                Step::Users,
+                write_file(c"/proc/self/gid_map", &self.gid_map, false),
+            );
+        }
+        demand(Step::Root, self.furnish());
+        for (path, bytes) in &self.files {
+            demand(Step::Files, write_file(path, bytes, true));
+        }
+        // SAFETY: as above; the child of this fork is `second`.
+        unsafe {
+            libc::prctl(libc::PR_SET_DUMPABLE, 0);
+            match libc::fork() {
+                0 => self.second(argv, environment),
+                pid if pid < 0 => demand(Step::Exec, false),
+                pid => wait_for(pid),
+            }
+        }
+        // SAFETY: ends this process; the kernel ends every other one of the namespace.
+        unsafe { libc::_exit(0) }
+    }
+
+    /// Makes the new root and enters it.
+    fn furnish(&self) -> bool {
+        // SAFETY: system calls on prepared texts.
+        unsafe {
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            if libc::mount(null(), c"/".as_ptr(), null(), private, null()) != 0 {
+                return false;
+            }
+            for step in &self.room {
+                let done = match step {
+                    Furnish::Folder(at) => {
+                        libc::mkdir(at.as_ptr(), 0o755) == 0 || errno() == libc::EEXIST
+                    }
+                    Furnish::File(at) => write_file(at, b"", true),
+                    Furnish::Link { to, at } => libc::symlink(to.as_ptr(), at.as_ptr()) == 0,
+                    Furnish::Show { source, at } => {
+                        let bind = libc::MS_BIND | libc::MS_REC;
+                        libc::mount(source.as_ptr(), at.as_ptr(), null(), bind, null()) == 0
+                            && read_only(at)
+                    }
+                    Furnish::Memory { at, options } => {
+                        let flags = libc::MS_NOSUID | libc::MS_NODEV;
+                        libc::mount(
+                            c"tmpfs".as_ptr(),
+                            at.as_ptr(),
+                            c"tmpfs".as_ptr(),
+                            flags,
+                            options.as_ptr().cast(),
+                        ) == 0
+                    }
+                    Furnish::Processes(at) => {
+                        let flags =
+                            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY;
+                        libc::mount(
+                            c"proc".as_ptr(),
+                            at.as_ptr(),
+                            c"proc".as_ptr(),
+                            flags,
+                            null(),
+                        );
+                        true
+                    }
+                };
+                if !done {
+                    return false;
+                }
+            }
+            // The new root over the old one, then the old one away.
+            let dot = c".".as_ptr();
+            libc::chdir(self.stage.as_ptr()) == 0
+                && libc::syscall(libc::SYS_pivot_root, dot, dot) == 0
+                && libc::umount2(dot, libc::MNT_DETACH) == 0
+                && libc::chdir(c"/".as_ptr()) == 0
+                && read_only_here(c"/")
+                && libc::chdir(c"/work".as_ptr()) == 0
+        }
+    }
+
+    /// The program.
+    fn second(&self, argv: &[*const c_char], environment: &[*const c_char]) -> ! {
+        // SAFETY: system calls on prepared memory; `execve` replaces the process or `demand` ends it.
+        unsafe {
+            libc::fcntl(STATUS, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::setsid();
+            for &(resource, most) in &self.limits {
+                // One second between the signal that can be caught and the one that cannot.
+                let hard = most + u64::from(resource == libc::RLIMIT_CPU as c_int);
+                let limit = libc::rlimit {
+                    rlim_cur: most,
+                    rlim_max: hard,
+                };
+                demand(Step::Limits, libc::setrlimit(resource as _, &limit) == 0);
+            }
+            for capability in 0..64_u64 {
+                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+            }
+            if self.mode == Mode::Root {
+                demand(Step::Drop, libc::setgroups(0, null()) == 0);
+                demand(
+                    Step::Drop,
+                    libc::setresgid(self.user, self.user, self.user) == 0,
+                );
+                demand(
+                    Step::Drop,
+                    libc::setresuid(self.user, self.user, self.user) == 0,
+                );
+            }
+            demand(
+                Step::Drop,
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
+            );
+            for filter in self.filters {
+                // Both crates declare the kernel's `sock_filter`.
+                let program = libc::sock_fprog {
+                    len: filter.len() as u16,
+                    filter: filter.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+                };
+                let program: *const libc::sock_fprog = &program;
+                let set = libc::SECCOMP_SET_MODE_FILTER;
+                demand(
+                    Step::Filter,
+                    libc::syscall(libc::SYS_seccomp, set, 0, program.cast::<c_void>()) == 0,
+                );
+            }
+            if let Some(program) = argv.first() {
+                libc::execve(*program, argv.as_ptr(), environment.as_ptr());
+            }
+        }
+        demand(Step::Exec, false);
+        // SAFETY: not reached; `demand` has ended the process.
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// Reaps whatever ends until the program does, and tells how it ended.
+fn wait_for(program: libc::pid_t) {
+    loop {
+        let mut raw = 0;
+        // SAFETY: writes the status into `raw`.
+        let pid = unsafe { libc::waitpid(-1, &mut raw, 0) };
+        if pid == program {
+            return tell(Step::Exited, raw);
+        }
+        if pid < 0 && errno() != libc::EINTR {
+            return;
+        }
+    }
+}
+
+/// Ends the process where a step failed.
+fn demand(step: Step, done: bool) {
+    if !done {
+        tell(step, errno());
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// Eight bytes for the parent.
+fn tell(step: Step, value: i32) {
+    let message = [step as i32, value];
+    // SAFETY: writes eight bytes of a local array.
+    unsafe { libc::write(STATUS, message.as_ptr().cast(), 8) };
+}
+
+fn errno() -> i32 {
+    // SAFETY: the C library gives a valid place for this thread.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Writes a whole file, made where `create`.
+fn write_file(path: &CStr, mut bytes: &[u8], create: bool) -> bool {
+    let flags = libc::O_WRONLY
+        | libc::O_CLOEXEC
+        | if create {
+            libc::O_CREAT | libc::O_TRUNC
+        } else {
+            0
+        };
+    // SAFETY: system calls on a prepared path and a live slice.
+    unsafe {
+        let file = libc::open(path.as_ptr(), flags, 0o644);
+        if file < 0 {
+            return false;
+        }
+        while !bytes.is_empty() {
+            let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
+            let Some(rest) = usize::try_from(written).ok().and_then(|n| bytes.get(n..)) else {
+                return false;
+            };
+            bytes = rest;
+        }
+        libc::close(file) == 0
+    }
+}
+
+/// `struct mount_attr` of the kernel.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    namespace: u64,
+}
+
+const RDONLY: u64 = 1;
+const NOSUID: u64 = 2;
+const AT_RECURSIVE: c_int = 0x8000;
+
+/// A mount and everything below read-only.
+fn read_only(at: &CStr) -> bool {
+    set_attributes(at, AT_RECURSIVE)
+}
+
+/// This mount alone read-only.
+fn read_only_here(at: &CStr) -> bool {
+    set_attributes(at, 0)
+}
+
+fn set_attributes(at: &CStr, flags: c_int) -> bool {
+    let attributes = MountAttributes {
+        set: RDONLY | NOSUID,
+        clear: 0,
+        propagation: 0,
+        namespace: 0,
+    };
+    let size = std::mem::size_of::<MountAttributes>();
+    let pointer: *const MountAttributes = &attributes;
+    // SAFETY: the kernel reads `size` bytes of a live struct.
+    unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            at.as_ptr(),
+            flags,
+            pointer,
+            size,
+        ) == 0
+    }
+}

@@ -1,0 +1,310 @@
+//! From labels to win, tie and loss, overall and class by class, exactly as the official code counts.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::item::{Item, read_items};
+use super::jsonl::JsonlError;
+use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
+
+/// Points of a label for the model, −2 to 2. In even games the baseline is A, in odd ones the model. Labels that are none of
+/// the eight, and no label, give 0.
+pub fn points(game: usize, label: Option<&str>) -> i32 {
+    let for_b = match label {
+        Some("A>>B" | "B<<A") => -2,
+        Some("A>B" | "B<A") => -1,
+        Some("A<B" | "B>A") => 1,
+        Some("A<<B" | "B>>A") => 2,
+        _ => 0,
+    };
+    if game.is_multiple_of(2) {
+        for_b
+    } else {
+        -for_b
+    }
+}
+
+/// An item with its games' labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedItem {
+    /// The item.
+    pub item: Item,
+    /// A label a game.
+    pub labels: Vec<Option<String>>,
+}
+
+/// How an item ended for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// More points than the baseline.
+    Win,
+    /// As many.
+    Tie,
+    /// Fewer.
+    Loss,
+}
+
+impl JudgedItem {
+    /// The item of a judged record.
+    ///
+    /// # Errors
+    /// What its games lack.
+    pub fn new(item: Item) -> Result<Self, String> {
+        let games = item.record.get("games").and_then(Value::as_array);
+        let games = games.ok_or("it has no `games`: judge it first")?;
+        let label = |game: &Value| match game.get("score") {
+            Some(Value::String(label)) => Ok(Some(label.clone())),
+            Some(Value::Null) | None => Ok(None),
+            Some(other) => Err(format!("the score {other} is no label")),
+        };
+        let labels: Result<Vec<_>, _> = games.iter().map(label).collect();
+        Ok(Self {
+            labels: labels?,
+            item,
+        })
+    }
+
+    /// Sum of the points of all games.
+    pub fn points(&self) -> i32 {
+        let each = self.labels.iter().enumerate();
+        each.map(|(game, label)| points(game, label.as_deref()))
+            .sum()
+    }
+
+    /// How it ended.
+    pub fn result(&self) -> Ending {
+        match self.points() {
+            1.. => Ending::Win,
+            0 => Ending::Tie,
+            _ => Ending::Loss,
+        }
+    }
+
+    /// Whether no game has a label. Such items count as ties in the official code.
+    pub fn failed(&self) -> bool {
+        self.labels.iter().all(Option::is_none)
+    }
+
+    /// Its class; [`UNCLASSIFIED`] where the table does not know the task type.
+    pub fn class(&self) -> Class {
+        let known = self
+            .item
+            .task_type()
+            .and_then(|task| Taxonomy::official().class(&task));
+        known.unwrap_or(Class {
+            main: UNCLASSIFIED,
+            sub: UNCLASSIFIED,
+        })
+    }
+}
+
+/// A file of judged items.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JudgedFile {
+    /// The items.
+    pub items: Vec<JudgedItem>,
+    /// The model's name, where the file tells.
+    pub model: Option<String>,
+    /// The baseline's name, where the file tells; the official files do not.
+    pub baseline: Option<String>,
+    /// One line for each line that was left out.
+    pub troubles: Vec<String>,
+}
+
+/// Reads a judged file, ours or the official one.
+///
+/// # Errors
+/// [`JsonlError`] where nothing can be read.
+pub fn read_judged(path: &Path) -> std::result::Result<JudgedFile, JsonlError> {
+    let read = read_items(path)?;
+    let mut file = JudgedFile {
+        troubles: read.troubles,
+        ..JudgedFile::default()
+    };
+    for item in read.items {
+        let id = engine::command::one_line(&item.id);
+        let told = |field: &str| item.text(field).map(str::to_owned);
+        let (model, baseline) = (told("model"), told("baseline_name"));
+        match JudgedItem::new(item) {
+            Ok(judged) => {
+                file.model = file.model.or(model);
+                file.baseline = file.baseline.or(baseline);
+                file.items.push(judged);
+            }
+            Err(what) => {
+                let line = format!("`{}` item `{id}`: {what}: left out", path.display());
+                file.troubles.push(engine::command::one_line(&line));
+            }
+        }
+    }
+    match file.items.is_empty() {
+        true => Err(JsonlError::Nothing {
+            path: path.to_owned(),
+            first: file.troubles.into_iter().next(),
+        }),
+        false => Ok(file),
+    }
+}
+
+/// Wins and ties of some items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All items.
+    pub items: usize,
+    /// Items that the model won.
+    pub wins: usize,
+    /// Items without a winner.
+    pub ties: usize,
+}
+
+impl Tally {
+    /// Counts an item.
+    pub fn add(&mut self, result: Ending) {
+        self.items += 1;
+        self.wins += usize::from(result == Ending::Win);
+        self.ties += usize::from(result == Ending::Tie);
+    }
+
+    /// Share of items won; NaN of nothing.
+    pub fn win_rate(&self) -> f64 {
+        self.wins as f64 / self.items as f64
+    }
+
+    /// Share of ties; NaN of nothing.
+    pub fn tie_rate(&self) -> f64 {
+        self.ties as f64 / self.items as f64
+    }
+
+    /// Wins and half the ties, as a share; NaN of nothing. Computed in the official order of operations.
+    pub fn score(&self) -> f64 {
+        (2 * self.wins + self.ties) as f64 / self.items as f64 / 2.0
+    }
+
+    /// `93.3/4.4`: percent won and percent tied, rounded half to even on the binary value.
+    pub fn cell(&self) -> String {
+        match self.items {
+            0 => "-".to_owned(),
+            _ => format!(
+                "{:.1}/{:.1}",
+                self.win_rate() * 100.0,
+                self.tie_rate() * 100.0
+            ),
+        }
+    }
+}
+
+/// Tallies by name, in the order in which the names first appeared.
+pub type Groups = Vec<(String, Tally)>;
+
+/// Items sorted by a key; an item may belong to several groups.
+pub fn group(items: &[JudgedItem], keys: impl Fn(&JudgedItem) -> Vec<String>) -> Groups {
+    let mut groups: Groups = Vec::new();
+    for item in items {
+        for key in keys(item) {
+            let at = groups.iter().position(|(name, _)| *name == key);
+            let at = at.unwrap_or_else(|| {
+                groups.push((key, Tally::default()));
+                groups.len() - 1
+            });
+            if let Some((_, tally)) = groups.get_mut(at) {
+                tally.add(item.result());
+            }
+        }
+    }
+    groups
+}
+
+/// All scores of a judged file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// The model.
+    pub model: Option<String>,
+    /// All items.
+    pub all: Tally,
+    /// Items without any label, which count as ties.
+    pub failed: usize,
+    /// By main class.
+    pub main: Groups,
+    /// By subclass.
+    pub sub: Groups,
+}
+
+impl Scores {
+    /// Scores of judged items.
+    pub fn of(items: &[JudgedItem], model: Option<String>) -> Self {
+        let mut all = Tally::default();
+        items.iter().for_each(|item| all.add(item.result()));
+        Self {
+            model,
+            all,
+            failed: items.iter().filter(|item| item.failed()).count(),
+            main: group(items, |item| vec![item.class().main.to_owned()]),
+            sub: group(items, |item| vec![item.class().sub.to_owned()]),
+        }
+    }
+
+    /// The official metrics file: same keys, same texts.
+    pub fn official(&self) -> Value {
+        let cells = |groups: &Groups| -> Map<String, Value> {
+            let cell = |(name, tally): &(String, Tally)| (name.clone(), json!(tally.cell()));
+            groups.iter().map(cell).collect()
+        };
+        let latex = |groups: &Groups| {
+            let all = groups.iter().map(|(_, tally)| tally.cell());
+            all.chain([self.all.cell()]).collect::<Vec<_>>().join(" & ")
+        };
+        json!({
+            "score": self.all.score(),
+            "win_rate": self.all.win_rate(),
+            "tie_rate": self.all.tie_rate(),
+            "model": self.model,
+            "main_classified_win_rate": cells(&self.main),
+            "main_classified_win_rate_latex": latex(&self.main),
+            "sub_classified_win_rate": cells(&self.sub),
+            "sub_classified_win_rate_latex": latex(&self.sub),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_change_sign_with_the_places() {
+        for label in ["A>>B", "A>B", "B>A", "B>>A", "A<B", "A<<B", "B<A", "B<<A"] {
+            assert_eq!(points(0, Some(label)), -points(1, Some(label)));
+        }
+        assert_eq!(
+            [
+                points(0, Some("B>>A")),
+                points(1, Some("A=B")),
+                points(0, None)
+            ],
+            [2, 0, 0]
+        );
+        assert_eq!(points(0, Some("A>>>B")), 0);
+    }
+
+    #[test]
+    fn percentages_round_as_python_rounds() {
+        let cell = |wins, items| {
+            Tally {
+                items,
+                wins,
+                ties: 0,
+            }
+            .cell()
+        };
+        // 6.25 and 18.75 are exact: half to even. 1/3 and 2/3 are not.
+        assert_eq!(
+            [cell(1, 16), cell(3, 16), cell(1, 80)],
+            ["6.2/0.0", "18.8/0.0", "1.2/0.0"]
+        );
+        assert_eq!(
+            [cell(1, 3), cell(2, 3), cell(0, 0)],
+            ["33.3/0.0", "66.7/0.0", "-"]
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! A step from one file of JSON lines to another that can be stopped at any time and goes on where it stood.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use engine::endpoint::ChatError;
+use engine::files::{FileError, write_atomic, write_bytes};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::append::{Log, LogError};
+use super::super::jsonl::{self, JsonlError, Record};
+use super::super::sandbox::SandboxError;
+use super::super::{fingerprint, workers};
+
+/// What becomes of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// It goes on, perhaps changed.
+    Keep(Record),
+    /// It is dropped, for a reason in a few words.
+    Drop(String),
+}
+
+/// What a step did; written beside its output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The step.
+    pub stage: String,
+    /// Records of the input.
+    pub read: usize,
+    /// Records of the output.
+    pub kept: usize,
+    /// Dropped records by reason.
+    pub dropped: BTreeMap<String, usize>,
+    /// Lines of the input that could not be read.
+    pub unreadable: usize,
+    /// What input and settings were, to know finished work again.
+    pub of: String,
+}
+
+/// Why a step did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Read(#[from] JsonlError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The output cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The language model fails.
+    #[error("{model}; {done} of {all} records are done and stay: the same command goes on")]
+    Model {
+        /// How.
+        model: ChatError,
+        /// Records done.
+        done: usize,
+        /// All records.
+        all: usize,
+    },
+    /// Answers cannot be run here.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Ctrl-C.
+    #[error("stopped after {done} of {all} records: the same command goes on from there")]
+    Stopped {
+        /// Records done.
+        done: usize,
+        /// All records.
+        all: usize,
+    },
+    /// The settings make no sense.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// Why a record could not be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The language model fails.
+    #[error(transparent)]
+    Model(#[from] ChatError),
+    /// The answer cannot be run.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// A step to run.
+pub struct Step<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Where records come from.
+    pub input: &'a Path,
+    /// Where they go; the log and the statistics stand beside it.
+    pub output: &'a Path,
+    /// Everything the result depends on besides the record.
+    pub settings: String,
+    /// Records at a time.
+    pub workers: usize,
+    /// Becomes true when no further record shall begin.
+    pub stop: &'a AtomicBool,
+}
+
+/// What was read for a step.
+pub struct Input {
+    /// The records.
+    pub records: Vec<Record>,
+    /// One line for each line that was left out.
+    pub troubles: Vec<String>,
+}
+
+impl Step<'_> {
+    /// `OUTPUT` with another ending.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.output.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    }
+
+    /// Runs `work` on every record that no earlier run has done. Results keep the input's order, whatever the workers.
+    /// `at` hears of records done and of all.
+    ///
+    /// # Errors
+    /// [`StageError`]; what is done stays done.
+    pub fn run(
+        &self,
+        input: Input,
+        work: impl Fn(&Record) -> Result<Fate, WorkError> + Sync,
+        at: &mut dyn FnMut(usize, usize),
+    ) -> Result<Stats, StageError> {
+        let hashes: Vec<String> = input
+            .records
+            .iter()
+            .map(|record| self.hash(record))
+            .collect();
+        let of = format!(
+            "{:016x}",
+            fingerprint(&hashes.iter().map(String::as_str).collect::<Vec<_>>())
+        );
+        if let Some(stats) = self.finished(&of) {
+            at(stats.read, stats.read);
+            return Ok(stats);
+        }
+        let part = self.beside(".part");
+        let mut log = Log::open(&part)?;
+        let mut fates: HashMap<String, Fate> = HashMap::new();
+        for (_, mut line) in jsonl::read_any(&part)?.records {
+            let hash = line.get("hash").and_then(Value::as_str).map(str::to_owned);
+            let fate = match (line.remove("kept"), line.remove("dropped")) {
+                (Some(Value::Object(record)), _) => Some(Fate::Keep(record)),
+                (_, Some(Value::String(reason))) => Some(Fate::Drop(reason)),
+                _ => None,
+            };
+            if let (Some(hash), Some(fate)) = (hash, fate) {
+                fates.insert(hash, fate);
+            }
+        }
+        let todo: Vec<usize> = (0..hashes.len())
+            .filter(|at| {
+                hashes
+                    .get(*at)
+                    .is_some_and(|hash| !fates.contains_key(hash))
+            })
+            .collect();
+        let all = input.records.len();
+        let mut done = all - todo.len();
+        at(done, all);
+        let mut failure = None;
+        workers::run(
+            todo.len(),
+            self.workers,
+            self.stop,
+            |job| {
+                let index = todo.get(job).copied()?;
+                Some((index, work(input.records.get(index)?)))
+            },
+            |_, result| {
+                let Some((index, fate)) = result else {
+                    return Ok(());
+                };
+                let hash = hashes.get(index).cloned().unwrap_or_default();
+                match fate {
+                    Ok(fate) => {
+                        log.append(&match &fate {
+                            Fate::Keep(record) => json!({"hash": hash, "kept": record}),
+                            Fate::Drop(reason) => json!({"hash": hash, "dropped": reason}),
+                        })?;
+                        fates.insert(hash, fate);
+                        done += 1;
+                        at(done, all);
+                    }
+                    Err(error) => {
+                        failure.get_or_insert(error);
+                    }
+                }
+                Ok::<(), StageError>(())
+            },
+        )?;
+        match failure {
+            Some(WorkError::Model(model)) if model != ChatError::Stopped => {
+                return Err(StageError::Model { model, done, all });
+            }
+            Some(WorkError::Sandbox(error)) => return Err(error.into()),
+            _ if done < all => return Err(StageError::Stopped { done, all }),
+            _ => {}
+        }
+        let fates = hashes
+            .iter()
+            .filter_map(|hash| fates.get(hash).cloned())
+            .collect();
+        let stats = self.write(fates, input.troubles.len(), of)?;
+        // The output holds everything now.
+        let _ = std::fs::remove_file(part);
+        Ok(stats)
+    }
+
+    /// Writes output and statistics of a step whose records are all done.
+    ///
+    /// # Errors
+    /// [`StageError::File`].
+    pub fn write(
+        &self,
+        fates: Vec<Fate>,
+        unreadable: usize,
+        of: String,
+    ) -> Result<Stats, StageError> {
+        let mut stats = Stats {
+            stage: self.name.to_owned(),
+            read: fates.len(),
+            unreadable,
+            of,
+            ..Stats::default()
+        };
+        write_atomic(self.output, |writer| {
+            for fate in &fates {
+                match fate {
+                    Fate::Keep(record) => {
+                        serde_json::to_writer(&mut *writer, record)?;
+                        writer.write_all(b"\n")?;
+                        stats.kept += 1;
+                    }
+                    Fate::Drop(reason) => *stats.dropped.entry(reason.clone()).or_default() += 1,
+                }
+            }
+            Ok(())
+        })?;
+        let text = serde_json::to_vec_pretty(&stats).unwrap_or_default();
+        write_bytes(self.beside(".stats.json"), &text)?;
+        Ok(stats)
+    }
+
+    /// The statistics of an earlier run over the same input with the same settings, where its output is still there.
+    pub fn finished(&self, of: &str) -> Option<Stats> {
+        let text = std::fs::read(self.beside(".stats.json")).ok()?;
+        let stats: Stats = serde_json::from_slice(&text).ok()?;
+        (stats.of == of && self.output.is_file()).then_some(stats)
+    }
+
+    /// The hash of a record under this step's settings.
+    pub fn hash(&self, record: &Record) -> String {
+        let text = Value::Object(record.clone()).to_string();
+        format!("{:016x}", fingerprint(&[self.name, &self.settings, &text]))
+    }
+}
+
+/// Reads the input of a step.
+///
+/// # Errors
+/// [`JsonlError`]; an empty file is none, for a step before may have dropped everything.
+pub fn read_input(path: &Path) -> Result<Input, JsonlError> {
+    let lines = jsonl::read_any(path)?;
+    Ok(Input {
+        records: lines
+            .records
+            .into_iter()
+            .map(|(_, record)| record)
+            .collect(),
+        troubles: lines.troubles,
+    })
+}
+
+/// The text of a field; empty where there is none.
+pub fn text<'a>(record: &'a Record, field: &str) -> &'a str {
+    record
+        .get(field)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}

@@ -1,0 +1,201 @@
+//! CDM against recorded numbers: every case of the kind that is there.
+
+use std::path::Path;
+
+use engine::fixtures::{Case, cases, report};
+use judge::omnidocbench::cdm::{Drawing, Formula, TokenBox, compare, render, score};
+use serde_json::Value;
+
+fn committed() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
+}
+
+fn pairs(file: &Case) -> &[Value] {
+    file.json["cases"].as_array().expect("a list of cases")
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|text| text.as_str().expect("a text"))
+        .collect()
+}
+
+/// The recorded boxes of one side; nothing where rendering failed there.
+fn drawing(case: &Value, side: &str) -> Option<Drawing> {
+    let numbers = |value: &Value| -> Vec<i64> {
+        value
+            .as_array()
+            .expect("numbers")
+            .iter()
+            .map(|n| n.as_i64().expect("a number"))
+            .collect()
+    };
+    let boxes = case.get(format!("{side}_boxes"))?.as_array()?;
+    let size = numbers(case.get(format!("{side}_size"))?);
+    let boxes = boxes
+        .iter()
+        .filter(|found| !numbers(&found["bbox"]).is_empty())
+        .map(|found| TokenBox {
+            token: found["token"].as_str().expect("a token").into(),
+            bounds: numbers(&found["bbox"]).try_into().expect("four sides"),
+        })
+        .collect();
+    Some(Drawing {
+        size: [size[0] as usize, size[1] as usize],
+        boxes,
+    })
+}
+
+#[test]
+fn formulas_are_read_as_the_official_tokeniser_reads_them() {
+    let mut ran = 0;
+    for file in cases("omnidocbench", "cdm", committed()) {
+        for case in pairs(&file) {
+            for side in ["gt", "pred"] {
+                let latex = case[side].as_str().expect("a formula");
+                let formula = Formula::read(latex).expect("every recorded formula has tokens");
+                assert_eq!(
+                    formula.tokenized,
+                    case[format!("{side}_tokenized")].as_str().expect("tokens"),
+                    "{latex}"
+                );
+                assert_eq!(
+                    formula.normalized,
+                    case[format!("{side}_normalized")].as_str().expect("tokens"),
+                    "{latex}"
+                );
+                assert_eq!(
+                    formula.coloured.visible,
+                    texts(&case[format!("{side}_tokens")]),
+                    "{latex}"
+                );
+                ran += 1;
+            }
+        }
+    }
+    report("omnidocbench", "cdm (formulas)", ran);
+}
+
+/// The recording says: exact for 90 % of the pairs, none further off than 0.05, since its consensus was drawn at random.
+#[test]
+fn recorded_boxes_give_the_recorded_scores() {
+    for file in cases("omnidocbench", "cdm", committed()) {
+        let (mut ran, mut exact) = (0, 0);
+        for case in pairs(&file) {
+            let (Some(truth), Some(given)) = (drawing(case, "gt"), drawing(case, "pred")) else {
+                continue;
+            };
+            let found = compare(&truth, &given);
+            let wanted = |name: &str| case["out"][name].as_f64().expect("a score");
+            let off = [
+                found.recall - wanted("recall"),
+                found.precision - wanted("precision"),
+                found.f1 - wanted("F1_score"),
+            ];
+            assert!(
+                off.iter().all(|off| off.abs() <= 0.05),
+                "{}: {found:?}",
+                case["gt"]
+            );
+            exact += usize::from(off.iter().all(|off| off.abs() < 1e-9));
+            ran += 1;
+        }
+        assert!(
+            exact * 10 >= ran * 9,
+            "{}: {exact} of {ran} exact",
+            file.name
+        );
+        report("omnidocbench", "cdm (boxes)", ran);
+    }
+}
+
+/// Boxes of another renderer are a guide only: the scores must be near.
+#[test]
+fn our_own_drawings_score_like_the_official_ones() {
+    for file in cases("omnidocbench", "cdm", committed()) {
+        let (mut ran, mut off) = (0, 0.0);
+        for case in pairs(&file) {
+            let text = |name: &str| case[name].as_str().expect("a formula");
+            let found = score(text("pred"), text("gt")).map_or(0.0, |score| score.f1);
+            off += (found - case["out"]["F1_score"].as_f64().expect("a score")).abs();
+            ran += 1;
+        }
+        let mean = off / f64::from(ran.max(1));
+        println!(
+            "omnidocbench/cdm: mean distance of F1 from the official rendering {mean:.4} over {ran} pairs"
+        );
+        assert!(mean <= 0.1, "{}: {mean}", file.name);
+    }
+}
+
+#[test]
+fn a_formula_is_found_again_in_itself() {
+    for latex in [
+        "\\frac{-b\\pm\\sqrt{b^2-4ac}}{2a}",
+        "\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix}",
+        "\\sum_{i=1}^{n} x_i",
+        "\\left\\{\\begin{array}{l}x\\\\y\\end{array}\\right.",
+    ] {
+        let found = score(latex, latex).expect("a plain formula");
+        assert!(found.exact(), "{latex}: {found:?}");
+    }
+}
+
+#[test]
+fn what_stands_above_is_drawn_above() {
+    let drawing = render("\\frac{a}{b}").expect("a fraction");
+    let top = |token: &str| {
+        drawing
+            .boxes
+            .iter()
+            .find(|found| found.token == token)
+            .expect("drawn")
+            .bounds[1]
+    };
+    assert!(top("a") < top("b"));
+    let limits = render("\\sum_{i}^{n}").expect("a sum");
+    let top = |token: &str| {
+        limits
+            .boxes
+            .iter()
+            .find(|found| found.token == token)
+            .expect("drawn")
+            .bounds[1]
+    };
+    assert!(top("n") < top("\\sum") && top("\\sum") < top("i"));
+}
+
+#[test]
+fn hostile_formulas_fail_in_words() {
+    let deep = "{".repeat(10_000);
+    let failing = [
+        String::new(),
+        " ".into(),
+        "\\frac".into(),
+        "x".repeat(10_000_000),
+        deep.clone(),
+        format!("{deep}x{}", "}".repeat(10_000)),
+        "\\sqrt{".repeat(2_000),
+        "\\left(".repeat(2_000),
+        "\\begin{array}{l}".repeat(1_000),
+        "\\hat ".repeat(3_000),
+        "\\mathrm{".repeat(2_000),
+        "\\quad".into(),
+        "\u{0}\u{1}".into(),
+    ];
+    for latex in failing {
+        if let Err(failure) = score("x", &latex) {
+            let line = failure.to_string();
+            assert!(
+                line.starts_with("the true formula cannot be scored: ")
+                    && line.len() < 300
+                    && !line.contains('\n'),
+                "{line}"
+            );
+        }
+        let _ = score(&latex, "x+y");
+    }
+}
