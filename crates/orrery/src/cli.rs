@@ -28,6 +28,9 @@ pub enum Command {
     /// STIV: text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
     #[command(subcommand, arg_required_else_help = true)]
     Stiv(video::stiv::command::Command),
+    /// OmniDocBench: document parsers scored on text, formulas, tables and reading order (arXiv 2412.07626)
+    #[command(subcommand, arg_required_else_help = true)]
+    Omnidocbench(judge::omnidocbench::command::Command),
     /// CodeArena: code models judged by human preference, and instruction data from web pages (arXiv 2412.05210)
     #[command(subcommand, arg_required_else_help = true)]
     Codearena(Box<judge::codearena::command::Command>),
@@ -46,6 +49,7 @@ impl Command {
         match self {
             Self::Create(create) => create.run(context),
             Self::Stiv(command) => video::stiv::command::run(command, context),
+            Self::Omnidocbench(command) => judge::omnidocbench::command::run(command, context),
             Self::Codearena(command) => judge::codearena::command::run(command, context),
             Self::List(list) => list.run(),
             Self::Prove(prove) => prove.run(context),

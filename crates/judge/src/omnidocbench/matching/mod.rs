@@ -40,6 +40,27 @@ pub enum Method {
     NoSplit,
 }
 
+impl Method {
+    /// The official name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick_match",
+            Self::Simple => "simple_match",
+            Self::NoSplit => "no_split",
+        }
+    }
+
+    /// The method of an official name; `_match` may be left out.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.replace('-', "_").as_str() {
+            "quick" | "quick_match" => Some(Self::Quick),
+            "simple" | "simple_match" => Some(Self::Simple),
+            "no_split" => Some(Self::NoSplit),
+            _ => None,
+        }
+    }
+}
+
 /// What matching depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Matching {

@@ -65,6 +65,13 @@ fn all(samples: &[Sample], metrics: &[Metric], protocol: Protocol) -> Value {
                     out.insert(name.into(), json!({"all": told(mean(&values))}));
                 }
             }
+            Metric::Cdm => {
+                let values: Vec<f64> = scores(samples, "CDM").collect();
+                out.insert("CDM".into(), json!({"all": told(mean(&values))}));
+                let exact = values.iter().map(|f1| f64::from(*f1 == 1.0));
+                let rate = mean(&exact.collect::<Vec<f64>>());
+                out.insert("ExpRate@CDM".into(), json!({"all": told(rate)}));
+            }
             // The official tool passes the annotation as prediction and the prediction as reference.
             Metric::Bleu => {
                 let score = bleu(&texts(0), &texts(1)).map_or(0.0, |bleu| bleu.bleu);

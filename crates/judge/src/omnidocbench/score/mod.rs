@@ -8,6 +8,8 @@ pub use aggregate::{Pages, aggregate};
 pub use labels::{label, page_labels};
 pub use sample::{Sample, order_sample, sample};
 
+use serde_json::Value;
+
 /// A section of the official result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
@@ -52,11 +54,19 @@ pub enum Metric {
     Bleu,
     /// `METEOR`, mean over samples.
     Meteor,
+    /// `CDM`: F1 of a formula's symbols by what they look like; higher is better.
+    Cdm,
 }
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 4] = [Self::EditDist, Self::Teds, Self::Bleu, Self::Meteor];
+    pub const ALL: [Self; 5] = [
+        Self::EditDist,
+        Self::Teds,
+        Self::Bleu,
+        Self::Meteor,
+        Self::Cdm,
+    ];
 
     /// The official name.
     pub fn name(self) -> &'static str {
@@ -65,6 +75,7 @@ impl Metric {
             Self::Teds => "TEDS",
             Self::Bleu => "BLEU",
             Self::Meteor => "METEOR",
+            Self::Cdm => "CDM",
         }
     }
 
@@ -81,7 +92,7 @@ impl Metric {
 pub struct Metrics(pub Vec<(Section, Vec<Metric>)>);
 
 impl Default for Metrics {
-    /// Edit distances everywhere, and TEDS of tables: the official end-to-end configuration but for CDM.
+    /// Edit distances everywhere, TEDS of tables: the official end-to-end configuration, where CDM is switched on apart.
     fn default() -> Self {
         let edit = || vec![Metric::EditDist];
         Self(vec![
@@ -94,6 +105,37 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// These, and CDM of formulas.
+    #[must_use]
+    pub fn with_cdm(mut self) -> Self {
+        for (section, metrics) in &mut self.0 {
+            if *section == Section::Formula && !metrics.contains(&Metric::Cdm) {
+                metrics.push(Metric::Cdm);
+            }
+        }
+        self
+    }
+
+    /// As JSON: names of metrics by section.
+    pub fn to_json(&self) -> Value {
+        let named =
+            |metrics: &[Metric]| -> Value { metrics.iter().map(|metric| metric.name()).collect() };
+        let sections = self.0.iter();
+        sections
+            .map(|(section, metrics)| (section.name().to_owned(), named(metrics)))
+            .collect()
+    }
+
+    /// From JSON; names that are not known are left out.
+    pub fn read(json: &Value) -> Self {
+        let listed = |section: Section| {
+            let names = json.get(section.name())?.as_array()?.iter();
+            let metrics = names.filter_map(|name| Metric::named(name.as_str()?));
+            Some((section, metrics.collect()))
+        };
+        Self(Section::ALL.into_iter().filter_map(listed).collect())
+    }
+
     /// The metrics of a section; `None` where it is not wanted.
     pub fn of(&self, section: Section) -> Option<&[Metric]> {
         let found = self.0.iter().find(|(named, _)| *named == section);

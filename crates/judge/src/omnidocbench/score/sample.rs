@@ -4,6 +4,7 @@ use engine::numerics::levenshtein;
 use serde_json::{Map, Value, json};
 
 use super::{Metric, labels::label};
+use crate::omnidocbench::cdm;
 use crate::omnidocbench::matching::order::Order;
 use crate::omnidocbench::matching::{Match, number};
 use crate::omnidocbench::metrics::teds;
@@ -49,6 +50,19 @@ pub fn sample(found: &Match, metrics: &[Metric]) -> Value {
                 let longest = gt.len().max(pred.len());
                 edit(&mut record, &mut scores, levenshtein(&gt, &pred), longest);
             }
+            Metric::Cdm => {
+                let compared = cdm::score(&formula(&found.pred), &formula(&found.gt));
+                match &compared {
+                    Ok(score) => {
+                        record.insert("CDM_recall".into(), json!(score.recall));
+                        record.insert("CDM_precision".into(), json!(score.precision));
+                    }
+                    Err(why) => {
+                        record.insert("CDM_failed".into(), json!(why.to_string()));
+                    }
+                }
+                scores.insert("CDM".into(), json!(compared.map_or(0.0, |score| score.f1)));
+            }
             // Of all samples together.
             Metric::Bleu | Metric::Meteor => {}
         }
@@ -73,6 +87,13 @@ pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
         edit(&mut record, &mut scores, order.edits, longest);
     }
     finish(record, scores, image)
+}
+
+/// A formula without fences and dollars around it.
+fn formula(text: &str) -> String {
+    let fenced = text.rsplit("```latex").next().unwrap_or(text);
+    let bare = fenced.split("```").next().unwrap_or(fenced);
+    bare.trim_matches('$').trim().trim_matches('$').trim().to_owned()
 }
 
 /// The normalised text, or the text as it is where nothing is left of it.

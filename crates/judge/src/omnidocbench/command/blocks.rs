@@ -1,0 +1,167 @@
+//! `orrery omnidocbench ocr`, `table` and `formula`: single blocks.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use engine::command::{Failure, say, tell};
+use serde_json::{Map, Value, json};
+
+use super::options::{ProtocolName, metric};
+use super::output;
+use crate::omnidocbench::module::{Module, ModuleConfig, single};
+use crate::omnidocbench::score::Metric;
+
+/// Options that the three verbs share.
+#[derive(Args, Debug)]
+struct Common {
+    /// A JSON list of pages whose blocks hold both the annotation and the prediction
+    #[arg(long, value_name = "FILE")]
+    gt: PathBuf,
+    /// The field that holds the prediction
+    #[arg(long, default_value = "pred", value_name = "FIELD")]
+    pred_key: String,
+    /// The field that holds the annotation [default: text, html or latex]
+    #[arg(long, value_name = "FIELD")]
+    data_key: Option<String>,
+    /// Count only blocks of these categories
+    #[arg(long, value_delimiter = ',', value_name = "CATEGORY")]
+    category: Vec<String>,
+    /// Score by these [default: Edit_dist, and TEDS for tables]
+    #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "METRIC")]
+    metrics: Vec<Metric>,
+    /// Whose numbers are to come out
+    #[arg(long, value_enum, default_value = "v1.5")]
+    protocol: ProtocolName,
+    /// Folder for the result files
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `ocr`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  orrery omnidocbench ocr --gt recognised.json --category text_block,title")]
+pub struct Ocr {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Options of `table`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  orrery omnidocbench table --gt recognised.json --pred-key pred")]
+pub struct Table {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Options of `formula`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  orrery omnidocbench formula --gt recognised.json --metrics Edit_dist,CDM")]
+pub struct Formula {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Ocr {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        self.common.run(Module::Text)
+    }
+}
+
+impl Table {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        self.common.run(Module::Table)
+    }
+}
+
+impl Formula {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        self.common.run(Module::Formula)
+    }
+}
+
+impl Common {
+    fn run(&self, module: Module) -> Result<(), Failure> {
+        let mut config = module.defaults();
+        config.protocol = self.protocol.into();
+        config.pred_key.clone_from(&self.pred_key);
+        if let Some(key) = &self.data_key {
+            config.data_key.clone_from(key);
+        }
+        if !self.category.is_empty() {
+            config.categories.clone_from(&self.category);
+        }
+        if !self.metrics.is_empty() {
+            config.metrics.clone_from(&self.metrics);
+        }
+        evaluate(&self.gt, &config, self.out.as_deref(), self.json)
+    }
+}
+
+/// Reads a JSON file whole; a byte order mark is passed over.
+pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::input(format!("cannot read `{}`: {error}: check the path", path.display()))
+    })?;
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::input(format!(
+            "`{}` is not whole JSON: {error}: fetch it again or check how it was written",
+            path.display()
+        ))
+    })
+}
+
+/// Scores single blocks, writes and prints what came out.
+pub(super) fn evaluate(
+    gt: &Path,
+    config: &ModuleConfig,
+    out: Option<&Path>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let json = read_json(gt)?;
+    let pages: Vec<&Map<String, Value>> =
+        json.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+    let result = single(&pages, config);
+    if result.records.is_empty() {
+        return Err(Failure::input(format!(
+            "no block in `{}` has both `{}` and `{}`: name the fields with `--data-key` and `--pred-key`",
+            gt.display(),
+            config.data_key,
+            config.pred_key
+        )));
+    }
+    let scored = result.records.len();
+    let about = json!({
+        "orrery": env!("CARGO_PKG_VERSION"),
+        "protocol": config.protocol.name(),
+        "pages": pages.len(),
+        "blocks": scored,
+        "without_prediction": result.missing,
+    });
+    if let Some(out) = out {
+        output::folder(out)?;
+        let name = match config.module {
+            Module::Text => "ocr",
+            Module::Table => "table_recognition",
+            Module::Formula => "formula_recognition",
+        };
+        output::write_list(&out.join(format!("{name}_result.json")), result.records.iter())?;
+        output::write_json(&out.join(format!("{name}_metric_result.json")), &result.summary)?;
+    }
+    if as_json {
+        return say(&json!({"run": about, "result": result.summary}).to_string());
+    }
+    if result.missing > 0 {
+        tell(&format!("warning: {} blocks have no prediction and do not count", result.missing));
+    }
+    say(&format!(
+        "protocol {} · {} pages · {scored} of {} blocks predicted\n\n{}",
+        config.protocol.name(),
+        pages.len(),
+        scored + result.missing,
+        output::table(&json!({"blocks": result.summary}))
+    ))
+}

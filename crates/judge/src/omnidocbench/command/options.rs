@@ -1,0 +1,110 @@
+//! Options that several verbs share.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::omnidocbench::Protocol;
+use crate::omnidocbench::matching::{Matching, Method};
+use crate::omnidocbench::run::Shard;
+use crate::omnidocbench::score::Metric;
+
+/// Whose numbers.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum ProtocolName {
+    /// The paper's
+    #[value(name = "v1.0")]
+    V1_0,
+    /// The leaderboard's since 2025
+    #[default]
+    #[value(name = "v1.5")]
+    V1_5,
+}
+
+impl From<ProtocolName> for Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::V1_0 => Self::V1_0,
+            ProtocolName::V1_5 => Self::V1_5,
+        }
+    }
+}
+
+/// How elements are matched.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum MethodName {
+    /// Adjacency search: split and joined paragraphs are found
+    #[value(alias = "quick_match")]
+    Quick,
+    /// One with one
+    #[value(alias = "simple_match")]
+    Simple,
+    /// The page as one text
+    #[value(alias = "no_split")]
+    NoSplit,
+}
+
+impl From<MethodName> for Method {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::Quick => Self::Quick,
+            MethodName::Simple => Self::Simple,
+            MethodName::NoSplit => Self::NoSplit,
+        }
+    }
+}
+
+/// How to match.
+#[derive(Args, Debug)]
+pub(super) struct MatchOptions {
+    /// Whose numbers are to come out
+    #[arg(long, value_enum, default_value = "v1.5")]
+    pub protocol: ProtocolName,
+    /// How elements are matched [default: quick, or what --config says]
+    #[arg(long = "match", value_enum, value_name = "METHOD")]
+    pub method: Option<MethodName>,
+    /// Match a page simply when this many seconds were not enough; the official tool takes 30 [default: no limit]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub limit: Option<u64>,
+}
+
+impl MatchOptions {
+    /// The settings, with `method` unless another was asked for.
+    pub fn matching(&self, method: Method) -> Matching {
+        Matching {
+            protocol: self.protocol.into(),
+            method: self.method.map_or(method, Method::from),
+            limit: self.limit.map(Duration::from_secs),
+        }
+    }
+}
+
+/// `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write it as `attribute=value`, such as `language=english`".into()),
+    }
+}
+
+/// `I/N`, from 0/N to N-1/N.
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    let parsed = text.split_once('/').and_then(|(index, of)| {
+        let shard = Shard {
+            index: index.trim().parse().ok()?,
+            of: of.trim().parse().ok()?,
+        };
+        (shard.index < shard.of).then_some(shard)
+    });
+    parsed.ok_or_else(|| "write it as `I/N` with I from 0 to N-1, such as `0/4`".into())
+}
+
+/// A metric by its official name.
+pub(super) fn metric(text: &str) -> Result<Metric, String> {
+    Metric::named(text).ok_or_else(|| {
+        let names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}

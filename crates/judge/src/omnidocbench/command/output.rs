@@ -1,0 +1,152 @@
+//! Results as files and as tables.
+
+use std::path::{Path, PathBuf};
+
+use engine::command::{Failure, one_line, tell};
+use engine::files::write_atomic;
+use serde_json::{Value, json};
+
+use crate::omnidocbench::Protocol;
+use crate::omnidocbench::evaluate::{PageResult, records};
+use crate::omnidocbench::score::Section;
+
+/// Most warnings that are printed.
+const TOLD: usize = 20;
+
+/// Prints warnings, a line each, and how many more there are.
+pub(super) fn warn(lines: &[String]) {
+    for line in lines.iter().take(TOLD) {
+        tell(&format!("warning: {}", one_line(line)));
+    }
+    if lines.len() > TOLD {
+        tell(&format!("warning: and {} more of these", lines.len() - TOLD));
+    }
+}
+
+/// The folder for results, made when absent.
+pub(super) fn folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        Failure::input(format!(
+            "cannot make the folder `{}`: {error}: choose another `--out`",
+            path.display()
+        ))
+    })
+}
+
+/// JSON into a file, indented.
+pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), Failure> {
+    write_atomic(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+    .map_err(Failure::from)
+}
+
+/// Records into a file as a JSON list, one after the other.
+pub(super) fn write_list<'a>(
+    path: &Path,
+    records: impl Iterator<Item = &'a Value>,
+) -> Result<(), Failure> {
+    write_atomic(path, |file| {
+        file.write_all(b"[")?;
+        for (at, record) in records.enumerate() {
+            file.write_all(if at == 0 { b"\n" } else { b",\n" })?;
+            serde_json::to_writer(&mut *file, record)?;
+        }
+        file.write_all(b"\n]\n")
+    })
+    .map_err(Failure::from)
+}
+
+/// What is said of a run beside its scores.
+pub(super) fn about(pages: &[PageResult], protocol: Protocol, method: &str) -> Value {
+    let missing: Vec<&str> = pages
+        .iter()
+        .filter(|page| !page.predicted)
+        .map(|page| page.image.as_str())
+        .collect();
+    let data = match pages.len() {
+        981 => "v1.0 (981 pages)".to_owned(),
+        1355 => "v1.5 (1355 pages)".to_owned(),
+        pages => format!("unknown ({pages} pages)"),
+    };
+    json!({
+        "orrery": env!("CARGO_PKG_VERSION"),
+        "protocol": protocol.name(),
+        "match": method,
+        "data": data,
+        "pages": pages.len(),
+        "predicted": pages.len() - missing.len(),
+        "missing": missing,
+        "matched_simply_for_lack_of_time": pages.iter().map(|page| page.out_of_time).sum::<usize>(),
+    })
+}
+
+/// All files of a result under the official names.
+pub(super) fn write_results(
+    out: &Path,
+    name: &str,
+    pages: &[PageResult],
+    protocol: Protocol,
+    summary: &Value,
+    about: &Value,
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut written = Vec::new();
+    for section in Section::ALL {
+        if summary.get(section.name()).is_some() {
+            let path = out.join(format!("{name}_{}_result.json", section.name()));
+            write_list(&path, records(pages, section, protocol))?;
+            written.push(path);
+        }
+    }
+    let path = out.join(format!("{name}_metric_result.json"));
+    write_json(&path, summary)?;
+    written.push(path);
+    let path = out.join(format!("{name}_run.json"));
+    write_json(&path, about)?;
+    written.push(path);
+    Ok(written)
+}
+
+/// A score in a table.
+pub(super) fn cell(value: Option<f64>) -> String {
+    value.map_or("–".into(), |value| format!("{value:.4}"))
+}
+
+/// The number at a path of keys.
+pub(super) fn number(value: &Value, path: &[&str]) -> Option<f64> {
+    let found = path.iter().try_fold(value, |value, key| value.get(key));
+    found.and_then(Value::as_f64)
+}
+
+/// The overall scores of a result, as lines of a table.
+pub(super) fn table(summary: &Value) -> String {
+    let mut lines = Vec::new();
+    for (section, result) in summary.as_object().into_iter().flatten() {
+        let all = result.get("all").and_then(Value::as_object);
+        for (metric, values) in all.into_iter().flatten() {
+            for (name, value) in values.as_object().into_iter().flatten() {
+                let what = match name.as_str() {
+                    "all" => metric.clone(),
+                    name => format!("{metric} {name}"),
+                };
+                lines.push(format!("{section:<16} {what:<28} {}", cell(value.as_f64())));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// How many pages had a prediction: said with every result.
+pub(super) fn coverage(about: &Value) -> String {
+    let number = |key: &str| about.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let (pages, predicted) = (number("pages"), number("predicted"));
+    let share = 100.0 * predicted as f64 / pages.max(1) as f64;
+    format!(
+        "protocol {} · {} · data {} · {predicted} of {pages} pages predicted ({share:.1} %)",
+        text("protocol"),
+        text("match"),
+        text("data")
+    )
+}

@@ -1,0 +1,331 @@
+//! Files of pages evaluated: read one by one, worked on in parallel, written down as they are done.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::evaluate::{Evaluator, PageResult};
+use super::page::{Page, PageError, prediction, read_pages, read_text};
+use super::score::label;
+
+/// Pages worked on together.
+const BATCH: usize = 64;
+
+/// What becomes of a page without a prediction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is left out, as in the official tool.
+    #[default]
+    Skip,
+    /// It is scored like an empty prediction.
+    Zero,
+}
+
+/// Which part of the pages is worked on: every `of`th, from `index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: usize,
+    /// How many shards there are.
+    pub of: usize,
+}
+
+/// Where pages come from, and which count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// The JSON list of pages.
+    pub pages: PathBuf,
+    /// The folder of predictions.
+    pub predictions: PathBuf,
+    /// The folder of annotations in markdown, where the pages have none of their own.
+    pub markdown: Option<PathBuf>,
+    /// Attributes that a page must have.
+    pub filter: Vec<(String, String)>,
+    /// What becomes of pages without a prediction.
+    pub missing: Missing,
+    /// A part of the pages.
+    pub shard: Option<Shard>,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Its pages, in the order of the ground truth.
+    pub pages: Vec<PageResult>,
+    /// Pages in the file.
+    pub in_file: usize,
+    /// Anything odd, a line each.
+    pub warnings: Vec<String>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ground truth cannot be read.
+    #[error(transparent)]
+    Pages(#[from] PageError),
+    /// A folder is not there.
+    #[error("`{}` is no folder: give the one that holds a markdown file for each page", .0.display())]
+    Folder(PathBuf),
+    /// The journal cannot be written or read.
+    #[error("cannot use `{}`: {source}: choose another `--out`", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The journal is that of another run.
+    #[error("`{}` was begun with other settings: leave `--resume` out, or choose another `--out`", .0.display())]
+    Other(PathBuf),
+    /// A journal holds no run.
+    #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
+    NoJournal(PathBuf),
+    /// A prediction cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Prediction {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Evaluates all pages of a source. With a journal each page is written there as it is done, and pages that it holds
+/// already, if `resume`, are not worked on again. `each` hears how many are done and says whether to go on.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(
+    source: &Source,
+    evaluator: &Evaluator,
+    journal: Option<&Path>,
+    resume: bool,
+    mut each: impl FnMut(usize) -> bool,
+) -> Result<Outcome, RunError> {
+    for folder in [Some(&source.predictions), source.markdown.as_ref()].into_iter().flatten() {
+        if !folder.is_dir() {
+            return Err(RunError::Folder(folder.clone()));
+        }
+    }
+    let mut outcome = Outcome::default();
+    let header = header(source, evaluator);
+    let mut log = match journal {
+        Some(path) => Some(Journal::open(path, &header, resume, &mut outcome.pages)?),
+        None => None,
+    };
+    let done: HashSet<usize> = outcome.pages.iter().map(|page| page.index).collect();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut batch: Vec<(usize, Page)> = Vec::new();
+    let mut problem = None;
+    let mut index = 0;
+    let mut work = |batch: &mut Vec<(usize, Page)>, outcome: &mut Outcome| -> bool {
+        let results: Vec<_> = batch
+            .par_drain(..)
+            .map(|(index, page)| one(source, evaluator, index, &page))
+            .collect();
+        for result in results {
+            let written = result.and_then(|(page, warnings)| {
+                outcome.warnings.extend(warnings);
+                if let (Some(log), Some(page)) = (&mut log, &page) {
+                    log.add(page)?;
+                }
+                outcome.pages.extend(page);
+                Ok(())
+            });
+            if let Err(error) = written {
+                problem.get_or_insert(error);
+                return false;
+            }
+        }
+        outcome.stopped = !each(outcome.pages.len());
+        !outcome.stopped
+    };
+    let read = read_pages(&source.pages, |page| {
+        let at = index;
+        index += 1;
+        let wanted = source.shard.is_none_or(|shard| at % shard.of.max(1) == shard.index);
+        if wanted && passes(&page, &source.filter) {
+            *names.entry(page.image.clone()).or_default() += 1;
+            if !done.contains(&at) {
+                batch.push((at, page));
+            }
+        }
+        batch.len() < BATCH || work(&mut batch, &mut outcome)
+    });
+    let going = !outcome.stopped;
+    if going && read.is_ok() {
+        work(&mut batch, &mut outcome);
+    }
+    if let Some(error) = problem {
+        return Err(error);
+    }
+    read?;
+    outcome.in_file = index;
+    outcome.pages.sort_by_key(|page| page.index);
+    let twice = names.iter().filter(|(_, count)| **count > 1);
+    outcome.warnings.extend(twice.map(|(name, count)| {
+        format!("{count} pages are called `{name}`: their scores are averaged as one page")
+    }));
+    Ok(outcome)
+}
+
+/// Evaluates a page; `None` where it has no annotation to be compared with.
+fn one(
+    source: &Source,
+    evaluator: &Evaluator,
+    index: usize,
+    page: &Page,
+) -> Result<(Option<PageResult>, Vec<String>), RunError> {
+    let mut warnings = Vec::new();
+    let mut text = |folder: &Path| -> Result<Option<String>, RunError> {
+        let Some(path) = prediction(folder, &page.image) else {
+            return Ok(None);
+        };
+        let (text, broken) =
+            read_text(&path).map_err(|source| RunError::Prediction { path: path.clone(), source })?;
+        if broken {
+            warnings.push(format!(
+                "`{}` is not UTF-8: what could not be read was replaced",
+                path.display()
+            ));
+        }
+        Ok(Some(text))
+    };
+    let given = text(&source.predictions)?;
+    let gt = match &source.markdown {
+        Some(folder) => match text(folder)? {
+            None => return Ok((None, warnings)),
+            gt => gt,
+        },
+        None => None,
+    };
+    let result = match (&given, source.missing) {
+        (None, Missing::Skip) => PageResult::missing(index, page),
+        _ => {
+            let markdown = given.as_deref().unwrap_or("");
+            let mut result = match &gt {
+                Some(gt) => evaluator.markdown(index, page, gt, markdown),
+                None => evaluator.page(index, page, markdown),
+            };
+            result.predicted = given.is_some();
+            result
+        }
+    };
+    Ok((Some(result), warnings))
+}
+
+/// Whether a page has all attributes.
+fn passes(page: &Page, filter: &[(String, String)]) -> bool {
+    filter.iter().all(|(name, value)| {
+        let found = page.attribute.get(name);
+        found.is_some_and(|found| {
+            label("", found) == format!(": {value}") || found.to_string() == *value
+        })
+    })
+}
+
+/// What a journal's run depends on.
+fn header(source: &Source, evaluator: &Evaluator) -> Value {
+    let size = std::fs::metadata(&source.pages).map_or(0, |file| file.len());
+    json!({
+        "orrery": env!("CARGO_PKG_VERSION"),
+        "ground_truth_bytes": size,
+        "protocol": evaluator.matching.protocol.name(),
+        "match": evaluator.matching.method.name(),
+        "metrics": evaluator.metrics.to_json(),
+        "filter": source.filter,
+        "missing": format!("{:?}", source.missing),
+        "shard": source.shard.map(|shard| [shard.index, shard.of]),
+    })
+}
+
+/// A file of page results, one a line, after a line that says of what run.
+struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    fn open(
+        path: &Path,
+        header: &Value,
+        resume: bool,
+        pages: &mut Vec<PageResult>,
+    ) -> Result<Self, RunError> {
+        let failed = |source| RunError::Journal {
+            path: path.to_owned(),
+            source,
+        };
+        if resume && path.exists() {
+            let (found, mut read) = lines(path)?;
+            if found != *header {
+                return Err(RunError::Other(path.to_owned()));
+            }
+            pages.append(&mut read);
+        }
+        // What was read is written again, so that half a line at the end goes.
+        let mut text = format!("{header}\n");
+        for page in pages.iter() {
+            text.push_str(&format!("{}\n", page.to_json()));
+        }
+        std::fs::write(path, text).map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
+        let line = format!("{}\n", page.to_json());
+        self.file.write_all(line.as_bytes()).map_err(|source| RunError::Journal {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// The header and the pages of a journal; a damaged page is left out.
+fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
+    let failed = |source| RunError::Journal {
+        path: path.to_owned(),
+        source,
+    };
+    let mut lines = BufReader::new(File::open(path).map_err(failed)?).lines();
+    let first = lines.next().transpose().map_err(failed)?.unwrap_or_default();
+    let header: Value = serde_json::from_str(&first).unwrap_or_default();
+    if header.get("orrery").is_none() {
+        return Err(RunError::NoJournal(path.to_owned()));
+    }
+    let pages = lines.map_while(Result::ok).filter_map(|line| PageResult::read(&line));
+    Ok((header, pages.collect()))
+}
+
+/// The pages of several shards' journals, in the order of the ground truth, and what they were run with.
+///
+/// # Errors
+/// [`RunError`] when a file is no journal, or they are not of one run.
+pub fn merge(journals: &[PathBuf]) -> Result<(Value, Vec<PageResult>), RunError> {
+    let mut all: BTreeMap<usize, PageResult> = BTreeMap::new();
+    let mut common = Value::Null;
+    for path in journals {
+        let (mut header, pages) = lines(path)?;
+        if let Some(header) = header.as_object_mut() {
+            header.remove("shard");
+        }
+        if common.is_null() {
+            common = header;
+        } else if common != header {
+            return Err(RunError::Other(path.clone()));
+        }
+        all.extend(pages.into_iter().map(|page| (page.index, page)));
+    }
+    Ok((common, all.into_values().collect()))
+}
