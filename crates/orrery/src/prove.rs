@@ -37,6 +37,7 @@ impl Prove {
         let card = card(&self.system).ok_or_else(|| unknown::system(&self.system))?;
         match (card.status, card.slug) {
             (Status::Works, "codearena") => self.codearena(context),
+            (Status::Works, "omnidocbench") => self.omnidocbench(context),
             (Status::Works, _) => self.stiv(context),
             (Status::Planned, _) => Err(unknown::planned(card)),
         }
@@ -67,6 +68,27 @@ impl Prove {
                 judge::codearena::proof::ProofError::Stopped => Failure::interrupted(error),
                 error => Failure::failed(error),
             })?;
+        if self.json {
+            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
+        }
+        say(&report.markdown())
+    }
+
+    fn omnidocbench(&self, context: Context) -> Result<(), Failure> {
+        let seeds = self.seeds.unwrap_or(if self.full { 20 } else { 5 });
+        let options = judge::omnidocbench::proof::ProofOptions {
+            full: self.full,
+            seeds: (0..seeds).collect(),
+            out: self.folder("omnidocbench")?,
+            demo: PathBuf::from("../shared/fixtures/omnidocbench/e2e_demo.json"),
+        };
+        let report =
+            judge::omnidocbench::proof::run(&options, context.stop).map_err(
+                |error| match error {
+                    judge::omnidocbench::proof::ProofError::Stopped => Failure::interrupted(error),
+                    error => Failure::failed(error),
+                },
+            )?;
         if self.json {
             return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
         }

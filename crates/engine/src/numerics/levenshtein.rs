@@ -53,6 +53,43 @@ struct Column {
     down: Vec<u64>,
 }
 
+/// The way of a block from one column to the next.
+struct Step {
+    /// Where items agree, or the old column falls.
+    vertical: u64,
+    /// Where a row rises, and where it falls, going right.
+    rise: u64,
+    fall: u64,
+}
+
+impl Step {
+    /// From where items agree and how the old column goes; `falls` says whether the row above falls.
+    #[inline(always)]
+    fn new(equal: u64, up: u64, down: u64, falls: u64) -> Self {
+        let vertical = equal | down;
+        let equal = equal | falls;
+        let diagonal = ((equal & up).wrapping_add(up) ^ up) | equal;
+        Self {
+            vertical,
+            rise: down | !(diagonal | up),
+            fall: up & diagonal,
+        }
+    }
+
+    /// The score of the cell in row `last`, given that of the column before.
+    #[inline(always)]
+    fn bottom(&self, score: usize, last: usize) -> usize {
+        score + (self.rise >> last & 1) as usize - (self.fall >> last & 1) as usize
+    }
+
+    /// The new column, given how the row above it goes.
+    #[inline(always)]
+    fn below(&self, rises: u64, falls: u64) -> (u64, u64) {
+        let (rise, fall) = (self.rise << 1 | rises, self.fall << 1 | falls);
+        (fall | !(self.vertical | rise), rise & self.vertical)
+    }
+}
+
 impl<T: Eq + Hash + Copy> Pattern<T> {
     /// Reads a pattern.
     pub fn new(items: &[T]) -> Self {
@@ -102,6 +139,9 @@ impl<T: Eq + Hash + Copy> Pattern<T> {
         if self.is_empty() {
             return Some(text.len());
         }
+        if self.blocks == 1 {
+            return self.within_word(text, limit);
+        }
         let mut column = self.first_column();
         let mut score = self.len;
         for (at, item) in text.iter().enumerate() {
@@ -114,15 +154,46 @@ impl<T: Eq + Hash + Copy> Pattern<T> {
         (score <= limit).then_some(score)
     }
 
+    /// [`Self::within`] for a pattern of one block, whose column stays in registers.
+    fn within_word(&self, text: &[T], limit: usize) -> Option<usize> {
+        let (mut up, mut down) = (!0, 0);
+        let mut score = self.len;
+        for (at, item) in text.iter().enumerate() {
+            let step = Step::new(self.word(item), up, down, 0);
+            score = step.bottom(score, self.len - 1);
+            (up, down) = step.below(1, 0);
+            if score.saturating_sub(text.len() - at - 1) > limit {
+                return None;
+            }
+        }
+        (score <= limit).then_some(score)
+    }
+
     /// For each place of `text`, the least distance of the pattern to any stretch that ends there (Sellers); `each` gets
     /// the place after the stretch and that distance.
     pub fn search(&self, text: &[T], mut each: impl FnMut(usize, usize)) {
-        let mut column = self.first_column();
         let mut score = self.len;
+        if self.blocks == 1 {
+            let (mut up, mut down) = (!0, 0);
+            for (at, item) in text.iter().enumerate() {
+                let step = Step::new(self.word(item), up, down, 0);
+                score = step.bottom(score, self.len - 1);
+                (up, down) = step.below(0, 0);
+                each(at + 1, score);
+            }
+            return;
+        }
+        let mut column = self.first_column();
         for (at, item) in text.iter().enumerate() {
             score = score.wrapping_add_signed(self.advance(&mut column, item, 0));
             each(at + 1, score);
         }
+    }
+
+    /// Where an item stands in a pattern of one block.
+    fn word(&self, item: &T) -> u64 {
+        let row = self.rows.get(item).copied().unwrap_or(0);
+        self.masks.get(row).copied().unwrap_or(0)
     }
 
     fn first_column(&self) -> Column {
@@ -140,17 +211,11 @@ impl<T: Eq + Hash + Copy> Pattern<T> {
         let last = (self.len.wrapping_sub(1)) % BITS;
         let (mut bottom_rises, mut bottom_falls) = (0, 0);
         for ((&equal, up), down) in masks.iter().zip(&mut column.up).zip(&mut column.down) {
-            let vertical = equal | *down;
-            let equal = equal | falls;
-            let diagonal = ((equal & *up).wrapping_add(*up) ^ *up) | equal;
-            let rise = *down | !(diagonal | *up);
-            let fall = *up & diagonal;
-            (bottom_rises, bottom_falls) = (rise >> last & 1, fall >> last & 1);
+            let step = Step::new(equal, *up, *down, falls);
+            (bottom_rises, bottom_falls) = (step.rise >> last & 1, step.fall >> last & 1);
             let (rise_in, fall_in) = (rises, falls);
-            (rises, falls) = (rise >> (BITS - 1), fall >> (BITS - 1));
-            let (rise, fall) = (rise << 1 | rise_in, fall << 1 | fall_in);
-            *up = fall | !(vertical | rise);
-            *down = rise & vertical;
+            (rises, falls) = (step.rise >> (BITS - 1), step.fall >> (BITS - 1));
+            (*up, *down) = step.below(rise_in, fall_in);
         }
         bottom_rises as isize - bottom_falls as isize
     }

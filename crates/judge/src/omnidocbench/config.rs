@@ -189,7 +189,11 @@ impl File<'_> {
     }
 
     fn metric_list(&self, list: &Value) -> Result<Vec<Metric>, ConfigError> {
-        let names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let names = list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         let metric = |name| Metric::named(name).ok_or_else(|| self.unknown("metric", name));
         names.map(metric).collect()
     }
@@ -218,7 +222,9 @@ impl File<'_> {
 
     fn module(&self, section: &Value, data: &Value, gt: PathBuf) -> Result<Task, ConfigError> {
         let key = self.text(data, "ground_truth.data_key")?;
-        let kind = find(data, "category_type").and_then(Value::as_str).unwrap_or(key);
+        let kind = find(data, "category_type")
+            .and_then(Value::as_str)
+            .unwrap_or(key);
         let module = match kind {
             "text" => Module::Text,
             "table" | "html" => Module::Table,
@@ -250,7 +256,9 @@ fn filter(data: &Value) -> Vec<(String, String)> {
         other => other.to_string(),
     };
     let pairs = pairs.into_iter().flatten();
-    pairs.map(|(name, value)| (name.clone(), text(value))).collect()
+    pairs
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 /// The value at a dotted place; null counts as absent.
@@ -286,7 +294,13 @@ mod tests {
     filter: {language: english}
 ";
         let found = tasks(text).unwrap();
-        let Task::Pages { method, metrics, filter, .. } = &found[0] else {
+        let Task::Pages {
+            method,
+            metrics,
+            filter,
+            ..
+        } = &found[0]
+        else {
             panic!("{found:?}");
         };
         assert_eq!(*method, Method::Simple);

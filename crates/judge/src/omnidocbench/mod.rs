@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod module;
 pub mod normalize;
 pub mod page;
+pub mod proof;
 mod protocol;
 pub mod python;
 pub mod report;

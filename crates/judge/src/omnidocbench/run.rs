@@ -109,7 +109,10 @@ pub fn run(
     resume: bool,
     mut each: impl FnMut(usize) -> bool,
 ) -> Result<Outcome, RunError> {
-    for folder in [Some(&source.predictions), source.markdown.as_ref()].into_iter().flatten() {
+    for folder in [Some(&source.predictions), source.markdown.as_ref()]
+        .into_iter()
+        .flatten()
+    {
         if !folder.is_dir() {
             return Err(RunError::Folder(folder.clone()));
         }
@@ -150,7 +153,9 @@ pub fn run(
     let read = read_pages(&source.pages, |page| {
         let at = index;
         index += 1;
-        let wanted = source.shard.is_none_or(|shard| at % shard.of.max(1) == shard.index);
+        let wanted = source
+            .shard
+            .is_none_or(|shard| at % shard.of.max(1) == shard.index);
         if wanted && passes(&page, &source.filter) {
             *names.entry(page.image.clone()).or_default() += 1;
             if !done.contains(&at) {
@@ -188,8 +193,10 @@ fn one(
         let Some(path) = prediction(folder, &page.image) else {
             return Ok(None);
         };
-        let (text, broken) =
-            read_text(&path).map_err(|source| RunError::Prediction { path: path.clone(), source })?;
+        let (text, broken) = read_text(&path).map_err(|source| RunError::Prediction {
+            path: path.clone(),
+            source,
+        })?;
         if broken {
             warnings.push(format!(
                 "`{}` is not UTF-8: what could not be read was replaced",
@@ -285,10 +292,12 @@ impl Journal {
 
     fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
         let line = format!("{}\n", page.to_json());
-        self.file.write_all(line.as_bytes()).map_err(|source| RunError::Journal {
-            path: self.path.clone(),
-            source,
-        })
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| RunError::Journal {
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 
@@ -299,12 +308,18 @@ fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
         source,
     };
     let mut lines = BufReader::new(File::open(path).map_err(failed)?).lines();
-    let first = lines.next().transpose().map_err(failed)?.unwrap_or_default();
+    let first = lines
+        .next()
+        .transpose()
+        .map_err(failed)?
+        .unwrap_or_default();
     let header: Value = serde_json::from_str(&first).unwrap_or_default();
     if header.get("orrery").is_none() {
         return Err(RunError::NoJournal(path.to_owned()));
     }
-    let pages = lines.map_while(Result::ok).filter_map(|line| PageResult::read(&line));
+    let pages = lines
+        .map_while(Result::ok)
+        .filter_map(|line| PageResult::read(&line));
     Ok((header, pages.collect()))
 }
 

@@ -42,7 +42,9 @@ struct Common {
 
 /// Options of `ocr`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench ocr --gt recognised.json --category text_block,title")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench ocr --gt recognised.json --category text_block,title"
+)]
 pub struct Ocr {
     #[command(flatten)]
     common: Common,
@@ -50,7 +52,9 @@ pub struct Ocr {
 
 /// Options of `table`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench table --gt recognised.json --pred-key pred")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench table --gt recognised.json --pred-key pred"
+)]
 pub struct Table {
     #[command(flatten)]
     common: Common,
@@ -58,7 +62,9 @@ pub struct Table {
 
 /// Options of `formula`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench formula --gt recognised.json --metrics Edit_dist,CDM")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench formula --gt recognised.json --metrics Edit_dist,CDM"
+)]
 pub struct Formula {
     #[command(flatten)]
     common: Common,
@@ -103,7 +109,10 @@ impl Common {
 /// Reads a JSON file whole; a byte order mark is passed over.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
-        Failure::input(format!("cannot read `{}`: {error}: check the path", path.display()))
+        Failure::input(format!(
+            "cannot read `{}`: {error}: check the path",
+            path.display()
+        ))
     })?;
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     serde_json::from_slice(bytes).map_err(|error| {
@@ -122,8 +131,12 @@ pub(super) fn evaluate(
     as_json: bool,
 ) -> Result<(), Failure> {
     let json = read_json(gt)?;
-    let pages: Vec<&Map<String, Value>> =
-        json.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+    let pages: Vec<&Map<String, Value>> = json
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .collect();
     let result = single(&pages, config);
     if result.records.is_empty() {
         return Err(Failure::input(format!(
@@ -148,14 +161,23 @@ pub(super) fn evaluate(
             Module::Table => "table_recognition",
             Module::Formula => "formula_recognition",
         };
-        output::write_list(&out.join(format!("{name}_result.json")), result.records.iter())?;
-        output::write_json(&out.join(format!("{name}_metric_result.json")), &result.summary)?;
+        output::write_list(
+            &out.join(format!("{name}_result.json")),
+            result.records.iter(),
+        )?;
+        output::write_json(
+            &out.join(format!("{name}_metric_result.json")),
+            &result.summary,
+        )?;
     }
     if as_json {
         return say(&json!({"run": about, "result": result.summary}).to_string());
     }
     if result.missing > 0 {
-        tell(&format!("warning: {} blocks have no prediction and do not count", result.missing));
+        tell(&format!(
+            "warning: {} blocks have no prediction and do not count",
+            result.missing
+        ));
     }
     say(&format!(
         "protocol {} · {} pages · {scored} of {} blocks predicted\n\n{}",

@@ -13,7 +13,9 @@ use crate::omnidocbench::metrics::detection;
 
 /// Options of `layout`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench layout --config configs/layout_detection.yaml --out result")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench layout --config configs/layout_detection.yaml --out result"
+)]
 pub struct Layout {
     /// An official YAML file: ground truth, prediction, classes and what leads to them
     #[arg(long, value_name = "FILE")]
@@ -78,7 +80,8 @@ pub(super) fn evaluate(
     }
     let predicted = pages.pages.len() - pages.missing.len();
     if as_json {
-        let run = json!({"pages": pages.pages.len(), "predicted": predicted, "missing": pages.missing});
+        let run =
+            json!({"pages": pages.pages.len(), "predicted": predicted, "missing": pages.missing});
         return say(&json!({"run": run, "result": result}).to_string());
     }
     let lines: Vec<String> = found

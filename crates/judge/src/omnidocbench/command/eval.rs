@@ -131,7 +131,8 @@ impl Eval {
             predictions: pred.clone(),
             ..Source::default()
         };
-        self.common.run(source, Method::Quick, Metrics::default(), context)
+        self.common
+            .run(source, Method::Quick, Metrics::default(), context)
     }
 }
 
@@ -143,7 +144,8 @@ impl Md2md {
             markdown: Some(self.gt.clone()),
             ..Source::default()
         };
-        self.common.run(source, Method::Quick, Metrics::default(), context)
+        self.common
+            .run(source, Method::Quick, Metrics::default(), context)
     }
 }
 
@@ -219,10 +221,16 @@ impl Common {
         };
         let mut steps = Steps::new("pages", self.json);
         let total = count(&source);
-        let outcome = run::run(&source, &evaluator, journal.as_deref(), self.resume, |done| {
-            steps.at(done, total.max(done));
-            !context.stopped()
-        })?;
+        let outcome = run::run(
+            &source,
+            &evaluator,
+            journal.as_deref(),
+            self.resume,
+            |done| {
+                steps.at(done, total.max(done));
+                !context.stopped()
+            },
+        )?;
         steps.finish();
         output::warn(&outcome.warnings);
         if outcome.stopped {
@@ -258,7 +266,9 @@ impl Common {
 
     fn name(&self, source: &Source, method: Method) -> String {
         let folder = source.predictions.canonicalize().unwrap_or_default();
-        let folder = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        let folder = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         let usual = || format!("{}_{}", folder.as_deref().unwrap_or("pred"), method.name());
         let name = self.name.clone().unwrap_or_else(usual);
         name.replace(['/', '\\'], "_")
@@ -272,7 +282,9 @@ impl Common {
         name: &str,
         journal: Option<&Path>,
     ) -> Result<(), Failure> {
-        let Matching { protocol, method, .. } = evaluator.matching;
+        let Matching {
+            protocol, method, ..
+        } = evaluator.matching;
         if outcome.pages.is_empty() {
             return Err(Failure::input(format!(
                 "none of the {} pages in `{}` counts: check the file and `--filter`",
@@ -282,10 +294,15 @@ impl Common {
         }
         let about = output::about(&outcome.pages, protocol, method.name());
         if source.shard.is_some() {
-            let path = journal.map(|path| path.display().to_string()).unwrap_or_default();
+            let path = journal
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
             return match self.json {
                 true => say(&json!({"run": about, "journal": path}).to_string()),
-                false => say(&format!("{}\nwrote {path}: `merge` makes results of shards", output::coverage(&about))),
+                false => say(&format!(
+                    "{}\nwrote {path}: `merge` makes results of shards",
+                    output::coverage(&about)
+                )),
             };
         }
         let out = self.out.as_deref();
@@ -322,7 +339,11 @@ fn report(
     }
     let mut text = format!("{}\n\n{}", output::coverage(about), output::table(&summary));
     if let Some(path) = out {
-        text.push_str(&format!("\n\nwrote {} files to {}", written.len(), path.display()));
+        text.push_str(&format!(
+            "\n\nwrote {} files to {}",
+            written.len(),
+            path.display()
+        ));
     }
     say(&text)
 }
@@ -345,7 +366,14 @@ impl Merge {
             metrics,
         };
         let about = output::about(&pages, protocol, field("match"));
-        report(&pages, &evaluator, &about, Some(&self.out), &self.name, self.json)
+        report(
+            &pages,
+            &evaluator,
+            &about,
+            Some(&self.out),
+            &self.name,
+            self.json,
+        )
     }
 }
 

@@ -65,7 +65,10 @@ impl Leaderboard {
         for path in &self.results {
             let result = read_json(path)?;
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            let name = file.strip_suffix("_metric_result.json").unwrap_or(&file).to_owned();
+            let name = file
+                .strip_suffix("_metric_result.json")
+                .unwrap_or(&file)
+                .to_owned();
             let columns = match self.columns {
                 Columns::V1_5 => board(&result),
                 Columns::V1_0 => languages(&result),
@@ -83,14 +86,20 @@ impl Leaderboard {
         let falling = matches!(self.columns, Columns::V1_5);
         let key = |row: &(String, Vec<Column>)| {
             let value = row.1.first().and_then(|(_, value, _)| *value);
-            let worst = if falling { f64::NEG_INFINITY } else { f64::INFINITY };
+            let worst = if falling {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            };
             let value = value.unwrap_or(worst);
             if falling { -value } else { value }
         };
         rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
         if self.json {
             let list = rows.iter().map(|(name, columns)| {
-                let values = columns.iter().map(|(head, value, _)| (head.clone(), json!(value)));
+                let values = columns
+                    .iter()
+                    .map(|(head, value, _)| (head.clone(), json!(value)));
                 json!({"name": name, "scores": values.collect::<serde_json::Map<_, _>>()})
             });
             return say(&list.collect::<Value>().to_string());
@@ -106,7 +115,9 @@ impl Leaderboard {
     }
 
     fn table(&self, rows: &[(String, Vec<Column>)]) -> String {
-        let heads = rows.iter().flat_map(|(_, columns)| columns.iter().map(|(head, _, _)| head));
+        let heads = rows
+            .iter()
+            .flat_map(|(_, columns)| columns.iter().map(|(head, _, _)| head));
         let mut names: Vec<&String> = Vec::new();
         for head in heads {
             if !names.contains(&head) {
@@ -195,7 +206,11 @@ fn languages(result: &Value) -> Vec<Column> {
             columns.push((format!("{head} {short} ↓"), value, 3));
         }
         let teds = number(result, &["table", "page", "TEDS", &label]);
-        columns.push((format!("TEDS {short} ↑"), teds.map(|share| 100.0 * share), 1));
+        columns.push((
+            format!("TEDS {short} ↑"),
+            teds.map(|share| 100.0 * share),
+            1,
+        ));
     }
     columns
 }
@@ -204,7 +219,11 @@ fn languages(result: &Value) -> Vec<Column> {
 fn kinds(result: &Value) -> Vec<Column> {
     let pages = ["text_block", "page", "Edit_dist"];
     let pages = pages.iter().try_fold(result, |value, key| value.get(key));
-    let mut columns = vec![("All ↓".to_owned(), pages.and_then(|p| number(p, &["ALL"])), 3)];
+    let mut columns = vec![(
+        "All ↓".to_owned(),
+        pages.and_then(|p| number(p, &["ALL"])),
+        3,
+    )];
     for (label, value) in pages.and_then(Value::as_object).into_iter().flatten() {
         if let Some(kind) = label.strip_prefix("data_source: ") {
             columns.push((kind.to_owned(), value.as_f64(), 3));

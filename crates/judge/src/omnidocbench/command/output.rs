@@ -19,7 +19,10 @@ pub(super) fn warn(lines: &[String]) {
         tell(&format!("warning: {}", one_line(line)));
     }
     if lines.len() > TOLD {
-        tell(&format!("warning: and {} more of these", lines.len() - TOLD));
+        tell(&format!(
+            "warning: and {} more of these",
+            lines.len() - TOLD
+        ));
     }
 }
 
@@ -140,7 +143,13 @@ pub(super) fn table(summary: &Value) -> String {
 /// How many pages had a prediction: said with every result.
 pub(super) fn coverage(about: &Value) -> String {
     let number = |key: &str| about.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let text = |key: &str| {
+        about
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
     let (pages, predicted) = (number("pages"), number("predicted"));
     let share = 100.0 * predicted as f64 / pages.max(1) as f64;
     format!(

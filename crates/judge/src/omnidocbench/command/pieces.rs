@@ -60,7 +60,9 @@ impl Extract {
 
 /// Options of `match`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench match --gt OmniDocBench.json --image page_7.jpg page_7.md")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench match --gt OmniDocBench.json --image page_7.jpg page_7.md"
+)]
 pub struct Match {
     /// The predicted page
     #[arg(value_name = "FILE")]
@@ -78,7 +80,12 @@ pub struct Match {
 impl Match {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let text = markdown(&self.page)?;
-        let stem = self.page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = self
+            .page
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let names = match &self.image {
             Some(image) => vec![image.clone()],
             None => vec![format!("{stem}.jpg"), format!("{stem}.png"), stem],
@@ -102,7 +109,10 @@ impl Match {
         let list = |matches: &[crate::omnidocbench::matching::Match]| -> Vec<Value> {
             matches.iter().map(|found| found.to_json()).collect()
         };
-        let order = found.order.iter().map(|order| order_sample(order, &page.image, &[]));
+        let order = found
+            .order
+            .iter()
+            .map(|order| order_sample(order, &page.image, &[]));
         let all = json!({
             "text_block": list(&found.text),
             "formula_as_text": list(&found.formula_as_text),
@@ -143,7 +153,9 @@ impl Cdm {
 
 /// Options of `gt2md`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench gt2md --gt OmniDocBench.json --out markdown")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench gt2md --gt OmniDocBench.json --out markdown"
+)]
 pub struct Gt2md {
     /// The ground truth: the data set's JSON file
     #[arg(long, value_name = "FILE")]
@@ -158,7 +170,10 @@ impl Gt2md {
         output::folder(&self.out)?;
         let (mut count, mut problem) = (0, None);
         read_pages(&self.gt, |page| {
-            let stem = page.image.rsplit_once('.').map_or(page.image.as_str(), |(stem, _)| stem);
+            let stem = page
+                .image
+                .rsplit_once('.')
+                .map_or(page.image.as_str(), |(stem, _)| stem);
             let path = self.out.join(format!("{stem}.md"));
             match write_bytes(&path, annotated(&page).as_bytes()) {
                 Ok(()) => count += 1,
@@ -190,7 +205,11 @@ fn annotated(page: &Page) -> String {
                 let latex = block.latex.unwrap_or_default();
                 let bare = latex.trim().trim_matches('$').trim();
                 let closed = bare.starts_with("\\[") || bare.is_empty();
-                if closed { bare.to_owned() } else { format!("$$\n{bare}\n$$") }
+                if closed {
+                    bare.to_owned()
+                } else {
+                    format!("$$\n{bare}\n$$")
+                }
             }
             "code_txt" => format!("```\n{text}\n```"),
             name if merge::TEXT.contains(&name) && !merge::IGNORED.contains(&name) => text,

@@ -12,7 +12,9 @@ use crate::omnidocbench::report::html;
 
 /// Options of `show`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  orrery omnidocbench show result/mine_text_block_result.json --out pairs.html --worst 50")]
+#[command(
+    after_help = "Example:\n  orrery omnidocbench show result/mine_text_block_result.json --out pairs.html --worst 50"
+)]
 pub struct Show {
     /// A file of matched pairs that `eval` wrote: `NAME_text_block_result.json` and the like
     #[arg(value_name = "FILE")]
@@ -33,7 +35,9 @@ impl Show {
         let json = read_json(&self.pairs)?;
         let all = json.as_array().map(Vec::as_slice).unwrap_or_default();
         let wanted = |pair: &&Value| {
-            self.image.as_ref().is_none_or(|image| pair["image_name"] == image.as_str())
+            self.image
+                .as_ref()
+                .is_none_or(|image| pair["image_name"] == image.as_str())
         };
         let mut pairs: Vec<&Value> = all.iter().filter(wanted).collect();
         if pairs.is_empty() {
@@ -49,6 +53,10 @@ impl Show {
         }
         let title = self.pairs.file_stem().unwrap_or_default().to_string_lossy();
         write_bytes(&self.out, html(&title, &pairs).as_bytes())?;
-        say(&format!("wrote {} pairs to {}", pairs.len(), self.out.display()))
+        say(&format!(
+            "wrote {} pairs to {}",
+            pairs.len(),
+            self.out.display()
+        ))
     }
 }

@@ -1,4 +1,4 @@
-//! Adjacency search match (the paper's section 4.2): paragraphs that a parser split or joined are found and matched whole.
+//! Adjacency search match: paragraphs that a parser split or joined are found and matched whole.
 
 use std::collections::HashSet;
 use std::time::Instant;

@@ -93,7 +93,11 @@ pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
 fn formula(text: &str) -> String {
     let fenced = text.rsplit("```latex").next().unwrap_or(text);
     let bare = fenced.split("```").next().unwrap_or(fenced);
-    bare.trim_matches('$').trim().trim_matches('$').trim().to_owned()
+    bare.trim_matches('$')
+        .trim()
+        .trim_matches('$')
+        .trim()
+        .to_owned()
 }
 
 /// The normalised text, or the text as it is where nothing is left of it.
