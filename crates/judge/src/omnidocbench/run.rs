@@ -1,15 +1,15 @@
 //! Files of pages evaluated: read one by one, worked on in parallel, written down as they are done.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::evaluate::{Evaluator, PageResult};
-use super::page::{Page, PageError, prediction, read_pages, read_text};
+use super::journal::{Journal, lines};
+use super::page::{Page, PageError, read_pages};
+use super::prediction::{prediction, read_text};
 use super::score::label;
 
 /// Pages worked on together.
@@ -232,9 +232,9 @@ fn one(
 fn passes(page: &Page, filter: &[(String, String)]) -> bool {
     filter.iter().all(|(name, value)| {
         let found = page.attribute.get(name);
-        found.is_some_and(|found| {
-            label("", found) == format!(": {value}") || found.to_string() == *value
-        })
+        // Python writes `True`, YAML `true`.
+        let same = |found| label("", found).eq_ignore_ascii_case(&format!(": {value}"));
+        found.is_some_and(same)
     })
 }
 
@@ -251,76 +251,6 @@ fn header(source: &Source, evaluator: &Evaluator) -> Value {
         "missing": format!("{:?}", source.missing),
         "shard": source.shard.map(|shard| [shard.index, shard.of]),
     })
-}
-
-/// A file of page results, one a line, after a line that says of what run.
-struct Journal {
-    path: PathBuf,
-    file: File,
-}
-
-impl Journal {
-    fn open(
-        path: &Path,
-        header: &Value,
-        resume: bool,
-        pages: &mut Vec<PageResult>,
-    ) -> Result<Self, RunError> {
-        let failed = |source| RunError::Journal {
-            path: path.to_owned(),
-            source,
-        };
-        if resume && path.exists() {
-            let (found, mut read) = lines(path)?;
-            if found != *header {
-                return Err(RunError::Other(path.to_owned()));
-            }
-            pages.append(&mut read);
-        }
-        // What was read is written again, so that half a line at the end goes.
-        let mut text = format!("{header}\n");
-        for page in pages.iter() {
-            text.push_str(&format!("{}\n", page.to_json()));
-        }
-        std::fs::write(path, text).map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
-    }
-
-    fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
-        let line = format!("{}\n", page.to_json());
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(|source| RunError::Journal {
-                path: self.path.clone(),
-                source,
-            })
-    }
-}
-
-/// The header and the pages of a journal; a damaged page is left out.
-fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
-    let failed = |source| RunError::Journal {
-        path: path.to_owned(),
-        source,
-    };
-    let mut lines = BufReader::new(File::open(path).map_err(failed)?).lines();
-    let first = lines
-        .next()
-        .transpose()
-        .map_err(failed)?
-        .unwrap_or_default();
-    let header: Value = serde_json::from_str(&first).unwrap_or_default();
-    if header.get("orrery").is_none() {
-        return Err(RunError::NoJournal(path.to_owned()));
-    }
-    let pages = lines
-        .map_while(Result::ok)
-        .filter_map(|line| PageResult::read(&line));
-    Ok((header, pages.collect()))
 }
 
 /// The pages of several shards' journals, in the order of the ground truth, and what they were run with.

@@ -1,16 +1,15 @@
-//! `orrery omnidocbench eval`, `md2md` and `merge`.
+//! `orrery omnidocbench eval` and `md2md`.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use engine::command::{Context, Failure, Steps, say, tell};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::options::{MatchOptions, metric, pair, shard};
 use super::output;
-use crate::omnidocbench::Protocol;
 use crate::omnidocbench::config::{self, Task};
-use crate::omnidocbench::evaluate::{Evaluator, PageResult};
+use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::run::{self, Missing, Outcome, Shard, Source};
 use crate::omnidocbench::score::{Metric, Metrics, Section};
@@ -94,25 +93,6 @@ pub struct Md2md {
     pages: PathBuf,
     #[command(flatten)]
     common: Common,
-}
-
-/// Options of `merge`.
-#[derive(Args, Debug)]
-#[command(after_help = "Example:
-  orrery omnidocbench merge result/*.jsonl --out result")]
-pub struct Merge {
-    /// The journals that `eval --shard` wrote
-    #[arg(required = true, value_name = "FILE")]
-    journals: Vec<PathBuf>,
-    /// Folder for the result files
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
-    /// Name of the result files
-    #[arg(long, default_value = "merged")]
-    name: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 impl Eval {
@@ -306,7 +286,7 @@ impl Common {
             };
         }
         let out = self.out.as_deref();
-        report(&outcome.pages, evaluator, &about, out, name, self.json)?;
+        super::merge::report(&outcome.pages, evaluator, &about, out, name, self.json)?;
         // The results say all that the journal says.
         if let Some(path) = journal
             && let Err(error) = std::fs::remove_file(path)
@@ -314,66 +294,6 @@ impl Common {
             tell(&format!("warning: `{}` stays: {error}", path.display()));
         }
         Ok(())
-    }
-}
-
-/// Writes and prints results.
-fn report(
-    pages: &[PageResult],
-    evaluator: &Evaluator,
-    about: &Value,
-    out: Option<&Path>,
-    name: &str,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let summary = evaluator.summary(pages);
-    let written = match out {
-        Some(out) => {
-            let protocol = evaluator.matching.protocol;
-            output::write_results(out, name, pages, protocol, &summary, about)?
-        }
-        None => Vec::new(),
-    };
-    if as_json {
-        return say(&json!({"run": about, "result": summary, "files": written}).to_string());
-    }
-    let mut text = format!("{}\n\n{}", output::coverage(about), output::table(&summary));
-    if let Some(path) = out {
-        text.push_str(&format!(
-            "\n\nwrote {} files to {}",
-            written.len(),
-            path.display()
-        ));
-    }
-    say(&text)
-}
-
-impl Merge {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let (header, pages) = run::merge(&self.journals)?;
-        output::folder(&self.out)?;
-        let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("");
-        let protocol = match field("protocol") {
-            "v1.0" => Protocol::V1_0,
-            _ => Protocol::V1_5,
-        };
-        let metrics = header.get("metrics").map(Metrics::read).unwrap_or_default();
-        let evaluator = Evaluator {
-            matching: Matching {
-                protocol,
-                ..Matching::default()
-            },
-            metrics,
-        };
-        let about = output::about(&pages, protocol, field("match"));
-        report(
-            &pages,
-            &evaluator,
-            &about,
-            Some(&self.out),
-            &self.name,
-            self.json,
-        )
     }
 }
 

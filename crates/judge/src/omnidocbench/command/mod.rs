@@ -8,6 +8,7 @@ mod boxes;
 mod eval;
 mod failures;
 mod leaderboard;
+mod merge;
 mod options;
 mod output;
 mod pieces;
@@ -21,7 +22,7 @@ pub enum Command {
     /// Score markdown against markdown
     Md2md(Box<eval::Md2md>),
     /// Put the shards of an evaluation together
-    Merge(eval::Merge),
+    Merge(merge::Merge),
     /// Score recognised text, block by block
     Ocr(blocks::Ocr),
     /// Score recognised tables, block by block

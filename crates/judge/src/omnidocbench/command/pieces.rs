@@ -12,7 +12,8 @@ use super::output;
 use crate::omnidocbench::extract::extract;
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::matching::page::match_page;
-use crate::omnidocbench::page::{Page, read_pages, read_text};
+use crate::omnidocbench::page::{Page, read_pages};
+use crate::omnidocbench::prediction::read_text;
 use crate::omnidocbench::score::order_sample;
 use crate::omnidocbench::{cdm, merge};
 

@@ -1,0 +1,93 @@
+//! `orrery omnidocbench merge`, and what every evaluation ends with.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use engine::command::{Failure, say};
+use serde_json::{Value, json};
+
+use super::output;
+use crate::omnidocbench::Protocol;
+use crate::omnidocbench::evaluate::{Evaluator, PageResult};
+use crate::omnidocbench::matching::Matching;
+use crate::omnidocbench::run;
+use crate::omnidocbench::score::Metrics;
+
+/// Options of `merge`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery omnidocbench merge result/*.jsonl --out result")]
+pub struct Merge {
+    /// The journals that `eval --shard` wrote
+    #[arg(required = true, value_name = "FILE")]
+    journals: Vec<PathBuf>,
+    /// Folder for the result files
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Name of the result files
+    #[arg(long, default_value = "merged")]
+    name: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes and prints results.
+pub(super) fn report(
+    pages: &[PageResult],
+    evaluator: &Evaluator,
+    about: &Value,
+    out: Option<&Path>,
+    name: &str,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let summary = evaluator.summary(pages);
+    let written = match out {
+        Some(out) => {
+            let protocol = evaluator.matching.protocol;
+            output::write_results(out, name, pages, protocol, &summary, about)?
+        }
+        None => Vec::new(),
+    };
+    if as_json {
+        return say(&json!({"run": about, "result": summary, "files": written}).to_string());
+    }
+    let mut text = format!("{}\n\n{}", output::coverage(about), output::table(&summary));
+    if let Some(path) = out {
+        text.push_str(&format!(
+            "\n\nwrote {} files to {}",
+            written.len(),
+            path.display()
+        ));
+    }
+    say(&text)
+}
+
+impl Merge {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let (header, pages) = run::merge(&self.journals)?;
+        output::folder(&self.out)?;
+        let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("");
+        let protocol = match field("protocol") {
+            "v1.0" => Protocol::V1_0,
+            _ => Protocol::V1_5,
+        };
+        let metrics = header.get("metrics").map(Metrics::read).unwrap_or_default();
+        let evaluator = Evaluator {
+            matching: Matching {
+                protocol,
+                ..Matching::default()
+            },
+            metrics,
+        };
+        let about = output::about(&pages, protocol, field("match"));
+        report(
+            &pages,
+            &evaluator,
+            &about,
+            Some(&self.out),
+            &self.name,
+            self.json,
+        )
+    }
+}

@@ -1,0 +1,82 @@
+//! The journal of a run.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::evaluate::PageResult;
+use super::run::RunError;
+
+/// A file of page results, one a line, after a line that says of what run.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Begins a journal, or goes on with it: pages that it holds are added to `pages`.
+    pub fn open(
+        path: &Path,
+        header: &Value,
+        resume: bool,
+        pages: &mut Vec<PageResult>,
+    ) -> Result<Self, RunError> {
+        let failed = |source| RunError::Journal {
+            path: path.to_owned(),
+            source,
+        };
+        if resume && path.exists() {
+            let (found, mut read) = lines(path)?;
+            if found != *header {
+                return Err(RunError::Other(path.to_owned()));
+            }
+            pages.append(&mut read);
+        }
+        // What was read is written again, so that half a line at the end goes.
+        let mut text = format!("{header}\n");
+        for page in pages.iter() {
+            text.push_str(&format!("{}\n", page.to_json()));
+        }
+        std::fs::write(path, text).map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Adds a page.
+    pub fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
+        let line = format!("{}\n", page.to_json());
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| RunError::Journal {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+/// The header and the pages of a journal; a damaged page is left out.
+pub(super) fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
+    let failed = |source| RunError::Journal {
+        path: path.to_owned(),
+        source,
+    };
+    let mut lines = BufReader::new(File::open(path).map_err(failed)?).lines();
+    let first = lines
+        .next()
+        .transpose()
+        .map_err(failed)?
+        .unwrap_or_default();
+    let header: Value = serde_json::from_str(&first).unwrap_or_default();
+    if header.get("orrery").is_none() {
+        return Err(RunError::NoJournal(path.to_owned()));
+    }
+    let pages = lines
+        .map_while(Result::ok)
+        .filter_map(|line| PageResult::read(&line));
+    Ok((header, pages.collect()))
+}
