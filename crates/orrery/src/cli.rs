@@ -30,7 +30,7 @@ pub enum Command {
     Stiv(video::stiv::command::Command),
     /// OmniDocBench: document parsers scored on text, formulas, tables and reading order (arXiv 2412.07626)
     #[command(subcommand, arg_required_else_help = true)]
-    Omnidocbench(judge::omnidocbench::command::Command),
+    Omnidocbench(Box<judge::omnidocbench::command::Command>),
     /// CodeArena: code models judged by human preference, and instruction data from web pages (arXiv 2412.05210)
     #[command(subcommand, arg_required_else_help = true)]
     Codearena(Box<judge::codearena::command::Command>),
