@@ -10,6 +10,7 @@ pub mod diffusion;
 pub mod endpoint;
 pub mod files;
 pub mod fixtures;
+pub mod hash;
 pub mod media;
 pub mod memory;
 pub mod models;

@@ -361,28 +361,19 @@ fn every_language_that_is_installed_runs() {
 }
 
 #[test]
-fn small_checks_are_fast() {
+fn checks_side_by_side_do_not_disturb_one_another() {
     let Some(sandbox) = sandbox() else { return };
     let language = Language::named("python").unwrap();
     let check = Check::Assertions(vec!["assert f(1) == 2".into()]);
     let answer = "```python\ndef f(x): return x + 1\n```";
-    let begun = Instant::now();
+    let one = || grade(&sandbox, language, answer, &check, &Limits::default()).unwrap();
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..50 {
-                    assert_eq!(
-                        grade(&sandbox, language, answer, &check, &Limits::default())
-                            .unwrap()
-                            .grade,
-                        Grade::Pass
-                    );
+                for _ in 0..12 {
+                    assert_eq!(one().grade, Grade::Pass);
                 }
             });
         }
     });
-    println!(
-        "{:.0} checks a second",
-        100.0 / begun.elapsed().as_secs_f64()
-    );
 }

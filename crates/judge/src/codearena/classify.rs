@@ -146,15 +146,20 @@ mod tests {
     fn names_of_task_types_find_their_own_main_class() {
         let classifier = Classifier::new();
         let types = Taxonomy::official().types();
-        let hits = types
-            .iter()
-            .filter(|(name, class)| {
-                classifier
-                    .nearest(name)
-                    .is_some_and(|(found, _)| found.main == class.main)
-            })
-            .count();
-        assert!(hits * 100 > types.len() * 65, "{hits} of {}", types.len());
+        let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut hits = 0;
+        for (name, class) in &types {
+            *sizes.entry(class.main).or_default() += 1;
+            let found = classifier.nearest(name);
+            hits += usize::from(found.is_some_and(|(found, _)| found.main == class.main));
+        }
+        // Whoever always names the largest class is right as often as it is large.
+        let largest = sizes.into_values().max().unwrap();
+        assert!(
+            hits > largest,
+            "{hits} of {}, largest {largest}",
+            types.len()
+        );
         assert!(classifier.nearest("").is_none());
     }
 

@@ -12,6 +12,7 @@
 //! `docs/codearena.md` is the guide.
 
 use engine::card::{Card, Status};
+use engine::hash::{FNV_START, fnv1a};
 
 pub mod append;
 pub mod backend;
@@ -58,13 +59,10 @@ pub const CARD: Card = Card {
 
 /// A fingerprint of texts that is the same everywhere: FNV-1a with each text's length between them, mixed once.
 pub(crate) fn fingerprint(parts: &[&str]) -> u64 {
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut hash = FNV_START;
     for part in parts {
         let length = (part.len() as u64).to_le_bytes();
-        for byte in part.bytes().chain(length) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-        }
+        hash = fnv1a(hash, part.bytes().chain(length));
     }
     hash ^= hash >> 32;
     hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::data::pack::Style;
 use engine::diffusion::Solver;
+use engine::hash::{FNV_START, fnv1a};
 use engine::media::{Clip, MediaError, Picture};
 use engine::rng::Rng;
 use engine::weights::{self, Precision, TensorFile, Weights, WeightsError};
@@ -282,10 +283,7 @@ fn frame_of(sample: &[f32], frame: usize) -> Vec<f32> {
         .collect()
 }
 
-/// FNV-1a, 64 bits, as 16 hexadecimal digits.
+/// 16 hexadecimal digits that tell weights apart.
 fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    format!("{:016x}", fnv1a(FNV_START, bytes.iter().copied()))
 }

@@ -89,7 +89,7 @@ pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofErro
     report.experiments.push(Experiment {
         title: "Two games".into(),
         about: "Twelve questions of our own, each with one solution shown twice: with an explanation (the model) and as bare code \
-                (the baseline)."
+                (the baseline). The rubric gives points for explanation, so what is tested is the protocol around it."
             .into(),
         arms: vec![Arm::new(arms[0], "points for code, explanation, coverage, structure"), Arm::new(arms[1], "answers `[[A>B]]` to everything")],
         measures,

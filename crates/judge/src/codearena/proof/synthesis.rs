@@ -112,7 +112,7 @@ pub(super) fn prove(
     ];
     report.experiments.push(Experiment {
         title: "Synthesis with seeded faults".into(),
-        about: "Twenty pages are cleaned and told apart; a scripted model asks ten questions and gives four candidates to each, of \
+        about: "Twenty pages that were written for this proof are cleaned and told apart; a scripted model asks ten questions and gives four candidates to each, of \
                 which every second one on average is wrong; the sandbox grades them."
             .into(),
         arms: vec![Arm::new("best of 4", "the first of four candidates that passes"), Arm::new("single sample", "the first candidate, as it is")],

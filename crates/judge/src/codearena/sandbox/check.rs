@@ -128,7 +128,8 @@ pub fn grade(
     match first {
         _ if slow => graded(Grade::Timeout, passed),
         Some(test) => graded(Grade::Fail { test }, passed),
-        // Each passes alone and not all together: the last one to blame is the last.
+        // Each passes alone and not all together: there was not time enough for all, or the last one is to blame.
+        None if failure == Grade::Timeout => graded(failure, passed),
         None => graded(
             Grade::Fail {
                 test: total.saturating_sub(1),

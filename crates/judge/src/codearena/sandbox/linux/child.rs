@@ -108,20 +108,10 @@ impl Child<'_> {
         }
         // SAFETY: like `fork` with namespaces: no stack is given, so the child goes on with a copy of this one. It makes
         // only system calls on memory prepared above and ends in `_exit` or `execve`.
-        let pid = unsafe {
-            libc::syscall(
-                libc::SYS_clone,
-                (flags | libc::SIGCHLD) as u64,
-                0_u64,
-                0_u64,
-                0_u64,
-                0_u64,
-            )
-        };
-        match pid {
+        match unsafe { fork(flags) } {
             0 => self.first(&argv, &environment),
             pid if pid < 0 => Err(io::Error::last_os_error()),
-            pid => Ok(pid as libc::pid_t),
+            pid => Ok(pid),
         }
     }
 
@@ -163,7 +153,7 @@ impl Child<'_> {
         // SAFETY: as above; the child of this fork is `second`.
         unsafe {
             libc::prctl(libc::PR_SET_DUMPABLE, 0);
-            match libc::fork() {
+            match fork(0) {
                 0 => self.second(argv, environment),
                 pid if pid < 0 => demand(Step::Exec, false),
                 pid => wait_for(pid),
@@ -250,15 +240,13 @@ impl Child<'_> {
                 libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
             }
             if self.mode == Mode::Root {
-                demand(Step::Drop, libc::setgroups(0, null()) == 0);
-                demand(
-                    Step::Drop,
-                    libc::setresgid(self.user, self.user, self.user) == 0,
-                );
-                demand(
-                    Step::Drop,
-                    libc::setresuid(self.user, self.user, self.user) == 0,
-                );
+                // The library's wrappers would speak to threads that are not in this copy of the process.
+                let user = self.user;
+                let none = null::<libc::gid_t>();
+                let done = libc::syscall(libc::SYS_setgroups, 0_usize, none) == 0
+                    && libc::syscall(libc::SYS_setresgid, user, user, user) == 0
+                    && libc::syscall(libc::SYS_setresuid, user, user, user) == 0;
+                demand(Step::Drop, done);
             }
             demand(
                 Step::Drop,
@@ -285,6 +273,20 @@ impl Child<'_> {
         // SAFETY: not reached; `demand` has ended the process.
         unsafe { libc::_exit(1) }
     }
+}
+
+/// Copies this process into new namespaces; 0 in the copy, −1 where it failed.
+///
+/// This is the system call, not the library's `fork`: that one takes the allocator's locks, which another thread of the
+/// parent may have held when process 1 was copied and which nobody would ever release.
+///
+/// # Safety
+/// The copy has one thread. It may make system calls only, on memory that was prepared before.
+unsafe fn fork(namespaces: c_int) -> libc::pid_t {
+    let flags = (namespaces | libc::SIGCHLD) as u64;
+    let none = 0_u64;
+    // SAFETY: no stack is given, so the copy goes on with its own copy of this one.
+    unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) as libc::pid_t }
 }
 
 /// Reaps whatever ends until the program does, and tells how it ended.
