@@ -14,9 +14,9 @@ thread_local! {
 /// Sets how linear layers called by this thread from now on read the values of their products, gradients included.
 ///
 /// [`Precision::Bf16`] makes the large products of a training step about twice as fast on CPUs that have them; sums,
-/// weights and everything else stay f32. It concerns f32 tensors on the CPU only.
-pub fn set_precision(precision: Precision) {
-    PRECISION.set(precision);
+/// weights and everything else stay f32. It concerns f32 tensors on the CPU only. Gives what was set before.
+pub fn set_precision(precision: Precision) -> Precision {
+    PRECISION.replace(precision)
 }
 
 /// `x · weightᵀ + bias`.

@@ -23,6 +23,9 @@ pub struct TrainConfig {
     pub clip: Option<f64>,
     /// Decay of the average of the weights; none is kept when absent.
     pub ema: Option<f64>,
+    /// Mixed precision: linear layers multiply bf16 values, where the CPU has such products. Weights, sums, gradients
+    /// and everything else stay f32.
+    pub bf16: bool,
     /// Seed of every batch.
     pub seed: u64,
     /// Steps between log lines.
@@ -41,6 +44,7 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::default(),
             clip: Some(1.0),
             ema: Some(0.9999),
+            bf16: false,
             seed: 0,
             log_every: 50,
             checkpoint_every: 1000,

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 use super::trainer::{Trainer, prepare};
 use super::{Progress, TaskError, TrainConfig, TrainError};
+use crate::ops::{self, Precision};
 use crate::rng::Rng;
 
 /// What is trained on what.
@@ -82,12 +83,18 @@ pub fn train<T: Task>(
     let trainer = Trainer::open(model, config, &run)?;
     let from = trainer.standing.step;
     run.progress.begin(from, config.steps, task.samples());
+    let precision = match config.bf16 {
+        true => Precision::Bf16,
+        false => Precision::F32,
+    };
+    let before = ops::set_precision(precision);
     let followed = std::thread::scope(|scope| {
         // One batch waits while the next is being made; dropping the receiver ends the thread.
         let (sender, batches) = sync_channel(1);
         scope.spawn(move || prepare(task, from, config, &sender));
         trainer.follow(task, config, &batches, run.folder, run.stop, run.progress)
     });
+    ops::set_precision(before);
     run.progress.finish();
     let (trainer, interrupted, loss) = followed?;
     Ok(Trained {

@@ -5,7 +5,6 @@ use engine::media::Picture;
 use engine::rng::Rng;
 
 use super::data::{EmojiGrid, Pictures, SIZE, by_code, draw_shift, say, shift};
-use super::subjects;
 use super::train::{Example, Examples};
 
 /// Frames of an embedded clip.
@@ -36,14 +35,18 @@ pub struct Clips {
 }
 
 impl Clips {
-    /// The clips of the subjects that the picture model knows, out of the two packs.
+    /// The clips of the subjects of `codes`, which the picture model knows, out of the two packs.
     ///
     /// # Errors
     /// When a pack cannot be read.
-    pub fn new(pack: &EmojiPack, clips: &ClipPack) -> Result<Self, PackError> {
+    pub fn new(
+        pack: &EmojiPack,
+        clips: &ClipPack,
+        codes: &[String],
+    ) -> Result<Self, PackError> {
         let mut found = Vec::new();
-        for code in subjects::codes() {
-            let Some(index) = clips.clips.iter().position(|clip| clip.code == code) else {
+        for code in codes {
+            let Some(index) = clips.clips.iter().position(|clip| clip.code == *code) else {
                 continue;
             };
             found.push(MovingSubject {
@@ -51,7 +54,7 @@ impl Clips {
                 pixels: clip_to_unit(&clips.clip(index, SIZE as u32)?.frames),
             });
         }
-        let grid = EmojiGrid::new(pack)?;
+        let grid = EmojiGrid::new(pack, codes)?;
         Ok(Self {
             clips: found,
             stills: Pictures { grid },

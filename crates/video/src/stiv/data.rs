@@ -3,7 +3,6 @@
 use engine::data::pack::{EmojiPack, PackError, Style, Subject};
 use engine::rng::Rng;
 
-use super::subjects;
 use super::train::{Example, Examples};
 
 /// Height and width of the embedded models' frames.
@@ -41,7 +40,7 @@ pub enum Split {
 
 /// Subjects × styles, with the pairs that training never sees.
 pub struct EmojiGrid {
-    /// The subjects, in the order of [`subjects::SUBJECTS`].
+    /// The subjects, in the order they were named in.
     pub subjects: Vec<Subject>,
     /// Unit-range pixels `[3, 32, 32]` of each subject, style by style.
     pixels: Vec<[Vec<f32>; Style::ALL.len()]>,
@@ -50,12 +49,13 @@ pub struct EmojiGrid {
 }
 
 impl EmojiGrid {
-    /// The grid of the embedded subjects out of a pack.
+    /// The grid of the subjects of `codes` out of a pack.
     ///
     /// # Errors
     /// When the pack lacks one of the subjects or its pictures cannot be read.
-    pub fn new(pack: &EmojiPack) -> Result<Self, PackError> {
-        let subjects: Vec<Subject> = subjects::codes()
+    pub fn new(pack: &EmojiPack, codes: &[String]) -> Result<Self, PackError> {
+        let subjects: Vec<Subject> = codes
+            .iter()
             .map(|code| by_code(pack, code).cloned())
             .collect::<Result<_, _>>()?;
         let mut pixels = Vec::with_capacity(subjects.len());

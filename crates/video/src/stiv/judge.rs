@@ -14,6 +14,7 @@ use engine::weights::{self, KeyMap, Precision, TensorFile, Weights, WeightsError
 
 use super::data::{EmojiGrid, SIZE};
 use super::stages::StageError;
+use super::subjects;
 
 pub use net::JudgeNet;
 pub use train::{judge_config, train_judge};
@@ -23,13 +24,15 @@ static EMBEDDED: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../assets/models/stiv-judge.safetensors"
 ));
+/// Metadata key of the subjects, as JSON.
+const SUBJECTS_KEY: &str = "judge.subjects";
 /// Pictures that go through the network together.
 const BATCH: usize = 64;
 
 /// What the judge sees in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
-    /// The likeliest subject, an index into [`EmojiGrid::subjects`].
+    /// The likeliest subject, an index into [`Judge::codes`].
     pub subject: usize,
     /// The likeliest style.
     pub style: Style,
@@ -41,6 +44,8 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Judge {
     net: JudgeNet,
+    /// Codes of the subjects that it tells apart.
+    codes: Vec<String>,
     device: Device,
 }
 
@@ -56,10 +61,11 @@ pub struct JudgeScore {
 }
 
 impl Judge {
-    /// A judge of `net`, which lives on `device` without autodiff.
-    pub fn new(net: JudgeNet, device: &Device) -> Self {
+    /// A judge of `net`, which tells the subjects of `codes` apart and lives on `device` without autodiff.
+    pub fn new(net: JudgeNet, codes: Vec<String>, device: &Device) -> Self {
         Self {
             net,
+            codes,
             device: device.clone(),
         }
     }
@@ -77,9 +83,14 @@ impl Judge {
     /// # Errors
     /// When the file holds no judge.
     pub fn open(weights: &Weights, device: &Device) -> Result<Self, WeightsError> {
-        let net = JudgeNet::new(&mut Rng::new(0), device);
+        let codes: Vec<String> = match weights.metadata().get(SUBJECTS_KEY) {
+            None => subjects::recognised(),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| weights.unfit(format!("metadata `{SUBJECTS_KEY}`: {error}")))?,
+        };
+        let net = JudgeNet::new(codes.len().max(1), &mut Rng::new(0), device);
         let net = weights::load(net, weights, &KeyMap::new().within("judge"))?;
-        Ok(Self::new(net, device))
+        Ok(Self::new(net, codes, device))
     }
 
     /// Writes the judge; `notes` go to the metadata.
@@ -91,9 +102,18 @@ impl Judge {
         for (key, value) in notes {
             file.note(*key, *value);
         }
+        file.note(
+            SUBJECTS_KEY,
+            serde_json::to_string(&self.codes).unwrap_or_default(),
+        );
         let keys = KeyMap::new().within("judge");
         weights::collect(&self.net, &keys, Precision::F16, &mut file)?;
         file.write(path)
+    }
+
+    /// Codes of the subjects that it tells apart.
+    pub fn codes(&self) -> &[String] {
+        &self.codes
     }
 
     /// What is seen in each picture; `pictures` are `[3, 32, 32]` in `[-1, 1]`, values outside are cut.
@@ -135,7 +155,7 @@ impl Judge {
     /// # Errors
     /// When the pack cannot be read.
     pub fn score(&self, views: usize, seed: u64) -> Result<JudgeScore, StageError> {
-        let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+        let grid = EmojiGrid::new(EmojiPack::embedded()?, &self.codes)?;
         let rng = Rng::new(seed).child("judge views");
         let mut score = JudgeScore {
             pictures: 0,

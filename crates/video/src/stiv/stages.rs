@@ -13,6 +13,7 @@ use super::config::StivConfig;
 use super::data::{EmojiGrid, Pictures};
 use super::inflate::inflate;
 use super::model::Stiv;
+use super::subjects::SubjectSet;
 use super::text::WordTower;
 use super::tower::{self, WordModel, WordTask};
 use super::train::{GivenFrames, Recipe, StivTask};
@@ -43,18 +44,23 @@ pub fn word_config(seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the word tower on the embedded subjects; gives it with the mean loss at the end.
+/// Trains the word tower on a choice of subjects; gives it with the mean loss at the end.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
-pub fn train_words(config: &TrainConfig, run: Run) -> Result<(WordTower, f64), StageError> {
+pub fn train_words(
+    subjects: SubjectSet,
+    config: &TrainConfig,
+    run: Run,
+) -> Result<(WordTower, f64), StageError> {
     let device = Device::flex().autodiff();
-    let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+    let pack = EmojiPack::embedded()?;
+    let grid = EmojiGrid::new(pack, &subjects.codes(pack))?;
     let task = WordTask::new(grid.subjects, 256, device.clone());
     let mut rng = Rng::new(config.seed).child("init");
     let model = WordModel::new(task.vocabulary.len(), task.subjects(), &mut rng, &device);
     let trained = train(&task, model, config, run)?;
-    Ok((tower::tower(&trained.ema, task.vocabulary), trained.loss))
+    Ok((tower::tower(&trained.ema, task), trained.loss))
 }
 
 /// AdamW as the picture and clip stages use it.
@@ -95,7 +101,7 @@ pub fn train_pictures(
     run: Run,
 ) -> Result<Trained<Stiv>, StageError> {
     let device = Device::flex().autodiff();
-    let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?;
     let task = StivTask {
         examples: Arc::new(Pictures { grid }),
         tower,
@@ -146,8 +152,9 @@ pub fn train_clips(
     config: &TrainConfig,
     run: Run,
 ) -> Result<Trained<Stiv>, StageError> {
+    let clips = Clips::new(EmojiPack::embedded()?, ClipPack::embedded()?, &tower.codes)?;
     let task = StivTask {
-        examples: Arc::new(Clips::new(EmojiPack::embedded()?, ClipPack::embedded()?)?),
+        examples: Arc::new(clips),
         tower,
         recipe,
         spatial_patch: shape.spatial_patch,

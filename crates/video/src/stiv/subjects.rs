@@ -1,7 +1,35 @@
-//! What the embedded models can draw: subjects that people recognise at 32×32.
+//! Which subjects a model learns: all plain ones of the pack, or those that people recognise at 32×32.
 
-/// Codes (hexadecimal, as in the pack) of the subjects of the embedded picture model, by kind.
-pub const SUBJECTS: &[(&str, &[&str])] = &[
+use clap::ValueEnum;
+use engine::data::pack::EmojiPack;
+use serde::{Deserialize, Serialize};
+
+/// A choice of subjects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectSet {
+    /// 120 animals, dishes, faces, plants and vehicles that people recognise at 32×32.
+    #[default]
+    Recognised,
+    /// All 993 of the pack, without the dark-skinned twins.
+    All,
+}
+
+impl SubjectSet {
+    /// Codes of the subjects, in order.
+    pub fn codes(self, pack: &EmojiPack) -> Vec<String> {
+        match self {
+            Self::Recognised => recognised(),
+            Self::All => {
+                let plain = pack.subjects.iter().filter(|s| s.skin.is_none());
+                plain.map(|subject| subject.code.clone()).collect()
+            }
+        }
+    }
+}
+
+/// Codes (hexadecimal, as in the pack) of the recognised subjects, by kind.
+const SUBJECTS: &[(&str, &[&str])] = &[
     (
         "animals",
         &[
@@ -50,7 +78,8 @@ pub const SUBJECTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// All codes in order.
-pub fn codes() -> impl Iterator<Item = &'static str> {
-    SUBJECTS.iter().flat_map(|(_, codes)| codes.iter().copied())
+/// Codes of [`SubjectSet::Recognised`]; files that name no subjects know these.
+pub fn recognised() -> Vec<String> {
+    let codes = SUBJECTS.iter().flat_map(|(_, codes)| codes.iter());
+    codes.map(|&code| code.to_owned()).collect()
 }

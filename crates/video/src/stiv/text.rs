@@ -102,6 +102,8 @@ pub struct WordTower {
     pub vocabulary: Vocabulary,
     /// `[words, width]`: what a word says of the subjects.
     pub words: Vec<f32>,
+    /// Codes of the subjects, as in the pack.
+    pub codes: Vec<String>,
     /// `[subjects, width]`: the subjects as the transformer sees them, each of RMS 1.
     pub subjects: Vec<f32>,
     /// Style names, and the vectors they stand for (`[styles, width]`, each of RMS 1).
@@ -132,6 +134,7 @@ impl WordTower {
     pub fn new(
         vocabulary: Vocabulary,
         words: Vec<f32>,
+        codes: Vec<String>,
         subjects: Vec<f32>,
         styles: Vec<String>,
         style_vectors: Vec<f32>,
@@ -141,6 +144,7 @@ impl WordTower {
         Self {
             vocabulary,
             words,
+            codes,
             subjects,
             styles,
             style_vectors,

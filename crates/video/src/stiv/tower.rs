@@ -11,15 +11,17 @@ use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
 
 use super::data::say;
+use super::subjects;
 use super::text::{WordTower, unit_rms};
 
 /// Width of the embedded tower.
 pub const WIDTH: usize = 64;
 /// Words of a training prompt that are used.
 const LONGEST: usize = 16;
-/// Metadata key of the words and styles, as JSON.
+/// Metadata keys of the words, styles and subjects, as JSON.
 const WORDS_KEY: &str = "text.words";
 const STYLES_KEY: &str = "text.styles";
+const SUBJECTS_KEY: &str = "text.subjects";
 /// Seed of the style vectors, which are fixed.
 const STYLE_SEED: u64 = 3;
 
@@ -170,7 +172,7 @@ fn unit(x: Tensor<2>) -> Tensor<2> {
 }
 
 /// The tower that training made.
-pub fn tower(model: &WordModel, vocabulary: Vocabulary) -> WordTower {
+pub fn tower(model: &WordModel, task: WordTask) -> WordTower {
     let values =
         |param: &Param<Tensor<2>>| -> Vec<f32> { param.val().into_data().iter::<f32>().collect() };
     let styles: Vec<String> = Style::ALL.iter().map(Style::to_string).collect();
@@ -180,8 +182,9 @@ pub fn tower(model: &WordModel, vocabulary: Vocabulary) -> WordTower {
         vectors.chunks_exact_mut(WIDTH).for_each(unit_rms);
     }
     WordTower::new(
-        vocabulary,
+        task.vocabulary,
         values(&model.words),
+        task.subjects.into_iter().map(|subject| subject.code).collect(),
         subjects,
         styles,
         style_vectors,
@@ -201,6 +204,7 @@ pub fn write(
     let json = |value: &[String]| serde_json::to_string(value).unwrap_or_default();
     file.note(WORDS_KEY, json(tower.vocabulary.words()));
     file.note(STYLES_KEY, json(&tower.styles));
+    file.note(SUBJECTS_KEY, json(&tower.codes));
     let mut floats = |name: &str, values: &[f32]| {
         let shape = [values.len() / tower.width, tower.width];
         file.floats(name, &shape, values, precision)
@@ -223,25 +227,27 @@ pub fn read(weights: &Weights) -> Result<WordTower, WeightsError> {
     };
     let words = list(WORDS_KEY)?;
     let styles = list(STYLES_KEY)?;
-    let rows = |name: &str, count: Option<usize>| -> Result<Vec<f32>, WeightsError> {
+    let codes = match metadata.contains_key(SUBJECTS_KEY) {
+        true => list(SUBJECTS_KEY)?,
+        false => subjects::recognised(),
+    };
+    let rows = |name: &str, count: usize| -> Result<Vec<f32>, WeightsError> {
         let values = weights.values(name)?;
         match weights.shape(name) {
-            Some(&[rows, WIDTH]) if rows > 0 && count.is_none_or(|count| count == rows) => {
-                Ok(values)
-            }
+            Some(&[rows, WIDTH]) if rows == count && rows > 0 => Ok(values),
             shape => Err(weights.unfit(format!(
-                "`{name}` has shape {:?}, not [{}, {WIDTH}]",
+                "`{name}` has shape {:?}, not [{count}, {WIDTH}]",
                 shape.unwrap_or_default(),
-                count.map_or("subjects".into(), |count| count.to_string()),
             ))),
         }
     };
     Ok(WordTower::new(
         Vocabulary::new(words.iter().cloned()),
-        rows("text.words", Some(words.len()))?,
-        rows("text.subjects", None)?,
+        rows("text.words", words.len())?,
+        codes.clone(),
+        rows("text.subjects", codes.len())?,
         styles.clone(),
-        rows("text.styles", Some(styles.len()))?,
+        rows("text.styles", styles.len())?,
         WIDTH,
     ))
 }
@@ -257,16 +263,16 @@ mod tests {
     /// A resumed training reads the tower that an earlier one wrote: it must be the same to the last bit.
     #[test]
     fn a_tower_is_read_as_it_was_written() {
-        let grid = EmojiGrid::new(EmojiPack::embedded().unwrap()).unwrap();
+        let grid = EmojiGrid::new(EmojiPack::embedded().unwrap(), &subjects::recognised()).unwrap();
         let device = Device::flex().autodiff();
         let task = WordTask::new(grid.subjects, 1, device.clone());
         let words = task.vocabulary.len();
         let model = WordModel::new(words, task.subjects(), &mut Rng::new(9), &device);
-        let made = tower(&model, task.vocabulary);
+        let made = tower(&model, task);
         let mut file = TensorFile::new();
         write(&made, &mut file, Precision::F32).unwrap();
         let read = read(&Weights::from_bytes(file.to_bytes()).unwrap()).unwrap();
         assert!(made.subjects == read.subjects && made.words == read.words);
-        assert!(made.style_vectors == read.style_vectors);
+        assert!(made.style_vectors == read.style_vectors && made.codes == read.codes);
     }
 }

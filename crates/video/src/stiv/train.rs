@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use clap::ValueEnum;
 use engine::diffusion::flow;
 use engine::rng::Rng;
 use engine::train::{Task, TaskError};
@@ -65,7 +66,7 @@ impl GivenFrames {
 }
 
 /// How times are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeDraw {
     /// Uniform in `[0, 1)`.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use burn::tensor::Device;
 use engine::command::Failure;
+use engine::data::pack::EmojiPack;
 use engine::train::{Run, TrainConfig};
 use engine::weights::{Precision, TensorFile};
 
@@ -60,10 +61,11 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             let config = TrainConfig {
                 steps: plan.steps,
                 learning_rate: plan.learning_rate,
+                bf16: plan.bf16,
                 ..stages::word_config(plan.seed)
             };
             let stop = run.stop;
-            let (tower, loss) = stages::train_words(&config, run).map_err(failed)?;
+            let (tower, loss) = stages::train_words(plan.subjects, &config, run).map_err(failed)?;
             let interrupted = stop.load(Ordering::Relaxed);
             if !interrupted {
                 write_tower(&tower, plan, Precision::F32, &file)?;
@@ -77,14 +79,16 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
         (Stage::Judge, _) => {
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
+                bf16: plan.bf16,
                 ..judge_config(plan.steps, plan.seed)
             };
-            let trained = train_judge(&config, run).map_err(failed)?;
+            let codes = plan.subjects.codes(EmojiPack::embedded()?);
+            let trained = train_judge(&codes, &config, run).map_err(failed)?;
             if !trained.interrupted {
                 let notes = plan.notes();
                 let notes: Vec<(&str, &str)> =
                     notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                Judge::new(trained.ema, &Device::flex()).save(&notes, &file)?;
+                Judge::new(trained.ema, codes, &Device::flex()).save(&notes, &file)?;
             }
             return Ok(Outcome {
                 step: trained.step,
@@ -103,11 +107,13 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
         (Stage::Stiv, Some(picture)) => {
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
+                bf16: plan.bf16,
                 ..stages::clip_config(plan.steps, plan.seed)
             };
             let recipe = Recipe {
                 batch: plan.batch,
                 mask_ratio: plan.mask,
+                time: plan.times,
                 ..stages::clip_recipe()
             };
             stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
@@ -115,11 +121,13 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
         (_, start) => {
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
+                bf16: plan.bf16,
                 ..stages::picture_config(plan.steps, plan.seed)
             };
             let recipe = Recipe {
                 batch: plan.batch,
                 mask_ratio: plan.mask,
+                time: plan.times,
                 ..Recipe::default()
             };
             stages::train_pictures(start, &plan.shape, tower.clone(), recipe, &config, run)

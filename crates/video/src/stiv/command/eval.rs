@@ -53,7 +53,7 @@ impl Eval {
         if let Some(problem) = studio.problem(false) {
             return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
         }
-        let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+        let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
         let [seen, unseen] = [Split::Train, Split::Test].map(|split| grid.pairs_of(split));
         let mut losses = Vec::new();
         for pairs in [&seen, &unseen] {

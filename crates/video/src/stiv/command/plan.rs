@@ -8,6 +8,8 @@ use engine::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::stiv::config::StivConfig;
+use crate::stiv::subjects::SubjectSet;
+use crate::stiv::train::TimeDraw;
 
 /// The plan's file.
 const PLAN: &str = "run.json";
@@ -44,6 +46,15 @@ pub struct Plan {
     /// Share of places hidden from the main blocks (MaskDiT).
     #[serde(default)]
     pub mask: f32,
+    /// How times are drawn.
+    #[serde(default)]
+    pub times: TimeDraw,
+    /// Mixed precision: linear layers multiply bf16 values.
+    #[serde(default)]
+    pub bf16: bool,
+    /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
+    #[serde(default)]
+    pub subjects: SubjectSet,
     /// Seed of weights and batches.
     pub seed: u64,
     /// Shape of the picture model that the run trains or starts from.
@@ -104,9 +115,20 @@ impl Plan {
         );
         if matches!(self.stage, Stage::T2i | Stage::Stiv) {
             command.push_str(&format!(" --batch {}", self.batch));
+            if self.times == TimeDraw::LogitNormal {
+                command.push_str(" --times logit-normal");
+            }
             if self.mask > 0.0 {
                 command.push_str(&format!(" --mask {}", self.mask));
             }
+        }
+        if self.bf16 {
+            command.push_str(" --bf16");
+        }
+        if matches!(self.stage, Stage::Words | Stage::Judge)
+            && let Some(set) = self.subjects.to_possible_value()
+        {
+            command.push_str(&format!(" --subjects {}", set.get_name()));
         }
         if self.stage == Stage::T2i {
             let StivConfig { width, depth, .. } = self.shape;

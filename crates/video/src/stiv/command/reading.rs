@@ -5,8 +5,6 @@ use engine::data::lexicon::MAX_CHARS;
 use engine::data::pack::{EmojiPack, Style};
 
 use crate::stiv::studio::Studio;
-use crate::stiv::subjects;
-use crate::stiv::text::TextTower;
 
 /// Below this probability of the likeliest subject the prompt is doubtful.
 const CLEAR: f32 = 0.5;
@@ -156,19 +154,15 @@ fn is_filler(word: &str) -> bool {
     alone || FILLERS.split_whitespace().any(|filler| filler == word)
 }
 
-/// English names of the tower's subjects, where they are the embedded ones.
+/// English names of the tower's subjects.
 fn names(studio: &Studio) -> Vec<String> {
-    let codes: Vec<&str> = subjects::codes().collect();
-    if studio.tower.subjects.len() != codes.len() * studio.tower.width() {
-        return Vec::new();
-    }
     let Ok(pack) = EmojiPack::embedded() else {
         return Vec::new();
     };
-    let name = |code: &&str| {
+    let name = |code: &String| {
         let subject = pack.subjects.iter().find(|subject| subject.code == *code);
         let name = subject.and_then(|subject| subject.name("en"));
         name.unwrap_or_default().to_owned()
     };
-    codes.iter().map(name).collect()
+    studio.tower.codes.iter().map(name).collect()
 }

@@ -16,6 +16,8 @@ use super::plan::{MODEL, Plan, Stage, TOWER};
 use crate::stiv::checkpoint::CONFIG_KEY;
 use crate::stiv::config::StivConfig;
 use crate::stiv::studio::Studio;
+use crate::stiv::subjects::SubjectSet;
+use crate::stiv::train::TimeDraw;
 use crate::stiv::{embedded, tower};
 
 /// Width of a head of the embedded models.
@@ -54,6 +56,16 @@ pub struct Train {
     /// Hide this share of the places from the main blocks (MaskDiT; the paper takes 0.5, then trains on without), 0 to 0.9
     #[arg(long, value_parser = hidden, allow_negative_numbers = true)]
     mask: Option<f32>,
+    /// t2i and stiv: how times are drawn; logit-normal looks more often at pictures half way between noise and data
+    /// [default: uniform]
+    #[arg(long, value_enum)]
+    times: Option<TimeDraw>,
+    /// Mixed precision: linear layers multiply bf16 values where the CPU has them, about 1.5 times as fast
+    #[arg(long)]
+    bf16: bool,
+    /// words and judge: which subjects to learn; the other stages learn what their text tower knows [default: recognised]
+    #[arg(long, value_enum)]
+    subjects: Option<SubjectSet>,
     /// Where to begin: for t2i a text tower or a picture model, for stiv a picture model [default: the embedded tower,
     /// and for stiv the embedded picture model]
     #[arg(long, value_name = "FILE")]
@@ -146,7 +158,9 @@ impl Train {
             Stage::Words | Stage::Judge if file.is_some() => Err(wrong("--init")),
             Stage::Words | Stage::Judge if self.batch.is_some() => Err(wrong("--batch")),
             Stage::Words | Stage::Judge if self.mask.is_some() => Err(wrong("--mask")),
+            Stage::Words | Stage::Judge if self.times.is_some() => Err(wrong("--times")),
             Stage::Words | Stage::Judge => Ok(Start::default()),
+            _ if self.subjects.is_some() => Err(wrong("--subjects")),
             Stage::T2i => match file {
                 Some(file) if file.metadata().contains_key(CONFIG_KEY) => {
                     if self.width.is_some() || self.depth.is_some() {
@@ -236,6 +250,9 @@ impl Train {
             batch: self.batch.map_or(batch, |batch| batch as usize),
             learning_rate: self.learning_rate.unwrap_or(rate),
             mask: self.mask.unwrap_or(0.0),
+            times: self.times.unwrap_or_default(),
+            bf16: self.bf16,
+            subjects: self.subjects.unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             shape: shape.clone(),
         }
@@ -259,6 +276,15 @@ impl Train {
                     .is_some_and(|rate| rate != old.learning_rate),
             ),
             ("--mask", self.mask.is_some_and(|mask| mask != old.mask)),
+            (
+                "--times",
+                self.times.is_some_and(|times| times != old.times),
+            ),
+            ("--bf16", self.bf16 && !old.bf16),
+            (
+                "--subjects",
+                self.subjects.is_some_and(|set| set != old.subjects),
+            ),
             ("--seed", self.seed.is_some_and(|seed| seed != old.seed)),
             (
                 "--width",

@@ -8,7 +8,6 @@ use engine::ops::{self, Rope};
 use engine::rng::Rng;
 
 use crate::stiv::data::SIZE;
-use crate::stiv::subjects;
 
 const WIDTH: usize = 128;
 const HEADS: usize = 4;
@@ -62,13 +61,13 @@ pub struct JudgeNet {
 }
 
 impl JudgeNet {
-    /// Fresh weights.
-    pub fn new(rng: &mut Rng, device: &Device) -> Self {
+    /// Fresh weights for so many subjects.
+    pub fn new(subjects: usize, rng: &mut Rng, device: &Device) -> Self {
         let values = 3 * PATCHES.side * PATCHES.side;
         Self {
             patches: LinearConfig::new(values, WIDTH).init(rng, device),
             blocks: (0..DEPTH).map(|_| JudgeBlock::new(rng, device)).collect(),
-            subjects: LinearConfig::new(WIDTH, subjects::codes().count()).init(rng, device),
+            subjects: LinearConfig::new(WIDTH, subjects).init(rng, device),
             styles: LinearConfig::new(WIDTH, Style::ALL.len()).init(rng, device),
         }
     }

@@ -88,16 +88,21 @@ pub fn judge_config(steps: u64, seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains a judge on the real pictures of the embedded subjects.
+/// Trains a judge on the real pictures of a choice of subjects.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
-pub fn train_judge(config: &TrainConfig, run: Run) -> Result<Trained<JudgeNet>, StageError> {
+pub fn train_judge(
+    subjects: &[String],
+    config: &TrainConfig,
+    run: Run,
+) -> Result<Trained<JudgeNet>, StageError> {
     let device = Device::flex().autodiff();
     let task = JudgeTask {
-        grid: EmojiGrid::new(EmojiPack::embedded()?)?,
+        grid: EmojiGrid::new(EmojiPack::embedded()?, subjects)?,
         device: device.clone(),
     };
-    let net = JudgeNet::new(&mut Rng::new(config.seed).child("judge"), &device);
+    let mut rng = Rng::new(config.seed).child("judge");
+    let net = JudgeNet::new(subjects.len(), &mut rng, &device);
     Ok(train(&task, net, config, run)?)
 }

@@ -73,8 +73,8 @@ pub(super) fn prove(
     report: &mut Report,
 ) -> Result<(), ProofError> {
     let pack = EmojiPack::embedded()?;
-    let grid = EmojiGrid::new(pack)?;
-    let mut real = Clips::new(pack, ClipPack::embedded()?)?.clips;
+    let grid = EmojiGrid::new(pack, judge.codes())?;
+    let mut real = Clips::new(pack, ClipPack::embedded()?, &studio.tower.codes)?.clips;
     if !stage.options.full {
         let step = (real.len() / SHORT).max(1);
         real = real.into_iter().step_by(step).take(SHORT).collect();

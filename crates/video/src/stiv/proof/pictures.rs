@@ -42,35 +42,37 @@ const THRESHOLDS: [[f64; 2]; 2] = [[0.90, 0.95], [0.35, 0.75]];
 pub(super) struct Asked {
     pub pairs: Vec<Pair>,
     prompts: Vec<String>,
+    /// The judge's number for each pair's subject, where it knows it.
+    meant: Vec<Option<usize>>,
 }
 
 impl Asked {
-    fn new(grid: &EmojiGrid, pairs: Vec<Pair>) -> Self {
+    fn new(grid: &EmojiGrid, pairs: Vec<Pair>, judge: &Judge) -> Self {
         let name = |pair: &Pair| grid.subjects[pair.subject].name("en").unwrap_or_default();
         let prompts = pairs
             .iter()
             .map(|pair| format!("{} {}", name(pair), pair.style));
+        let number = |pair: &Pair| {
+            let code = &grid.subjects[pair.subject].code;
+            judge.codes().iter().position(|known| known == code)
+        };
         Self {
             prompts: prompts.collect(),
+            meant: pairs.iter().map(number).collect(),
             pairs,
         }
     }
 
     /// How often subject and style are as asked, of pictures drawn with `seed`.
     pub fn count(&self, seen: &[Seen], seed: u64) -> [Share; 2] {
-        let share = |right: &dyn Fn(&Pair, &Seen) -> bool| Share {
+        let share = |right: &dyn Fn(usize, &Seen) -> bool| Share {
             seed,
-            hits: self
-                .pairs
-                .iter()
-                .zip(seen)
-                .filter(|(pair, seen)| right(pair, seen))
-                .count(),
+            hits: (0..seen.len()).filter(|&at| right(at, &seen[at])).count(),
             of: self.pairs.len(),
         };
         [
-            share(&|pair, seen| pair.subject == seen.subject),
-            share(&|pair, seen| pair.style == seen.style),
+            share(&|at, seen| self.meant[at] == Some(seen.subject)),
+            share(&|at, seen| self.pairs[at].style == seen.style),
         ]
     }
 }
@@ -104,13 +106,13 @@ pub(super) fn prove(
     stage: &mut Stage,
     report: &mut Report,
 ) -> Result<(), ProofError> {
-    let grid = EmojiGrid::new(EmojiPack::embedded()?)?;
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
     let [mut trained, development, held_out] =
         [Split::Train, Split::Development, Split::Test].map(|split| grid.pairs_of(split));
     Rng::new(PAIR_SEED).shuffle(&mut trained);
     trained.truncate(TRAINED);
-    let choice = Asked::new(&grid, development);
-    let sets = [trained, held_out].map(|pairs| Asked::new(&grid, pairs));
+    let choice = Asked::new(&grid, development, judge);
+    let sets = [trained, held_out].map(|pairs| Asked::new(&grid, pairs, judge));
     let stage = &*stage;
     let exhibition = Exhibition {
         canvas: Canvas {
