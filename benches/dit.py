@@ -5,8 +5,8 @@
     cargo build --release --workspace --example dit_bench
     /tmp/peers/bin/python benches/dit.py [--pairs 3] [--threads 2] [--bf16]
 
-Each pair runs Orrery's example, then PyTorch in f32 and with --bf16 in bf16 (minutes on CPUs without such products), in processes of their own with the same number of threads
-and the same allocator settings. Prints medians over the pairs and the ratios ours / PyTorch (below 1 is faster).
+Each pair runs Orrery's example, then PyTorch in f32, and with --bf16 both with bf16 products (PyTorch: tensors in bf16 forward, autocast in training; minutes on CPUs without
+such products), in processes of their own with the same number of threads and the same allocator settings. Prints medians over the pairs and the ratios ours / PyTorch (below 1 is faster).
 """
 
 import argparse
@@ -112,6 +112,8 @@ def main():
     }
     peers = ["torch f32"] + (["torch bf16"] if args.bf16 else [])
     arms = {"orrery f32": ours} | {peer: theirs + [peer.split()[1]] for peer in peers}
+    if args.bf16:
+        arms["orrery bf16"] = ours + ["bf16"]
     seen = {name: [] for name in arms}
     for _ in range(args.pairs):
         for name, command in arms.items():
@@ -126,8 +128,9 @@ def main():
     for name, figures in middle.items():
         print(f"| {name} | {figures['forward_ms']:.0f} | {figures['training_ms']:.0f} |")
     for name in peers:
-        ratio = [middle["orrery f32"][key] / middle[name][key] for key in ("forward_ms", "training_ms")]
-        print(f"| orrery f32 ÷ {name} | {ratio[0]:.2f} | {ratio[1]:.2f} |")
+        mine = name.replace("torch", "orrery")
+        ratio = [middle[mine][key] / middle[name][key] for key in ("forward_ms", "training_ms")]
+        print(f"| {mine} ÷ {name} | {ratio[0]:.2f} | {ratio[1]:.2f} |")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     engine::memory::keep_large_buffers();
+    if std::env::args().nth(2).as_deref() == Some("bf16") {
+        ops::set_precision(ops::Precision::Bf16);
+    }
     let rounds = std::env::args()
         .nth(1)
         .and_then(|n| n.parse().ok())

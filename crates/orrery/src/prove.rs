@@ -102,8 +102,6 @@ impl Prove {
             seeds: (0..self.seeds.unwrap_or(3)).collect(),
             runs: out.join("runs"),
             out,
-            pictures_model: None,
-            clips_model: None,
             device: device("cpu")?,
         };
         let mut progress = if self.json {

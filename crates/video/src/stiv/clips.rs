@@ -39,11 +39,7 @@ impl Clips {
     ///
     /// # Errors
     /// When a pack cannot be read.
-    pub fn new(
-        pack: &EmojiPack,
-        clips: &ClipPack,
-        codes: &[String],
-    ) -> Result<Self, PackError> {
+    pub fn new(pack: &EmojiPack, clips: &ClipPack, codes: &[String]) -> Result<Self, PackError> {
         let mut found = Vec::new();
         for code in codes {
             let Some(index) = clips.clips.iter().position(|clip| clip.code == *code) else {

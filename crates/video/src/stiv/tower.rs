@@ -184,7 +184,10 @@ pub fn tower(model: &WordModel, task: WordTask) -> WordTower {
     WordTower::new(
         task.vocabulary,
         values(&model.words),
-        task.subjects.into_iter().map(|subject| subject.code).collect(),
+        task.subjects
+            .into_iter()
+            .map(|subject| subject.code)
+            .collect(),
         subjects,
         styles,
         style_vectors,

@@ -1,4 +1,4 @@
-//! `orrery stiv eval`: the flow-matching loss at fixed times and noise.
+//! `orrery stiv eval`: the flow-matching loss at fixed times and noise, and what a judge sees in drawn pictures.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,16 @@ use engine::data::pack::EmojiPack;
 use engine::diffusion::flow;
 use engine::rng::Rng;
 use engine::weights::Weights;
+use serde::Serialize;
 use serde_json::json;
 
+use super::options::{guidance, share};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
-use crate::stiv::embedded;
+use crate::stiv::embedded::{self, defaults};
+use crate::stiv::judge::Judge;
 use crate::stiv::model::Reading;
+use crate::stiv::proof::{ProofError, look};
+use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::studio::Studio;
 use crate::stiv::text::TextTower;
 use crate::stiv::train::masked_loss;
@@ -32,6 +37,18 @@ pub struct Eval {
     /// A picture model that `orrery stiv train` wrote [default: the embedded one]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Also draw this many pairs of each split, and let the judge say how often subject and style are as asked
+    #[arg(long, value_name = "PAIRS")]
+    draw: Option<usize>,
+    /// With --draw: a judge that `orrery stiv train --stage judge` wrote [default: the embedded one]
+    #[arg(long, value_name = "FILE", requires = "draw")]
+    judge: Option<PathBuf>,
+    /// With --draw: scale of the text
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, default_value_t = defaults::GUIDANCE)]
+    guidance: f32,
+    /// With --draw: strength of CFG-renorm, 0 to 1
+    #[arg(long, value_parser = share, allow_negative_numbers = true, default_value_t = defaults::RENORM)]
+    renorm: f32,
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -41,6 +58,15 @@ pub struct Eval {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What the judge saw in pictures of one split.
+#[derive(Serialize)]
+struct SplitSeen {
+    split: &'static str,
+    drawn: usize,
+    subject: f64,
+    style: f64,
 }
 
 impl Eval {
@@ -54,16 +80,21 @@ impl Eval {
             return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
         }
         let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
-        let [seen, unseen] = [Split::Train, Split::Test].map(|split| grid.pairs_of(split));
+        let [trained, unseen] = [Split::Train, Split::Test].map(|split| grid.pairs_of(split));
         let mut losses = Vec::new();
-        for pairs in [&seen, &unseen] {
+        for pairs in [&trained, &unseen] {
             losses.push(self.losses(&studio, &grid, pairs, &device, context)?);
         }
+        let seen = match self.draw {
+            Some(most) => Some(self.look(&studio, most, &device, context)?),
+            None => None,
+        };
         if self.json {
             return say(&json!({
                 "times": TIMES,
-                "trained": {"pairs": seen.len(), "loss": losses[0]},
+                "trained": {"pairs": trained.len(), "loss": losses[0]},
                 "held_out": {"pairs": unseen.len(), "loss": losses[1]},
+                "drawn": seen,
             })
             .to_string());
         }
@@ -74,7 +105,67 @@ impl Eval {
                 losses[0][i], losses[1][i]
             ))?;
         }
-        say(&format!("pairs     {:<8}  {}", seen.len(), unseen.len()))
+        say(&format!("pairs     {:<8}  {}", trained.len(), unseen.len()))?;
+        for split in seen.iter().flatten() {
+            say(&format!(
+                "drawn     {} of {}: subject right {:.1} %, style right {:.1} %",
+                split.drawn,
+                split.split,
+                100.0 * split.subject,
+                100.0 * split.style
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// What the judge sees in drawn pairs. Test pairs are left to the proof.
+    fn look(
+        &self,
+        studio: &Studio,
+        most: usize,
+        device: &Device,
+        context: Context,
+    ) -> Result<Vec<SplitSeen>, Failure> {
+        let judge = match &self.judge {
+            Some(path) => Judge::open(&Weights::open(path)?, device)?,
+            None => Judge::embedded(device)?,
+        };
+        let config = SampleConfig {
+            steps: defaults::STEPS,
+            guidance: Guidance::Joint {
+                scale: self.guidance,
+            },
+            renorm: self.renorm,
+            ..SampleConfig::default()
+        };
+        let splits = [
+            ("trained", Split::Train),
+            ("development", Split::Development),
+        ];
+        let seen = splits.map(|(name, split)| {
+            let of = (split, most);
+            let looked = look(
+                (studio, &judge),
+                of,
+                &config,
+                self.seed,
+                device,
+                context.stop,
+            );
+            let [subject, style] = looked.map_err(|error| match error {
+                ProofError::Stopped => {
+                    Failure::interrupted("stopped before the end: nothing is reported")
+                }
+                error => Failure::failed(error),
+            })?;
+            Ok(SplitSeen {
+                split: name,
+                drawn: subject.of,
+                subject: subject.value(),
+                style: style.value(),
+            })
+        });
+        seen.into_iter().collect()
     }
 
     /// Mean loss of the pairs at each of [`TIMES`].

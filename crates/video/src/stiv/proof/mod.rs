@@ -10,6 +10,7 @@ mod choice;
 mod clips;
 mod draw;
 mod features;
+mod look;
 mod pictures;
 mod sheets;
 mod toy;
@@ -28,14 +29,14 @@ use engine::media::MediaError;
 use engine::numerics::FrechetError;
 use engine::proof::{Report, ReportError};
 use engine::train::{Progress, TrainError};
-use engine::weights::{Weights, WeightsError};
+use engine::weights::WeightsError;
 
 use super::embedded::{self, defaults};
 use super::judge::Judge;
 use super::sample::{Guidance, SampleConfig};
-use super::studio::Studio;
 
 pub use engine::proof::Report as ProofReport;
+pub use look::look;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -48,10 +49,6 @@ pub struct ProofOptions {
     pub out: PathBuf,
     /// Where trainings stand; finished ones are read, unfinished ones go on.
     pub runs: PathBuf,
-    /// The picture model's file; without it the embedded one.
-    pub pictures_model: Option<PathBuf>,
-    /// The clip model's file; without it the embedded one.
-    pub clips_model: Option<PathBuf>,
     /// Where models run.
     pub device: Device,
 }
@@ -118,18 +115,15 @@ pub fn run(
         progress,
     };
     let device = &options.device;
-    let pictures_studio = match &options.pictures_model {
-        Some(path) => Studio::open(&Weights::open(path)?, device)?,
-        None => embedded::pictures(device)?,
-    };
-    let clips_studio = match &options.clips_model {
-        Some(path) => Studio::open(&Weights::open(path)?, device)?,
-        None => embedded::clips(device)?,
-    };
     toy_claims::prove(&mut stage, &mut report)?;
     let judge = Judge::embedded(device)?;
-    pictures::prove(&pictures_studio, &judge, &mut stage, &mut report)?;
-    clips::prove(&clips_studio, &judge, &mut stage, &mut report)?;
+    pictures::prove(
+        &embedded::pictures(device)?,
+        &judge,
+        &mut stage,
+        &mut report,
+    )?;
+    clips::prove(&embedded::clips(device)?, &judge, &mut stage, &mut report)?;
     report.seconds = begun.elapsed().as_secs_f64();
     report.write(&options.out)?;
     Ok(report)

@@ -18,12 +18,12 @@ use crate::stiv::studio::Studio;
 /// Trained pairs that are asked for.
 const TRAINED: usize = 200;
 /// Seed that chooses them.
-const PAIR_SEED: u64 = 412;
+pub(super) const PAIR_SEED: u64 = 412;
 /// The guidance scale in use.
 pub(super) const SCALE: f32 = defaults::GUIDANCE;
 /// A scale of the style apart, fixed beforehand at twice the other.
 const STYLE_SCALE: f32 = 2.0 * SCALE;
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 const SOURCE: &str = "Orrery's target for the embedded model";
 const CLAIMS: [[&str; 2]; 2] = [
@@ -41,13 +41,13 @@ const THRESHOLDS: [[f64; 2]; 2] = [[0.90, 0.95], [0.35, 0.75]];
 /// Pairs that are asked for, with the prompts that ask.
 pub(super) struct Asked {
     pub pairs: Vec<Pair>,
-    prompts: Vec<String>,
+    pub prompts: Vec<String>,
     /// The judge's number for each pair's subject, where it knows it.
     meant: Vec<Option<usize>>,
 }
 
 impl Asked {
-    fn new(grid: &EmojiGrid, pairs: Vec<Pair>, judge: &Judge) -> Self {
+    pub fn new(grid: &EmojiGrid, pairs: Vec<Pair>, judge: &Judge) -> Self {
         let name = |pair: &Pair| grid.subjects[pair.subject].name("en").unwrap_or_default();
         let prompts = pairs
             .iter()

@@ -1,0 +1,47 @@
+//! A look at a picture model while it is made: what the judge sees in pictures of some pairs.
+
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use engine::data::pack::EmojiPack;
+use engine::proof::Share;
+use engine::rng::Rng;
+
+use super::ProofError;
+use super::draw::Canvas;
+use super::pictures::{Asked, BATCH, PAIR_SEED};
+use crate::stiv::data::{EmojiGrid, SIZE, Split, picture_micro};
+use crate::stiv::judge::Judge;
+use crate::stiv::sample::SampleConfig;
+use crate::stiv::studio::Studio;
+
+/// Draws at most `most` pairs of a split, drawn by lot, and gives how often the judge sees the subject and the style that
+/// were asked for.
+///
+/// # Errors
+/// When the pack cannot be read, or `stop` ended it.
+pub fn look(
+    (studio, judge): (&Studio, &Judge),
+    (split, most): (Split, usize),
+    config: &SampleConfig,
+    seed: u64,
+    device: &Device,
+    stop: &AtomicBool,
+) -> Result<[Share; 2], ProofError> {
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
+    let mut pairs = grid.pairs_of(split);
+    Rng::new(PAIR_SEED).shuffle(&mut pairs);
+    pairs.truncate(most);
+    let asked = Asked::new(&grid, pairs, judge);
+    let canvas = Canvas {
+        model: &studio.model,
+        tower: &studio.tower,
+        shape: [3, 1, SIZE, SIZE],
+        micro: picture_micro(0.0, 0.0),
+        batch: BATCH,
+        device,
+        stop,
+    };
+    let drawn = canvas.draw(&asked.prompts, None, config, seed)?.samples;
+    Ok(asked.count(&judge.judge(&drawn), seed))
+}
