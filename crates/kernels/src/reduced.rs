@@ -3,6 +3,8 @@
 //! Both operands are first turned into *units*: two bf16 values that follow one another along the summed axis, in
 //! one `u32`, the earlier one in the low half. An odd axis ends with a zero.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::parallel::Fresh;
@@ -17,6 +19,8 @@ const TILE: usize = 6;
 const COLUMNS: usize = 64;
 /// Units after which a tile's sums go to memory, so that its part of a panel stays in the cache.
 const DEPTH: usize = 512;
+/// Tasks that a product of few rows is cut into at most, a constant so that nothing depends on the number of threads.
+const SPREAD: usize = 8;
 /// Values along the summed axis by which reading runs ahead.
 const AHEAD: usize = 16;
 
@@ -37,29 +41,10 @@ pub(crate) unsafe fn write(product: &Product<'_>, out: &mut Fresh, parallel: boo
     if m * n == 0 {
         return;
     }
-    let units = k.div_ceil(2);
     // SAFETY: handed down.
-    let panels = unsafe { Panels::new(product.rhs, k, n, parallel) };
-    let work = |(i, out): (usize, &mut Fresh)| {
-        let rows = out.len() / n;
-        // SAFETY: handed down; the operand holds the rows of `out`.
-        unsafe {
-            let left = Units::new(product.lhs, i * ROWS, rows, k);
-            for start in (0..units).step_by(DEPTH) {
-                let depth = DEPTH.min(units - start);
-                let before = match product.bias {
-                    _ if start > 0 => Before::Sums,
-                    Some(bias) => Before::Bias(bias),
-                    None => Before::Nothing,
-                };
-                panels.multiply(&left, start, depth, before, out);
-            }
-        }
-    };
-    if parallel {
-        out.par_chunks_mut(ROWS * n).enumerate().for_each(work);
-    } else {
-        out.chunks_mut(ROWS * n).enumerate().for_each(work);
+    unsafe {
+        let panels = Panels::new(product.rhs, k, n, parallel);
+        panels.write(product.lhs, m, product.bias, out, parallel);
     }
 }
 
@@ -133,8 +118,10 @@ impl Units {
 
 /// Units of a right operand in panels of 64 columns, `[panels, units, 64]`; the last panel is as wide as the
 /// sixteens that are left.
-struct Panels {
+pub(crate) struct Panels {
     values: Vec<u32>,
+    /// Values along the summed axis.
+    inner: usize,
     units: usize,
     columns: usize,
 }
@@ -144,7 +131,7 @@ impl Panels {
     ///
     /// # Safety
     /// The machine must have bf16; the operand must hold its values.
-    unsafe fn new(operand: Operand<'_>, k: usize, n: usize, parallel: bool) -> Self {
+    pub(crate) unsafe fn new(operand: Operand<'_>, k: usize, n: usize, parallel: bool) -> Self {
         let units = k.div_ceil(2);
         let mut values = vec![0; units * n.next_multiple_of(16)];
         let work = |(i, panel): (usize, &mut [u32])| {
@@ -159,12 +146,69 @@ impl Panels {
         }
         Self {
             values,
+            inner: k,
             units,
             columns: n,
         }
     }
 
-    /// `left · panels` over `depth` units from `start` on, added to what was before.
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.values[..])
+    }
+
+    /// Writes `lhs · panels + bias` to `out` `[m, columns]`; neither the inner size nor `m` may be zero.
+    ///
+    /// # Safety
+    /// The machine must have bf16; the operand must hold its elements.
+    pub(crate) unsafe fn write(
+        &self,
+        lhs: Operand<'_>,
+        m: usize,
+        bias: Option<&[f32]>,
+        out: &mut Fresh,
+        parallel: bool,
+    ) {
+        let n = self.columns;
+        assert!(out.len() == m * n);
+        // Few rows are spread over threads by columns as well.
+        let (blocks, width) = match m.div_ceil(ROWS) {
+            blocks if blocks >= SPREAD || !parallel => (blocks, n),
+            blocks => (
+                blocks,
+                (n * blocks).div_ceil(SPREAD).next_multiple_of(COLUMNS),
+            ),
+        };
+        let groups = n.div_ceil(width);
+        let place = Place(out.as_mut_ptr().cast::<f32>());
+        let work = |task: usize| {
+            let (first, columns) = (task / groups * ROWS, task % groups * width);
+            let rows = ROWS.min(m - first);
+            let columns = columns..n.min(columns + width);
+            // SAFETY: handed down; the operand holds the rows; no two tasks write the same place.
+            unsafe {
+                let left = Units::new(lhs, first, rows, self.inner);
+                let out = place.row(first * n);
+                for start in (0..self.units).step_by(DEPTH) {
+                    let depth = DEPTH.min(self.units - start);
+                    let before = match bias {
+                        _ if start > 0 => Before::Sums,
+                        Some(bias) => Before::Bias(bias),
+                        None => Before::Nothing,
+                    };
+                    self.multiply(&left, start, depth, before, columns.clone(), out);
+                }
+            }
+        };
+        if parallel {
+            (0..blocks * groups).into_par_iter().for_each(work);
+        } else {
+            (0..blocks * groups).for_each(work);
+        }
+    }
+
+    /// `left · panels` over `depth` units from `start` on, added to what was before, for the panels of `range`, which starts
+    /// with one.
     ///
     /// # Safety
     /// The machine must have bf16; `out` must hold the rows of `left`, with sums where `before` says so.
@@ -174,13 +218,12 @@ impl Panels {
         start: usize,
         depth: usize,
         before: Before<'_>,
-        out: &mut Fresh,
+        range: Range<usize>,
+        out: *mut f32,
     ) {
         let n = self.columns;
-        assert!(out.len() == left.rows * n);
-        let out = out.as_mut_ptr().cast::<f32>();
         let [row_step, unit_step] = left.strides;
-        for first in (0..n).step_by(COLUMNS) {
+        for first in range.step_by(COLUMNS) {
             let columns = COLUMNS.min(n - first);
             let stride = columns.next_multiple_of(16);
             let panel = &self.values[first * self.units + start * stride..];
@@ -207,6 +250,23 @@ impl Panels {
                 row += rows;
             }
         }
+    }
+}
+
+/// Where a product goes; each task writes places of its own.
+struct Place(*mut f32);
+
+// SAFETY: the pointer is only passed on; tasks write disjoint places.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// The place `from` values further on.
+    ///
+    /// # Safety
+    /// It must be inside the output.
+    unsafe fn row(&self, from: usize) -> *mut f32 {
+        // SAFETY: promised.
+        unsafe { self.0.add(from) }
     }
 }
 

@@ -29,31 +29,45 @@ pub(crate) struct Tile {
 /// The machine must have AVX-512 with BF16; all places that the tile speaks of must be there.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(crate) unsafe fn tile(tile: Tile) {
-    // SAFETY: handed down.
-    unsafe {
-        match (tile.rows, tile.columns.div_ceil(16)) {
-            (6, 4) => sized::<6, 4>(tile),
-            (6, 3) => sized::<6, 3>(tile),
-            (6, 2) => sized::<6, 2>(tile),
-            (6, 1) => sized::<6, 1>(tile),
-            (_, vectors) => {
-                for row in 0..tile.rows {
-                    let one = Tile {
-                        left: tile.left.add(row * tile.row_step),
-                        out: tile.out.add(row * tile.out_step),
-                        before: (tile.before.0.wrapping_add(row * tile.before.1), 0),
-                        ..tile
-                    };
-                    match vectors {
-                        4 => sized::<1, 4>(one),
-                        3 => sized::<1, 3>(one),
-                        2 => sized::<1, 2>(one),
-                        _ => sized::<1, 1>(one),
-                    }
-                }
-            }
+    let mut row = 0;
+    while row < tile.rows {
+        // SAFETY: handed down.
+        unsafe {
+            let rest = Tile {
+                left: tile.left.add(row * tile.row_step),
+                out: tile.out.add(row * tile.out_step),
+                before: (
+                    tile.before.0.wrapping_add(row * tile.before.1),
+                    tile.before.1,
+                ),
+                ..tile
+            };
+            row += match tile.rows - row {
+                6.. => rows::<6>(rest),
+                4.. => rows::<4>(rest),
+                2.. => rows::<2>(rest),
+                _ => rows::<1>(rest),
+            };
         }
     }
+}
+
+/// The first `ROWS` rows of a tile; gives their number.
+///
+/// # Safety
+/// As for [`tile`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn rows<const ROWS: usize>(tile: Tile) -> usize {
+    // SAFETY: handed down.
+    unsafe {
+        match tile.columns.div_ceil(16) {
+            4 => sized::<ROWS, 4>(tile),
+            3 => sized::<ROWS, 3>(tile),
+            2 => sized::<ROWS, 2>(tile),
+            _ => sized::<ROWS, 1>(tile),
+        }
+    }
+    ROWS
 }
 
 /// A tile of known size; the last vector may hold fewer than 16 columns.

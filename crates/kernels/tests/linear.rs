@@ -4,7 +4,7 @@
 mod common;
 
 use common::{assert_close, assert_thread_free, dot, noise, wide};
-use kernels::{LinearDims, Precision};
+use kernels::{LinearDims, PackedWeight, Precision};
 
 #[test]
 fn linear_layers_equal_their_definition() {
@@ -110,6 +110,8 @@ fn reduced_products_are_those_of_rounded_values() {
         let (columns, wb) = (|o: usize| o % output, wide(&b));
         for bias in [None, Some(&b[..])] {
             let y = kernels::linear(Precision::Bf16, &x, &w, bias, dims).unwrap();
+            let packed = PackedWeight::new(Precision::Bf16, &w, output, input).unwrap();
+            assert_eq!(packed.linear(&x, bias, rows).unwrap(), y);
             let want: Vec<f64> = (0..rows * output)
                 .map(|i| {
                     let (row, o) = (i / output, columns(i));
@@ -175,5 +177,34 @@ fn bits_do_not_depend_on_threads() {
                 kernels::column_sums(&grad, 110).unwrap(),
             ]
         });
+    }
+}
+
+#[test]
+fn a_packed_weight_gives_what_an_unpacked_one_gives() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        for (rows, input, output) in [
+            (1, 2048, 700),
+            (2, 3, 1),
+            (5, 64, 130),
+            (64, 768, 300),
+            (0, 4, 4),
+        ] {
+            let (x, w) = (noise(rows * input, 1), noise(output * input, 2));
+            let dims = LinearDims {
+                rows,
+                input,
+                output,
+            };
+            let packed = PackedWeight::new(precision, &w, output, input).unwrap();
+            assert_eq!(packed.dims(), [input, output]);
+            let y = packed.linear(&x, None, rows).unwrap();
+            assert_thread_free("packed", || packed.linear(&x, None, rows).unwrap());
+            assert_eq!(y, kernels::linear(precision, &x, &w, None, dims).unwrap());
+        }
+        assert!(PackedWeight::new(precision, &[0.0; 5], 2, 3).is_err());
+        let packed = PackedWeight::new(precision, &[0.0; 6], 2, 3).unwrap();
+        assert!(packed.linear(&[0.0; 4], None, 1).is_err());
+        assert!(packed.linear(&[0.0; 3], Some(&[0.0]), 1).is_err());
     }
 }

@@ -1,0 +1,104 @@
+//! A weight that is used again and again: turned into the order of the product once.
+
+use crate::error::{ShapeError, expect};
+use crate::parallel::collect;
+use crate::product::{Precision, Product};
+#[cfg(target_arch = "x86_64")]
+use crate::reduced::Panels;
+
+/// A weight `[output, input]` that was packed for [`PackedWeight::linear`].
+///
+/// [`Precision::Bf16`] holds it in half the memory, where the machine multiplies bf16 values.
+pub struct PackedWeight {
+    output: usize,
+    input: usize,
+    form: Form,
+}
+
+enum Form {
+    /// As it came.
+    Rows(Vec<f32>),
+    #[cfg(target_arch = "x86_64")]
+    Panels(Panels),
+}
+
+impl PackedWeight {
+    /// Packs `weight`, `[output, input]`.
+    pub fn new(
+        precision: Precision,
+        weight: &[f32],
+        output: usize,
+        input: usize,
+    ) -> Result<Self, ShapeError> {
+        expect("weight", weight.len(), output * input)?;
+        Ok(Self {
+            output,
+            input,
+            form: Form::new(precision, weight, output, input),
+        })
+    }
+
+    /// Values of a row before and after: `[input, output]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.input, self.output]
+    }
+
+    /// Bytes that the values take.
+    pub fn bytes(&self) -> usize {
+        match &self.form {
+            Form::Rows(values) => size_of_val(&values[..]),
+            #[cfg(target_arch = "x86_64")]
+            Form::Panels(panels) => panels.bytes(),
+        }
+    }
+
+    /// `x · weightᵀ + bias`, `[rows, output]`: `x` is `[rows, input]`, `bias` `[output]`. The values are those that
+    /// [`crate::linear`] gives with the same precision, to the last bit.
+    pub fn linear(
+        &self,
+        x: &[f32],
+        bias: Option<&[f32]>,
+        rows: usize,
+    ) -> Result<Vec<f32>, ShapeError> {
+        expect("x", x.len(), rows * self.input)?;
+        if let Some(bias) = bias {
+            expect("bias", bias.len(), self.output)?;
+        }
+        Ok(self.form.multiply(x, bias, [rows, self.output, self.input]))
+    }
+}
+
+impl Form {
+    fn new(precision: Precision, weight: &[f32], output: usize, input: usize) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16 && input > 0 && crate::reduced::available() {
+            // SAFETY: the machine has bf16; the weight was found to hold its values.
+            return Self::Panels(unsafe { Panels::new((weight, [1, input]), input, output, true) });
+        }
+        let _ = precision;
+        Self::Rows(weight.to_vec())
+    }
+
+    fn multiply(&self, x: &[f32], bias: Option<&[f32]>, size: [usize; 3]) -> Vec<f32> {
+        let [rows, output, input] = size;
+        match self {
+            Self::Rows(weight) => Product {
+                size,
+                lhs: (x, [input, 1]),
+                rhs: (weight, [1, input]),
+                bias,
+            }
+            .compute(Precision::F32, true),
+            #[cfg(target_arch = "x86_64")]
+            Self::Panels(_) if rows * output == 0 => Vec::new(),
+            // SAFETY: there are panels only where the machine has bf16; `x` was found to hold its rows; every value of the
+            // result is written.
+            #[cfg(target_arch = "x86_64")]
+            Self::Panels(panels) => unsafe {
+                collect(rows * output, |out| {
+                    panels.write((x, [input, 1]), rows, bias, out, true);
+                })
+            },
+        }
+    }
+}
