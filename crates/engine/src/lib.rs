@@ -3,6 +3,7 @@
 
 pub use burn;
 
+pub mod bench;
 pub mod card;
 pub mod command;
 pub mod data;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use engine::command::{Context, Failure};
 
+use crate::bench::Bench;
 use crate::create::Create;
 use crate::list::List;
 use crate::prove::Prove;
@@ -38,6 +39,8 @@ pub enum Command {
     List(List),
     /// Run a system's small-scale proof again
     Prove(Prove),
+    /// Time the kernels and two networks, beside PyTorch where there is one
+    Bench(Bench),
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -53,6 +56,7 @@ impl Command {
             Self::Codearena(command) => judge::codearena::command::run(command, context),
             Self::List(list) => list.run(),
             Self::Prove(prove) => prove.run(context),
+            Self::Bench(bench) => bench.run(context),
             Self::Other(words) => {
                 let name = words.first().map(|name| name.to_string_lossy());
                 Err(unknown::command(&name.unwrap_or_default()))

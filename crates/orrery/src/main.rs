@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use engine::command::{Context, Failure, tell};
 
+mod bench;
 mod cli;
 mod create;
 mod list;

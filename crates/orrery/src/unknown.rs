@@ -7,7 +7,7 @@ use engine::data::lexicon::Vocabulary;
 use crate::registry::{card, cards};
 
 /// Commands that are no systems.
-const VERBS: [&str; 4] = ["create", "list", "prove", "help"];
+const VERBS: [&str; 5] = ["create", "list", "prove", "bench", "help"];
 
 /// What to say of `orrery NAME`, where `NAME` is no command.
 pub fn command(name: &str) -> Failure {
@@ -20,6 +20,17 @@ pub fn command(name: &str) -> Failure {
 /// What to say of a system that does not exist.
 pub fn system(name: &str) -> Failure {
     lost(name, "system", &[])
+}
+
+/// What to say of a work of `orrery bench` that does not exist.
+pub fn work(name: &str, works: &[&str]) -> Failure {
+    let known = Vocabulary::new(works.iter().copied());
+    let near = match known.nearest(name, 1).first() {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`orrery bench --list` names them".into(),
+    };
+    let short: String = one_line(name).chars().take(40).collect();
+    Failure::input(format!("there is no work `{short}`: {near}"))
 }
 
 /// What to say of a system that is still to come.

@@ -1,0 +1,157 @@
+"""PyTorch's side of `orrery bench`: times a round of each work whose name comes in, one line each.
+
+    python3 -m venv peers && peers/bin/pip install torch numpy
+    orrery bench --peer peers/bin/python
+
+A round is the median of as many runs as fit 50 ms, three at least; inputs are made once.
+"""
+
+import json
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+BF16 = torch.bfloat16
+torch.set_num_threads(int(sys.argv[1]))
+torch.manual_seed(0)
+
+
+def product(rows, inner, columns, dtype):
+    x, w = torch.randn(rows, inner, dtype=dtype), torch.randn(columns, inner, dtype=dtype)
+    return lambda: F.linear(x, w)
+
+
+def attention(dtype, backward=False):
+    q, k, v = (torch.randn(1, 8, 1024, 64, dtype=dtype, requires_grad=backward) for _ in range(3))
+    if not backward:
+        return lambda: F.scaled_dot_product_attention(q, k, v)
+    out = F.scaled_dot_product_attention(q, k, v)
+    grad = torch.randn_like(out)
+    return lambda: torch.autograd.grad(out, (q, k, v), grad, retain_graph=True)
+
+
+def pointwise(function, *shape, dtype=torch.float32):
+    x = torch.randn(*shape, dtype=dtype)
+    return lambda: function(x)
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.modulation = nn.Linear(width, 6 * width)
+
+    def forward(self, x, c):
+        batch, tokens, width = x.shape
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(F.silu(c))[:, None].chunk(6, -1)
+        y = F.layer_norm(x, (width,), eps=1e-6) * (1 + scale1) + shift1
+        q, k, v = (w(y).view(batch, tokens, self.heads, -1).transpose(1, 2) for w in (self.q, self.k, self.v))
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
+        x = x + gate1 * self.o(y)
+        y = F.layer_norm(x, (width,), eps=1e-6) * (1 + scale2) + shift2
+        return x + gate2 * self.fc2(F.gelu(self.fc1(y), approximate="tanh"))
+
+
+class Dit(nn.Module):
+    def __init__(self, width=384, heads=6, blocks=6):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
+        self.head = nn.Linear(width, 48)
+
+    def forward(self, x, c):
+        for block in self.blocks:
+            x = block(x, c)
+        return self.head(F.layer_norm(x, x.shape[-1:], eps=1e-6))
+
+
+def dit(dtype, training):
+    x, c = torch.randn(8, 256, 384), torch.randn(8, 384)
+    if not training:
+        model, x, c = Dit().to(dtype).eval(), x.to(dtype), c.to(dtype)
+        return lambda: model(x, c)
+    model = Dit()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=BF16, enabled=dtype == BF16):
+            loss = model(x, c).float().square().mean()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def llama():
+    def weight(*shape):
+        return (torch.randn(*shape) * 0.02).to(BF16)
+
+    qkv, out, gate_up, down = weight(3072, 2048), weight(2048, 2048), weight(11264, 2048), weight(2048, 5632)
+    keys, values = (torch.randn(1, 8, 512, 64, dtype=BF16) for _ in range(2))
+    token, norm = torch.randn(1, 2048, dtype=BF16), torch.ones(2048, dtype=BF16)
+
+    def decode():
+        q = F.linear(F.rms_norm(token, (2048,), norm, 1e-5), qkv)[:, :2048].view(1, 32, 1, 64)
+        seen = F.scaled_dot_product_attention(q, keys, values, enable_gqa=True).reshape(1, 2048)
+        x = token + F.linear(seen, out)
+        gate, up = F.linear(F.rms_norm(x, (2048,), norm, 1e-5), gate_up).chunk(2, -1)
+        return x + F.linear(F.silu(gate) * up, down)
+
+    return decode
+
+
+WORKS = {
+    "gemm-f32": lambda: product(1024, 1024, 1024, torch.float32),
+    "gemm-bf16": lambda: product(1024, 1024, 1024, BF16),
+    "packed-bf16": lambda: product(64, 768, 3072, BF16),
+    "matvec-bf16": lambda: product(1, 2048, 2048, BF16),
+    "attention-f32": lambda: attention(torch.float32),
+    "attention-backward-f32": lambda: attention(torch.float32, backward=True),
+    "gelu": lambda: pointwise(lambda x: F.gelu(x, approximate="tanh"), 4096, 768),
+    "silu": lambda: pointwise(F.silu, 4096, 768),
+    "softmax": lambda: pointwise(lambda x: F.softmax(x, -1), 8, 1024, 1024),
+    "layer-norm": lambda: pointwise(lambda x: F.layer_norm(x, (768,), eps=1e-6), 4096, 768),
+    "dit-forward-f32": lambda: dit(torch.float32, False),
+    "dit-forward-bf16": lambda: dit(BF16, False),
+    "dit-step-f32": lambda: dit(torch.float32, True),
+    "dit-step-bf16": lambda: dit(BF16, True),
+    "llama-decode-bf16": llama,
+}
+TRAINS = ("backward", "step")
+
+
+def timed(run, grad):
+    begun, times = time.perf_counter(), []
+    with torch.set_grad_enabled(grad):
+        while len(times) < 3 or time.perf_counter() - begun < 0.05:
+            start = time.perf_counter()
+            run()
+            times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+def answer(**fields):
+    print(json.dumps(fields), flush=True)
+
+
+def main():
+    answer(version=f"PyTorch {torch.__version__}")
+    ready = {}
+    for line in sys.stdin:
+        name = line.strip()
+        try:
+            if name not in ready:
+                ready.clear()
+                ready[name] = WORKS[name]()
+            answer(ms=timed(ready[name], any(part in name for part in TRAINS)))
+        except Exception as error:
+            answer(error=f"{type(error).__name__}: {error}")
+
+
+main()

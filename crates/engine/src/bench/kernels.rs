@@ -1,0 +1,138 @@
+//! Single kernels.
+
+use std::hint::black_box;
+
+use kernels::{
+    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, PackedWeight, Precision,
+    attention, attention_backward,
+};
+
+use super::Work;
+use crate::rng::Rng;
+
+type Run = Box<dyn FnMut() + Send>;
+
+pub(super) fn works() -> Vec<Work> {
+    let work = |name, about, make| Work { name, about, make };
+    vec![
+        work("gemm-f32", "x · Wᵀ, 1024 × 1024 × 1024, f32", || {
+            linear([1024; 3], Precision::F32)
+        }),
+        work(
+            "gemm-bf16",
+            "x · Wᵀ, 1024 × 1024 × 1024, bf16 products",
+            || linear([1024; 3], Precision::Bf16),
+        ),
+        work(
+            "packed-bf16",
+            "x · Wᵀ, 64 × 768 × 3072, bf16, W packed before",
+            || packed(64, 768, 3072),
+        ),
+        work(
+            "matvec-bf16",
+            "x · Wᵀ, 1 × 2048 × 2048, bf16, W packed before",
+            || packed(1, 2048, 2048),
+        ),
+        work(
+            "attention-f32",
+            "8 heads, 1024 queries and keys of 64, f32",
+            || attend(false),
+        ),
+        work(
+            "attention-backward-f32",
+            "gradients of the same, without its forward pass",
+            || attend(true),
+        ),
+        work("gelu", "GELU (tanh) of 3.1 M values", gelu),
+        work("silu", "SiLU of 3.1 M values", silu),
+        work("softmax", "softmax over 8 × 1024 rows of 1024", softmax),
+        work("layer-norm", "layer norm over 4096 rows of 768", layer_norm),
+    ]
+}
+
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    Rng::new(seed).normals(count)
+}
+
+fn linear([rows, input, output]: [usize; 3], precision: Precision) -> Run {
+    let dims = LinearDims {
+        rows,
+        input,
+        output,
+    };
+    let (x, w) = (noise(rows * input, 1), noise(output * input, 2));
+    Box::new(move || drop(black_box(kernels::linear(precision, &x, &w, None, dims))))
+}
+
+fn packed(rows: usize, input: usize, output: usize) -> Run {
+    let (x, w) = (noise(rows * input, 1), noise(output * input, 2));
+    let weight = PackedWeight::new(Precision::Bf16, &w, output, input);
+    Box::new(move || {
+        if let Ok(weight) = &weight {
+            drop(black_box(weight.linear(&x, None, rows)));
+        }
+    })
+}
+
+fn attend(backward: bool) -> Run {
+    let [tokens, heads, head] = [1024, 8, 64];
+    let dims = AttentionDims {
+        batch: 1,
+        queries: tokens,
+        keys: tokens,
+        heads,
+        head,
+    };
+    let values = [1, 2, 3, 4].map(|seed| noise(tokens * heads * head, seed));
+    let level = Level::best();
+    let mut sums = None;
+    Box::new(move || {
+        let [q, k, v, grad] = values
+            .each_ref()
+            .map(|values| Heads::dense(values, tokens, heads, head));
+        let input = Attention {
+            dims,
+            q,
+            k,
+            v,
+            mask: None,
+        };
+        if backward {
+            let sums = sums.get_or_insert_with(|| {
+                attention(level, &input).map_or(Vec::new(), |(_, sums)| sums)
+            });
+            drop(black_box(attention_backward(level, &input, sums, grad)));
+        } else {
+            drop(black_box(attention(level, &input)));
+        }
+    })
+}
+
+fn gelu() -> Run {
+    let x = noise(4096 * 768, 1);
+    Box::new(move || drop(black_box(kernels::gelu(Level::best(), &x))))
+}
+
+fn silu() -> Run {
+    let x = noise(4096 * 768, 1);
+    Box::new(move || drop(black_box(kernels::silu(Level::best(), &x))))
+}
+
+fn softmax() -> Run {
+    let x = noise(8 * 1024 * 1024, 1);
+    Box::new(move || drop(black_box(kernels::softmax(Level::best(), &x, 1024))))
+}
+
+fn layer_norm() -> Run {
+    let x = noise(4096 * 768, 1);
+    Box::new(move || {
+        let norm = LayerNorm {
+            dims: [1, 4096, 768],
+            eps: 1e-6,
+            factor: None,
+            shift: None,
+            residual: None,
+        };
+        drop(black_box(kernels::layer_norm(Level::best(), &x, &norm)));
+    })
+}

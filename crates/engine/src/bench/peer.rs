@@ -1,0 +1,122 @@
+//! PyTorch in a process of its own, which times the same works when told to.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::Deserialize;
+
+/// What the process runs.
+const SCRIPT: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../benches/peer.py"
+));
+
+/// Why the peer did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// The interpreter cannot be started.
+    #[error("`{}` cannot be started ({source}): name a Python with PyTorch in `--peer`", path.display())]
+    Start {
+        /// The interpreter.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It ended or wrote something else than asked.
+    #[error("the peer gave no answer ({0}): does `import torch` work in its Python?")]
+    Answer(String),
+    /// It says why it cannot do a work.
+    #[error("the peer cannot run `{name}`: {cause}")]
+    Work {
+        /// The work.
+        name: String,
+        /// Its words.
+        cause: String,
+    },
+}
+
+/// The other side.
+pub struct Peer {
+    child: Child,
+    tell: ChildStdin,
+    hear: BufReader<ChildStdout>,
+    /// Name and version, as it says.
+    pub version: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    version: Option<String>,
+    ms: Option<f64>,
+    error: Option<String>,
+}
+
+impl Peer {
+    /// Starts the Python at `path` with `threads` threads, and with the allocator settings of
+    /// [`crate::memory::keep_large_buffers`].
+    ///
+    /// # Errors
+    /// When it does not start or has no PyTorch.
+    pub fn start(path: &Path, threads: usize) -> Result<Self, PeerError> {
+        let failed = |source| PeerError::Start {
+            path: path.to_owned(),
+            source,
+        };
+        let mut child = Command::new(path)
+            .args(["-c", SCRIPT, &threads.to_string()])
+            .env("OMP_NUM_THREADS", threads.to_string())
+            .env("MALLOC_MMAP_THRESHOLD_", "33554432")
+            .env("MALLOC_TRIM_THRESHOLD_", "2147483647")
+            .env("MALLOC_TOP_PAD_", "67108864")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let (Some(tell), Some(hear)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(PeerError::Answer("no pipe".into()));
+        };
+        let mut peer = Self {
+            child,
+            tell,
+            hear: BufReader::new(hear),
+            version: String::new(),
+        };
+        let answer = peer.hear()?;
+        peer.version = answer.version.unwrap_or_default();
+        Ok(peer)
+    }
+
+    /// Milliseconds of one round of a work.
+    ///
+    /// # Errors
+    /// When it does not answer, or cannot do the work.
+    pub fn round(&mut self, name: &str) -> Result<f64, PeerError> {
+        let told = writeln!(self.tell, "{name}").and_then(|()| self.tell.flush());
+        told.map_err(|error| PeerError::Answer(error.to_string()))?;
+        let answer = self.hear()?;
+        answer.ms.ok_or_else(|| PeerError::Work {
+            name: name.to_owned(),
+            cause: answer.error.unwrap_or_default(),
+        })
+    }
+
+    fn hear(&mut self) -> Result<Answer, PeerError> {
+        let mut line = String::new();
+        let read = self.hear.read_line(&mut line);
+        read.map_err(|error| PeerError::Answer(error.to_string()))?;
+        serde_json::from_str(&line).map_err(|_| match line.trim() {
+            "" => PeerError::Answer("it ended".into()),
+            other => PeerError::Answer(other.chars().take(80).collect()),
+        })
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself; nothing is lost either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,124 @@
+//! `orrery bench`: the kernels and two networks, timed, beside PyTorch where there is one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::bench::{Peer, Timing, time, works};
+use engine::command::{Context, Failure, say, tell};
+use serde_json::json;
+
+use crate::unknown;
+
+/// Options of `bench`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery bench
+  python3 -m venv peers && peers/bin/pip install torch numpy
+  orrery bench --peer peers/bin/python
+  orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json")]
+pub struct Bench {
+    /// Which works [default: all; --list names them]
+    works: Vec<String>,
+    /// Name the works and end
+    #[arg(long)]
+    list: bool,
+    /// A Python with PyTorch, timed in turn with us
+    #[arg(long, value_name = "PYTHON")]
+    peer: Option<PathBuf>,
+    /// Threads of each side [default: as many as there are cores]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
+    /// Rounds of each work; a round is the median of as many runs as fit 50 ms, three at least
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    /// Times what was named.
+    pub fn run(&self, context: Context) -> Result<(), Failure> {
+        let all = works();
+        if self.list {
+            for work in &all {
+                say(&format!("{:<24} {}", work.name, work.about))?;
+            }
+            return Ok(());
+        }
+        let names: Vec<&str> = all.iter().map(|work| work.name).collect();
+        if let Some(wrong) = self
+            .works
+            .iter()
+            .find(|work| !names.contains(&work.as_str()))
+        {
+            return Err(unknown::work(wrong, &names));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or(cores, |threads| threads as usize);
+        let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
+        let peer = self.peer.as_deref().map(|path| Peer::start(path, threads));
+        let mut peer = peer.transpose().map_err(Failure::input)?;
+        let version = peer.as_ref().map(|peer| peer.version.clone());
+        if !self.json {
+            say(&head(threads, version.as_deref()))?;
+        }
+        let mut timings = Vec::new();
+        for work in &all {
+            if !self.works.is_empty() && !self.works.iter().any(|name| name == work.name) {
+                continue;
+            }
+            if context.stopped() {
+                return Err(Failure::interrupted("stopped; nothing is kept"));
+            }
+            let timing = time(work, self.rounds as usize, &pool, peer.as_mut());
+            let timing = match timing {
+                Ok(timing) => timing,
+                Err(error @ engine::bench::PeerError::Work { .. }) => {
+                    tell(&format!("warning: {error}"));
+                    time(work, self.rounds as usize, &pool, None).map_err(Failure::failed)?
+                }
+                Err(error) => return Err(Failure::failed(error)),
+            };
+            if !self.json {
+                say(&row(&timing))?;
+            }
+            timings.push(timing);
+        }
+        match self.json {
+            true => say(&json!({
+                "threads": threads,
+                "rounds": self.rounds,
+                "peer": version,
+                "works": timings,
+            })
+            .to_string()),
+            false => Ok(()),
+        }
+    }
+}
+
+fn head(threads: usize, peer: Option<&str>) -> String {
+    let plural = if threads == 1 { "" } else { "s" };
+    match peer {
+        Some(peer) => format!(
+            "{threads} thread{plural}; medians in ms; ratio: ours ÷ {peer}, below 1 is faster\n\n\
+             {:<24} {:>10} {:>10}  ratio (range)",
+            "", "orrery", "peer"
+        ),
+        None => format!(
+            "{threads} thread{plural}; medians in ms\n\n{:<24} {:>10}",
+            "", "orrery"
+        ),
+    }
+}
+
+fn row(timing: &Timing) -> String {
+    let ours = format!("{:<24} {:>10.3}", timing.name, timing.ours_ms);
+    match (timing.peer_ms, timing.ratio, timing.range) {
+        (Some(peer), Some(ratio), Some([least, most])) => {
+            format!("{ours} {peer:>10.3}  {ratio:.2} ({least:.2} – {most:.2})")
+        }
+        _ => ours,
+    }
+}
