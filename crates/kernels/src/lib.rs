@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod conv;
 mod error;
 mod lanes;
 mod level;
@@ -26,6 +27,10 @@ mod tile;
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use attention::{
     Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
+};
+pub use conv::{
+    ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
+    conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
 };
 pub use error::ShapeError;
 pub use level::Level;
