@@ -2,7 +2,8 @@
 //! results copies what it reads once, with its padding, and every tap of the kernel reads that copy at a fixed
 //! distance.
 //!
-//! Padding is a zero that is multiplied: with an infinite or NaN weight it gives NaN.
+//! A NaN in a picture reaches the results that read it and no others. Padding is a zero that may be multiplied: with
+//! an infinite or NaN weight it may give NaN.
 
 mod axis;
 mod depthwise;
@@ -24,9 +25,19 @@ use crate::parallel::{Strips, collect};
 use crate::product::Precision;
 use axis::{Axis, merged};
 pub use dims::{ConvAxis, ConvDims, ConvError};
-use strip::{Block, Plan, with_scratch};
+use strip::{Block, Limits, Plan, with_scratch};
 use tile::{Product, Vectors};
 
+/// Blocks of results: strips take half of a usual second-level cache, or as much as a first-level one where nothing
+/// is gained by larger ones.
+const LIMITS: Limits = Limits {
+    strip: 128 * 1024,
+    apart: 32 * 1024,
+    results: usize::MAX,
+    parts: 1,
+};
+/// Taps that make a short loop.
+const FEW: usize = 5;
 /// Multiplications from which a convolution is worth several threads.
 const LARGE: usize = 128 * 128 * 64;
 
@@ -349,8 +360,7 @@ impl Job<'_> {
             axes.clone(),
             self.kernel,
             self.weights.channels,
-            usize::MAX,
-            parts,
+            Limits { parts, ..LIMITS },
         );
         let depthwise = (self.rows == 1 && self.channels == 1)
             .then(|| depthwise::Kernel::new(&plan, self.kernel[1]))
@@ -419,13 +429,19 @@ impl Job<'_> {
             |r: usize, column: usize| row(r) * width + x.first + (block.x + column) * x.step;
         let vectors = Vectors::new(&block, plan.width(&block), x.step, place);
         let size = plan.channel(&block);
+        let (mut reaches, mut channels) = (plan.reaches(&block), self.weights.channels);
+        if reaches.len() < FEW {
+            // One long loop over channels and taps is faster than many short ones.
+            reaches = strip::spread(&reaches, channels, size, self.steps[1]);
+            channels = 1;
+        }
         with_scratch(self.weights.channels * size + LANES, |strip| {
             self.pack(plan, &block, picture, strip);
             let product = Product {
                 source: strip,
-                channels: self.weights.channels,
+                channels,
                 channel_step: size,
-                reaches: &plan.reaches(&block),
+                reaches: &reaches,
                 weight: &self.weights.values[group * self.group_step..],
                 weight_steps: self.steps,
                 bias: self

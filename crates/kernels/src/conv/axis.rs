@@ -79,6 +79,14 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// The same without taps that read only what lies outside, so that a strip is about as long as what it is made of.
+    fn trimmed(mut self) -> Self {
+        let run = (self.count.saturating_sub(1) * self.stride) as isize;
+        let source = self.source as isize;
+        self.taps.retain(|tap| tap.at < source && tap.at + run >= 0);
+        self
+    }
+
     /// Of the convolution itself.
     pub(super) fn forward(span: &Span) -> Self {
         let at = |index: usize| (index * span.dilation) as isize - span.before as isize;
@@ -95,6 +103,7 @@ impl Axis {
                 })
                 .collect(),
         }
+        .trimmed()
     }
 
     /// Of the gradient of the input. Input `i` went into output `o` by tap `k` where `i + before = o · stride + k ·
@@ -121,6 +130,7 @@ impl Axis {
                 source: span.output,
                 taps: taps.collect(),
             }
+            .trimmed()
         };
         (0..stride.min(span.input)).map(from).collect()
     }

@@ -6,8 +6,18 @@ use std::cell::Cell;
 use super::axis::{Axis, Grid};
 use crate::math::LANES;
 
-/// Values that a strip may hold, about: half of a usual second-level cache.
-const BUDGET: usize = 128 * 1024;
+/// Limits of the blocks of a plan.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Values that a strip may hold, about.
+    pub(super) strip: usize,
+    /// The same where neighbouring blocks read nothing in common.
+    pub(super) apart: usize,
+    /// Results of a block.
+    pub(super) results: usize,
+    /// Blocks to be made at least, where there is room for them.
+    pub(super) parts: usize,
+}
 
 /// The part of a kernel that takes part in a block, and where it reads.
 #[derive(Clone, Copy, Debug)]
@@ -42,21 +52,21 @@ pub(super) struct Block {
 }
 
 impl Plan {
-    /// `channels` is the number of elements that a strip has for each place; `most` bounds the results of a block,
-    /// and about `parts` blocks at least are made where there is room for them.
+    /// `channels` is the number of elements that a strip has for each place.
     pub(super) fn new(
         axes: [Axis; 3],
         kernel: [usize; 2],
         channels: usize,
-        most: usize,
-        parts: usize,
+        limits: Limits,
     ) -> Self {
         let [z, y, x] = &axes;
         let (y_grid, x_grid) = (Grid::new(y), Grid::new(x));
         let phases = y_grid.phases.len() * x_grid.phases.len();
         let depth = (channels * z.taps.len() * phases).max(1);
-        let places = (BUDGET / depth).min(most).max(4 * LANES);
-        let parts = parts.div_ceil(z.count.max(1));
+        let apart = y_grid.reach + x_grid.reach == 0;
+        let values = if apart { limits.apart } else { limits.strip };
+        let places = (values / depth).min(limits.results).max(3 * LANES);
+        let parts = limits.parts.div_ceil(z.count.max(1));
         let width = x.count + x_grid.reach;
         let by_budget = (places / width).saturating_sub(y_grid.reach).max(1);
         let rows = by_budget.min(y.count.div_ceil(parts)).max(1);
@@ -69,7 +79,7 @@ impl Plan {
         let columns = columns.min(x.count.div_ceil(parts)).max(1);
         Self {
             rows: even(y.count, rows, 1),
-            columns: even(x.count, columns, LANES),
+            columns: even(x.count, columns, 3 * LANES),
             y: y_grid,
             x: x_grid,
             kernel,
@@ -129,10 +139,14 @@ impl Plan {
         })
     }
 
-    /// Values that a channel has in the strip of `block`.
+    /// Distance between the channels of the strip of `block`. It is odd in lines of a cache, so that channels do not
+    /// fall on the same places of it.
     pub(super) fn channel(&self, block: &Block) -> usize {
         let phases = self.y.phases.len() * self.x.phases.len();
-        self.planes(block).count() * phases * self.phase(block)
+        match self.planes(block).count() * phases * self.phase(block) {
+            0 => 0,
+            size => (size.div_ceil(LANES) | 1) * LANES,
+        }
     }
 
     /// The taps that `block` reads; those that would read planes of zeros are left out.
@@ -215,6 +229,22 @@ impl Plan {
             }
         }
     }
+}
+
+/// The taps of all channels, as if they were taps of one: `source` and `weight` are the distances between channels.
+pub(super) fn spread(
+    reaches: &[Reach],
+    channels: usize,
+    source: usize,
+    weight: usize,
+) -> Vec<Reach> {
+    let of = |channel: usize| {
+        reaches.iter().map(move |reach| Reach {
+            index: reach.index + channel * weight,
+            offset: reach.offset + channel * source,
+        })
+    };
+    (0..channels).flat_map(of).collect()
 }
 
 /// Which of `count` places from `first` on of a phase lie inside a row of `length` values.

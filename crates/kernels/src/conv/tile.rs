@@ -233,11 +233,9 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
             }
         }
         let weight = product.weight.as_ptr().wrapping_add(row * row_step);
+        let source = product.source.as_ptr();
         for channel in 0..product.channels {
-            let source = product
-                .source
-                .as_ptr()
-                .wrapping_add(channel * product.channel_step);
+            let source = source.wrapping_add(channel * product.channel_step);
             let weight = weight.wrapping_add(channel * channel_step);
             for reach in product.reaches {
                 let source = source.wrapping_add(reach.offset);

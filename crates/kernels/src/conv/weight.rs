@@ -4,13 +4,18 @@ use rayon::prelude::*;
 
 use super::axis::{Axis, merged};
 use super::dims::ConvDims;
-use super::strip::{Block, Plan, Reach};
+use super::strip::{Block, Limits, Plan, Reach};
 use crate::lanes::{Lanes, Portable};
 use crate::level::{Level, leveled};
 use crate::math::{LANES, fold};
 
-/// Results over which one sum runs before it is added to the gradient.
-const SUMMED: usize = 1536;
+/// Blocks: the results over which one sum runs before it is added to the gradient.
+const LIMITS: Limits = Limits {
+    strip: 1024 * 1024,
+    apart: 1024 * 1024,
+    results: 1536,
+    parts: 1,
+};
 /// Rows of the gradient that one task computes.
 const ROWS: usize = 8;
 
@@ -288,8 +293,7 @@ fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f
         spans.map(|span| Axis::forward(&span)),
         kernel,
         channels,
-        SUMMED,
-        1,
+        LIMITS,
     );
     let mut sums = vec![0.0; dims.weight_len()];
     let (mut strip, mut grads) = (Vec::new(), Vec::new());
