@@ -265,6 +265,32 @@ fn pictures_larger_than_a_block_equal_their_definition() {
     }
 }
 
+#[test]
+fn many_small_pictures_equal_their_definition() {
+    for (batch, channels, axes) in [
+        (70, [5, 9, 1], vec![axis(4, 3, 1, [1, 1], 1); 2]),
+        (33, [4, 6, 2], vec![axis(9, 3, 2, [1, 0], 1); 2]),
+        // Every value goes through one tap.
+        (3, [3, 10, 1], vec![axis(8, 4, 4, [0, 0], 1); 2]),
+        (
+            2,
+            [4, 6, 2],
+            vec![
+                axis(4, 2, 2, [0, 0], 1),
+                axis(3, 1, 1, [0, 0], 1),
+                axis(36, 2, 2, [0, 0], 1),
+            ],
+        ),
+        (2, [1, 3, 1], vec![axis(60, 3, 3, [0, 0], 1)]),
+    ] {
+        check(&Case {
+            batch,
+            channels,
+            axes,
+        });
+    }
+}
+
 /// The gradients of the definition are those found by differences.
 #[test]
 fn gradients_are_slopes() {
@@ -388,6 +414,11 @@ fn a_nan_reaches_the_results_that_read_it_only() {
             }
             let dw = kernels::conv_backward_weight(level, precision, &y, &x, &dims).unwrap();
             assert!(dw.iter().all(|dw| dw.is_nan()));
+            // Nothing of it stays for later calls.
+            let clean = noise(dims.input_len(), 3);
+            let y = kernels::conv(level, precision, &clean, &w, None, &dims).unwrap();
+            let dw = kernels::conv_backward_weight(level, precision, &y, &clean, &dims).unwrap();
+            assert!(y.iter().chain(&dw).all(|value| value.is_finite()));
         }
     }
 }

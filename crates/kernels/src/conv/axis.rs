@@ -41,6 +41,12 @@ impl Span {
         }
     }
 
+    /// Whether every input value goes into one result through one tap.
+    pub(super) fn is_tiled(&self) -> bool {
+        let whole = self.input == self.output * self.stride;
+        self.kernel == self.stride && self.dilation == 1 && self.before == 0 && whole
+    }
+
     fn is_plain(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.before == 0 && self.input == self.output
     }
@@ -104,6 +110,18 @@ impl Axis {
                 .collect(),
         }
         .trimmed()
+    }
+
+    /// Of the gradient of the input where [`Span::is_tiled`]: the place of tap 0; those of other taps follow.
+    pub(super) fn tiled(span: &Span) -> Self {
+        Self {
+            count: span.output,
+            first: 0,
+            step: span.stride,
+            stride: 1,
+            source: span.output,
+            taps: vec![Tap { index: 0, at: 0 }],
+        }
     }
 
     /// Of the gradient of the input. Input `i` went into output `o` by tap `k` where `i + before = o · stride + k ·

@@ -57,7 +57,7 @@ pub(super) struct Channel<'a> {
 ///
 /// # Safety
 /// No other task may hold the places of the block.
-pub(super) unsafe fn convolve(level: Level, channel: &Channel<'_>, weight: &mut Vec<f32>) {
+pub(super) unsafe fn convolve(level: Level, channel: &Channel<'_>) {
     let Channel {
         kernel,
         block,
@@ -66,9 +66,8 @@ pub(super) unsafe fn convolve(level: Level, channel: &Channel<'_>, weight: &mut 
     } = channel;
     let last = (block.rows + kernel.height - 2) * width + kernel.columns.last().unwrap_or(&0);
     assert!(last + (block.columns - 1) / LANES * LANES + LANES <= channel.source.len());
-    weight.clear();
-    weight.extend(kernel.taps.iter().map(|&tap| channel.weight[tap]));
-    rows_of(level, channel, weight);
+    let weight: Vec<f32> = kernel.taps.iter().map(|&tap| channel.weight[tap]).collect();
+    rows_of(level, channel, &weight);
 }
 
 leveled! {

@@ -119,6 +119,12 @@ impl Plan {
         }
     }
 
+    /// What blocks share that are computed in the same way: rows, columns, and taps along the first axis.
+    pub(super) fn key(&self, block: &Block) -> (usize, usize, Vec<usize>) {
+        let taps = self.planes(block).map(|(tap, _)| tap);
+        (block.rows, block.columns, taps.collect())
+    }
+
     /// Values of a row of the strip of `block`.
     pub(super) fn width(&self, block: &Block) -> usize {
         block.columns + self.x.reach
@@ -147,6 +153,12 @@ impl Plan {
             0 => 0,
             size => (size.div_ceil(LANES) | 1) * LANES,
         }
+    }
+
+    /// Values at the end of a channel's distance that the strip of `block` does not use.
+    pub(super) fn spare(&self, block: &Block) -> usize {
+        let phases = self.y.phases.len() * self.x.phases.len();
+        self.channel(block) - self.planes(block).count() * phases * self.phase(block)
     }
 
     /// The taps that `block` reads; those that would read planes of zeros are left out.

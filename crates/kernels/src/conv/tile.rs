@@ -95,12 +95,11 @@ pub(super) struct Product<'a> {
     pub(super) weight: &'a [f32],
     pub(super) weight_steps: [usize; 2],
     pub(super) bias: Option<&'a [f32]>,
-    pub(super) rows: usize,
     pub(super) vectors: &'a Vectors,
-    /// Where row 0 starts and the distance between rows.
+    /// Where the block starts, and each of the rows from there.
     pub(super) out: &'a Strips<'a>,
     pub(super) out_start: usize,
-    pub(super) out_step: usize,
+    pub(super) out_rows: &'a [usize],
 }
 
 impl Product<'_> {
@@ -113,10 +112,13 @@ impl Product<'_> {
             let last = (self.channels - 1) * self.channel_step + offset + start + LANES;
             assert!(last <= self.source.len());
             let [row, channel] = self.weight_steps;
-            let last = (self.rows - 1) * row + (self.channels - 1) * channel + index;
+            let last = (self.out_rows.len() - 1) * row + (self.channels - 1) * channel + index;
             assert!(last < self.weight.len());
         }
-        assert!(self.bias.is_none_or(|bias| bias.len() == self.rows));
+        assert!(
+            self.bias
+                .is_none_or(|bias| bias.len() == self.out_rows.len())
+        );
     }
 }
 
@@ -169,19 +171,19 @@ pub(super) unsafe fn strips<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     let mut row = 0;
     // SAFETY: handed down; rows lie inside the product.
     unsafe {
-        while row + ROWS <= product.rows {
+        while row + ROWS <= product.out_rows.len() {
             strip::<V, ROWS, VECTORS>(product, row);
             row += ROWS;
         }
-        if ROWS > 4 && row + 4 <= product.rows {
+        if ROWS > 4 && row + 4 <= product.out_rows.len() {
             strip::<V, 4, VECTORS>(product, row);
             row += 4;
         }
-        if row + 2 <= product.rows {
+        if row + 2 <= product.out_rows.len() {
             strip::<V, 2, VECTORS>(product, row);
             row += 2;
         }
-        if row < product.rows {
+        if row < product.out_rows.len() {
             strip::<V, 1, 8>(product, row);
         }
     }
@@ -253,7 +255,7 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
             }
         }
         for (i, sums) in sums.iter().enumerate() {
-            let plane = product.out_start + (row + i) * product.out_step;
+            let plane = product.out_start + product.out_rows[row + i];
             for (sum, vector) in sums.iter().zip(vectors) {
                 store(product, plane, *sum, vector);
             }

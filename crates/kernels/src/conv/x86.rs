@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use super::dots::{Dot, Sums, dots};
 use super::tile::{Product, strips};
-use super::weight::{Dot, Sums, dots};
 use crate::lanes::Lanes;
 
 /// Sixteen f32 sums, or sixteen units of two bf16 values.
@@ -101,7 +101,7 @@ impl Dot for Halves {
 /// Sums of products of bf16 values.
 ///
 /// # Safety
-/// As for [`super::weight::dots`], and the machine must have AVX-512 with BF16.
+/// As for [`super::dots::dots`], and the machine must have AVX-512 with BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
 pub(super) unsafe fn dots_halves(sums: &Sums<'_, u16>, out: &mut [f32]) {
     // SAFETY: handed down.
