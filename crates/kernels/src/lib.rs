@@ -6,12 +6,18 @@
 
 mod activation;
 mod attention;
+mod conv;
+mod embedding;
 mod error;
+mod group_norm;
+mod input_error;
 mod lanes;
 mod level;
 mod linear;
+mod loss;
 mod math;
 mod norm;
+mod optimizer;
 mod packed;
 mod parallel;
 mod per_batch;
@@ -22,17 +28,28 @@ mod reduced;
 mod reduced_x86;
 mod rope;
 mod softmax;
+mod swiglu;
 mod tile;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use attention::{
     Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
 };
+pub use conv::{
+    ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
+    conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
+};
+pub use embedding::{embedding, embedding_backward};
 pub use error::ShapeError;
+pub use group_norm::{GroupNorm, GroupNormGrads, group_norm, group_norm_backward};
+pub use input_error::InputError;
 pub use level::Level;
 pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
+pub use loss::{CrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
+pub use optimizer::{AdamW, adamw};
 pub use packed::PackedWeight;
 pub use product::Precision;
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
+pub use swiglu::{swiglu, swiglu_backward};

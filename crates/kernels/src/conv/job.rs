@@ -1,0 +1,242 @@
+//! Results of a convolution or of its gradient, block by block.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::axis::Axis;
+use super::depthwise::{self, Kernel};
+use super::strip::{Block, Limits, Plan, Reach, spread, with_scratch};
+use super::tile::{self, Product, Vectors};
+use super::units::{Weights, copy, interleave};
+use crate::level::Level;
+use crate::math::LANES;
+use crate::parallel::{Strips, collect};
+
+/// Blocks of results: strips take half of a usual second-level cache, or as much as a first-level one where nothing
+/// is gained by larger ones.
+const LIMITS: Limits = Limits {
+    strip: 128 * 1024,
+    apart: 32 * 1024,
+    results: usize::MAX,
+    parts: 1,
+};
+/// Taps that make a short loop.
+const FEW: usize = 5;
+/// Multiplications from which a convolution is worth several threads.
+const LARGE: usize = 128 * 128 * 64;
+
+/// Sums over the `channels` of a group, one for each of its rows and each place.
+pub(super) struct Job<'a> {
+    pub(super) level: Level,
+    pub(super) batch: usize,
+    pub(super) groups: usize,
+    pub(super) channels: usize,
+    /// Where each row of a group starts in the group's results.
+    pub(super) rows: Vec<usize>,
+    /// `[batch, groups · channels, axes..]`.
+    pub(super) source: &'a [f32],
+    pub(super) weights: Weights<'a>,
+    /// Distance in the weights between rows and between channels, and between groups.
+    pub(super) steps: [usize; 2],
+    pub(super) group_step: usize,
+    /// `[groups · rows]`.
+    pub(super) bias: Option<Cow<'a, [f32]>>,
+    /// Results of a group, and the places along the axes of one of its channels.
+    pub(super) size: usize,
+    pub(super) extent: [usize; 3],
+    /// Taps along the second and the third axis.
+    pub(super) kernel: [usize; 2],
+}
+
+/// What blocks of one shape have in common.
+struct Shape {
+    /// Rows, columns, and the taps along the first axis that read something.
+    key: (usize, usize, Vec<usize>),
+    /// Distance between channels in the strip.
+    channel: usize,
+    vectors: Vectors,
+    reaches: Vec<Reach>,
+    /// Channels over which the reaches are repeated.
+    channels: usize,
+}
+
+impl Job<'_> {
+    /// The results, `len` of them. The `parts` must together write each one once; their bits do not depend on how
+    /// they are cut into blocks.
+    pub(super) fn run(&self, len: usize, parts: &[[Axis; 3]]) -> Vec<f32> {
+        // SAFETY: the blocks of all parts cover all places.
+        unsafe {
+            collect(len, |out| {
+                let out = Strips::new(out);
+                for axes in parts {
+                    self.part(axes, &out);
+                }
+            })
+        }
+    }
+
+    fn part(&self, axes: &[Axis; 3], out: &Strips<'_>) {
+        let pictures = self.batch * self.groups;
+        let places: usize = axes.iter().map(|axis| axis.count).product();
+        if pictures * places == 0 {
+            return;
+        }
+        let taps: usize = axes.iter().map(|axis| axis.taps.len()).product();
+        let work = (self.rows.len() * self.channels)
+            .saturating_mul(taps)
+            .saturating_mul(places);
+        let threads = rayon::current_num_threads();
+        let parallel = work.saturating_mul(pictures) >= LARGE && threads > 1;
+        let parts = if parallel {
+            (2 * threads).div_ceil(pictures)
+        } else {
+            1
+        };
+        let limits = Limits { parts, ..LIMITS };
+        let plan = Plan::new(axes.clone(), self.kernel, self.weights.channels, limits);
+        let alone = self.rows.len() == 1 && self.channels == 1;
+        let kernel = alone.then(|| Kernel::new(&plan, self.kernel[1])).flatten();
+        let mut shapes: Vec<Shape> = Vec::new();
+        let blocks: Vec<(Block, usize)> = (0..plan.len())
+            .map(|i| {
+                let block = plan.block(i);
+                let key = plan.key(&block);
+                let known = shapes.iter().position(|shape| shape.key == key);
+                let number = known.unwrap_or_else(|| {
+                    shapes.push(self.shape(&plan, &block, key));
+                    shapes.len() - 1
+                });
+                (block, number)
+            })
+            .collect();
+        let task = |i: usize| {
+            let (block, shape) = &blocks[i % blocks.len()];
+            let (shape, picture) = (&shapes[*shape], i / blocks.len());
+            match &kernel {
+                Some(kernel) if shape.channel > 0 => {
+                    self.channel(&plan, kernel, block, shape, picture, out);
+                }
+                _ => self.block(&plan, block, shape, picture, out),
+            }
+        };
+        let tasks = pictures * blocks.len();
+        if parallel {
+            let least = (LARGE / 4 / (work / blocks.len()).max(1)).clamp(1, tasks);
+            (0..tasks)
+                .into_par_iter()
+                .with_min_len(least)
+                .for_each(task);
+        } else {
+            (0..tasks).for_each(task);
+        }
+    }
+
+    fn shape(&self, plan: &Plan, block: &Block, key: (usize, usize, Vec<usize>)) -> Shape {
+        let [_, y, x] = &plan.axes;
+        let line = self.extent[2];
+        let place = |row: usize, column: usize| row * y.step * line + column * x.step;
+        let channel = plan.channel(block);
+        let (mut reaches, mut channels) = (plan.reaches(block), self.weights.channels);
+        if reaches.len() < FEW {
+            // One long loop over channels and taps is faster than many short ones.
+            reaches = spread(&reaches, channels, channel, self.steps[1]);
+            channels = 1;
+        }
+        Shape {
+            key,
+            channel,
+            vectors: Vectors::new(block, plan.width(block), x.step, place),
+            reaches,
+            channels,
+        }
+    }
+
+    /// Place of the first result of `block` of a group of a picture.
+    fn origin(&self, plan: &Plan, block: &Block, picture: usize) -> usize {
+        let at = [block.z, block.y, block.x];
+        let places = plan.axes.iter().zip(at).zip(self.extent);
+        let inside = places.fold(0, |place, ((axis, at), extent)| {
+            place * extent + axis.first + at * axis.step
+        });
+        picture * self.size + inside
+    }
+
+    /// Copies what `block` of a group reads, `[channels, values of a channel]`.
+    fn pack(&self, plan: &Plan, block: &Block, size: usize, picture: usize, strip: &mut [f32]) {
+        if size == 0 {
+            return;
+        }
+        let [z, y, x] = &plan.axes;
+        let plane = y.source * x.source;
+        let pixels = z.source * plane;
+        let source = &self.source[picture * self.channels * pixels..][..self.channels * pixels];
+        let channels = self.weights.channels;
+        for (c, to) in strip.chunks_exact_mut(size).take(channels).enumerate() {
+            let of = |c: usize, z: usize| {
+                (c < self.channels).then(|| &source[c * pixels + z * plane..][..plane])
+            };
+            if self.weights.pairs {
+                plan.pack(block, |z| [of(c, z), of(c + channels, z)], interleave, to);
+            } else {
+                let fill = |from: [Option<&[f32]>; 2], step, to: &mut [f32]| {
+                    copy(from[0].unwrap_or_default(), step, to);
+                };
+                plan.pack(block, |z| [of(c, z), None], fill, to);
+            }
+        }
+    }
+
+    /// Computes `block` of a group of a picture.
+    fn block(&self, plan: &Plan, block: &Block, shape: &Shape, picture: usize, out: &Strips<'_>) {
+        let (group, rows) = (picture % self.groups, self.rows.len());
+        let bias = self.bias.as_deref();
+        with_scratch(self.weights.channels * shape.channel + LANES, |strip| {
+            self.pack(plan, block, shape.channel, picture, strip);
+            let product = Product {
+                source: strip,
+                channels: shape.channels,
+                channel_step: shape.channel,
+                reaches: &shape.reaches,
+                weight: &self.weights.values[group * self.group_step..],
+                weight_steps: self.steps,
+                bias: bias.map(|bias| &bias[group * rows..][..rows]),
+                vectors: &shape.vectors,
+                out,
+                out_start: self.origin(plan, block, picture),
+                out_rows: &self.rows,
+            };
+            // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
+            unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
+        });
+    }
+
+    /// Computes `block` of a channel by its own.
+    fn channel(
+        &self,
+        plan: &Plan,
+        kernel: &Kernel,
+        block: &Block,
+        shape: &Shape,
+        picture: usize,
+        out: &Strips<'_>,
+    ) {
+        let group = picture % self.groups;
+        with_scratch(shape.channel + LANES, |strip| {
+            self.pack(plan, block, shape.channel, picture, strip);
+            let channel = depthwise::Channel {
+                kernel,
+                block: *block,
+                source: strip,
+                width: plan.width(block),
+                weight: &self.weights.values[group * self.group_step..],
+                bias: self.bias.as_ref().map_or(0.0, |bias| bias[group]),
+                out,
+                out_start: self.origin(plan, block, picture),
+                out_step: self.extent[2],
+            };
+            // SAFETY: the places of a block of a picture belong to one task.
+            unsafe { depthwise::convolve(self.level, &channel) };
+        });
+    }
+}

@@ -1,0 +1,101 @@
+//! Values as products read them: f32, or units of two bf16 values of two channels.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use crate::level::Level;
+use crate::product::Precision;
+
+/// Whether values are rounded to bf16.
+pub(super) fn rounded(level: Level, precision: Precision) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if level.0 == crate::level::Kind::Avx512 && precision == Precision::Bf16 {
+        return crate::reduced::available();
+    }
+    let _ = (level, precision);
+    false
+}
+
+/// Weights as the product reads them.
+pub(super) struct Weights<'a> {
+    /// As they are, or units of two channels.
+    pub(super) values: Cow<'a, [f32]>,
+    pub(super) pairs: bool,
+    /// Channels over which a sum runs; a unit counts as one.
+    pub(super) channels: usize,
+}
+
+impl<'a> Weights<'a> {
+    /// Of blocks of `[channels, width]`. A unit is made of a channel and of the one half of them later.
+    pub(super) fn new(
+        level: Level,
+        precision: Precision,
+        weight: &'a [f32],
+        [channels, width]: [usize; 2],
+    ) -> Self {
+        let pairs = channels > 1 && rounded(level, precision);
+        if !pairs {
+            return Self {
+                values: Cow::Borrowed(weight),
+                pairs,
+                channels,
+            };
+        }
+        let half = channels.div_ceil(2);
+        let mut units = vec![0.0; weight.len() / channels * half];
+        units
+            .par_chunks_exact_mut(half * width)
+            .with_min_len((32 * 1024 / (half * width)).max(1))
+            .zip(weight.par_chunks_exact(channels * width))
+            .for_each(|(to, from)| {
+                let (first, second) = from.split_at(half * width);
+                let (both, alone) = to.split_at_mut(second.len());
+                let (paired, single) = first.split_at(second.len());
+                interleave([Some(paired), Some(second)], 1, both);
+                interleave([Some(single), None], 1, alone);
+            });
+        Self {
+            values: Cow::Owned(units),
+            pairs,
+            channels: half,
+        }
+    }
+}
+
+/// Writes units of two rows, whose values are `step` apart. Called where the machine multiplies bf16 values.
+pub(super) fn interleave([first, second]: [Option<&[f32]>; 2], step: usize, to: &mut [f32]) {
+    if to.is_empty() {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if crate::reduced::available() {
+        // SAFETY: the types have the same size and alignment, and any bits are values of both.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };
+        // SAFETY: just asked.
+        return unsafe { crate::reduced_x86::interleave(first, second, step, to) };
+    }
+    let _ = (first, second, step);
+}
+
+/// Copies values that are `step` apart.
+pub(super) fn copy(from: &[f32], step: usize, to: &mut [f32]) {
+    let (pairs, rest) = from.as_chunks::<2>();
+    match step {
+        1 => to.copy_from_slice(&from[..to.len()]),
+        2 => {
+            // Written for the compiler's vectors; a value may stand alone at the end.
+            for (to, pair) in to.iter_mut().zip(pairs) {
+                *to = pair[0];
+            }
+            if let (Some(to), Some(last)) = (to.get_mut(pairs.len()), rest.first()) {
+                *to = *last;
+            }
+        }
+        _ => {
+            for (to, from) in to.iter_mut().zip(from.iter().step_by(step)) {
+                *to = *from;
+            }
+        }
+    }
+}

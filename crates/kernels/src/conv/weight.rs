@@ -1,0 +1,224 @@
+//! Gradient of a convolution's weight: for each channel before, channel after and tap a sum over all results.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::axis::{Axis, merged};
+use super::dims::ConvDims;
+use super::dots::{Sums, dots_values};
+use super::strip::{Block, Limits, Plan};
+use crate::level::Level;
+use crate::math::LANES;
+
+/// Results over which one sum runs before it is added to the gradient.
+const SUMMED: usize = 1536;
+/// Blocks of results.
+const LIMITS: Limits = Limits {
+    strip: 1024 * 1024,
+    apart: 1024 * 1024,
+    results: SUMMED,
+    parts: 1,
+};
+/// Rows of the gradient that one task computes.
+const ROWS: usize = 8;
+
+/// How the values of a block are read, rounded and multiplied.
+trait Kind: Sync {
+    type Value: Copy + Default + Send + Sync;
+    const VALUES: usize;
+
+    fn fill(&self, from: &[f32], step: usize, to: &mut [Self::Value]);
+
+    fn dots(&self, sums: &Sums<'_, Self::Value>, out: &mut [f32]);
+}
+
+struct Values(Level);
+
+impl Kind for Values {
+    type Value = f32;
+    const VALUES: usize = LANES;
+
+    fn fill(&self, from: &[f32], step: usize, to: &mut [f32]) {
+        super::units::copy(from, step, to);
+    }
+
+    fn dots(&self, sums: &Sums<'_, f32>, out: &mut [f32]) {
+        dots_values(self.0, sums, out);
+    }
+}
+
+/// A value of this type stands for a machine that multiplies bf16 values.
+#[cfg(target_arch = "x86_64")]
+struct Rounded;
+
+#[cfg(target_arch = "x86_64")]
+impl Kind for Rounded {
+    type Value = u16;
+    const VALUES: usize = 32;
+
+    fn fill(&self, from: &[f32], step: usize, to: &mut [u16]) {
+        // SAFETY: see the type.
+        unsafe { super::x86::round(from, step, to) };
+    }
+
+    fn dots(&self, sums: &Sums<'_, u16>, out: &mut [f32]) {
+        // SAFETY: see the type.
+        unsafe { super::x86::dots_halves(sums, out) };
+    }
+}
+
+/// The gradient; the slices hold what `dims` says. Where `rounded`, the machine must multiply bf16 values.
+pub(super) fn gradient(
+    level: Level,
+    rounded: bool,
+    grad: &[f32],
+    x: &[f32],
+    dims: &ConvDims,
+) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if rounded {
+        return of_kind(&Rounded, grad, x, dims);
+    }
+    debug_assert!(!rounded);
+    of_kind(&Values(level), grad, x, dims)
+}
+
+/// Blocks follow one another, so that sums are added in one order; channels are shared among the threads.
+fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f32> {
+    let spans = merged(dims.spans);
+    let kernel = [spans[1].kernel, spans[2].kernel];
+    let channels = dims.in_channels + dims.out_channels;
+    let plan = Plan::new(
+        spans.map(|span| Axis::forward(&span)),
+        kernel,
+        channels,
+        LIMITS,
+    );
+    let mut sums = vec![0.0; dims.weight_len()];
+    let (mut strip, mut grads) = (Vec::new(), Vec::new());
+    // Small pictures follow one another in one sum.
+    let together = match plan.len() {
+        1 => (SUMMED / plan.channel(&plan.block(0)).max(1)).max(1),
+        _ => 1,
+    };
+    for first in (0..dims.batch).step_by(together) {
+        let pictures = first..dims.batch.min(first + together);
+        for i in 0..plan.len() {
+            let at = At {
+                dims,
+                plan: &plan,
+                block: plan.block(i),
+                pictures: pictures.clone(),
+            };
+            at.add(kind, [grad, x], &mut strip, &mut grads, &mut sums);
+        }
+    }
+    sums
+}
+
+/// One block of some pictures.
+struct At<'a> {
+    dims: &'a ConvDims,
+    plan: &'a Plan,
+    block: Block,
+    pictures: Range<usize>,
+}
+
+impl At<'_> {
+    fn add<K: Kind>(
+        &self,
+        kind: &K,
+        [grad, x]: [&[f32]; 2],
+        strip: &mut Vec<K::Value>,
+        grads: &mut Vec<K::Value>,
+        sums: &mut [f32],
+    ) {
+        let Self {
+            dims, plan, block, ..
+        } = self;
+        let reaches = plan.reaches(block);
+        if reaches.is_empty() {
+            return;
+        }
+        let (step, width, count) = (plan.channel(block), plan.width(block), self.pictures.len());
+        let channel = count * step;
+        let last = (block.rows - 1) * width + block.columns;
+        let length = ((count - 1) * step + last).next_multiple_of(K::VALUES);
+        strip.resize(dims.in_channels * channel + length, K::Value::default());
+        grads.resize(dims.out_channels * length, K::Value::default());
+        let (parts, rest) = strip.split_at_mut(dims.in_channels * channel);
+        rest.fill(K::Value::default());
+        parts
+            .par_chunks_exact_mut(step)
+            .enumerate()
+            .for_each(|(i, to)| {
+                self.pack(kind, x, self.pictures.start + i % count, i / count, to);
+            });
+        grads
+            .par_chunks_exact_mut(length)
+            .enumerate()
+            .for_each(|(c, to)| {
+                to.fill(K::Value::default());
+                for (b, to) in self.pictures.clone().zip(to.chunks_mut(step)) {
+                    self.lay_out(kind, grad, b, c, to);
+                }
+            });
+        let [ins, outs] = dims.per_group();
+        let row = ins * dims.taps();
+        let (strip, grads) = (&strip[..], &grads[..]);
+        let rows = |g: usize, i: usize, sums: &mut [f32]| {
+            let block = Sums {
+                grad: &grads[(g * outs + i * ROWS) * length..],
+                rows: sums.len() / row,
+                length,
+                source: &strip[g * ins * channel..],
+                channels: ins,
+                channel_step: channel,
+                reaches: &reaches,
+                taps: dims.taps(),
+            };
+            kind.dots(&block, sums);
+        };
+        sums.par_chunks_exact_mut(outs * row)
+            .enumerate()
+            .for_each(|(g, sums)| {
+                let tasks = sums.par_chunks_mut(ROWS * row).enumerate();
+                tasks.for_each(|(i, sums)| rows(g, i, sums));
+            });
+    }
+
+    /// Copies what the block reads of channel `c` of picture `b`.
+    fn pack<K: Kind>(&self, kind: &K, x: &[f32], b: usize, c: usize, to: &mut [K::Value]) {
+        let [_, height, width] = &self.plan.axes;
+        let plane = height.source * width.source;
+        let pixels = self.dims.pixels(|span| span.input);
+        let from = &x[(b * self.dims.in_channels + c) * pixels..][..pixels];
+        self.plan.pack(
+            &self.block,
+            |z| [Some(&from[z * plane..][..plane]), None],
+            |from, step, to| kind.fill(from[0].unwrap_or_default(), step, to),
+            to,
+        );
+        // What is left of the distance between channels is multiplied by zeros, which must not meet a NaN.
+        let used = to.len() - self.plan.spare(&self.block);
+        to[used..].fill(K::Value::default());
+    }
+
+    /// Copies the gradients of the block's results in channel `c` of picture `b`, in rows as long as the strip's.
+    fn lay_out<K: Kind>(&self, kind: &K, grad: &[f32], b: usize, c: usize, to: &mut [K::Value]) {
+        let Self { plan, block, .. } = self;
+        let [_, height, width] = &plan.axes;
+        let plane = height.count * width.count;
+        let pixels = self.dims.pixels(|span| span.output);
+        let from = &grad[(b * self.dims.out_channels + c) * pixels + block.z * plane..][..plane];
+        for (row, to) in to
+            .chunks_mut(plan.width(block))
+            .take(block.rows)
+            .enumerate()
+        {
+            let from = &from[(block.y + row) * width.count + block.x..];
+            kind.fill(from, 1, &mut to[..block.columns]);
+        }
+    }
+}

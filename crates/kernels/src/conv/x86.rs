@@ -1,0 +1,140 @@
+//! Convolutions of bf16 values.
+
+use std::arch::x86_64::*;
+
+use super::dots::{Dot, Sums, dots};
+use super::tile::{Product, strips};
+use crate::lanes::Lanes;
+
+/// Sixteen f32 sums, or sixteen units of two bf16 values.
+#[derive(Clone, Copy)]
+pub(super) struct Pairs(__m512);
+
+// SAFETY of all bodies: callers promise AVX-512 with BF16, and that places are readable or writable.
+impl Lanes for Pairs {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_setzero_ps() })
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    /// Units times units, both halves of each lane added to its sum.
+    #[inline(always)]
+    unsafe fn mul_add(self, by: Self, to: Self) -> Self {
+        // SAFETY: see above; all types are 512 plain bits.
+        unsafe {
+            let [one, other] =
+                [self, by].map(|units| std::mem::transmute::<__m512, __m512bh>(units.0));
+            Self(_mm512_dpbf16_ps(to.0, one, other))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, to: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_add_ps(self.0, to.0) })
+    }
+}
+
+/// The product of a block whose operands are units.
+///
+/// # Safety
+/// As for [`super::tile::multiply`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
+pub(super) unsafe fn multiply_pairs(product: &Product<'_>) {
+    // SAFETY: handed down.
+    unsafe { strips::<Pairs, 8, 3>(product) }
+}
+
+/// Thirty-two bf16 values.
+#[derive(Clone, Copy)]
+pub(super) struct Halves(__m512);
+
+// SAFETY of all bodies: as above.
+impl Dot for Halves {
+    type Value = u16;
+    const VALUES: usize = 32;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_setzero_ps() })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u16) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_loadu_ps(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, by: Self, to: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { Lanes::mul_add(Pairs(self.0), Pairs(by.0), Pairs(to.0)) }.0)
+    }
+
+    #[inline(always)]
+    unsafe fn total(self) -> f32 {
+        // SAFETY: see above.
+        unsafe { _mm512_reduce_add_ps(self.0) }
+    }
+}
+
+/// Sums of products of bf16 values.
+///
+/// # Safety
+/// As for [`super::dots::dots`], and the machine must have AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
+pub(super) unsafe fn dots_halves(sums: &Sums<'_, u16>, out: &mut [f32]) {
+    // SAFETY: handed down.
+    unsafe { dots::<Halves, 8, 3>(sums, out) }
+}
+
+/// Rounds values, `step` apart, to bf16.
+///
+/// # Safety
+/// The machine must have AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
+pub(super) unsafe fn round(from: &[f32], step: usize, to: &mut [u16]) {
+    let from = &from[..(to.len() - 1) * step + 1];
+    for (i, to) in to.chunks_mut(16).enumerate() {
+        let mut lanes = [0.0; 16];
+        let values = if step == 1 {
+            let mask = u16::MAX >> (16 - to.len());
+            // SAFETY: the mask covers what is left of the row.
+            unsafe { _mm512_maskz_loadu_ps(mask, from.as_ptr().add(i * 16)) }
+        } else {
+            for (l, lane) in lanes.iter_mut().take(to.len()).enumerate() {
+                *lane = from[(i * 16 + l) * step];
+            }
+            // SAFETY: sixteen values are there.
+            unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+        };
+        // SAFETY: both types are 256 plain bits.
+        let halves =
+            unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values)) };
+        // SAFETY: the mask covers the places of `to`.
+        unsafe {
+            let mask = u16::MAX >> (16 - to.len());
+            _mm256_mask_storeu_epi16(to.as_mut_ptr().cast(), mask, halves);
+        }
+    }
+}

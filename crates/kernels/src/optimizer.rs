@@ -1,0 +1,100 @@
+//! One step of an optimiser over the values of a parameter.
+
+use rayon::prelude::*;
+
+use crate::error::expect;
+use crate::input_error::InputError;
+use crate::level::{Level, leveled};
+use crate::math::mul_add;
+use crate::parallel::rows_per_task;
+
+/// AdamW: Adam whose weight decay does not go through the moments (Loshchilov and Hutter, 2019).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the old mean, and of the old mean square, that is kept; each from 0 to below 1.
+    pub betas: [f32; 2],
+    /// Added to the root of the mean square.
+    pub eps: f32,
+    /// Share of the parameter, times the learning rate, that is taken away.
+    pub decay: f32,
+    /// Number of this step, from 1.
+    pub step: u64,
+}
+
+/// Takes one step in place: `parameter`, the mean `mean` of its gradients and the mean `square` of their squares, from
+/// the gradient `grad`. Equal lengths. A NaN in the gradient makes its own value and means NaN, and no other.
+pub fn adamw(
+    level: Level,
+    adam: &AdamW,
+    grad: &[f32],
+    parameter: &mut [f32],
+    mean: &mut [f32],
+    square: &mut [f32],
+) -> Result<(), InputError> {
+    let len = parameter.len();
+    expect("grad", grad.len(), len)?;
+    expect("mean", mean.len(), len)?;
+    expect("square", square.len(), len)?;
+    let setting = |name, range, found: f64| InputError::Setting { name, range, found };
+    if adam.step == 0 {
+        return Err(setting("step", "at least 1", 0.0));
+    }
+    for beta in adam.betas {
+        if !(0.0..1.0).contains(&beta) {
+            return Err(setting("betas", "from 0 to below 1", f64::from(beta)));
+        }
+    }
+    let [first, second] = adam.betas.map(|beta| {
+        let power = f64::from(beta).powf(adam.step as f64);
+        1.0 - power
+    });
+    let rates = Rates {
+        keep: 1.0 - adam.lr * adam.decay,
+        betas: adam.betas,
+        rate: (f64::from(adam.lr) / first) as f32,
+        scale: second.sqrt().recip() as f32,
+        eps: adam.eps,
+    };
+    let task = rows_per_task(1);
+    parameter
+        .par_chunks_mut(task)
+        .zip(mean.par_chunks_mut(task).zip(square.par_chunks_mut(task)))
+        .zip(grad.par_chunks(task))
+        .for_each(|((parameter, (mean, square)), grad)| {
+            step_block(level, &rates, grad, parameter, mean, square);
+        });
+    Ok(())
+}
+
+/// What all values of a step have in common.
+struct Rates {
+    /// Share of the parameter that stays.
+    keep: f32,
+    betas: [f32; 2],
+    /// Learning rate over the bias of the mean.
+    rate: f32,
+    /// One over the root of the bias of the mean square.
+    scale: f32,
+    eps: f32,
+}
+
+leveled! {
+    fn step_block(
+        rates: &Rates,
+        grad: &[f32],
+        parameter: &mut [f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+    ) {
+        let Rates { keep, betas: [first, second], rate, scale, eps } = *rates;
+        let means = mean.iter_mut().zip(square);
+        for ((p, (m, v)), g) in parameter.iter_mut().zip(means).zip(grad) {
+            *m = mul_add::<FMA>(g - *m, 1.0 - first, *m);
+            *v = mul_add::<FMA>(g * g, 1.0 - second, *v * second);
+            let size = mul_add::<FMA>(v.sqrt(), scale, eps);
+            *p = *p * keep - rate * (*m / size);
+        }
+    }
+}
