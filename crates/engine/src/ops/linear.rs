@@ -11,12 +11,17 @@ thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
 }
 
-/// Sets how linear layers called by this thread from now on read the values of their products, gradients included.
+/// Sets how linear layers and convolutions called by this thread from now on read the values of their products, gradients included.
 ///
 /// [`Precision::Bf16`] makes the large products of a training step about twice as fast on CPUs that have them; sums,
 /// weights and everything else stay f32. It concerns f32 tensors on the CPU only. Gives what was set before.
 pub fn set_precision(precision: Precision) -> Precision {
     PRECISION.replace(precision)
+}
+
+/// What [`set_precision`] set on this thread.
+pub(super) fn precision() -> Precision {
+    PRECISION.get()
 }
 
 /// `x · weightᵀ + bias`.
@@ -29,7 +34,7 @@ pub fn linear<const D: usize>(
 ) -> Tensor<D> {
     let [input, by] = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
     let kernel = Linear {
-        precision: PRECISION.get(),
+        precision: precision(),
     };
     let fused = match &bias {
         Some(bias) => plug::run(kernel, [input, by, bias.clone().into_dispatch()]),
