@@ -110,7 +110,12 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
     let labels: Vec<String> = labels
         .map(|label| escape(label.as_deref().unwrap_or("no label")))
         .collect();
-    let start: String = item.item.question.chars().take(90).collect();
+    let first = item
+        .item
+        .question
+        .lines()
+        .find(|line| !line.trim().is_empty());
+    let start: String = first.unwrap_or_default().chars().take(90).collect();
     let _ = write!(
         out,
         "<details><summary><b>{}</b> <code>{}</code> {}</summary><h3>Question</h3><pre>{}</pre><div class=two>",
@@ -145,10 +150,11 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding
 h1{line-height:1.2}h2{margin:2rem 0 .5rem}h3{font-size:1rem;margin:.8rem 0 .3rem}\
 .figures{display:flex;flex-wrap:wrap;gap:.5rem 2.5rem;margin:0 0 .8rem}.figures b{display:block;font-size:1.6rem;line-height:1.2}\
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .8rem .3rem 0;text-align:left}\
-td:last-child{width:35%;padding-right:0}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\
+td:last-child{width:35%;padding-right:0}.n{width:5rem;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\
 .bar{display:flex;height:.7rem;background:var(--soft);border-radius:.2rem;overflow:hidden;min-width:4rem}\
 .won{background:var(--won)}.tied{background:var(--tied)}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.6rem;margin:0;max-height:30rem;overflow:auto;font-size:.9rem}\
 details{border-bottom:1px solid var(--line);padding:.3rem 0}summary{cursor:pointer;overflow-wrap:anywhere}\
 code{background:var(--soft);padding:.1rem .3rem}\
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1rem;margin-bottom:1rem}";
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1rem;margin-bottom:1rem}\
+@media(max-width:36rem){td:last-child,th:last-child{display:none}}";

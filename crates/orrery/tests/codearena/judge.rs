@@ -222,6 +222,24 @@ fn answers_go_through_judge_tables_and_report() {
         )
         .worked();
     }
+    // The official names of options say the same.
+    let official = [
+        "codearena",
+        "judge",
+        "--judge",
+        "rubric",
+        "--input_path",
+        "answers.jsonl",
+        "--output_path",
+        "o.jsonl",
+        "--baseline_name",
+        super::BASELINE,
+        "--workers",
+        "2",
+    ];
+    orrery(at, &official).worked();
+    let read = |name: &str| fs::read_to_string(at.join(name)).unwrap();
+    assert_eq!(read("o.jsonl"), read("r.jsonl"));
     let bias = orrery(
         at,
         &[

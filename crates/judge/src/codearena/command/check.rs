@@ -26,7 +26,7 @@ use crate::codearena::sandbox::{
 A line of answers.jsonl holds {\"id\", \"lang\", \"answer\", \"check\"}; lines of one id are samples of one task. `check` is one of
   {\"assertions\": [code, …]}                  each appended to the answer
   {\"streams\": [{\"stdin\", \"expected\"}, …]}    whole programs; blanks do not matter
-  {\"calls\": [[\"f(1)\", \"2\"], …]}             calls and their values
+  {\"calls\": [[\"f(1)\", \"2\"], …]}              calls and their values
 
 The code is the answer's last fenced block of its language. What is graded already is not run again: the same command goes on \
 where it stood.")]
@@ -46,12 +46,16 @@ pub struct Check {
     /// Megabytes of memory for a run
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536))]
     memory: u64,
-    /// Runs at a time
-    #[arg(long, default_value_t = 2, value_parser = workers())]
+    /// Runs at a time [default: one a processor core]
+    #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = workers())]
     workers: usize,
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// An answer ready to run.
