@@ -56,6 +56,41 @@ fn a_harmless_program_runs() {
     assert_eq!(text(&ran.stderr), "x\n");
 }
 
+/// The quick start of Python must not be seen: what a program finds is what `python3 -I FILE` gives it.
+#[test]
+fn python_starts_as_it_always_does() {
+    let tell = "from __future__ import annotations
+import builtins, pickle, sys, traceback
+class Point:
+    def __init__(self): self.x = 3
+def names(): return sorted(set(globals()) - {'__annotations__', '__cached__'})
+print(names())
+print(sorted(dir(builtins)))
+print(sys.path)
+print(sys.argv == [__file__] or sys.argv == ['main.py'], __name__, __file__.split('/')[-1], __spec__)
+print(pickle.loads(pickle.dumps(Point())).x, sys.modules['__main__'].Point is Point)
+try: 1 / 0
+except ZeroDivisionError: print(traceback.format_exc().split('main.py')[-1])
+exit(7)";
+    let Some(ran) = python(tell) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("main.py");
+    std::fs::write(&file, tell).unwrap();
+    let tool = Language::named("python").unwrap().tool().unwrap();
+    let usual = std::process::Command::new(tool.path)
+        .arg("-I")
+        .arg(file)
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&ran.stdout),
+        text(&usual.stdout),
+        "{}",
+        text(&ran.stderr)
+    );
+    assert_eq!((ran.ended, usual.status.code()), (Ended::Exit(7), Some(7)));
+}
+
 #[test]
 fn a_fork_bomb_stays_small() {
     let source = "import os\nforks = 0\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n";

@@ -33,7 +33,11 @@ pub enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Omnidocbench(Box<judge::omnidocbench::command::Command>),
     /// CodeArena: code models judged by human preference, and instruction data from web pages (arXiv 2412.05210)
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "A comparison takes three steps: `generate` lets a model answer, `judge` compares its answers with a baseline's, `score` counts."
+    )]
     Codearena(Box<judge::codearena::command::Command>),
     /// All 27 systems and how far they are
     List(List),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::retry::{Retry, sleep};
-use super::{ChatError, ChatModel, Reply, Request, wire};
+use super::{ChatError, ChatModel, Embedder, Reply, Request, wire};
 
 /// Largest answer that is read, in bytes.
 const LARGEST: u64 = 32 << 20;
@@ -33,8 +33,8 @@ pub struct Endpoint {
 }
 
 /// What one try came to.
-enum Try {
-    Done(Reply),
+enum Try<T> {
+    Done(T),
     Never(ChatError),
     Again(String, Option<Duration>),
 }
@@ -69,7 +69,40 @@ impl Endpoint {
         })
     }
 
-    fn once(&self, url: &str, body: &[u8]) -> Try {
+    /// Sends `body` to `path` below the base address until there is an answer that `read` understands.
+    fn post<T>(
+        &self,
+        path: &str,
+        body: &str,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, ChatError> {
+        let url = format!("{}{path}", self.config.url);
+        let tries = self.config.retry.tries.max(1);
+        let mut last = String::new();
+        for failure in 0..tries {
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(ChatError::Stopped);
+            }
+            match self.once(&url, body.as_bytes(), &read) {
+                Try::Done(answer) => return Ok(answer),
+                Try::Never(error) => return Err(error),
+                Try::Again(cause, asked) => {
+                    last = cause;
+                    let pause = self.config.retry.pause(failure, asked);
+                    if failure + 1 < tries && !sleep(pause, self.stop) {
+                        return Err(ChatError::Stopped);
+                    }
+                }
+            }
+        }
+        Err(ChatError::Unreachable {
+            url,
+            tries,
+            cause: last,
+        })
+    }
+
+    fn once<T>(&self, url: &str, body: &[u8], read: impl Fn(&[u8]) -> Result<T, String>) -> Try<T> {
         let mut post = self
             .agent
             .post(url)
@@ -97,8 +130,8 @@ impl Endpoint {
             Err(error) => return Try::Again(error.to_string(), None),
         };
         match status {
-            200 => match wire::reply(&bytes) {
-                Ok(reply) => Try::Done(reply),
+            200 => match read(&bytes) {
+                Ok(answer) => Try::Done(answer),
                 Err(cause) => Try::Never(ChatError::Malformed {
                     url: url.to_owned(),
                     cause,
@@ -125,30 +158,19 @@ impl ChatModel for Endpoint {
 
     fn reply(&self, request: &Request) -> Result<Reply, ChatError> {
         let (path, body) = wire::body(&self.config.model, request);
-        let url = format!("{}{path}", self.config.url);
-        let body = body.to_string();
-        let tries = self.config.retry.tries.max(1);
-        let mut last = String::new();
-        for failure in 0..tries {
-            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(ChatError::Stopped);
-            }
-            match self.once(&url, body.as_bytes()) {
-                Try::Done(reply) => return Ok(reply),
-                Try::Never(error) => return Err(error),
-                Try::Again(cause, asked) => {
-                    last = cause;
-                    let pause = self.config.retry.pause(failure, asked);
-                    if failure + 1 < tries && !sleep(pause, self.stop) {
-                        return Err(ChatError::Stopped);
-                    }
-                }
-            }
-        }
-        Err(ChatError::Unreachable {
-            url,
-            tries,
-            cause: last,
+        self.post(path, &body.to_string(), wire::reply)
+    }
+}
+
+impl Embedder for Endpoint {
+    fn name(&self) -> &str {
+        &self.config.model
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ChatError> {
+        let body = serde_json::json!({"model": self.config.model, "input": texts});
+        self.post("/embeddings", &body.to_string(), |bytes| {
+            wire::vectors(bytes, texts.len())
         })
     }
 }

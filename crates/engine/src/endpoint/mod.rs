@@ -1,7 +1,7 @@
 //! Language models behind one trait: anything that turns messages into text.
 //!
 //! [`ChatModel`] is what systems ask; [`Endpoint`] speaks to any server with the OpenAI-compatible HTTP interface
-//! (`/chat/completions`, `/completions`). Transport errors are retried with growing pauses inside the model and never
+//! (`/chat/completions`, `/completions`, and `/embeddings` for an [`Embedder`]). Transport errors are retried with growing pauses inside the model and never
 //! reach the caller as text.
 
 mod client;
@@ -158,5 +158,27 @@ impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
 
     fn reply(&self, request: &Request) -> Result<Reply, ChatError> {
         (**self).reply(request)
+    }
+}
+
+/// A model that turns texts into vectors.
+pub trait Embedder: Sync {
+    /// Its name, as it goes into records.
+    fn name(&self) -> &str;
+
+    /// A vector for each text, all of one length, of finite numbers.
+    ///
+    /// # Errors
+    /// [`ChatError`]; retries are behind it already.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ChatError>;
+}
+
+impl<E: Embedder + ?Sized> Embedder for Box<E> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ChatError> {
+        (**self).embed(texts)
     }
 }

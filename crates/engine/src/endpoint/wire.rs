@@ -74,6 +74,38 @@ pub(super) fn reply(bytes: &[u8]) -> Result<Reply, String> {
     })
 }
 
+#[derive(Deserialize)]
+struct Embedded {
+    data: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    #[serde(default)]
+    index: Option<usize>,
+    embedding: Vec<f32>,
+}
+
+/// The `count` vectors in a body, in the order of their texts, or what is wrong with them.
+pub(super) fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, String> {
+    let answer: Embedded = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let mut placed = vec![None; count];
+    for (at, vector) in answer.data.into_iter().enumerate() {
+        let place = placed.get_mut(vector.index.unwrap_or(at));
+        *place.ok_or("it holds more vectors than texts")? = Some(vector.embedding);
+    }
+    let vectors: Option<Vec<Vec<f32>>> = placed.into_iter().collect();
+    let vectors = vectors.ok_or("a text has no vector")?;
+    let width = vectors.first().map_or(0, Vec::len);
+    if count > 0 && (width == 0 || vectors.iter().any(|vector| vector.len() != width)) {
+        return Err("its vectors are empty or of different lengths".into());
+    }
+    match vectors.iter().flatten().all(|value| value.is_finite()) {
+        true => Ok(vectors),
+        false => Err("a vector holds a number that is not finite".into()),
+    }
+}
+
 /// What an error body says, at most 200 characters on one line.
 pub(super) fn complaint(bytes: &[u8]) -> String {
     let json: Option<Value> = serde_json::from_slice(bytes).ok();
@@ -117,6 +149,23 @@ mod tests {
         let said = reply(chat).unwrap();
         assert_eq!((said.text.as_str(), said.prompt_tokens), ("a", Some(3)));
         assert_eq!(reply(br#"{"choices":[{"text":"b"}]}"#).unwrap().text, "b");
+    }
+
+    #[test]
+    fn vectors_come_in_the_order_of_their_texts() {
+        let body = br#"{"data":[{"index":1,"embedding":[3,4]},{"index":0,"embedding":[1,2]}]}"#;
+        assert_eq!(vectors(body, 2).unwrap(), [[1.0, 2.0], [3.0, 4.0]]);
+        assert!(vectors(body, 1).unwrap_err().contains("more vectors"));
+        assert!(vectors(body, 3).unwrap_err().contains("no vector"));
+        for (wrong, why) in [
+            (r#"{"data":[{"embedding":[]}]}"#, "empty"),
+            (r#"{"data":[{"embedding":[1e300]}]}"#, "finite"),
+            (r#"{"data":[{"embedding":["x"]}]}"#, "invalid type"),
+            ("{}", "data"),
+        ] {
+            let told = vectors(wrong.as_bytes(), 1).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
     }
 
     #[test]

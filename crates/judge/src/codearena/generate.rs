@@ -1,19 +1,24 @@
 //! Answers of the model under test: greedy, several questions at a time, each answer recorded the moment it is there.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use engine::endpoint::{ChatError, ChatModel, Message, Prompt, Reply, Request};
+use engine::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
-use super::append::{Log, LogError};
 use super::item::Item;
-use super::jsonl::{self, JsonlError, Record};
-use super::workers;
+use super::journal::{Journal, JournalError};
+use super::jsonl::Record;
 
 /// Most tokens of an answer (official setting).
 pub const MAX_TOKENS: u32 = 16_384;
+/// What a result tells of an answer.
+const FIELDS: [&str; 4] = [
+    "response",
+    "stop_reason",
+    "n_prompt_tokens",
+    "n_output_tokens",
+];
 
 /// How a question becomes a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +30,14 @@ pub enum ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The prompt of a question.
-    pub fn prompt(self, question: &str) -> Prompt {
+    /// The prompt of a conversation; CodeLlama's holds its last message alone (official code).
+    pub fn prompt(self, conversation: Vec<Message>) -> Prompt {
         match self {
-            Self::Auto => Prompt::Chat(vec![Message::user(question)]),
-            Self::CodeLlama => Prompt::Raw(format!(
-                "<s>[INST] <<SYS>>\n\n<</SYS>>\n\n{question} [/INST]"
-            )),
+            Self::Auto => Prompt::Chat(conversation),
+            Self::CodeLlama => {
+                let asked = conversation.last().map_or("", |last| last.content.as_str());
+                Prompt::Raw(format!("<s>[INST] <<SYS>>\n\n<</SYS>>\n\n{asked} [/INST]"))
+            }
         }
     }
 
@@ -80,17 +86,6 @@ pub struct Outcome {
     pub error: Option<ChatError>,
 }
 
-/// Why answering cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// The log cannot be read.
-    #[error(transparent)]
-    Log(#[from] JsonlError),
-    /// The log cannot be written.
-    #[error(transparent)]
-    Write(#[from] LogError),
-}
-
 impl Plan<'_> {
     /// What an answer depends on besides the question.
     fn settings(&self) -> Value {
@@ -104,91 +99,55 @@ impl Plan<'_> {
 
     fn hash(&self, item: &Item) -> String {
         let settings = self.settings().to_string();
-        let parts = [
-            item.question.as_str(),
-            self.name,
-            self.model.name(),
-            &settings,
-        ];
+        let asked = json!(item.conversation()).to_string();
+        let parts = [asked.as_str(), self.name, self.model.name(), &settings];
         format!("{:016x}", super::fingerprint(&parts))
     }
 
-    fn ask(&self, item: &Item) -> Result<Reply, ChatError> {
-        self.model.reply(&Request {
-            prompt: self.template.prompt(&item.question),
+    /// The [`FIELDS`] of an answer.
+    fn ask(&self, item: &Item) -> Result<Record, ChatError> {
+        let reply = self.model.reply(&Request {
+            prompt: self.template.prompt(item.conversation()),
             temperature: self.temperature,
             max_tokens: self.max_tokens,
             seed: self.seed,
-        })
+        })?;
+        let values = [
+            json!(reply.text),
+            json!(reply.stop_reason),
+            json!(reply.prompt_tokens),
+            json!(reply.output_tokens),
+        ];
+        Ok(FIELDS.map(str::to_owned).into_iter().zip(values).collect())
     }
 }
 
-/// Answers all questions that `log` does not hold an answer to. `at` hears of questions done and of all.
+/// Answers all questions that the journal `log` does not hold an answer to. `at` hears of questions done and of all.
 ///
 /// # Errors
-/// [`GenerateError`]; answers that were made are in the log.
+/// [`JournalError`]; answers that were made are in the journal.
 pub fn answer_all(
     items: &[Item],
     plan: &Plan<'_>,
     log: &Path,
     at: &mut dyn FnMut(usize, usize),
-) -> Result<Outcome, GenerateError> {
-    let mut file = Log::open(log)?;
-    let mut known: HashMap<String, Record> = HashMap::new();
-    for (_, record) in jsonl::read_any(log)?.records {
-        if let Some(hash) = record.get("hash").and_then(Value::as_str) {
-            known.insert(hash.to_owned(), record);
-        }
-    }
+) -> Result<Outcome, JournalError> {
+    let mut journal = Journal::open(log, |line| line.contains_key("response"))?;
     let hashes: Vec<String> = items.iter().map(|item| plan.hash(item)).collect();
-    let todo: Vec<usize> = hashes
-        .iter()
-        .enumerate()
-        .filter(|(_, hash)| !known.contains_key(*hash))
-        .map(|(index, _)| index)
-        .collect();
+    let ask = |index: usize| match items.get(index) {
+        Some(item) => plan.ask(item),
+        None => Ok(Record::new()),
+    };
+    let progress = journal.work(&hashes, plan.workers, plan.stop, ask, at)?;
     let mut outcome = Outcome {
-        resumed: items.len() - todo.len(),
+        resumed: progress.resumed,
+        made: progress.made,
+        missing: progress.missing,
+        error: progress.error,
         ..Outcome::default()
     };
-    at(outcome.resumed, items.len());
-    workers::run(
-        todo.len(),
-        plan.workers,
-        plan.stop,
-        |job| {
-            let index = todo.get(job).copied()?;
-            Some((index, plan.ask(items.get(index)?)))
-        },
-        |_, result| {
-            match result {
-                Some((index, Ok(reply))) => {
-                    let hash = hashes.get(index).cloned().unwrap_or_default();
-                    let line = json!({
-                        "hash": hash,
-                        "response": reply.text,
-                        "stop_reason": reply.stop_reason,
-                        "n_prompt_tokens": reply.prompt_tokens,
-                        "n_output_tokens": reply.output_tokens,
-                    });
-                    file.append(&line)?;
-                    if let Value::Object(record) = line {
-                        known.insert(hash, record);
-                    }
-                    outcome.made += 1;
-                    at(outcome.resumed + outcome.made, items.len());
-                }
-                Some((_, Err(error))) if error != ChatError::Stopped => {
-                    outcome.error.get_or_insert(error);
-                }
-                _ => {}
-            }
-            Ok::<(), GenerateError>(())
-        },
-    )?;
-    outcome.missing = items.len() - outcome.resumed - outcome.made;
     for (item, hash) in items.iter().zip(&hashes) {
-        let Some(answer) = known.get(hash) else {
+        let Some(answer) = journal.get(hash) else {
             continue;
         };
         let stop = answer.get("stop_reason").and_then(Value::as_str);
@@ -197,16 +156,9 @@ pub fn answer_all(
         record.insert("uid".into(), json!(item.id));
         record.insert("model".into(), json!(plan.name));
         record.insert("generation".into(), plan.settings());
-        for field in [
-            "response",
-            "stop_reason",
-            "n_prompt_tokens",
-            "n_output_tokens",
-        ] {
-            record.insert(
-                field.into(),
-                answer.get(field).cloned().unwrap_or(Value::Null),
-            );
+        for field in FIELDS {
+            let value = answer.get(field).cloned().unwrap_or(Value::Null);
+            record.insert(field.into(), value);
         }
         outcome.answered.push(record);
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use engine::endpoint::Message;
 use serde_json::Value;
 
 use super::jsonl::{self, JsonlError, Record};
@@ -52,6 +53,13 @@ impl Item {
             question,
             record,
         })
+    }
+
+    /// All messages, for whoever answers: the judge sees the question alone.
+    pub fn conversation(&self) -> Vec<Message> {
+        let all = messages(&self.record).and_then(Result::ok);
+        let all = all.and_then(|list| serde_json::from_value::<Vec<Message>>(list).ok());
+        all.unwrap_or_else(|| vec![Message::user(self.question.clone())])
     }
 
     /// Whitespace-separated words of the question, as Python's `split` counts.
@@ -115,14 +123,19 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+/// The messages of a record, as a list or as the text of one.
+fn messages(record: &Record) -> Option<Result<Value, String>> {
+    Some(match record.get("messages")? {
+        Value::String(text) => literal::parse(text)
+            .or_else(|error| serde_json::from_str(text).map_err(|_| error))
+            .map_err(|error| format!("`messages` is {error}")),
+        other => Ok(other.clone()),
+    })
+}
+
 fn question(record: &Record) -> Result<String, String> {
-    if let Some(messages) = record.get("messages") {
-        let list = match messages {
-            Value::String(text) => literal::parse(text)
-                .or_else(|error| serde_json::from_str(text).map_err(|_| error))
-                .map_err(|error| format!("`messages` is {error}"))?,
-            other => other.clone(),
-        };
+    if let Some(list) = messages(record) {
+        let list = list?;
         let content = list.get(0).and_then(|first| first.get("content"));
         let content = content.and_then(Value::as_str).map(str::to_owned);
         return content.ok_or_else(|| "`messages` has no first message with a text".to_owned());
@@ -199,6 +212,19 @@ mod tests {
                 ("a", "sort\n\"it\"")
             );
         }
+        let two =
+            "[{'role': 'system', 'content': 'be brief'}, {'role': 'user', 'content': 'sort'}]";
+        let one = item(json!({"messages": two})).unwrap();
+        assert_eq!(
+            one.question, "be brief",
+            "the official judge sees the first message"
+        );
+        assert_eq!(
+            one.conversation(),
+            [Message::system("be brief"), Message::user("sort")]
+        );
+        let one = item(json!({"question": "q"})).unwrap();
+        assert_eq!(one.conversation(), [Message::user("q")]);
         assert!(
             item(json!({"messages": "[oops"}))
                 .unwrap_err()

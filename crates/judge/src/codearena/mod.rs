@@ -23,6 +23,7 @@ pub mod config;
 pub mod games;
 pub mod generate;
 pub mod item;
+pub mod journal;
 pub mod jsonl;
 pub mod judging;
 pub mod literal;

@@ -8,25 +8,33 @@ use clap::Args;
 use engine::command::{Context, Failure, Steps, say};
 use serde_json::{Value, json};
 
-use super::options::{warn, workers, write_lines};
+use super::failures::incomplete;
+use super::options::{beside, warn, workers, write_lines};
+use crate::codearena::fingerprint;
+use crate::codearena::journal::Journal;
 use crate::codearena::jsonl::{self, Record};
 use crate::codearena::passk::pass_at_k;
-use crate::codearena::sandbox::{self, Grade, Graded, LANGUAGES, Language, Limits, Sandbox, grade};
-use crate::codearena::workers;
+use crate::codearena::sandbox::{
+    self, Grade, Graded, LANGUAGES, Language, Limits, Sandbox, SandboxError, grade,
+};
 
 /// Options of `check`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   orrery codearena check --answers answers.jsonl --out graded.jsonl --k 1,5
 
-A line holds {\"id\", \"lang\", \"answer\", \"check\"}; several lines may share an id. `check` is {\"assertions\": [code, …]},
-{\"streams\": [{\"stdin\", \"expected\"}, …]} or {\"calls\": [[call, value], …]}. The code is the answer's last fenced block of
-its language.")]
+A line of answers.jsonl holds {\"id\", \"lang\", \"answer\", \"check\"}; lines of one id are samples of one task. `check` is one of
+  {\"assertions\": [code, …]}                  each appended to the answer
+  {\"streams\": [{\"stdin\", \"expected\"}, …]}    whole programs; blanks do not matter
+  {\"calls\": [[\"f(1)\", \"2\"], …]}              calls and their values
+
+The code is the answer's last fenced block of its language. What is graded already is not run again: the same command goes on \
+where it stood.")]
 pub struct Check {
     /// Answers with their tests
     #[arg(long, value_name = "FILE")]
     answers: PathBuf,
-    /// Where the graded answers go
+    /// Where the graded answers go; grades stand in FILE.grades from the moment they are there
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The k of pass@k, several with commas
@@ -38,12 +46,16 @@ pub struct Check {
     /// Megabytes of memory for a run
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536))]
     memory: u64,
-    /// Runs at a time
-    #[arg(long, default_value_t = 2, value_parser = workers())]
+    /// Runs at a time [default: one a processor core]
+    #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = workers())]
     workers: usize,
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// An answer ready to run.
@@ -70,8 +82,37 @@ impl Entry {
                 .ok_or_else(|| format!("there is no language `{language}`"))?,
             answer: text("answer").ok_or("it has no `answer`")?.to_owned(),
             check: serde_json::from_value(check)
-                .map_err(|error| format!("its `check` is none: {error}"))?,
+                .map_err(|error| format!("its `check` cannot be read: {error}"))?,
         })
+    }
+
+    /// Whether its language can be run here. Where it cannot, nothing is known of the answer, and nothing is noted.
+    fn can_run(&self) -> bool {
+        self.language.tool().is_some()
+    }
+
+    /// What its grade depends on.
+    fn hash(&self, limits: &Limits) -> String {
+        let tool = self.language.tool().map_or(String::new(), |tool| tool.path);
+        let check = json!(self.check).to_string();
+        let limits = format!("{} {}", limits.cpu_seconds, limits.memory);
+        let parts = [self.language.name, &self.answer, &check, &limits, &tool];
+        format!("{:016x}", fingerprint(&parts))
+    }
+}
+
+/// A grade as a line of the journal, and back.
+fn noted(graded: &Graded) -> Record {
+    Record::from_iter([("graded".to_owned(), json!(graded))])
+}
+
+fn grade_of(line: &Record) -> Option<Graded> {
+    serde_json::from_value(line.get("graded")?.clone()).ok()
+}
+
+impl Entry {
+    fn run(&self, sandbox: &Sandbox, limits: &Limits) -> Result<Graded, SandboxError> {
+        grade(sandbox, self.language, &self.answer, &self.check, limits)
     }
 }
 
@@ -100,52 +141,55 @@ impl Check {
             memory: self.memory << 20,
             ..Limits::default()
         };
-        let mut grades: Vec<Option<Graded>> = vec![None; entries.len()];
+        let can_run: Vec<&Entry> = entries.iter().filter(|entry| entry.can_run()).collect();
+        let hashes: Vec<String> = can_run.iter().map(|entry| entry.hash(&limits)).collect();
+        let mut journal = Journal::open(&beside(&self.out, ".grades"), |line| {
+            grade_of(line).is_some()
+        })?;
         let mut steps = Steps::new("running", self.json);
-        let mut done = 0;
-        workers::run(
-            entries.len(),
+        let run = |at: usize| match can_run.get(at) {
+            Some(entry) => entry.run(&sandbox, &limits).map(|graded| noted(&graded)),
+            None => Ok(Record::new()),
+        };
+        let progress = journal.work(
+            &hashes,
             self.workers,
             context.stop,
-            |at| {
-                entries.get(at).map(|entry| {
-                    grade(
-                        &sandbox,
-                        entry.language,
-                        &entry.answer,
-                        &entry.check,
-                        &limits,
-                    )
-                })
-            },
-            |at, graded| {
-                if let (Some(place), Some(graded)) = (grades.get_mut(at), graded) {
-                    *place = Some(graded?);
-                }
-                done += 1;
-                steps.at(done, entries.len());
-                Ok::<(), Failure>(())
-            },
+            run,
+            &mut |done, all| steps.at(done, all),
         )?;
         steps.finish();
-        if context.stopped() {
-            return Err(Failure::interrupted("stopped: nothing was written"));
+        if progress.missing > 0 {
+            let error = progress.error.as_ref();
+            return Err(incomplete(
+                context.stopped(),
+                progress.missing,
+                hashes.len(),
+                "grades",
+                error,
+            ));
         }
-        self.write(records, &entries, grades)
+        let grades = entries.iter().map(|entry| {
+            let noted = journal.get(&entry.hash(&limits)).and_then(grade_of);
+            noted.unwrap_or(Graded {
+                grade: Grade::Unavailable,
+                passed: 0,
+                total: entry.check.tests(),
+            })
+        });
+        self.write(records, &entries, grades.collect(), progress.resumed)
     }
 
     fn write(
         &self,
         mut records: Vec<Record>,
         entries: &[Entry],
-        grades: Vec<Option<Graded>>,
+        grades: Vec<Graded>,
+        resumed: usize,
     ) -> Result<(), Failure> {
         let mut items: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         let (mut passed, mut unavailable) = (0, 0);
         for ((record, entry), graded) in records.iter_mut().zip(entries).zip(grades) {
-            let Some(graded) = graded else {
-                continue;
-            };
             // A missing tool says nothing about an answer.
             if graded.grade == Grade::Unavailable {
                 unavailable += 1;
@@ -176,7 +220,8 @@ impl Check {
                 .map(|(k, rate, of)| (format!("pass@{k}"), json!({"rate": rate, "items": of})))
                 .collect();
             return say(&json!({
-                "out": self.out, "answers": records.len(), "passed": passed, "unavailable": unavailable, "rates": rates,
+                "out": self.out, "answers": records.len(), "passed": passed, "unavailable": unavailable,
+                "resumed": resumed, "rates": rates,
             })
             .to_string());
         }

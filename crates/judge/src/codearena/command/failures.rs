@@ -1,11 +1,12 @@
 //! Typed errors as one line with the right exit code.
 
+use std::fmt::Display;
+
 use engine::command::Failure;
-use engine::endpoint::ChatError;
 
 use crate::codearena::append::LogError;
 use crate::codearena::config::ConfigError;
-use crate::codearena::generate::GenerateError;
+use crate::codearena::journal::JournalError;
 use crate::codearena::jsonl::JsonlError;
 use crate::codearena::judging::JudgingError;
 use crate::codearena::rating::RatingError;
@@ -51,11 +52,11 @@ impl From<JudgingError> for Failure {
     }
 }
 
-impl From<GenerateError> for Failure {
-    fn from(error: GenerateError) -> Self {
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
         match error {
-            GenerateError::Log(error) => error.into(),
-            GenerateError::Write(error) => error.into(),
+            JournalError::Read(error) => error.into(),
+            JournalError::Write(error) => error.into(),
         }
     }
 }
@@ -64,7 +65,7 @@ impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         match error {
             StageError::Read(error) => error.into(),
-            StageError::Log(error) => error.into(),
+            StageError::Journal(error) => error.into(),
             StageError::File(error) => error.into(),
             StageError::Stopped { .. } => Self::interrupted(error),
             StageError::Settings(line) => Self::input(line),
@@ -79,7 +80,7 @@ pub(super) fn incomplete(
     missing: usize,
     all: usize,
     what: &str,
-    error: Option<&ChatError>,
+    error: Option<&impl Display>,
 ) -> Failure {
     let rest =
         format!("{missing} of {all} {what} are missing; the same command goes on from there");

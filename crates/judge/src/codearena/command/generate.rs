@@ -25,7 +25,7 @@ enum Template {
   orrery codearena generate --data CodeArena_v1.jsonl --endpoint http://127.0.0.1:8000/v1 --model Qwen2.5-Coder-7B-Instruct --out results.jsonl")]
 pub struct Generate {
     /// The questions: the hub's CodeArena_v1.jsonl, or JSON lines with `messages` or `question`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "input_path", value_name = "FILE")]
     data: PathBuf,
     /// The model's name on the server
     #[arg(long)]
@@ -34,16 +34,16 @@ pub struct Generate {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000/v1")]
     endpoint: String,
     /// Where the results go; answers stand in FILE.answers from the moment they are there
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output_path", value_name = "FILE")]
     out: PathBuf,
     /// How a question becomes a prompt
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, alias = "chat_template", value_enum, default_value = "auto")]
     chat_template: Template,
     /// Sampling temperature, 0 for greedy
     #[arg(long, default_value_t = 0.0, value_parser = temperature)]
     temperature: f64,
     /// Most tokens of an answer
-    #[arg(long, default_value_t = MAX_TOKENS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, alias = "model_max_len", default_value_t = MAX_TOKENS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_tokens: u32,
     /// Seed of the sampling, for servers that know it
     #[arg(long)]

@@ -21,26 +21,32 @@ use crate::codearena::judging::{Plan, judge_all};
   orrery codearena judge --results results.jsonl --judge rubric --out judged.jsonl
   orrery codearena judge --results results.jsonl --judge always:A>B --out biased.jsonl
 
-The judge is the base address of an OpenAI-compatible server, `rubric` (a fixed rule, for dry runs), `always:LABEL`, or
-`file:REPLIES.jsonl` with lines {\"id\", \"game\", \"replies\"}.")]
+Lines of REPLIES.jsonl: {\"id\", \"game\": 0 or 1, \"replies\": [first attempt, second]}. `rubric` is a fixed rule that counts code, \
+explanation and coverage; `always:A>B` shows what a biased judge does. What is judged already is not judged again: the same \
+command goes on where it stood.")]
 pub struct Judge {
     /// Answers of the model: the file of `generate`, or of the official program
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "input_path", value_name = "FILE")]
     results: PathBuf,
-    /// Who judges
+    /// Who judges: the base address of an OpenAI-compatible server, `rubric`, `always:LABEL` or file:REPLIES.jsonl
     #[arg(long, value_name = "URL")]
     judge: String,
     /// The judge's name on its server
     #[arg(long, default_value = "gpt-4o")]
     judge_model: String,
     /// The baseline, whose answers are in the field NAME_response
-    #[arg(long, default_value = BASELINE)]
+    #[arg(long, alias = "baseline_name", default_value = BASELINE)]
     baseline: String,
     /// Wording, template and label pattern in the official YAML format [default: our own wording]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "setting_file", value_name = "FILE")]
     judge_config: Option<PathBuf>,
     /// Where the judged items go; games stand in FILE.games from the moment they are over
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    #[arg(
+        long,
+        alias = "output_path",
+        value_name = "FILE",
+        required_unless_present = "dry_run"
+    )]
     out: Option<PathBuf>,
     /// Games at a time
     #[arg(long, default_value_t = 8, value_parser = workers())]

@@ -33,7 +33,11 @@ pub enum Command {
     /// Languages that the sandbox can run here
     Languages(check::Languages),
     /// Instruction data from web pages (SynCode-Instruct)
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Each step reads the file that the one before wrote, in the order above; `run` does them all. What is done is not done again."
+    )]
     Syncode(syncode::Syncode),
 }
 

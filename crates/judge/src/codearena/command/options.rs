@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::command::{Context, Failure, tell};
-use engine::endpoint::{ChatModel, Endpoint, EndpointConfig, Retry};
+use engine::endpoint::{ChatModel, Embedder, Endpoint, EndpointConfig, Retry};
 
 use crate::codearena::syncode::Scripted;
 
@@ -37,6 +37,20 @@ impl ServerOptions {
         if let Some(path) = url.strip_prefix("file:") {
             return Ok(Box::new(Scripted::read(Path::new(path))?));
         }
+        Ok(Box::new(self.endpoint(url, name, context)?))
+    }
+
+    /// The encoder `name` behind `url`.
+    pub(super) fn embedder(
+        &self,
+        url: &str,
+        name: &str,
+        context: Context,
+    ) -> Result<Box<dyn Embedder>, Failure> {
+        Ok(Box::new(self.endpoint(url, name, context)?))
+    }
+
+    fn endpoint(&self, url: &str, name: &str, context: Context) -> Result<Endpoint, Failure> {
         let key = std::env::var(&self.key_env)
             .ok()
             .map(|key| key.trim().to_owned());
@@ -50,8 +64,7 @@ impl ServerOptions {
                 ..Retry::default()
             },
         };
-        let endpoint = Endpoint::new(config, Some(context.stop)).map_err(Failure::input)?;
-        Ok(Box::new(endpoint))
+        Endpoint::new(config, Some(context.stop)).map_err(Failure::input)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::codearena::taxonomy::UNCLASSIFIED;
   orrery codearena score --judged judged.jsonl --metric judged.jsonl.metric")]
 pub struct Score {
     /// A judged file, ours or the official one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "output_path", value_name = "FILE")]
     judged: PathBuf,
     /// What the columns are
     #[arg(long, value_enum, default_value = "main")]

@@ -131,12 +131,12 @@ fn kept_pages(tasks: &[Task]) -> Vec<Record> {
     let judged = pages::pages(tasks).into_iter().filter_map(|(url, html)| {
         let page = json!({"url": url, "text": html}).as_object().cloned()?;
         match judge(&Teller::Words, &page, &Wanted::default()) {
-            Fate::Keep(mut page) => {
+            Ok(Fate::Keep(mut page)) => {
                 let cleaned = clean::clean(text(&page, "text")).text;
                 page.insert("text".into(), json!(cleaned));
                 Some(page)
             }
-            Fate::Drop(_) => None,
+            _ => None,
         }
     });
     judged.collect()

@@ -26,6 +26,17 @@ pub enum Check {
     Calls(Vec<(String, String)>),
 }
 
+impl Check {
+    /// How many tests there are.
+    pub fn tests(&self) -> usize {
+        match self {
+            Self::Assertions(tests) => tests.len(),
+            Self::Streams(streams) => streams.len(),
+            Self::Calls(calls) => calls.len(),
+        }
+    }
+}
+
 /// What became of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "grade")]

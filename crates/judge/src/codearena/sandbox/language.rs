@@ -1,11 +1,7 @@
-//! Languages that can be run, and where their tools are on this machine.
+//! Languages that can be run, and how.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
-
-use super::{Job, Limits};
+use super::tool::Tool;
+use super::{Job, Limits, python};
 
 /// How a language's programs are run.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +24,8 @@ pub struct Language {
 
 #[derive(Clone, Copy, Debug)]
 enum How {
+    /// Python, started as [`python`] says.
+    Python,
     /// An interpreter and its options.
     Script(&'static [&'static str]),
     /// A shell script; compilers exit with [`COMPILE_ERROR`] through it.
@@ -51,7 +49,7 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["python", "python3", "py"],
         file: "main.py",
         tool: "python3",
-        run: How::Script(&["-I"]),
+        run: How::Python,
         print: Some("print(\"NONCE\")"),
         unreadable: &["SyntaxError", "IndentationError", "TabError"],
     },
@@ -127,7 +125,7 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["sql", "sqlite"],
         file: "main.sql",
         tool: "python3",
-        run: How::Script(&["-I", "-c", SQL]),
+        run: How::Script(&["-I", "-S", "-c", SQL]),
         print: Some(";SELECT 'NONCE';"),
         unreadable: &["syntax error", "incomplete input"],
     },
@@ -186,15 +184,6 @@ pub const LANGUAGES: &[Language] = &[
     },
 ];
 
-/// A tool of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tool {
-    /// Its full path, behind links and version managers.
-    pub path: String,
-    /// The folder that must be shown for it to work, where it is not below `/usr`.
-    pub folder: Option<String>,
-}
-
 impl Language {
     /// The language with a name or tag.
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -206,23 +195,16 @@ impl Language {
 
     /// Its tool, where this machine has it.
     pub fn tool(&self) -> Option<Tool> {
-        static FOUND: OnceLock<Mutex<HashMap<&str, Option<Tool>>>> = OnceLock::new();
-        let mut found = FOUND
-            .get_or_init(Mutex::default)
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner());
-        found
-            .entry(self.tool)
-            .or_insert_with(|| locate(self.tool))
-            .clone()
+        Tool::named(self.tool)
     }
 
     /// A job that runs `source`, and the limits it takes. None where the tool is missing.
     pub fn job(&self, source: &str, stdin: &[u8], limits: &Limits) -> Option<(Job, Limits)> {
         let tool = self.tool()?;
         let (mut argv, mut limits) = (vec![tool.path.clone()], *limits);
-        let reserves_addresses = !matches!(self.run, How::Script(_));
+        let reserves_addresses = matches!(self.run, How::Compile(_) | How::Runtime(_));
         match self.run {
+            How::Python => argv.extend(python::arguments(self.file, &tool.modules)),
             How::Script(options) => argv.extend(options.iter().map(|text| (*text).to_owned())),
             How::Runtime(options) => {
                 argv.extend(options.iter().map(|text| (*text).to_owned()));
@@ -243,9 +225,8 @@ impl Language {
                 limits.processes = limits.processes.max(64);
             }
         }
-        if matches!(self.run, How::Script(_) | How::Runtime(_))
-            && !argv.iter().any(|text| text == "-c")
-        {
+        let script = matches!(self.run, How::Script(_) | How::Runtime(_));
+        if script && !argv.iter().any(|text| text == "-c") {
             argv.push(self.file.to_owned());
         }
         let job = Job {
@@ -257,51 +238,4 @@ impl Language {
         };
         Some((job, limits))
     }
-}
-
-/// Looks for a tool, and behind what only leads to it.
-fn locate(name: &str) -> Option<Tool> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
-    let mut places = std::env::split_paths(&folders)
-        .chain(usual)
-        .map(|folder| folder.join(name));
-    let found = places.find(|place| place.is_file())?;
-    // Version managers put scripts and stand-ins in the path: ask which program they stand for.
-    let asked = match name {
-        "python3" => ask(&found, &["-I", "-c", "import sys; print(sys.executable)"]),
-        "rustc" => ask(&found, &["--print", "sysroot"]).map(|root| format!("{root}/bin/rustc")),
-        "node" => ask(&found, &["-p", "process.execPath"]),
-        "go" => ask(&found, &["env", "GOROOT"]).map(|root| format!("{root}/bin/go")),
-        _ => None,
-    };
-    let path = std::fs::canonicalize(asked.map_or(found, PathBuf::from)).ok()?;
-    let below_usr = ["/usr", "/bin", "/lib", "/lib64"]
-        .iter()
-        .any(|root| path.starts_with(root));
-    let folder = path.parent().and_then(Path::parent);
-    Some(Tool {
-        folder: folder
-            .filter(|_| !below_usr)
-            .map(|folder| folder.display().to_string()),
-        path: path.display().to_string(),
-    })
-}
-
-/// The first line that a tool prints.
-fn ask(tool: &Path, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new(tool);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines()
-        .next()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
 }

@@ -10,12 +10,15 @@ mod extract;
 mod language;
 #[cfg(target_os = "linux")]
 mod linux;
+mod python;
+mod tool;
 
 use std::time::Duration;
 
 pub use check::{Check, Grade, Graded, Stream, grade};
 pub use extract::code_block;
-pub use language::{LANGUAGES, Language, Tool};
+pub use language::{LANGUAGES, Language};
+pub use tool::Tool;
 
 /// What a run may use.
 #[derive(Clone, Copy, Debug, PartialEq)]

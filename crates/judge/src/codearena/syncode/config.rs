@@ -27,6 +27,9 @@ pub struct RunConfig {
     /// A classifier made by `syncode lang --train`.
     #[serde(default)]
     pub lang_model: Option<PathBuf>,
+    /// An encoder with `/embeddings`: recall and a `lang_model` trained on it use its vectors.
+    #[serde(default)]
+    pub encoder: Option<ModelConfig>,
     /// Writes questions.
     pub asker: ModelConfig,
     /// Writes answers.
@@ -73,6 +76,18 @@ pub struct RecallConfig {
     /// Probability from which a page is about code.
     #[serde(default = "half")]
     pub threshold: f32,
+    /// Share of a repository's pages about code from which all its pages are recalled; pages alone where absent.
+    #[serde(default)]
+    pub repository_share: Option<f32>,
+    /// Pages that are worth reading.
+    #[serde(default)]
+    pub good: Option<PathBuf>,
+    /// Pages that are not.
+    #[serde(default)]
+    pub poor: Option<PathBuf>,
+    /// Probability from which a page is worth reading.
+    #[serde(default = "half")]
+    pub quality: f32,
 }
 
 fn half() -> f32 {
@@ -106,6 +121,25 @@ impl RunConfig {
                 cause.lines().next().unwrap_or_default()
             )
         })?;
+        if let Some(recall) = &config.recall {
+            if recall.good.is_some() != recall.poor.is_some() {
+                return Err(format!("`{shown}`: `good` and `poor` go together"));
+            }
+            let shares = [
+                Some(recall.threshold),
+                recall.repository_share,
+                Some(recall.quality),
+            ];
+            if !shares
+                .into_iter()
+                .flatten()
+                .all(|share| (0.0..=1.0).contains(&share))
+            {
+                return Err(format!(
+                    "`{shown}`: shares and thresholds must be from 0 to 1"
+                ));
+            }
+        }
         match (1..=64).contains(&config.candidates) && (1..=64).contains(&config.workers) {
             true => Ok(config),
             false => Err(format!(

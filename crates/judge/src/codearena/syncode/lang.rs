@@ -1,182 +1,95 @@
-//! Step 2: the language of a page's code. Fences that name it are believed; other snippets go to a character-n-gram
-//! classifier trained on sources, or, without one, to a table of telling words [ours].
+//! Step 2: the language of a page's code. Fences that name it are believed; other snippets go to a classifier trained on
+//! sources, either over the vectors of an encoder as in the paper or over character n-grams, or, without one, to a table of
+//! telling words [ours].
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine::endpoint::{ChatError, Embedder};
 use engine::rng::Rng;
+use engine::weights::{Weights, WeightsError};
 use serde_json::json;
 
 use super::clean::clean;
+use super::encode::embed;
+use super::head::Head;
 use super::ngram::{Classifier, Grams};
-use super::stage::{Fate, text};
+use super::stage::{Fate, WorkError, text};
+use super::words;
 use crate::codearena::fingerprint;
 use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::Language;
 
-/// Telling words of languages; each counts once.
-const WORDS: &[(&str, &[&str])] = &[
-    (
-        "python",
-        &[
-            "def ", "import ", "self.", "elif ", "print(", "None", "lambda ", "):\n",
-        ],
-    ),
-    (
-        "javascript",
-        &[
-            "function ",
-            "const ",
-            "let ",
-            "=>",
-            "console.log",
-            "===",
-            "document.",
-        ],
-    ),
-    (
-        "typescript",
-        &[
-            "interface ",
-            ": string",
-            ": number",
-            "export type",
-            "readonly ",
-            "as const",
-        ],
-    ),
-    (
-        "c",
-        &[
-            "#include <std",
-            "printf(",
-            "int main(",
-            "malloc(",
-            "->",
-            "sizeof(",
-            "char *",
-        ],
-    ),
-    (
-        "cpp",
-        &[
-            "std::",
-            "#include <iostream>",
-            "cout <<",
-            "template <",
-            "namespace ",
-            "::",
-        ],
-    ),
-    (
-        "java",
-        &[
-            "public class",
-            "System.out",
-            "private ",
-            "void ",
-            "new ",
-            "String[]",
-            "@Override",
-        ],
-    ),
-    (
-        "rust",
-        &[
-            "fn ", "let mut ", "impl ", "match ", "println!", "&str", "pub fn", "unwrap()",
-        ],
-    ),
-    (
-        "go",
-        &[
-            "package main",
-            "func ",
-            ":=",
-            "fmt.",
-            "import (",
-            "err != nil",
-            "chan ",
-        ],
-    ),
-    (
-        "bash",
-        &[
-            "#!/bin/", "echo ", "$1", "fi\n", "done\n", "then\n", "sudo ", "grep ",
-        ],
-    ),
-    (
-        "sql",
-        &[
-            "SELECT ",
-            "FROM ",
-            "WHERE ",
-            "INSERT INTO",
-            "CREATE TABLE",
-            "JOIN ",
-        ],
-    ),
-    (
-        "html",
-        &[
-            "<div", "<html", "</p>", "<body", "href=", "<span", "class=\"",
-        ],
-    ),
-    (
-        "css",
-        &["color:", "margin:", "{\n", "px;", "display:", "@media"],
-    ),
-    (
-        "php",
-        &["<?php", "$this->", "echo ", "function ", "array(", "=> "],
-    ),
-    (
-        "ruby",
-        &["end\n", "puts ", "require '", ".each do", "attr_", "nil"],
-    ),
-    (
-        "perl",
-        &["my $", "use strict", "sub ", "=~", "@_", "print "],
-    ),
-    (
-        "lua",
-        &["local ", "then\n", "end\n", "function ", "nil", "~="],
-    ),
-];
-
 /// Who tells the language of a snippet that names none.
-#[derive(Debug)]
 pub enum Teller {
-    /// A trained classifier.
+    /// A classifier over character n-grams.
     Model(Box<Classifier>),
+    /// A classifier over the vectors of an encoder.
+    Head(Box<Head>, Box<dyn Embedder>),
     /// The table of telling words.
     Words,
 }
 
 impl Teller {
-    /// The language of a snippet with a confidence in `[0, 1]`.
-    pub fn tell(&self, code: &str) -> Option<(String, f32)> {
-        match self {
-            Self::Model(model) => model.best(code).map(|(label, p)| (label.to_owned(), p)),
-            Self::Words => {
-                let count =
-                    |words: &[&str]| words.iter().filter(|word| code.contains(**word)).count();
-                let scores = WORDS.iter().map(|(name, words)| (*name, count(words)));
-                let total: usize = scores.clone().map(|(_, hits)| hits).sum();
-                let best = scores
-                    .rev()
-                    .max_by_key(|(_, hits)| *hits)
-                    .filter(|(_, hits)| *hits > 0)?;
-                Some((best.0.to_owned(), best.1 as f32 / total as f32))
+    /// A classifier out of a file that `syncode lang --train` wrote.
+    ///
+    /// # Errors
+    /// [`WeightsError`], also where it needs another encoder than the one that is given.
+    pub fn read(path: &Path, encoder: Option<Box<dyn Embedder>>) -> Result<Self, WeightsError> {
+        let file = Weights::open(path)?;
+        if !Head::is_in(&file) {
+            return Ok(Self::Model(Box::new(Classifier::read(path)?)));
+        }
+        let head = Head::read(&file)?;
+        match encoder {
+            Some(encoder) if encoder.name() == head.encoder() => {
+                Ok(Self::Head(Box::new(head), encoder))
             }
+            _ => Err(file.unfit(format!(
+                "it needs the vectors of `{0}`: add `--encoder URL --encoder-model {0}`",
+                head.encoder()
+            ))),
+        }
+    }
+
+    /// The language of a snippet with a confidence in `[0, 1]`; none where nothing tells it.
+    ///
+    /// # Errors
+    /// [`ChatError`] of the encoder.
+    pub fn tell(&self, code: &str) -> Result<Option<(String, f32)>, ChatError> {
+        let own = |(label, p): (&str, f32)| (label.to_owned(), p);
+        match self {
+            Self::Model(model) => Ok(model.best(code).map(own)),
+            Self::Head(head, encoder) => {
+                let vector = embed(encoder, code)?;
+                let width = vector.len();
+                let best = head.best(&vector).map(own);
+                best.map(Some).ok_or_else(|| {
+                    ChatError::Unable(format!(
+                        "`{}` gives vectors of {width} numbers, and the classifier was trained on others: train it again",
+                        encoder.name()
+                    ))
+                })
+            }
+            Self::Words => Ok(words::tell(code)),
         }
     }
 }
 
-/// Trains a classifier on a folder of sources, whose endings name their languages.
+/// Snippets of known languages.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The languages.
+    pub labels: Vec<String>,
+    /// Snippets with the numbers of their languages.
+    pub samples: Vec<(String, usize)>,
+}
+
+/// Snippets out of a folder of sources, whose endings name their languages.
 ///
 /// # Errors
 /// What the folder lacks.
-pub fn train(folder: &Path, rng: &Rng) -> Result<Classifier, String> {
+pub fn sources(folder: &Path) -> Result<Sources, String> {
     const MOST_FILES: usize = 20_000;
     const SNIPPET: usize = 1_500;
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -214,26 +127,24 @@ pub fn train(folder: &Path, rng: &Rng) -> Result<Classifier, String> {
     if texts.len() < 2 {
         return Err("the folder holds sources of fewer than two languages".into());
     }
-    let labels: Vec<String> = texts.keys().cloned().collect();
     // The rarest language must not drown: at most four times its number of each other one.
     let most = 4 * texts.values().map(Vec::len).min().unwrap_or(1).max(25);
-    let samples: Vec<(&str, usize)> = texts
-        .values()
-        .enumerate()
-        .flat_map(|(label, texts)| {
-            texts
-                .iter()
-                .take(most)
-                .map(move |text| (text.as_str(), label))
-        })
+    let labels = texts.keys().cloned().collect();
+    let all = texts.into_values().enumerate();
+    let samples = all
+        .flat_map(|(label, texts)| texts.into_iter().take(most).map(move |text| (text, label)))
         .collect();
-    Ok(Classifier::train(
-        Grams::Characters,
-        &labels,
-        &samples,
-        5,
-        rng,
-    ))
+    Ok(Sources { labels, samples })
+}
+
+/// Trains a classifier over character n-grams.
+pub fn train(sources: &Sources, rng: &Rng) -> Classifier {
+    let samples: Vec<(&str, usize)> = sources
+        .samples
+        .iter()
+        .map(|(text, label)| (text.as_str(), *label))
+        .collect();
+    Classifier::train(Grams::Characters, &sources.labels, &samples, 5, rng)
 }
 
 fn by_ending(ending: &str) -> Option<String> {
@@ -258,12 +169,19 @@ pub struct Wanted {
 }
 
 /// Tells the language of a page: that of most of its code. Pages without code are dropped.
-pub fn judge(teller: &Teller, page: &Record, wanted: &Wanted) -> Fate {
+///
+/// # Errors
+/// [`WorkError::Model`] of the encoder.
+pub fn judge(teller: &Teller, page: &Record, wanted: &Wanted) -> Result<Fate, WorkError> {
     let cleaned = clean(text(page, "text"));
     let mut votes: BTreeMap<String, (f32, f32)> = BTreeMap::new();
     for (tag, code) in &cleaned.snippets {
         let named = Language::named(tag).map(|language| (language.name.to_owned(), 1.0));
-        if let Some((language, p)) = named.or_else(|| teller.tell(code)) {
+        let told = match named {
+            Some(named) => Some(named),
+            None => teller.tell(code)?,
+        };
+        if let Some((language, p)) = told {
             let (weight, sure) = votes.entry(language).or_default();
             *weight += code.len() as f32 * p;
             *sure = sure.max(p);
@@ -271,19 +189,19 @@ pub fn judge(teller: &Teller, page: &Record, wanted: &Wanted) -> Fate {
     }
     let best = votes.into_iter().max_by(|a, b| a.1.0.total_cmp(&b.1.0));
     let Some((language, (_, p))) = best else {
-        return Fate::Drop("no code".into());
+        return Ok(Fate::Drop("no code".into()));
     };
     if !wanted.keep.is_empty() && !wanted.keep.contains(&language) {
-        return Fate::Drop(format!("language {language}"));
+        return Ok(Fate::Drop(format!("language {language}")));
     }
     if let Some(share) = wanted.shares.get(&language) {
         let place = fingerprint(&[text(page, "text")]) as f64 / u64::MAX as f64;
         if place >= *share {
-            return Fate::Drop(format!("enough {language}"));
+            return Ok(Fate::Drop(format!("enough {language}")));
         }
     }
     let mut page = page.clone();
     page.insert("lang".into(), json!(language));
-    page.insert("p_lang".into(), json!((p * 1e4).round() / 1e4));
-    Fate::Keep(page)
+    page.insert("p_lang".into(), json!((f64::from(p) * 1e4).round() / 1e4));
+    Ok(Fate::Keep(page))
 }

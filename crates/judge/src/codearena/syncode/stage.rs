@@ -1,18 +1,18 @@
 //! A step from one file of JSON lines to another that can be stopped at any time and goes on where it stood.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::endpoint::ChatError;
 use engine::files::{FileError, write_atomic, write_bytes};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::super::append::{Log, LogError};
+use super::super::fingerprint;
+use super::super::journal::{Journal, JournalError};
 use super::super::jsonl::{self, JsonlError, Record};
 use super::super::sandbox::SandboxError;
-use super::super::{fingerprint, workers};
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,25 @@ pub enum Fate {
     Keep(Record),
     /// It is dropped, for a reason in a few words.
     Drop(String),
+}
+
+impl Fate {
+    /// As a line of the journal.
+    fn into_line(self) -> Record {
+        let (key, value) = match self {
+            Self::Keep(record) => ("kept", Value::Object(record)),
+            Self::Drop(reason) => ("dropped", Value::String(reason)),
+        };
+        Record::from_iter([(key.to_owned(), value)])
+    }
+
+    fn of_line(line: &Record) -> Option<Self> {
+        match (line.get("kept"), line.get("dropped")) {
+            (Some(Value::Object(record)), _) => Some(Self::Keep(record.clone())),
+            (_, Some(Value::String(reason))) => Some(Self::Drop(reason.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// What a step did; written beside its output.
@@ -46,9 +65,9 @@ pub enum StageError {
     /// The input cannot be read.
     #[error(transparent)]
     Read(#[from] JsonlError),
-    /// The log cannot be written.
+    /// The journal cannot be used.
     #[error(transparent)]
-    Log(#[from] LogError),
+    Journal(#[from] JournalError),
     /// The output cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -132,75 +151,22 @@ impl Step<'_> {
         work: impl Fn(&Record) -> Result<Fate, WorkError> + Sync,
         at: &mut dyn FnMut(usize, usize),
     ) -> Result<Stats, StageError> {
-        let hashes: Vec<String> = input
-            .records
-            .iter()
-            .map(|record| self.hash(record))
-            .collect();
-        let of = format!(
-            "{:016x}",
-            fingerprint(&hashes.iter().map(String::as_str).collect::<Vec<_>>())
-        );
+        let hashes = self.hashes(&input);
+        let of = self.all(&hashes);
         if let Some(stats) = self.finished(&of) {
             at(stats.read, stats.read);
             return Ok(stats);
         }
         let part = self.beside(".part");
-        let mut log = Log::open(&part)?;
-        let mut fates: HashMap<String, Fate> = HashMap::new();
-        for (_, mut line) in jsonl::read_any(&part)?.records {
-            let hash = line.get("hash").and_then(Value::as_str).map(str::to_owned);
-            let fate = match (line.remove("kept"), line.remove("dropped")) {
-                (Some(Value::Object(record)), _) => Some(Fate::Keep(record)),
-                (_, Some(Value::String(reason))) => Some(Fate::Drop(reason)),
-                _ => None,
-            };
-            if let (Some(hash), Some(fate)) = (hash, fate) {
-                fates.insert(hash, fate);
-            }
-        }
-        let todo: Vec<usize> = (0..hashes.len())
-            .filter(|at| {
-                hashes
-                    .get(*at)
-                    .is_some_and(|hash| !fates.contains_key(hash))
-            })
-            .collect();
+        let mut journal = Journal::open(&part, |line| Fate::of_line(line).is_some())?;
+        let one = |index: usize| match input.records.get(index) {
+            Some(record) => work(record).map(Fate::into_line),
+            None => Ok(Record::new()),
+        };
+        let progress = journal.work(&hashes, self.workers, self.stop, one, at)?;
         let all = input.records.len();
-        let mut done = all - todo.len();
-        at(done, all);
-        let mut failure = None;
-        workers::run(
-            todo.len(),
-            self.workers,
-            self.stop,
-            |job| {
-                let index = todo.get(job).copied()?;
-                Some((index, work(input.records.get(index)?)))
-            },
-            |_, result| {
-                let Some((index, fate)) = result else {
-                    return Ok(());
-                };
-                let hash = hashes.get(index).cloned().unwrap_or_default();
-                match fate {
-                    Ok(fate) => {
-                        log.append(&match &fate {
-                            Fate::Keep(record) => json!({"hash": hash, "kept": record}),
-                            Fate::Drop(reason) => json!({"hash": hash, "dropped": reason}),
-                        })?;
-                        fates.insert(hash, fate);
-                        done += 1;
-                        at(done, all);
-                    }
-                    Err(error) => {
-                        failure.get_or_insert(error);
-                    }
-                }
-                Ok::<(), StageError>(())
-            },
-        )?;
-        match failure {
+        let done = all - progress.missing;
+        match progress.error {
             Some(WorkError::Model(model)) if model != ChatError::Stopped => {
                 return Err(StageError::Model { model, done, all });
             }
@@ -210,7 +176,7 @@ impl Step<'_> {
         }
         let fates = hashes
             .iter()
-            .filter_map(|hash| fates.get(hash).cloned())
+            .filter_map(|hash| Fate::of_line(journal.get(hash)?))
             .collect();
         let stats = self.write(fates, input.troubles.len(), of)?;
         // The output holds everything now.
@@ -218,16 +184,41 @@ impl Step<'_> {
         Ok(stats)
     }
 
-    /// Writes output and statistics of a step whose records are all done.
+    /// Runs a step that must see all records together: `decide` gives the fate of each.
     ///
     /// # Errors
-    /// [`StageError::File`].
-    pub fn write(
+    /// [`StageError`].
+    pub fn run_together(
         &self,
-        fates: Vec<Fate>,
-        unreadable: usize,
-        of: String,
+        input: &Input,
+        decide: impl FnOnce(&[Record]) -> Result<Vec<Fate>, StageError>,
     ) -> Result<Stats, StageError> {
+        let of = self.all(&self.hashes(input));
+        if let Some(stats) = self.finished(&of) {
+            return Ok(stats);
+        }
+        let fates = decide(&input.records)?;
+        if self.stop.load(Ordering::Relaxed) {
+            let all = input.records.len();
+            return Err(StageError::Stopped { done: 0, all });
+        }
+        self.write(fates, input.troubles.len(), of)
+    }
+
+    fn hashes(&self, input: &Input) -> Vec<String> {
+        let records = input.records.iter();
+        records.map(|record| self.hash(record)).collect()
+    }
+
+    /// What tells this work from any other: step, settings and input.
+    fn all(&self, hashes: &[String]) -> String {
+        let mut parts = vec![self.name, self.settings.as_str()];
+        parts.extend(hashes.iter().map(String::as_str));
+        format!("{:016x}", fingerprint(&parts))
+    }
+
+    /// Writes output and statistics of a step whose records are all done.
+    fn write(&self, fates: Vec<Fate>, unreadable: usize, of: String) -> Result<Stats, StageError> {
         let mut stats = Stats {
             stage: self.name.to_owned(),
             read: fates.len(),
@@ -254,14 +245,14 @@ impl Step<'_> {
     }
 
     /// The statistics of an earlier run over the same input with the same settings, where its output is still there.
-    pub fn finished(&self, of: &str) -> Option<Stats> {
+    fn finished(&self, of: &str) -> Option<Stats> {
         let text = std::fs::read(self.beside(".stats.json")).ok()?;
         let stats: Stats = serde_json::from_slice(&text).ok()?;
         (stats.of == of && self.output.is_file()).then_some(stats)
     }
 
     /// The hash of a record under this step's settings.
-    pub fn hash(&self, record: &Record) -> String {
+    fn hash(&self, record: &Record) -> String {
         let text = Value::Object(record.clone()).to_string();
         format!("{:016x}", fingerprint(&[self.name, &self.settings, &text]))
     }

@@ -3,26 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use engine::command::Failure;
-use engine::endpoint::ChatModel;
-use engine::rng::Rng;
+use engine::endpoint::{ChatModel, Embedder};
 use serde_json::{Value, json};
 
 use super::{Stage, warn_of};
 use crate::codearena::classify::Classifier;
-use crate::codearena::fingerprint;
+use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::{Limits, Sandbox};
 use crate::codearena::syncode::filter::{Benchmarks, Rules};
 use crate::codearena::syncode::lang::{Teller, Wanted};
-use crate::codearena::syncode::ngram;
 use crate::codearena::syncode::stage::{Input, WorkError, read_input, text};
 use crate::codearena::syncode::verify::Verifier;
 use crate::codearena::syncode::{
     Fate, Stats, answer as answering, ask as asking, clean as cleaning, filter as filtering,
-    lang as telling, pages, recall as recalling,
+    lang as telling, pages,
 };
 
 /// Reads the input of a stage and tells what could not be read.
-fn input(stage: &Stage<'_>) -> Result<Input, Failure> {
+pub(super) fn input(stage: &Stage<'_>) -> Result<Input, Failure> {
     let input = pages::read(stage.input)?;
     warn_of(&input);
     Ok(input)
@@ -32,7 +30,7 @@ fn work(
     stage: &Stage<'_>,
     settings: String,
     input: Input,
-    work: impl Fn(&crate::codearena::jsonl::Record) -> Result<Fate, WorkError> + Sync,
+    work: impl Fn(&Record) -> Result<Fate, WorkError> + Sync,
 ) -> Result<Stats, Failure> {
     let mut bar = stage.bar();
     let stats = stage
@@ -42,63 +40,22 @@ fn work(
     Ok(stats?)
 }
 
-pub(super) fn recall(
-    stage: &Stage<'_>,
-    positives: &Path,
-    negatives: &Path,
-    threshold: f32,
-    seed: u64,
-) -> Result<Stats, Failure> {
-    let texts = |path: &Path| -> Result<Vec<String>, Failure> {
-        let read = pages::read(path)?;
-        warn_of(&read);
-        let texts: Vec<String> = read
-            .records
-            .iter()
-            .map(|page| cleaning::page_text(text(page, "text")))
-            .collect();
-        match texts.iter().any(|text| !text.trim().is_empty()) {
-            true => Ok(texts),
-            false => Err(Failure::input(format!(
-                "`{}` holds no text to learn from",
-                path.display()
-            ))),
-        }
-    };
-    let (positives, negatives) = (texts(positives)?, texts(negatives)?);
-    let input = input(stage)?;
-    let rng = Rng::new(seed);
-    let model = recalling::train(&positives, &negatives, &input.records, &rng);
-    let seeds: Vec<&str> = positives
-        .iter()
-        .chain(&negatives)
-        .map(String::as_str)
-        .collect();
-    let settings = format!(
-        "{threshold} {seed} {} {:x}",
-        positives.len(),
-        fingerprint(&seeds)
-    );
-    work(stage, settings, input, |page| {
-        Ok(recalling::judge(&model, page, threshold))
-    })
-}
-
 pub(super) fn lang(
     stage: &Stage<'_>,
     model: Option<&Path>,
+    encoder: Option<Box<dyn Embedder>>,
     wanted: &Wanted,
 ) -> Result<Stats, Failure> {
-    let teller = match model {
-        Some(path) => Teller::Model(Box::new(ngram::Classifier::read(path)?)),
-        None => Teller::Words,
-    };
     let settings = format!(
         "{wanted:?} {}",
         model.map_or(String::new(), |path| path.display().to_string())
     );
+    let teller = match model {
+        Some(path) => Teller::read(path, encoder)?,
+        None => Teller::Words,
+    };
     work(stage, settings, input(stage)?, |page| {
-        Ok(telling::judge(&teller, page, wanted))
+        telling::judge(&teller, page, wanted)
     })
 }
 
@@ -174,11 +131,10 @@ pub(super) fn filter(
             }
         }
     }
-    // Doubles are found by looking at all records together: no work of half a run is kept, and it takes moments.
-    let fates = filtering::filter(&input.records, rules, &leaks);
-    Ok(stage
-        .step(String::new())
-        .write(fates, input.troubles.len(), String::new())?)
+    let leaked = leaks.fingerprint();
+    let settings = format!("{rules:?} {leaked:x}");
+    let decide = |records: &[Record]| Ok(filtering::filter(records, rules, &leaks));
+    Ok(stage.step(settings).run_together(&input, decide)?)
 }
 
 /// All texts inside a JSON value. The reader bounds how deeply values nest.

@@ -3,7 +3,7 @@
 //! Between `clone` and `execve` nothing may allocate or lock, for other threads of the parent may hold locks that nobody
 //! releases here. Everything is prepared in [`Child`]; below are system calls only.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::{null, null_mut};
@@ -13,7 +13,9 @@ use seccompiler::BpfProgram;
 
 use super::super::Limits;
 use super::Mode;
+use super::calls::{errno, fork, read_only, read_only_here, write_file};
 use super::room::Furnish;
+use super::step::{STATUS, Step, demand, tell};
 
 /// A run, ready to start.
 pub(super) struct Child<'a> {
@@ -33,41 +35,6 @@ pub(super) struct Child<'a> {
     pub fds: [RawFd; 4],
 }
 
-/// Where a run stands when it tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Exited = 0,
-    Users = 1,
-    Root = 2,
-    Files = 3,
-    Limits = 4,
-    Drop = 5,
-    Filter = 6,
-    Exec = 7,
-}
-
-impl Step {
-    pub(super) fn from_code(code: i32) -> Option<Self> {
-        use Step::{Drop, Exec, Exited, Files, Filter, Limits, Root, Users};
-        [Exited, Users, Root, Files, Limits, Drop, Filter, Exec]
-            .into_iter()
-            .find(|step| *step as i32 == code)
-    }
-
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Self::Exited => "its end",
-            Self::Users => "its user namespace",
-            Self::Root => "its root folder",
-            Self::Files => "its files",
-            Self::Limits => "its limits",
-            Self::Drop => "giving up privileges",
-            Self::Filter => "its system-call filter",
-            Self::Exec => "starting the program",
-        }
-    }
-}
-
 /// Limits of one process, as the system counts them.
 pub(super) fn resource_limits(limits: &Limits, reserves_addresses: bool) -> Vec<(c_int, u64)> {
     let mut all = vec![
@@ -84,8 +51,6 @@ pub(super) fn resource_limits(limits: &Limits, reserves_addresses: bool) -> Vec<
     }
     all
 }
-
-const STATUS: RawFd = 3;
 
 impl Child<'_> {
     /// Starts process 1 and gives its id.
@@ -275,20 +240,6 @@ impl Child<'_> {
     }
 }
 
-/// Copies this process into new namespaces; 0 in the copy, −1 where it failed.
-///
-/// This is the system call, not the library's `fork`: that one takes the allocator's locks, which another thread of the
-/// parent may have held when process 1 was copied and which nobody would ever release.
-///
-/// # Safety
-/// The copy has one thread. It may make system calls only, on memory that was prepared before.
-unsafe fn fork(namespaces: c_int) -> libc::pid_t {
-    let flags = (namespaces | libc::SIGCHLD) as u64;
-    let none = 0_u64;
-    // SAFETY: no stack is given, so the copy goes on with its own copy of this one.
-    unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) as libc::pid_t }
-}
-
 /// Reaps whatever ends until the program does, and tells how it ended.
 fn wait_for(program: libc::pid_t) {
     loop {
@@ -301,97 +252,5 @@ fn wait_for(program: libc::pid_t) {
         if pid < 0 && errno() != libc::EINTR {
             return;
         }
-    }
-}
-
-/// Ends the process where a step failed.
-fn demand(step: Step, done: bool) {
-    if !done {
-        tell(step, errno());
-        // SAFETY: ends this process.
-        unsafe { libc::_exit(1) }
-    }
-}
-
-/// Eight bytes for the parent.
-fn tell(step: Step, value: i32) {
-    let message = [step as i32, value];
-    // SAFETY: writes eight bytes of a local array.
-    unsafe { libc::write(STATUS, message.as_ptr().cast(), 8) };
-}
-
-fn errno() -> i32 {
-    // SAFETY: the C library gives a valid place for this thread.
-    unsafe { *libc::__errno_location() }
-}
-
-/// Writes a whole file, made where `create`.
-fn write_file(path: &CStr, mut bytes: &[u8], create: bool) -> bool {
-    let flags = libc::O_WRONLY
-        | libc::O_CLOEXEC
-        | if create {
-            libc::O_CREAT | libc::O_TRUNC
-        } else {
-            0
-        };
-    // SAFETY: system calls on a prepared path and a live slice.
-    unsafe {
-        let file = libc::open(path.as_ptr(), flags, 0o644);
-        if file < 0 {
-            return false;
-        }
-        while !bytes.is_empty() {
-            let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
-            let Some(rest) = usize::try_from(written).ok().and_then(|n| bytes.get(n..)) else {
-                return false;
-            };
-            bytes = rest;
-        }
-        libc::close(file) == 0
-    }
-}
-
-/// `struct mount_attr` of the kernel.
-#[repr(C)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    namespace: u64,
-}
-
-const RDONLY: u64 = 1;
-const NOSUID: u64 = 2;
-const AT_RECURSIVE: c_int = 0x8000;
-
-/// A mount and everything below read-only.
-fn read_only(at: &CStr) -> bool {
-    set_attributes(at, AT_RECURSIVE)
-}
-
-/// This mount alone read-only.
-fn read_only_here(at: &CStr) -> bool {
-    set_attributes(at, 0)
-}
-
-fn set_attributes(at: &CStr, flags: c_int) -> bool {
-    let attributes = MountAttributes {
-        set: RDONLY | NOSUID,
-        clear: 0,
-        propagation: 0,
-        namespace: 0,
-    };
-    let size = std::mem::size_of::<MountAttributes>();
-    let pointer: *const MountAttributes = &attributes;
-    // SAFETY: the kernel reads `size` bytes of a live struct.
-    unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            at.as_ptr(),
-            flags,
-            pointer,
-            size,
-        ) == 0
     }
 }

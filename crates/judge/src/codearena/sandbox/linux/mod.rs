@@ -1,8 +1,10 @@
 //! Linux: namespaces, limits, a system-call filter, and the parent's watch over a run.
 
+mod calls;
 mod child;
 mod filter;
 mod room;
+mod step;
 mod watch;
 
 use std::ffi::CString;
@@ -13,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::{Ended, Job, Limits, Ran, SandboxError};
-use child::{Child, Step};
+use child::Child;
+use step::Step;
 
 /// Who makes the namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

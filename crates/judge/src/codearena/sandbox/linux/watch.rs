@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::super::{Ended, Limits};
-use super::child::Step;
+use super::step::Step;
 
 /// How often memory is counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);

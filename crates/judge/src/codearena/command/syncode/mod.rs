@@ -1,0 +1,153 @@
+//! `orrery codearena syncode`: the steps of SynCode-Instruct, alone or all together.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use engine::command::{Context, Failure, Steps, say};
+
+use super::options::warn;
+use crate::codearena::syncode::filter::Rules;
+use crate::codearena::syncode::{Stats, Step};
+use options::{Answer, Ask, Files, Filter, Lang, Plain, Recall, Run, Verify};
+
+mod all;
+mod lang;
+mod options;
+mod recall;
+mod steps;
+
+/// The steps.
+#[derive(Subcommand, Debug)]
+pub enum Syncode {
+    /// Keep pages about code, by a classifier trained on examples
+    Recall(Recall),
+    /// Tell the language of each page's code, or train what tells it
+    Lang(Lang),
+    /// Make text of HTML: navigation and advertisements go, code stays
+    Clean(Plain),
+    /// Let a model write a question inspired by each page
+    Ask(Ask),
+    /// Sample several answers to each question
+    Answer(Answer),
+    /// Run the answers in the sandbox, or let a model score them; keep the best
+    Verify(Verify),
+    /// Drop doubles, benchmark leaks, what is too short or long, and surplus of a language
+    Filter(Filter),
+    /// All steps, from a configuration
+    Run(Run),
+}
+
+/// What every step is given besides its own settings.
+pub(super) struct Stage<'a> {
+    pub name: &'static str,
+    pub input: &'a Path,
+    pub out: &'a Path,
+    pub workers: usize,
+    pub context: Context,
+    pub quiet: bool,
+}
+
+impl<'a> Stage<'a> {
+    fn of(name: &'static str, files: &'a Files, context: Context) -> Self {
+        Self {
+            name,
+            input: &files.input,
+            out: &files.out,
+            workers: files.workers,
+            context,
+            quiet: files.json,
+        }
+    }
+
+    fn step(&self, settings: String) -> Step<'a> {
+        Step {
+            name: self.name,
+            input: self.input,
+            output: self.out,
+            settings,
+            workers: self.workers,
+            stop: self.context.stop,
+        }
+    }
+
+    fn bar(&self) -> Steps {
+        Steps::new(self.name, self.quiet)
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// One line with the cause and the mend.
+pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
+    let stage = |name, files| Stage::of(name, files, context);
+    match command {
+        Syncode::Recall(verb) => {
+            let encoder = verb.encoder.open(context)?;
+            let stage = stage("recall", &verb.files);
+            let stats = recall::recall(&stage, &verb.seeds, encoder.as_deref(), verb.seed)?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Lang(verb) => verb.run(context),
+        Syncode::Clean(verb) => {
+            let stats = steps::clean(&stage("clean", &verb.files))?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Ask(verb) => {
+            let model = verb.model.open(context)?;
+            let stats = steps::ask(&stage("ask", &verb.files), &model, verb.stage)?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Answer(verb) => {
+            let (model, stage) = (verb.model.open(context)?, stage("answer", &verb.files));
+            let stats = steps::answer(&stage, &model, verb.candidates, verb.temperature)?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Verify(verb) => {
+            let model = verb.model.open(context)?;
+            let stats = steps::verify(&stage("verify", &verb.files), &model, &model)?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Filter(verb) => {
+            let rules = Rules {
+                shortest: verb.shortest,
+                longest: verb.longest,
+                most_per_language: verb.most_per_language,
+            };
+            let stats = steps::filter(&stage("filter", &verb.files), &rules, &verb.benchmark)?;
+            tell(&stats, &verb.files)
+        }
+        Syncode::Run(verb) => verb.run(context),
+    }
+}
+
+fn tell(stats: &Stats, files: &Files) -> Result<(), Failure> {
+    match files.json {
+        true => say(&serde_json::to_string(stats).map_err(Failure::failed)?),
+        false => say(&line(stats, &files.out)),
+    }
+}
+
+fn line(stats: &Stats, out: &Path) -> String {
+    let reasons: Vec<String> = stats
+        .dropped
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    let dropped = match reasons.is_empty() {
+        true => String::new(),
+        false => format!("; dropped: {}", reasons.join(", ")),
+    };
+    format!(
+        "{:<7} wrote {}: {} of {} kept{dropped}",
+        stats.stage,
+        out.display(),
+        stats.kept,
+        stats.read
+    )
+}
+
+/// Tells what could not be read of an input.
+fn warn_of(input: &crate::codearena::syncode::stage::Input) {
+    warn(&input.troubles);
+}
