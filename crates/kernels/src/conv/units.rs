@@ -70,9 +70,13 @@ pub(super) fn interleave([first, second]: [Option<&[f32]>; 2], step: usize, to: 
     }
     #[cfg(target_arch = "x86_64")]
     if crate::reduced::available() {
+        if let (Some(first), 1) = (first, step) {
+            // SAFETY: just asked.
+            return unsafe { super::x86::interleave(first, second, to) };
+        }
         // SAFETY: the types have the same size and alignment, and any bits are values of both.
         let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };
-        // SAFETY: just asked.
+        // SAFETY: asked above.
         return unsafe { crate::reduced_x86::interleave(first, second, step, to) };
     }
     let _ = (first, second, step);

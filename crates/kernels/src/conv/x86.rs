@@ -108,6 +108,45 @@ pub(super) unsafe fn dots_halves(sums: &Sums<'_, u16>, out: &mut [f32]) {
     unsafe { dots::<Halves, 8, 3>(sums, out) }
 }
 
+/// Rounding two vectors gives the sixteen of the first, then those of the second: this is where units find them.
+const ORDER: [u16; 32] = {
+    let mut order = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        order[i] = (i / 2 + i % 2 * 16) as u16;
+        i += 1;
+    }
+    order
+};
+
+/// Units of two rows, of which the second may be absent: then it is zero.
+///
+/// # Safety
+/// The machine must have AVX-512 with BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
+pub(super) unsafe fn interleave(first: &[f32], second: Option<&[f32]>, to: &mut [f32]) {
+    let first = &first[..to.len()];
+    let second = second.map(|second| &second[..to.len()]);
+    // SAFETY: all vectors lie inside the rows: the masks cover what is left of them.
+    unsafe {
+        let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+        let mut done = 0;
+        while done < to.len() {
+            let left = (to.len() - done).min(16);
+            let mask = u16::MAX >> (16 - left);
+            let low = _mm512_maskz_loadu_ps(mask, first.as_ptr().add(done));
+            let high = match second {
+                Some(second) => _mm512_maskz_loadu_ps(mask, second.as_ptr().add(done)),
+                None => _mm512_setzero_ps(),
+            };
+            let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            let units = _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, both));
+            _mm512_mask_storeu_ps(to.as_mut_ptr().add(done), mask, units);
+            done += 16;
+        }
+    }
+}
+
 /// Rounds values, `step` apart, to bf16.
 ///
 /// # Safety
