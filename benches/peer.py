@@ -39,6 +39,13 @@ def pointwise(function, *shape, dtype=torch.float32):
     return lambda: function(x)
 
 
+def conv(dtype, channels, groups, size, kernel):
+    function = {2: F.conv2d, 3: F.conv3d}[len(size)]
+    x = torch.randn(1, channels, *size, dtype=dtype)
+    weight = torch.randn(channels, channels // groups, *[kernel] * len(size), dtype=dtype)
+    return lambda: function(x, weight, padding=kernel // 2, groups=groups)
+
+
 class Block(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
@@ -117,6 +124,10 @@ WORKS = {
     "silu": lambda: pointwise(F.silu, 4096, 768),
     "softmax": lambda: pointwise(lambda x: F.softmax(x, -1), 8, 1024, 1024),
     "layer-norm": lambda: pointwise(lambda x: F.layer_norm(x, (768,), eps=1e-6), 4096, 768),
+    "conv2d-64-bf16": lambda: conv(BF16, 64, 1, (64, 64), 3),
+    "conv2d-320-bf16": lambda: conv(BF16, 320, 1, (32, 32), 3),
+    "conv3d-bf16": lambda: conv(BF16, 32, 1, (16, 32, 32), 3),
+    "depthwise-f32": lambda: conv(torch.float32, 256, 256, (64, 64), 5),
     "dit-forward-f32": lambda: dit(torch.float32, False),
     "dit-forward-bf16": lambda: dit(BF16, False),
     "dit-step-f32": lambda: dit(torch.float32, True),

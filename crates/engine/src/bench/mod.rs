@@ -1,5 +1,6 @@
 //! Works of fixed size that are timed beside PyTorch: `orrery bench`.
 
+mod conv;
 mod dit;
 mod kernels;
 mod llama;
@@ -46,6 +47,7 @@ pub struct Timing {
 pub fn works() -> Vec<Work> {
     kernels::works()
         .into_iter()
+        .chain(conv::works())
         .chain(dit::works())
         .chain(llama::works())
         .collect()
