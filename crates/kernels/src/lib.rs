@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod edits;
 mod error;
 mod lanes;
 mod level;
@@ -27,6 +28,7 @@ pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use attention::{
     Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
 };
+pub use edits::{EDIT_LANES, edit_columns};
 pub use error::ShapeError;
 pub use level::Level;
 pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
