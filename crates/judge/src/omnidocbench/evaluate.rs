@@ -1,6 +1,7 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::cdm::Renderer;
 use super::extract::extract;
@@ -71,8 +72,8 @@ impl LatexTables {
     }
 }
 
-/// What came of a page: its records, as JSON lists of objects.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What came of a page: its records, as JSON lists of objects. It is a line of a journal as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PageResult {
     /// Its place in the ground truth, from 0.
     pub index: usize,
@@ -203,31 +204,6 @@ impl PageResult {
     fn list(&self, name: &str) -> &[Value] {
         let list = self.records.get(name).and_then(Value::as_array);
         list.map_or(&[], Vec::as_slice)
-    }
-
-    /// As a line of a journal.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "index": self.index,
-            "image": self.image,
-            "attribute": self.attribute,
-            "predicted": self.predicted,
-            "out_of_time": self.out_of_time,
-            "records": self.records,
-        })
-    }
-
-    /// From a line of a journal; `None` when it is damaged.
-    pub fn read(line: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(line).ok()?;
-        Some(Self {
-            index: json.get("index")?.as_u64()? as usize,
-            image: json.get("image")?.as_str()?.to_owned(),
-            attribute: json.get("attribute")?.as_object()?.clone(),
-            predicted: json.get("predicted")?.as_bool()?,
-            out_of_time: json.get("out_of_time")?.as_u64()? as usize,
-            records: json.get("records")?.as_object()?.clone(),
-        })
     }
 }
 

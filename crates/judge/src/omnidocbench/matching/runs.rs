@@ -1,6 +1,6 @@
 //! Paragraphs that were split: runs of neighbouring predicted lines that together make an annotated one.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, OnceCell};
 use std::ops::Deref;
 
 use engine::numerics::Pattern;
@@ -32,6 +32,8 @@ struct Search<'a> {
     cost: &'a [f64],
     /// Predicted lines that surely belong to some annotated line.
     taken: Vec<bool>,
+    /// Of each predicted line its pattern, once it was looked for.
+    patterns: Vec<OnceCell<Pattern<char>>>,
 }
 
 /// The columns after split paragraphs were found; `late` says that time is up, then there are none.
@@ -59,6 +61,7 @@ pub(super) fn columns(
         pred,
         cost: &cost,
         taken,
+        patterns: vec![OnceCell::new(); width],
     };
     let mut best = Vec::new();
     for row in open {
@@ -128,7 +131,7 @@ impl Search<'_> {
         let mut best: Option<Run> = None;
         let text = &self.gt[row].norm;
         let pattern = LazyCell::new(|| Pattern::new(text));
-        let mut occurs = Occurrences::new(text, self.pred);
+        let mut occurs = Occurrences::new(text, self);
         for first in (0..self.pred.len()).filter(|&at| !self.taken[at]) {
             let run = self.grow((row, &pattern), first, &mut occurs);
             if best.is_none_or(|best| run.cost < best.cost) {
@@ -197,17 +200,17 @@ fn within(pattern: &Pattern<char>, text: &[char], most: f64) -> Option<f64> {
 /// Whether predicted lines occur in one annotated line; each is looked for once.
 struct Occurrences<'a> {
     text: &'a [char],
-    pred: &'a [&'a Line],
+    search: &'a Search<'a>,
     /// For each predicted line: within [`PART`], and below it.
     known: Vec<[Option<bool>; 2]>,
 }
 
 impl<'a> Occurrences<'a> {
-    fn new(text: &'a [char], pred: &'a [&'a Line]) -> Self {
+    fn new(text: &'a [char], search: &'a Search<'a>) -> Self {
         Self {
             text,
-            pred,
-            known: vec![[None; 2]; pred.len()],
+            search,
+            known: vec![[None; 2]; search.pred.len()],
         }
     }
 
@@ -217,13 +220,16 @@ impl<'a> Occurrences<'a> {
         if let Some(known) = self.known.get(at).and_then(|known| known[slot]) {
             return known;
         }
-        let found = self.pred.get(at).is_some_and(|line| {
+        let search = self.search;
+        let lines = search.pred.get(at).zip(search.patterns.get(at));
+        let found = lines.is_some_and(|(line, pattern)| {
             let limit = largest(line.norm.len(), |share| match inclusive {
                 true => share <= PART,
                 false => share < PART,
             });
             let fits = line.norm.len() <= self.text.len();
-            fits && limit.is_some_and(|limit| occurs(&Pattern::new(&line.norm), self.text, limit))
+            let pattern = || pattern.get_or_init(|| Pattern::new(&line.norm));
+            fits && limit.is_some_and(|limit| occurs(pattern(), self.text, limit))
         });
         if let Some(known) = self.known.get_mut(at) {
             known[slot] = Some(found);
