@@ -15,7 +15,10 @@ fuzz_target!(|text: &str| {
             assert!(element.position[0] <= element.position[1], "{element:?}");
         }
         let evaluator = Evaluator {
-            matching: Matching { protocol, ..Matching::default() },
+            matching: Matching {
+                protocol,
+                ..Matching::default()
+            },
             ..Evaluator::default()
         };
         let page = evaluator.markdown(0, &Page::default(), truth, prediction);

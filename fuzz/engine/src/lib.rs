@@ -26,7 +26,11 @@ pub mod media {
 
     impl Picture {
         pub fn filled(width: u32, height: u32, _: [u8; 3]) -> Self {
-            Self { width, height, pixels: Vec::new() }
+            Self {
+                width,
+                height,
+                pixels: Vec::new(),
+            }
         }
 
         pub fn pixel(&self, _: u32, _: u32) -> [u8; 3] {
