@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use engine::fixtures::{Case, cases, report};
-use judge::omnidocbench::cdm::{Drawing, Formula, TokenBox, compare, render, score};
+use judge::omnidocbench::cdm::{
+    Drawing, Formula, Renderer, TokenBox, Xelatex, compare, render, score,
+};
 use serde_json::Value;
 
 fn committed() -> &'static Path {
@@ -128,6 +130,59 @@ fn our_own_drawings_score_like_the_official_ones() {
             "omnidocbench/cdm: mean distance of F1 from the official rendering {mean:.4} over {ran} pairs"
         );
         assert!(mean <= 0.1, "{}: {mean}", file.name);
+    }
+}
+
+/// The official rendering, where it is installed: F1 must be near the recorded one, and most boxes too. Fonts and versions
+/// of TeX may move ink by some pixels.
+#[test]
+fn xelatex_draws_what_was_recorded() {
+    let tools = match Xelatex::find() {
+        Ok(tools) => tools,
+        Err(missing) => {
+            println!("omnidocbench/cdm (xelatex): skipped: {missing}");
+            return;
+        }
+    };
+    let renderer = Renderer::Xelatex(tools);
+    for file in cases("omnidocbench", "cdm", committed()) {
+        let (mut ran, mut off, mut boxes, mut near) = (0, 0.0, 0, 0);
+        // Chinese needs a font that may not be there.
+        let plain = |case: &&Value| {
+            ["gt", "pred"]
+                .iter()
+                .all(|side| case[*side].as_str().is_some_and(str::is_ascii))
+        };
+        for case in pairs(&file).iter().filter(plain).step_by(2) {
+            let text = |name: &str| case[name].as_str().expect("a formula");
+            let found = renderer
+                .score(text("pred"), text("gt"))
+                .map_or(0.0, |score| score.f1);
+            off += (found - case["out"]["F1_score"].as_f64().expect("a score")).abs();
+            ran += 1;
+            if let (Some(recorded), Ok(drawn)) = (drawing(case, "gt"), renderer.render(text("gt")))
+            {
+                for (a, b) in recorded.boxes.iter().zip(&drawn.boxes) {
+                    boxes += 1;
+                    near += usize::from(
+                        a.bounds
+                            .iter()
+                            .zip(b.bounds)
+                            .all(|(a, b)| (a - b).abs() <= 2),
+                    );
+                }
+            }
+        }
+        let mean = off / f64::from(ran.max(1));
+        println!(
+            "omnidocbench/cdm (xelatex): mean distance of F1 {mean:.4} over {ran} pairs; {near} of {boxes} boxes within 2 pixels"
+        );
+        assert!(mean <= 0.05, "{}: {mean}", file.name);
+        assert!(
+            near * 10 >= boxes * 8,
+            "{}: {near} of {boxes} boxes",
+            file.name
+        );
     }
 }
 

@@ -249,3 +249,54 @@ fn long_and_deep_pages_end() {
     let found = result(at, &[]);
     assert!(text_edit(&found) > 0.0);
 }
+
+#[test]
+fn latex_tables_are_scored_where_that_is_asked_for() {
+    let folder = folder();
+    let at = folder.path();
+    let html =
+        "<table><tr><td rowspan=\"2\">a</td><td>b &amp; c</td></tr><tr><td>5 %</td></tr></table>";
+    let mut gt = page("a.jpg", "Hello world");
+    gt["layout_dets"].as_array_mut().unwrap().push(json!({
+        "category_type": "table", "order": 3, "anno_id": 3, "html": html, "latex": "annotated",
+    }));
+    fs::write(at.join("gt.json"), json!([gt]).to_string()).unwrap();
+    fs::create_dir(at.join("md")).unwrap();
+    let table = "\\begin{tabular}{ll}\n\\hline\n\\multirow{2}{*}{a} & \\textbf{b \\& c} \\\\ \\cline{2-2}\n & 5 \\% \\\\ \\hline\n\\end{tabular}";
+    fs::write(
+        at.join("md/a.md"),
+        format!("# A title\n\nHello world\n\n{table}\n"),
+    )
+    .unwrap();
+    let teds = |found: &Value| found["result"]["table"]["all"]["TEDS"]["all"].as_f64();
+    let official = result(at, &[]);
+    assert_eq!(teds(&official), Some(0.0), "{official}");
+    let converted = result(at, &["--latex-tables", "convert"]);
+    assert_eq!(teds(&converted), Some(1.0), "{converted}");
+    assert_eq!(converted["run"]["latex_tables"], "convert");
+}
+
+#[test]
+fn a_renderer_that_is_not_installed_is_named() {
+    let folder = folder();
+    let at = folder.path();
+    let bare = orrery(at, &["omnidocbench", "cdm", "--gt", "x", "--pred", "x"])
+        .worked()
+        .out;
+    assert!(bare.starts_with("F1 1.000"), "{bare}");
+    let mut command = common::command(
+        at,
+        &[
+            "omnidocbench",
+            "cdm",
+            "--gt",
+            "x",
+            "--pred",
+            "x",
+            "--renderer",
+            "xelatex",
+        ],
+    );
+    let found = common::Ran::from(command.env("PATH", "").output().unwrap());
+    assert!(found.refused(2).contains("`xelatex` is not on the PATH"));
+}

@@ -1,13 +1,16 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::Protocol;
+use super::cdm::Renderer;
 use super::extract::extract;
 use super::matching::Matching;
 use super::matching::page::{PageMatches, match_markdown, match_page};
+use super::normalize::latex_table_to_html;
 use super::page::{Attributes, Page};
 use super::score::{Metric, Metrics, Pages, Sample, Section, aggregate, order_sample, sample};
+use super::{Element, Kind, Protocol};
 
 /// Lists of records of a page. Formulas that became text, and LaTeX tables, follow those of all pages in the official
 /// results, so that they are kept apart until then.
@@ -27,10 +30,50 @@ pub struct Evaluator {
     pub matching: Matching,
     /// What is scored, and by what.
     pub metrics: Metrics,
+    /// What becomes of tables in LaTeX.
+    pub latex_tables: LatexTables,
+    /// Who draws formulas for CDM.
+    pub renderer: Renderer,
 }
 
-/// What came of a page: its records, as JSON lists of objects.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What becomes of tables that a parser wrote in LaTeX.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LatexTables {
+    /// They are not read, as in the official tool: their TEDS is 0.
+    #[default]
+    Unread,
+    /// They count as if the parser had written them in HTML.
+    Convert,
+}
+
+impl LatexTables {
+    /// Its name: `official` or `convert`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unread => "official",
+            Self::Convert => "convert",
+        }
+    }
+
+    /// The pieces of a page under this rule.
+    pub fn pieces(self, markdown: &str, protocol: Protocol) -> Vec<Element> {
+        let mut pieces = extract(markdown, protocol);
+        if self == Self::Convert {
+            let tables = pieces
+                .iter_mut()
+                .filter(|piece| piece.kind == Kind::LatexTable);
+            for table in tables {
+                if let Some(html) = latex_table_to_html(&table.content) {
+                    (table.kind, table.content) = (Kind::HtmlTable, html);
+                }
+            }
+        }
+        pieces
+    }
+}
+
+/// What came of a page: its records, as JSON lists of objects. It is a line of a journal as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PageResult {
     /// Its place in the ground truth, from 0.
     pub index: usize,
@@ -49,14 +92,15 @@ pub struct PageResult {
 impl Evaluator {
     /// Evaluates a page whose prediction is `markdown`.
     pub fn page(&self, index: usize, page: &Page, markdown: &str) -> PageResult {
-        let pieces = extract(markdown, self.matching.protocol);
+        let pieces = self.latex_tables.pieces(markdown, self.matching.protocol);
         let found = match_page(page, &pieces, &self.matching);
         self.result(index, page, &found)
     }
 
     /// Evaluates a page whose ground truth is markdown as well; of `page` the picture's name and the attributes count.
     pub fn markdown(&self, index: usize, page: &Page, gt: &str, markdown: &str) -> PageResult {
-        let [gt, pred] = [gt, markdown].map(|text| extract(text, self.matching.protocol));
+        let [gt, pred] =
+            [gt, markdown].map(|text| self.latex_tables.pieces(text, self.matching.protocol));
         let found = match_markdown(&gt, &pred, &self.matching, &page.image);
         self.result(index, page, &found)
     }
@@ -75,7 +119,10 @@ impl Evaluator {
                 "latex_table" => &found.latex_table,
                 _ => &Vec::new(),
             };
-            let mut list: Vec<Value> = matches.iter().map(|m| sample(m, metrics)).collect();
+            let mut list: Vec<Value> = matches
+                .iter()
+                .map(|m| sample(m, metrics, &self.renderer))
+                .collect();
             if section == Section::Order {
                 let order = found.order.iter();
                 list.extend(order.map(|order| order_sample(order, &page.image, metrics)));
@@ -157,31 +204,6 @@ impl PageResult {
     fn list(&self, name: &str) -> &[Value] {
         let list = self.records.get(name).and_then(Value::as_array);
         list.map_or(&[], Vec::as_slice)
-    }
-
-    /// As a line of a journal.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "index": self.index,
-            "image": self.image,
-            "attribute": self.attribute,
-            "predicted": self.predicted,
-            "out_of_time": self.out_of_time,
-            "records": self.records,
-        })
-    }
-
-    /// From a line of a journal; `None` when it is damaged.
-    pub fn read(line: &str) -> Option<Self> {
-        let json: Value = serde_json::from_str(line).ok()?;
-        Some(Self {
-            index: json.get("index")?.as_u64()? as usize,
-            image: json.get("image")?.as_str()?.to_owned(),
-            attribute: json.get("attribute")?.as_object()?.clone(),
-            predicted: json.get("predicted")?.as_bool()?,
-            out_of_time: json.get("out_of_time")?.as_u64()? as usize,
-            records: json.get("records")?.as_object()?.clone(),
-        })
     }
 }
 

@@ -37,7 +37,7 @@ impl Journal {
         // What was read is written again, so that half a line at the end goes.
         let mut text = format!("{header}\n");
         for page in pages.iter() {
-            text.push_str(&format!("{}\n", page.to_json()));
+            text.push_str(&line(page));
         }
         std::fs::write(path, text).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
@@ -49,14 +49,19 @@ impl Journal {
 
     /// Adds a page.
     pub fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
-        let line = format!("{}\n", page.to_json());
         self.file
-            .write_all(line.as_bytes())
+            .write_all(line(page).as_bytes())
             .map_err(|source| RunError::Journal {
                 path: self.path.clone(),
                 source,
             })
     }
+}
+
+/// A page's line. A page is plain data, which always has one.
+fn line(page: &PageResult) -> String {
+    let line = serde_json::to_string(page).unwrap_or_default();
+    line + "\n"
 }
 
 /// The header and the pages of a journal; a damaged page is left out.
@@ -77,6 +82,6 @@ pub(super) fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
     }
     let pages = lines
         .map_while(Result::ok)
-        .filter_map(|line| PageResult::read(&line));
+        .filter_map(|line| serde_json::from_str::<PageResult>(&line).ok());
     Ok((header, pages.collect()))
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Protocol;
+use super::cdm::Renderer;
 use super::matching::Match;
 use super::normalize::{clean, formula, html_table, text_to_unicode};
 use super::page::{Attributes, Page, text_of};
@@ -34,6 +35,8 @@ pub struct ModuleConfig {
     pub metrics: Vec<Metric>,
     /// Whose rules.
     pub protocol: Protocol,
+    /// Who draws formulas for CDM.
+    pub renderer: Renderer,
 }
 
 /// What came of single blocks.
@@ -62,6 +65,7 @@ impl Module {
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
             metrics,
             protocol: Protocol::default(),
+            renderer: Renderer::default(),
         }
     }
 
@@ -112,7 +116,7 @@ pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleRes
                 image: head.image.clone(),
                 ..Match::default()
             };
-            records.push(sample(&found, &config.metrics));
+            records.push(sample(&found, &config.metrics, &config.renderer));
         }
         attributes.insert(head.image, head.attribute);
     }

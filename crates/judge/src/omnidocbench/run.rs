@@ -247,6 +247,8 @@ fn header(source: &Source, evaluator: &Evaluator) -> Value {
         "protocol": evaluator.matching.protocol.name(),
         "match": evaluator.matching.method.name(),
         "metrics": evaluator.metrics.to_json(),
+        "latex_tables": evaluator.latex_tables.name(),
+        "cdm_renderer": evaluator.renderer.name(),
         "filter": source.filter,
         "missing": format!("{:?}", source.missing),
         "shard": source.shard.map(|shard| [shard.index, shard.of]),

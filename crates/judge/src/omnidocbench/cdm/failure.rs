@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::braces::BraceError;
 use super::layout::LayoutError;
+use super::xelatex::XelatexError;
 use super::{MAX_CHARACTERS, MAX_TOKENS};
 
 /// Which formula of a pair.
@@ -49,4 +50,7 @@ pub enum FormulaError {
     /// It cannot be set.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// XeLaTeX drew nothing.
+    #[error(transparent)]
+    Xelatex(#[from] XelatexError),
 }

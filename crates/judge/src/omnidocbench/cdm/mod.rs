@@ -3,7 +3,8 @@
 //! A formula is brought to one spelling ([`tokenize`], [`normalize_latex`]), its visible tokens are told apart
 //! ([`colour`]), and each gets the box of its ink on the page ([`draw`]). The boxes of two formulas are paired by token,
 //! place and order ([`compare`]), pairs that no common shift and scale explains are rejected ([`consensus`]), and what is
-//! left gives precision, recall and F1. The official code renders with XeLaTeX; here a small typesetter of our own does.
+//! left gives precision, recall and F1. The official code renders with XeLaTeX; here a small typesetter of our own does, or
+//! XeLaTeX where it is installed ([`Renderer`]).
 
 mod assign;
 mod boxes;
@@ -15,8 +16,10 @@ mod formula;
 mod layout;
 mod normalize;
 mod picture;
+mod renderer;
 mod score;
 mod tokenize;
+mod xelatex;
 
 pub use assign::Pair;
 pub use boxes::{Drawing, TokenBox};
@@ -28,42 +31,28 @@ pub use formula::Formula;
 pub use layout::{LayoutError, draw};
 pub use normalize::normalize_latex;
 pub use picture::picture;
+pub use renderer::Renderer;
 pub use score::{CdmScore, compare};
 pub use tokenize::{TokenizeError, tokenize};
+pub use xelatex::{MissingTool, Xelatex, XelatexError};
 
 /// How many characters a formula may have: many times the longest of the benchmark.
 pub const MAX_CHARACTERS: usize = 20_000;
 /// How many visible tokens: the official code has no more colours.
 pub const MAX_TOKENS: usize = 5_800;
 
-/// Reads and sets a formula.
+/// Reads and sets a formula with the built-in typesetter.
 ///
 /// # Errors
 /// [`FormulaError`], which says why it cannot be scored.
 pub fn render(latex: &str) -> Result<Drawing, FormulaError> {
-    let characters = latex.chars().count();
-    if characters > MAX_CHARACTERS {
-        return Err(FormulaError::Long(characters));
-    }
-    let formula = Formula::read(latex)?;
-    // What the tokeniser gives up on is set as it was written, except where it is too deep for that.
-    if formula.problem == Some(TokenizeError::Depth) {
-        return Err(FormulaError::Layout(LayoutError::Depth));
-    }
-    let visible = formula.coloured.visible.len();
-    if visible > MAX_TOKENS {
-        return Err(FormulaError::Tokens(visible));
-    }
-    Ok(draw(&formula.coloured)?)
+    Renderer::BuiltIn.render(latex)
 }
 
-/// How well a predicted formula matches the true one.
+/// How well a predicted formula matches the true one, both drawn by the built-in typesetter.
 ///
 /// # Errors
 /// [`CdmFailure`] names the formula that cannot be scored, and why; the official code silently scores such a pair 0.
 pub fn score(prediction: &str, ground_truth: &str) -> Result<CdmScore, CdmFailure> {
-    let side = |side| move |why| CdmFailure { side, why };
-    let truth = render(ground_truth).map_err(side(Side::GroundTruth))?;
-    let given = render(prediction).map_err(side(Side::Prediction))?;
-    Ok(compare(&truth, &given))
+    Renderer::BuiltIn.score(prediction, ground_truth)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use engine::command::{Failure, say, tell};
 use serde_json::{Map, Value, json};
 
-use super::options::{ProtocolName, metric};
+use super::options::{ProtocolName, RendererName, metric};
 use super::output;
 use crate::omnidocbench::module::{Module, ModuleConfig, single};
 use crate::omnidocbench::score::Metric;
@@ -29,6 +29,9 @@ struct Common {
     /// Score by these [default: Edit_dist, and TEDS for tables]
     #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "METRIC")]
     metrics: Vec<Metric>,
+    /// Who draws formulas for CDM
+    #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
+    cdm_renderer: RendererName,
     /// Whose numbers are to come out
     #[arg(long, value_enum, default_value = "v1.5")]
     protocol: ProtocolName,
@@ -92,6 +95,7 @@ impl Common {
     fn run(&self, module: Module) -> Result<(), Failure> {
         let mut config = module.defaults();
         config.protocol = self.protocol.into();
+        config.renderer = self.cdm_renderer.find()?;
         config.pred_key.clone_from(&self.pred_key);
         if let Some(key) = &self.data_key {
             config.data_key.clone_from(key);

@@ -79,8 +79,13 @@ impl Merge {
                 ..Matching::default()
             },
             metrics,
+            // Pages are done: what these were is only told.
+            ..Evaluator::default()
         };
-        let about = output::about(&pages, protocol, field("match"));
+        let mut about = output::about(&pages, protocol, field("match"));
+        for name in ["latex_tables", "cdm_renderer"] {
+            about[name] = json!(field(name));
+        }
         report(
             &pages,
             &evaluator,

@@ -11,6 +11,7 @@ mod leaderboard;
 mod merge;
 mod options;
 mod output;
+mod pages;
 mod pieces;
 mod show;
 

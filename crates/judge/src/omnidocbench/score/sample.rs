@@ -4,7 +4,7 @@ use engine::numerics::levenshtein;
 use serde_json::{Map, Value, json};
 
 use super::{Metric, labels::label};
-use crate::omnidocbench::cdm;
+use crate::omnidocbench::cdm::Renderer;
 use crate::omnidocbench::matching::order::Order;
 use crate::omnidocbench::matching::{Match, number};
 use crate::omnidocbench::metrics::teds;
@@ -26,8 +26,8 @@ pub struct Sample {
     pub texts: [String; 2],
 }
 
-/// The official record of a match, with its scores.
-pub fn sample(found: &Match, metrics: &[Metric]) -> Value {
+/// The official record of a match, with its scores; `renderer` draws formulas for CDM.
+pub fn sample(found: &Match, metrics: &[Metric], renderer: &Renderer) -> Value {
     let Value::Object(mut record) = found.to_json() else {
         return Value::Null;
     };
@@ -51,7 +51,7 @@ pub fn sample(found: &Match, metrics: &[Metric]) -> Value {
                 edit(&mut record, &mut scores, levenshtein(&gt, &pred), longest);
             }
             Metric::Cdm => {
-                let compared = cdm::score(&formula(&found.pred), &formula(&found.gt));
+                let compared = renderer.score(&formula(&found.pred), &formula(&found.gt));
                 match &compared {
                     Ok(score) => {
                         record.insert("CDM_recall".into(), json!(score.recall));

@@ -31,9 +31,9 @@ pub struct Budget {
 
 /// What each toy model gets.
 pub const BUDGET: Budget = Budget {
-    steps: 1500,
-    batch: 32,
-    rate: 2e-3,
+    steps: 5000,
+    batch: 16,
+    rate: 1.5e-3,
 };
 
 /// The models that are compared.
@@ -100,7 +100,7 @@ pub fn shape() -> StivConfig {
     StivConfig {
         channels: 3,
         width: 96,
-        heads: 4,
+        heads: 3,
         depth: 4,
         context: ToyTower.width(),
         temporal_patch: 2,
@@ -123,6 +123,7 @@ fn config(budget: Budget, seed: u64) -> TrainConfig {
             ..AdamWConfig::default()
         }),
         ema: Some(0.995),
+        bf16: true,
         seed,
         log_every: 50,
         checkpoint_every: 250,

@@ -4,7 +4,7 @@ use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Uni
 
 use super::Stage;
 use super::toy::{BUDGET, Budget, ToyArm};
-use super::toy_claims::{Found, SCALE, STRONG};
+use super::toy_claims::{Found, SCALES, STRONG};
 
 const SOURCE: &str = "arXiv 2412.07730, toy world";
 /// Statements and thresholds, as the specification fixes them.
@@ -38,6 +38,13 @@ pub(super) fn not_run() -> [Claim; 3] {
     })
 }
 
+/// What the choice of the scale was made by, in words.
+fn choice(found: &Found) -> String {
+    let each = SCALES.iter().zip(&found.choice);
+    let each = each.map(|(scale, share)| format!("{scale}: {:.0} %", 100.0 * share.value()));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// What was measured, as three experiments.
 pub(super) fn experiments(stage: &Stage, found: &Found) -> [Experiment; 3] {
     let Budget { steps, batch, rate } = BUDGET;
@@ -68,10 +75,12 @@ pub(super) fn experiments(stage: &Stage, found: &Found) -> [Experiment; 3] {
         about: format!(
             "A shape (3 kinds, 4 colours) moves in one of 4 directions over a textured ground, 8 frames of 16×16. Three models of \
              one size, {steps} steps of {batch} clips at a learning rate of {rate}, draw clips for all 48 captions; shape, colour \
-             and direction are read off by template matching, all three must be right (chance 2 %). Guidance {SCALE}, renorm, {} \
-             Euler steps. Where the shape starts gives its direction away: from a first frame the motion is tested, not the \
+             and direction are read off by template matching, all three must be right (chance 2 %). Guidance {}, renorm, {} \
+             Euler steps; the scale was chosen for all arms by T2V alone with noise of its own ({}). Where the shape starts gives its direction away: from a first frame the motion is tested, not the \
              reading of the text.",
-            stage.steps()
+            found.scale,
+            stage.steps(),
+            choice(found)
         ),
         arms: ToyArm::ALL
             .map(|arm| Arm::new(arm.name(), arm.about()))

@@ -226,6 +226,7 @@ mod tests {
         ] {
             html_table(&format!("<table>{}", piece.repeat(300_000)));
         }
-        assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+        // About a second of work; a quadratic reader takes hours, a busy machine a minute.
+        assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());
     }
 }

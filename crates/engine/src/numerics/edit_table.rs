@@ -1,0 +1,166 @@
+//! Edit distances of many sequences to many others.
+
+use std::hash::Hash;
+
+use kernels::{EDIT_LANES, Level, edit_columns};
+use rustc_hash::FxHashMap;
+
+use super::levenshtein;
+
+/// Items of a block.
+const BITS: usize = 64;
+
+/// [`levenshtein`] of each of `a` with each of `b`: `[a, b]`, row by row. Eight rows are worked on together.
+pub fn levenshtein_table<T: Eq + Hash + Copy>(a: &[&[T]], b: &[&[T]]) -> Vec<usize> {
+    if a.len() == 1 || b.len() == 1 {
+        let rows = a.iter();
+        return rows
+            .flat_map(|a| b.iter().map(move |b| levenshtein(a, b)))
+            .collect();
+    }
+    let mut symbols: FxHashMap<T, u32> = FxHashMap::default();
+    let mut named = |list: &[&[T]]| -> Vec<Vec<u32>> {
+        let mut symbol = |item: &T| {
+            let next = symbols.len() as u32;
+            *symbols.entry(*item).or_insert(next)
+        };
+        let list = list.iter();
+        list.map(|items| items.iter().map(&mut symbol).collect())
+            .collect()
+    };
+    let (a, b) = (named(a), named(b));
+    // Rows of about the same length share a group, so that few blocks are empty.
+    let mut order: Vec<usize> = (0..a.len()).collect();
+    order.sort_by_key(|&row| a[row].len());
+    let mut distances = vec![0; a.len() * b.len()];
+    let mut group = Group::new(symbols.len());
+    for rows in order.chunks(EDIT_LANES) {
+        let patterns: Vec<&[u32]> = rows.iter().map(|&row| a[row].as_slice()).collect();
+        group.read(&patterns);
+        for (column, text) in b.iter().enumerate() {
+            let found = group.distances(text);
+            for (&row, distance) in rows.iter().zip(found) {
+                distances[row * b.len() + column] = distance;
+            }
+        }
+    }
+    distances
+}
+
+/// Up to eight patterns.
+struct Group {
+    /// The row of `masks` that a symbol has; the first is that of symbols that do not occur.
+    rows: Vec<u32>,
+    /// Symbols that occur.
+    known: Vec<u32>,
+    /// `[rows, blocks, 8]`: where they stand.
+    masks: Vec<u64>,
+    /// `[blocks, 8]`: which bits count.
+    counted: Vec<u64>,
+    up: Vec<u64>,
+    down: Vec<u64>,
+    text: Vec<u32>,
+    blocks: usize,
+}
+
+impl Group {
+    fn new(symbols: usize) -> Self {
+        Self {
+            rows: vec![0; symbols],
+            known: Vec::new(),
+            masks: Vec::new(),
+            counted: Vec::new(),
+            up: Vec::new(),
+            down: Vec::new(),
+            text: Vec::new(),
+            blocks: 0,
+        }
+    }
+
+    /// Takes other patterns.
+    fn read(&mut self, patterns: &[&[u32]]) {
+        for symbol in self.known.drain(..) {
+            self.rows[symbol as usize] = 0;
+        }
+        let longest = patterns.iter().map(|pattern| pattern.len()).max();
+        self.blocks = longest.unwrap_or(0).div_ceil(BITS);
+        let width = self.blocks * EDIT_LANES;
+        for list in [&mut self.masks, &mut self.counted] {
+            list.clear();
+            list.resize(width, 0);
+        }
+        self.up.resize(width, 0);
+        self.down.resize(width, 0);
+        for (lane, pattern) in patterns.iter().enumerate() {
+            for (at, &symbol) in pattern.iter().enumerate() {
+                let row = &mut self.rows[symbol as usize];
+                if *row == 0 {
+                    self.known.push(symbol);
+                    *row = self.known.len() as u32;
+                    self.masks.resize(self.masks.len() + width, 0);
+                }
+                let (word, bit) = (at / BITS * EDIT_LANES + lane, 1 << (at % BITS));
+                self.masks[*row as usize * width + word] |= bit;
+                self.counted[word] |= bit;
+            }
+        }
+    }
+
+    /// The distance of each pattern to `text`.
+    fn distances(&mut self, text: &[u32]) -> [usize; EDIT_LANES] {
+        let width = self.blocks * EDIT_LANES;
+        let rows = &self.rows;
+        self.text.clear();
+        self.text
+            .extend(text.iter().map(|&symbol| rows[symbol as usize]));
+        let (up, down) = (&mut self.up[..width], &mut self.down[..width]);
+        edit_columns(
+            Level::best(),
+            &self.masks,
+            &self.text,
+            self.blocks,
+            up,
+            down,
+        );
+        let mut distances = [text.len(); EDIT_LANES];
+        for (word, &counted) in self.counted.iter().enumerate() {
+            let lane = &mut distances[word % EDIT_LANES];
+            *lane += (up[word] & counted).count_ones() as usize;
+            *lane -= (down[word] & counted).count_ones() as usize;
+        }
+        distances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    fn slices(words: &[Vec<u16>]) -> Vec<&[u16]> {
+        words.iter().map(Vec::as_slice).collect()
+    }
+
+    #[test]
+    fn every_pair_has_its_distance() {
+        let mut rng = Rng::new(4);
+        for round in 0..60 {
+            let (most, letters) = ([5, 64, 65, 300][round % 4], 1 + round % 7);
+            let mut words = |count: usize| -> Vec<Vec<u16>> {
+                let mut word = || {
+                    (0..rng.below(most + 1))
+                        .map(|_| rng.below(letters) as u16)
+                        .collect()
+                };
+                (0..count).map(|_| word()).collect()
+            };
+            let (a, b) = (words(round % 20), words(round % 13));
+            let found = levenshtein_table(&slices(&a), &slices(&b));
+            let expected: Vec<usize> = a
+                .iter()
+                .flat_map(|a| b.iter().map(move |b| levenshtein(a, b)))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

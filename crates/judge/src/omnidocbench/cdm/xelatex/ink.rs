@@ -1,0 +1,85 @@
+//! Where each colour is on a page.
+
+use std::collections::HashMap;
+
+use engine::media::Picture;
+
+use super::document::colour;
+use crate::omnidocbench::cdm::{Drawing, TokenBox};
+
+/// Pixels around the ink.
+const MARGIN: i64 = 8;
+
+/// The boxes of the tokens whose colours are on the page, one pixel outside their ink, on the page cut down to its ink and
+/// a margin. `None` where there is no such colour.
+pub(super) fn drawing(picture: &Picture, visible: &[String]) -> Option<Drawing> {
+    let tokens: HashMap<[u8; 3], usize> = (0..visible.len()).map(|at| (colour(at), at)).collect();
+    let mut boxes: Vec<Option<[i64; 4]>> = vec![None; visible.len()];
+    let mut page: Option<[i64; 4]> = None;
+    for y in 0..picture.height {
+        for x in 0..picture.width {
+            let pixel = picture.pixel(x, y);
+            if is_white(pixel) {
+                continue;
+            }
+            let (x, y) = (i64::from(x), i64::from(y));
+            reach(&mut page, x, y);
+            if let Some(found) = tokens.get(&pixel).and_then(|&at| boxes.get_mut(at)) {
+                reach(found, x, y);
+            }
+        }
+    }
+    let [left, top, right, bottom] = page?;
+    let (left, top) = (left - MARGIN, top - MARGIN);
+    let found: Vec<TokenBox> = visible
+        .iter()
+        .zip(boxes)
+        .filter_map(|(token, bounds)| {
+            let [x0, y0, x1, y1] = bounds?;
+            Some(TokenBox {
+                token: token.clone(),
+                bounds: [x0 - left - 1, y0 - top - 1, x1 - left + 1, y1 - top + 1],
+            })
+        })
+        .collect();
+    (!found.is_empty()).then_some(Drawing {
+        size: [right + MARGIN - left, bottom + MARGIN - top].map(|side| side as usize),
+        boxes: found,
+    })
+}
+
+/// Whether a pixel is white to the official code, which rounds its lightness.
+fn is_white([red, green, blue]: [u8; 3]) -> bool {
+    let parts = [(red, 19_595), (green, 38_470), (blue, 7_471)];
+    let light: u32 = parts
+        .iter()
+        .map(|(part, weight)| u32::from(*part) * weight)
+        .sum();
+    (light + 0x8000) >> 16 == 255
+}
+
+fn reach(bounds: &mut Option<[i64; 4]>, x: i64, y: i64) {
+    let [left, top, right, bottom] = bounds.unwrap_or([x, y, x, y]);
+    *bounds = Some([left.min(x), top.min(y), right.max(x), bottom.max(y)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_a_pixel_outside_the_ink_of_the_cut_page() {
+        let mut page = Picture::filled(60, 40, [255; 3]);
+        for (x, y) in [(20, 10), (24, 13)] {
+            page.set(x, y, colour(0));
+        }
+        page.set(30, 20, colour(1));
+        page.set(31, 21, [200; 3]);
+        let visible = ["a", "b", "gone"].map(str::to_owned);
+        let found = drawing(&page, &visible).unwrap_or_default();
+        assert_eq!(found.size, [11 + 16, 11 + 16]);
+        let bounds: Vec<[i64; 4]> = found.boxes.iter().map(|found| found.bounds).collect();
+        assert_eq!(bounds, [[7, 7, 13, 12], [17, 17, 19, 19]]);
+        assert_eq!(drawing(&Picture::filled(9, 9, [255; 3]), &visible), None);
+    }
+}

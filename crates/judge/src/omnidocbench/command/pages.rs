@@ -1,0 +1,215 @@
+//! A run over pages, as `eval` and `md2md` share it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use engine::command::{Context, Failure, Steps, say, tell};
+use serde_json::json;
+
+use super::options::{MatchOptions, RendererName, metric, pair, shard};
+use super::output;
+use crate::omnidocbench::evaluate::Evaluator;
+use crate::omnidocbench::matching::{Matching, Method};
+use crate::omnidocbench::run::{self, Missing, Outcome, Shard, Source};
+use crate::omnidocbench::score::{Metric, Metrics, Section};
+
+/// What becomes of pages without a prediction.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MissingName {
+    /// They are left out, as in the official tool
+    Skip,
+    /// They are scored as empty
+    Zero,
+}
+
+/// Options of both verbs.
+#[derive(Args, Debug)]
+pub(super) struct PageOptions {
+    #[command(flatten)]
+    pub matching: MatchOptions,
+    /// Score by these only, of those that a section knows: Edit_dist, TEDS, CDM, BLEU, METEOR [default: Edit_dist and TEDS]
+    #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "METRIC")]
+    metrics: Vec<Metric>,
+    /// Who draws formulas for CDM
+    #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
+    pub cdm_renderer: RendererName,
+    /// Count only pages with this attribute; may be given several times
+    #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
+    filter: Vec<(String, String)>,
+    /// What becomes of pages without a prediction
+    #[arg(long, value_enum, default_value = "skip")]
+    missing: MissingName,
+    /// Folder for the result files; without it the scores are only printed
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Name of the result files [default: that of the predictions' folder and the match]
+    #[arg(long)]
+    name: Option<String>,
+    /// Work on every Nth page only, from the Ith, counted from 0; `merge` puts shards together. Without it the index of a
+    /// Slurm array task counts
+    #[arg(long, value_parser = shard, value_name = "I/N", requires = "out")]
+    shard: Option<Shard>,
+    /// Go on with the run in the folder, where there is one
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl PageOptions {
+    /// Evaluates the pages of a source; options go before what a configuration said.
+    pub fn run(
+        &self,
+        mut source: Source,
+        method: Method,
+        metrics: Metrics,
+        context: Context,
+    ) -> Result<(), Failure> {
+        source.filter.extend(self.filter.iter().cloned());
+        source.missing = match self.missing {
+            MissingName::Skip => Missing::Skip,
+            MissingName::Zero => Missing::Zero,
+        };
+        let from_array = || self.out.as_ref().and_then(|_| array_task());
+        source.shard = self.shard.or_else(from_array);
+        let evaluator = Evaluator {
+            matching: self.matching.matching(method),
+            metrics: self.chosen(metrics),
+            latex_tables: self.matching.latex_tables.into(),
+            renderer: self.cdm_renderer.find()?,
+        };
+        let name = self.name(&source, evaluator.matching.method);
+        let journal = match &self.out {
+            Some(out) => {
+                output::folder(out)?;
+                Some(out.join(journal_name(&name, source.shard)))
+            }
+            None => None,
+        };
+        let mut steps = Steps::new("pages", self.json);
+        let total = count(&source);
+        let outcome = run::run(
+            &source,
+            &evaluator,
+            journal.as_deref(),
+            self.resume,
+            |done| {
+                steps.at(done, total.max(done));
+                !context.stopped()
+            },
+        )?;
+        steps.finish();
+        output::warn(&outcome.warnings);
+        if outcome.stopped {
+            let mend = match &self.out {
+                Some(_) => "go on with `--resume`",
+                None => "nothing was written",
+            };
+            return Err(Failure::interrupted(format!(
+                "stopped after {} pages: {mend}",
+                outcome.pages.len()
+            )));
+        }
+        self.finish(&source, &evaluator, &outcome, &name, journal.as_deref())
+    }
+
+    /// The metrics that were asked for, in sections that know them.
+    fn chosen(&self, metrics: Metrics) -> Metrics {
+        if self.metrics.is_empty() {
+            return metrics;
+        }
+        let known = |section: Section, metric: &Metric| match metric {
+            Metric::EditDist => true,
+            Metric::Teds => section == Section::Table,
+            Metric::Cdm => section == Section::Formula,
+            Metric::Bleu | Metric::Meteor => section == Section::Text,
+        };
+        let sections = metrics.0.into_iter().map(|(section, _)| {
+            let wanted = self.metrics.iter().filter(|metric| known(section, metric));
+            (section, wanted.copied().collect())
+        });
+        Metrics(sections.collect())
+    }
+
+    fn name(&self, source: &Source, method: Method) -> String {
+        let folder = source.predictions.canonicalize().unwrap_or_default();
+        let folder = folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let usual = || format!("{}_{}", folder.as_deref().unwrap_or("pred"), method.name());
+        let name = self.name.clone().unwrap_or_else(usual);
+        name.replace(['/', '\\'], "_")
+    }
+
+    fn finish(
+        &self,
+        source: &Source,
+        evaluator: &Evaluator,
+        outcome: &Outcome,
+        name: &str,
+        journal: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let Matching {
+            protocol, method, ..
+        } = evaluator.matching;
+        if outcome.pages.is_empty() {
+            return Err(Failure::input(format!(
+                "none of the {} pages in `{}` counts: check the file and `--filter`",
+                outcome.in_file,
+                source.pages.display()
+            )));
+        }
+        let mut about = output::about(&outcome.pages, protocol, method.name());
+        about["latex_tables"] = json!(evaluator.latex_tables.name());
+        about["cdm_renderer"] = json!(evaluator.renderer.name());
+        if source.shard.is_some() {
+            let path = journal
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
+            return match self.json {
+                true => say(&json!({"run": about, "journal": path}).to_string()),
+                false => say(&format!(
+                    "{}\nwrote {path}: `merge` makes results of shards",
+                    output::coverage(&about)
+                )),
+            };
+        }
+        let out = self.out.as_deref();
+        super::merge::report(&outcome.pages, evaluator, &about, out, name, self.json)?;
+        // The results say all that the journal says.
+        if let Some(path) = journal
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tell(&format!("warning: `{}` stays: {error}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+fn journal_name(name: &str, shard: Option<Shard>) -> String {
+    match shard {
+        Some(Shard { index, of }) => format!("{name}.{index}-of-{of}.jsonl"),
+        None => format!("{name}.jsonl"),
+    }
+}
+
+/// The shard of a Slurm array task, or of an indexed Kubernetes job.
+fn array_task() -> Option<Shard> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
+    let shard = |index: usize, of: usize| (index < of).then_some(Shard { index, of });
+    let slurm = || {
+        let first = number("SLURM_ARRAY_TASK_MIN")?;
+        let index = number("SLURM_ARRAY_TASK_ID")?.checked_sub(first)?;
+        shard(index, number("SLURM_ARRAY_TASK_COUNT")?)
+    };
+    let kubernetes = || shard(number("JOB_COMPLETION_INDEX")?, number("JOB_COMPLETIONS")?);
+    slurm().or_else(kubernetes)
+}
+
+/// How many pages there will be about, for the bar: as many as predictions.
+fn count(source: &Source) -> usize {
+    let files = std::fs::read_dir(&source.predictions);
+    let all = files.map_or(0, |files| files.count());
+    source.shard.map_or(all, |shard| all / shard.of.max(1))
+}
