@@ -36,12 +36,12 @@ pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use attention::{
     Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
 };
+pub use conv::{
     ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
     conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
-pub use conv::{
+};
 pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
-};
 pub use error::ShapeError;
 pub use group_norm::{GroupNorm, GroupNormGrads, group_norm, group_norm_backward};
 pub use input_error::InputError;
