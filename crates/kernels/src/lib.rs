@@ -15,6 +15,7 @@ mod norm;
 mod parallel;
 mod per_batch;
 mod product;
+mod quant;
 #[cfg(target_arch = "x86_64")]
 mod reduced;
 #[cfg(target_arch = "x86_64")]
@@ -32,5 +33,6 @@ pub use level::Level;
 pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 pub use product::Precision;
+pub use quant::{QuantError, QuantInput, QuantKind, QuantMatrix, quant_linear, quant_linear_exact};
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
