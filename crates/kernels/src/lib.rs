@@ -23,6 +23,7 @@ mod packed;
 mod parallel;
 mod per_batch;
 mod product;
+mod quant;
 #[cfg(target_arch = "x86_64")]
 mod reduced;
 #[cfg(target_arch = "x86_64")]
@@ -52,6 +53,7 @@ pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 pub use optimizer::{AdamW, adamw};
 pub use packed::PackedWeight;
 pub use product::Precision;
+pub use quant::{QuantError, QuantInput, QuantKind, QuantMatrix, quant_linear, quant_linear_exact};
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
 pub use swiglu::{swiglu, swiglu_backward};
