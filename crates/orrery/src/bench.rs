@@ -104,7 +104,7 @@ fn head(threads: usize, peer: Option<&str>) -> String {
         Some(peer) => format!(
             "{threads} thread{plural}; medians in ms; ratio: ours ÷ {peer}, below 1 is faster\n\n\
              {:<24} {:>10} {:>10}  ratio (range)",
-            "", "orrery", "peer"
+            "", "orrery", "beside"
         ),
         None => format!(
             "{threads} thread{plural}; medians in ms\n\n{:<24} {:>10}",
@@ -115,9 +115,10 @@ fn head(threads: usize, peer: Option<&str>) -> String {
 
 fn row(timing: &Timing) -> String {
     let ours = format!("{:<24} {:>10.3}", timing.name, timing.ours_ms);
-    match (timing.peer_ms, timing.ratio, timing.range) {
-        (Some(peer), Some(ratio), Some([least, most])) => {
-            format!("{ours} {peer:>10.3}  {ratio:.2} ({least:.2} – {most:.2})")
+    match (timing.beside_ms, timing.ratio, timing.range) {
+        (Some(beside), Some(ratio), Some([least, most])) => {
+            let own = if timing.peer { "" } else { "  own bound" };
+            format!("{ours} {beside:>10.3}  {ratio:.2} ({least:.2} – {most:.2}){own}")
         }
         _ => ours,
     }

@@ -4,11 +4,11 @@ use std::hint::black_box;
 
 use kernels::{ConvAxis, ConvDims, Level, Precision, conv};
 
-use super::Work;
+use super::{Run, Work};
 use crate::rng::Rng;
 
 pub(super) fn works() -> Vec<Work> {
-    let work = |name, about, make| Work { name, about, make };
+    let work = Work::with_peer;
     vec![
         work(
             "conv2d-64-bf16",
@@ -40,7 +40,7 @@ fn convolve(
     groups: usize,
     size: &[usize],
     kernel: usize,
-) -> Box<dyn FnMut() + Send> {
+) -> Run {
     let axes: Vec<ConvAxis> = size
         .iter()
         .map(|&input| ConvAxis {

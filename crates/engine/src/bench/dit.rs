@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Work;
+use super::{Run, Work};
 use crate::nn::{AdaLayerNorm, Attention, AttentionConfig, Linear, LinearConfig};
 use crate::ops::{self, Precision};
 use crate::rng::Rng;
@@ -32,7 +32,7 @@ struct Dit {
 }
 
 pub(super) fn works() -> Vec<Work> {
-    let work = |name, about, make| Work { name, about, make };
+    let work = Work::with_peer;
     vec![
         work(
             "dit-forward-f32",
@@ -101,7 +101,7 @@ fn input(device: &Device) -> (Tensor<3>, Tensor<2>) {
     (Tensor::from_data(x, device), Tensor::from_data(c, device))
 }
 
-fn forward(precision: Precision) -> Box<dyn FnMut() + Send> {
+fn forward(precision: Precision) -> Run {
     let device = Device::flex();
     let model = Dit::new(&mut Rng::new(1), &device);
     let (x, c) = input(&device);
@@ -112,7 +112,7 @@ fn forward(precision: Precision) -> Box<dyn FnMut() + Send> {
     })
 }
 
-fn training(precision: Precision) -> Box<dyn FnMut() + Send> {
+fn training(precision: Precision) -> Run {
     let device = Device::flex().autodiff();
     let mut model = Some(Dit::new(&mut Rng::new(1), &device));
     let (x, c) = input(&device);

@@ -7,13 +7,11 @@ use kernels::{
     attention, attention_backward,
 };
 
-use super::Work;
+use super::{Run, Work};
 use crate::rng::Rng;
 
-type Run = Box<dyn FnMut() + Send>;
-
 pub(super) fn works() -> Vec<Work> {
-    let work = |name, about, make| Work { name, about, make };
+    let work = Work::with_peer;
     vec![
         work("gemm-f32", "x · Wᵀ, 1024 × 1024 × 1024, f32", || {
             linear([1024; 3], Precision::F32)

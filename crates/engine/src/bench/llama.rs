@@ -21,14 +21,14 @@ const CONTEXT: usize = 512;
 const EPS: f32 = 1e-5;
 
 pub(super) fn works() -> Vec<Work> {
-    vec![Work {
-        name: "llama-decode-bf16",
-        about: "one token through a Llama block, width 2048, bf16 weights",
-        make: || match Block::new() {
+    vec![Work::with_peer(
+        "llama-decode-bf16",
+        "one token through a Llama block, width 2048, bf16 weights",
+        || match Block::new() {
             Ok(block) => Box::new(move || drop(black_box(block.decode()))),
             Err(_) => Box::new(|| ()),
         },
-    }]
+    )]
 }
 
 struct Block {

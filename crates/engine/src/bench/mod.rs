@@ -5,6 +5,7 @@ mod dit;
 mod kernels;
 mod llama;
 mod peer;
+mod quant;
 
 use std::time::Instant;
 
@@ -16,6 +17,18 @@ pub use peer::{Peer, PeerError};
 /// Seconds that a round of a work takes at least.
 const ROUND: f64 = 0.05;
 
+/// Runs a work once.
+type Run = Box<dyn FnMut() + Send>;
+
+/// What a work is timed in turn with.
+#[derive(Clone, Copy)]
+enum Beside {
+    /// The same work of the peer.
+    Peer,
+    /// A work of our own that bounds it.
+    Ours(fn() -> Run),
+}
+
 /// Something to be timed.
 pub struct Work {
     /// Its name, the same in `benches/peer.py`.
@@ -23,7 +36,20 @@ pub struct Work {
     /// What is computed.
     pub about: &'static str,
     /// Makes its input, and what runs once.
-    make: fn() -> Box<dyn FnMut() + Send>,
+    make: fn() -> Run,
+    beside: Beside,
+}
+
+impl Work {
+    /// A work that the peer does as well.
+    fn with_peer(name: &'static str, about: &'static str, make: fn() -> Run) -> Self {
+        Self {
+            name,
+            about,
+            make,
+            beside: Beside::Peer,
+        }
+    }
 }
 
 /// What came out of a work.
@@ -35,9 +61,11 @@ pub struct Timing {
     pub about: &'static str,
     /// Median of the rounds, in milliseconds.
     pub ours_ms: f64,
-    /// The same of the peer; none where it did not run.
-    pub peer_ms: Option<f64>,
-    /// Median of the rounds' ratios, ours ÷ the peer's; below 1 is faster.
+    /// The same of what stands beside it, the peer or a bound of our own; none where nothing does.
+    pub beside_ms: Option<f64>,
+    /// Whether the peer stands beside it.
+    pub peer: bool,
+    /// Median of the rounds' ratios, ours ÷ what stands beside; below 1 is faster.
     pub ratio: Option<f64>,
     /// Smallest and largest of these ratios.
     pub range: Option<[f64; 2]>,
@@ -50,6 +78,7 @@ pub fn works() -> Vec<Work> {
         .chain(conv::works())
         .chain(dit::works())
         .chain(llama::works())
+        .chain(quant::works())
         .collect()
 }
 
@@ -61,7 +90,7 @@ pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new().num_threads(threads).build()
 }
 
-/// Times a work on the threads of `pool`, in turn with the peer: one round of ours, one of the peer's, and again.
+/// Times a work on the threads of `pool`, in turn with what stands beside it: one round of ours, one of that, and again.
 ///
 /// # Errors
 /// When the peer fails.
@@ -69,28 +98,35 @@ pub fn time(
     work: &Work,
     rounds: usize,
     pool: &ThreadPool,
-    mut peer: Option<&mut Peer>,
+    peer: Option<&mut Peer>,
 ) -> Result<Timing, PeerError> {
     let mut run = (work.make)();
-    pool.install(|| round(&mut run));
-    if let Some(peer) = peer.as_deref_mut() {
-        peer.round(work.name)?;
-    }
+    let mut other: Option<Box<dyn FnMut() -> Result<f64, PeerError> + '_>> =
+        match (work.beside, peer) {
+            (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(work.name))),
+            (Beside::Peer, None) => None,
+            (Beside::Ours(make), _) => {
+                let mut run = make();
+                Some(Box::new(move || Ok(pool.install(|| round(&mut run)))))
+            }
+        };
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
+    // The first round warms both up.
+    for counted in (0..=rounds).map(|round| round > 0) {
         let mine = pool.install(|| round(&mut run));
-        ours.push(mine);
-        if let Some(peer) = peer.as_deref_mut() {
-            let other = peer.round(work.name)?;
-            theirs.push(other);
-            ratios.push(mine / other);
+        let beside = other.as_mut().map(|other| other()).transpose()?;
+        if counted {
+            ours.push(mine);
+            theirs.extend(beside);
+            ratios.extend(beside.map(|beside| mine / beside));
         }
     }
     Ok(Timing {
         name: work.name,
         about: work.about,
         ours_ms: median(&mut ours),
-        peer_ms: (!theirs.is_empty()).then(|| median(&mut theirs)),
+        peer: matches!(work.beside, Beside::Peer),
+        beside_ms: (!theirs.is_empty()).then(|| median(&mut theirs)),
         ratio: (!ratios.is_empty()).then(|| median(&mut ratios)),
         // `median` left them sorted.
         range: ratios.first().zip(ratios.last()).map(|(a, b)| [*a, *b]),
