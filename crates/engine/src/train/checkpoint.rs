@@ -81,6 +81,12 @@ pub(super) fn write<M: Module>(
     Ok(file.write(folder.join(CHECKPOINT))?)
 }
 
+/// Steps that the run in `folder` has done; none where it has no whole checkpoint.
+pub fn steps_done(folder: &Path) -> Option<u64> {
+    let weights = Weights::open(folder.join(CHECKPOINT)).ok()?;
+    weights.metadata().get("step")?.parse().ok()
+}
+
 /// Reads the checkpoint into `model`, `ema` and `optimizer`.
 pub(super) fn read<M: Module>(
     folder: &Path,

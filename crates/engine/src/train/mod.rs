@@ -15,7 +15,7 @@ mod run;
 mod schedule;
 mod trainer;
 
-pub use checkpoint::{CHECKPOINT, load_trained};
+pub use checkpoint::{CHECKPOINT, load_trained, steps_done};
 pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::{TaskError, TrainError};

@@ -43,7 +43,8 @@ pub use look::look;
 pub struct ProofOptions {
     /// All seeds, samples and steps; otherwise what fits ten minutes on two cores.
     pub full: bool,
-    /// Seeds: each trains its own toy models and draws its own noise. A short run trains toy models for the first only.
+    /// Seeds: each trains its own toy models and draws its own noise. A short run trains no toy models, and reads those that
+    /// an earlier run trained to the end.
     pub seeds: Vec<u64>,
     /// Where the report goes.
     pub out: PathBuf,

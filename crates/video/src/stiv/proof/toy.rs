@@ -1,13 +1,13 @@
 //! The toy world: three models with one budget, told apart by what they were given in training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Progress, Run, Schedule, TrainConfig, TrainError, train};
+use engine::train::{Progress, Run, Schedule, TrainConfig, TrainError, steps_done, train};
 
 use super::toy_world::{MovingShapes, ToyTower};
 use crate::stiv::config::StivConfig;
@@ -131,6 +131,18 @@ fn config(budget: Budget, seed: u64) -> TrainConfig {
     }
 }
 
+/// Where an arm trains.
+fn run_folder(arm: ToyArm, budget: Budget, seed: u64, runs: &Path) -> PathBuf {
+    let Budget { steps, batch, .. } = budget;
+    runs.join(format!("toy-{}-{steps}x{batch}-seed{seed}", arm.folder()))
+}
+
+/// Whether all arms of a seed have been trained to the end.
+pub fn trained(budget: Budget, seed: u64, runs: &Path) -> bool {
+    let done = |arm| steps_done(&run_folder(arm, budget, seed, runs)) == Some(budget.steps);
+    ToyArm::ALL.into_iter().all(done)
+}
+
 /// Trains one model, or goes on where an earlier call was stopped; `None` when `stop` ended it. A finished
 /// training is only read.
 ///
@@ -155,8 +167,7 @@ pub fn train_arm(
         device: device.clone(),
     };
     let model = shape.init(&mut Rng::new(seed).child("init"), &device);
-    let Budget { steps, batch, .. } = budget;
-    let folder = runs.join(format!("toy-{}-{steps}x{batch}-seed{seed}", arm.folder()));
+    let folder = run_folder(arm, budget, seed, runs);
     let trained = train(
         &task,
         model,
