@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
@@ -14,7 +15,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 use burn_flex::FlexTensor;
-use kernels::ShapeError;
+use kernels::{InputError, ShapeError};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -83,6 +84,32 @@ pub(super) fn run<const N: usize, const D: usize>(
         kind,
         autodiff: context,
     }))
+}
+
+/// The values of an integer tensor, or `None` where kernels do not apply: on other devices.
+pub(super) fn integers(tensor: DispatchTensor) -> Option<Arc<[i64]>> {
+    let kind = match tensor.kind {
+        DispatchTensorKind::Autodiff(inner) => *inner,
+        kind => kind,
+    };
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Int(tensor)) => {
+            Some(tensor.into_data().iter::<i64>().collect())
+        }
+        _ => None,
+    }
+}
+
+/// An error as a [`Kernel`] gives it. Only that there is one counts: Burn's own operations then say what is wrong.
+pub(super) fn unfit(error: InputError) -> ShapeError {
+    match error {
+        InputError::Shape(error) => error,
+        InputError::Index { name, .. } | InputError::Setting { name, .. } => ShapeError {
+            name,
+            expected: 0,
+            found: 0,
+        },
+    }
 }
 
 fn untracked(kind: DispatchTensorKind) -> Option<FlexTensor> {
