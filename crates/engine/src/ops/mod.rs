@@ -5,6 +5,7 @@
 //! made of Burn's own operations, which every back-end runs.
 
 mod activation;
+mod adamw;
 mod attention;
 mod conv;
 mod cross_entropy;
@@ -19,6 +20,7 @@ mod rope;
 mod swiglu;
 
 pub use activation::{gelu, silu, softmax};
+pub(crate) use adamw::adamw;
 pub use attention::attention;
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 pub use conv::{conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d};

@@ -191,6 +191,28 @@ impl<const N: usize, K: Kernel<N>> Backward<Flex, N> for Step<K> {
     }
 }
 
+/// The CPU back-end's tensor inside of an f32 tensor without autodiff, or the tensor itself where it is another.
+pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+    let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
+    let plain = !FALLBACK.get() && autodiff == DispatchAutodiffContext::Disabled;
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(tensor))
+            if plain && tensor.dtype() == DType::F32 =>
+        {
+            Ok(tensor)
+        }
+        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
+    }
+}
+
+/// The inverse of [`take`].
+pub(super) fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
+    Tensor::from_dispatch(DispatchTensor {
+        kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
+        autodiff: DispatchAutodiffContext::Disabled,
+    })
+}
+
 /// The tensor itself where its values lie one after the other, a copy where they do not.
 pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() {
@@ -203,6 +225,18 @@ pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
 /// The values of a dense f32 tensor.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
+}
+
+/// The values of an f32 tensor, to be changed: copied first where they are shared or not dense.
+pub(super) fn values_mut(of: &mut FlexTensor) -> &mut [f32] {
+    let len = of.shape().num_elements();
+    if of
+        .as_slice::<f32>()
+        .is_none_or(|values| values.len() != of.storage::<f32>().len())
+    {
+        *of = tensor(values(&dense(of)).to_vec(), of.shape());
+    }
+    &mut of.storage_mut()[..len]
 }
 
 /// A tensor of the given dimensions around `values`.
