@@ -1,11 +1,12 @@
 //! What every verb of the command line shares: one-line errors with an exit code, output that survives a closed
 //! pipe, the device option, and a bar for steps.
 
+mod device;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::data::pack::PackError;
@@ -13,6 +14,8 @@ use crate::files::FileError;
 use crate::media::MediaError;
 use crate::train::TrainError;
 use crate::weights::WeightsError;
+
+pub use device::device;
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,22 +148,6 @@ impl Context {
     /// Whether Ctrl-C was pressed.
     pub fn stopped(self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-}
-
-/// Where the work runs.
-///
-/// # Errors
-/// For devices that this program was built without, and for unknown ones.
-pub fn device(name: &str) -> Result<Device, Failure> {
-    match name {
-        "cpu" => Ok(Device::flex()),
-        "cuda" | "wgpu" | "metal" | "vulkan" | "rocm" => Err(Failure::input(format!(
-            "this program was built without `{name}`: use `--device cpu`"
-        ))),
-        _ => Err(Failure::input(format!(
-            "there is no device `{name}`: use `--device cpu`"
-        ))),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use engine::burn;
 use engine::fixtures::{self, Case};
-use engine::train::optim::{Adafactor, AdafactorConfig, Optimizer, Slot};
+use engine::train::optim::{Adafactor, AdafactorConfig, Optimizer, Slot, StepSize};
 
 #[test]
 fn trajectories_are_those_of_the_reference() {
@@ -58,7 +58,7 @@ fn follow(case: &Case) {
                 path: name,
                 shape: &shape,
             };
-            values = optimizer.update(slot, values, read(&gradient), learning_rate);
+            values = optimizer.update(slot, values, read(&gradient), StepSize::new(learning_rate));
             let found = values.to_data().try_into_vec::<f32>().unwrap();
             let off = fixtures::furthest(&found, &case.values(&format!("{name}_{step}")));
             assert!(

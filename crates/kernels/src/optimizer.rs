@@ -12,13 +12,15 @@ use crate::parallel::rows_per_task;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
     /// Learning rate.
-    pub lr: f32,
+    pub lr: f64,
     /// Share of the old mean, and of the old mean square, that is kept; each from 0 to below 1.
-    pub betas: [f32; 2],
+    pub betas: [f64; 2],
     /// Added to the root of the mean square.
-    pub eps: f32,
+    pub eps: f64,
     /// Share of the parameter, times the learning rate, that is taken away.
-    pub decay: f32,
+    pub decay: f64,
+    /// Every gradient is multiplied by this before anything else: below 1 where gradients are clipped.
+    pub scale: f64,
     /// Number of this step, from 1.
     pub step: u64,
 }
@@ -43,19 +45,18 @@ pub fn adamw(
     }
     for beta in adam.betas {
         if !(0.0..1.0).contains(&beta) {
-            return Err(setting("betas", "from 0 to below 1", f64::from(beta)));
+            return Err(setting("betas", "from 0 to below 1", beta));
         }
     }
-    let [first, second] = adam.betas.map(|beta| {
-        let power = f64::from(beta).powf(adam.step as f64);
-        1.0 - power
-    });
+    let [first, second] = adam.betas.map(|beta| 1.0 - beta.powf(adam.step as f64));
     let rates = Rates {
-        keep: 1.0 - adam.lr * adam.decay,
-        betas: adam.betas,
-        rate: (f64::from(adam.lr) / first) as f32,
+        gradient: adam.scale as f32,
+        keep: (1.0 - adam.lr * adam.decay) as f32,
+        fresh: adam.betas.map(|beta| (1.0 - beta) as f32),
+        second: adam.betas[1] as f32,
+        rate: (adam.lr / first) as f32,
         scale: second.sqrt().recip() as f32,
-        eps: adam.eps,
+        eps: adam.eps as f32,
     };
     let task = rows_per_task(1);
     parameter
@@ -70,9 +71,14 @@ pub fn adamw(
 
 /// What all values of a step have in common.
 struct Rates {
+    /// What multiplies the gradient.
+    gradient: f32,
     /// Share of the parameter that stays.
     keep: f32,
-    betas: [f32; 2],
+    /// Share of the gradient in the mean, and of its square in the mean square.
+    fresh: [f32; 2],
+    /// Share of the old mean square.
+    second: f32,
     /// Learning rate over the bias of the mean.
     rate: f32,
     /// One over the root of the bias of the mean square.
@@ -88,11 +94,12 @@ leveled! {
         mean: &mut [f32],
         square: &mut [f32],
     ) {
-        let Rates { keep, betas: [first, second], rate, scale, eps } = *rates;
+        let Rates { gradient, keep, fresh: [own, own_square], second, rate, scale, eps } = *rates;
         let means = mean.iter_mut().zip(square);
         for ((p, (m, v)), g) in parameter.iter_mut().zip(means).zip(grad) {
-            *m = mul_add::<FMA>(g - *m, 1.0 - first, *m);
-            *v = mul_add::<FMA>(g * g, 1.0 - second, *v * second);
+            let g = g * gradient;
+            *m = mul_add::<FMA>(g - *m, own, *m);
+            *v = mul_add::<FMA>(g * g, own_square, *v * second);
             let size = mul_add::<FMA>(v.sqrt(), scale, eps);
             *p = *p * keep - rate * (*m / size);
         }

@@ -140,16 +140,16 @@ fn tables_give_rows_and_gather_their_gradients() {
 
 /// One step in f64: parameter, mean, mean square.
 fn adamw(adam: &AdamW, g: f64, [p, m, v]: [f64; 3]) -> [f64; 3] {
-    let [first, second] = adam.betas.map(f64::from);
+    let ([first, second], g) = (adam.betas, adam.scale * g);
     let (m, v) = (
         first * m + (1.0 - first) * g,
         second * v + (1.0 - second) * g * g,
     );
-    let lr = f64::from(adam.lr);
+    let lr = adam.lr;
     let step = adam.step as f64;
     let unbiased = (m / (1.0 - first.powf(step)), v / (1.0 - second.powf(step)));
-    let p = p * (1.0 - lr * f64::from(adam.decay));
-    let size = unbiased.1.sqrt() + f64::from(adam.eps);
+    let p = p * (1.0 - lr * adam.decay);
+    let size = unbiased.1.sqrt() + adam.eps;
     [p - lr * unbiased.0 / size, m, v]
 }
 
@@ -165,6 +165,7 @@ fn adamw_equals_its_definition_over_steps() {
                 betas: [0.9, 0.999],
                 eps: 1e-8,
                 decay: 0.1,
+                scale: 0.3,
                 step,
             };
             let grad = noise(len, 100 + step);
@@ -193,6 +194,7 @@ fn bits_do_not_depend_on_threads() {
         betas: [0.9, 0.999],
         eps: 1e-8,
         decay: 0.1,
+        scale: 1.0,
         step: 3,
     };
     for level in Level::all() {
@@ -269,6 +271,7 @@ fn wrong_inputs_are_errors() {
         betas: [0.9, 0.99],
         eps: 1e-8,
         decay: 0.0,
+        scale: 1.0,
         step: 0,
     };
     let step = |adam: &AdamW, len: usize| {

@@ -5,8 +5,11 @@
 //! made of Burn's own operations, which every back-end runs.
 
 mod activation;
+mod adamw;
 mod attention;
 mod conv;
+mod cross_entropy;
+mod embedding;
 mod group_norm;
 mod layer_norm;
 mod linear;
@@ -17,9 +20,12 @@ mod rope;
 mod swiglu;
 
 pub use activation::{gelu, silu, softmax};
+pub(crate) use adamw::adamw;
 pub use attention::attention;
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 pub use conv::{conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d};
+pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
+pub use embedding::embedding;
 pub use group_norm::group_norm;
 pub use kernels::Precision;
 pub use linear::{linear, set_precision};

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
@@ -14,7 +15,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 use burn_flex::FlexTensor;
-use kernels::ShapeError;
+use kernels::{InputError, ShapeError};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -83,6 +84,32 @@ pub(super) fn run<const N: usize, const D: usize>(
         kind,
         autodiff: context,
     }))
+}
+
+/// The values of an integer tensor, or `None` where kernels do not apply: on other devices.
+pub(super) fn integers(tensor: DispatchTensor) -> Option<Arc<[i64]>> {
+    let kind = match tensor.kind {
+        DispatchTensorKind::Autodiff(inner) => *inner,
+        kind => kind,
+    };
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Int(tensor)) => {
+            Some(tensor.into_data().iter::<i64>().collect())
+        }
+        _ => None,
+    }
+}
+
+/// An error as a [`Kernel`] gives it. Only that there is one counts: Burn's own operations then say what is wrong.
+pub(super) fn unfit(error: InputError) -> ShapeError {
+    match error {
+        InputError::Shape(error) => error,
+        InputError::Index { name, .. } | InputError::Setting { name, .. } => ShapeError {
+            name,
+            expected: 0,
+            found: 0,
+        },
+    }
 }
 
 fn untracked(kind: DispatchTensorKind) -> Option<FlexTensor> {
@@ -164,6 +191,28 @@ impl<const N: usize, K: Kernel<N>> Backward<Flex, N> for Step<K> {
     }
 }
 
+/// The CPU back-end's tensor inside of an f32 tensor without autodiff, or the tensor itself where it is another.
+pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+    let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
+    let plain = !FALLBACK.get() && autodiff == DispatchAutodiffContext::Disabled;
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(tensor))
+            if plain && tensor.dtype() == DType::F32 =>
+        {
+            Ok(tensor)
+        }
+        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
+    }
+}
+
+/// The inverse of [`take`].
+pub(super) fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
+    Tensor::from_dispatch(DispatchTensor {
+        kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
+        autodiff: DispatchAutodiffContext::Disabled,
+    })
+}
+
 /// The tensor itself where its values lie one after the other, a copy where they do not.
 pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() {
@@ -176,6 +225,18 @@ pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
 /// The values of a dense f32 tensor.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().unwrap_or_default()
+}
+
+/// The values of an f32 tensor, to be changed: copied first where they are shared or not dense.
+pub(super) fn values_mut(of: &mut FlexTensor) -> &mut [f32] {
+    let len = of.shape().num_elements();
+    if of
+        .as_slice::<f32>()
+        .is_none_or(|values| values.len() != of.storage::<f32>().len())
+    {
+        *of = tensor(values(&dense(of)).to_vec(), of.shape());
+    }
+    &mut of.storage_mut()[..len]
 }
 
 /// A tensor of the given dimensions around `values`.

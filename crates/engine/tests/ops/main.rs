@@ -3,6 +3,7 @@
 
 mod check;
 mod convolutions;
+mod picks;
 mod pointwise;
 mod products;
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::lexicon::{Vocabulary, normalise};
 use engine::data::pack::{Style, Subject};
+use engine::ops::{self, CrossEntropyOptions};
 use engine::rng::Rng;
 use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
@@ -146,22 +147,18 @@ impl Task for WordTask {
 
     fn loss(&self, model: &WordModel, batch: WordBatch) -> (Tensor<1>, Vec<(&'static str, f32)>) {
         let rows = batch.subjects.len();
-        let ids = TensorData::new(batch.ids, [rows * LONGEST]);
-        let ids = Tensor::<1, Int>::from_data(ids, &self.device);
+        let ids = TensorData::new(batch.ids, [rows, LONGEST]);
+        let ids = Tensor::<2, Int>::from_data(ids, &self.device);
         let counted = TensorData::new(batch.counted, [rows, LONGEST, 1]);
         let counted = Tensor::<3>::from_data(counted, &self.device);
-        let words: Tensor<3> = model
-            .words
-            .val()
-            .select(0, ids)
-            .reshape([rows, LONGEST, WIDTH]);
+        let words: Tensor<3> = ops::embedding(model.words.val(), ids);
         let sum: Tensor<2> = (words * counted).sum_dim(1).squeeze_dim(1);
         let subjects = unit(model.subjects.val());
-        let logits = sum.matmul(subjects.transpose());
+        let logits = ops::linear(sum, subjects, None);
         let meant =
             Tensor::<1, Int>::from_data(TensorData::new(batch.subjects, [rows]), &self.device);
-        let log = activation::log_softmax(logits, 1).gather(1, meant.unsqueeze_dim(1));
-        (log.mean().neg(), Vec::new())
+        let loss = ops::cross_entropy(logits, meant, CrossEntropyOptions::default());
+        (loss, Vec::new())
     }
 }
 

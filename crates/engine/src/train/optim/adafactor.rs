@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Optimizer, OptimizerState, ParamState, Slot};
+use super::{Optimizer, OptimizerState, ParamState, Slot, StepSize};
 
 /// Hyper-parameters of [`Adafactor`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,8 +126,12 @@ impl Optimizer for Adafactor {
         slot: Slot,
         values: Tensor<1>,
         gradient: Tensor<1>,
-        learning_rate: f64,
+        size: StepSize,
     ) -> Tensor<1> {
+        let gradient = match size.gradient_scale {
+            1.0 => gradient,
+            scale => gradient.mul_scalar(scale),
+        };
         // Taken out of the map so that the tensors are unique and updated in place.
         let (steps, mean, before) = match self.moments.remove(slot.path) {
             Some(moments) => (moments.steps + 1, moments.mean, Some(moments.square)),
@@ -137,7 +141,7 @@ impl Optimizer for Adafactor {
             .config
             .beta2
             .unwrap_or_else(|| 1.0 - (steps as f64).powf(self.config.decay_rate));
-        let rate = self.step_size(steps, &values, learning_rate);
+        let rate = self.step_size(steps, &values, size.learning_rate);
 
         let squared = gradient
             .clone()

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Optimizer, OptimizerState, ParamState, Slot};
+use super::{Optimizer, OptimizerState, ParamState, Slot, StepSize};
+use crate::ops;
 
 /// Hyper-parameters of [`AdamW`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,57 +66,43 @@ impl Optimizer for AdamW {
         slot: Slot,
         values: Tensor<1>,
         gradient: Tensor<1>,
-        learning_rate: f64,
+        size: StepSize,
     ) -> Tensor<1> {
         let AdamWConfig {
-            beta1, beta2, eps, ..
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            decay_vectors,
         } = self.config;
         // Taken out of the map so that the tensors are unique and updated in place.
-        let (steps, mean, square) = match self.moments.remove(slot.path) {
-            Some(Moments {
-                steps,
-                mean,
-                square,
-            }) => {
-                // m ← g + β(m − g) is βm + (1 − β)g with one pass and one buffer less.
-                let mean = mean
-                    .sub(gradient.clone())
-                    .mul_scalar(beta1)
-                    .add(gradient.clone());
-                let squared = gradient.clone().mul(gradient);
-                let square = square.sub(squared.clone()).mul_scalar(beta2).add(squared);
-                (steps + 1, mean, square)
-            }
-            None => (
-                1,
-                gradient.clone().mul_scalar(1.0 - beta1),
-                gradient.clone().mul(gradient).mul_scalar(1.0 - beta2),
-            ),
+        let Moments {
+            steps,
+            mean,
+            square,
+        } = self.moments.remove(slot.path).unwrap_or_else(|| Moments {
+            steps: 0,
+            mean: values.zeros_like(),
+            square: values.zeros_like(),
+        });
+        let steps = steps + 1;
+        let decays = decay_vectors || slot.shape.len() > 1;
+        let adam = kernels::AdamW {
+            lr: size.learning_rate,
+            betas: [beta1, beta2],
+            eps,
+            decay: if decays { weight_decay } else { 0.0 },
+            scale: size.gradient_scale,
+            step: steps,
         };
-        let correction1 = 1.0 - beta1.powf(steps as f64);
-        let correction2 = 1.0 - beta2.powf(steps as f64);
-        let scale = square
-            .clone()
-            .sqrt()
-            .mul_scalar(correction2.sqrt().recip())
-            .add_scalar(eps);
-        let change = mean
-            .clone()
-            .div(scale)
-            .mul_scalar(learning_rate / correction1);
-        let decays = self.config.decay_vectors || slot.shape.len() > 1;
-        let kept = if decays && self.config.weight_decay != 0.0 {
-            values.mul_scalar(1.0 - learning_rate * self.config.weight_decay)
-        } else {
-            values
-        };
+        let [values, mean, square] = ops::adamw(&adam, gradient, [values, mean, square]);
         let moments = Moments {
             steps,
             mean,
             square,
         };
         self.moments.insert(slot.path.to_owned(), moments);
-        kept.sub(change)
+        values
     }
 
     fn state(&self) -> OptimizerState {

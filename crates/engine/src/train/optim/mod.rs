@@ -22,16 +22,35 @@ pub struct Slot<'a> {
     pub shape: &'a [usize],
 }
 
+/// How far a step goes.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSize {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// What gradients are multiplied by before anything else: below 1 where they are clipped.
+    pub gradient_scale: f64,
+}
+
+impl StepSize {
+    /// A step of size `learning_rate` along gradients as they are.
+    pub fn new(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            gradient_scale: 1.0,
+        }
+    }
+}
+
 /// An update rule with its state, one entry a parameter path.
 pub trait Optimizer: Send {
-    /// The parameter's values after one step of size `learning_rate` along `gradient`; all three tensors
-    /// are flat, without autodiff, and on one device.
+    /// The parameter's values after one step of `size` along `gradient`; all three tensors are flat, without
+    /// autodiff, and on one device.
     fn update(
         &mut self,
         slot: Slot,
         values: Tensor<1>,
         gradient: Tensor<1>,
-        learning_rate: f64,
+        size: StepSize,
     ) -> Tensor<1>;
 
     /// The state of every parameter, for checkpoints.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
-use super::{Optimizer, Slot};
+use super::{Optimizer, Slot, StepSize};
 use crate::weights::follow_path;
 
 /// Elements that are squared and summed at a time: small enough for the cache, and fixed, so that the sum
@@ -50,11 +50,11 @@ pub fn step<M: Module>(
         path: Vec::new(),
         gradients,
         optimizer,
-        learning_rate,
-        // As PyTorch's `clip_grad_norm_`.
-        scale: clip
-            .map(|clip| clip / (grad_norm + 1e-6))
-            .filter(|scale| *scale < 1.0),
+        size: StepSize {
+            learning_rate,
+            // As PyTorch's `clip_grad_norm_`.
+            gradient_scale: clip.map_or(1.0, |clip| (clip / (grad_norm + 1e-6)).min(1.0)),
+        },
     };
     (module.map(&mut update), stepped)
 }
@@ -94,8 +94,7 @@ struct Update<'a> {
     path: Vec<String>,
     gradients: BTreeMap<String, Tensor<1>>,
     optimizer: &'a mut dyn Optimizer,
-    learning_rate: f64,
-    scale: Option<f64>,
+    size: StepSize,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -105,10 +104,6 @@ impl ModuleMapper for Update<'_> {
         let path = self.path.join(".");
         let Some(gradient) = self.gradients.remove(&path) else {
             return param;
-        };
-        let gradient = match self.scale {
-            Some(scale) => gradient.mul_scalar(scale),
-            None => gradient,
         };
         param.map(|tensor| {
             let strategy = tensor.gradient_checkpointing_strategy();
@@ -121,7 +116,7 @@ impl ModuleMapper for Update<'_> {
             let values = tensor.inner().reshape([count]);
             let values = self
                 .optimizer
-                .update(slot, values, gradient, self.learning_rate)
+                .update(slot, values, gradient, self.size)
                 .reshape(dims)
                 .autodiff();
             match strategy {

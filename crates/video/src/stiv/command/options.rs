@@ -49,7 +49,7 @@ pub struct DrawOptions {
     /// The file to write; replaced when it is there [default: named after the prompt]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Where to work: cpu
+    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Print one JSON object

@@ -77,7 +77,7 @@ pub struct Train {
     /// t2i: blocks [default: 6]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     depth: Option<u64>,
-    /// Where to work: cpu
+    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object at the end

@@ -1,7 +1,8 @@
 //! Training of the judge.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::pack::{EmojiPack, Style};
+use engine::ops::{self, CrossEntropyOptions};
 use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, Trained, train};
@@ -57,12 +58,9 @@ impl Task for JudgeTask {
         let pixels = TensorData::new(batch.pixels, shape);
         let (subjects, styles) = net.forward(Tensor::from_data(pixels, &self.device));
         let cross_entropy = |logits: Tensor<2>, meant: Vec<i32>| {
-            let meant = TensorData::new(meant, [BATCH, 1]);
-            let meant = Tensor::<2, Int>::from_data(meant, &self.device);
-            activation::log_softmax(logits, 1)
-                .gather(1, meant)
-                .mean()
-                .neg()
+            let meant = TensorData::new(meant, [BATCH]);
+            let meant = Tensor::<1, Int>::from_data(meant, &self.device);
+            ops::cross_entropy(logits, meant, CrossEntropyOptions::default())
         };
         let loss = cross_entropy(subjects, batch.subjects) + cross_entropy(styles, batch.styles);
         (loss, Vec::new())
