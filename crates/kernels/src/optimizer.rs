@@ -59,6 +59,11 @@ pub fn adamw(
         eps: adam.eps as f32,
     };
     let task = rows_per_task(1);
+    if len <= task {
+        // Biases and the like: handing them to another thread takes longer than the step.
+        step_block(level, &rates, grad, parameter, mean, square);
+        return Ok(());
+    }
     parameter
         .par_chunks_mut(task)
         .zip(mean.par_chunks_mut(task).zip(square.par_chunks_mut(task)))
