@@ -5,6 +5,7 @@
 //! exponentials so far, and the backward pass computes the probabilities once more from the logarithm of that sum.
 
 mod backward;
+mod buffer;
 mod format;
 mod forward;
 mod input;

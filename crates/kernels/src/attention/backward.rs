@@ -3,9 +3,10 @@
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
-use super::pack::{Rows, Target, grow, pack_across, pack_along, pack_columns};
+use super::pack::{Rows, Target, pack_across, pack_along, pack_columns};
 use super::rows::{Known, add_bias, gradients, inner, squeeze, stack};
 use super::{Attention, Heads};
 use crate::math::LANES;
@@ -27,25 +28,25 @@ pub(super) struct Given<'a> {
 /// Working memory of one task.
 #[derive(Default)]
 pub(super) struct Scratch {
-    zeros: Vec<f32>,
+    zeros: Buffer,
     /// Queries and gradients of results, by columns and by rows.
-    q_columns: Vec<f32>,
-    grad_columns: Vec<f32>,
-    q: Vec<f32>,
-    grad: Vec<f32>,
+    q_columns: Buffer,
+    grad_columns: Buffer,
+    q: Buffer,
+    grad: Buffer,
     /// A block of keys and of values as left operands, and of keys as a right one.
-    k_left: Vec<f32>,
-    v_left: Vec<f32>,
-    k: Vec<f32>,
+    k_left: Buffer,
+    v_left: Buffer,
+    k: Buffer,
     /// Scores of a tile, then probabilities, `[keys, queries]`; and their gradients.
-    scores: Vec<f32>,
-    d_scores: Vec<f32>,
+    scores: Buffer,
+    d_scores: Buffer,
     /// Gradients of the scores as places along the keys.
-    stacked: Vec<f32>,
+    stacked: Buffer,
     /// Gradients of queries `[queries, head]`, of all keys and values `[keys, head]`.
-    dq: Vec<f32>,
-    dk: Vec<f32>,
-    dv: Vec<f32>,
+    dq: Buffer,
+    dk: Buffer,
+    dv: Buffer,
     known: Vec<Known>,
 }
 
@@ -85,8 +86,7 @@ unsafe fn run<F: Format>(
             dims,
         });
     for sum in [&mut scratch.dk, &mut scratch.dv] {
-        sum.clear();
-        sum.resize(dims.keys * wide, 0.0);
+        sum.zeros(dims.keys * wide);
     }
     let mut start = 0;
     while start < dims.queries {
@@ -151,8 +151,7 @@ unsafe fn begin<F: Format>(
         pack_across::<F>(&grad, &mut scratch.grad);
     }
     let lanes = padded(range.len());
-    scratch.dq.clear();
-    scratch.dq.resize(lanes * padded(dims.head), 0.0);
+    scratch.dq.zeros(lanes * padded(dims.head));
     scratch.known.clear();
     // Padding has no probability.
     let nothing = Known {
@@ -251,7 +250,7 @@ unsafe fn add<F: Format>(
         &mut scratch.d_scores,
         &mut scratch.stacked,
     ] {
-        grow(scores, KEYS * QUERIES);
+        scores.grow(KEYS * QUERIES);
     }
     let scores = &mut scratch.scores[..keys * width];
     let d_scores = &mut scratch.d_scores[..keys * width];
@@ -316,7 +315,7 @@ unsafe fn add<F: Format>(
     }
     let left = Left {
         values: if F::VALUES == 2 {
-            &scratch.stacked
+            &scratch.stacked[..]
         } else {
             d_scores
         },

@@ -49,6 +49,12 @@ pub(super) trait Format {
     /// For this and the other functions: the machine must have the instructions.
     unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>);
 
+    /// The larger value of each lane; the one of `b` where that of `a` is NaN.
+    ///
+    /// # Safety
+    /// See [`Format::product`].
+    unsafe fn max(a: Vector, b: Vector) -> Vector;
+
     /// Places of two rows that follow one another, lane by lane. Where a place has one value, the first row.
     ///
     /// # Safety
@@ -90,6 +96,15 @@ impl Format for Plain {
         // SAFETY: no special instructions.
         unsafe { product::<Portable<PORTABLE_FMA>, 4, 1, ADD>(a, b, out) }
     }
+
+    #[inline(always)]
+    unsafe fn max(a: Vector, b: Vector) -> Vector {
+        let mut larger = b;
+        for l in 0..LANES {
+            larger[l] = if a[l] > b[l] { a[l] } else { b[l] };
+        }
+        larger
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -112,6 +127,16 @@ pub(super) mod x86 {
             // SAFETY: promised.
             unsafe { product::<[__m256; 2], 6, 1, ADD>(a, b, out) }
         }
+
+        #[inline(always)]
+        unsafe fn max(a: Vector, b: Vector) -> Vector {
+            // SAFETY: promised; all types are plain bits of one size.
+            unsafe {
+                let [a, b] = [a, b].map(|x| transmute::<Vector, [__m256; 2]>(x));
+                let larger = [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])];
+                transmute::<[__m256; 2], Vector>(larger)
+            }
+        }
     }
 
     /// f32 by AVX-512.
@@ -127,6 +152,15 @@ pub(super) mod x86 {
             // SAFETY: promised.
             unsafe { product::<__m512, 8, 2, ADD>(a, b, out) }
         }
+
+        #[inline(always)]
+        unsafe fn max(a: Vector, b: Vector) -> Vector {
+            // SAFETY: promised; all types are plain bits of one size.
+            unsafe {
+                let [a, b] = [a, b].map(|x| transmute::<Vector, __m512>(x));
+                transmute::<__m512, Vector>(_mm512_max_ps(a, b))
+            }
+        }
     }
 
     /// Pairs of bf16 by AVX-512.
@@ -141,6 +175,12 @@ pub(super) mod x86 {
         unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
             // SAFETY: promised.
             unsafe { product::<Pairs, 8, 2, ADD>(a, b, out) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(a: Vector, b: Vector) -> Vector {
+            // SAFETY: handed down.
+            unsafe { Wide::max(a, b) }
         }
 
         #[inline(always)]

@@ -4,9 +4,10 @@ use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use super::Attention;
+use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
-use super::pack::{Rows, Target, grow, pack_across, pack_along, pack_columns};
+use super::pack::{Rows, Target, pack_across, pack_along, pack_columns};
 use super::rows::{Running, add_bias, probabilities};
 use crate::math::LANES;
 use crate::parallel::Strips;
@@ -18,16 +19,16 @@ const KEYS: usize = 128;
 /// Working memory of one task.
 #[derive(Default)]
 pub(super) struct Scratch {
-    zeros: Vec<f32>,
+    zeros: Buffer,
     /// Queries by columns.
-    q: Vec<f32>,
+    q: Buffer,
     /// A block of keys and of values.
-    k: Vec<f32>,
-    v: Vec<f32>,
+    k: Buffer,
+    v: Buffer,
     /// Scores of a block, then probabilities, `[keys, queries of a panel]`.
-    scores: Vec<f32>,
+    scores: Buffer,
     /// Sums of results, `[queries, head]`.
-    out: Vec<f32>,
+    out: Buffer,
     running: Vec<Running>,
 }
 
@@ -78,11 +79,10 @@ unsafe fn run<F: Format>(
             &mut scratch.q,
         );
     }
-    scratch.out.clear();
-    scratch.out.resize(lanes * wide, 0.0);
+    scratch.out.zeros(lanes * wide);
     scratch.running.clear();
     scratch.running.resize(lanes / LANES, Running::START);
-    grow(&mut scratch.scores, KEYS * F::COLUMNS);
+    scratch.scores.grow(KEYS * F::COLUMNS);
     let mut start = 0;
     while start < dims.keys {
         let keys = start..dims.keys.min(start + KEYS);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::format::{Format, Vector};
 use super::{AttentionDims, Heads};
 use crate::math::LANES;
@@ -36,24 +37,30 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Makes room for `len` places; what was there may stay.
-#[inline(always)]
-pub(super) fn grow(values: &mut Vec<f32>, len: usize) {
-    if values.len() < len {
-        values.resize(len, 0.0);
-    }
-}
-
 /// Sixteen values from `at` on, zeros past the end.
 #[inline(always)]
 pub(super) fn vector(row: &[f32], at: usize) -> Vector {
+    let row = row.get(at..).unwrap_or_default();
+    if let Some(whole) = row.first_chunk() {
+        return *whole;
+    }
     let mut values = [0.0; LANES];
-    if let Some(whole) = row.get(at..at + LANES) {
-        values.copy_from_slice(whole);
-    } else if let Some(rest) = row.get(at..) {
-        values[..rest.len()].copy_from_slice(rest);
+    for (to, from) in values.iter_mut().zip(row) {
+        *to = *from;
     }
     values
+}
+
+/// Writes `values` to the start of `to`, as many as it holds.
+#[inline(always)]
+fn put(values: Vector, to: &mut [f32]) {
+    if let Some(whole) = to.first_chunk_mut() {
+        *whole = values;
+    } else {
+        for (to, from) in to.iter_mut().zip(values) {
+            *to = from;
+        }
+    }
 }
 
 /// A left operand, or one with rows and columns changed: `[tokens, places of the head]`.
@@ -61,24 +68,22 @@ pub(super) fn vector(row: &[f32], at: usize) -> Vector {
 /// # Safety
 /// For this and the other functions: the machine must have the instructions of `F`.
 #[inline(always)]
-pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Vec<f32>) {
+pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
     let places = rows.head.div_ceil(F::VALUES);
-    grow(to, rows.len() * places);
+    to.grow(rows.len() * places);
     for (i, to) in to
         .chunks_exact_mut(places.max(1))
         .take(rows.len())
         .enumerate()
     {
         let row = rows.row(i);
-        if F::VALUES == 1 {
-            to.copy_from_slice(row);
-            continue;
-        }
         for (c, to) in to.chunks_mut(LANES).enumerate() {
-            let at = c * 2 * LANES;
+            let at = c * F::VALUES * LANES;
             // SAFETY: promised.
-            let both = unsafe { F::along(vector(row, at), vector(row, at + LANES)) };
-            to.copy_from_slice(&both[..to.len()]);
+            put(
+                unsafe { F::along(vector(row, at), vector(row, at + LANES)) },
+                to,
+            );
         }
     }
 }
@@ -88,9 +93,9 @@ pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Vec<f32>) {
 /// # Safety
 /// See [`pack_along`].
 #[inline(always)]
-pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Vec<f32>) {
+pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
     let (places, wide) = (rows.len().div_ceil(F::VALUES), padded(rows.head));
-    grow(to, places * wide);
+    to.grow(places * wide);
     for p in 0..places {
         let first = rows.row(p * F::VALUES);
         let second = if F::VALUES == 2 {
@@ -102,7 +107,7 @@ pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Vec<f32>) 
         while column < wide {
             // SAFETY: promised.
             let both = unsafe { F::across(vector(first, column), vector(second, column)) };
-            to[place::<F>(places, wide, p, column)..][..LANES].copy_from_slice(&both);
+            put(both, &mut to[place::<F>(places, wide, p, column)..]);
             column += LANES;
         }
     }
@@ -113,14 +118,10 @@ pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Vec<f32>) 
 /// # Safety
 /// See [`pack_along`].
 #[inline(always)]
-pub(super) unsafe fn pack_columns<F: Format>(
-    rows: &Rows<'_>,
-    zeros: &mut Vec<f32>,
-    to: &mut Vec<f32>,
-) {
+pub(super) unsafe fn pack_columns<F: Format>(rows: &Rows<'_>, zeros: &mut Buffer, to: &mut Buffer) {
     let (places, wide) = (rows.head.div_ceil(F::VALUES), padded(rows.len()));
-    grow(zeros, rows.head);
-    grow(to, places * wide);
+    zeros.grow(rows.head);
+    to.grow(places * wide);
     let mut column = 0;
     while column < wide {
         let mut sixteen: [&[f32]; LANES] = [&zeros[..rows.head]; LANES];
@@ -131,17 +132,20 @@ pub(super) unsafe fn pack_columns<F: Format>(
         }
         for p in 0..places {
             let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+            let at = p * F::VALUES;
             for l in 0..LANES {
-                first[l] = sixteen[l][p * F::VALUES];
+                // SAFETY: the rows were cut to the head, which holds the first value of each place.
+                first[l] = unsafe { *sixteen[l].get_unchecked(at) };
             }
-            if F::VALUES == 2 && p * 2 + 1 < rows.head {
+            if F::VALUES == 2 && at + 1 < rows.head {
                 for l in 0..LANES {
-                    second[l] = sixteen[l][p * 2 + 1];
+                    // SAFETY: as above, by the condition.
+                    second[l] = unsafe { *sixteen[l].get_unchecked(at + 1) };
                 }
             }
             // SAFETY: promised.
             let both = unsafe { F::across(first, second) };
-            to[place::<F>(places, wide, p, column)..][..LANES].copy_from_slice(&both);
+            put(both, &mut to[place::<F>(places, wide, p, column)..]);
         }
         column += LANES;
     }

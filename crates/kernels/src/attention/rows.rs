@@ -68,20 +68,22 @@ pub(super) unsafe fn probabilities<F: Format>(
     running: &mut Running,
 ) -> Vector {
     let scores = &mut scores[group..];
-    let mut top = running.top;
-    let mut other = running.top;
-    for row in 0..keys / 2 {
-        let (a, b) = (&scores[2 * row * groups], &scores[(2 * row + 1) * groups]);
-        for l in 0..LANES {
-            top[l] = if a[l] > top[l] { a[l] } else { top[l] };
-            other[l] = if b[l] > other[l] { b[l] } else { other[l] };
+    // Four maxima at a time, so that none waits for the one before.
+    let [mut a, mut b, mut c, mut d] = [running.top; 4];
+    let at = |row: usize| scores[row.min(keys - 1) * groups];
+    let mut row = 0;
+    while row < keys {
+        // SAFETY: promised.
+        unsafe {
+            a = F::max(at(row), a);
+            b = F::max(at(row + 1), b);
+            c = F::max(at(row + 2), c);
+            d = F::max(at(row + 3), d);
         }
+        row += 4;
     }
-    let last = &scores[(keys - 1) * groups];
-    for l in 0..LANES {
-        top[l] = if last[l] > top[l] { last[l] } else { top[l] };
-        top[l] = if other[l] > top[l] { other[l] } else { top[l] };
-    }
+    // SAFETY: promised.
+    let top = unsafe { F::max(F::max(a, b), F::max(c, d)) };
     let (mut factor, mut shift) = ([0.0; LANES], [0.0; LANES]);
     for l in 0..LANES {
         // Where nothing was seen yet, all exponentials shall be 0.
@@ -174,10 +176,13 @@ pub(super) fn gradients<F: Format>(
         .zip(grads.chunks_exact_mut(known.len()));
     for (scores, grads) in rows {
         for ((p, ds), known) in scores.iter_mut().zip(grads).zip(known) {
+            // Copies, so that no place can be two things at once.
+            let (mut x, mut y, known) = (*p, *ds, *known);
             for l in 0..LANES {
-                p[l] = exp2::<F>(fused::<F>(p[l], scale, known.shift[l]));
-                ds[l] = p[l] * (ds[l] - known.inner[l]);
+                x[l] = exp2::<F>(fused::<F>(x[l], scale, known.shift[l]));
+                y[l] = x[l] * (y[l] - known.inner[l]);
             }
+            (*p, *ds) = (x, y);
         }
     }
 }
