@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
-use super::pack::{Rows, Target, pack_across, pack_along, pack_columns};
+use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
 use super::rows::{Known, add_bias, gradients, inner, squeeze, stack};
 use super::{Attention, Heads};
 use crate::math::LANES;
@@ -28,7 +28,6 @@ pub(super) struct Given<'a> {
 /// Working memory of one task.
 #[derive(Default)]
 pub(super) struct Scratch {
-    zeros: Buffer,
     /// Queries and gradients of results, by columns and by rows.
     q_columns: Buffer,
     grad_columns: Buffer,
@@ -145,8 +144,8 @@ unsafe fn begin<F: Format>(
     let (q, grad, out) = (rows(input.q), rows(given.grad), rows(given.out));
     // SAFETY: the instructions are promised.
     unsafe {
-        pack_columns::<F>(&q, &mut scratch.zeros, &mut scratch.q_columns);
-        pack_columns::<F>(&grad, &mut scratch.zeros, &mut scratch.grad_columns);
+        pack_columns::<F>(&q, &mut scratch.q_columns);
+        pack_columns::<F>(&grad, &mut scratch.grad_columns);
         pack_across::<F>(&q, &mut scratch.q);
         pack_across::<F>(&grad, &mut scratch.grad);
     }
@@ -239,11 +238,12 @@ unsafe fn add<F: Format>(
         head: dims.head,
         tokens: tile.keys.clone(),
     };
+    let (k, v) = (rows(input.k), rows(input.v));
     // SAFETY: the instructions are promised.
     unsafe {
-        pack_along::<F>(&rows(input.k), &mut scratch.k_left);
-        pack_along::<F>(&rows(input.v), &mut scratch.v_left);
-        pack_across::<F>(&rows(input.k), &mut scratch.k);
+        pack_along::<F>(&k, &mut scratch.k_left);
+        pack_along::<F>(&v, &mut scratch.v_left);
+        pack_across::<F>(&k, &mut scratch.k);
     }
     for scores in [
         &mut scratch.scores,
@@ -255,15 +255,17 @@ unsafe fn add<F: Format>(
     let scores = &mut scratch.scores[..keys * width];
     let d_scores = &mut scratch.d_scores[..keys * width];
     for (left, right, out) in [
-        (&scratch.k_left, &scratch.q_columns, &mut *scores),
-        (&scratch.v_left, &scratch.grad_columns, &mut *d_scores),
+        (
+            left::<F>(&k, &scratch.k_left),
+            &scratch.q_columns,
+            &mut *scores,
+        ),
+        (
+            left::<F>(&v, &scratch.v_left),
+            &scratch.grad_columns,
+            &mut *d_scores,
+        ),
     ] {
-        let left = Left {
-            values: left,
-            rows: keys,
-            row: head_places,
-            column: 1,
-        };
         let right = Right::whole(&right[first * head_places..], head_places, width);
         let out = Out {
             values: out,

@@ -7,7 +7,7 @@ use super::Attention;
 use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
-use super::pack::{Rows, Target, pack_across, pack_along, pack_columns};
+use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
 use super::rows::{Running, add_bias, probabilities};
 use crate::math::LANES;
 use crate::parallel::Strips;
@@ -19,7 +19,6 @@ const KEYS: usize = 128;
 /// Working memory of one task.
 #[derive(Default)]
 pub(super) struct Scratch {
-    zeros: Buffer,
     /// Queries by columns.
     q: Buffer,
     /// A block of keys and of values.
@@ -73,11 +72,7 @@ unsafe fn run<F: Format>(
     };
     // SAFETY: the instructions are promised.
     unsafe {
-        pack_columns::<F>(
-            &rows(input.q, h, range.clone()),
-            &mut scratch.zeros,
-            &mut scratch.q,
-        );
+        pack_columns::<F>(&rows(input.q, h, range.clone()), &mut scratch.q);
     }
     scratch.out.zeros(lanes * wide);
     scratch.running.clear();
@@ -100,14 +95,23 @@ unsafe fn run<F: Format>(
             let view = input.mask.view(dims, &tile);
             if view != View::Nothing {
                 let h = h / dims.group;
+                let k = rows(input.k, h, keys.clone());
                 // SAFETY: the instructions are promised.
                 unsafe {
                     if !packed {
-                        pack_along::<F>(&rows(input.k, h, keys.clone()), &mut scratch.k);
+                        pack_along::<F>(&k, &mut scratch.k);
                         pack_across::<F>(&rows(input.v, h, keys.clone()), &mut scratch.v);
                         packed = true;
                     }
-                    attend::<F>(input, &tile, view, scratch, [first, width, places], scale);
+                    attend::<F>(
+                        input,
+                        &tile,
+                        view,
+                        &k,
+                        scratch,
+                        [first, width, places],
+                        scale,
+                    );
                 }
             }
             first += F::COLUMNS;
@@ -127,6 +131,7 @@ unsafe fn attend<F: Format>(
     input: &Attention<'_>,
     tile: &Tile,
     view: View,
+    k: &Rows<'_>,
     scratch: &mut Scratch,
     [first, width, places]: [usize; 3],
     scale: f32,
@@ -134,12 +139,7 @@ unsafe fn attend<F: Format>(
     let (keys, count) = (tile.keys.len(), tile.queries.len());
     let (groups, wide) = (width / LANES, padded(input.dims.head));
     let scores = &mut scratch.scores[..KEYS * width];
-    let left = Left {
-        values: &scratch.k,
-        rows: keys,
-        row: places,
-        column: 1,
-    };
+    let left = left::<F>(k, &scratch.k);
     let right = Right::whole(&scratch.q[first * places..], places, width);
     let out = Out {
         values: scores,

@@ -7,7 +7,7 @@ use super::format::{Format, Vector};
 use super::{AttentionDims, Heads};
 use crate::math::LANES;
 use crate::parallel::Strips;
-use crate::tile::padded;
+use crate::tile::{Left, padded};
 
 /// Some tokens of one head of one sequence.
 #[derive(Clone)]
@@ -63,40 +63,64 @@ fn put(values: Vector, to: &mut [f32]) {
     }
 }
 
-/// A left operand, or one with rows and columns changed: `[tokens, places of the head]`.
+/// Sixteen places of a row from place `at` on.
 ///
 /// # Safety
 /// For this and the other functions: the machine must have the instructions of `F`.
 #[inline(always)]
+unsafe fn places<F: Format>(row: &[f32], at: usize) -> Vector {
+    let at = at * F::VALUES;
+    // SAFETY: promised.
+    unsafe { F::along(vector(row, at), vector(row, at + LANES)) }
+}
+
+/// A left operand of tokens and places of the head. It is packed where a place is more than a value.
+///
+/// # Safety
+/// See [`places`].
+#[inline(always)]
 pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
-    let places = rows.head.div_ceil(F::VALUES);
-    to.grow(rows.len() * places);
-    for (i, to) in to
-        .chunks_exact_mut(places.max(1))
-        .take(rows.len())
-        .enumerate()
-    {
-        let row = rows.row(i);
+    let wide = rows.head.div_ceil(F::VALUES);
+    if F::VALUES == 1 || wide == 0 {
+        return;
+    }
+    to.grow(rows.len() * wide);
+    for (i, to) in to.chunks_exact_mut(wide).take(rows.len()).enumerate() {
         for (c, to) in to.chunks_mut(LANES).enumerate() {
-            let at = c * F::VALUES * LANES;
             // SAFETY: promised.
-            put(
-                unsafe { F::along(vector(row, at), vector(row, at + LANES)) },
-                to,
-            );
+            put(unsafe { places::<F>(rows.row(i), c * LANES) }, to);
         }
+    }
+}
+
+/// What [`pack_along`] has packed, or the rows themselves.
+#[inline(always)]
+pub(super) fn left<'a, F: Format>(rows: &Rows<'a>, packed: &'a Buffer) -> Left<'a> {
+    let [b, token, h] = rows.from.strides;
+    let first = rows.b * b + rows.tokens.start * token + rows.h * h;
+    let (values, row) = if F::VALUES == 1 {
+        let values = rows.from.values.get(first..);
+        (values.unwrap_or_default(), token)
+    } else {
+        (&packed[..], rows.head.div_ceil(F::VALUES))
+    };
+    Left {
+        values,
+        rows: rows.len(),
+        row,
+        column: 1,
     }
 }
 
 /// A right operand whose summed axis is the tokens: panels of `[places of the tokens, head]`.
 ///
 /// # Safety
-/// See [`pack_along`].
+/// See [`places`].
 #[inline(always)]
 pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
-    let (places, wide) = (rows.len().div_ceil(F::VALUES), padded(rows.head));
-    to.grow(places * wide);
-    for p in 0..places {
+    let (inner, wide) = (rows.len().div_ceil(F::VALUES), padded(rows.head));
+    to.grow(inner * wide);
+    for p in 0..inner {
         let first = rows.row(p * F::VALUES);
         let second = if F::VALUES == 2 {
             rows.row(p * 2 + 1)
@@ -107,7 +131,7 @@ pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
         while column < wide {
             // SAFETY: promised.
             let both = unsafe { F::across(vector(first, column), vector(second, column)) };
-            put(both, &mut to[place::<F>(places, wide, p, column)..]);
+            put(both, &mut to[place::<F>(inner, wide, p, column)..]);
             column += LANES;
         }
     }
@@ -116,36 +140,26 @@ pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
 /// A right operand whose summed axis is the head: panels of `[places of the head, tokens]`.
 ///
 /// # Safety
-/// See [`pack_along`].
+/// See [`places`].
 #[inline(always)]
-pub(super) unsafe fn pack_columns<F: Format>(rows: &Rows<'_>, zeros: &mut Buffer, to: &mut Buffer) {
-    let (places, wide) = (rows.head.div_ceil(F::VALUES), padded(rows.len()));
-    zeros.grow(rows.head);
-    to.grow(places * wide);
+pub(super) unsafe fn pack_columns<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
+    let (inner, wide) = (rows.head.div_ceil(F::VALUES), padded(rows.len()));
+    to.grow(inner * wide);
     let mut column = 0;
     while column < wide {
-        let mut sixteen: [&[f32]; LANES] = [&zeros[..rows.head]; LANES];
-        for (l, row) in sixteen.iter_mut().enumerate() {
-            if column + l < rows.len() {
-                *row = &rows.row(column + l)[..rows.head];
-            }
-        }
-        for p in 0..places {
-            let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-            let at = p * F::VALUES;
-            for l in 0..LANES {
-                // SAFETY: the rows were cut to the head, which holds the first value of each place.
-                first[l] = unsafe { *sixteen[l].get_unchecked(at) };
-            }
-            if F::VALUES == 2 && at + 1 < rows.head {
-                for l in 0..LANES {
-                    // SAFETY: as above, by the condition.
-                    second[l] = unsafe { *sixteen[l].get_unchecked(at + 1) };
-                }
+        let mut first = 0;
+        while first < inner {
+            let mut block = [[0.0; LANES]; LANES];
+            for (l, to) in block.iter_mut().enumerate() {
+                // SAFETY: promised.
+                *to = unsafe { places::<F>(rows.row(column + l), first) };
             }
             // SAFETY: promised.
-            let both = unsafe { F::across(first, second) };
-            put(both, &mut to[place::<F>(places, wide, p, column)..]);
+            let block = unsafe { F::transpose(block) };
+            for (p, values) in (first..inner).zip(block) {
+                put(values, &mut to[place::<F>(inner, wide, p, column)..]);
+            }
+            first += LANES;
         }
         column += LANES;
     }
