@@ -7,7 +7,7 @@ use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
 use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
-use super::rows::{Known, add_bias, gradients, inner, squeeze, stack};
+use super::rows::{Known, add_bias, gradients, inner, squeeze, stack, whole_gradients};
 use super::{Attention, Heads};
 use crate::math::LANES;
 use crate::parallel::Strips;
@@ -164,8 +164,10 @@ unsafe fn begin<F: Format>(
         if *sum != f32::NEG_INFINITY {
             let known = &mut scratch.known[i / LANES];
             known.shift[i % LANES] = -sum * LOG2_E;
-            // SAFETY: the instructions are promised.
-            known.inner[i % LANES] = unsafe { inner::<F>(grad.row(i), out.row(i)) };
+            if dims.keys > KEYS {
+                // SAFETY: the instructions are promised.
+                known.inner[i % LANES] = unsafe { inner::<F>(grad.row(i), out.row(i)) };
+            }
         }
     }
 }
@@ -278,10 +280,15 @@ unsafe fn add<F: Format>(
     if view == View::Some {
         input.mask.hide(dims, tile, width, scores);
     }
-    let known = &scratch.known[first / LANES..][..groups];
+    let known = &mut scratch.known[first / LANES..][..groups];
     let (p, _) = scores.as_chunks_mut::<LANES>();
     let (ds, _) = d_scores.as_chunks_mut::<LANES>();
-    gradients::<F>(p, ds, known, LOG2_E * dims.scale());
+    let scale = LOG2_E * dims.scale();
+    if dims.keys <= KEYS {
+        whole_gradients::<F>(p, ds, known, scale);
+    } else {
+        gradients::<F>(p, ds, known, scale);
+    }
     if F::VALUES == 2 {
         let (stacked, _) = scratch.stacked.as_chunks_mut::<LANES>();
         // SAFETY: promised.

@@ -187,6 +187,42 @@ pub(super) fn gradients<F: Format>(
     }
 }
 
+/// As [`gradients`], where the tile holds all keys and no inner sum is known yet: Σ dO∘O is Σ P∘dP.
+#[inline(always)]
+pub(super) fn whole_gradients<F: Format>(
+    scores: &mut [Vector],
+    grads: &mut [Vector],
+    known: &mut [Known],
+    scale: f32,
+) {
+    let groups = known.len();
+    let rows = scores
+        .chunks_exact_mut(groups)
+        .zip(grads.chunks_exact(groups));
+    for (scores, grads) in rows {
+        for ((p, dp), known) in scores.iter_mut().zip(grads).zip(&mut *known) {
+            let (mut x, y, Known { shift, mut inner }) = (*p, *dp, *known);
+            for l in 0..LANES {
+                x[l] = exp2::<F>(fused::<F>(x[l], scale, shift[l]));
+                inner[l] = fused::<F>(x[l], y[l], inner[l]);
+            }
+            (*p, known.inner) = (x, inner);
+        }
+    }
+    let rows = scores
+        .chunks_exact(groups)
+        .zip(grads.chunks_exact_mut(groups));
+    for (scores, grads) in rows {
+        for ((p, ds), known) in scores.iter().zip(grads).zip(&*known) {
+            let (x, mut y, inner) = (*p, *ds, known.inner);
+            for l in 0..LANES {
+                y[l] = x[l] * (y[l] - inner[l]);
+            }
+            *ds = y;
+        }
+    }
+}
+
 /// Packs each row of `groups` vectors into places along the row, at its start.
 ///
 /// # Safety
