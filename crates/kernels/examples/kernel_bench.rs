@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::{
-    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, Precision, RmsNorm, Rotation,
-    ShapeError,
+    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, Mask, Precision, RmsNorm,
+    Rotation, ShapeError,
 };
 
 fn best(run: &mut dyn FnMut()) -> f64 {
@@ -62,6 +62,7 @@ fn main() -> Result<(), ShapeError> {
         (64, 64, 6, 32),
         (64, 64, 3, 64),
         (8, 8, 192, 64),
+        (1, 1024, 8, 64),
         (8, 512, 3, 64),
         (64, 16, 6, 32),
         (8, 256, 8, 24),
@@ -150,28 +151,46 @@ fn attentions(
     heads: usize,
     head: usize,
 ) -> Result<(), ShapeError> {
-    let x = ramp(batch * tokens * heads * head);
+    let x = noise(batch * tokens * heads * head);
     let rows = Heads::dense(&x, tokens, heads, head);
-    let input = Attention {
-        dims: AttentionDims {
-            batch,
-            queries: tokens,
-            keys: tokens,
-            heads,
-            head,
-        },
-        q: rows,
-        k: rows,
-        v: rows,
-        mask: None,
-    };
-    let (_, sums) = kernels::attention(level, &input)?;
-    let name = format!("attention {batch}×{tokens}×{heads}×{head}");
-    report(&name, || drop(black_box(kernels::attention(level, &input))));
-    report(&format!("{name} backward"), || {
-        drop(black_box(kernels::attention_backward(
-            level, &input, &sums, rows,
-        )));
-    });
+    for (mask, kind) in [(Mask::default(), ""), (Mask::CAUSAL, " causal")] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let input = Attention {
+                dims: AttentionDims {
+                    batch,
+                    queries: tokens,
+                    keys: tokens,
+                    heads,
+                    group: 1,
+                    head,
+                },
+                q: rows,
+                k: rows,
+                v: rows,
+                mask,
+                bias: None,
+                precision,
+            };
+            let (out, sums) = kernels::attention(level, &input)?;
+            let out = Heads::dense(&out, tokens, heads, head);
+            let name = format!("attention {batch}×{tokens}×{heads}×{head}{kind} {precision:?}");
+            report(&name, || drop(black_box(kernels::attention(level, &input))));
+            report(&format!("{name} backward"), || {
+                drop(black_box(kernels::attention_backward(
+                    level, &input, out, &sums, rows,
+                )));
+            });
+        }
+    }
     Ok(())
+}
+
+/// Numbers between −1 and 1 that repeat late.
+fn noise(len: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(next).collect()
 }

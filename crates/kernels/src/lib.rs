@@ -35,7 +35,8 @@ mod tile;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
 pub use attention::{
-    Attention, AttentionDims, AttentionGrads, Heads, attention, attention_backward,
+    Attention, AttentionDims, AttentionGrads, Blocks, Heads, Mask, Pairs, Window, attention,
+    attention_backward,
 };
 pub use conv::{
     ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,

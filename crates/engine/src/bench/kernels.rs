@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use kernels::{
-    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, PackedWeight, Precision,
+    Attention, AttentionDims, Heads, LayerNorm, Level, LinearDims, Mask, PackedWeight, Precision,
     attention, attention_backward,
 };
 
@@ -79,11 +79,12 @@ fn attend(backward: bool) -> Run {
         queries: tokens,
         keys: tokens,
         heads,
+        group: 1,
         head,
     };
     let values = [1, 2, 3, 4].map(|seed| noise(tokens * heads * head, seed));
     let level = Level::best();
-    let mut sums = None;
+    let mut given = None;
     Box::new(move || {
         let [q, k, v, grad] = values
             .each_ref()
@@ -93,13 +94,17 @@ fn attend(backward: bool) -> Run {
             q,
             k,
             v,
-            mask: None,
+            mask: Mask::default(),
+            bias: None,
+            precision: Precision::F32,
         };
         if backward {
-            let sums = sums.get_or_insert_with(|| {
-                attention(level, &input).map_or(Vec::new(), |(_, sums)| sums)
-            });
-            drop(black_box(attention_backward(level, &input, sums, grad)));
+            let (out, sums) =
+                given.get_or_insert_with(|| attention(level, &input).unwrap_or_default());
+            let out = Heads::dense(out, tokens, heads, head);
+            drop(black_box(attention_backward(
+                level, &input, out, sums, grad,
+            )));
         } else {
             drop(black_box(attention(level, &input)));
         }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use kernels::{
-    Attention, AttentionDims, Heads, Level, PackedWeight, Precision, RmsNorm, ShapeError,
+    Attention, AttentionDims, Heads, Level, Mask, PackedWeight, Precision, RmsNorm, ShapeError,
     attention, rms_norm, silu,
 };
 
@@ -92,12 +92,15 @@ impl Block {
                 queries: GROUP,
                 keys: CONTEXT,
                 heads: 1,
+                group: 1,
                 head: HEAD,
             },
             q: Heads::dense(&qkv[..WIDTH], GROUP, 1, HEAD),
             k: cached(&self.keys),
             v: cached(&self.values),
-            mask: None,
+            mask: Mask::default(),
+            bias: None,
+            precision: Precision::F32,
         };
         let (seen, _) = attention(Level::best(), &input)?;
         let x = sum(&self.token, &self.out.linear(&seen, None, 1)?);

@@ -1,7 +1,7 @@
 use burn::backend::TensorMetadata;
 use burn::tensor::{Bool, Tensor};
 use burn_flex::{Flex, FlexTensor};
-use kernels::{Attention, AttentionDims, Heads, Level, ShapeError};
+use kernels::{Attention, AttentionDims, Heads, Level, Mask, Precision, ShapeError};
 
 use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
@@ -61,10 +61,11 @@ struct Attend {
     mask: Option<FlexTensor>,
 }
 
-/// The three inputs and the logarithm of each row's sum of exponentials.
+/// The three inputs, the result and the logarithm of each row's sum of exponentials.
 #[derive(Clone, Debug)]
 struct Saved {
     inputs: [FlexTensor; 3],
+    out: FlexTensor,
     sums: Vec<f32>,
 }
 
@@ -88,12 +89,18 @@ impl Attend {
                 queries,
                 keys,
                 heads,
+                group: 1,
                 head,
             },
             q: rows(q),
             k: rows(k),
             v: rows(v),
-            mask: self.mask.as_ref().map(FlexTensor::bytes),
+            mask: Mask {
+                keys: self.mask.as_ref().map(FlexTensor::bytes),
+                ..Mask::default()
+            },
+            bias: None,
+            precision: Precision::F32,
         })
     }
 }
@@ -126,18 +133,24 @@ impl Kernel<3> for Attend {
         let inputs = inputs.each_ref().map(readable);
         let (out, sums) = kernels::attention(Level::best(), &self.input(&inputs)?)?;
         let out = tensor(out, inputs[0].shape());
-        Ok((out, Saved { inputs, sums }))
+        let saved = Saved {
+            inputs,
+            out: out.clone(),
+            sums,
+        };
+        Ok((out, saved))
     }
 
     fn backward(
         &self,
-        Saved { inputs, sums }: Saved,
+        Saved { inputs, out, sums }: Saved,
         grad: FlexTensor,
         _: [bool; 3],
     ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
         let grad = readable(&grad);
         let input = self.input(&inputs)?;
-        let grads = kernels::attention_backward(Level::best(), &input, &sums, rows(&grad))?;
+        let (out, grad) = (rows(&out), rows(&grad));
+        let grads = kernels::attention_backward(Level::best(), &input, out, &sums, grad)?;
         let [q, k, v] = inputs.each_ref().map(FlexTensor::shape);
         Ok([
             Some(tensor(grads.q, q)),

@@ -1,122 +1,179 @@
-//! What the products of a head read and write: padded copies, by rows or by columns.
+//! Rows of a head as operands of products, padded with zeros; and results back to rows of a head.
 
 use std::ops::Range;
 
-use super::{Attention, AttentionDims, Heads};
+use super::buffer::Buffer;
+use super::format::{Format, Vector};
+use super::{AttentionDims, Heads};
 use crate::math::LANES;
 use crate::parallel::Strips;
-use crate::tile::padded;
+use crate::tile::{Left, padded};
 
-/// Working memory of one task; sizes are those of the padded matrices.
-#[derive(Default)]
-pub(super) struct Scratch {
-    /// Queries of a block, scaled, `[block, head]`.
-    pub(super) q: Vec<f32>,
-    /// Keys and values by columns, `[head, keys]`.
-    pub(super) k_columns: Vec<f32>,
-    pub(super) v_columns: Vec<f32>,
-    /// Keys (scaled) or values by rows, `[keys, head]`.
-    pub(super) rows: Vec<f32>,
-    /// Gradients of a block's results, `[block, head]`.
-    pub(super) grad: Vec<f32>,
-    /// Scores of a block, then probabilities, `[block, keys]`.
-    pub(super) scores: Vec<f32>,
-    /// Gradients of the probabilities, then of the scores, `[block, keys]`.
-    pub(super) d_scores: Vec<f32>,
-    /// Results of a block, `[block, head]`.
-    pub(super) out: Vec<f32>,
-    /// Gradients of keys and values, `[keys, head]`.
-    pub(super) dk: Vec<f32>,
-    pub(super) dv: Vec<f32>,
-    /// 0 where a key may be seen, −∞ where not, `[keys]`.
-    pub(super) bias: Vec<f32>,
+/// Some tokens of one head of one sequence.
+#[derive(Clone)]
+pub(super) struct Rows<'a> {
+    pub(super) from: Heads<'a>,
+    pub(super) b: usize,
+    pub(super) h: usize,
+    pub(super) head: usize,
+    pub(super) tokens: Range<usize>,
 }
 
-impl Scratch {
-    pub(super) fn new(dims: AttentionDims) -> Self {
-        Self {
-            bias: vec![0.0; dims.keys],
-            ..Self::default()
-        }
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.tokens.len()
     }
-}
 
-/// Makes room for `len` values; what was there stays.
-#[inline(always)]
-pub(super) fn grow(values: &mut Vec<f32>, len: usize) {
-    if values.len() < len {
-        values.resize(len, 0.0);
-    }
-}
-
-/// Rows `range` of a head times `scale`, each padded with zeros, `[range, padded head]`.
-#[inline(always)]
-pub(super) fn pack_rows(
-    from: Heads<'_>,
-    b: usize,
-    h: usize,
-    range: Range<usize>,
-    head: usize,
-    scale: f32,
-    to: &mut Vec<f32>,
-) {
-    let wide = padded(head);
-    to.resize(range.len() * wide, 0.0);
-    for (token, to) in range.zip(to.chunks_exact_mut(wide)) {
-        let (to, rest) = to.split_at_mut(head);
-        for (to, from) in to.iter_mut().zip(from.row(b, token, h, head)) {
-            *to = from * scale;
-        }
-        rest.fill(0.0);
-    }
-}
-
-/// All rows of a head as columns, `[head, padded tokens]`, padded with zeros.
-#[inline(always)]
-pub(super) fn pack_columns(
-    from: Heads<'_>,
-    b: usize,
-    h: usize,
-    tokens: usize,
-    head: usize,
-    to: &mut Vec<f32>,
-) {
-    let wide = padded(tokens);
-    to.resize(head * wide, 0.0);
-    let mut first = 0;
-    while first < wide {
-        // Sixteen rows at a time, so that each store is a whole vector.
-        let rows: [Option<&[f32]>; LANES] =
-            std::array::from_fn(|l| (first + l < tokens).then(|| from.row(b, first + l, h, head)));
-        if let Some(rows) = full(&rows) {
-            for (i, to) in to.chunks_exact_mut(wide).enumerate() {
-                let mut lane = [0.0; LANES];
-                for l in 0..LANES {
-                    lane[l] = rows[l][i];
-                }
-                to[first..first + LANES].copy_from_slice(&lane);
-            }
+    /// Row `i`; empty past the end.
+    #[inline(always)]
+    pub(super) fn row(&self, i: usize) -> &'a [f32] {
+        if i < self.len() {
+            let token = self.tokens.start + i;
+            self.from.row(self.b, token, self.h, self.head)
         } else {
-            for (i, to) in to.chunks_exact_mut(wide).enumerate() {
-                for (to, row) in to[first..first + LANES].iter_mut().zip(&rows) {
-                    *to = row.map_or(0.0, |row| row[i]);
-                }
-            }
+            &[]
         }
-        first += LANES;
     }
 }
 
+/// Sixteen values from `at` on, zeros past the end.
 #[inline(always)]
-pub(super) fn full<'a>(rows: &[Option<&'a [f32]>; LANES]) -> Option<[&'a [f32]; LANES]> {
-    let mut all: [&[f32]; LANES] = [&[]; LANES];
-    for (to, row) in all.iter_mut().zip(rows) {
-        *to = (*row)?;
+pub(super) fn vector(row: &[f32], at: usize) -> Vector {
+    let row = row.get(at..).unwrap_or_default();
+    if let Some(whole) = row.first_chunk() {
+        return *whole;
     }
-    Some(all)
+    let mut values = [0.0; LANES];
+    for (to, from) in values.iter_mut().zip(row) {
+        *to = *from;
+    }
+    values
 }
 
-/// A dense `[batch, tokens, heads, head]` that tasks write, each its own heads and tokens.
+/// Writes `values` to the start of `to`, as many as it holds.
+#[inline(always)]
+fn put(values: Vector, to: &mut [f32]) {
+    if let Some(whole) = to.first_chunk_mut() {
+        *whole = values;
+    } else {
+        for (to, from) in to.iter_mut().zip(values) {
+            *to = from;
+        }
+    }
+}
+
+/// Sixteen places of a row from place `at` on.
+///
+/// # Safety
+/// For this and the other functions: the machine must have the instructions of `F`.
+#[inline(always)]
+unsafe fn places<F: Format>(row: &[f32], at: usize) -> Vector {
+    let at = at * F::VALUES;
+    // SAFETY: promised.
+    unsafe { F::along(vector(row, at), vector(row, at + LANES)) }
+}
+
+/// A left operand of tokens and places of the head. It is packed where a place is more than a value.
+///
+/// # Safety
+/// See [`places`].
+#[inline(always)]
+pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
+    let wide = rows.head.div_ceil(F::VALUES);
+    if F::VALUES == 1 || wide == 0 {
+        return;
+    }
+    to.grow(rows.len() * wide);
+    for (i, to) in to.chunks_exact_mut(wide).take(rows.len()).enumerate() {
+        for (c, to) in to.chunks_mut(LANES).enumerate() {
+            // SAFETY: promised.
+            put(unsafe { places::<F>(rows.row(i), c * LANES) }, to);
+        }
+    }
+}
+
+/// What [`pack_along`] has packed, or the rows themselves.
+#[inline(always)]
+pub(super) fn left<'a, F: Format>(rows: &Rows<'a>, packed: &'a Buffer) -> Left<'a> {
+    let [b, token, h] = rows.from.strides;
+    let first = rows.b * b + rows.tokens.start * token + rows.h * h;
+    let (values, row) = if F::VALUES == 1 {
+        let values = rows.from.values.get(first..);
+        (values.unwrap_or_default(), token)
+    } else {
+        (&packed[..], rows.head.div_ceil(F::VALUES))
+    };
+    Left {
+        values,
+        rows: rows.len(),
+        row,
+        column: 1,
+    }
+}
+
+/// A right operand whose summed axis is the tokens: panels of `[places of the tokens, head]`.
+///
+/// # Safety
+/// See [`places`].
+#[inline(always)]
+pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
+    let (inner, wide) = (rows.len().div_ceil(F::VALUES), padded(rows.head));
+    to.grow(inner * wide);
+    for p in 0..inner {
+        let first = rows.row(p * F::VALUES);
+        let second = if F::VALUES == 2 {
+            rows.row(p * 2 + 1)
+        } else {
+            &[]
+        };
+        let mut column = 0;
+        while column < wide {
+            // SAFETY: promised.
+            let both = unsafe { F::across(vector(first, column), vector(second, column)) };
+            put(both, &mut to[place::<F>(inner, wide, p, column)..]);
+            column += LANES;
+        }
+    }
+}
+
+/// A right operand whose summed axis is the head: panels of `[places of the head, tokens]`.
+///
+/// # Safety
+/// See [`places`].
+#[inline(always)]
+pub(super) unsafe fn pack_columns<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
+    let (inner, wide) = (rows.head.div_ceil(F::VALUES), padded(rows.len()));
+    to.grow(inner * wide);
+    let mut column = 0;
+    while column < wide {
+        let mut first = 0;
+        while first < inner {
+            let mut block = [[0.0; LANES]; LANES];
+            for (l, to) in block.iter_mut().enumerate() {
+                // SAFETY: promised.
+                *to = unsafe { places::<F>(rows.row(column + l), first) };
+            }
+            // SAFETY: promised.
+            let block = unsafe { F::transpose(block) };
+            for (p, values) in (first..inner).zip(block) {
+                put(values, &mut to[place::<F>(inner, wide, p, column)..]);
+            }
+            first += LANES;
+        }
+        column += LANES;
+    }
+}
+
+/// Where panels of `[inner, width]` hold row `p` from `column` on, a multiple of the lanes.
+#[inline(always)]
+fn place<F: Format>(inner: usize, width: usize, p: usize, column: usize) -> usize {
+    let panel = column / F::COLUMNS * F::COLUMNS;
+    let stride = F::COLUMNS.min(width - panel);
+    panel * inner + p * stride + column - panel
+}
+
+/// A dense `[batch, tokens, query heads, head]` that tasks write, each its own heads and tokens.
 pub(super) struct Target<'a> {
     pub(super) memory: &'a Strips<'a>,
     pub(super) tokens: usize,
@@ -124,37 +181,18 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes the first `count` of the padded `rows` to the tokens from `start` on.
+    /// Writes `row`, of which only the head counts, times `factor` to a token.
     ///
     /// # Safety
-    /// No other task may write these tokens of this head.
+    /// No other task may write this token of this head.
     #[inline(always)]
-    pub(super) unsafe fn write(
-        &self,
-        b: usize,
-        h: usize,
-        start: usize,
-        rows: &[f32],
-        count: usize,
-    ) {
-        let AttentionDims { heads, head, .. } = self.dims;
-        for (i, row) in rows.chunks_exact(padded(head)).take(count).enumerate() {
-            let at = ((b * self.tokens + start + i) * heads + h) * head;
-            // SAFETY: handed down.
-            unsafe { self.memory.row(at, head) }.write_copy_of_slice(&row[..head]);
+    pub(super) unsafe fn write(&self, b: usize, h: usize, token: usize, row: &[f32], factor: f32) {
+        let (heads, head) = (self.dims.query_heads(), self.dims.head);
+        let at = ((b * self.tokens + token) * heads + h) * head;
+        // SAFETY: handed down.
+        let to = unsafe { self.memory.row(at, head) };
+        for (to, value) in to.iter_mut().zip(row) {
+            to.write(value * factor);
         }
     }
-}
-
-/// Fills the bias of sequence `b`; says whether there is a mask.
-#[inline(always)]
-pub(super) fn fill_bias(input: &Attention<'_>, b: usize, bias: &mut [f32]) -> bool {
-    let Some(mask) = input.mask else {
-        return false;
-    };
-    let mask = &mask[b * bias.len()..][..bias.len()];
-    for (bias, seen) in bias.iter_mut().zip(mask) {
-        *bias = if *seen == 0 { f32::NEG_INFINITY } else { 0.0 };
-    }
-    true
 }
