@@ -1,0 +1,199 @@
+//! The formats of x86: f32 by AVX2 and AVX-512, pairs of bf16 by AVX-512.
+
+use std::arch::x86_64::*;
+use std::mem::transmute;
+
+use super::{Format, Vector};
+use crate::lanes::Lanes;
+use crate::math::LANES;
+use crate::tile::{Left, Out, Right, product};
+
+/// f32 by AVX2 and FMA.
+pub(in super::super) struct Narrow;
+
+impl Format for Narrow {
+    const FMA: bool = true;
+    const VALUES: usize = 1;
+    const COLUMNS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
+        // SAFETY: promised.
+        unsafe { product::<[__m256; 2], 6, 1, ADD>(a, b, out) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Vector, b: Vector) -> Vector {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let [a, b] = [a, b].map(|x| transmute::<Vector, [__m256; 2]>(x));
+            let larger = [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])];
+            transmute::<[__m256; 2], Vector>(larger)
+        }
+    }
+}
+
+/// f32 by AVX-512.
+pub(in super::super) struct Wide;
+
+impl Format for Wide {
+    const FMA: bool = true;
+    const VALUES: usize = 1;
+    const COLUMNS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
+        // SAFETY: promised.
+        unsafe { product::<__m512, 8, 2, ADD>(a, b, out) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Vector, b: Vector) -> Vector {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let [a, b] = [a, b].map(|x| transmute::<Vector, __m512>(x));
+            transmute::<__m512, Vector>(_mm512_max_ps(a, b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(block: [Vector; LANES]) -> [Vector; LANES] {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let rows = transmute::<[Vector; LANES], [__m512; LANES]>(block);
+            let mut fours = [_mm512_setzero_ps(); LANES];
+            for g in (0..LANES).step_by(4) {
+                let low = [0, 2].map(|i| _mm512_unpacklo_ps(rows[g + i], rows[g + i + 1]));
+                let high = [0, 2].map(|i| _mm512_unpackhi_ps(rows[g + i], rows[g + i + 1]));
+                let [a, b] = low.map(|x| _mm512_castps_pd(x));
+                let [c, d] = high.map(|x| _mm512_castps_pd(x));
+                fours[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                fours[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                fours[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+                fours[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+            }
+            // A quarter `l` of `fours[g + c]` is column `4 l + c` of the rows from `g` on.
+            let mut columns = rows;
+            for c in 0..4 {
+                let [a, b, x, y] = [0, 4, 8, 12].map(|g| fours[g + c]);
+                let even = [
+                    _mm512_shuffle_f32x4::<0x88>(a, b),
+                    _mm512_shuffle_f32x4::<0x88>(x, y),
+                ];
+                let odd = [
+                    _mm512_shuffle_f32x4::<0xdd>(a, b),
+                    _mm512_shuffle_f32x4::<0xdd>(x, y),
+                ];
+                columns[c] = _mm512_shuffle_f32x4::<0x88>(even[0], even[1]);
+                columns[c + 4] = _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]);
+                columns[c + 8] = _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]);
+                columns[c + 12] = _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]);
+            }
+            transmute::<[__m512; LANES], [Vector; LANES]>(columns)
+        }
+    }
+}
+
+/// Pairs of bf16 by AVX-512.
+pub(in super::super) struct Reduced;
+
+impl Format for Reduced {
+    const FMA: bool = true;
+    const VALUES: usize = 2;
+    const COLUMNS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
+        // SAFETY: promised.
+        unsafe { product::<Pairs, 8, 2, ADD>(a, b, out) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Vector, b: Vector) -> Vector {
+        // SAFETY: handed down.
+        unsafe { Wide::max(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(block: [Vector; LANES]) -> [Vector; LANES] {
+        // SAFETY: handed down.
+        unsafe { Wide::transpose(block) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(first: Vector, second: Vector) -> Vector {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let [first, second] = [first, second].map(|row| {
+                let halves = _mm512_cvtneps_pbh(transmute::<Vector, __m512>(row));
+                _mm512_cvtepu16_epi32(transmute::<__m256bh, __m256i>(halves))
+            });
+            let both = _mm512_or_si512(first, _mm512_slli_epi32::<16>(second));
+            transmute::<__m512i, Vector>(both)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rounded(values: Vector) -> Vector {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let places = transmute::<Vector, __m512i>(Self::across(values, [0.0; LANES]));
+            transmute::<__m512i, Vector>(_mm512_slli_epi32::<16>(places))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn along(first: Vector, second: Vector) -> Vector {
+        // SAFETY: promised; all types are plain bits of one size.
+        unsafe {
+            let [first, second] = [first, second].map(|row| transmute::<Vector, __m512>(row));
+            transmute::<__m512bh, Vector>(_mm512_cvtne2ps_pbh(second, first))
+        }
+    }
+}
+
+/// Sixteen f32 sums, or sixteen pairs of bf16 where they are multiplied.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Pairs(__m512);
+
+// SAFETY of all bodies: callers promise the instructions, and that places are readable or writable.
+impl Lanes for Pairs {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: see above.
+        Self(unsafe { __m512::zero() })
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { __m512::splat(value) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { __m512::load(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { self.0.store(to) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, by: Self, to: Self) -> Self {
+        // SAFETY: see above; the types are plain bits of one size.
+        unsafe {
+            let [a, b] = [self, by].map(|pairs| transmute::<__m512, __m512bh>(pairs.0));
+            Self(_mm512_dpbf16_ps(to.0, a, b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, to: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { self.0.add(to.0) })
+    }
+}
