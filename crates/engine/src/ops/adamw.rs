@@ -19,7 +19,7 @@ pub(crate) fn adamw(adam: &AdamW, gradient: Tensor<1>, state: [Tensor<1>; 3]) ->
             (give(gradient), state.map(give))
         }
         other => {
-            let [gradient, state @ ..] = other.map(|tensor| tensor.map_or_else(|it| it, give));
+            let [gradient, state @ ..] = other.map(|tensor| tensor.map_or_else(|it| *it, give));
             (gradient, state)
         }
     };

@@ -192,7 +192,7 @@ impl<const N: usize, K: Kernel<N>> Backward<Flex, N> for Step<K> {
 }
 
 /// The CPU back-end's tensor inside of an f32 tensor without autodiff, or the tensor itself where it is another.
-pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Box<Tensor<D>>> {
     let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
     let plain = !FALLBACK.get() && autodiff == DispatchAutodiffContext::Disabled;
     match kind {
@@ -201,7 +201,10 @@ pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tens
         {
             Ok(tensor)
         }
-        kind => Err(Tensor::from_dispatch(DispatchTensor { kind, autodiff })),
+        kind => Err(Box::new(Tensor::from_dispatch(DispatchTensor {
+            kind,
+            autodiff,
+        }))),
     }
 }
 
