@@ -1,7 +1,6 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::cdm::Renderer;
 use super::extract::extract;
@@ -9,7 +8,7 @@ use super::matching::Matching;
 use super::matching::page::{PageMatches, match_markdown, match_page};
 use super::normalize::latex_table_to_html;
 use super::page::{Attributes, Page};
-use super::score::{Metric, Metrics, Pages, Sample, Section, aggregate, order_sample, sample};
+use super::score::{Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample};
 use super::{Element, Kind, Protocol};
 
 /// Lists of records of a page. Formulas that became text, and LaTeX tables, follow those of all pages in the official
@@ -72,8 +71,8 @@ impl LatexTables {
     }
 }
 
-/// What came of a page: its records, as JSON lists of objects. It is a line of a journal as it stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What came of a page.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageResult {
     /// Its place in the ground truth, from 0.
     pub index: usize,
@@ -85,8 +84,40 @@ pub struct PageResult {
     pub predicted: bool,
     /// Lists that were matched simply because their time was up.
     pub out_of_time: usize,
-    /// Records by list.
-    records: Map<String, Value>,
+    /// Records by list, each list at its place in [`LISTS`].
+    records: [Option<Records>; LISTS.len()],
+}
+
+/// Records of a list: objects as JSON text, which they stay from here to the result file, and what averages need of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Records {
+    /// One after the other.
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    samples: Vec<Sample>,
+}
+
+impl Records {
+    /// Adds what `write` writes. Only memory is written to, so that there is no failure to tell.
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<Sample>) {
+        match write(&mut self.text) {
+            Ok(sample) => {
+                self.ends.push(self.text.len());
+                self.samples.push(sample);
+            }
+            Err(_) => self.text.truncate(self.ends.last().copied().unwrap_or(0)),
+        }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.ends.iter().filter_map(move |&end| {
+            let text = self.text.get(begin..end);
+            begin = end;
+            text
+        })
+    }
 }
 
 impl Evaluator {
@@ -106,11 +137,8 @@ impl Evaluator {
     }
 
     fn result(&self, index: usize, page: &Page, found: &PageMatches) -> PageResult {
-        let mut records = Map::new();
-        for (name, section) in LISTS {
-            let Some(metrics) = self.metrics.of(section) else {
-                continue;
-            };
+        let records = LISTS.map(|(name, section)| {
+            let metrics = self.metrics.of(section)?;
             let matches = match name {
                 "text_block" => &found.text,
                 "formula_as_text" => &found.formula_as_text,
@@ -119,16 +147,15 @@ impl Evaluator {
                 "latex_table" => &found.latex_table,
                 _ => &Vec::new(),
             };
-            let mut list: Vec<Value> = matches
-                .iter()
-                .map(|m| sample(m, metrics, &self.renderer))
-                .collect();
-            if section == Section::Order {
-                let order = found.order.iter();
-                list.extend(order.map(|order| order_sample(order, &page.image, metrics)));
+            let mut list = Records::default();
+            for found in matches {
+                list.add(|text| write_sample(found, metrics, &self.renderer, text));
             }
-            records.insert(name.to_owned(), Value::Array(list));
-        }
+            if let (Section::Order, Some(order)) = (section, &found.order) {
+                list.add(|text| write_order_sample(order, &page.image, metrics, text));
+            }
+            Some(list)
+        });
         PageResult {
             index,
             image: page.image.clone(),
@@ -147,11 +174,8 @@ impl Evaluator {
             .collect();
         let mut out = Map::new();
         for (section, metrics) in &self.metrics.0 {
-            let texts = metrics
-                .iter()
-                .any(|m| matches!(m, Metric::Bleu | Metric::Meteor));
-            let samples: Vec<Sample> = records(pages, *section, self.matching.protocol)
-                .map(|record| Sample::read(record, texts))
+            let samples: Vec<&Sample> = lists(pages, *section, self.matching.protocol)
+                .flat_map(|list| &list.samples)
                 .collect();
             let result = aggregate(&samples, &attributes, metrics, self.matching.protocol);
             out.insert(section.name().to_owned(), result);
@@ -160,7 +184,7 @@ impl Evaluator {
     }
 }
 
-/// All records of a section in the official order.
+/// All records of a section in the official order, as JSON text.
 ///
 /// Formulas that became text are left out where there is no other text. Under v1.0 tables are either those matched with
 /// LaTeX, where these are more, or the others.
@@ -168,11 +192,29 @@ pub fn records(
     pages: &[PageResult],
     section: Section,
     protocol: Protocol,
-) -> impl Iterator<Item = &Value> {
+) -> impl Iterator<Item = &[u8]> {
+    lists(pages, section, protocol).flat_map(Records::texts)
+}
+
+/// What averages need of [`records`].
+pub fn samples(
+    pages: &[PageResult],
+    section: Section,
+    protocol: Protocol,
+) -> impl Iterator<Item = &Sample> {
+    lists(pages, section, protocol).flat_map(|list| &list.samples)
+}
+
+fn lists(
+    pages: &[PageResult],
+    section: Section,
+    protocol: Protocol,
+) -> impl Iterator<Item = &Records> {
     let count = |name: &str| {
         pages
             .iter()
-            .map(|page| page.list(name).len())
+            .filter_map(|page| page.list(name))
+            .map(|list| list.ends.len())
             .sum::<usize>()
     };
     let any_text = count("text_block") > 0;
@@ -187,7 +229,7 @@ pub fn records(
     LISTS
         .iter()
         .filter(move |(name, of)| *of == section && wanted(name))
-        .flat_map(|(name, _)| pages.iter().flat_map(|page| page.list(name)))
+        .flat_map(|(name, _)| pages.iter().filter_map(|page| page.list(name)))
 }
 
 impl PageResult {
@@ -201,9 +243,61 @@ impl PageResult {
         }
     }
 
-    fn list(&self, name: &str) -> &[Value] {
-        let list = self.records.get(name).and_then(Value::as_array);
-        list.map_or(&[], Vec::as_slice)
+    fn list(&self, name: &str) -> Option<&Records> {
+        let at = LISTS.iter().position(|(list, _)| *list == name)?;
+        self.records.get(at)?.as_ref()
+    }
+
+    /// The result as a line of JSON.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let head = json!({
+            "index": self.index,
+            "image": self.image,
+            "attribute": self.attribute,
+            "predicted": self.predicted,
+            "out_of_time": self.out_of_time,
+        });
+        let mut line = head.to_string().into_bytes();
+        line.pop();
+        line.extend(b",\"records\":{");
+        let mut comma: &[u8] = b"";
+        for ((name, _), list) in LISTS.iter().zip(&self.records) {
+            let Some(list) = list else { continue };
+            line.extend(comma);
+            comma = b",";
+            line.extend(format!("\"{name}\":[").bytes());
+            for (at, text) in list.texts().enumerate() {
+                line.extend(if at == 0 { &b""[..] } else { b"," });
+                line.extend(text);
+            }
+            line.push(b']');
+        }
+        line.extend(b"}}\n");
+        line
+    }
+
+    /// The result of such a line; `None` where it is damaged.
+    pub(super) fn read(line: &str) -> Option<Self> {
+        let json: Value = serde_json::from_str(line).ok()?;
+        let lists = json.get("records")?.as_object()?;
+        let records = LISTS.map(|(name, _)| {
+            let mut list = Records::default();
+            for record in lists.get(name)?.as_array()? {
+                list.add(|text| {
+                    serde_json::to_writer(text, record)?;
+                    Ok(Sample::read(record, true))
+                });
+            }
+            Some(list)
+        });
+        Some(Self {
+            index: json.get("index")?.as_u64()? as usize,
+            image: json.get("image")?.as_str()?.to_owned(),
+            attribute: json.get("attribute")?.as_object()?.clone(),
+            predicted: json.get("predicted")?.as_bool()?,
+            out_of_time: json.get("out_of_time")?.as_u64()? as usize,
+            records,
+        })
     }
 }
 

@@ -35,9 +35,9 @@ impl Journal {
             pages.append(&mut read);
         }
         // What was read is written again, so that half a line at the end goes.
-        let mut text = format!("{header}\n");
+        let mut text = format!("{header}\n").into_bytes();
         for page in pages.iter() {
-            text.push_str(&line(page));
+            text.extend(page.line());
         }
         std::fs::write(path, text).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
@@ -47,21 +47,15 @@ impl Journal {
         })
     }
 
-    /// Adds a page.
-    pub fn add(&mut self, page: &PageResult) -> Result<(), RunError> {
+    /// Adds the lines of pages.
+    pub fn add(&mut self, lines: &[u8]) -> Result<(), RunError> {
         self.file
-            .write_all(line(page).as_bytes())
+            .write_all(lines)
             .map_err(|source| RunError::Journal {
                 path: self.path.clone(),
                 source,
             })
     }
-}
-
-/// A page's line. A page is plain data, which always has one.
-fn line(page: &PageResult) -> String {
-    let line = serde_json::to_string(page).unwrap_or_default();
-    line + "\n"
 }
 
 /// The header and the pages of a journal; a damaged page is left out.
@@ -82,6 +76,6 @@ pub(super) fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
     }
     let pages = lines
         .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str::<PageResult>(&line).ok());
+        .filter_map(|line| PageResult::read(&line));
     Ok((header, pages.collect()))
 }

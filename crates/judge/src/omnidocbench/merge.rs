@@ -1,6 +1,6 @@
 //! The ground truth of a page as lists to match with: torn paragraphs joined, categories chosen, reading order kept.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Protocol;
 use super::page::{Block, Page};
@@ -49,9 +49,9 @@ pub const TABLE: &str = "table";
 /// A page's blocks with torn paragraphs joined, in the order of the annotation, joined ones last.
 pub fn merge(page: &Page) -> Vec<Block> {
     let chains = chains(&page.truncated);
-    let torn: HashMap<&str, &Block> = {
+    let torn: FxHashMap<&str, &Block> = {
         let named = page.truncated.iter().flatten().map(String::as_str);
-        let mut torn: HashMap<&str, Option<&Block>> = named.map(|id| (id, None)).collect();
+        let mut torn: FxHashMap<&str, Option<&Block>> = named.map(|id| (id, None)).collect();
         for block in &page.blocks {
             let id = block.id.as_deref();
             if let Some(place) = id.and_then(|id| torn.get_mut(id)) {
@@ -89,7 +89,7 @@ pub fn merge(page: &Page) -> Vec<Block> {
 /// once for each relation that it is in (the official tool repeats its text then, and so do we).
 fn chains(relations: &[[String; 2]]) -> Vec<Vec<&str>> {
     let mut chains: Vec<Vec<&str>> = Vec::new();
-    let mut known: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut known: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
     for [source, target] in relations {
         let pair = [source.as_str(), target.as_str()];
         let mut joined: Vec<usize> = pair

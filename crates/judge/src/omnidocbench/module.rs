@@ -112,7 +112,7 @@ pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleRes
                 gt,
                 pred,
                 gt_category: category.to_owned(),
-                gt_attribute: vec![attribute(block)],
+                gt_attribute: vec![attribute(block).into()],
                 image: head.image.clone(),
                 ..Match::default()
             };
@@ -125,6 +125,7 @@ pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleRes
         .iter()
         .any(|m| matches!(m, Metric::Bleu | Metric::Meteor));
     let samples: Vec<Sample> = records.iter().map(|r| Sample::read(r, texts)).collect();
+    let samples: Vec<&Sample> = samples.iter().collect();
     ModuleResult {
         summary: aggregate(&samples, &attributes, &config.metrics, config.protocol),
         records,

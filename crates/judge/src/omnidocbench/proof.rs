@@ -18,10 +18,9 @@ use std::time::Instant;
 use engine::numerics::statistics::mean;
 use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, ReportError, Unit};
 use engine::rng::Rng;
-use serde_json::Value;
 
 use super::Protocol;
-use super::evaluate::{Evaluator, PageResult, records};
+use super::evaluate::{Evaluator, PageResult, samples};
 use super::matching::{Matching, Method};
 use super::page::Page;
 use super::score::Section;
@@ -88,13 +87,12 @@ pub fn run(options: &ProofOptions, stop: &AtomicBool) -> Result<ProofReport, Pro
 /// All edits by all characters of the longer sides, over the given sections.
 fn pooled(pages: &[PageResult], sections: &[Section], protocol: Protocol) -> f64 {
     let (mut edits, mut length) = (0, 0);
-    for record in sections
+    for sample in sections
         .iter()
-        .flat_map(|section| records(pages, *section, protocol))
+        .flat_map(|section| samples(pages, *section, protocol))
     {
-        let number = |key: &str| record.get(key).and_then(Value::as_u64).unwrap_or(0);
-        edits += number("Edit_num");
-        length += number("upper_len");
+        edits += sample.edits.unwrap_or(0);
+        length += sample.length;
     }
     edits as f64 / length as f64
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::evaluate::{Evaluator, PageResult};
 use super::journal::{Journal, lines};
-use super::page::{Page, PageError, read_pages};
+use super::page::{Page, PageError, Pages};
 use super::prediction::{prediction, read_text};
 use super::score::label;
 
@@ -125,53 +125,70 @@ pub fn run(
     };
     let done: HashSet<usize> = outcome.pages.iter().map(|page| page.index).collect();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    let mut batch: Vec<(usize, Page)> = Vec::new();
-    let mut problem = None;
+    let mut pages = Pages::open(&source.pages)?.enumerate();
+    let wanted = |at: usize, page: &Page| {
+        let shard = source.shard;
+        let ours = shard.is_none_or(|shard| at % shard.of.max(1) == shard.index);
+        ours && passes(page, &source.filter)
+    };
     let mut index = 0;
-    let mut work = |batch: &mut Vec<(usize, Page)>, outcome: &mut Outcome| -> bool {
-        let results: Vec<_> = batch
-            .par_drain(..)
-            .map(|(index, page)| one(source, evaluator, index, &page))
-            .collect();
-        for result in results {
-            let written = result.and_then(|(page, warnings)| {
-                outcome.warnings.extend(warnings);
-                if let (Some(log), Some(page)) = (&mut log, &page) {
-                    log.add(page)?;
+    // The next pages to work on; of none there are no more.
+    let mut read = || -> Result<Vec<(usize, Page)>, RunError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        for (at, page) in pages.by_ref() {
+            let page = page?;
+            index = at + 1;
+            if wanted(at, &page) {
+                *names.entry(page.image.clone()).or_default() += 1;
+                if !done.contains(&at) {
+                    batch.push((at, page));
                 }
-                outcome.pages.extend(page);
-                Ok(())
-            });
-            if let Err(error) = written {
-                problem.get_or_insert(error);
-                return false;
             }
+            if batch.len() == BATCH {
+                break;
+            }
+        }
+        Ok(batch)
+    };
+    let mut batch = read()?;
+    while !batch.is_empty() {
+        // While a batch is worked on, the next one is read.
+        let (results, next) = rayon::join(
+            || -> Vec<Result<Done, RunError>> {
+                let pages = batch.par_iter();
+                pages
+                    .map(|(index, page)| one(source, evaluator, *index, page, log.is_some()))
+                    .collect()
+            },
+            &mut read,
+        );
+        let mut lines = Vec::new();
+        let mut problem = None;
+        for result in results {
+            match result {
+                Ok(done) => {
+                    outcome.warnings.extend(done.warnings);
+                    outcome.pages.extend(done.page);
+                    lines.extend(done.line);
+                }
+                Err(error) => {
+                    problem = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(log) = &mut log {
+            log.add(&lines)?;
+        }
+        if let Some(error) = problem {
+            return Err(error);
         }
         outcome.stopped = !each(outcome.pages.len());
-        !outcome.stopped
-    };
-    let read = read_pages(&source.pages, |page| {
-        let at = index;
-        index += 1;
-        let wanted = source
-            .shard
-            .is_none_or(|shard| at % shard.of.max(1) == shard.index);
-        if wanted && passes(&page, &source.filter) {
-            *names.entry(page.image.clone()).or_default() += 1;
-            if !done.contains(&at) {
-                batch.push((at, page));
-            }
+        if outcome.stopped {
+            break;
         }
-        batch.len() < BATCH || work(&mut batch, &mut outcome)
-    });
-    let going = !outcome.stopped;
-    if going && read.is_ok() {
-        work(&mut batch, &mut outcome);
+        batch = next?;
     }
-    if let Some(error) = problem {
-        return Err(error);
-    }
-    read?;
     outcome.in_file = index;
     outcome.pages.sort_by_key(|page| page.index);
     let twice = names.iter().filter(|(_, count)| **count > 1);
@@ -181,13 +198,24 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Evaluates a page; `None` where it has no annotation to be compared with.
+/// What came of a page of the source.
+#[derive(Default)]
+struct Done {
+    /// `None` where it has no annotation to be compared with.
+    page: Option<PageResult>,
+    /// Its line in a journal.
+    line: Vec<u8>,
+    warnings: Vec<String>,
+}
+
+/// Evaluates a page; `journal` says whether it needs a line.
 fn one(
     source: &Source,
     evaluator: &Evaluator,
     index: usize,
     page: &Page,
-) -> Result<(Option<PageResult>, Vec<String>), RunError> {
+    journal: bool,
+) -> Result<Done, RunError> {
     let mut warnings = Vec::new();
     let mut text = |folder: &Path| -> Result<Option<String>, RunError> {
         let Some(path) = prediction(folder, &page.image) else {
@@ -208,7 +236,12 @@ fn one(
     let given = text(&source.predictions)?;
     let gt = match &source.markdown {
         Some(folder) => match text(folder)? {
-            None => return Ok((None, warnings)),
+            None => {
+                return Ok(Done {
+                    warnings,
+                    ..Done::default()
+                });
+            }
             gt => gt,
         },
         None => None,
@@ -225,7 +258,14 @@ fn one(
             result
         }
     };
-    Ok((Some(result), warnings))
+    Ok(Done {
+        line: match journal {
+            true => result.line(),
+            false => Vec::new(),
+        },
+        page: Some(result),
+        warnings,
+    })
 }
 
 /// Whether a page has all attributes.

@@ -167,7 +167,7 @@ pub(super) fn evaluate(
         };
         output::write_list(
             &out.join(format!("{name}_result.json")),
-            result.records.iter(),
+            result.records.iter().map(ToString::to_string),
         )?;
         output::write_json(
             &out.join(format!("{name}_metric_result.json")),

@@ -45,16 +45,16 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), Failure> {
     .map_err(Failure::from)
 }
 
-/// Records into a file as a JSON list, one after the other.
-pub(super) fn write_list<'a>(
+/// Records, JSON objects, into a file as a JSON list, one after the other.
+pub(super) fn write_list(
     path: &Path,
-    records: impl Iterator<Item = &'a Value>,
+    records: impl Iterator<Item = impl AsRef<[u8]>>,
 ) -> Result<(), Failure> {
     write_atomic(path, |file| {
         file.write_all(b"[")?;
         for (at, record) in records.enumerate() {
             file.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-            serde_json::to_writer(&mut *file, record)?;
+            file.write_all(record.as_ref())?;
         }
         file.write_all(b"\n]\n")
     })

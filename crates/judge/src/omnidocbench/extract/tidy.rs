@@ -5,16 +5,24 @@ use crate::omnidocbench::Protocol;
 
 /// The text that all offsets of a page refer to.
 pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
-    let text = without_pictures(&markdown.chars().collect::<Vec<_>>());
-    let text = without_fences(text);
+    let mut text: Vec<char> = markdown.chars().collect();
+    if markdown.contains("![") {
+        text = without_pictures(&text);
+    }
+    // Three marks that were apart may have been joined by a picture's going.
+    if markdown.contains('`') {
+        text = without_fences(text);
+    }
     let mut text = shorten_runs(&text, |c, length| matches!(c, '_' | ' ') && length >= 4);
     match protocol {
         Protocol::V1_0 => {
             shorten_runs(&text, |c, length| !c.is_ascii_alphanumeric() && length > 10)
         }
         Protocol::V1_5 => {
-            for tag in ["<html>", "</html>", "<body>", "</body>"] {
-                text = without(&text, &tag.chars().collect::<Vec<_>>());
+            if text.contains(&'<') {
+                for tag in ["<html>", "</html>", "<body>", "</body>"] {
+                    text = without(&text, &tag.chars().collect::<Vec<_>>());
+                }
             }
             text
         }

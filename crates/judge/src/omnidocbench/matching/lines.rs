@@ -48,7 +48,11 @@ impl Line {
 
 /// Text, normalised.
 fn text(raw: &str) -> String {
-    clean(&text_to_unicode(raw))
+    match raw.contains(['$', '\\']) {
+        true => clean(&text_to_unicode(raw)),
+        // There is no maths in it.
+        false => clean(raw),
+    }
 }
 
 /// The annotated lines. Blocks without text give none.

@@ -25,8 +25,8 @@ use super::Protocol;
 use super::page::Block;
 
 pub use lines::Lines;
-pub(crate) use record::number;
-pub use record::{Match, Place};
+pub use record::{Match, Place, Scores};
+pub(crate) use record::{Record, Told};
 
 /// How pieces are matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -181,6 +181,7 @@ impl PageMatches {
                             found.gt = text;
                         }
                         found.norm_gt = clean(&found.gt);
+                        found.edits = None;
                         self.formula_as_text.push(found);
                     }
                 }

@@ -1,8 +1,7 @@
 //! From an assignment to matches: several annotated lines may share predicted ones, and nothing is lost.
 
-use std::collections::{HashMap, HashSet};
-
 use engine::numerics::{assign, levenshtein};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distance::{distance, share};
 use super::lines::Line;
@@ -19,19 +18,25 @@ pub(super) struct Shared {
     pub gts: Vec<usize>,
     /// Normalised edit distance.
     pub edit: f64,
+    /// Whether that is one of these lines, joined by blanks, and not merely a token of no match.
+    pub measured: bool,
 }
 
 /// Matches by their predicted lines, in the order in which they came up.
 #[derive(Default)]
 pub(super) struct Pool {
     shared: Vec<Shared>,
-    places: HashMap<Vec<usize>, usize>,
-    placed: HashSet<usize>,
+    /// Of each, an annotated line whose distance to the predicted ones is known.
+    known: Vec<Option<(usize, f64)>>,
+    places: FxHashMap<Vec<usize>, usize>,
+    placed: FxHashSet<usize>,
 }
 
 impl Pool {
     /// An annotated line matches predicted ones; an annotated line that has a match keeps that one.
-    pub fn add(&mut self, gt: usize, preds: Vec<usize>) {
+    ///
+    /// `cost` is their normalised distance, the predicted ones joined by blanks, where it is known.
+    pub fn add(&mut self, gt: usize, preds: Vec<usize>, cost: Option<f64>) {
         let is_new = self.placed.insert(gt);
         let next = self.shared.len();
         let at = *self.places.entry(preds.clone()).or_insert(next);
@@ -40,7 +45,9 @@ impl Pool {
                 preds,
                 gts: Vec::new(),
                 edit: 1.0,
+                measured: false,
             });
+            self.known.push(cost.map(|cost| (gt, cost)));
         }
         if let Some(shared) = self.shared.get_mut(at).filter(|_| is_new) {
             shared.gts.push(gt);
@@ -50,11 +57,13 @@ impl Pool {
     /// Distances of what is matched now: several annotated lines, joined, to the first predicted line only; one to all of
     /// its predicted lines, joined by blanks.
     fn measure(&mut self, gt: &[&Line], pred: &[&Line]) {
-        for shared in &mut self.shared {
+        for (shared, known) in self.shared.iter_mut().zip(&self.known) {
             shared.gts.sort_unstable();
-            shared.edit = match shared.gts[..] {
-                [] => 1.0,
-                [only] => {
+            shared.measured = !shared.gts.is_empty();
+            shared.edit = match (&shared.gts[..], known) {
+                ([], _) => 1.0,
+                (&[only], &Some((gt, cost))) if gt == only => cost,
+                (&[only], _) => {
                     let line = gt.get(only).map_or(&[][..], |line| &line.norm);
                     distance(line, &joined(&pick(pred, &shared.preds)))
                 }
@@ -87,6 +96,7 @@ impl Pool {
             preds,
             gts,
             edit: 1.0,
+            measured: false,
         };
         if gts.is_empty() && !preds.is_empty() {
             out.push(single(Vec::new(), preds));

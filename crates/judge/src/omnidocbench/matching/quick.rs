@@ -109,7 +109,12 @@ impl List<'_> {
             pred: (0..self.pred.len()).collect(),
             arrays: false,
         };
-        let single = |gts: Vec<usize>, preds: Vec<usize>, edit: f64| Shared { preds, gts, edit };
+        let single = |gts: Vec<usize>, preds: Vec<usize>, edit: f64| Shared {
+            measured: !gts.is_empty() && !preds.is_empty(),
+            preds,
+            gts,
+            edit,
+        };
         let shared = match (self.gt.as_slice(), self.pred.as_slice()) {
             ([], pred) => (0..pred.len())
                 .map(|at| single(vec![], vec![at], 1.0))
@@ -141,7 +146,7 @@ impl List<'_> {
         let mut pool = Pool::default();
         for (row, hit) in last_of.iter().enumerate() {
             if let Some(hit) = hit {
-                pool.add(row, vec![*hit]);
+                pool.add(row, vec![*hit], None);
             }
         }
         let hit_lines = pick(&pred_lines, &hits);
@@ -172,7 +177,7 @@ impl Part<'_> {
                 && cost <= FAR
             {
                 matched[row] = true;
-                pool.add(row, (first..first + len).collect());
+                pool.add(row, (first..first + len).collect(), Some(cost));
             }
         }
         let open: Vec<(usize, Pattern<char>, usize)> = (0..gt.len())
@@ -189,7 +194,7 @@ impl Part<'_> {
             }
             for (row, pattern, limit) in &open {
                 if occurs(pattern, &line.norm, *limit) {
-                    pool.add(*row, vec![at]);
+                    pool.add(*row, vec![at], None);
                 }
             }
         }
@@ -232,6 +237,13 @@ impl Part<'_> {
         let gt_blocks = blocks(self.list.gt_blocks, &gts);
         let first = preds.first().and_then(|&at| self.list.pred_blocks.get(at));
         let gt_category = category(&gt_lines);
+        let edits = match (gt_lines.as_slice(), pred_lines.as_slice()) {
+            ([a], [b]) if shared.measured => {
+                let longest = a.norm.len().max(b.norm.len());
+                Some((shared.edit * longest as f64).round() as usize)
+            }
+            _ => None,
+        };
         let pred_category = first.map(kind).unwrap_or_default();
         Match {
             gt: raw(&gt_lines, self.arrays && gt_category == FORMULA),
@@ -255,6 +267,7 @@ impl Part<'_> {
             pred_position: first.and_then(start),
             pred_idx: preds,
             edit: shared.edit,
+            edits,
             image: self.list.image.to_owned(),
         }
     }

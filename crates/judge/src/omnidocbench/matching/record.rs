@@ -1,6 +1,10 @@
 //! A match: annotated blocks and the predicted pieces that belong to them.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::omnidocbench::page::{Attributes, Block};
 
@@ -24,7 +28,7 @@ pub struct Match {
     /// Where each stands, where known.
     pub gt_position: Vec<Option<Place>>,
     /// Attributes of each.
-    pub gt_attribute: Vec<Attributes>,
+    pub gt_attribute: Vec<Arc<Attributes>>,
     /// Predicted pieces, counted in the list that was matched.
     pub pred_idx: Vec<usize>,
     /// Their text as predicted.
@@ -37,6 +41,8 @@ pub struct Match {
     pub pred_position: Option<i64>,
     /// Normalised edit distance that the match was made at; not a score.
     pub edit: f64,
+    /// Edits between the normalised texts, where they are known from matching.
+    pub edits: Option<usize>,
     /// File name of the page's picture.
     pub image: String,
 }
@@ -44,38 +50,117 @@ pub struct Match {
 impl Match {
     /// The match as the official tool writes it.
     pub fn to_json(&self) -> Value {
-        let indices = |list: &[usize]| match list.is_empty() {
-            true => json!([""]),
-            false => json!(list),
-        };
-        let places = self.gt_position.iter().map(|place| match place {
-            Some(Place(at)) => number(*at),
-            None => json!(""),
-        });
-        let places: Vec<Value> = places.collect();
-        json!({
-            "gt_idx": indices(&self.gt_idx),
-            "gt": self.gt,
-            "norm_gt": self.norm_gt,
-            "gt_category_type": self.gt_category,
-            "gt_position": places,
-            "gt_attribute": self.gt_attribute,
-            "pred_idx": indices(&self.pred_idx),
-            "pred": self.pred,
-            "norm_pred": self.norm_pred,
-            "pred_category_type": self.pred_category,
-            "pred_position": self.pred_position.map_or(json!(""), |at| json!(at)),
-            "edit": number(self.edit),
-            "img_id": self.image,
-        })
+        serde_json::to_value(Record::of(self)).unwrap_or_default()
+    }
+}
+
+/// A match as the official tool writes it, with its scores once it has some.
+#[derive(serde::Serialize)]
+pub(crate) struct Record<'a> {
+    #[serde(rename = "CDM_failed", skip_serializing_if = "Option::is_none")]
+    pub cdm_failed: Option<String>,
+    #[serde(rename = "CDM_precision", skip_serializing_if = "Option::is_none")]
+    pub cdm_precision: Option<f64>,
+    #[serde(rename = "CDM_recall", skip_serializing_if = "Option::is_none")]
+    pub cdm_recall: Option<f64>,
+    #[serde(rename = "Edit_num", skip_serializing_if = "Option::is_none")]
+    pub edit_num: Option<usize>,
+    #[serde(rename = "TEDS_failed", skip_serializing_if = "Option::is_none")]
+    pub teds_failed: Option<String>,
+    edit: Told,
+    gt: &'a str,
+    gt_attribute: Vec<&'a Attributes>,
+    gt_category_type: &'a str,
+    gt_idx: Indices<'a>,
+    gt_position: Vec<Spot>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_name: Option<&'a str>,
+    img_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Scores>,
+    norm_gt: &'a str,
+    norm_pred: &'a str,
+    pred: &'a str,
+    pred_category_type: &'a str,
+    pred_idx: Indices<'a>,
+    pred_position: Spot,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper_len: Option<usize>,
+}
+
+impl<'a> Record<'a> {
+    /// The record of a match without scores.
+    pub fn of(found: &'a Match) -> Self {
+        let places = found.gt_position.iter();
+        Self {
+            cdm_failed: None,
+            cdm_precision: None,
+            cdm_recall: None,
+            edit_num: None,
+            teds_failed: None,
+            edit: Told(found.edit),
+            gt: &found.gt,
+            gt_attribute: found.gt_attribute.iter().map(AsRef::as_ref).collect(),
+            gt_category_type: &found.gt_category,
+            gt_idx: Indices(&found.gt_idx),
+            gt_position: places.map(|at| Spot(at.map(|Place(at)| at))).collect(),
+            image_name: None,
+            img_id: &found.image,
+            metric: None,
+            norm_gt: &found.norm_gt,
+            norm_pred: &found.norm_pred,
+            pred: &found.pred,
+            pred_category_type: &found.pred_category,
+            pred_idx: Indices(&found.pred_idx),
+            pred_position: Spot(found.pred_position.map(|at| at as f64)),
+            upper_len: None,
+        }
+    }
+}
+
+/// Scores by their official names, in the order of the names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores(pub Vec<(Cow<'static, str>, f64)>);
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, score)| (name, score)))
+    }
+}
+
+/// Indices; none are the official `[""]`.
+struct Indices<'a>(&'a [usize]);
+
+impl Serialize for Indices<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [] => [""].serialize(to),
+            list => list.serialize(to),
+        }
     }
 }
 
 /// A number, written whole where it is whole.
-pub(crate) fn number(value: f64) -> Value {
-    match value.fract() == 0.0 && value.abs() < 1e15 {
-        true => json!(value as i64),
-        false => json!(value),
+pub(crate) struct Told(pub f64);
+
+impl Serialize for Told {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.fract() == 0.0 && self.0.abs() < 1e15 {
+            true => to.serialize_i64(self.0 as i64),
+            false => to.serialize_f64(self.0),
+        }
+    }
+}
+
+/// A place; the official tool writes an empty text where there is none.
+struct Spot(Option<f64>);
+
+impl Serialize for Spot {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(at) => Told(at).serialize(to),
+            None => to.serialize_str(""),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn matches(
                 pred_category: told.map(kind).unwrap_or_default(),
                 pred_position: told.and_then(start),
                 edit: column.map_or(1.0, |at| cost[row * width + at]),
+                edits: None,
                 image: image.to_owned(),
             }
         })

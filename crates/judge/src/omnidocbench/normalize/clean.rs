@@ -7,12 +7,17 @@ use crate::omnidocbench::python::is_word;
 /// The deletions run one after the other over the whole text, as in the official code, so that they may join characters to
 /// new sequences; `km/t` loses its `/t`.
 pub fn clean(text: &str) -> String {
+    let kept = |c: &char| matches!(c, '\u{4e00}'..='\u{9fff}') || is_word(*c);
+    if !text.contains(['\\', '/']) {
+        // Without these only tabs and line ends would be deleted first, which are no word characters anyway.
+        return text.chars().filter(kept).collect();
+    }
     let mut text = text.to_owned();
     for piece in ["\\t", "\\n", "\t", "\n", "/t", "/n"] {
         if text.contains(piece) {
             text = text.replace(piece, "");
         }
     }
-    text.retain(|c| is_word(c) || matches!(c, '\u{4e00}'..='\u{9fff}'));
+    text.retain(|c| kept(&c));
     text
 }

@@ -51,8 +51,12 @@ pub fn formula(text: &str, protocol: Protocol) -> String {
         body = strip(body).trim_matches('$').trim_matches('\n');
     }
     let mut text = in_brackets(body).map_or(body, strip).to_owned();
+    let mut macros = Macros::of(&text);
     for open in ["\\tag{", "\\hspace{", "\\begin{", "\\end{", "\\arraycolsep"] {
-        text = without_calls(&text, open);
+        if macros.may_hold(open) && text.contains(open) {
+            text = without_calls(&text, open);
+            macros = Macros::of(&text);
+        }
     }
     let mut text = text.trim_matches('.').to_owned();
     let since: &[&str] = match protocol {
@@ -60,11 +64,35 @@ pub fn formula(text: &str, protocol: Protocol) -> String {
         Protocol::V1_5 => &DELETED_SINCE_1_5,
     };
     for piece in DELETED.iter().chain(since) {
-        if text.contains(piece) {
+        if macros.may_hold(piece) && text.contains(piece) {
             text = text.replace(piece, "");
+            macros = Macros::of(&text);
         }
     }
     text.to_lowercase()
+}
+
+/// Which letters follow a backslash somewhere in a text, a bit each: most macros are not there, and need no search.
+struct Macros(u64);
+
+impl Macros {
+    fn of(text: &str) -> Self {
+        let pairs = text.as_bytes().windows(2);
+        let letters = pairs.filter(|pair| pair[0] == b'\\');
+        Self(letters.fold(0, |all, pair| all | Self::bit(pair[1])))
+    }
+
+    fn bit(letter: u8) -> u64 {
+        1 << (letter % 64)
+    }
+
+    /// Whether `piece` may stand in the text; `false` is certain.
+    fn may_hold(&self, piece: &str) -> bool {
+        match piece.as_bytes() {
+            [b'\\', letter, ..] => self.0 & Self::bit(*letter) != 0,
+            _ => true,
+        }
+    }
 }
 
 /// What stands on one line between the first `\[` and the nearest `\]` that is not `\\]`, at least one character.

@@ -16,7 +16,7 @@ const EDIT: &str = "Edit_dist";
 
 /// The official result of a section: `all`, `group`, `page`. Averages of nothing are the text `NaN`, as they are there.
 pub fn aggregate(
-    samples: &[Sample],
+    samples: &[&Sample],
     pages: &Pages,
     metrics: &[Metric],
     protocol: Protocol,
@@ -41,12 +41,12 @@ fn told(value: Option<f64>) -> Value {
 }
 
 /// Scores of one name.
-fn scores<'a>(samples: &'a [Sample], name: &'a str) -> impl Iterator<Item = f64> + 'a {
-    let of = move |sample: &'a Sample| sample.scores.iter().filter(move |(n, _)| n == name);
+fn scores<'a>(samples: &'a [&'a Sample], name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    let of = move |sample: &&'a Sample| sample.scores.0.iter().filter(move |(n, _)| n == name);
     samples.iter().flat_map(of).map(|(_, score)| *score)
 }
 
-fn all(samples: &[Sample], metrics: &[Metric], protocol: Protocol) -> Value {
+fn all(samples: &[&Sample], metrics: &[Metric], protocol: Protocol) -> Value {
     let mut out = Map::new();
     let texts = |side: usize| -> Vec<&str> {
         samples
@@ -87,7 +87,7 @@ fn all(samples: &[Sample], metrics: &[Metric], protocol: Protocol) -> Value {
 }
 
 /// Edit distances: mean over pages of a page's edits by its characters, all edits by all characters, mean over samples.
-fn edits(samples: &[Sample], protocol: Protocol) -> Value {
+fn edits(samples: &[&Sample], protocol: Protocol) -> Value {
     let mut pages: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut whole = (0, 0);
     for sample in samples {
@@ -113,12 +113,12 @@ fn edits(samples: &[Sample], protocol: Protocol) -> Value {
 }
 
 /// Means by attribute of a block, and how many samples there are of each.
-fn group(samples: &[Sample]) -> Value {
+fn group(samples: &[&Sample]) -> Value {
     let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, usize)>> = BTreeMap::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for sample in samples {
         for label in &sample.labels {
-            for (name, score) in &sample.scores {
+            for (name, score) in &sample.scores.0 {
                 let sum = sums.entry(name).or_default().entry(label).or_default();
                 *sum = (sum.0 + score, sum.1 + 1);
                 counts.insert(label, sum.1);
@@ -138,15 +138,15 @@ fn group(samples: &[Sample]) -> Value {
 }
 
 /// Means over pages by attribute of a page; of edit distances, under v1.0, also the variance.
-fn page(samples: &[Sample], pages: &Pages, protocol: Protocol) -> Value {
+fn page(samples: &[&Sample], pages: &Pages, protocol: Protocol) -> Value {
     // Metric → page → (weighted sum of scores, sum of weights).
     let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
     for sample in samples
         .iter()
         .filter(|sample| pages.contains_key(&sample.image))
     {
-        for (name, score) in &sample.scores {
-            let weight = match name.as_str() {
+        for (name, score) in &sample.scores.0 {
+            let weight = match name.as_ref() {
                 EDIT => sample.length as f64,
                 _ => 1.0,
             };

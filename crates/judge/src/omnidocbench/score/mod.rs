@@ -6,7 +6,7 @@ mod sample;
 
 pub use aggregate::{Pages, aggregate};
 pub use labels::{label, page_labels};
-pub use sample::{Sample, order_sample, sample};
+pub use sample::{Sample, order_sample, sample, write_order_sample, write_sample};
 
 use serde_json::Value;
 

@@ -1,92 +1,210 @@
 //! One scored match.
 
+use std::borrow::Cow;
+use std::io::Write;
+
 use engine::numerics::levenshtein;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{Metric, labels::label};
 use crate::omnidocbench::cdm::Renderer;
 use crate::omnidocbench::matching::order::Order;
-use crate::omnidocbench::matching::{Match, number};
+use crate::omnidocbench::matching::{Match, Record, Scores, Told};
 use crate::omnidocbench::metrics::teds;
+
+const EDIT: &str = "Edit_dist";
 
 /// What averages need of a scored match.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// File name of the page's picture.
     pub image: String,
-    /// Scores by their official names.
-    pub scores: Vec<(String, f64)>,
+    /// Its scores.
+    pub scores: Scores,
     /// Characters, or places, of the longer side.
     pub length: usize,
     /// Edits between the sides; `None` where both are empty.
     pub edits: Option<usize>,
     /// Attributes of its blocks, each once.
     pub labels: Vec<String>,
-    /// Annotated and predicted text.
+    /// Annotated and predicted text, where averages need them.
     pub texts: [String; 2],
 }
 
 /// The official record of a match, with its scores; `renderer` draws formulas for CDM.
 pub fn sample(found: &Match, metrics: &[Metric], renderer: &Renderer) -> Value {
-    let Value::Object(mut record) = found.to_json() else {
-        return Value::Null;
-    };
-    let gt = text(&found.norm_gt, &found.gt);
-    let pred = text(&found.norm_pred, &found.pred);
-    let mut scores = Map::new();
+    serde_json::to_value(scored(found, metrics, renderer)).unwrap_or_default()
+}
+
+/// Writes [`sample`]'s record as JSON text, and returns what averages need of it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_sample(
+    found: &Match,
+    metrics: &[Metric],
+    renderer: &Renderer,
+    out: impl Write,
+) -> serde_json::Result<Sample> {
+    let mut record = scored(found, metrics, renderer);
+    serde_json::to_writer(out, &record)?;
+    let mut labels: Vec<String> = found
+        .gt_attribute
+        .iter()
+        .flat_map(|of_block| of_block.iter().map(|(name, value)| label(name, value)))
+        .collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let kept = metrics
+        .iter()
+        .any(|m| matches!(m, Metric::Bleu | Metric::Meteor));
+    Ok(Sample {
+        image: found.image.clone(),
+        scores: record.metric.take().unwrap_or_default(),
+        length: record.upper_len.unwrap_or(0),
+        edits: record.edit_num,
+        labels,
+        texts: match kept {
+            true => sides(found).map(str::to_owned),
+            false => Default::default(),
+        },
+    })
+}
+
+/// A match's texts: annotated, predicted.
+fn sides(found: &Match) -> [&str; 2] {
+    [
+        text(&found.norm_gt, &found.gt),
+        text(&found.norm_pred, &found.pred),
+    ]
+}
+
+/// Edits between two texts.
+fn edits(texts: [&str; 2]) -> usize {
+    if texts[0] == texts[1] {
+        return 0;
+    }
+    match texts.iter().all(|text| text.is_ascii()) {
+        true => levenshtein(texts[0].as_bytes(), texts[1].as_bytes()),
+        false => {
+            let [a, b] = texts.map(|text| text.chars().collect::<Vec<char>>());
+            levenshtein(&a, &b)
+        }
+    }
+}
+
+fn scored<'a>(found: &'a Match, metrics: &[Metric], renderer: &Renderer) -> Record<'a> {
+    let mut record = Record::of(found);
+    let mut scores = Vec::new();
     for metric in metrics {
         match metric {
             Metric::Teds => {
                 let compared = teds::compare(&found.norm_pred, &found.norm_gt);
-                if let Err(why) = &compared {
-                    record.insert("TEDS_failed".into(), json!(why.to_string()));
-                }
+                record.teds_failed = compared.as_ref().err().map(ToString::to_string);
                 let teds = compared.unwrap_or_default();
-                scores.insert("TEDS".into(), json!(teds.full));
-                scores.insert("TEDS_structure_only".into(), json!(teds.structure));
+                scores.push(("TEDS".into(), teds.full));
+                scores.push(("TEDS_structure_only".into(), teds.structure));
             }
             Metric::EditDist => {
-                let [gt, pred] = [gt, pred].map(|text| text.chars().collect::<Vec<char>>());
-                let longest = gt.len().max(pred.len());
-                edit(&mut record, &mut scores, levenshtein(&gt, &pred), longest);
+                let texts = sides(found);
+                let lengths = texts.map(|text| text.chars().count());
+                let longest = lengths[0].max(lengths[1]);
+                record.upper_len = Some(longest);
+                if longest > 0 {
+                    let edits = found.edits.unwrap_or_else(|| edits(texts));
+                    record.edit_num = Some(edits);
+                    scores.push((EDIT.into(), edits as f64 / longest as f64));
+                }
             }
             Metric::Cdm => {
                 let compared = renderer.score(&formula(&found.pred), &formula(&found.gt));
                 match &compared {
                     Ok(score) => {
-                        record.insert("CDM_recall".into(), json!(score.recall));
-                        record.insert("CDM_precision".into(), json!(score.precision));
+                        record.cdm_recall = Some(score.recall);
+                        record.cdm_precision = Some(score.precision);
                     }
-                    Err(why) => {
-                        record.insert("CDM_failed".into(), json!(why.to_string()));
-                    }
+                    Err(why) => record.cdm_failed = Some(why.to_string()),
                 }
-                scores.insert("CDM".into(), json!(compared.map_or(0.0, |score| score.f1)));
+                scores.push(("CDM".into(), compared.map_or(0.0, |score| score.f1)));
             }
             // Of all samples together.
             Metric::Bleu | Metric::Meteor => {}
         }
     }
-    finish(record, scores, &found.image)
+    record.image_name = Some(&found.image);
+    record.metric = Some(sorted(scores));
+    record
+}
+
+fn sorted(mut scores: Vec<(Cow<'static, str>, f64)>) -> Scores {
+    scores.sort_by(|a, b| a.0.cmp(&b.0));
+    // A metric that is named twice counts once.
+    scores.dedup_by(|a, b| a.0 == b.0);
+    Scores(scores)
+}
+
+/// The official record of a page's reading order.
+#[derive(serde::Serialize)]
+struct OrderRecord<'a> {
+    #[serde(rename = "Edit_num", skip_serializing_if = "Option::is_none")]
+    edit_num: Option<usize>,
+    edit: f64,
+    gt: Vec<Told>,
+    image_name: &'a str,
+    img_id: &'a str,
+    metric: Scores,
+    pred: Vec<Told>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper_len: Option<usize>,
+}
+
+impl<'a> OrderRecord<'a> {
+    fn new(order: &Order, image: &'a str, metrics: &[Metric]) -> Self {
+        let places = |list: &[f64]| list.iter().map(|at| Told(*at)).collect();
+        let longest = order.longest();
+        let share = order.edits as f64 / longest.max(1) as f64;
+        let measured = metrics.contains(&Metric::EditDist);
+        let some = measured && longest > 0;
+        Self {
+            edit_num: some.then_some(order.edits),
+            edit: share,
+            gt: places(&order.gt),
+            image_name: image,
+            img_id: image,
+            metric: Scores(match some {
+                true => vec![(EDIT.into(), share)],
+                false => Vec::new(),
+            }),
+            pred: places(&order.pred),
+            upper_len: measured.then_some(longest),
+        }
+    }
 }
 
 /// The official record of a page's reading order.
 pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
-    let places = |list: &[f64]| list.iter().map(|at| number(*at)).collect::<Vec<Value>>();
-    let longest = order.longest();
-    let mut record = Map::new();
-    record.insert("gt".into(), places(&order.gt).into());
-    record.insert("pred".into(), places(&order.pred).into());
-    record.insert(
-        "edit".into(),
-        json!(order.edits as f64 / longest.max(1) as f64),
-    );
-    record.insert("img_id".into(), json!(image));
-    let mut scores = Map::new();
-    if metrics.contains(&Metric::EditDist) {
-        edit(&mut record, &mut scores, order.edits, longest);
-    }
-    finish(record, scores, image)
+    serde_json::to_value(OrderRecord::new(order, image, metrics)).unwrap_or_default()
+}
+
+/// Writes [`order_sample`]'s record as JSON text, and returns what averages need of it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_order_sample(
+    order: &Order,
+    image: &str,
+    metrics: &[Metric],
+    out: impl Write,
+) -> serde_json::Result<Sample> {
+    let record = OrderRecord::new(order, image, metrics);
+    serde_json::to_writer(out, &record)?;
+    Ok(Sample {
+        image: image.to_owned(),
+        scores: record.metric,
+        length: record.upper_len.unwrap_or(0),
+        edits: record.edit_num,
+        ..Sample::default()
+    })
 }
 
 /// A formula without fences and dollars around it.
@@ -103,25 +221,6 @@ fn formula(text: &str) -> String {
 /// The normalised text, or the text as it is where nothing is left of it.
 fn text<'a>(norm: &'a str, raw: &'a str) -> &'a str {
     if norm.is_empty() { raw } else { norm }
-}
-
-fn edit(
-    record: &mut Map<String, Value>,
-    scores: &mut Map<String, Value>,
-    edits: usize,
-    longest: usize,
-) {
-    record.insert("upper_len".into(), json!(longest));
-    if longest > 0 {
-        record.insert("Edit_num".into(), json!(edits));
-        scores.insert("Edit_dist".into(), json!(edits as f64 / longest as f64));
-    }
-}
-
-fn finish(mut record: Map<String, Value>, scores: Map<String, Value>, image: &str) -> Value {
-    record.insert("image_name".into(), json!(image));
-    record.insert("metric".into(), Value::Object(scores));
-    Value::Object(record)
 }
 
 impl Sample {
@@ -146,11 +245,13 @@ impl Sample {
         };
         Self {
             image: name("image_name").to_owned(),
-            scores: scores
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, score)| Some((name.clone(), score.as_f64()?)))
-                .collect(),
+            scores: Scores(
+                scores
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(name, score)| Some((name.clone().into(), score.as_f64()?)))
+                    .collect(),
+            ),
             length: count("upper_len").unwrap_or(0),
             edits: count("Edit_num"),
             labels,

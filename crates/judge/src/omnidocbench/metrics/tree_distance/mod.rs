@@ -26,8 +26,8 @@ pub trait Rename {
 const MOST_WORK: f64 = 2e10;
 const MOST_KEPT: f64 = 3.2e7;
 
-/// Half the width of the first strip.
-const FIRST: usize = 16;
+/// Half the width of the first strip: tables that are nearly alike need no more.
+const FIRST: usize = 2;
 
 /// The trees are too large to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

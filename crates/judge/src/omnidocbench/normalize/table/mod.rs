@@ -6,7 +6,7 @@ mod tokens;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use crate::omnidocbench::python::strip;
 use soup::{Event, events, is_empty};
@@ -18,7 +18,9 @@ const LISTS: [&str; 4] = ["class", "accesskey", "dropzone", "headers"];
 const LOOKS: [&str; 5] = ["style", "height", "width", "align", "class"];
 
 /// Tags that go, their contents stay.
-const MARKS: [&str; 5] = ["sup", "sub", "span", "div", "p"];
+const MARKS: [&str; 10] = [
+    "<sup>", "</sup>", "<sub>", "</sub>", "<span>", "</span>", "<div>", "</div>", "<p>", "</p>",
+];
 
 /// What stands around a table's rows.
 const BEFORE: &str = "<html><body><table border=\"1\" >";
@@ -32,36 +34,48 @@ pub fn html_table(html: &str) -> String {
     if !html.replace(' ', "").contains("<table") {
         return String::new();
     }
-    let text: String = rewritten(html)
-        .chars()
-        .filter(|c| *c != '\n')
-        .nfkc()
-        .collect();
+    let mut text = rewritten(html);
+    text.retain(|c| c != '\n');
+    if is_nfkc_quick(text.chars()) != IsNormalized::Yes {
+        text = text.nfkc().collect();
+    }
     let mut rows: String = patterns()
         .map(|patterns| {
             let found = patterns.table.captures_iter(strip(&text));
             let inner = found.filter_map(|found| Some(found.get(1)?.as_str()));
             let mut rows: String = inner.collect();
-            for looks in &patterns.looks {
-                rows = looks.replace_all(&rows, "").into_owned();
+            for (name, looks) in &patterns.looks {
+                if rows.contains(name) {
+                    rows = looks.replace_all(&rows, "").into_owned();
+                }
             }
-            rows = rows.replace("<tbody>", "").replace("</tbody>", "");
+            delete(&mut rows, "<tbody>");
+            delete(&mut rows, "</tbody>");
             patterns.blanks.replace_all(&rows, " ").into_owned()
         })
         .unwrap_or_default();
     for mark in MARKS {
-        rows = rows.replace(&format!("<{mark}>"), "");
-        rows = rows.replace(&format!("</{mark}>"), "");
+        delete(&mut rows, mark);
     }
-    if let Some(patterns) = patterns() {
+    if let Some(patterns) = patterns()
+        && rows.contains("<colgroup>")
+    {
         rows = patterns.columns.replace_all(&rows, "").into_owned();
     }
     format!("{BEFORE}{rows}{AFTER}")
 }
 
+/// Deletes `piece` wherever it stands.
+fn delete(text: &mut String, piece: &str) {
+    if text.contains(piece) {
+        *text = text.replace(piece, "");
+    }
+}
+
 struct Patterns {
     table: Regex,
-    looks: Vec<Regex>,
+    /// What an attribute begins with, and the whole of it.
+    looks: Vec<(String, Regex)>,
     blanks: Regex,
     columns: Regex,
 }
@@ -69,9 +83,11 @@ struct Patterns {
 /// The patterns; they are constant, so that there is never none.
 fn patterns() -> Option<&'static Patterns> {
     static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
-        let looks = LOOKS
-            .iter()
-            .map(|name| Regex::new(&format!(" {name}=\".*?\"")));
+        let looks = LOOKS.iter().map(|name| {
+            let begin = format!(" {name}=\"");
+            let whole = Regex::new(&format!("{begin}.*?\""))?;
+            Ok::<_, regex::Error>((begin, whole))
+        });
         Some(Patterns {
             table: Regex::new(r"(?is)<table\b[^>]*>(.*)</table>").ok()?,
             looks: looks.collect::<Result<_, _>>().ok()?,
@@ -110,7 +126,9 @@ fn rewritten(html: &str) -> String {
                 "thead" | "span" => {}
                 "th" => out.push_str("</td>"),
                 _ if is_empty(&name) => {}
-                _ => out.push_str(&format!("</{name}>")),
+                _ => ["</", name.as_str(), ">"]
+                    .iter()
+                    .for_each(|part| out.push_str(part)),
             },
             Event::Text(text) | Event::Other(text) if formula == 0 => out.push_str(&text),
             Event::Text(_) | Event::Other(_) => {}
@@ -130,11 +148,13 @@ fn tag(out: &mut String, name: &str, attributes: &[(String, String)]) {
             value.clone()
         };
         let quote = if value.contains('"') && !value.contains('\'') {
-            '\''
+            "'"
         } else {
-            '"'
+            "\""
         };
-        out.push_str(&format!(" {key}={quote}{value}{quote}"));
+        for part in [" ", key.as_str(), "=", quote, value.as_str(), quote] {
+            out.push_str(part);
+        }
     }
     out.push_str(if is_empty(name) { "/>" } else { ">" });
 }

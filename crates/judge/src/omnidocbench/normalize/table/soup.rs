@@ -1,7 +1,7 @@
 //! Tags put in order as BeautifulSoup does on top of Python's parser: nothing is moved or closed early; an end tag closes
 //! everything up to its start tag, or is dropped; what is open at the end is closed there.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::tokens::{Attribute, Token, tokens};
 
@@ -40,7 +40,7 @@ struct Soup {
     events: Vec<Event>,
     open: Vec<String>,
     /// How many elements of a name are open.
-    counts: HashMap<String, usize>,
+    counts: FxHashMap<String, usize>,
     text: String,
 }
 
@@ -48,7 +48,7 @@ struct Soup {
 pub(super) fn events(html: &str) -> Vec<Event> {
     let mut soup = Soup::default();
     // End tags of elements without contents that were closed already.
-    let mut closed_early: HashMap<String, usize> = HashMap::new();
+    let mut closed_early: FxHashMap<String, usize> = FxHashMap::default();
     for token in tokens(html) {
         match token {
             Token::Text(text) => soup.text.push_str(&text),
