@@ -120,6 +120,8 @@ WORKS = {
     "matvec-bf16": lambda: product(1, 2048, 2048, BF16),
     "attention-f32": lambda: attention(torch.float32),
     "attention-backward-f32": lambda: attention(torch.float32, backward=True),
+    "attention-bf16": lambda: attention(BF16),
+    "attention-backward-bf16": lambda: attention(BF16, backward=True),
     "gelu": lambda: pointwise(lambda x: F.gelu(x, approximate="tanh"), 4096, 768),
     "silu": lambda: pointwise(F.silu, 4096, 768),
     "softmax": lambda: pointwise(lambda x: F.softmax(x, -1), 8, 1024, 1024),

@@ -34,12 +34,20 @@ pub(super) fn works() -> Vec<Work> {
         work(
             "attention-f32",
             "8 heads, 1024 queries and keys of 64, f32",
-            || attend(false),
+            || attend(Precision::F32, false),
         ),
         work(
             "attention-backward-f32",
             "gradients of the same, without its forward pass",
-            || attend(true),
+            || attend(Precision::F32, true),
+        ),
+        work("attention-bf16", "the same, bf16 products", || {
+            attend(Precision::Bf16, false)
+        }),
+        work(
+            "attention-backward-bf16",
+            "gradients of the same, bf16 products",
+            || attend(Precision::Bf16, true),
         ),
         work("gelu", "GELU (tanh) of 3.1 M values", gelu),
         work("silu", "SiLU of 3.1 M values", silu),
@@ -72,7 +80,7 @@ fn packed(rows: usize, input: usize, output: usize) -> Run {
     })
 }
 
-fn attend(backward: bool) -> Run {
+fn attend(precision: Precision, backward: bool) -> Run {
     let [tokens, heads, head] = [1024, 8, 64];
     let dims = AttentionDims {
         batch: 1,
@@ -96,7 +104,7 @@ fn attend(backward: bool) -> Run {
             v,
             mask: Mask::default(),
             bias: None,
-            precision: Precision::F32,
+            precision,
         };
         if backward {
             let (out, sums) =

@@ -3,6 +3,7 @@ use burn::tensor::{Bool, Tensor};
 use burn_flex::{Flex, FlexTensor};
 use kernels::{Attention, AttentionDims, Heads, Level, Mask, Precision, ShapeError};
 
+use super::linear::precision;
 use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
 
@@ -22,7 +23,13 @@ pub fn attention(
     };
     let fused = seen.and_then(|mask| {
         let inputs = [&q, &k, &v].map(|input| input.clone().into_dispatch());
-        plug::run(Attend { mask }, inputs)
+        plug::run(
+            Attend {
+                precision: precision(),
+                mask,
+            },
+            inputs,
+        )
     });
     fused.unwrap_or_else(|| by_products(q, k, v, mask))
 }
@@ -58,6 +65,7 @@ fn constant(mask: &Tensor<2, Bool>) -> Option<FlexTensor> {
 /// Inputs `[q, k, v]`.
 #[derive(Clone, Debug)]
 struct Attend {
+    precision: Precision,
     mask: Option<FlexTensor>,
 }
 
@@ -100,7 +108,7 @@ impl Attend {
                 ..Mask::default()
             },
             bias: None,
-            precision: Precision::F32,
+            precision: self.precision,
         })
     }
 }

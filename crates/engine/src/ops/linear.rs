@@ -11,7 +11,7 @@ thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
 }
 
-/// Sets how linear layers and convolutions called by this thread from now on read the values of their products, gradients included.
+/// Sets how linear layers, attention and convolutions called by this thread from now on read the values of their products, gradients included.
 ///
 /// [`Precision::Bf16`] makes the large products of a training step about twice as fast on CPUs that have them; sums,
 /// weights and everything else stay f32. It concerns f32 tensors on the CPU only. Gives what was set before.

@@ -23,7 +23,7 @@ pub struct TrainConfig {
     pub clip: Option<f64>,
     /// Decay of the average of the weights; none is kept when absent.
     pub ema: Option<f64>,
-    /// Mixed precision: linear layers multiply bf16 values, where the CPU has such products. Weights, sums, gradients
+    /// Mixed precision: linear layers, attention and convolutions multiply bf16 values, where the CPU has such products. Weights, sums, gradients
     /// and everything else stay f32.
     pub bf16: bool,
     /// Seed of every batch.
