@@ -38,6 +38,12 @@ pub(super) fn not_run() -> [Claim; 3] {
     })
 }
 
+/// The seeds whose models were read, in words.
+fn seeds(found: &Found) -> String {
+    let seeds = found.text[0].iter().map(|share| share.seed.to_string());
+    seeds.collect::<Vec<_>>().join(", ")
+}
+
 /// What the choice of the scale was made by, in words.
 fn choice(found: &Found) -> String {
     let each = SCALES.iter().zip(&found.choice);
@@ -74,10 +80,11 @@ pub(super) fn experiments(stage: &Stage, found: &Found) -> [Experiment; 3] {
         title: "Toy world: text and first frame in one model".into(),
         about: format!(
             "A shape (3 kinds, 4 colours) moves in one of 4 directions over a textured ground, 8 frames of 16×16. Three models of \
-             one size, {steps} steps of {batch} clips at a learning rate of {rate}, draw clips for all 48 captions; shape, colour \
+             one size, trained with each of the seeds {} for {steps} steps of {batch} clips at a learning rate of {rate}, draw clips for all 48 captions; shape, colour \
              and direction are read off by template matching, all three must be right (chance 2 %). Guidance {}, renorm, {} \
              Euler steps; the scale was chosen for all arms by T2V alone with noise of its own ({}). Where the shape starts gives its direction away: from a first frame the motion is tested, not the \
              reading of the text.",
+            seeds(found),
             found.scale,
             stage.steps(),
             choice(found)
