@@ -44,12 +44,14 @@ pub fn word_config(seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the word tower on a choice of subjects; gives it with the mean loss at the end.
+/// Trains the word tower on a choice of subjects, of which those that `known` knows keep about their vectors; gives it with
+/// the mean loss at the end.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
 pub fn train_words(
     subjects: SubjectSet,
+    known: Option<&WordTower>,
     config: &TrainConfig,
     run: Run,
 ) -> Result<(WordTower, f64), StageError> {
@@ -58,7 +60,13 @@ pub fn train_words(
     let grid = EmojiGrid::new(pack, &subjects.codes(pack))?;
     let task = WordTask::new(grid.subjects, 256, device.clone());
     let mut rng = Rng::new(config.seed).child("init");
-    let model = WordModel::new(task.vocabulary.len(), task.subjects(), &mut rng, &device);
+    let model = WordModel::new(
+        task.vocabulary.len(),
+        task.subjects(),
+        known,
+        &mut rng,
+        &device,
+    );
     let trained = train(&task, model, config, run)?;
     Ok((tower::tower(&trained.ema, task), trained.loss))
 }

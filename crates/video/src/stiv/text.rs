@@ -190,6 +190,12 @@ impl WordTower {
         weights.iter().map(|w| w / total).collect()
     }
 
+    /// The vector of the subject of a code.
+    pub fn subject(&self, code: &str) -> Option<&[f32]> {
+        let at = self.codes.iter().position(|known| known == code)?;
+        self.subjects.get(at * self.width..(at + 1) * self.width)
+    }
+
     fn sum(&self, words: &[u32]) -> Vec<f32> {
         let mut sum = vec![0.0; self.width];
         for &word in words {

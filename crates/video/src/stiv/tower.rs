@@ -36,17 +36,33 @@ pub struct WordModel {
 }
 
 impl WordModel {
-    /// Small random vectors.
-    pub fn new(words: usize, subjects: usize, rng: &mut Rng, device: &Device) -> Self {
-        let mut draw = |rows: usize, deviation: f32| {
-            let values = (0..rows * WIDTH)
+    /// Small random vectors; subjects that `known` knows begin with its vectors, so that a picture model that was trained
+    /// with it goes on knowing them.
+    pub fn new(
+        words: usize,
+        subjects: &[Subject],
+        known: Option<&WordTower>,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        let mut draw = |rows: usize, deviation: f32| -> Vec<f32> {
+            (0..rows * WIDTH)
                 .map(|_| deviation * rng.normal())
-                .collect();
+                .collect()
+        };
+        let (words, mut vectors) = (draw(words, 0.02), draw(subjects.len(), 1.0));
+        for (subject, to) in subjects.iter().zip(vectors.chunks_exact_mut(WIDTH)) {
+            if let Some(vector) = known.and_then(|known| known.subject(&subject.code)) {
+                to.copy_from_slice(vector);
+            }
+        }
+        let put = |values: Vec<f32>| {
+            let rows = values.len() / WIDTH;
             Param::from_data(TensorData::new(values, [rows, WIDTH]), device)
         };
         Self {
-            words: draw(words, 0.02),
-            subjects: draw(subjects, 1.0),
+            words: put(words),
+            subjects: put(vectors),
         }
     }
 }
@@ -91,9 +107,9 @@ impl WordTask {
         }
     }
 
-    /// Number of subjects.
-    pub fn subjects(&self) -> usize {
-        self.subjects.len()
+    /// The subjects.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.subjects
     }
 }
 
@@ -267,7 +283,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let task = WordTask::new(grid.subjects, 1, device.clone());
         let words = task.vocabulary.len();
-        let model = WordModel::new(words, task.subjects(), &mut Rng::new(9), &device);
+        let model = WordModel::new(words, task.subjects(), None, &mut Rng::new(9), &device);
         let made = tower(&model, task);
         let mut file = TensorFile::new();
         write(&made, &mut file, Precision::F32).unwrap();

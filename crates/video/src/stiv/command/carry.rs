@@ -57,7 +57,7 @@ impl Default for Start {
 pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outcome, Failure> {
     let file = folder.join(MODEL);
     let tower = match (plan.stage, start.tower) {
-        (Stage::Words, _) => {
+        (Stage::Words, known) => {
             let config = TrainConfig {
                 steps: plan.steps,
                 learning_rate: plan.learning_rate,
@@ -65,7 +65,8 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 ..stages::word_config(plan.seed)
             };
             let stop = run.stop;
-            let (tower, loss) = stages::train_words(plan.subjects, &config, run).map_err(failed)?;
+            let (tower, loss) =
+                stages::train_words(plan.subjects, known.as_ref(), &config, run).map_err(failed)?;
             let interrupted = stop.load(Ordering::Relaxed);
             if !interrupted {
                 write_tower(&tower, plan, Precision::F32, &file)?;

@@ -63,7 +63,8 @@ pub struct Train {
     /// words and judge: which subjects to learn; the other stages learn what their text tower knows [default: recognised]
     #[arg(long, value_enum)]
     subjects: Option<SubjectSet>,
-    /// Where to begin: for t2i a text tower or a picture model, for stiv a picture model [default: the embedded tower,
+    /// Where to begin: for words a text tower whose subjects keep their vectors, for t2i a text tower or a picture model,
+    /// for stiv a picture model [default: the embedded tower,
     /// and for stiv the embedded picture model]
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,

@@ -26,11 +26,16 @@ impl Train {
         }
         let file = self.init.as_ref().map(Weights::open).transpose()?;
         match self.stage {
-            Stage::Words | Stage::Judge if file.is_some() => Err(wrong("--init` and `--tower")),
+            Stage::Judge if file.is_some() => Err(wrong("--init` and `--tower")),
+            Stage::Words if self.tower.is_some() => Err(wrong("--tower")),
             Stage::Words | Stage::Judge if self.batch.is_some() => Err(wrong("--batch")),
             Stage::Words | Stage::Judge if self.mask.is_some() => Err(wrong("--mask")),
             Stage::Words | Stage::Judge if self.times.is_some() => Err(wrong("--times")),
-            Stage::Words | Stage::Judge => Ok(Start::default()),
+            Stage::Words => Ok(Start {
+                tower: file.as_ref().map(tower::read).transpose()?,
+                ..Start::default()
+            }),
+            Stage::Judge => Ok(Start::default()),
             _ if self.subjects.is_some() => Err(wrong("--subjects")),
             Stage::T2i => match file {
                 Some(file) if file.metadata().contains_key(CONFIG_KEY) => {
