@@ -10,7 +10,9 @@ use engine::burn;
 use engine::ops;
 use engine::rng::Rng;
 use engine::train::Ema;
-use engine::train::optim::{AdafactorConfig, AdamWConfig, OptimizerConfig, Slot, StepSize, step};
+use engine::train::optim::{
+    AdafactorConfig, AdamWConfig, MuonConfig, OptimizerConfig, Slot, StepSize, step,
+};
 
 #[derive(Module, Debug)]
 struct Line {
@@ -31,7 +33,7 @@ fn normal<const D: usize>(rng: &mut Rng, shape: [usize; D], device: &Device) -> 
 }
 
 #[test]
-fn both_optimisers_find_the_line() {
+fn every_optimiser_finds_the_line() {
     let device = Device::default().autodiff();
     let truth = Tensor::<2>::from_floats([[1.0, -2.0], [0.5, 0.0], [3.0, 1.0]], &device);
     for config in [
@@ -42,6 +44,10 @@ fn both_optimisers_find_the_line() {
         OptimizerConfig::Adafactor(AdafactorConfig {
             beta1: Some(0.9),
             ..AdafactorConfig::default()
+        }),
+        OptimizerConfig::Muon(MuonConfig {
+            weight_decay: 0.0,
+            ..MuonConfig::default()
         }),
     ] {
         let mut optimizer = config.init();
@@ -94,6 +100,7 @@ fn a_step_is_timed() {
                 ..AdafactorConfig::default()
             }),
         ),
+        ("muon", false, OptimizerConfig::Muon(MuonConfig::default())),
     ] {
         ops::set_fallback(plain);
         let mut optimizer = config.init();
@@ -221,6 +228,92 @@ fn the_kernel_steps_as_plain_operations_do_and_spares_copies() {
     for (kernel, plain) in kernel.iter().zip(&plain) {
         assert!((kernel - plain).abs() < 1e-6, "{kernel} {plain}");
     }
+}
+
+/// The step along a gradient with singular vectors `u`, `v` and singular values `s` goes along `u·f(s)·vᵀ`, where `f` is
+/// five rounds of the polynomial on `s / ‖s‖`, times the learning rate, a fifth and the root of the longer side.
+#[test]
+fn muon_levels_the_singular_values() {
+    let device = Device::default();
+    let singular = [4.0, 1.0, 0.25];
+    let norm = singular.iter().map(|s: &f64| s * s).sum::<f64>().sqrt();
+    let levelled = singular.map(|s| {
+        (0..5).fold(s / norm, |x, _| {
+            3.4445 * x - 4.775 * x.powi(3) + 2.0315 * x.powi(5)
+        })
+    });
+    for s in levelled {
+        assert!((0.6..1.3).contains(&s), "{levelled:?}");
+    }
+    // Columns and rows of Hadamard and cosine kind: orthonormal, and no axis.
+    let u = |i: usize, k: usize| {
+        0.5 * if (i & (k + 1)).count_ones() % 2 == 0 {
+            1.0
+        } else {
+            -1.0
+        }
+    };
+    let v = |j: usize, k: usize| {
+        (2.0_f64 / 6.0).sqrt()
+            * (std::f64::consts::PI * (j as f64 + 0.5) * (k + 1) as f64 / 6.0).cos()
+    };
+    let product = |s: [f64; 3], height: usize, width: usize| -> Vec<f64> {
+        let entry = |i: usize, j: usize| (0..3).map(|k| u(i, k) * s[k] * v(j, k)).sum::<f64>();
+        (0..height * width)
+            .map(|at| match height < width {
+                true => entry(at / width, at % width),
+                false => entry(at % width, at / width),
+            })
+            .collect()
+    };
+    for shape in [[4, 6], [6, 4]] {
+        let config = MuonConfig {
+            weight_decay: 0.5,
+            apart: vec!["head".into()],
+            ..MuonConfig::default()
+        };
+        let mut optimizer = OptimizerConfig::Muon(config).init();
+        let gradient = product(singular, shape[0], shape[1]);
+        let gradient = gradient.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let step = |optimizer: &mut dyn engine::train::optim::Optimizer, path: &str| {
+            optimizer.update(
+                Slot {
+                    path,
+                    shape: &shape,
+                },
+                Tensor::ones([24], &device),
+                Tensor::from_floats(gradient.as_slice(), &device),
+                StepSize::new(0.1),
+            )
+        };
+        let values = step(optimizer.as_mut(), "body.weight").to_data();
+        let stride = 0.1 * 0.2 * 6.0_f64.sqrt();
+        for (value, turned) in values
+            .iter::<f64>()
+            .zip(product(levelled, shape[0], shape[1]))
+        {
+            let expected = 1.0 - 0.1 * 0.5 - stride * turned;
+            assert!((value - expected).abs() < 1e-5, "{value} {expected}");
+        }
+        // AdamW's first step is one learning rate long for every value.
+        let apart = step(optimizer.as_mut(), "head.weight").to_data();
+        for (value, gradient) in apart.iter::<f64>().zip(&gradient) {
+            let expected = 1.0 - 0.1 * 0.01 - 0.1 * f64::from(gradient.signum());
+            assert!((value - expected).abs() < 1e-4, "{value} {expected}");
+        }
+        let state = optimizer.state();
+        let named = |path: &str| state[path].tensors.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(named("body.weight"), ["momentum"]);
+        assert_eq!(named("head.weight"), ["mean", "square"]);
+    }
+    let mut optimizer = OptimizerConfig::Muon(MuonConfig::default()).init();
+    let slot = Slot {
+        path: "still",
+        shape: &[2, 3],
+    };
+    let zeros = Tensor::<1>::zeros([6], &device);
+    let values = optimizer.update(slot, zeros.clone(), zeros, StepSize::new(0.1));
+    assert_eq!(values.abs().max().into_scalar::<f32>(), 0.0);
 }
 
 #[test]

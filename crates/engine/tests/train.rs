@@ -9,7 +9,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::burn;
 use engine::rng::Rng;
-use engine::train::optim::{AdafactorConfig, AdamWConfig, OptimizerConfig};
+use engine::train::optim::{AdafactorConfig, AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{
     CHECKPOINT, Ema, LOG, Progress, Run, Schedule, Task, TaskError, TrainConfig, TrainError,
     Trained, load_trained, train,
@@ -156,6 +156,7 @@ fn a_resumed_run_is_the_run_that_was_not_interrupted() {
             beta1: Some(0.9),
             ..AdafactorConfig::default()
         }),
+        OptimizerConfig::Muon(MuonConfig::default()),
     ] {
         let config = config(optimizer);
         let whole = tempfile::tempdir().unwrap();

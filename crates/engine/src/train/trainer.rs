@@ -58,6 +58,7 @@ impl<M: Module> Trainer<M> {
         let name = match config.optimizer {
             OptimizerConfig::AdamW(_) => "adamw",
             OptimizerConfig::Adafactor(_) => "adafactor",
+            OptimizerConfig::Muon(_) => "muon",
         };
         let fresh = Standing {
             optimizer: name.to_owned(),

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use clap::ValueEnum;
 use engine::data::pack::{ClipPack, EmojiPack, PackError};
 use engine::rng::Rng;
-use engine::train::optim::{AdamWConfig, OptimizerConfig};
+use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{Run, Schedule, TrainConfig, TrainError, Trained, train};
+use serde::{Deserialize, Serialize};
 
 use super::clips::Clips;
 use super::config::StivConfig;
@@ -71,13 +73,37 @@ pub fn train_words(
     Ok((tower::tower(&trained.ema, task), trained.loss))
 }
 
-/// AdamW as the picture and clip stages use it.
-fn adamw() -> OptimizerConfig {
-    OptimizerConfig::AdamW(AdamWConfig {
-        beta2: 0.99,
-        weight_decay: 0.01,
-        ..AdamWConfig::default()
-    })
+/// What steps the weights of the picture and clip stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageOptimizer {
+    /// AdamW.
+    #[default]
+    Adamw,
+    /// Muon for the matrices of the blocks, AdamW for the rest.
+    Muon,
+}
+
+impl StageOptimizer {
+    /// The optimiser with the stages' constants.
+    pub fn config(self) -> OptimizerConfig {
+        let adamw = AdamWConfig {
+            beta2: 0.99,
+            weight_decay: 0.01,
+            ..AdamWConfig::default()
+        };
+        match self {
+            Self::Adamw => OptimizerConfig::AdamW(adamw),
+            Self::Muon => OptimizerConfig::Muon(MuonConfig {
+                weight_decay: adamw.weight_decay,
+                adamw,
+                apart: ["cubify", "head", "scale_shift_table"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                ..MuonConfig::default()
+            }),
+        }
+    }
 }
 
 /// Rates and rhythm of the picture stage.
@@ -87,7 +113,7 @@ pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
         learning_rate: 1e-3,
         warmup: 200,
         schedule: Schedule::Cosine { floor: 0.05 },
-        optimizer: adamw(),
+        optimizer: StageOptimizer::default().config(),
         ema: Some(0.999),
         seed,
         log_every: 20,

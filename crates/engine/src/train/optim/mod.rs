@@ -2,6 +2,7 @@
 
 mod adafactor;
 mod adamw;
+mod muon;
 mod step;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adafactor::{Adafactor, AdafactorConfig};
 pub use adamw::{AdamW, AdamWConfig};
+pub use muon::{Muon, MuonConfig};
 pub use step::{Stepped, step};
 
 /// One parameter as an optimiser sees it.
@@ -80,6 +82,8 @@ pub enum OptimizerConfig {
     AdamW(AdamWConfig),
     /// Factored second moments.
     Adafactor(AdafactorConfig),
+    /// Orthogonalised momentum for matrices, AdamW for the rest.
+    Muon(MuonConfig),
 }
 
 impl Default for OptimizerConfig {
@@ -94,6 +98,7 @@ impl OptimizerConfig {
         match self {
             Self::AdamW(config) => Box::new(AdamW::new(config.clone())),
             Self::Adafactor(config) => Box::new(Adafactor::new(config.clone())),
+            Self::Muon(config) => Box::new(Muon::new(config.clone())),
         }
     }
 }

@@ -109,6 +109,7 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
                 bf16: plan.bf16,
+                optimizer: plan.optimizer.config(),
                 ..stages::clip_config(plan.steps, plan.seed)
             };
             let recipe = Recipe {
@@ -123,6 +124,7 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
                 bf16: plan.bf16,
+                optimizer: plan.optimizer.config(),
                 ..stages::picture_config(plan.steps, plan.seed)
             };
             let recipe = Recipe {

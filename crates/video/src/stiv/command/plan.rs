@@ -8,6 +8,7 @@ use engine::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::stiv::config::StivConfig;
+use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
 
@@ -52,6 +53,9 @@ pub struct Plan {
     /// Mixed precision: linear layers multiply bf16 values.
     #[serde(default)]
     pub bf16: bool,
+    /// What steps the weights of the picture and clip stages.
+    #[serde(default)]
+    pub optimizer: StageOptimizer,
     /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
     #[serde(default)]
     pub subjects: SubjectSet,
@@ -117,6 +121,9 @@ impl Plan {
             command.push_str(&format!(" --batch {}", self.batch));
             if self.times == TimeDraw::LogitNormal {
                 command.push_str(" --times logit-normal");
+            }
+            if self.optimizer == StageOptimizer::Muon {
+                command.push_str(" --optimizer muon");
             }
             if self.mask > 0.0 {
                 command.push_str(&format!(" --mask {}", self.mask));

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::carry::{Start, carry_out, write_tower};
 use super::plan::{MODEL, Plan, Stage, TOWER};
 use crate::stiv::config::StivConfig;
+use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
 
@@ -57,6 +58,10 @@ pub struct Train {
     /// [default: uniform]
     #[arg(long, value_enum)]
     times: Option<TimeDraw>,
+    /// t2i and stiv: what steps the weights; muon learns more from each sample and takes longer over a step
+    /// [default: adamw]
+    #[arg(long, value_enum)]
+    optimizer: Option<StageOptimizer>,
     /// Mixed precision: linear layers multiply bf16 values where the CPU has them, about 1.5 times as fast
     #[arg(long)]
     bf16: bool,
@@ -160,6 +165,7 @@ impl Train {
             mask: self.mask.unwrap_or(0.0),
             times: self.times.unwrap_or_default(),
             bf16: self.bf16,
+            optimizer: self.optimizer.unwrap_or_default(),
             subjects: self.subjects.unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             shape: shape.clone(),
@@ -187,6 +193,11 @@ impl Train {
             (
                 "--times",
                 self.times.is_some_and(|times| times != old.times),
+            ),
+            (
+                "--optimizer",
+                self.optimizer
+                    .is_some_and(|optimizer| optimizer != old.optimizer),
             ),
             ("--bf16", self.bf16 && !old.bf16),
             (
