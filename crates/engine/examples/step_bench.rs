@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use engine::burn;
-use engine::ops::{self, Precision, Rope};
+use engine::ops::{self, AttentionMask, Precision, Rope};
 
 const BATCH: usize = 64;
 const TOKENS: usize = 64;
@@ -113,7 +113,7 @@ fn operations(device: &Device) {
     });
     let [q, k, v] = [0, 1, 2].map(|_| random(heads.dims(), device).require_grad());
     compare("attention", BLOCKS, || {
-        ops::attention(q.clone(), k.clone(), v.clone(), None)
+        ops::attention(q.clone(), k.clone(), v.clone(), &AttentionMask::default())
     });
     for (input, output, calls) in [
         (WIDTH, WIDTH, 4 * BLOCKS),
@@ -130,7 +130,7 @@ fn operations(device: &Device) {
     for (tokens, batch) in [(8, 512), (64, 64), (512, 8)] {
         let [q, k, v] = [0, 1, 2].map(|_| random([batch, tokens, 3, 64], device).require_grad());
         compare(&format!("attention {batch}×{tokens}, 3×64"), 0, || {
-            ops::attention(q.clone(), k.clone(), v.clone(), None)
+            ops::attention(q.clone(), k.clone(), v.clone(), &AttentionMask::default())
         });
     }
 }
@@ -195,7 +195,12 @@ impl Block {
             y.reshape([BATCH, TOKENS, HEADS, HEAD])
         };
         let norm = |x, i: usize| ops::rms_norm_rope(x, self.norms[i].clone(), Some(rope), EPS);
-        let h = ops::attention(norm(heads(0), 0), norm(heads(1), 1), heads(2), None);
+        let h = ops::attention(
+            norm(heads(0), 0),
+            norm(heads(1), 1),
+            heads(2),
+            &AttentionMask::default(),
+        );
         let h = self.out.forward(h.reshape([BATCH, TOKENS, WIDTH]));
         let x = ops::add_gated_layer_norm(x, h, Some(part(2)), EPS);
         let h = ops::modulated_layer_norm(x.clone(), part(3), part(4), EPS);

@@ -247,7 +247,7 @@ fn muon_levels_the_singular_values() {
     }
     // Columns and rows of Hadamard and cosine kind: orthonormal, and no axis.
     let u = |i: usize, k: usize| {
-        0.5 * if (i & (k + 1)).count_ones() % 2 == 0 {
+        0.5 * if (i & (k + 1)).count_ones().is_multiple_of(2) {
             1.0
         } else {
             -1.0

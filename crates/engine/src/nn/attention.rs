@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::{Linear, LinearConfig, RmsNorm};
-use crate::ops::{self, Rope};
+use crate::ops::{self, AttentionMask, Rope};
 use crate::rng::Rng;
 
 /// Epsilon of the QK norm.
@@ -78,7 +78,8 @@ impl Attention {
         let v = self.v.forward(x).reshape(grouped);
         let q = prepare(q, &self.q_norm, rope);
         let k = prepare(k, &self.k_norm, rope);
-        self.o.forward(ops::attention(q, k, v, None).reshape(shape))
+        let y = ops::attention(q, k, v, &AttentionMask::default());
+        self.o.forward(y.reshape(shape))
     }
 
     /// Attends from `x` `[batch, tokens, width]` to `context` `[batch, keys, context]`; `mask` is
@@ -101,8 +102,8 @@ impl Attention {
         let v = self.v.forward(context).reshape([batch, keys, heads, head]);
         let q = prepare(q, &self.q_norm, None);
         let k = prepare(k, &self.k_norm, None);
-        let y = ops::attention(q, k, v, mask).reshape([batch, tokens, width]);
-        self.o.forward(y)
+        let y = ops::attention(q, k, v, &AttentionMask::of_keys(mask));
+        self.o.forward(y.reshape([batch, tokens, width]))
     }
 
     /// Number of heads.

@@ -1,27 +1,25 @@
+//! Attention, with its masks.
+
+mod mask;
+
 use burn::backend::TensorMetadata;
-use burn::tensor::{Bool, Tensor};
-use burn_flex::{Flex, FlexTensor};
-use kernels::{Attention, AttentionDims, Heads, Level, Mask, Precision, ShapeError};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use kernels::{Attention, AttentionDims, Heads, Level, Precision, ShapeError};
 
 use super::linear::precision;
 use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
+use mask::Dense;
+pub use mask::{AttentionMask, BlockMask};
 
 /// Scaled dot-product attention, scale `1/√head`.
 ///
 /// `q` is `[batch, queries, heads, head]`, `k` and `v` `[batch, keys, heads, head]`; the result has the shape of
-/// `q`. `mask` is `[batch, keys]`, true where a key may be seen; a row without any key gives NaN.
-pub fn attention(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    mask: Option<Tensor<2, Bool>>,
-) -> Tensor<4> {
-    let seen = match &mask {
-        None => Some(None),
-        Some(mask) => constant(mask).map(Some),
-    };
-    let fused = seen.and_then(|mask| {
+/// `q`. Keys and values may have fewer heads, of which each then serves as many heads of queries that follow one
+/// another (grouped query heads). A query that sees no key gives NaN.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+    let fused = mask.dense().and_then(|mask| {
         let inputs = [&q, &k, &v].map(|input| input.clone().into_dispatch());
         plug::run(
             Attend {
@@ -35,19 +33,18 @@ pub fn attention(
 }
 
 /// [`attention`] in Burn's own operations.
-fn by_products(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    mask: Option<Tensor<2, Bool>>,
-) -> Tensor<4> {
-    let [batch, _, _, head] = q.dims();
+fn by_products(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
+    let [_, queries, heads, head] = q.dims();
     let keys = k.dims()[1];
+    let [k, v] = [k, v].map(|x| repeat_heads(x, heads));
     let q = q.swap_dims(1, 2) * (head as f32).powf(-0.5);
     let scores = q.matmul(k.swap_dims(1, 2).swap_dims(2, 3));
-    let scores = match mask {
-        Some(mask) => {
-            let hidden = mask.bool_not().reshape([batch, 1, 1, keys]);
+    let scores = match &mask.bias {
+        Some(bias) => scores + bias.clone().detach(),
+        None => scores,
+    };
+    let scores = match mask.hidden([queries, keys], &scores.device()) {
+        Some(hidden) => {
             let hidden = hidden.expand(scores.dims());
             scores.mask_fill(hidden, f32::NEG_INFINITY)
         }
@@ -56,17 +53,23 @@ fn by_products(
     softmax(scores).matmul(v.swap_dims(1, 2)).swap_dims(1, 2)
 }
 
-/// The mask, dense, where it sits on the CPU.
-fn constant(mask: &Tensor<2, Bool>) -> Option<FlexTensor> {
-    let mask = mask.clone().try_into_primitive::<Flex>().ok()?;
-    Some(mask.to_contiguous())
+/// `[batch, keys, heads, head]` with each head as often as it takes for `wanted` heads.
+fn repeat_heads(x: Tensor<4>, wanted: usize) -> Tensor<4> {
+    let [batch, keys, heads, head] = x.dims();
+    match wanted.checked_div(heads) {
+        Some(group) if group > 1 => x
+            .unsqueeze_dim::<5>(3)
+            .expand([batch, keys, heads, group, head])
+            .reshape([batch, keys, heads * group, head]),
+        _ => x,
+    }
 }
 
 /// Inputs `[q, k, v]`.
 #[derive(Clone, Debug)]
 struct Attend {
     precision: Precision,
-    mask: Option<FlexTensor>,
+    mask: Dense,
 }
 
 /// The three inputs, the result and the logarithm of each row's sum of exponentials.
@@ -79,35 +82,35 @@ struct Saved {
 
 impl Attend {
     fn input<'a>(&'a self, [q, k, v]: &'a [FlexTensor; 3]) -> Result<Attention<'a>, ShapeError> {
-        let [batch, queries, heads, head] = q.shape().dims();
-        let keys = k.shape()[1];
+        let [batch, queries, query_heads, head] = q.shape().dims();
+        let [_, keys, heads, _]: [usize; 4] = k.shape().dims();
+        let group = query_heads.checked_div(heads).unwrap_or(1);
         for (name, other) in [("k", k), ("v", v)] {
             let shape = other.shape();
-            if shape.as_slice() != [batch, keys, heads, head] {
+            let expected = [batch, keys, heads, head];
+            if shape.as_slice() != expected || heads * group != query_heads {
                 return Err(ShapeError {
                     name,
-                    expected: batch * keys * heads * head,
+                    expected: batch * keys * query_heads * head,
                     found: shape.num_elements(),
                 });
             }
         }
+        let shape = [batch, query_heads, queries, keys];
         Ok(Attention {
             dims: AttentionDims {
                 batch,
                 queries,
                 keys,
                 heads,
-                group: 1,
+                group,
                 head,
             },
             q: rows(q),
             k: rows(k),
             v: rows(v),
-            mask: Mask {
-                keys: self.mask.as_ref().map(FlexTensor::bytes),
-                ..Mask::default()
-            },
-            bias: None,
+            mask: self.mask.mask(shape)?,
+            bias: self.mask.bias(shape)?,
             precision: self.precision,
         })
     }

@@ -15,22 +15,24 @@ mod layer_norm;
 mod linear;
 mod norm;
 mod plug;
+mod quant;
 mod rms_rope;
 mod rope;
 mod swiglu;
 
 pub use activation::{gelu, silu, softmax};
 pub(crate) use adamw::adamw;
-pub use attention::attention;
+pub use attention::{AttentionMask, BlockMask, attention};
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 pub use conv::{conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d};
 pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
 pub use embedding::embedding;
 pub use group_norm::group_norm;
-pub use kernels::Precision;
+pub use kernels::{Precision, QuantError, QuantKind, QuantMatrix, Window};
 pub use linear::{linear, set_precision};
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
 #[doc(hidden)]
 pub use plug::set_fallback;
+pub use quant::quant_linear;
 pub use rope::{Rope, rms_norm_rope, rotate};
 pub use swiglu::swiglu;

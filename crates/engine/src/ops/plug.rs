@@ -100,6 +100,15 @@ pub(super) fn integers(tensor: DispatchTensor) -> Option<Arc<[i64]>> {
     }
 }
 
+/// The values of an f32 tensor that gets no gradient, dense, or `None` on other devices.
+pub(super) fn constant(tensor: DispatchTensor) -> Option<FlexTensor> {
+    let tensor = match tensor.autodiff {
+        DispatchAutodiffContext::Disabled => untracked(tensor.kind)?,
+        DispatchAutodiffContext::Enabled(_) => tracked(tensor.kind)?.into_primitive(),
+    };
+    (tensor.dtype() == DType::F32).then(|| dense(&tensor))
+}
+
 /// An error as a [`Kernel`] gives it. Only that there is one counts: Burn's own operations then say what is wrong.
 pub(super) fn unfit(error: InputError) -> ShapeError {
     match error {

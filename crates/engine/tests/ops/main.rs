@@ -3,9 +3,11 @@
 
 mod check;
 mod convolutions;
+mod masks;
 mod picks;
 mod pointwise;
 mod products;
+mod quant;
 
 use burn::tensor::{DType, Device, Tensor};
 use check::{assert_close, flat, noise, vector};

@@ -1,8 +1,8 @@
 //! Linear layers and attention.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use engine::burn;
-use engine::ops::{self, Precision};
+use engine::ops::{self, AttentionMask, Precision};
 
 use crate::check::{Input, assert_close, check, flat, noise, vector};
 
@@ -37,7 +37,7 @@ fn linear_layers() {
 
 #[test]
 fn attentions() {
-    let device = Device::default();
+    let all = AttentionMask::default();
     for [batch, queries, keys, heads, head] in [
         [1, 1, 1, 1, 1],
         [2, 3, 5, 2, 4],
@@ -49,16 +49,8 @@ fn attentions() {
         let q = Input::new(noise([batch, queries, heads, head], 1));
         let k = Input::new(noise([batch, keys, heads, head], 2));
         let v = Input::new(noise([batch, keys, heads, head], 3));
-        check("attention", &[q.clone(), k.clone(), v.clone()], |x| {
-            flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), None))
-        });
-        let seen: Vec<bool> = (0..batch * keys)
-            .map(|i| i % keys == 0 || i % 3 != 1)
-            .collect();
-        let mask = Tensor::<2, Bool>::from_data(TensorData::new(seen, [batch, keys]), &device);
-        check("masked attention", &[q, k, v], |x| {
-            let mask = Some(mask.clone());
-            flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), mask))
+        check("attention", &[q, k, v], |x| {
+            flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), &all))
         });
     }
 }
@@ -75,12 +67,22 @@ fn attention_reads_slices_in_place() {
                 .narrow(2, i, 1)
                 .reshape([batch, tokens, heads, head])
         };
-        flat(ops::attention(part(0), part(1), part(2), None))
+        flat(ops::attention(
+            part(0),
+            part(1),
+            part(2),
+            &AttentionMask::default(),
+        ))
     });
     let all = Input::new(noise([tokens, batch, heads, head], 2));
     check("attention of swapped", &[all], |x| {
         let x: Tensor<4> = x[0].get::<4>().swap_dims(0, 1);
-        flat(ops::attention(x.clone(), x.clone() * 0.5, x, None))
+        flat(ops::attention(
+            x.clone(),
+            x.clone() * 0.5,
+            x,
+            &AttentionMask::default(),
+        ))
     });
 }
 
