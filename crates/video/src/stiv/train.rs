@@ -74,6 +74,8 @@ pub enum TimeDraw {
     Uniform,
     /// `σ(z)`, `z` standard normal.
     LogitNormal,
+    /// The square of a uniform draw: half of all times below 1/4, where what a picture shows is decided.
+    Noisy,
 }
 
 /// What a training stage does to its samples. Defaults: the paper's dropouts, no given frames, no masking.
@@ -170,6 +172,7 @@ impl Task for StivTask {
             times.push(match recipe.time {
                 TimeDraw::Uniform => rng.uniform(),
                 TimeDraw::LogitNormal => 1.0 / (1.0 + libm::expf(-rng.normal())),
+                TimeDraw::Noisy => rng.uniform().powi(2),
             });
         }
         let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();

@@ -119,8 +119,10 @@ impl Plan {
         );
         if matches!(self.stage, Stage::T2i | Stage::Stiv) {
             command.push_str(&format!(" --batch {}", self.batch));
-            if self.times == TimeDraw::LogitNormal {
-                command.push_str(" --times logit-normal");
+            match self.times {
+                TimeDraw::Uniform => {}
+                TimeDraw::LogitNormal => command.push_str(" --times logit-normal"),
+                TimeDraw::Noisy => command.push_str(" --times noisy"),
             }
             if self.optimizer == StageOptimizer::Muon {
                 command.push_str(" --optimizer muon");

@@ -54,7 +54,8 @@ pub struct Train {
     /// Hide this share of the places from the main blocks (MaskDiT; the paper takes 0.5, then trains on without), 0 to 0.9
     #[arg(long, value_parser = hidden, allow_negative_numbers = true)]
     mask: Option<f32>,
-    /// t2i and stiv: how times are drawn; logit-normal looks more often at pictures half way between noise and data
+    /// t2i and stiv: how times are drawn; logit-normal looks more often at pictures half way between noise and data,
+    /// noisy at those that are mostly noise, which teaches many subjects sooner
     /// [default: uniform]
     #[arg(long, value_enum)]
     times: Option<TimeDraw>,
