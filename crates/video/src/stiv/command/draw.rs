@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use engine::command::{Context, Failure, Steps, device, say, tell};
 use engine::media::sheet::{Layout, clip_sheet, sheet};
-use engine::media::{Clip, MediaError, Picture};
+use engine::media::{Clip, Picture};
 use engine::weights::Weights;
 use serde_json::json;
 
 use super::output::{self, Sheet};
+use super::painter::{Painter, from_pictures};
 use super::reading::{self, Reading};
 use super::ticket::Ticket;
 use crate::stiv::embedded;
-use crate::stiv::studio::{EachStep, Order, Studio};
+use crate::stiv::studio::{Order, Studio};
 
 /// White pixels around the cells of a sheet.
 const GAP: u32 = 8;
@@ -67,16 +68,22 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
         output::check(out, ticket.video)?;
     }
     let studio = open(drawing)?;
-    let reading = reading::read(&studio, &ticket.prompt);
+    let painter = match ticket.picture_first {
+        true => Some(embedded::pictures(&device(&drawing.device)?)?),
+        false => None,
+    };
+    let reading = reading::read(painter.as_ref().unwrap_or(&studio), &ticket.prompt);
     if !reading.known && !ticket.prompt.trim().is_empty() {
         return Err(reading.refusal());
     }
     let warnings = reading.warnings(&ticket.prompt);
     warnings.iter().for_each(|line| tell(line));
-    let painter = match ticket.picture_first {
-        true => Some(embedded::pictures(&device(&drawing.device)?)?),
-        false => None,
-    };
+    if painter.is_some() && !studio.tower.codes.contains(&reading.code) {
+        tell(&format!(
+            "warning: the clip model was not taught `{}`: it moves the picture by what it sees in it",
+            reading.subject
+        ));
+    }
     let names = [
         painter.as_ref().map(|painter| name(painter, None)),
         Some(name(&studio, drawing.model.as_deref())),
@@ -84,6 +91,10 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     let names: Vec<String> = names.into_iter().flatten().collect();
     check_model(&mut ticket, &names.join(" "));
 
+    let painter = painter.map(|studio| Painter {
+        studio,
+        code: reading.code.clone(),
+    });
     let (sheet, first) = work(&studio, painter.as_ref(), &ticket, drawing.json, context)?;
     let path = match &drawing.out {
         Some(out) => out.clone(),
@@ -146,7 +157,7 @@ fn check_model(ticket: &mut Ticket, now: &str) {
 /// The sheet, and the frames of the first sample.
 fn work(
     studio: &Studio,
-    painter: Option<&Studio>,
+    painter: Option<&Painter>,
     ticket: &Ticket,
     quiet: bool,
     context: Context,
@@ -202,37 +213,6 @@ fn work(
         }
     };
     Ok((sheet, first))
-}
-
-/// Clips whose first frames the picture model draws: what text alone says of a subject is told better by the model that
-/// saw it in every style, and the clip model then only moves it.
-fn from_pictures(
-    studio: &Studio,
-    painter: &Studio,
-    order: &Order,
-    each_step: EachStep,
-) -> Result<Vec<Clip>, MediaError> {
-    let steps = order.sample.steps;
-    let total = 2 * order.count * steps;
-    let mut clips = Vec::new();
-    for i in 0..order.count {
-        let done = 2 * i * steps;
-        let mut step = |from: usize, at: usize| each_step(done + from + at, total);
-        let one = Order {
-            count: 1,
-            seed: order.seed.wrapping_add(i as u64),
-            ..order.clone()
-        };
-        let first = painter.pictures(&one, &mut |at, _| step(0, at))?;
-        let moving = Order {
-            // A style other than the real clips' is known to the clip model from stills alone.
-            style: None,
-            ..one
-        };
-        let known: Vec<_> = first.into_iter().map(|picture| (0, picture)).collect();
-        clips.extend(studio.clips(&moving, &known, &mut |at, _| step(steps, at))?);
-    }
-    Ok(clips)
 }
 
 /// Says what was drawn: one line for people, one object for machines.

@@ -12,6 +12,7 @@ mod measure;
 mod note;
 pub mod options;
 pub mod output;
+mod painter;
 mod plan;
 mod reading;
 pub mod ticket;

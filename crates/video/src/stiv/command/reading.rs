@@ -16,7 +16,9 @@ const FILLERS: &str = "a an the of with and in on at to for my your his her its 
 /// What a prompt is taken to mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// English name of the likeliest subject; empty where subjects have no names, or nothing was said.
+    /// Code of the likeliest subject; empty where nothing was said.
+    pub code: String,
+    /// Its English name; empty where subjects have no names.
     pub subject: String,
     /// Its probability.
     pub probability: f32,
@@ -63,7 +65,9 @@ pub fn read(studio: &Studio, prompt: &str) -> Reading {
     let doubtful = known && probability < CLEAR;
     let candidates = order.iter().take(if doubtful { 4 } else { 0 });
     let unknown = understood.unknown.iter().filter(|word| !is_filler(word));
+    let code = first.and_then(|&at| studio.tower.codes.get(at));
     Reading {
+        code: code.cloned().unwrap_or_default(),
         subject: first.map(|&at| name(at)).unwrap_or_default(),
         probability,
         candidates: candidates.map(|&at| name(at)).collect(),

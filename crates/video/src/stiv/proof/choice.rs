@@ -3,7 +3,8 @@
 use engine::proof::{Arm, Experiment};
 
 use super::ProofError;
-use super::pictures::{Asked, Exhibition, SCALE, measures, record, styled};
+use super::asked::Asked;
+use super::pictures::{Exhibition, SCALE, measures, record, styled};
 
 /// Scales of the text that were tried, each with these multiples of it as the scale of the style.
 const SCALES: [f32; 3] = [1.5, 2.0, 3.0];
@@ -11,8 +12,7 @@ const STYLE_MULTIPLES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Noise of the choice; no result is drawn with it.
 const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
 
-/// Tries scales on pairs that no result is measured on, with noise of their own. The embedded model was trained before they
-/// were set apart, and has seen them; the next one will not.
+/// Tries scales on pairs that neither training nor a result has seen, with noise of their own.
 pub(super) fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experiment, ProofError> {
     let mut measures = measures().split_off(2);
     for measure in &mut measures {
@@ -39,8 +39,8 @@ pub(super) fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experimen
     Ok(Experiment {
         title: "Guidance scales on the development pairs".into(),
         about: format!(
-            "{} development pairs, {} times with noise that no result uses; test pairs have no part in it. The embedded model was \
-             trained before these pairs were set apart, and has seen them. The scale in use is {SCALE} for both.",
+            "{} development pairs, {} times with noise that no result uses; neither training nor the test has part in them. The \
+             scale in use is {SCALE} for both.",
             asked.pairs.len(),
             CHOICE_SEEDS.len()
         ),

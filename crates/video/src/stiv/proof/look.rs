@@ -8,8 +8,9 @@ use engine::proof::Share;
 use engine::rng::Rng;
 
 use super::ProofError;
+use super::asked::Asked;
 use super::draw::Canvas;
-use super::pictures::{Asked, BATCH, PAIR_SEED};
+use super::pictures::{BATCH, PAIR_SEED};
 use crate::stiv::data::{EmojiGrid, SIZE, Split, picture_micro};
 use crate::stiv::judge::Judge;
 use crate::stiv::sample::SampleConfig;

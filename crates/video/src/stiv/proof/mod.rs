@@ -6,10 +6,12 @@
 //!    that it never saw? A judge trained on real pictures tells;
 //! 3. **clips**: does a clip stay with the picture it starts from, and does it move as much as a real one?
 
+mod asked;
 mod choice;
 mod clips;
 mod draw;
 mod features;
+mod goals;
 mod look;
 mod pictures;
 mod sheets;

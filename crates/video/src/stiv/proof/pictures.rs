@@ -1,22 +1,26 @@
 //! Experiment 2: the embedded picture model before the judge.
 
 use engine::data::pack::EmojiPack;
-use engine::proof::{
-    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit,
-};
+use engine::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
 use engine::rng::Rng;
 
+use super::asked::Asked;
 use super::choice::choose;
 use super::draw::Canvas;
+use super::goals::{OF_ALL, OF_RECOGNISED, claims};
 use super::{ProofError, Stage, sheets};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
 use crate::stiv::embedded::defaults;
 use crate::stiv::judge::{Judge, Verdict as Seen};
 use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::studio::Studio;
+use crate::stiv::subjects::SubjectSet;
 
 /// Trained pairs that are asked for.
 const TRAINED: usize = 200;
+/// The sets of pairs: trained ones first, then these.
+const HELD_OUT: usize = 1;
+const FAMILIAR: usize = 2;
 /// Seed that chooses them.
 pub(super) const PAIR_SEED: u64 = 412;
 /// The guidance scale in use.
@@ -24,58 +28,6 @@ pub(super) const SCALE: f32 = defaults::GUIDANCE;
 /// A scale of the style apart, fixed beforehand at twice the other.
 const STYLE_SCALE: f32 = 2.0 * SCALE;
 pub(super) const BATCH: usize = 64;
-
-const SOURCE: &str = "Orrery's target for the embedded model";
-const CLAIMS: [[&str; 2]; 2] = [
-    [
-        "Asked for a trained pair, the picture model draws the right subject in the right style",
-        "subject ≥ 90 % and style ≥ 95 % of 200 trained pairs (chance 1 % and 33 %)",
-    ],
-    [
-        "It also draws pairs of subject and style that it never saw together",
-        "subject ≥ 35 % and style ≥ 75 % of the held-out pairs (chance 1 % and 33 %)",
-    ],
-];
-const THRESHOLDS: [[f64; 2]; 2] = [[0.90, 0.95], [0.35, 0.75]];
-
-/// Pairs that are asked for, with the prompts that ask.
-pub(super) struct Asked {
-    pub pairs: Vec<Pair>,
-    pub prompts: Vec<String>,
-    /// The judge's number for each pair's subject, where it knows it.
-    meant: Vec<Option<usize>>,
-}
-
-impl Asked {
-    pub fn new(grid: &EmojiGrid, pairs: Vec<Pair>, judge: &Judge) -> Self {
-        let name = |pair: &Pair| grid.subjects[pair.subject].name("en").unwrap_or_default();
-        let prompts = pairs
-            .iter()
-            .map(|pair| format!("{} {}", name(pair), pair.style));
-        let number = |pair: &Pair| {
-            let code = &grid.subjects[pair.subject].code;
-            judge.codes().iter().position(|known| known == code)
-        };
-        Self {
-            prompts: prompts.collect(),
-            meant: pairs.iter().map(number).collect(),
-            pairs,
-        }
-    }
-
-    /// How often subject and style are as asked, of pictures drawn with `seed`.
-    pub fn count(&self, seen: &[Seen], seed: u64) -> [Share; 2] {
-        let share = |right: &dyn Fn(usize, &Seen) -> bool| Share {
-            seed,
-            hits: (0..seen.len()).filter(|&at| right(at, &seen[at])).count(),
-            of: self.pairs.len(),
-        };
-        [
-            share(&|at, seen| self.meant[at] == Some(seen.subject)),
-            share(&|at, seen| self.pairs[at].style == seen.style),
-        ]
-    }
-}
 
 /// The experiment at work.
 pub(super) struct Exhibition<'a, 'b> {
@@ -107,12 +59,18 @@ pub(super) fn prove(
     report: &mut Report,
 ) -> Result<(), ProofError> {
     let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
+    let known = SubjectSet::Recognised.codes(EmojiPack::embedded()?);
+    let recognised = |pair: &Pair| known.contains(&grid.subjects[pair.subject].code);
     let [mut trained, development, held_out] =
         [Split::Train, Split::Development, Split::Test].map(|split| grid.pairs_of(split));
     Rng::new(PAIR_SEED).shuffle(&mut trained);
-    trained.truncate(TRAINED);
+    let mut familiar = trained.clone();
+    familiar.retain(recognised);
+    for pairs in [&mut trained, &mut familiar] {
+        pairs.truncate(TRAINED);
+    }
     let choice = Asked::new(&grid, development, judge);
-    let sets = [trained, held_out].map(|pairs| Asked::new(&grid, pairs, judge));
+    let sets = [trained, held_out, familiar].map(|pairs| Asked::new(&grid, pairs, judge));
     let stage = &*stage;
     let exhibition = Exhibition {
         canvas: Canvas {
@@ -128,16 +86,26 @@ pub(super) fn prove(
         stage,
     };
 
-    let mut measures = measures();
-    let mut first: [Vec<Vec<Vec<f32>>>; 2] = Default::default();
+    let mut of_all = measures();
+    let mut of_recognised = measures();
+    let mut tell = |set: usize, arm: &str, seen: &[(u64, Vec<Seen>)]| {
+        let count = |wanted: &dyn Fn(&Pair) -> bool| -> Vec<[Share; 2]> {
+            let of = |(seed, seen): &(u64, Vec<Seen>)| sets[set].count_of(seen, *seed, wanted);
+            seen.iter().map(of).collect()
+        };
+        match set {
+            FAMILIAR => record(&mut of_recognised, 0, arm, &count(&|_| true)),
+            _ => record(&mut of_all, set, arm, &count(&|_| true)),
+        }
+        if set == HELD_OUT {
+            record(&mut of_recognised, 1, arm, &count(&recognised));
+        }
+    };
+    let mut first: [Vec<Vec<Vec<f32>>>; 3] = Default::default();
     for (set, asked) in sets.iter().enumerate() {
-        let real: Vec<Vec<f32>> = asked
-            .pairs
-            .iter()
-            .map(|&p| grid.pixels(p).to_vec())
-            .collect();
-        let shares = asked.count(&judge.judge(&real), 0);
-        record(&mut measures, set, "real pictures", &[shares]);
+        let pixels = asked.pairs.iter().map(|&p| grid.pixels(p).to_vec());
+        let real: Vec<Vec<f32>> = pixels.collect();
+        tell(set, "real pictures", &[(0, judge.judge(&real))]);
         first[set].push(real);
     }
     for (name, _, config) in arms(stage) {
@@ -145,18 +113,22 @@ pub(super) fn prove(
             stage
                 .progress
                 .say(&format!("pictures: {name}, {} pairs", asked.pairs.len()));
-            let mut shares = Vec::new();
+            let mut seen = Vec::new();
             for &seed in stage.seeds_of(set) {
                 let drawn = exhibition.draw(asked, &config, seed)?;
-                shares.push(asked.count(&judge.judge(&drawn), seed));
-                if shares.len() == 1 {
+                seen.push((seed, judge.judge(&drawn)));
+                if seen.len() == 1 {
                     first[set].push(drawn);
                 }
             }
-            record(&mut measures, set, &name, &shares);
+            tell(set, &name, &seen);
         }
     }
-    report.claims.extend(claims(&measures, &arms(stage)[1].0));
+    let arm = &arms(stage)[1].0;
+    report.claims.extend(claims(&OF_ALL, &of_all, arm));
+    report
+        .claims
+        .extend(claims(&OF_RECOGNISED, &of_recognised, arm));
     for (set, file) in ["pictures-trained.png", "pictures-held-out.png"]
         .into_iter()
         .enumerate()
@@ -168,20 +140,38 @@ pub(super) fn prove(
         );
         report.figures.push(Figure::still(file, &caption, &sheet)?);
     }
+    let mut shown = vec![Arm::new(
+        "real pictures",
+        "what the judge makes of the originals: the ceiling",
+    )];
+    shown.extend(
+        arms(stage)
+            .iter()
+            .map(|(name, about, _)| Arm::new(name, about)),
+    );
     report.experiments.push(Experiment {
         title: "Pictures".into(),
         about: format!(
-            "The embedded picture model draws {} trained pairs of subject and style and all {} held-out pairs, asked in \
-             English; {} Euler steps. A judge trained on the real pictures of all subjects says what it sees.",
+            "The embedded picture model draws {} trained pairs of subject and style and all {} held-out pairs of {} subjects, \
+             asked in English; {} Euler steps. A judge trained on the real pictures of all subjects says what it sees.",
             sets[0].pairs.len(),
-            sets[1].pairs.len(),
+            sets[HELD_OUT].pairs.len(),
+            grid.subjects.len(),
             stage.steps()
         ),
-        arms: [Arm::new("real pictures", "what the judge makes of the originals: the ceiling")]
-            .into_iter()
-            .chain(arms(stage).iter().map(|(name, about, _)| Arm::new(name, about)))
-            .collect(),
-        measures,
+        arms: shown.clone(),
+        measures: of_all,
+    });
+    report.experiments.push(Experiment {
+        title: "Pictures of recognised subjects".into(),
+        about: format!(
+            "The same for the {} subjects that people recognise at this size: {} trained pairs, and the held-out pairs above \
+             that are theirs.",
+            known.len(),
+            sets[FAMILIAR].pairs.len(),
+        ),
+        arms: shown,
+        measures: of_recognised,
     });
     if stage.options.full {
         report.experiments.push(choose(&exhibition, &choice)?);
@@ -193,8 +183,8 @@ impl Stage<'_> {
     /// Noise seeds of a set: a short run draws the many trained pairs once.
     fn seeds_of(&self, set: usize) -> &[u64] {
         match (set, self.options.full) {
-            (0, false) => &self.options.seeds[..1],
-            _ => &self.options.seeds,
+            (HELD_OUT, _) | (_, true) => &self.options.seeds,
+            _ => &self.options.seeds[..1],
         }
     }
 }
@@ -262,22 +252,4 @@ pub(super) fn record(measures: &mut [Measure], set: usize, arm: &str, shares: &[
             .outcomes
             .push(Outcome::shares(arm, &of));
     }
-}
-
-fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
-    let claim = |set: usize| {
-        let [subject, style] = [0, 1].map(|what| &measures[2 * set + what]);
-        let met = |measure: &Measure, least: f64| {
-            measure.of(arm).is_some_and(|outcome| outcome.mean >= least)
-        };
-        let [least_subject, least_style] = THRESHOLDS[set];
-        let met = met(subject, least_subject) && met(style, least_style);
-        let evidence = format!(
-            "{arm}: subject {}, style {}",
-            subject.show(arm),
-            style.show(arm)
-        );
-        Claim::settled(CLAIMS[set], SOURCE, met, evidence)
-    };
-    vec![claim(0), claim(1)]
 }
