@@ -52,6 +52,34 @@ fn a_run_that_was_interrupted_ends_as_the_one_that_was_not() {
 }
 
 #[test]
+fn subjects_are_listed_and_found() {
+    let folder = folder();
+    let list = |args: &[&str]| {
+        let args = [&["stiv", "subjects"], args].concat();
+        orrery(folder.path(), &args)
+    };
+    let all = list(&[]).worked().out;
+    assert!(all.lines().count() >= 100 && all.contains("🦊\tfox  (Animals & Nature)"));
+    let found = list(&["red", "apple", "--count", "3"]).worked().out;
+    assert_eq!(found.lines().count(), 3);
+    assert!(
+        found
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with("🍎\tred apple  (Food & Drink)")
+    );
+    let rows: Value = serde_json::from_str(&list(&["여우", "--json"]).worked().out).unwrap();
+    assert_eq!(
+        (rows[0]["code"].as_str(), rows.as_array().unwrap().len()),
+        (Some("1f98a"), 10)
+    );
+    assert!(rows[0]["probability"].as_f64().unwrap() > 0.5);
+    assert!(list(&["qqxxzzy"]).refused(2).contains("qqxxzzy"));
+    assert!(list(&[""]).refused(2).contains("empty"));
+}
+
+#[test]
 fn a_stopped_drawing_leaves_nothing_and_a_stopped_writer_a_whole_file() {
     let folder = folder();
     let at = folder.path();

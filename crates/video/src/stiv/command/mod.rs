@@ -15,6 +15,7 @@ pub mod output;
 mod painter;
 mod plan;
 mod reading;
+mod subjects;
 pub mod ticket;
 mod train;
 
@@ -33,6 +34,8 @@ pub enum Command {
     /// New frames between the frames of a clip
     #[command(after_help = "Example:\n  orrery stiv interpolate --clip slow.gif --out smooth.gif")]
     Interpolate(generate::FromClip),
+    /// What a model can draw, and what it takes words to mean
+    Subjects(subjects::Subjects),
     /// Train the text tower, a picture model or a clip model; Ctrl-C keeps what is done
     Train(train::Train),
     /// Loss of a picture model on pairs it was trained on and on pairs it never saw
@@ -58,6 +61,7 @@ pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
         Command::Ti2v(verb) => verb.run(context),
         Command::Predict(verb) => verb.predict(context),
         Command::Interpolate(verb) => verb.interpolate(context),
+        Command::Subjects(verb) => verb.run(),
         Command::Train(verb) => verb.run(context),
         Command::Eval(verb) => verb.run(context),
         Command::Export(verb) => verb.run(context),
