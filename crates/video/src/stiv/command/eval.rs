@@ -37,6 +37,9 @@ pub struct Eval {
     /// A picture model that `orrery stiv train` wrote [default: the embedded one]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// Take the loss of at most this many pairs of each split; 0 takes none [default: all]
+    #[arg(long, value_name = "PAIRS")]
+    pairs: Option<usize>,
     /// Also draw this many pairs of each split, and let the judge say how often subject and style are as asked
     #[arg(long, value_name = "PAIRS")]
     draw: Option<usize>,
@@ -80,7 +83,16 @@ impl Eval {
             return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
         }
         let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
-        let [trained, unseen] = [Split::Train, Split::Test].map(|split| grid.pairs_of(split));
+        let most = self.pairs.unwrap_or(usize::MAX);
+        let [trained, unseen] = [Split::Train, Split::Test].map(|split| {
+            let pairs = grid.pairs_of(split);
+            let step = pairs
+                .len()
+                .div_ceil(most.clamp(1, pairs.len().max(1)))
+                .max(1);
+            let pairs = pairs.into_iter().step_by(step).take(most);
+            pairs.collect::<Vec<_>>()
+        });
         let mut losses = Vec::new();
         for pairs in [&trained, &unseen] {
             losses.push(self.losses(&studio, &grid, pairs, &device, context)?);
@@ -98,14 +110,16 @@ impl Eval {
             })
             .to_string());
         }
-        say("time      trained   held out")?;
-        for (i, time) in TIMES.iter().enumerate() {
-            say(&format!(
-                "{time:<8}  {:<8.4}  {:.4}",
-                losses[0][i], losses[1][i]
-            ))?;
+        if most > 0 {
+            say("time      trained   held out")?;
+            for (i, time) in TIMES.iter().enumerate() {
+                say(&format!(
+                    "{time:<8}  {:<8.4}  {:.4}",
+                    losses[0][i], losses[1][i]
+                ))?;
+            }
+            say(&format!("pairs     {:<8}  {}", trained.len(), unseen.len()))?;
         }
-        say(&format!("pairs     {:<8}  {}", trained.len(), unseen.len()))?;
         for split in seen.iter().flatten() {
             say(&format!(
                 "drawn     {} of {}: subject right {:.1} %, style right {:.1} %",
