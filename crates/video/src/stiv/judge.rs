@@ -46,6 +46,8 @@ pub struct Judge {
     net: JudgeNet,
     /// Codes of the subjects that it tells apart.
     codes: Vec<String>,
+    /// True for those that it may name.
+    named: Vec<bool>,
     device: Device,
 }
 
@@ -65,8 +67,23 @@ impl Judge {
     pub fn new(net: JudgeNet, codes: Vec<String>, device: &Device) -> Self {
         Self {
             net,
+            named: vec![true; codes.len()],
             codes,
             device: device.clone(),
+        }
+    }
+
+    /// The same judge, which names subjects of `codes` alone; all of its own where it knows none of them.
+    pub fn among(&self, codes: &[String]) -> Self {
+        let mut named: Vec<bool> = self.codes.iter().map(|code| codes.contains(code)).collect();
+        if !named.contains(&true) {
+            named.fill(true);
+        }
+        Self {
+            net: self.net.clone(),
+            codes: self.codes.clone(),
+            named,
+            device: self.device.clone(),
         }
     }
 
@@ -133,13 +150,14 @@ impl Judge {
         let shape = [pictures.len(), 3, 1, SIZE, SIZE];
         let x = Tensor::<5>::from_data(TensorData::new(values, shape), &self.device);
         let (subjects, styles) = self.net.forward(x);
-        let rows = |logits: Tensor<2>| -> Vec<(usize, f32)> {
+        let rows = |logits: Tensor<2>, named: &[bool]| -> Vec<(usize, f32)> {
             let width = logits.dims()[1];
             let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
-            values.chunks_exact(width).map(likeliest).collect()
+            let row = |logits: &[f32]| likeliest(logits, named);
+            values.chunks_exact(width).map(row).collect()
         };
-        let styles = rows(styles);
-        rows(subjects)
+        let styles = rows(styles, &[true; Style::ALL.len()]);
+        rows(subjects, &self.named)
             .into_iter()
             .zip(styles)
             .map(|((subject, confidence), (style, _))| Verdict {
@@ -178,14 +196,23 @@ impl Judge {
     }
 }
 
-/// The largest logit's place and its probability.
-fn likeliest(logits: &[f32]) -> (usize, f32) {
+/// The place of the largest logit of those `named`, and its probability among them.
+fn likeliest(logits: &[f32], named: &[bool]) -> (usize, f32) {
+    let of_named = || {
+        logits
+            .iter()
+            .zip(named)
+            .enumerate()
+            .filter(|(_, (_, named))| **named)
+    };
     let mut best = (0, f32::NEG_INFINITY);
-    for (at, &logit) in logits.iter().enumerate() {
+    for (at, (&logit, _)) in of_named() {
         if logit > best.1 {
             best = (at, logit);
         }
     }
-    let total: f32 = logits.iter().map(|logit| libm::expf(logit - best.1)).sum();
+    let total: f32 = of_named()
+        .map(|(_, (logit, _))| libm::expf(logit - best.1))
+        .sum();
     (best.0, 1.0 / total)
 }

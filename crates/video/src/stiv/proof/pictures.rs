@@ -11,14 +11,15 @@ use super::goals::{OF_ALL, OF_RECOGNISED, claims};
 use super::{ProofError, Stage, sheets};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
 use crate::stiv::embedded::defaults;
-use crate::stiv::judge::{Judge, Verdict as Seen};
+use crate::stiv::judge::Judge;
 use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::studio::Studio;
 use crate::stiv::subjects::SubjectSet;
 
 /// Trained pairs that are asked for.
 const TRAINED: usize = 200;
-/// The sets of pairs: trained ones first, then these.
+/// The sets of pairs.
+const TRAINED_SET: usize = 0;
 const HELD_OUT: usize = 1;
 const FAMILIAR: usize = 2;
 /// Seed that chooses them.
@@ -88,43 +89,44 @@ pub(super) fn prove(
 
     let mut of_all = measures();
     let mut of_recognised = measures();
-    let mut tell = |set: usize, arm: &str, seen: &[(u64, Vec<Seen>)]| {
-        let count = |wanted: &dyn Fn(&Pair) -> bool| -> Vec<[Share; 2]> {
-            let of = |(seed, seen): &(u64, Vec<Seen>)| sets[set].count_of(seen, *seed, wanted);
-            seen.iter().map(of).collect()
+    let friend = judge.among(&known);
+    let mut tell = |set: usize, arm: &str, drawn: &[(u64, Vec<Vec<f32>>)]| {
+        let count = |judge: &Judge, wanted: &dyn Fn(&Pair) -> bool| -> Vec<[Share; 2]> {
+            let of = |(seed, drawn): &(u64, Vec<Vec<f32>>)| {
+                sets[set].count_of(&judge.judge(drawn), *seed, wanted)
+            };
+            drawn.iter().map(of).collect()
         };
-        match set {
-            FAMILIAR => record(&mut of_recognised, 0, arm, &count(&|_| true)),
-            _ => record(&mut of_all, set, arm, &count(&|_| true)),
+        if set != FAMILIAR {
+            record(&mut of_all, set, arm, &count(judge, &|_| true));
         }
-        if set == HELD_OUT {
-            record(&mut of_recognised, 1, arm, &count(&recognised));
+        if set != TRAINED_SET {
+            let at = usize::from(set == HELD_OUT);
+            record(&mut of_recognised, at, arm, &count(&friend, &recognised));
         }
     };
     let mut first: [Vec<Vec<Vec<f32>>>; 3] = Default::default();
     for (set, asked) in sets.iter().enumerate() {
         let pixels = asked.pairs.iter().map(|&p| grid.pixels(p).to_vec());
         let real: Vec<Vec<f32>> = pixels.collect();
-        tell(set, "real pictures", &[(0, judge.judge(&real))]);
-        first[set].push(real);
+        let shown = [(0, real)];
+        tell(set, "real pictures", &shown);
+        first[set].extend(shown.map(|(_, real)| real));
     }
     for (name, _, config) in arms(stage) {
         for (set, asked) in sets.iter().enumerate() {
             stage
                 .progress
                 .say(&format!("pictures: {name}, {} pairs", asked.pairs.len()));
-            let mut seen = Vec::new();
+            let mut drawn = Vec::new();
             for &seed in stage.seeds_of(set) {
-                let drawn = exhibition.draw(asked, &config, seed)?;
-                seen.push((seed, judge.judge(&drawn)));
-                if seen.len() == 1 {
-                    first[set].push(drawn);
-                }
+                drawn.push((seed, exhibition.draw(asked, &config, seed)?));
             }
-            tell(set, &name, &seen);
+            tell(set, &name, &drawn);
+            first[set].extend(drawn.into_iter().take(1).map(|(_, drawn)| drawn));
         }
     }
-    let arm = &arms(stage)[1].0;
+    let arm = &arms(stage)[AS_CREATED].0;
     report.claims.extend(claims(&OF_ALL, &of_all, arm));
     report
         .claims
@@ -154,7 +156,7 @@ pub(super) fn prove(
         about: format!(
             "The embedded picture model draws {} trained pairs of subject and style and all {} held-out pairs of {} subjects, \
              asked in English; {} Euler steps. A judge trained on the real pictures of all subjects says what it sees.",
-            sets[0].pairs.len(),
+            sets[TRAINED_SET].pairs.len(),
             sets[HELD_OUT].pairs.len(),
             grid.subjects.len(),
             stage.steps()
@@ -166,7 +168,7 @@ pub(super) fn prove(
         title: "Pictures of recognised subjects".into(),
         about: format!(
             "The same for the {} subjects that people recognise at this size: {} trained pairs, and the held-out pairs above \
-             that are theirs.",
+             that are theirs. The judge names one of these subjects, the likeliest in its eyes.",
             known.len(),
             sets[FAMILIAR].pairs.len(),
         ),
@@ -197,6 +199,9 @@ pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> Samp
     }
 }
 
+/// The arm that claims are about.
+const AS_CREATED: usize = 2;
+
 fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
     let guided = format!("guidance {SCALE}");
     [
@@ -207,12 +212,12 @@ fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
         ),
         (
             format!("{guided}, renorm"),
-            "the scale that `orrery create` takes".into(),
+            "the guided velocity as long as the conditional one".into(),
             stage.sampling(SCALE, true),
         ),
         (
             format!("{guided}, no renorm"),
-            "plain classifier-free guidance".into(),
+            "plain classifier-free guidance: what `orrery create` does".into(),
             stage.sampling(SCALE, false),
         ),
         (
