@@ -6,7 +6,7 @@ use clap::Args;
 use engine::card::Status;
 use engine::command::{Context, Failure, device, say};
 use engine::train::Progress;
-use video::stiv::proof::ProofOptions;
+use video::stiv::proof::{Part, ProofOptions};
 
 use crate::registry::card;
 use crate::unknown;
@@ -20,6 +20,9 @@ pub struct Prove {
     /// As long as the whole proof takes, in place of a few minutes
     #[arg(long)]
     full: bool,
+    /// stiv: run this part again, once or more; the others are taken from an earlier run into the same folder
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Folder for the report and its pictures
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -35,6 +38,12 @@ impl Prove {
     /// Runs the proof.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
         let card = card(&self.system).ok_or_else(|| unknown::system(&self.system))?;
+        if !self.only.is_empty() && card.slug != "stiv" {
+            return Err(Failure::input(format!(
+                "the proof of `{}` has no parts: leave `--only` out",
+                card.slug
+            )));
+        }
         match (card.status, card.slug) {
             (Status::Works, "codearena") => self.codearena(context),
             (Status::Works, "omnidocbench") => self.omnidocbench(context),
@@ -99,6 +108,7 @@ impl Prove {
         let out = self.folder("stiv")?;
         let options = ProofOptions {
             full: self.full,
+            only: self.only.clone(),
             seeds: (0..self.seeds.unwrap_or(3)).collect(),
             runs: out.join("runs"),
             out,

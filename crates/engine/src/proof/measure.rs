@@ -1,11 +1,11 @@
 //! What was measured: values seed by seed, their mean and its 95 % interval.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::numerics::statistics::{Interval, mean, student, wilson};
 
 /// Which way a measure should go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// More is better.
@@ -17,7 +17,7 @@ pub enum Better {
 }
 
 /// How a measure is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A share in `[0, 1]`, printed in percent.
@@ -45,7 +45,7 @@ impl Unit {
 }
 
 /// `hits` of `of` trials with one seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Share {
     /// The seed.
     pub seed: u64,
@@ -63,7 +63,7 @@ impl Share {
 }
 
 /// One value of a measure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Value {
     /// The seed.
     pub seed: u64,
@@ -75,7 +75,7 @@ pub struct Value {
 }
 
 /// How an interval was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Student's t over the seeds.
@@ -85,7 +85,7 @@ pub enum Method {
 }
 
 /// What a measure gave for one arm.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Outcome {
     /// The arm's name.
     pub arm: String,
@@ -167,7 +167,7 @@ pub(super) fn pooled(shares: &[Share]) -> (usize, usize) {
 }
 
 /// Something measured for some or all arms of an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Measure {
     /// A few words, the head of its column.
     pub name: String,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::markdown;
 use super::measure::Measure;
@@ -10,7 +10,7 @@ use crate::files::{FileError, write_bytes};
 use crate::media::{MediaError, Picture, png_bytes};
 
 /// One of the things that an experiment compares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Arm {
     /// A few words, the head of its row.
     pub name: String,
@@ -29,7 +29,7 @@ impl Arm {
 }
 
 /// Arms on equal terms, with what was measured.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Experiment {
     /// Its name.
     pub title: String,
@@ -42,7 +42,7 @@ pub struct Experiment {
 }
 
 /// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The threshold was met.
@@ -70,7 +70,7 @@ impl Verdict {
 }
 
 /// Something that the method's authors, or we, say about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Claim {
     /// What is claimed.
     pub statement: String,
@@ -103,7 +103,7 @@ impl Claim {
 }
 
 /// A picture beside the report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Figure {
     /// Its file name, such as `pictures.png`.
     pub file: String,
@@ -152,7 +152,7 @@ pub enum ReportError {
 }
 
 /// What one run of a proof found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Report {
     /// The system's slug.
     pub slug: String,
@@ -204,16 +204,46 @@ impl Report {
         markdown::render(self)
     }
 
+    /// Takes in the claims, experiments, notes and pictures of a part.
+    pub fn append(&mut self, part: Self) {
+        self.claims.extend(part.claims);
+        self.experiments.extend(part.experiments);
+        self.notes.extend(part.notes);
+        self.figures.extend(part.figures);
+        self.seconds += part.seconds;
+    }
+
+    /// Keeps a part of a report for a later run: its pictures in `folder`, the rest in the file `path`.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub fn keep(&self, path: &Path, folder: &Path) -> Result<(), ReportError> {
+        for folder in path.parent().into_iter().chain([folder]) {
+            make(folder)?;
+        }
+        for figure in &self.figures {
+            write_bytes(folder.join(&figure.file), &figure.bytes)?;
+        }
+        Ok(write_bytes(path, &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// The part in the file `path`; none where there is no such part, or its pictures are not in `folder`.
+    pub fn kept(path: &Path, folder: &Path) -> Option<Self> {
+        let mut part: Self = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        for figure in &mut part.figures {
+            let name = Path::new(&figure.file).file_name()?;
+            figure.bytes = std::fs::read(folder.join(name)).ok()?;
+        }
+        Some(part)
+    }
+
     /// Writes pictures, `report.md` and last `report.json` into `folder`, which is made when absent. Each file is
     /// whole or not there.
     ///
     /// # Errors
     /// [`ReportError`].
     pub fn write(&self, folder: &Path) -> Result<(), ReportError> {
-        std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder {
-            folder: folder.display().to_string(),
-            source,
-        })?;
+        make(folder)?;
         for figure in &self.figures {
             write_bytes(folder.join(&figure.file), &figure.bytes)?;
         }
@@ -222,4 +252,11 @@ impl Report {
         json.push(b'\n');
         Ok(write_bytes(folder.join("report.json"), &json)?)
     }
+}
+
+fn make(folder: &Path) -> Result<(), ReportError> {
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder {
+        folder: folder.display().to_string(),
+        source,
+    })
 }

@@ -43,7 +43,7 @@ macro_rules! model {
     };
 }
 
-/// The picture model: 120 subjects in three styles, 32×32.
+/// The picture model: 993 subjects in three styles, 32×32.
 ///
 /// # Errors
 /// When the program was built with a broken file.

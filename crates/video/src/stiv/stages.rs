@@ -73,7 +73,7 @@ pub fn train_words(
     Ok((tower::tower(&trained.ema, task), trained.loss))
 }
 
-/// What steps the weights of the picture and clip stages.
+/// What steps the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageOptimizer {
@@ -85,21 +85,24 @@ pub enum StageOptimizer {
 }
 
 impl StageOptimizer {
-    /// The optimiser with the stages' constants.
+    /// The optimiser with the constants of the picture and clip stages.
     pub fn config(self) -> OptimizerConfig {
         let adamw = AdamWConfig {
             beta2: 0.99,
             weight_decay: 0.01,
             ..AdamWConfig::default()
         };
+        self.with(adamw, &["cubify", "head", "scale_shift_table"])
+    }
+
+    /// The optimiser with these constants; Muon leaves the matrices of the fields `apart` to AdamW.
+    pub fn with(self, adamw: AdamWConfig, apart: &[&str]) -> OptimizerConfig {
         match self {
             Self::Adamw => OptimizerConfig::AdamW(adamw),
             Self::Muon => OptimizerConfig::Muon(MuonConfig {
                 weight_decay: adamw.weight_decay,
                 adamw,
-                apart: ["cubify", "head", "scale_shift_table"]
-                    .map(str::to_owned)
-                    .to_vec(),
+                apart: apart.iter().map(|&name| name.to_owned()).collect(),
                 ..MuonConfig::default()
             }),
         }

@@ -81,7 +81,7 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
             let config = TrainConfig {
                 learning_rate: plan.learning_rate,
                 bf16: plan.bf16,
-                ..judge_config(plan.steps, plan.seed)
+                ..judge_config(plan.steps, plan.seed, plan.optimizer)
             };
             let codes = plan.subjects.codes(EmojiPack::embedded()?);
             let trained = train_judge(&codes, &config, run).map_err(failed)?;

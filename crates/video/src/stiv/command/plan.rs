@@ -53,7 +53,7 @@ pub struct Plan {
     /// Mixed precision: linear layers multiply bf16 values.
     #[serde(default)]
     pub bf16: bool,
-    /// What steps the weights of the picture and clip stages.
+    /// What steps the weights of all stages but the words.
     #[serde(default)]
     pub optimizer: StageOptimizer,
     /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
@@ -124,12 +124,12 @@ impl Plan {
                 TimeDraw::LogitNormal => command.push_str(" --times logit-normal"),
                 TimeDraw::Noisy => command.push_str(" --times noisy"),
             }
-            if self.optimizer == StageOptimizer::Muon {
-                command.push_str(" --optimizer muon");
-            }
             if self.mask > 0.0 {
                 command.push_str(&format!(" --mask {}", self.mask));
             }
+        }
+        if self.optimizer == StageOptimizer::Muon {
+            command.push_str(" --optimizer muon");
         }
         if self.bf16 {
             command.push_str(" --bf16");

@@ -59,7 +59,7 @@ pub struct Train {
     /// [default: uniform]
     #[arg(long, value_enum)]
     times: Option<TimeDraw>,
-    /// t2i and stiv: what steps the weights; muon learns more from each sample and takes longer over a step
+    /// t2i, stiv and judge: what steps the weights; muon learns more from each sample and takes longer over a step
     /// [default: adamw]
     #[arg(long, value_enum)]
     optimizer: Option<StageOptimizer>,

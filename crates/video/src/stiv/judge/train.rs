@@ -4,13 +4,13 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::pack::{EmojiPack, Style};
 use engine::ops::{self, CrossEntropyOptions};
 use engine::rng::Rng;
-use engine::train::optim::{AdamWConfig, OptimizerConfig};
+use engine::train::optim::AdamWConfig;
 use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, Trained, train};
 
 use super::JudgeNet;
 use super::augment::augment;
 use crate::stiv::data::{EmojiGrid, SIZE};
-use crate::stiv::stages::StageError;
+use crate::stiv::stages::{StageError, StageOptimizer};
 
 const BATCH: usize = 64;
 
@@ -68,16 +68,17 @@ impl Task for JudgeTask {
 }
 
 /// Rates and rhythm of a judge's training: 1,200 steps take about three minutes on two cores.
-pub fn judge_config(steps: u64, seed: u64) -> TrainConfig {
+pub fn judge_config(steps: u64, seed: u64, optimizer: StageOptimizer) -> TrainConfig {
+    let adamw = AdamWConfig {
+        weight_decay: 0.05,
+        ..AdamWConfig::default()
+    };
     TrainConfig {
         steps,
         learning_rate: 1e-3,
         warmup: 100,
         schedule: Schedule::Cosine { floor: 0.02 },
-        optimizer: OptimizerConfig::AdamW(AdamWConfig {
-            weight_decay: 0.05,
-            ..AdamWConfig::default()
-        }),
+        optimizer: optimizer.with(adamw, &["patches", "subjects", "styles"]),
         ema: Some(0.99),
         seed,
         log_every: 50,

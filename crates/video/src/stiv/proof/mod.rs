@@ -26,6 +26,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use clap::ValueEnum;
 use engine::data::pack::PackError;
 use engine::media::MediaError;
 use engine::numerics::FrechetError;
@@ -40,11 +41,35 @@ use super::sample::{Guidance, SampleConfig};
 pub use engine::proof::Report as ProofReport;
 pub use look::look;
 
+/// A part of the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// The paper's claims in the toy world
+    Toy,
+    /// The embedded picture model
+    Pictures,
+    /// The embedded clip model
+    Clips,
+}
+
+impl Part {
+    /// The file that keeps its results.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Toy => "part-toy.json",
+            Self::Pictures => "part-pictures.json",
+            Self::Clips => "part-clips.json",
+        }
+    }
+}
+
 /// What to run, and where.
 #[derive(Clone, Debug)]
 pub struct ProofOptions {
     /// All seeds, samples and steps; otherwise what fits ten minutes on two cores.
     pub full: bool,
+    /// The parts to run; the others are taken from an earlier run. All where there is none.
+    pub only: Vec<Part>,
     /// Seeds: each trains its own toy models and draws its own noise. A short run trains no toy models, and reads those that
     /// an earlier run trained to the end.
     pub seeds: Vec<u64>,
@@ -80,6 +105,9 @@ pub enum ProofError {
     /// There is nothing to run with.
     #[error("no seed was given: name at least one with `--seed`")]
     NoSeed,
+    /// An earlier run is missing.
+    #[error("no earlier run of the part {0:?} is in `{1}`: run the proof without `--only`")]
+    NoPart(Part, String),
     /// Stopped from outside; trainings go on from where they stand when the proof is run again.
     #[error("stopped; the same command goes on from here")]
     Stopped,
@@ -104,32 +132,62 @@ pub fn run(
     if options.seeds.is_empty() {
         return Err(ProofError::NoSeed);
     }
-    let begun = Instant::now();
     let command = if options.full {
         "orrery prove stiv --full"
     } else {
         "orrery prove stiv"
     };
     let title = "STIV: text- and image-conditioned video generation";
-    let mut report = Report::new("stiv", title, command, options.full, &options.seeds);
-    let mut stage = Stage {
-        options,
-        stop,
-        progress,
-    };
-    let device = &options.device;
-    toy_claims::prove(&mut stage, &mut report)?;
-    let judge = Judge::embedded(device)?;
-    pictures::prove(
-        &embedded::pictures(device)?,
-        &judge,
-        &mut stage,
-        &mut report,
-    )?;
-    clips::prove(&embedded::clips(device)?, &judge, &mut stage, &mut report)?;
-    report.seconds = begun.elapsed().as_secs_f64();
+    let new = || Report::new("stiv", title, command, options.full, &options.seeds);
+    let parts = Part::value_variants();
+    let mut done = Vec::new();
+    for &part in parts {
+        let wanted = options.only.is_empty() || options.only.contains(&part);
+        if wanted {
+            let begun = Instant::now();
+            let mut stage = Stage {
+                options,
+                stop,
+                progress: &mut *progress,
+            };
+            let mut report = new();
+            run_part(part, &mut stage, &mut report)?;
+            report.seconds = begun.elapsed().as_secs_f64();
+            report.keep(&options.runs.join(part.file()), &options.out)?;
+            done.push((part, report));
+        }
+    }
+    let mut report = new();
+    for &part in parts {
+        let at = done.iter().position(|(done, _)| *done == part);
+        let path = options.runs.join(part.file());
+        let part = match at {
+            Some(at) => done.swap_remove(at).1,
+            None => Report {
+                seconds: 0.0,
+                ..Report::kept(&path, &options.out)
+                    .ok_or_else(|| ProofError::NoPart(part, options.runs.display().to_string()))?
+            },
+        };
+        report.append(part);
+    }
     report.write(&options.out)?;
     Ok(report)
+}
+
+fn run_part(part: Part, stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+    let device = &stage.options.device;
+    match part {
+        Part::Toy => toy_claims::prove(stage, report),
+        Part::Pictures => {
+            let judge = Judge::embedded(device)?;
+            pictures::prove(&embedded::pictures(device)?, &judge, stage, report)
+        }
+        Part::Clips => {
+            let judge = Judge::embedded(device)?;
+            clips::prove(&embedded::clips(device)?, &judge, stage, report)
+        }
+    }
 }
 
 impl Stage<'_> {

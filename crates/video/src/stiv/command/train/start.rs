@@ -31,7 +31,7 @@ impl Train {
             Stage::Words | Stage::Judge if self.batch.is_some() => Err(wrong("--batch")),
             Stage::Words | Stage::Judge if self.mask.is_some() => Err(wrong("--mask")),
             Stage::Words | Stage::Judge if self.times.is_some() => Err(wrong("--times")),
-            Stage::Words | Stage::Judge if self.optimizer.is_some() => Err(wrong("--optimizer")),
+            Stage::Words if self.optimizer.is_some() => Err(wrong("--optimizer")),
             Stage::Words => Ok(Start {
                 tower: file.as_ref().map(tower::read).transpose()?,
                 ..Start::default()
