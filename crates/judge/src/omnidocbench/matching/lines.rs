@@ -49,7 +49,7 @@ pub(super) struct Reader {
 
 /// Text, normalised.
 fn text(raw: &str) -> String {
-    match raw.contains(['$', '\\']) {
+    match raw.bytes().any(|byte| matches!(byte, b'$' | b'\\')) {
         true => clean(&text_to_unicode(raw)),
         // There is no maths in it.
         false => clean(raw),
