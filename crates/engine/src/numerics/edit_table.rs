@@ -108,16 +108,18 @@ impl Group {
         }
         self.up.resize(width, 0);
         self.down.resize(width, 0);
+        for &symbol in patterns.iter().copied().flatten() {
+            let row = &mut self.rows[symbol as usize];
+            if *row == 0 {
+                self.known.push(symbol);
+                *row = self.known.len() as u32;
+            }
+        }
+        self.masks.resize((self.known.len() + 1) * width, 0);
         for (lane, pattern) in patterns.iter().enumerate() {
             for (at, &symbol) in pattern.iter().enumerate() {
-                let row = &mut self.rows[symbol as usize];
-                if *row == 0 {
-                    self.known.push(symbol);
-                    *row = self.known.len() as u32;
-                    self.masks.resize(self.masks.len() + width, 0);
-                }
                 let (word, bit) = (at / BITS * EDIT_LANES + lane, 1 << (at % BITS));
-                self.masks[*row as usize * width + word] |= bit;
+                self.masks[self.rows[symbol as usize] as usize * width + word] |= bit;
                 self.counted[word] |= bit;
             }
         }

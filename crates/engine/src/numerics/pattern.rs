@@ -8,8 +8,9 @@
 /// Bits of a block.
 const BITS: usize = 64;
 
-/// Edits that the first band has room for.
-const NARROW: usize = 64;
+/// Edits that the first band has room for: so many, and one more for so many symbols.
+const NARROW: usize = 16;
+const OFTEN: usize = 32;
 
 /// A sequence of numbered symbols made ready to be compared with many others. Numbers are best small.
 #[derive(Clone, Debug)]
@@ -81,19 +82,18 @@ impl Pattern {
     pub fn new(symbols: &[u32]) -> Self {
         let blocks = symbols.len().div_ceil(BITS);
         let mut rows = vec![0; symbols.iter().max().map_or(0, |&last| last as usize + 1)];
-        let mut masks = Vec::with_capacity(blocks * (symbols.len().min(BITS) + 1));
-        masks.resize(blocks, 0);
-        for (at, &symbol) in symbols.iter().enumerate() {
-            let Some(row) = rows.get_mut(symbol as usize) else {
-                continue;
-            };
+        let mut count = 1;
+        for &symbol in symbols {
+            let row = &mut rows[symbol as usize];
             if *row == 0 {
-                *row = (masks.len() / blocks) as u32;
-                masks.resize(masks.len() + blocks, 0);
+                *row = count;
+                count += 1;
             }
-            if let Some(word) = masks.get_mut(*row as usize * blocks + at / BITS) {
-                *word |= 1 << (at % BITS);
-            }
+        }
+        let mut masks = vec![0; blocks * count as usize];
+        for (at, &symbol) in symbols.iter().enumerate() {
+            let row = rows[symbol as usize] as usize * blocks;
+            masks[row + at / BITS] |= 1 << (at % BITS);
         }
         Self {
             len: symbols.len(),
@@ -131,7 +131,7 @@ impl Pattern {
             return self.within_word(text, limit);
         }
         let most = limit.min(self.len.max(text.len()));
-        let mut room = NARROW + apart;
+        let mut room = apart + NARROW + self.len / OFTEN;
         loop {
             // A band of nearly all blocks saves nothing.
             if room + 2 * BITS > self.len {

@@ -1,5 +1,6 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::cdm::Renderer;
@@ -8,7 +9,7 @@ use super::matching::Matching;
 use super::matching::page::{PageMatches, match_markdown, match_page};
 use super::normalize::latex_table_to_html;
 use super::page::{Attributes, Page};
-use super::score::{Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample};
+use super::score::{Metric, Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample};
 use super::{Element, Kind, Protocol};
 
 /// Lists of records of a page. Formulas that became text, and LaTeX tables, follow those of all pages in the official
@@ -172,15 +173,14 @@ impl Evaluator {
             .iter()
             .map(|page| (page.image.clone(), page.attribute.clone()))
             .collect();
-        let mut out = Map::new();
-        for (section, metrics) in &self.metrics.0 {
-            let samples: Vec<&Sample> = lists(pages, *section, self.matching.protocol)
-                .flat_map(|list| &list.samples)
-                .collect();
-            let result = aggregate(&samples, &attributes, metrics, self.matching.protocol);
-            out.insert(section.name().to_owned(), result);
-        }
-        Value::Object(out)
+        let protocol = self.matching.protocol;
+        let section = |(section, metrics): &(Section, Vec<Metric>)| {
+            let samples: Vec<&Sample> = samples(pages, *section, protocol).collect();
+            let result = aggregate(&samples, &attributes, metrics, protocol);
+            (section.name().to_owned(), result)
+        };
+        let sections: Vec<(String, Value)> = self.metrics.0.par_iter().map(section).collect();
+        Value::Object(Map::from_iter(sections))
     }
 }
 

@@ -11,13 +11,19 @@ use std::path::{Path, PathBuf};
 pub fn read_text(path: &Path) -> std::io::Result<(String, bool)> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.read_to_end(&mut bytes)?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let text = String::from_utf8_lossy(bytes);
-    let broken = matches!(text, std::borrow::Cow::Owned(_));
-    let text = match text.contains('\r') {
-        true => text.replace("\r\n", "\n").replace('\r', "\n"),
-        false => text.into_owned(),
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    let (mut text, broken) = match String::from_utf8(bytes) {
+        Ok(text) => (text, false),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            true,
+        ),
     };
+    if text.contains('\r') {
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
     Ok((text, broken))
 }
 

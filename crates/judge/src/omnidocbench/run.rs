@@ -13,7 +13,7 @@ use super::prediction::{prediction, read_text};
 use super::score::label;
 
 /// Pages worked on together.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 
 /// What becomes of a page without a prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,8 +97,9 @@ pub enum RunError {
     },
 }
 
-/// Evaluates all pages of a source. With a journal each page is written there as it is done, and pages that it holds
-/// already, if `resume`, are not worked on again. `each` hears how many are done and says whether to go on.
+/// Evaluates all pages of a source. With a journal pages are written there once a second, and all when a shard ends, or
+/// the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
+/// done and says whether to go on.
 ///
 /// # Errors
 /// [`RunError`].
@@ -157,19 +158,17 @@ pub fn run(
             || -> Vec<Result<Done, RunError>> {
                 let pages = batch.par_iter();
                 pages
-                    .map(|(index, page)| one(source, evaluator, *index, page, log.is_some()))
+                    .map(|(index, page)| one(source, evaluator, *index, page))
                     .collect()
             },
             &mut read,
         );
-        let mut lines = Vec::new();
         let mut problem = None;
         for result in results {
             match result {
                 Ok(done) => {
                     outcome.warnings.extend(done.warnings);
                     outcome.pages.extend(done.page);
-                    lines.extend(done.line);
                 }
                 Err(error) => {
                     problem = Some(error);
@@ -177,17 +176,22 @@ pub fn run(
                 }
             }
         }
-        if let Some(log) = &mut log {
-            log.add(&lines)?;
-        }
-        if let Some(error) = problem {
-            return Err(error);
-        }
         outcome.stopped = !each(outcome.pages.len());
-        if outcome.stopped {
+        let next = match problem {
+            Some(error) => Err(error),
+            None => next,
+        };
+        if let Some(log) = &mut log {
+            log.keep(&outcome.pages, outcome.stopped || next.is_err())?;
+        }
+        if outcome.stopped && next.is_ok() {
             break;
         }
         batch = next?;
+    }
+    // A shard's result is its journal.
+    if let Some(log) = log.as_mut().filter(|_| source.shard.is_some()) {
+        log.keep(&outcome.pages, true)?;
     }
     outcome.in_file = index;
     outcome.pages.sort_by_key(|page| page.index);
@@ -203,18 +207,15 @@ pub fn run(
 struct Done {
     /// `None` where it has no annotation to be compared with.
     page: Option<PageResult>,
-    /// Its line in a journal.
-    line: Vec<u8>,
     warnings: Vec<String>,
 }
 
-/// Evaluates a page; `journal` says whether it needs a line.
+/// Evaluates a page.
 fn one(
     source: &Source,
     evaluator: &Evaluator,
     index: usize,
     page: &Page,
-    journal: bool,
 ) -> Result<Done, RunError> {
     let mut warnings = Vec::new();
     let mut text = |folder: &Path| -> Result<Option<String>, RunError> {
@@ -259,10 +260,6 @@ fn one(
         }
     };
     Ok(Done {
-        line: match journal {
-            true => result.line(),
-            false => Vec::new(),
-        },
         page: Some(result),
         warnings,
     })
