@@ -12,7 +12,7 @@ use super::evaluate::PageResult;
 use super::run::RunError;
 
 /// How much work a run may lose when it is killed.
-const AT_RISK: Duration = Duration::from_secs(1);
+const AT_RISK: Duration = Duration::from_secs(5);
 
 /// A file of page results, one a line, after a line that says of what run.
 pub(super) struct Journal {
@@ -57,7 +57,7 @@ impl Journal {
         })
     }
 
-    /// Adds those of all `pages` that it does not hold; unless `now`, not oftener than once a second.
+    /// Adds those of all `pages` that it does not hold; unless `now`, not oftener than every [`AT_RISK`].
     pub fn keep(&mut self, pages: &[PageResult], now: bool) -> Result<(), RunError> {
         if !now && self.since.elapsed() < AT_RISK {
             return Ok(());

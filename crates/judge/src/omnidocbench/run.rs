@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::evaluate::{Evaluator, PageResult};
 use super::journal::{Journal, lines};
 use super::page::{Page, PageError, Pages};
-use super::prediction::{prediction, read_text};
+use super::prediction::{Predictions, read_text};
 use super::score::label;
 
 /// Pages worked on together.
@@ -87,7 +87,7 @@ pub enum RunError {
     /// A journal holds no run.
     #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
     NoJournal(PathBuf),
-    /// A prediction cannot be read.
+    /// A prediction, or the folder of all, cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Prediction {
         /// The file.
@@ -97,8 +97,8 @@ pub enum RunError {
     },
 }
 
-/// Evaluates all pages of a source. With a journal pages are written there once a second, and all when a shard ends, or
-/// the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
+/// Evaluates all pages of a source. With a journal pages are written there every few seconds, and all when a shard ends,
+/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
 /// done and says whether to go on.
 ///
 /// # Errors
@@ -118,6 +118,16 @@ pub fn run(
             return Err(RunError::Folder(folder.clone()));
         }
     }
+    let list = |folder: &PathBuf| {
+        Predictions::open(folder).map_err(|source| RunError::Prediction {
+            path: folder.clone(),
+            source,
+        })
+    };
+    let folders = Folders {
+        predictions: list(&source.predictions)?,
+        markdown: source.markdown.as_ref().map(list).transpose()?,
+    };
     let mut outcome = Outcome::default();
     let header = header(source, evaluator);
     let mut log = match journal {
@@ -158,7 +168,7 @@ pub fn run(
             || -> Vec<Result<Done, RunError>> {
                 let pages = batch.par_iter();
                 pages
-                    .map(|(index, page)| one(source, evaluator, *index, page))
+                    .map(|(index, page)| one(&folders, source.missing, evaluator, *index, page))
                     .collect()
             },
             &mut read,
@@ -210,16 +220,23 @@ struct Done {
     warnings: Vec<String>,
 }
 
+/// Where markdown lies.
+struct Folders {
+    predictions: Predictions,
+    markdown: Option<Predictions>,
+}
+
 /// Evaluates a page.
 fn one(
-    source: &Source,
+    folders: &Folders,
+    missing: Missing,
     evaluator: &Evaluator,
     index: usize,
     page: &Page,
 ) -> Result<Done, RunError> {
     let mut warnings = Vec::new();
-    let mut text = |folder: &Path| -> Result<Option<String>, RunError> {
-        let Some(path) = prediction(folder, &page.image) else {
+    let mut text = |folder: &Predictions| -> Result<Option<String>, RunError> {
+        let Some(path) = folder.of(&page.image) else {
             return Ok(None);
         };
         let (text, broken) = read_text(&path).map_err(|source| RunError::Prediction {
@@ -234,8 +251,8 @@ fn one(
         }
         Ok(Some(text))
     };
-    let given = text(&source.predictions)?;
-    let gt = match &source.markdown {
+    let given = text(&folders.predictions)?;
+    let gt = match &folders.markdown {
         Some(folder) => match text(folder)? {
             None => {
                 return Ok(Done {
@@ -247,7 +264,7 @@ fn one(
         },
         None => None,
     };
-    let result = match (&given, source.missing) {
+    let result = match (&given, missing) {
         (None, Missing::Skip) => PageResult::missing(index, page),
         _ => {
             let markdown = given.as_deref().unwrap_or("");

@@ -221,18 +221,23 @@ impl<'a> Occurrences<'a> {
             return known;
         }
         let search = self.search;
-        let lines = search.pred.get(at).zip(search.patterns.get(at));
-        let found = lines.is_some_and(|(line, pattern)| {
-            let limit = largest(line.symbols.len(), |share| match inclusive {
-                true => share <= PART,
-                false => share < PART,
-            });
-            let fits = line.symbols.len() <= self.text.len();
-            let pattern = || pattern.get_or_init(|| Pattern::new(&line.symbols));
-            fits && limit.is_some_and(|limit| occurs(pattern(), self.text, limit))
-        });
+        let Some((line, pattern)) = search.pred.get(at).zip(search.patterns.get(at)) else {
+            return false;
+        };
+        let len = line.symbols.len();
+        let limits = [
+            largest(len, |share| share < PART),
+            largest(len, |share| share <= PART),
+        ];
+        let pattern = || pattern.get_or_init(|| Pattern::new(&line.symbols));
+        let found = len <= self.text.len()
+            && limits[slot].is_some_and(|limit| occurs(pattern(), self.text, limit));
         if let Some(known) = self.known.get_mut(at) {
-            known[slot] = Some(found);
+            // As shares of most lengths the two are as many edits.
+            match limits[0] == limits[1] {
+                true => *known = [Some(found); 2],
+                false => known[slot] = Some(found),
+            }
         }
         found
     }
