@@ -130,8 +130,10 @@ impl Group {
         let width = self.blocks * EDIT_LANES;
         let rows = &self.rows;
         self.text.clear();
-        self.text
-            .extend(text.iter().map(|&symbol| rows.get(symbol as usize).copied().unwrap_or(0)));
+        self.text.extend(
+            text.iter()
+                .map(|&symbol| rows.get(symbol as usize).copied().unwrap_or(0)),
+        );
         let (up, down) = (&mut self.up[..width], &mut self.down[..width]);
         edit_columns(
             Level::best(),

@@ -65,7 +65,13 @@ impl Step {
 /// Takes blocks, where symbols agree and how their columns go, to the next column, whose top cell is `carry` (0 or 1) more
 /// than the last one's. Returns the new score of the cell in row `last` of the lowest block.
 #[inline(always)]
-fn advance(equal: &[u64], column: &mut [(u64, u64)], carry: u64, score: usize, last: usize) -> usize {
+fn advance(
+    equal: &[u64],
+    column: &mut [(u64, u64)],
+    carry: u64,
+    score: usize,
+    last: usize,
+) -> usize {
     let (mut rises, mut falls) = (carry, 0);
     let mut bottom = score;
     for (&equal, place) in equal.iter().zip(column) {
@@ -225,7 +231,10 @@ impl Pattern {
     /// Where a symbol stands.
     #[inline(always)]
     fn row(&self, symbol: u32) -> &[u64] {
-        let row = self.rows.get(symbol as usize).map_or(0, |&row| row as usize);
+        let row = self
+            .rows
+            .get(symbol as usize)
+            .map_or(0, |&row| row as usize);
         let begin = row * self.blocks;
         self.masks.get(begin..begin + self.blocks).unwrap_or(&[])
     }
@@ -233,7 +242,10 @@ impl Pattern {
     /// Where a symbol stands in a pattern of one block.
     #[inline(always)]
     fn word(&self, symbol: u32) -> u64 {
-        let row = self.rows.get(symbol as usize).map_or(0, |&row| row as usize);
+        let row = self
+            .rows
+            .get(symbol as usize)
+            .map_or(0, |&row| row as usize);
         self.masks.get(row).copied().unwrap_or(0)
     }
 }
@@ -275,7 +287,11 @@ mod tests {
                 match rng.below(3) {
                     0 => b.insert(at, rng.below(20) as u32),
                     1 => drop(b.splice(at..(at + rng.below(9)).min(b.len()), [])),
-                    _ => b.iter_mut().skip(at).take(1).for_each(|symbol| *symbol += 1),
+                    _ => b
+                        .iter_mut()
+                        .skip(at)
+                        .take(1)
+                        .for_each(|symbol| *symbol += 1),
                 }
             }
             let expected = *slow(&a, &b, false).last().unwrap();

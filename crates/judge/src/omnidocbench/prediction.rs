@@ -19,10 +19,7 @@ pub fn read_text(path: &Path) -> std::io::Result<(String, bool)> {
     }
     let (mut text, broken) = match String::from_utf8(bytes) {
         Ok(text) => (text, false),
-        Err(error) => (
-            String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            true,
-        ),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
     };
     if text.contains('\r') {
         text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -54,7 +51,10 @@ impl Predictions {
     pub fn of(&self, image: &str) -> Option<PathBuf> {
         let listed = |file: &&String| self.files.contains(OsStr::new(file.as_str()));
         let names = names(image);
-        let mut listed = names.iter().filter(listed).map(|file| self.folder.join(file));
+        let mut listed = names
+            .iter()
+            .filter(listed)
+            .map(|file| self.folder.join(file));
         listed.find(|path| path.is_file())
     }
 }

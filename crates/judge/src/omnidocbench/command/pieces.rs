@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::options::{MatchOptions, ProtocolName, RendererName};
 use super::output;
-use crate::omnidocbench::evaluate::LatexTables;
-use crate::omnidocbench::extract::extract;
+use crate::omnidocbench::extract::{LatexTables, extract};
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::matching::page::match_page;
 use crate::omnidocbench::merge;

@@ -3,6 +3,7 @@
 mod balanced;
 mod find;
 mod formula;
+mod latex_tables;
 mod pipe_table;
 mod tidy;
 mod unwrap;
@@ -13,6 +14,7 @@ use find::{Finder, find};
 use super::python::{is_word, strip, strip_chars};
 use super::{Element, Fine, Kind, Protocol};
 
+pub use latex_tables::LatexTables;
 pub use pipe_table::markdown_tables_to_html;
 
 /// Takes a page apart: tables, formulas, code and paragraphs, in the order of their first characters (stable where two

@@ -75,7 +75,12 @@ impl Reader {
         symbols
     }
 
-    fn line<'a>(&mut self, raw: &'a str, norm: Cow<'a, str>, category: &'a str) -> Option<Line<'a>> {
+    fn line<'a>(
+        &mut self,
+        raw: &'a str,
+        norm: Cow<'a, str>,
+        category: &'a str,
+    ) -> Option<Line<'a>> {
         (!raw.is_empty() && !norm.is_empty()).then(|| Line {
             raw,
             symbols: self.symbols(&norm),

@@ -114,7 +114,8 @@ pub fn match_markdown(
     let table = |kind, lines| {
         let gt = of_kind(gt, kind);
         let pred = of_kind(pred, kind);
-        let mut matches = simple::matches(&refs(&gt), &refs(&pred), lines, matching.protocol, image).0;
+        let mut matches =
+            simple::matches(&refs(&gt), &refs(&pred), lines, matching.protocol, image).0;
         matches.retain(|found| !found.gt_idx.is_empty());
         matches
     };

@@ -37,7 +37,9 @@ pub(super) fn matches(
             let found = column.and_then(|at| Some((at, pred_lines.get(at)?)));
             // The official tool asks for the index's truth: the first predicted line is matched, but its kind and place
             // are not told.
-            let told = column.filter(|at| *at > 0).and_then(|at| pred.get(at).copied());
+            let told = column
+                .filter(|at| *at > 0)
+                .and_then(|at| pred.get(at).copied());
             let block = gt.get(row).copied();
             Match {
                 gt_idx: vec![row],

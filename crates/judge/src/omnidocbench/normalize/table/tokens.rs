@@ -82,10 +82,7 @@ fn markup(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
         Some('!') => declaration(rest),
         Some('?') => {
             let close = rest.find('>')?;
-            Some((
-                Some(Token::Other(rest.get(..=close)?.into())),
-                close + 1,
-            ))
+            Some((Some(Token::Other(rest.get(..=close)?.into())), close + 1))
         }
         _ => Some((Some(Token::Text("<".into())), 1)),
     }
