@@ -143,14 +143,16 @@ impl Pattern {
             if room + 2 * BITS > self.len {
                 room = most;
             }
-            let found = self.banded(text, room.min(most));
+            room = room.min(most);
+            let found = self.banded(text, room);
             if found <= room {
-                return (found <= limit).then_some(found);
+                return Some(found);
             }
-            if room >= most {
+            if room == most {
                 return None;
             }
-            room *= 4;
+            // So many edits are enough.
+            room = found;
         }
     }
 
