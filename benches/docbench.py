@@ -185,16 +185,15 @@ def differences(folder):
     return out, len(theirs)
 
 
-def compare(folder, threads, rounds, their_rounds):
+def compare(folder, threads, rounds):
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     ours = [str(target / "release/orrery"), "omnidocbench", "eval", "--gt", str(folder / "gt.json"), "--pred", str(folder / "md")]
     ours += ["--out", str(folder / "out"), "--name", "bench", "--json"]
     theirs = [sys.executable, __file__, "--peer", str(folder), "--threads", str(threads)]
     times = {"ours": [], "theirs": []}
-    for turn in range(rounds):
+    for _ in range(rounds):
         times["ours"].append(run(ours, threads))
-        if turn < their_rounds:
-            times["theirs"].append(run(theirs, threads))
+        times["theirs"].append(run(theirs, threads))
     different, count = differences(folder)
     mine, their = ([statistics.median(column) for column in zip(*times[side])] for side in ("ours", "theirs"))
     memory = max(row[2] for row in times["ours"])
@@ -222,9 +221,9 @@ def main():
     print(f"{len(pages)} of {seen} fixture pages can be taken by both")
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
-        for count, their_rounds in ((len(pages), args.rounds), (args.pages, 1)):
+        for count in (len(pages), args.pages):
             make(folder / str(count), pages, count)
-            compare(folder / str(count), args.threads, args.rounds, their_rounds)
+            compare(folder / str(count), args.threads, args.rounds)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@
 //! ```
 //!
 //! A cell is one comparison of an item of one side with an item of the other. Prints a line for each length: a pair at a
-//! time with [`levenshtein`], and a table of pairs with [`levenshtein_table`]. The median of several rounds.
+//! time with [`levenshtein_numbered`], and a table of pairs with [`levenshtein_table`]. The median of several rounds.
 
 use std::time::{Duration, Instant};
 
-use engine::numerics::{levenshtein, levenshtein_table};
+use engine::numerics::{levenshtein_numbered, levenshtein_table};
 use engine::rng::Rng;
 
 /// Time for one length.
@@ -23,16 +23,12 @@ fn main() {
     println!("| --- | --- | --- |");
     for length in [16, 64, 256, 1_000, 10_000] {
         let mut rng = Rng::new(length as u64);
-        let mut line = || -> Vec<char> {
-            (0..length)
-                .map(|_| char::from(b'a' + rng.below(26) as u8))
-                .collect()
-        };
-        let lines: Vec<Vec<char>> = (0..2 * LINES).map(|_| line()).collect();
-        let slices: Vec<&[char]> = lines.iter().map(Vec::as_slice).collect();
+        let mut line = || -> Vec<u32> { (0..length).map(|_| 1 + rng.below(26) as u32).collect() };
+        let lines: Vec<Vec<u32>> = (0..2 * LINES).map(|_| line()).collect();
+        let slices: Vec<&[u32]> = lines.iter().map(Vec::as_slice).collect();
         let (a, b) = slices.split_at(LINES);
         let single = rate(length * length, |round| {
-            levenshtein(a[round % LINES], b[round / LINES % LINES])
+            levenshtein_numbered(a[round % LINES], b[round / LINES % LINES])
         });
         // A table of the longest lines takes too long.
         let lines = if length > 2_000 { 8 } else { LINES };

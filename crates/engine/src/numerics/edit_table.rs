@@ -1,50 +1,67 @@
 //! Edit distances of many sequences to many others.
 
-use std::hash::Hash;
-
 use kernels::{EDIT_LANES, Level, edit_columns};
-use rustc_hash::FxHashMap;
 
-use super::levenshtein;
+use super::levenshtein_numbered;
 
 /// Items of a block.
 const BITS: usize = 64;
 
-/// [`levenshtein`] of each of `a` with each of `b`: `[a, b]`, row by row. Eight rows are worked on together.
-pub fn levenshtein_table<T: Eq + Hash + Copy>(a: &[&[T]], b: &[&[T]]) -> Vec<usize> {
-    if a.len() == 1 || b.len() == 1 {
+/// The edit distance of each of `a` with each of `b`: `[a, b]`, row by row. Symbols are numbered, best with small numbers.
+/// Eight sequences of the side that makes less work are worked on together.
+pub fn levenshtein_table(a: &[&[u32]], b: &[&[u32]]) -> Vec<usize> {
+    if a.len() <= 1 || b.len() <= 1 {
         let rows = a.iter();
         return rows
-            .flat_map(|a| b.iter().map(move |b| levenshtein(a, b)))
+            .flat_map(|a| b.iter().map(move |b| levenshtein_numbered(a, b)))
             .collect();
     }
-    let mut symbols: FxHashMap<T, u32> = FxHashMap::default();
-    let mut named = |list: &[&[T]]| -> Vec<Vec<u32>> {
-        let mut symbol = |item: &T| {
-            let next = symbols.len() as u32;
-            *symbols.entry(*item).or_insert(next)
-        };
-        let list = list.iter();
-        list.map(|items| items.iter().map(&mut symbol).collect())
-            .collect()
-    };
-    let (a, b) = (named(a), named(b));
-    // Rows of about the same length share a group, so that few blocks are empty.
-    let mut order: Vec<usize> = (0..a.len()).collect();
-    order.sort_by_key(|&row| a[row].len());
+    let (by_a, by_b) = (sorted(a), sorted(b));
     let mut distances = vec![0; a.len() * b.len()];
-    let mut group = Group::new(symbols.len());
-    for rows in order.chunks(EDIT_LANES) {
-        let patterns: Vec<&[u32]> = rows.iter().map(|&row| a[row].as_slice()).collect();
-        group.read(&patterns);
-        for (column, text) in b.iter().enumerate() {
+    match work(a, &by_a, b) <= work(b, &by_b, a) {
+        true => along(a, &by_a, b, |row, column, distance| {
+            distances[row * b.len() + column] = distance;
+        }),
+        false => along(b, &by_b, a, |column, row, distance| {
+            distances[row * b.len() + column] = distance;
+        }),
+    }
+    distances
+}
+
+/// Sequences of about the same length share a group, so that few blocks are empty.
+fn sorted(list: &[&[u32]]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..list.len()).collect();
+    order.sort_by_key(|&at| list[at].len());
+    order
+}
+
+/// How many blocks must be worked out where `patterns` are taken along `texts`.
+fn work(patterns: &[&[u32]], order: &[usize], texts: &[&[u32]]) -> usize {
+    let groups = order.chunks(EDIT_LANES).filter_map(|group| group.last());
+    let blocks: usize = groups.map(|&at| patterns[at].len().div_ceil(BITS)).sum();
+    blocks * texts.iter().map(|text| text.len()).sum::<usize>()
+}
+
+/// Takes patterns, eight at a time, along texts; `each` gets the places of both and their distance.
+fn along(
+    patterns: &[&[u32]],
+    order: &[usize],
+    texts: &[&[u32]],
+    mut each: impl FnMut(usize, usize, usize),
+) {
+    let last = patterns.iter().copied().flatten().max();
+    let mut group = Group::new(last.map_or(0, |&last| last as usize + 1));
+    for places in order.chunks(EDIT_LANES) {
+        let chosen: Vec<&[u32]> = places.iter().map(|&at| patterns[at]).collect();
+        group.read(&chosen);
+        for (at, text) in texts.iter().enumerate() {
             let found = group.distances(text);
-            for (&row, distance) in rows.iter().zip(found) {
-                distances[row * b.len() + column] = distance;
+            for (&place, distance) in places.iter().zip(found) {
+                each(place, at, distance);
             }
         }
     }
-    distances
 }
 
 /// Up to eight patterns.
@@ -91,16 +108,18 @@ impl Group {
         }
         self.up.resize(width, 0);
         self.down.resize(width, 0);
+        for &symbol in patterns.iter().copied().flatten() {
+            let row = &mut self.rows[symbol as usize];
+            if *row == 0 {
+                self.known.push(symbol);
+                *row = self.known.len() as u32;
+            }
+        }
+        self.masks.resize((self.known.len() + 1) * width, 0);
         for (lane, pattern) in patterns.iter().enumerate() {
             for (at, &symbol) in pattern.iter().enumerate() {
-                let row = &mut self.rows[symbol as usize];
-                if *row == 0 {
-                    self.known.push(symbol);
-                    *row = self.known.len() as u32;
-                    self.masks.resize(self.masks.len() + width, 0);
-                }
                 let (word, bit) = (at / BITS * EDIT_LANES + lane, 1 << (at % BITS));
-                self.masks[*row as usize * width + word] |= bit;
+                self.masks[self.rows[symbol as usize] as usize * width + word] |= bit;
                 self.counted[word] |= bit;
             }
         }
@@ -111,8 +130,10 @@ impl Group {
         let width = self.blocks * EDIT_LANES;
         let rows = &self.rows;
         self.text.clear();
-        self.text
-            .extend(text.iter().map(|&symbol| rows[symbol as usize]));
+        self.text.extend(
+            text.iter()
+                .map(|&symbol| rows.get(symbol as usize).copied().unwrap_or(0)),
+        );
         let (up, down) = (&mut self.up[..width], &mut self.down[..width]);
         edit_columns(
             Level::best(),
@@ -137,7 +158,7 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    fn slices(words: &[Vec<u16>]) -> Vec<&[u16]> {
+    fn slices(words: &[Vec<u32>]) -> Vec<&[u32]> {
         words.iter().map(Vec::as_slice).collect()
     }
 
@@ -146,10 +167,10 @@ mod tests {
         let mut rng = Rng::new(4);
         for round in 0..60 {
             let (most, letters) = ([5, 64, 65, 300][round % 4], 1 + round % 7);
-            let mut words = |count: usize| -> Vec<Vec<u16>> {
+            let mut words = |count: usize| -> Vec<Vec<u32>> {
                 let mut word = || {
                     (0..rng.below(most + 1))
-                        .map(|_| rng.below(letters) as u16)
+                        .map(|_| rng.below(letters) as u32)
                         .collect()
                 };
                 (0..count).map(|_| word()).collect()
@@ -158,7 +179,7 @@ mod tests {
             let found = levenshtein_table(&slices(&a), &slices(&b));
             let expected: Vec<usize> = a
                 .iter()
-                .flat_map(|a| b.iter().map(move |b| levenshtein(a, b)))
+                .flat_map(|a| b.iter().map(move |b| levenshtein_numbered(a, b)))
                 .collect();
             assert_eq!(found, expected);
         }

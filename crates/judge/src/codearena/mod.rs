@@ -37,6 +37,7 @@ pub mod scores;
 pub mod spearman;
 pub mod syncode;
 pub mod tables;
+pub mod tally;
 pub mod taxonomy;
 pub mod template;
 pub mod verdict;

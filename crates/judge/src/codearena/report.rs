@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use super::bias::{Bias, disagrees};
 use super::games::Game;
-use super::scores::{Groups, JudgedFile, JudgedItem, Scores, Tally};
+use super::scores::{Groups, JudgedFile, JudgedItem, Scores};
 use super::tables::By;
+use super::tally::Tally;
 
 /// Most disagreements that are shown.
 const SHOWN: usize = 200;

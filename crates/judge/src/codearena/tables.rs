@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::scores::{Groups, JudgedItem, Tally, group};
+use super::scores::{Groups, JudgedItem, group};
+use super::tally::Tally;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

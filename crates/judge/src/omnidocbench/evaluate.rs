@@ -1,15 +1,17 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::Protocol;
 use super::cdm::Renderer;
-use super::extract::extract;
+use super::extract::LatexTables;
 use super::matching::Matching;
 use super::matching::page::{PageMatches, match_markdown, match_page};
-use super::normalize::latex_table_to_html;
 use super::page::{Attributes, Page};
-use super::score::{Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample};
-use super::{Element, Kind, Protocol};
+use super::score::{
+    Metric, Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample,
+};
 
 /// Lists of records of a page. Formulas that became text, and LaTeX tables, follow those of all pages in the official
 /// results, so that they are kept apart until then.
@@ -33,42 +35,6 @@ pub struct Evaluator {
     pub latex_tables: LatexTables,
     /// Who draws formulas for CDM.
     pub renderer: Renderer,
-}
-
-/// What becomes of tables that a parser wrote in LaTeX.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LatexTables {
-    /// They are not read, as in the official tool: their TEDS is 0.
-    #[default]
-    Unread,
-    /// They count as if the parser had written them in HTML.
-    Convert,
-}
-
-impl LatexTables {
-    /// Its name: `official` or `convert`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unread => "official",
-            Self::Convert => "convert",
-        }
-    }
-
-    /// The pieces of a page under this rule.
-    pub fn pieces(self, markdown: &str, protocol: Protocol) -> Vec<Element> {
-        let mut pieces = extract(markdown, protocol);
-        if self == Self::Convert {
-            let tables = pieces
-                .iter_mut()
-                .filter(|piece| piece.kind == Kind::LatexTable);
-            for table in tables {
-                if let Some(html) = latex_table_to_html(&table.content) {
-                    (table.kind, table.content) = (Kind::HtmlTable, html);
-                }
-            }
-        }
-        pieces
-    }
 }
 
 /// What came of a page.
@@ -172,15 +138,14 @@ impl Evaluator {
             .iter()
             .map(|page| (page.image.clone(), page.attribute.clone()))
             .collect();
-        let mut out = Map::new();
-        for (section, metrics) in &self.metrics.0 {
-            let samples: Vec<&Sample> = lists(pages, *section, self.matching.protocol)
-                .flat_map(|list| &list.samples)
-                .collect();
-            let result = aggregate(&samples, &attributes, metrics, self.matching.protocol);
-            out.insert(section.name().to_owned(), result);
-        }
-        Value::Object(out)
+        let protocol = self.matching.protocol;
+        let section = |(section, metrics): &(Section, Vec<Metric>)| {
+            let samples: Vec<&Sample> = samples(pages, *section, protocol).collect();
+            let result = aggregate(&samples, &attributes, metrics, protocol);
+            (section.name().to_owned(), result)
+        };
+        let sections: Vec<(String, Value)> = self.metrics.0.par_iter().map(section).collect();
+        Value::Object(Map::from_iter(sections))
     }
 }
 
@@ -298,20 +263,5 @@ impl PageResult {
             out_of_time: json.get("out_of_time")?.as_u64()? as usize,
             records,
         })
-    }
-}
-
-/// The leaderboard's overall score in percent, of v1.5: the mean of text (one less its edit distance), TEDS and CDM.
-pub fn overall(text_edit: f64, teds: f64, cdm: f64) -> f64 {
-    ((1.0 - text_edit) * 100.0 + teds + cdm) / 3.0
-}
-
-impl Protocol {
-    /// Its name: `v1.0` or `v1.5`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V1_0 => "v1.0",
-            Self::V1_5 => "v1.5",
-        }
     }
 }

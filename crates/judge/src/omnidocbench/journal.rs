@@ -3,16 +3,24 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::evaluate::PageResult;
 use super::run::RunError;
 
+/// How much work a run may lose when it is killed.
+const AT_RISK: Duration = Duration::from_secs(5);
+
 /// A file of page results, one a line, after a line that says of what run.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
+    /// How many pages it holds, and since when.
+    held: usize,
+    since: Instant,
 }
 
 impl Journal {
@@ -44,17 +52,24 @@ impl Journal {
         Ok(Self {
             path: path.to_owned(),
             file,
+            held: pages.len(),
+            since: Instant::now(),
         })
     }
 
-    /// Adds the lines of pages.
-    pub fn add(&mut self, lines: &[u8]) -> Result<(), RunError> {
-        self.file
-            .write_all(lines)
-            .map_err(|source| RunError::Journal {
-                path: self.path.clone(),
-                source,
-            })
+    /// Adds those of all `pages` that it does not hold; unless `now`, not oftener than every [`AT_RISK`].
+    pub fn keep(&mut self, pages: &[PageResult], now: bool) -> Result<(), RunError> {
+        if !now && self.since.elapsed() < AT_RISK {
+            return Ok(());
+        }
+        let fresh = pages.get(self.held..).unwrap_or_default();
+        let lines: Vec<Vec<u8>> = fresh.par_iter().map(PageResult::line).collect();
+        (self.held, self.since) = (pages.len(), Instant::now());
+        let written = self.file.write_all(&lines.concat());
+        written.map_err(|source| RunError::Journal {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The ground truth of a page as lists to match with: torn paragraphs joined, categories chosen, reading order kept.
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use super::Protocol;
@@ -47,7 +49,7 @@ pub const FORMULA: &str = "equation_isolated";
 pub const TABLE: &str = "table";
 
 /// A page's blocks with torn paragraphs joined, in the order of the annotation, joined ones last.
-pub fn merge(page: &Page) -> Vec<Block> {
+pub fn merge(page: &Page) -> Vec<Cow<'_, Block>> {
     let chains = chains(&page.truncated);
     let torn: FxHashMap<&str, &Block> = {
         let named = page.truncated.iter().flatten().map(String::as_str);
@@ -65,7 +67,8 @@ pub fn merge(page: &Page) -> Vec<Block> {
         let id = block.id.as_deref();
         !id.is_some_and(|id| torn.contains_key(id))
     };
-    let mut blocks: Vec<Block> = page.blocks.iter().filter(whole).cloned().collect();
+    let whole = page.blocks.iter().filter(whole);
+    let mut blocks: Vec<Cow<'_, Block>> = whole.map(Cow::Borrowed).collect();
     for chain in chains {
         let mut parts: Vec<&Block> = chain
             .iter()
@@ -74,13 +77,13 @@ pub fn merge(page: &Page) -> Vec<Block> {
         parts.sort_by(|a, b| order(a).total_cmp(&order(b)));
         let Some(first) = parts.first() else { continue };
         let texts = parts.iter().filter_map(|part| part.text.as_deref());
-        blocks.push(Block {
+        blocks.push(Cow::Owned(Block {
             category: first.category.clone(),
             order: first.order,
             id: first.id.clone(),
             text: Some(texts.collect()),
             ..Block::default()
-        });
+        }));
     }
     blocks
 }
@@ -125,18 +128,18 @@ fn order(block: &Block) -> f64 {
 }
 
 /// Blocks of the given categories, category by category, then sorted by reading order.
-fn listed(blocks: &[Block], categories: &[&str]) -> Vec<Block> {
-    let mut list = Vec::new();
+fn listed<'a>(blocks: &'a [Cow<'a, Block>], categories: &[&str]) -> Vec<&'a Block> {
+    let mut list: Vec<&Block> = Vec::new();
     for category in categories {
         let of = |block: &&Block| block.category == *category;
-        list.extend(blocks.iter().filter(of).cloned());
+        list.extend(blocks.iter().map(AsRef::as_ref).filter(of));
     }
     list.sort_by(|a, b| order(a).total_cmp(&order(b)));
     list
 }
 
 /// What predicted text is matched with: text of every category, under v1.5 display formulas as well.
-pub fn texts(blocks: &[Block], protocol: Protocol) -> Vec<Block> {
+pub fn texts<'a>(blocks: &'a [Cow<'a, Block>], protocol: Protocol) -> Vec<&'a Block> {
     match protocol {
         Protocol::V1_0 => listed(blocks, &TEXT),
         Protocol::V1_5 => listed(blocks, &[&TEXT[..], &[FORMULA]].concat()),
@@ -144,12 +147,12 @@ pub fn texts(blocks: &[Block], protocol: Protocol) -> Vec<Block> {
 }
 
 /// Display formulas.
-pub fn formulas(blocks: &[Block]) -> Vec<Block> {
+pub fn formulas<'a>(blocks: &'a [Cow<'a, Block>]) -> Vec<&'a Block> {
     listed(blocks, &[FORMULA])
 }
 
 /// Tables.
-pub fn tables(blocks: &[Block]) -> Vec<Block> {
+pub fn tables<'a>(blocks: &'a [Cow<'a, Block>]) -> Vec<&'a Block> {
     listed(blocks, &[TABLE])
 }
 
@@ -193,7 +196,8 @@ mod tests {
             block("1", "table_caption", 1.0, "Table 1"),
             block("2", "equation_isolated", 0.0, ""),
             block("3", "figure", 0.0, ""),
-        ];
+        ]
+        .map(Cow::Owned);
         assert_eq!(texts(&blocks, Protocol::V1_0).len(), 1);
         assert_eq!(texts(&blocks, Protocol::V1_5).len(), 2);
         assert_eq!((formulas(&blocks).len(), tables(&blocks).len()), (1, 0));

@@ -1,7 +1,10 @@
 //! Predicted pages as files.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashSet;
 
 /// A file's text as the official tool reads it: line ends become `\n`; a byte order mark goes. The second value tells
 /// whether bytes had to be replaced because they are no UTF-8.
@@ -11,19 +14,53 @@ use std::path::{Path, PathBuf};
 pub fn read_text(path: &Path) -> std::io::Result<(String, bool)> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.read_to_end(&mut bytes)?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let text = String::from_utf8_lossy(bytes);
-    let broken = matches!(text, std::borrow::Cow::Owned(_));
-    let text = match text.contains('\r') {
-        true => text.replace("\r\n", "\n").replace('\r', "\n"),
-        false => text.into_owned(),
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    let (mut text, broken) = match String::from_utf8(bytes) {
+        Ok(text) => (text, false),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
     };
+    if text.contains('\r') {
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
     Ok((text, broken))
 }
 
-/// The prediction for a page's picture in `folder`: the first that is there of `NAME.md`, `NAME` without `.pdf` and with
-/// `.mmd` or `.md`, and the picture's whole name with `.md`; NAME is the picture's without its last four characters.
-pub fn prediction(folder: &Path, image: &str) -> Option<PathBuf> {
+/// A folder of predictions, whose files are listed once.
+pub struct Predictions {
+    folder: PathBuf,
+    files: FxHashSet<OsString>,
+}
+
+impl Predictions {
+    /// Lists a folder.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn open(folder: &Path) -> std::io::Result<Self> {
+        let files = std::fs::read_dir(folder)?.map(|file| Ok(file?.file_name()));
+        Ok(Self {
+            folder: folder.to_owned(),
+            files: files.collect::<std::io::Result<_>>()?,
+        })
+    }
+
+    /// The prediction for a page's picture: the first that is there of `NAME.md`, `NAME` without `.pdf` and with `.mmd` or
+    /// `.md`, and the picture's whole name with `.md`; NAME is the picture's without its last four characters.
+    pub fn of(&self, image: &str) -> Option<PathBuf> {
+        let listed = |file: &&String| self.files.contains(OsStr::new(file.as_str()));
+        let names = names(image);
+        let mut listed = names
+            .iter()
+            .filter(listed)
+            .map(|file| self.folder.join(file));
+        listed.find(|path| path.is_file())
+    }
+}
+
+/// Names that a prediction may have, in the order in which they are tried.
+fn names(image: &str) -> [String; 4] {
     let end = image.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     let name = image.get(..end).unwrap_or("");
     let bare = name.replace(".pdf", "");
@@ -33,9 +70,6 @@ pub fn prediction(folder: &Path, image: &str) -> Option<PathBuf> {
         format!("{bare}.md"),
         format!("{image}.md"),
     ]
-    .into_iter()
-    .map(|file| folder.join(file))
-    .find(|path| path.is_file())
 }
 
 #[cfg(test)]
@@ -47,7 +81,7 @@ mod tests {
     fn the_official_names_of_predictions_are_tried_in_turn() {
         let folder = tempfile::tempdir().unwrap();
         let found = |image: &str| {
-            let path = prediction(folder.path(), image)?;
+            let path = Predictions::open(folder.path()).unwrap().of(image)?;
             Some(path.file_name()?.to_string_lossy().into_owned())
         };
         assert_eq!(found("a.pdf_1.jpg"), None);

@@ -9,3 +9,13 @@ pub enum Protocol {
     #[default]
     V1_5,
 }
+
+impl Protocol {
+    /// Its name: `v1.0` or `v1.5`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_0 => "v1.0",
+            Self::V1_5 => "v1.5",
+        }
+    }
+}

@@ -9,47 +9,13 @@ use serde_json::{Value, json};
 use super::evaluate::{Evaluator, PageResult};
 use super::journal::{Journal, lines};
 use super::page::{Page, PageError, Pages};
-use super::prediction::{prediction, read_text};
-use super::score::label;
+use super::prediction::{Predictions, read_text};
+use super::source::passes;
+
+pub use super::source::{Missing, Shard, Source};
 
 /// Pages worked on together.
-const BATCH: usize = 64;
-
-/// What becomes of a page without a prediction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
-    /// It is left out, as in the official tool.
-    #[default]
-    Skip,
-    /// It is scored like an empty prediction.
-    Zero,
-}
-
-/// Which part of the pages is worked on: every `of`th, from `index`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: usize,
-    /// How many shards there are.
-    pub of: usize,
-}
-
-/// Where pages come from, and which count.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Source {
-    /// The JSON list of pages.
-    pub pages: PathBuf,
-    /// The folder of predictions.
-    pub predictions: PathBuf,
-    /// The folder of annotations in markdown, where the pages have none of their own.
-    pub markdown: Option<PathBuf>,
-    /// Attributes that a page must have.
-    pub filter: Vec<(String, String)>,
-    /// What becomes of pages without a prediction.
-    pub missing: Missing,
-    /// A part of the pages.
-    pub shard: Option<Shard>,
-}
+const BATCH: usize = 128;
 
 /// What a run gave.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +53,7 @@ pub enum RunError {
     /// A journal holds no run.
     #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
     NoJournal(PathBuf),
-    /// A prediction cannot be read.
+    /// A prediction, or the folder of all, cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Prediction {
         /// The file.
@@ -97,8 +63,9 @@ pub enum RunError {
     },
 }
 
-/// Evaluates all pages of a source. With a journal each page is written there as it is done, and pages that it holds
-/// already, if `resume`, are not worked on again. `each` hears how many are done and says whether to go on.
+/// Evaluates all pages of a source. With a journal pages are written there every few seconds, and all when a shard ends,
+/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
+/// done and says whether to go on.
 ///
 /// # Errors
 /// [`RunError`].
@@ -117,6 +84,16 @@ pub fn run(
             return Err(RunError::Folder(folder.clone()));
         }
     }
+    let list = |folder: &PathBuf| {
+        Predictions::open(folder).map_err(|source| RunError::Prediction {
+            path: folder.clone(),
+            source,
+        })
+    };
+    let folders = Folders {
+        predictions: list(&source.predictions)?,
+        markdown: source.markdown.as_ref().map(list).transpose()?,
+    };
     let mut outcome = Outcome::default();
     let header = header(source, evaluator);
     let mut log = match journal {
@@ -157,19 +134,17 @@ pub fn run(
             || -> Vec<Result<Done, RunError>> {
                 let pages = batch.par_iter();
                 pages
-                    .map(|(index, page)| one(source, evaluator, *index, page, log.is_some()))
+                    .map(|(index, page)| one(&folders, source.missing, evaluator, *index, page))
                     .collect()
             },
             &mut read,
         );
-        let mut lines = Vec::new();
         let mut problem = None;
         for result in results {
             match result {
                 Ok(done) => {
                     outcome.warnings.extend(done.warnings);
                     outcome.pages.extend(done.page);
-                    lines.extend(done.line);
                 }
                 Err(error) => {
                     problem = Some(error);
@@ -177,17 +152,22 @@ pub fn run(
                 }
             }
         }
-        if let Some(log) = &mut log {
-            log.add(&lines)?;
-        }
-        if let Some(error) = problem {
-            return Err(error);
-        }
         outcome.stopped = !each(outcome.pages.len());
-        if outcome.stopped {
+        let next = match problem {
+            Some(error) => Err(error),
+            None => next,
+        };
+        if let Some(log) = &mut log {
+            log.keep(&outcome.pages, outcome.stopped || next.is_err())?;
+        }
+        if outcome.stopped && next.is_ok() {
             break;
         }
         batch = next?;
+    }
+    // A shard's result is its journal.
+    if let Some(log) = log.as_mut().filter(|_| source.shard.is_some()) {
+        log.keep(&outcome.pages, true)?;
     }
     outcome.in_file = index;
     outcome.pages.sort_by_key(|page| page.index);
@@ -203,22 +183,26 @@ pub fn run(
 struct Done {
     /// `None` where it has no annotation to be compared with.
     page: Option<PageResult>,
-    /// Its line in a journal.
-    line: Vec<u8>,
     warnings: Vec<String>,
 }
 
-/// Evaluates a page; `journal` says whether it needs a line.
+/// Where markdown lies.
+struct Folders {
+    predictions: Predictions,
+    markdown: Option<Predictions>,
+}
+
+/// Evaluates a page.
 fn one(
-    source: &Source,
+    folders: &Folders,
+    missing: Missing,
     evaluator: &Evaluator,
     index: usize,
     page: &Page,
-    journal: bool,
 ) -> Result<Done, RunError> {
     let mut warnings = Vec::new();
-    let mut text = |folder: &Path| -> Result<Option<String>, RunError> {
-        let Some(path) = prediction(folder, &page.image) else {
+    let mut text = |folder: &Predictions| -> Result<Option<String>, RunError> {
+        let Some(path) = folder.of(&page.image) else {
             return Ok(None);
         };
         let (text, broken) = read_text(&path).map_err(|source| RunError::Prediction {
@@ -233,8 +217,8 @@ fn one(
         }
         Ok(Some(text))
     };
-    let given = text(&source.predictions)?;
-    let gt = match &source.markdown {
+    let given = text(&folders.predictions)?;
+    let gt = match &folders.markdown {
         Some(folder) => match text(folder)? {
             None => {
                 return Ok(Done {
@@ -246,7 +230,7 @@ fn one(
         },
         None => None,
     };
-    let result = match (&given, source.missing) {
+    let result = match (&given, missing) {
         (None, Missing::Skip) => PageResult::missing(index, page),
         _ => {
             let markdown = given.as_deref().unwrap_or("");
@@ -259,22 +243,8 @@ fn one(
         }
     };
     Ok(Done {
-        line: match journal {
-            true => result.line(),
-            false => Vec::new(),
-        },
         page: Some(result),
         warnings,
-    })
-}
-
-/// Whether a page has all attributes.
-fn passes(page: &Page, filter: &[(String, String)]) -> bool {
-    filter.iter().all(|(name, value)| {
-        let found = page.attribute.get(name);
-        // Python writes `True`, YAML `true`.
-        let same = |found| label("", found).eq_ignore_ascii_case(&format!(": {value}"));
-        found.is_some_and(same)
     })
 }
 

@@ -96,7 +96,7 @@ pub fn grade(
         Check::Assertions(tests) => tests.clone(),
         Check::Calls(calls) => calls
             .iter()
-            .map(|(call, expected)| assertion(language, call, expected))
+            .map(|(call, expected)| language.assertion(call, expected))
             .collect(),
     };
     let total = tests.len();
@@ -287,17 +287,5 @@ fn trouble(language: &Language, ran: &Ran) -> Option<Grade> {
             cause: format!("signal {signal}"),
         }),
         Ended::Exit(_) | Ended::Signal(_) => Some(Grade::Crash { cause }),
-    }
-}
-
-/// A statement that fails where `call` does not give `expected`.
-fn assertion(language: &Language, call: &str, expected: &str) -> String {
-    match language.name {
-        "javascript" | "typescript" => {
-            format!("require('assert').deepStrictEqual({call}, {expected});")
-        }
-        "lua" => format!("assert({call} == {expected})"),
-        "ruby" => format!("raise 'wrong' unless ({call}) == ({expected})"),
-        _ => format!("assert ({call}) == ({expected})"),
     }
 }

@@ -185,6 +185,18 @@ pub const LANGUAGES: &[Language] = &[
 ];
 
 impl Language {
+    /// A statement that fails where `call` does not give `expected`.
+    pub(super) fn assertion(&self, call: &str, expected: &str) -> String {
+        match self.name {
+            "javascript" | "typescript" => {
+                format!("require('assert').deepStrictEqual({call}, {expected});")
+            }
+            "lua" => format!("assert({call} == {expected})"),
+            "ruby" => format!("raise 'wrong' unless ({call}) == ({expected})"),
+            _ => format!("assert ({call}) == ({expected})"),
+        }
+    }
+
     /// The language with a name or tag.
     pub fn named(name: &str) -> Option<&'static Self> {
         let same = |text: &str| text.eq_ignore_ascii_case(name.trim());

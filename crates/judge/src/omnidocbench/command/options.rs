@@ -7,7 +7,7 @@ use engine::command::Failure;
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::cdm::{Renderer, Xelatex};
-use crate::omnidocbench::evaluate::LatexTables;
+use crate::omnidocbench::extract::LatexTables;
 use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::run::Shard;
 use crate::omnidocbench::score::Metric;

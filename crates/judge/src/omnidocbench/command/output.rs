@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use engine::command::{Failure, one_line, tell};
 use engine::files::write_atomic;
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::{PageResult, records};
 use crate::omnidocbench::score::Section;
+
+/// Bytes that are written to a file together.
+const PIECE: usize = 1 << 18;
 
 /// Most warnings that are printed.
 const TOLD: usize = 20;
@@ -51,12 +55,18 @@ pub(super) fn write_list(
     records: impl Iterator<Item = impl AsRef<[u8]>>,
 ) -> Result<(), Failure> {
     write_atomic(path, |file| {
-        file.write_all(b"[")?;
+        let mut text = Vec::with_capacity(2 * PIECE);
+        text.push(b'[');
         for (at, record) in records.enumerate() {
-            file.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-            file.write_all(record.as_ref())?;
+            text.extend(if at == 0 { &b"\n"[..] } else { b",\n" });
+            text.extend(record.as_ref());
+            if text.len() >= PIECE {
+                file.write_all(&text)?;
+                text.clear();
+            }
         }
-        file.write_all(b"\n]\n")
+        text.extend(b"\n]\n");
+        file.write_all(&text)
     })
     .map_err(Failure::from)
 }
@@ -94,14 +104,15 @@ pub(super) fn write_results(
     summary: &Value,
     about: &Value,
 ) -> Result<Vec<PathBuf>, Failure> {
-    let mut written = Vec::new();
-    for section in Section::ALL {
-        if summary.get(section.name()).is_some() {
+    let sections = Section::ALL.into_par_iter();
+    let sections = sections.filter(|section| summary.get(section.name()).is_some());
+    let mut written = sections
+        .map(|section| {
             let path = out.join(format!("{name}_{}_result.json", section.name()));
             write_list(&path, records(pages, section, protocol))?;
-            written.push(path);
-        }
-    }
+            Ok(path)
+        })
+        .collect::<Result<Vec<PathBuf>, Failure>>()?;
     let path = out.join(format!("{name}_metric_result.json"));
     write_json(&path, summary)?;
     written.push(path);

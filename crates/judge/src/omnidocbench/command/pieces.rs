@@ -1,5 +1,6 @@
 //! `orrery omnidocbench extract`, `match`, `cdm` and `gt2md`: the stages one by one.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::options::{MatchOptions, ProtocolName, RendererName};
 use super::output;
-use crate::omnidocbench::evaluate::LatexTables;
-use crate::omnidocbench::extract::extract;
+use crate::omnidocbench::extract::{LatexTables, extract};
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::matching::page::match_page;
 use crate::omnidocbench::merge;
-use crate::omnidocbench::page::{Page, read_pages};
+use crate::omnidocbench::page::{Block, Page, read_pages};
 use crate::omnidocbench::prediction::read_text;
 use crate::omnidocbench::score::order_sample;
 
@@ -203,7 +203,10 @@ impl Gt2md {
 
 /// A page's annotation as markdown, in reading order. What the benchmark does not score is left out.
 fn annotated(page: &Page) -> String {
-    let mut blocks = merge::merge(page);
+    let mut blocks: Vec<Block> = merge::merge(page)
+        .into_iter()
+        .map(Cow::into_owned)
+        .collect();
     blocks.sort_by(|a, b| a.order.unwrap_or(0.0).total_cmp(&b.order.unwrap_or(0.0)));
     let mut parts = Vec::new();
     for block in blocks {

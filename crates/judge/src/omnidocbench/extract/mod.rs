@@ -3,6 +3,7 @@
 mod balanced;
 mod find;
 mod formula;
+mod latex_tables;
 mod pipe_table;
 mod tidy;
 mod unwrap;
@@ -13,6 +14,7 @@ use find::{Finder, find};
 use super::python::{is_word, strip, strip_chars};
 use super::{Element, Fine, Kind, Protocol};
 
+pub use latex_tables::LatexTables;
 pub use pipe_table::markdown_tables_to_html;
 
 /// Takes a page apart: tables, formulas, code and paragraphs, in the order of their first characters (stable where two
@@ -24,17 +26,25 @@ pub use pipe_table::markdown_tables_to_html;
 pub fn extract(markdown: &str, protocol: Protocol) -> Vec<Element> {
     let mut elements = Vec::new();
     let mut text = tidy::tidy(markdown, protocol);
-    take_latex_tables(&mut text, &mut elements);
-    let html = balanced(&text, &Marks::html_table());
-    take(&mut text, &html, Kind::HtmlTable, &mut elements);
+    if text.contains(&'\\') {
+        take_latex_tables(&mut text, &mut elements);
+    }
+    if text.contains(&'<') {
+        let html = balanced(&text, &Marks::html_table());
+        take(&mut text, &html, Kind::HtmlTable, &mut elements);
+    }
     for found in formula::formulas(&text, protocol) {
         if found.taken_out {
             blank(&mut text, found.element.position);
         }
         elements.push(found.element);
     }
-    take_pipe_tables(&mut text, &mut elements);
-    take_code(&mut text, &mut elements);
+    if text.contains(&'|') {
+        take_pipe_tables(&mut text, &mut elements);
+    }
+    if text.contains(&'`') {
+        take_code(&mut text, &mut elements);
+    }
     paragraphs(&unwrap::unwrap(text), &mut elements);
     elements.sort_by_key(|element| element.position[0]);
     elements
@@ -43,12 +53,17 @@ pub fn extract(markdown: &str, protocol: Protocol) -> Vec<Element> {
 /// Step 5: floats first, then tabulars outside them; sorted, then taken out.
 fn take_latex_tables(text: &mut [char], elements: &mut Vec<Element>) {
     let floats = latex_floats(text);
-    let mut rest = text.to_vec();
-    for &position in &floats {
-        blank(&mut rest, position);
-    }
-    let mut pieces = floats;
-    pieces.extend(balanced(&rest, &Marks::tabular()));
+    let mut pieces = floats.clone();
+    pieces.extend(match floats.is_empty() {
+        true => balanced(text, &Marks::tabular()),
+        false => {
+            let mut rest = text.to_vec();
+            for &position in &floats {
+                blank(&mut rest, position);
+            }
+            balanced(&rest, &Marks::tabular())
+        }
+    });
     pieces.sort_by_key(|position| position[0]);
     // A tabular's text is cut from the page without the floats; both cuts differ only where they overlap.
     take(text, &pieces, Kind::LatexTable, elements);

@@ -5,7 +5,8 @@ use crate::omnidocbench::Protocol;
 
 /// The text that all offsets of a page refer to.
 pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
-    let mut text: Vec<char> = markdown.chars().collect();
+    let mut text = Vec::with_capacity(markdown.len());
+    text.extend(markdown.chars());
     if markdown.contains("![") {
         text = without_pictures(&text);
     }
@@ -13,7 +14,10 @@ pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
     if markdown.contains('`') {
         text = without_fences(text);
     }
-    let mut text = shorten_runs(&text, |c, length| matches!(c, '_' | ' ') && length >= 4);
+    let long = |run: &[char]| *run == [' '; 5] || *run == ['_'; 5];
+    if text.windows(5).any(long) {
+        text = shorten_runs(&text, |c, length| matches!(c, '_' | ' ') && length >= 4);
+    }
     match protocol {
         Protocol::V1_0 => {
             shorten_runs(&text, |c, length| !c.is_ascii_alphanumeric() && length > 10)
@@ -21,7 +25,7 @@ pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
         Protocol::V1_5 => {
             if text.contains(&'<') {
                 for tag in ["<html>", "</html>", "<body>", "</body>"] {
-                    text = without(&text, &tag.chars().collect::<Vec<_>>());
+                    text = without(text, &tag.chars().collect::<Vec<_>>());
                 }
             }
             text
@@ -107,10 +111,13 @@ fn shorten_runs(text: &[char], long: impl Fn(char, usize) -> bool) -> Vec<char> 
     kept
 }
 
-fn without(text: &[char], piece: &[char]) -> Vec<char> {
+fn without(text: Vec<char>, piece: &[char]) -> Vec<char> {
+    if find(&text, 0, piece).is_none() {
+        return text;
+    }
     let mut kept = Vec::with_capacity(text.len());
     let mut at = 0;
-    while let Some(found) = find(text, at, piece) {
+    while let Some(found) = find(&text, at, piece) {
         kept.extend_from_slice(&text[at..found]);
         at = found + piece.len();
     }

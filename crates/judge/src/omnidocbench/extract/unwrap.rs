@@ -5,11 +5,14 @@ use crate::omnidocbench::python::{is_space, strip_chars};
 
 /// Unwraps `\title{}`, `\text{}` and `\section{}` in the official order.
 pub fn unwrap(text: Vec<char>) -> Vec<char> {
-    let text = on_one_line(&text, "\\title", false);
-    let text = across_lines(&text, "\\title", Between::Blanks);
-    let text = across_lines(&text, "\\text", Between::Blanks);
-    let text = on_one_line(&text, "\\section", true);
-    across_lines(&text, "\\section", Between::Star)
+    if !text.contains(&'\\') {
+        return text;
+    }
+    let text = on_one_line(text, "\\title", false);
+    let text = across_lines(text, "\\title", Between::Blanks);
+    let text = across_lines(text, "\\text", Between::Blanks);
+    let text = on_one_line(text, "\\section", true);
+    across_lines(text, "\\section", Between::Star)
 }
 
 /// What may stand between a macro and its brace.
@@ -20,8 +23,12 @@ enum Between {
 }
 
 /// `MACRO{body}` on one line becomes `body`, untrimmed.
-fn on_one_line(text: &[char], name: &str, star: bool) -> Vec<char> {
+fn on_one_line(text: Vec<char>, name: &str, star: bool) -> Vec<char> {
     let name: Vec<char> = name.chars().collect();
+    if find(&text, 0, &name).is_none() {
+        return text;
+    }
+    let text = text.as_slice();
     let mut kept = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(start) = find(text, at, &name) {
@@ -53,8 +60,12 @@ fn on_one_line(text: &[char], name: &str, star: bool) -> Vec<char> {
 }
 
 /// `MACRO { body }` over several lines becomes `body`, trimmed.
-fn across_lines(text: &[char], name: &str, between: Between) -> Vec<char> {
+fn across_lines(text: Vec<char>, name: &str, between: Between) -> Vec<char> {
     let name: Vec<char> = name.chars().collect();
+    if find(&text, 0, &name).is_none() {
+        return text;
+    }
+    let text = text.as_slice();
     let mut closes = Finder::new(text, &['}']);
     let mut kept = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -1,5 +1,7 @@
 //! Formulas of several lines, set as an array of one column, become one formula a line (v1.5).
 
+use std::borrow::Cow;
+
 use crate::omnidocbench::page::Block;
 
 const BEGIN: &str = "\\begin{array}{";
@@ -56,19 +58,19 @@ fn lines(formula: &str) -> Option<Vec<(&str, usize)>> {
 }
 
 /// Annotated formulas, line by line: the lines of the seventh block stand at 7.1, 7.2…
-pub(super) fn split_gt(blocks: &[Block]) -> Vec<Block> {
+pub(super) fn split_gt<'a>(blocks: &[&'a Block]) -> Vec<Cow<'a, Block>> {
     let mut out = Vec::with_capacity(blocks.len());
-    for block in blocks {
+    for &block in blocks {
         let latex = block.latex.as_deref().filter(|_| block.is_formula());
         match latex.and_then(lines) {
-            None => out.push(block.clone()),
+            None => out.push(Cow::Borrowed(block)),
             Some(lines) => out.extend(lines.iter().enumerate().map(|(at, (line, _))| {
                 let order = block.order.unwrap_or(0.0) + (at + 1) as f64 / 10.0;
-                Block {
+                Cow::Owned(Block {
                     latex: Some(format!("\\[{line}\\]")),
                     order: Some((order * 10.0).round() / 10.0),
                     ..block.clone()
-                }
+                })
             })),
         }
     }
@@ -76,13 +78,13 @@ pub(super) fn split_gt(blocks: &[Block]) -> Vec<Block> {
 }
 
 /// Predicted formulas, line by line, each with its own position.
-pub(super) fn split_pred(blocks: &[Block]) -> Vec<Block> {
+pub(super) fn split_pred<'a>(blocks: &[&'a Block]) -> Vec<Cow<'a, Block>> {
     let mut out = Vec::with_capacity(blocks.len());
-    for block in blocks {
+    for &block in blocks {
         let content = block.content.as_deref().filter(|_| block.is_formula());
         let Some((content, lines)) = content.and_then(|content| Some((content, lines(content)?)))
         else {
-            out.push(block.clone());
+            out.push(Cow::Borrowed(block));
             continue;
         };
         // Positions count characters.
@@ -91,11 +93,11 @@ pub(super) fn split_pred(blocks: &[Block]) -> Vec<Block> {
             characters += content.get(byte..at).map_or(0, |t| t.chars().count()) as i64;
             byte = at;
             let last = characters + line.chars().count() as i64 - 1;
-            out.push(Block {
+            out.push(Cow::Owned(Block {
                 content: Some(format!("\\[{line}\\]")),
                 position: Some([characters, last]),
                 ..block.clone()
-            });
+            }));
         }
     }
     out
@@ -119,6 +121,7 @@ mod tests {
     #[test]
     fn each_line_of_an_array_is_a_formula_with_its_place() {
         let blocks = [formula(r"é\begin{array}{ l } a \\ \\ bc \end{array}")];
+        let blocks: Vec<&Block> = blocks.iter().collect();
         let gt = split_gt(&blocks);
         let shown: Vec<_> = gt.iter().map(|b| (b.latex.as_deref(), b.order)).collect();
         let line = |text, order| (Some(text), Some(order));
@@ -135,8 +138,9 @@ mod tests {
             r"\begin{array}{l} a",
             "x",
         ] {
-            assert_eq!(split_gt(&[formula(text)]), [formula(text)]);
-            assert_eq!(split_pred(&[formula(text)]), [formula(text)]);
+            let whole = [Cow::Owned(formula(text))];
+            assert_eq!(split_gt(&[&formula(text)]), whole);
+            assert_eq!(split_pred(&[&formula(text)]), whole);
         }
     }
 }

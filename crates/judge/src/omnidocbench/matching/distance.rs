@@ -1,6 +1,6 @@
 //! Edit distances as shares of the longer line.
 
-use engine::numerics::{levenshtein, levenshtein_table};
+use engine::numerics::{levenshtein_numbered, levenshtein_table};
 
 use super::lines::Line;
 
@@ -12,9 +12,9 @@ pub(super) fn share(distance: usize, a: usize, b: usize) -> f64 {
     }
 }
 
-/// The normalised distance of two lines.
-pub(super) fn distance(a: &[char], b: &[char]) -> f64 {
-    share(levenshtein(a, b), a.len(), b.len())
+/// The normalised distance of two lines, as numbered characters.
+pub(super) fn distance(a: &[u32], b: &[u32]) -> f64 {
+    share(levenshtein_numbered(a, b), a.len(), b.len())
 }
 
 /// The largest number of edits that, as a share of `len`, still passes; `None` where not even 0 does.
@@ -44,13 +44,13 @@ pub(super) fn matrix(gt: &[&Line], pred: &[&Line]) -> Vec<f64> {
     table(&norms(gt), &norms(pred))
 }
 
-/// The normalised texts of lines.
-pub(super) fn norms<'a>(lines: &[&'a Line]) -> Vec<&'a [char]> {
-    lines.iter().map(|line| line.norm.as_slice()).collect()
+/// The characters of lines.
+pub(super) fn norms<'a>(lines: &[&'a Line]) -> Vec<&'a [u32]> {
+    lines.iter().map(|line| line.symbols.as_slice()).collect()
 }
 
 /// Normalised distances of each of `gt` to each of `pred`, row by row.
-pub(super) fn table(gt: &[&[char]], pred: &[&[char]]) -> Vec<f64> {
+pub(super) fn table(gt: &[&[u32]], pred: &[&[u32]]) -> Vec<f64> {
     let lengths = gt
         .iter()
         .flat_map(|gt| pred.iter().map(|pred| (gt.len(), pred.len())));

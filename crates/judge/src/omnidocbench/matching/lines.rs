@@ -1,5 +1,9 @@
 //! The lines that are compared: of each block its text, and that text normalised.
 
+use std::borrow::Cow;
+
+use engine::numerics::Alphabet;
+
 use crate::omnidocbench::merge::{FORMULA, TEXT};
 use crate::omnidocbench::normalize::{clean, formula, text_to_unicode};
 use crate::omnidocbench::page::Block;
@@ -22,83 +26,116 @@ pub enum Lines {
 
 /// A line with something in it.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     /// As it is.
-    pub raw: String,
-    /// Normalised, character by character.
-    pub norm: Vec<char>,
+    pub raw: &'a str,
+    /// Normalised.
+    pub norm: Cow<'a, str>,
+    /// The normalised text character by character, each with the number that its reader gave it.
+    pub symbols: Vec<u32>,
     /// The block's category, of predictions empty.
-    pub category: String,
+    pub category: &'a str,
 }
 
-impl Line {
-    fn new(raw: &str, norm: &str, category: &str) -> Option<Self> {
-        (!raw.is_empty() && !norm.is_empty()).then(|| Self {
-            raw: raw.to_owned(),
-            norm: norm.chars().collect(),
-            category: category.to_owned(),
-        })
-    }
+/// The number of a blank.
+pub(super) const BLANK: u32 = 1;
 
-    /// The normalised text.
-    pub fn norm(&self) -> String {
-        self.norm.iter().collect()
-    }
+/// Reads blocks as lines; equal characters have equal numbers in all lines of a reader.
+pub(super) struct Reader {
+    lines: Lines,
+    protocol: Protocol,
+    alphabet: Alphabet<char>,
 }
 
 /// Text, normalised.
 fn text(raw: &str) -> String {
-    match raw.contains(['$', '\\']) {
+    match raw.bytes().any(|byte| matches!(byte, b'$' | b'\\')) {
         true => clean(&text_to_unicode(raw)),
         // There is no maths in it.
         false => clean(raw),
     }
 }
 
-/// The annotated lines. Blocks without text give none.
-pub(super) fn of_gt(blocks: &[Block], lines: Lines, protocol: Protocol) -> Vec<Line> {
-    let line = |block: &Block| {
-        let category = block.fine.as_ref().unwrap_or(&block.category);
-        let made = |raw: &Option<String>, norm: &dyn Fn(&str) -> String| {
-            let raw = raw.as_deref().unwrap_or("");
-            Line::new(raw, &norm(raw), category)
-        };
-        let formula = |raw: &str| formula(raw, protocol);
-        let content = &block.content;
-        let given = content.is_some();
-        match lines {
-            Lines::Mixed if given && block.category == Kind::TextAll.name() => made(content, &text),
-            Lines::Mixed if given => made(content, &str::to_owned),
-            Lines::Mixed if TEXT.contains(&block.category.as_str()) => made(&block.text, &text),
-            Lines::Mixed if block.category == FORMULA => made(&block.latex, &formula),
-            Lines::Mixed => None,
-            Lines::Text if given => made(content, &text),
-            Lines::Text => made(&block.text, &text),
-            Lines::Formula if given => made(content, &formula),
-            Lines::Formula => made(&block.latex, &formula),
-            Lines::HtmlTable | Lines::LatexTable if given => made(content, &str::to_owned),
-            Lines::HtmlTable => made(&block.html, &str::to_owned),
-            Lines::LatexTable => {
-                let latex = block.latex.as_deref().unwrap_or("");
-                made(&block.html, &|_| latex.to_owned())
-            }
+impl Reader {
+    pub fn new(lines: Lines, protocol: Protocol) -> Self {
+        let mut alphabet = Alphabet::default();
+        alphabet.number(' ');
+        Self {
+            lines,
+            protocol,
+            alphabet,
         }
-    };
-    blocks.iter().filter_map(line).collect()
-}
+    }
 
-/// The predicted lines. Pieces without text give none.
-pub(super) fn of_pred(blocks: &[Block], lines: Lines, protocol: Protocol) -> Vec<Line> {
-    let line = |block: &Block| {
-        let raw = block.content.as_deref().unwrap_or("");
-        let norm = match lines {
-            Lines::Mixed if block.category == Kind::TextAll.name() => text(raw),
-            Lines::Mixed if block.is_formula() => formula(raw, protocol),
-            Lines::Text => text(raw),
-            Lines::Formula => formula(raw, protocol),
-            _ => raw.to_owned(),
+    /// A text's characters by number.
+    pub fn symbols(&mut self, text: &str) -> Vec<u32> {
+        let alphabet = &mut self.alphabet;
+        let mut symbols = Vec::with_capacity(text.len());
+        symbols.extend(text.chars().map(|c| alphabet.number(c)));
+        symbols
+    }
+
+    fn line<'a>(
+        &mut self,
+        raw: &'a str,
+        norm: Cow<'a, str>,
+        category: &'a str,
+    ) -> Option<Line<'a>> {
+        (!raw.is_empty() && !norm.is_empty()).then(|| Line {
+            raw,
+            symbols: self.symbols(&norm),
+            norm,
+            category,
+        })
+    }
+
+    /// The annotated lines. Blocks without text give none.
+    pub fn gt<'a>(&mut self, blocks: &[&'a Block]) -> Vec<Line<'a>> {
+        let lines = blocks.iter();
+        lines.filter_map(|block| self.gt_line(block)).collect()
+    }
+
+    fn gt_line<'a>(&mut self, block: &'a Block) -> Option<Line<'a>> {
+        let category = block.fine.as_ref().unwrap_or(&block.category);
+        let protocol = self.protocol;
+        let is_text = TEXT.contains(&block.category.as_str());
+        let raw = match (&block.content, self.lines) {
+            (Some(content), _) => Some(content),
+            (None, Lines::Mixed) if is_text => block.text.as_ref(),
+            (None, Lines::Mixed) if block.category == FORMULA => block.latex.as_ref(),
+            (None, Lines::Mixed) => None,
+            (None, Lines::Text) => block.text.as_ref(),
+            (None, Lines::Formula) => block.latex.as_ref(),
+            (None, Lines::HtmlTable | Lines::LatexTable) => block.html.as_ref(),
+        }?
+        .as_str();
+        let norm = match (&block.content, self.lines) {
+            (Some(_), Lines::Mixed) if block.category == Kind::TextAll.name() => text(raw).into(),
+            (Some(_), Lines::Mixed) => raw.into(),
+            (None, Lines::Mixed) if is_text => text(raw).into(),
+            (_, Lines::Text) => text(raw).into(),
+            (_, Lines::Mixed | Lines::Formula) => formula(raw, protocol).into(),
+            (None, Lines::LatexTable) => block.latex.as_deref().unwrap_or("").into(),
+            (_, Lines::HtmlTable | Lines::LatexTable) => raw.into(),
         };
-        Line::new(raw, &norm, "")
-    };
-    blocks.iter().filter_map(line).collect()
+        self.line(raw, norm, category)
+    }
+
+    /// The predicted lines. Pieces without text give none.
+    pub fn pred<'a>(&mut self, blocks: &[&'a Block]) -> Vec<Line<'a>> {
+        let lines = blocks.iter();
+        lines.filter_map(|block| self.pred_line(block)).collect()
+    }
+
+    fn pred_line<'a>(&mut self, block: &'a Block) -> Option<Line<'a>> {
+        let raw = block.content.as_deref().unwrap_or("");
+        let norm = match self.lines {
+            Lines::Mixed if block.category == Kind::TextAll.name() => text(raw).into(),
+            Lines::Mixed if block.is_formula() => formula(raw, self.protocol).into(),
+            Lines::Text => text(raw).into(),
+            Lines::Formula => formula(raw, self.protocol).into(),
+            _ => raw.into(),
+        };
+        self.line(raw, norm, "")
+    }
 }

@@ -19,6 +19,7 @@ mod simple;
 mod subset;
 mod windows;
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Protocol;
@@ -83,7 +84,16 @@ pub struct Matched {
 
 impl Matching {
     /// Matches annotated blocks with predicted ones; `image` is the page's picture, which matches carry.
-    pub fn run(&self, gt: &[Block], pred: &[Block], lines: Lines, image: &str) -> Matched {
+    pub fn run(
+        &self,
+        gt: &[impl Borrow<Block>],
+        pred: &[impl Borrow<Block>],
+        lines: Lines,
+        image: &str,
+    ) -> Matched {
+        let gt: Vec<&Block> = gt.iter().map(Borrow::borrow).collect();
+        let pred: Vec<&Block> = pred.iter().map(Borrow::borrow).collect();
+        let (gt, pred) = (gt.as_slice(), pred.as_slice());
         let simply = || simple::matches(gt, pred, lines, self.protocol, image).0;
         match self.method {
             Method::Quick => match quick::matches(gt, pred, lines, self, image) {

@@ -1,7 +1,7 @@
 //! No-split match: a page's annotated lines, in reading order, against its predicted ones, as two texts.
 
 use super::distance::distance;
-use super::lines::{Line, Lines, of_gt, of_pred};
+use super::lines::{Line, Lines, Reader};
 use super::record::{Match, Place, start};
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::page::Block;
@@ -11,14 +11,15 @@ pub(crate) const MERGED: &str = "text_merge";
 
 /// The one match of a list; none where there is nothing on both sides.
 pub(super) fn matches(
-    gt: &[Block],
-    pred: &[Block],
+    gt: &[&Block],
+    pred: &[&Block],
     lines: Lines,
     protocol: Protocol,
     image: &str,
 ) -> Vec<Match> {
-    let gt_lines = of_gt(gt, lines, protocol);
-    let pred_lines = of_pred(pred, lines, protocol);
+    let mut reader = Reader::new(lines, protocol);
+    let gt_lines = reader.gt(gt);
+    let pred_lines = reader.pred(pred);
     // Lines without a place are left out.
     let mut gt_places: Vec<(f64, &Line)> = gt_lines
         .iter()
@@ -40,7 +41,7 @@ pub(super) fn matches(
     if norm_gt.is_empty() && norm_pred.is_empty() {
         return Vec::new();
     }
-    let items = |text: &str| text.chars().collect::<Vec<char>>();
+    let edit = distance(&reader.symbols(&norm_gt), &reader.symbols(&norm_pred));
     vec![Match {
         gt_idx: vec![0],
         gt_category: MERGED.into(),
@@ -48,7 +49,7 @@ pub(super) fn matches(
         gt_attribute: vec![Default::default()],
         pred_idx: vec![0],
         pred_category: MERGED.into(),
-        edit: distance(&items(&norm_gt), &items(&norm_pred)),
+        edit,
         image: image.to_owned(),
         gt,
         norm_gt,
@@ -60,7 +61,7 @@ pub(super) fn matches(
 
 /// Lines with blank lines between them, as they are and normalised.
 fn joined(lines: &[&Line]) -> (String, String) {
-    let raw: Vec<&str> = lines.iter().map(|line| line.raw.as_str()).collect();
-    let norm: Vec<String> = lines.iter().map(|line| line.norm()).collect();
+    let raw: Vec<&str> = lines.iter().map(|line| line.raw).collect();
+    let norm: Vec<&str> = lines.iter().map(|line| line.norm.as_ref()).collect();
     (raw.join("\n\n"), norm.join("\n\n"))
 }

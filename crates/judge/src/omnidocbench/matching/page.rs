@@ -34,6 +34,10 @@ fn of_kind(pred: &[Element], kind: Kind) -> Vec<Block> {
     of_kind.map(Block::from).collect()
 }
 
+fn refs(blocks: &[Block]) -> Vec<&Block> {
+    blocks.iter().collect()
+}
+
 /// Predicted text and formulas, kind by kind in the order of their first pieces.
 fn mixed(pred: &[Element]) -> Vec<Block> {
     let mut kinds = [Kind::TextAll, Kind::EquationIsolated];
@@ -110,7 +114,8 @@ pub fn match_markdown(
     let table = |kind, lines| {
         let gt = of_kind(gt, kind);
         let pred = of_kind(pred, kind);
-        let mut matches = simple::matches(&gt, &pred, lines, matching.protocol, image).0;
+        let mut matches =
+            simple::matches(&refs(&gt), &refs(&pred), lines, matching.protocol, image).0;
         matches.retain(|found| !found.gt_idx.is_empty());
         matches
     };
@@ -134,7 +139,7 @@ impl PageMatches {
     /// may be text (v1.5).
     fn match_tables(
         &mut self,
-        gt: &[Block],
+        gt: &[&Block],
         pred: &[Element],
         matching: &Matching,
         image: &str,
@@ -148,7 +153,7 @@ impl PageMatches {
             true => (latex, Lines::LatexTable, &mut self.latex_table),
             false => (html, Lines::HtmlTable, &mut self.html_table),
         };
-        let (matches, left) = simple::matches(gt, &pred, lines, matching.protocol, image);
+        let (matches, left) = simple::matches(gt, &refs(&pred), lines, matching.protocol, image);
         *place = matches;
         place.retain(|found| !found.gt_idx.is_empty());
         if matching.protocol == Protocol::V1_0 || place.is_empty() {

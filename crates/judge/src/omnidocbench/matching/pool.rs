@@ -1,6 +1,6 @@
 //! From an assignment to matches: several annotated lines may share predicted ones, and nothing is lost.
 
-use engine::numerics::{assign, levenshtein};
+use engine::numerics::{assign, levenshtein_numbered};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distance::{distance, share};
@@ -64,16 +64,16 @@ impl Pool {
                 ([], _) => 1.0,
                 (&[only], &Some((gt, cost))) if gt == only => cost,
                 (&[only], _) => {
-                    let line = gt.get(only).map_or(&[][..], |line| &line.norm);
+                    let line = gt.get(only).map_or(&[][..], |line| &line.symbols);
                     distance(line, &joined(&pick(pred, &shared.preds)))
                 }
                 _ => {
-                    let whole: Vec<char> = pick(gt, &shared.gts)
+                    let whole: Vec<u32> = pick(gt, &shared.gts)
                         .iter()
-                        .flat_map(|line| line.norm.iter().copied())
+                        .flat_map(|line| line.symbols.iter().copied())
                         .collect();
                     let first = pick(pred, &shared.preds);
-                    distance(&whole, first.first().map_or(&[], |line| &line.norm))
+                    distance(&whole, first.first().map_or(&[], |line| &line.symbols))
                 }
             };
         }
@@ -127,10 +127,10 @@ fn leftover(
     let mut cost = Vec::with_capacity(gts.len() * preds.len());
     for a in pick(gt, gts) {
         for b in pick(pred, preds) {
-            let edits = levenshtein(&a.norm, &b.norm);
+            let edits = levenshtein_numbered(&a.symbols, &b.symbols);
             cost.push(match protocol {
                 Protocol::V1_0 => edits as f64,
-                Protocol::V1_5 => share(edits, a.norm.len(), b.norm.len()),
+                Protocol::V1_5 => share(edits, a.symbols.len(), b.symbols.len()),
             });
         }
     }
@@ -138,7 +138,7 @@ fn leftover(
 }
 
 /// The lines at the given places.
-pub(super) fn pick<'a>(lines: &[&'a Line], places: &[usize]) -> Vec<&'a Line> {
+pub(super) fn pick<'a>(lines: &[&'a Line<'a>], places: &[usize]) -> Vec<&'a Line<'a>> {
     places
         .iter()
         .filter_map(|&at| lines.get(at).copied())

@@ -1,5 +1,6 @@
 //! Adjacency search match: paragraphs that a parser split or joined are found and matched whole.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Instant;
 
@@ -8,14 +9,16 @@ use engine::numerics::{Pattern, assign};
 use super::Matching;
 use super::arrays::{split_gt, split_pred};
 use super::distance::{distance, largest, matrix};
-use super::lines::{Line, Lines, of_gt, of_pred};
+use super::lines::{Line, Lines, Reader};
 use super::pool::{Pool, Shared, pick};
-use super::record::{Match, Place, kind, start};
+use super::record::{Match, start};
 use super::runs::{SURE, columns};
 use super::windows::occurs;
 use crate::omnidocbench::Protocol;
-use crate::omnidocbench::merge::{FORMULA, IGNORED};
+use crate::omnidocbench::merge::IGNORED;
 use crate::omnidocbench::page::Block;
+
+mod told;
 
 /// An assignment at more than this normalised distance is none.
 const FAR: f64 = 0.7;
@@ -25,12 +28,12 @@ const INSIDE: f64 = 0.4;
 
 /// Both sides of a list.
 struct List<'a> {
-    gt: Vec<Line>,
-    pred: Vec<Line>,
+    gt: Vec<Line<'a>>,
+    pred: Vec<Line<'a>>,
     /// Blocks that indices of lines are looked up in. Lines without text are left out, so that an index may lead to a
     /// neighbour: the official tool does that too.
-    gt_blocks: &'a [Block],
-    pred_blocks: &'a [Block],
+    gt_blocks: &'a [&'a Block],
+    pred_blocks: &'a [&'a Block],
     image: &'a str,
 }
 
@@ -45,20 +48,22 @@ struct Part<'a> {
 
 /// The matches of a list; `None` when the time was up.
 pub(super) fn matches(
-    gt: &[Block],
-    pred: &[Block],
+    gt: &[&Block],
+    pred: &[&Block],
     lines: Lines,
     matching: &Matching,
     image: &str,
 ) -> Option<Vec<Match>> {
     let protocol = matching.protocol;
     let (gt, pred) = match protocol {
-        Protocol::V1_0 => (gt.to_vec(), pred.to_vec()),
+        Protocol::V1_0 => (whole(gt), whole(pred)),
         Protocol::V1_5 => (split_gt(gt), split_pred(&inline_last(pred))),
     };
+    let (gt, pred) = (borrowed(&gt), borrowed(&pred));
+    let mut reader = Reader::new(lines, protocol);
     let list = List {
-        gt: of_gt(&gt, lines, protocol),
-        pred: of_pred(&pred, lines, protocol),
+        gt: reader.gt(&gt),
+        pred: reader.pred(&pred),
         gt_blocks: &gt,
         pred_blocks: &pred,
         image,
@@ -69,8 +74,7 @@ pub(super) fn matches(
     let begun = Instant::now();
     let late = || matching.limit.is_some_and(|limit| begun.elapsed() > limit);
     let (mut ignored, mut taken) = (Vec::new(), HashSet::new());
-    let is_ignored =
-        |line: &Line| protocol == Protocol::V1_5 && IGNORED.contains(&line.category.as_str());
+    let is_ignored = |line: &Line| protocol == Protocol::V1_5 && IGNORED.contains(&line.category);
     let (unscored, scored): (Vec<usize>, Vec<usize>) =
         (0..list.gt.len()).partition(|&at| is_ignored(&list.gt[at]));
     if !unscored.is_empty() {
@@ -93,8 +97,16 @@ pub(super) fn matches(
     Some(matches)
 }
 
+fn whole<'a>(blocks: &[&'a Block]) -> Vec<Cow<'a, Block>> {
+    blocks.iter().map(|&block| Cow::Borrowed(block)).collect()
+}
+
+fn borrowed<'a>(blocks: &'a [Cow<'a, Block>]) -> Vec<&'a Block> {
+    blocks.iter().map(AsRef::as_ref).collect()
+}
+
 /// Predicted pieces by their first character, inline formulas after all others as they come.
-fn inline_last(pred: &[Block]) -> Vec<Block> {
+fn inline_last<'a>(pred: &[&'a Block]) -> Vec<&'a Block> {
     let mut sorted = pred.to_vec();
     sorted.sort_by_key(|block| (block.is_inline(), start(block).unwrap_or(0)));
     sorted
@@ -122,7 +134,10 @@ impl List<'_> {
             (gt, []) => (0..gt.len())
                 .map(|at| single(vec![at], vec![], 1.0))
                 .collect(),
-            ([a], [b]) => vec![single(vec![0], vec![0], distance(&a.norm, &b.norm))],
+            ([a], [b]) => {
+                let edit = distance(&a.symbols, &b.symbols);
+                vec![single(vec![0], vec![0], edit)]
+            }
             _ => return None,
         };
         Some(all.matches(shared))
@@ -180,10 +195,10 @@ impl Part<'_> {
                 pool.add(row, (first..first + len).collect(), Some(cost));
             }
         }
-        let open: Vec<(usize, Pattern<char>, usize)> = (0..gt.len())
+        let open: Vec<(usize, Pattern, usize)> = (0..gt.len())
             .filter(|&row| !matched[row])
             .filter_map(|row| {
-                let line = &gt[row].norm;
+                let line = &gt[row].symbols;
                 let limit = largest(line.len(), |share| share < INSIDE)?;
                 Some((row, Pattern::new(line), limit))
             })
@@ -193,122 +208,11 @@ impl Part<'_> {
                 return None;
             }
             for (row, pattern, limit) in &open {
-                if occurs(pattern, &line.norm, *limit) {
+                if occurs(pattern, &line.symbols, *limit) {
                     pool.add(*row, vec![at], None);
                 }
             }
         }
         Some(pool.settle(&gt, &pred, protocol))
     }
-
-    /// Matches with everything that the official tool says of them.
-    fn matches(&self, shared: Vec<Shared>) -> Vec<Match> {
-        shared
-            .into_iter()
-            .map(|shared| self.matched(&shared))
-            .collect()
-    }
-
-    fn matched(&self, shared: &Shared) -> Match {
-        let place = |list: &[usize], at: &usize| list.get(*at).copied();
-        let gts: Vec<usize> = shared
-            .gts
-            .iter()
-            .filter_map(|at| place(&self.gt, at))
-            .collect();
-        let preds: Vec<usize> = shared
-            .preds
-            .iter()
-            .filter_map(|at| place(&self.pred, at))
-            .collect();
-        let gt_lines: Vec<&Line> = gts.iter().filter_map(|&at| self.list.gt.get(at)).collect();
-        let pred_lines: Vec<&Line> = preds
-            .iter()
-            .filter_map(|&at| self.list.pred.get(at))
-            .collect();
-        // Blocks of parts are those of the part's lines, counted like them.
-        let blocks = |all: &'_ [Block], places: &[usize]| -> Vec<Block> {
-            places
-                .iter()
-                .filter_map(|&at| all.get(at))
-                .cloned()
-                .collect()
-        };
-        let gt_blocks = blocks(self.list.gt_blocks, &gts);
-        let first = preds.first().and_then(|&at| self.list.pred_blocks.get(at));
-        let gt_category = category(&gt_lines);
-        let edits = match (gt_lines.as_slice(), pred_lines.as_slice()) {
-            ([a], [b]) if shared.measured => {
-                let longest = a.norm.len().max(b.norm.len());
-                Some((shared.edit * longest as f64).round() as usize)
-            }
-            _ => None,
-        };
-        let pred_category = first.map(kind).unwrap_or_default();
-        Match {
-            gt: raw(&gt_lines, self.arrays && gt_category == FORMULA),
-            norm_gt: gt_lines.iter().map(|line| line.norm()).collect(),
-            gt_category,
-            gt_position: match gts.is_empty() {
-                true => vec![None],
-                false => gt_blocks.iter().map(Place::of).collect(),
-            },
-            gt_attribute: match gts.is_empty() {
-                true => vec![Default::default()],
-                false => gt_blocks.into_iter().map(|block| block.attribute).collect(),
-            },
-            gt_idx: gts,
-            pred: raw(
-                &pred_lines,
-                self.arrays && pred_category.contains("equation"),
-            ),
-            norm_pred: pred_lines.iter().map(|line| line.norm()).collect(),
-            pred_category,
-            pred_position: first.and_then(start),
-            pred_idx: preds,
-            edit: shared.edit,
-            edits,
-            image: self.list.image.to_owned(),
-        }
-    }
-}
-
-/// The most frequent category of lines that are scored, else of all; of equally frequent ones the first.
-fn category(lines: &[&Line]) -> String {
-    let scored: Vec<&str> = {
-        let all = lines.iter().map(|line| line.category.as_str());
-        let scored: Vec<&str> = all.clone().filter(|name| !IGNORED.contains(name)).collect();
-        if scored.is_empty() {
-            all.collect()
-        } else {
-            scored
-        }
-    };
-    let count = |name: &str| scored.iter().filter(|other| **other == name).count();
-    let mut best = ("", 0);
-    for name in &scored {
-        let times = count(name);
-        if times > best.1 {
-            best = (name, times);
-        }
-    }
-    best.0.to_owned()
-}
-
-/// Lines one after the other; several formulas, where `array`, as the lines of an array.
-fn raw(lines: &[&Line], array: bool) -> String {
-    if !array || lines.len() < 2 {
-        return lines.iter().map(|line| line.raw.as_str()).collect();
-    }
-    let rows: Vec<String> = lines
-        .iter()
-        .map(|line| {
-            let inner = line.raw.trim_matches('$').trim_matches('\n');
-            format!("{{{inner}}}")
-        })
-        .collect();
-    format!(
-        "\\begin{{array}}{{l}} {} \\end{{array}}",
-        rows.join(" \\\\ ")
-    )
 }

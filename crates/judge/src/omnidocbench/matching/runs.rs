@@ -6,7 +6,7 @@ use std::ops::Deref;
 use engine::numerics::Pattern;
 
 use super::distance::{largest, norms, share, table};
-use super::lines::Line;
+use super::lines::{BLANK, Line};
 use super::subset::{Run, settle};
 use super::windows::occurs;
 
@@ -26,14 +26,14 @@ pub(super) struct Columns {
 
 /// What the search works on.
 struct Search<'a> {
-    gt: &'a [&'a Line],
-    pred: &'a [&'a Line],
+    gt: &'a [&'a Line<'a>],
+    pred: &'a [&'a Line<'a>],
     /// `[gt, pred]`.
     cost: &'a [f64],
     /// Predicted lines that surely belong to some annotated line.
     taken: Vec<bool>,
     /// Of each predicted line its pattern, once it was looked for.
-    patterns: Vec<OnceCell<Pattern<char>>>,
+    patterns: Vec<OnceCell<Pattern>>,
 }
 
 /// The columns after split paragraphs were found; `late` says that time is up, then there are none.
@@ -76,10 +76,10 @@ pub(super) fn columns(
         return Some(Columns { spans, cost });
     }
     let long = spans.iter().filter(|(_, len)| *len > 1);
-    let runs: Vec<Vec<char>> = long
+    let runs: Vec<Vec<u32>> = long
         .map(|&(first, len)| joined(&pred[first..first + len]))
         .collect();
-    let texts: Vec<&[char]> = runs.iter().map(Vec::as_slice).collect();
+    let texts: Vec<&[u32]> = runs.iter().map(Vec::as_slice).collect();
     let far = table(&norms(gt), &texts);
     let mut merged = Vec::with_capacity(gt.len() * spans.len());
     for row in 0..gt.len() {
@@ -114,13 +114,13 @@ fn spans(width: usize, runs: &[Run]) -> Vec<(usize, usize)> {
 }
 
 /// Lines joined by blanks.
-pub(super) fn joined(lines: &[&Line]) -> Vec<char> {
+pub(super) fn joined(lines: &[&Line]) -> Vec<u32> {
     let mut all = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         if at > 0 {
-            all.push(' ');
+            all.push(BLANK);
         }
-        all.extend(&line.norm);
+        all.extend(&line.symbols);
     }
     all
 }
@@ -129,7 +129,7 @@ impl Search<'_> {
     /// The nearest run for an annotated line; of equally near ones the first.
     fn best(&self, row: usize) -> Option<Run> {
         let mut best: Option<Run> = None;
-        let text = &self.gt[row].norm;
+        let text = &self.gt[row].symbols;
         let pattern = LazyCell::new(|| Pattern::new(text));
         let mut occurs = Occurrences::new(text, self);
         for first in (0..self.pred.len()).filter(|&at| !self.taken[at]) {
@@ -144,7 +144,7 @@ impl Search<'_> {
     /// The run that begins with `first`, as long as each line makes it nearer.
     fn grow(
         &self,
-        (row, pattern): (usize, &impl Deref<Target = Pattern<char>>),
+        (row, pattern): (usize, &impl Deref<Target = Pattern>),
         first: usize,
         occurs: &mut Occurrences,
     ) -> Run {
@@ -160,11 +160,11 @@ impl Search<'_> {
                 return run;
             };
             if text.is_empty() {
-                text.extend(&self.pred[first].norm);
+                text.extend(&self.pred[first].symbols);
             }
             let before = text.len();
-            text.push(' ');
-            text.extend(&line.norm);
+            text.push(BLANK);
+            text.extend(&line.symbols);
             // The parts are looked at before the whole: they are shorter, and most fail.
             let parts =
                 occurs.at_most(next, false) && (first..next).all(|part| occurs.at_most(part, true));
@@ -175,7 +175,7 @@ impl Search<'_> {
             };
             run.len += 1;
             run.cost = cost;
-            if text.len() > self.gt[row].norm.len() {
+            if text.len() > self.gt[row].symbols.len() {
                 return run;
             }
         }
@@ -190,7 +190,7 @@ impl Search<'_> {
 }
 
 /// The normalised distance of the pattern to `text` where it is at most `most`.
-fn within(pattern: &Pattern<char>, text: &[char], most: f64) -> Option<f64> {
+fn within(pattern: &Pattern, text: &[u32], most: f64) -> Option<f64> {
     let longest = pattern.len().max(text.len());
     let limit = largest(longest, |share| share <= most)?;
     let edits = pattern.within(text, limit)?;
@@ -199,14 +199,14 @@ fn within(pattern: &Pattern<char>, text: &[char], most: f64) -> Option<f64> {
 
 /// Whether predicted lines occur in one annotated line; each is looked for once.
 struct Occurrences<'a> {
-    text: &'a [char],
+    text: &'a [u32],
     search: &'a Search<'a>,
     /// For each predicted line: within [`PART`], and below it.
     known: Vec<[Option<bool>; 2]>,
 }
 
 impl<'a> Occurrences<'a> {
-    fn new(text: &'a [char], search: &'a Search<'a>) -> Self {
+    fn new(text: &'a [u32], search: &'a Search<'a>) -> Self {
         Self {
             text,
             search,
@@ -221,18 +221,23 @@ impl<'a> Occurrences<'a> {
             return known;
         }
         let search = self.search;
-        let lines = search.pred.get(at).zip(search.patterns.get(at));
-        let found = lines.is_some_and(|(line, pattern)| {
-            let limit = largest(line.norm.len(), |share| match inclusive {
-                true => share <= PART,
-                false => share < PART,
-            });
-            let fits = line.norm.len() <= self.text.len();
-            let pattern = || pattern.get_or_init(|| Pattern::new(&line.norm));
-            fits && limit.is_some_and(|limit| occurs(pattern(), self.text, limit))
-        });
+        let Some((line, pattern)) = search.pred.get(at).zip(search.patterns.get(at)) else {
+            return false;
+        };
+        let len = line.symbols.len();
+        let limits = [
+            largest(len, |share| share < PART),
+            largest(len, |share| share <= PART),
+        ];
+        let pattern = || pattern.get_or_init(|| Pattern::new(&line.symbols));
+        let found = len <= self.text.len()
+            && limits[slot].is_some_and(|limit| occurs(pattern(), self.text, limit));
         if let Some(known) = self.known.get_mut(at) {
-            known[slot] = Some(found);
+            // As shares of most lengths the two are as many edits.
+            match limits[0] == limits[1] {
+                true => *known = [Some(found); 2],
+                false => known[slot] = Some(found),
+            }
         }
         found
     }

@@ -8,9 +8,11 @@ use crate::omnidocbench::python::is_word;
 /// new sequences; `km/t` loses its `/t`.
 pub fn clean(text: &str) -> String {
     let kept = |c: &char| matches!(c, '\u{4e00}'..='\u{9fff}') || is_word(*c);
-    if !text.contains(['\\', '/']) {
+    if !text.bytes().any(|byte| matches!(byte, b'\\' | b'/')) {
         // Without these only tabs and line ends would be deleted first, which are no word characters anyway.
-        return text.chars().filter(kept).collect();
+        let mut clean = String::with_capacity(text.len());
+        clean.extend(text.chars().filter(kept));
+        return clean;
     }
     let mut text = text.to_owned();
     for piece in ["\\t", "\\n", "\t", "\n", "/t", "/n"] {

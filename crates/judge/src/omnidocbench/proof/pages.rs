@@ -1,5 +1,6 @@
 //! Pages for the proof, and predictions made of their own text.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use engine::rng::Rng;
@@ -107,7 +108,8 @@ fn scored(page: &Page) -> Vec<Block> {
         let name = block.category.as_str();
         name == FORMULA || (TEXT.contains(&name) && !IGNORED.contains(&name))
     };
-    let mut blocks: Vec<Block> = merge(page).into_iter().filter(wanted).collect();
+    let whole = merge(page).into_iter().map(Cow::into_owned);
+    let mut blocks: Vec<Block> = whole.filter(wanted).collect();
     blocks.sort_by(|a, b| a.order.unwrap_or(0.0).total_cmp(&b.order.unwrap_or(0.0)));
     blocks
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 
 use super::{Metric, Sample, labels::page_labels};
@@ -86,22 +87,33 @@ fn all(samples: &[&Sample], metrics: &[Metric], protocol: Protocol) -> Value {
     Value::Object(out)
 }
 
+/// Neighbouring samples of one page, with its name.
+fn by_page<'a>(samples: &'a [&'a Sample]) -> impl Iterator<Item = (&'a str, &'a [&'a Sample])> {
+    let pages = samples.chunk_by(|a, b| a.image == b.image);
+    pages.filter_map(|page| Some((page.first()?.image.as_str(), page)))
+}
+
 /// Edit distances: mean over pages of a page's edits by its characters, all edits by all characters, mean over samples.
 fn edits(samples: &[&Sample], protocol: Protocol) -> Value {
     let mut pages: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut whole = (0, 0);
-    for sample in samples {
-        let Some(edits) = sample.edits else { continue };
-        let page = pages.entry(&sample.image).or_default();
-        for sum in [page, &mut whole] {
-            sum.0 += edits;
-            sum.1 += sample.length;
+    for (image, samples) in by_page(samples) {
+        let measured = samples.iter().filter(|sample| sample.edits.is_some());
+        if measured.clone().next().is_none() {
+            continue;
+        }
+        let page = pages.entry(image).or_default();
+        for sample in measured {
+            for sum in [&mut *page, &mut whole] {
+                sum.0 += sample.edits.unwrap_or(0);
+                sum.1 += sample.length;
+            }
         }
     }
     let share = |(edits, length): (usize, usize)| edits as f64 / length as f64;
-    let by_page: Vec<f64> = pages.values().map(|sums| share(*sums)).collect();
-    let page_average = told(mean(&by_page));
-    if protocol == Protocol::V1_0 || by_page.is_empty() {
+    let shares: Vec<f64> = pages.values().map(|sums| share(*sums)).collect();
+    let page_average = told(mean(&shares));
+    if protocol == Protocol::V1_0 || shares.is_empty() {
         return json!({"ALL_page_avg": page_average});
     }
     let each: Vec<f64> = scores(samples, EDIT).collect();
@@ -114,26 +126,27 @@ fn edits(samples: &[&Sample], protocol: Protocol) -> Value {
 
 /// Means by attribute of a block, and how many samples there are of each.
 fn group(samples: &[&Sample]) -> Value {
-    let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, usize)>> = BTreeMap::new();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut sums: FxHashMap<(&str, &str), (f64, usize)> = FxHashMap::default();
+    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
     for sample in samples {
         for label in &sample.labels {
+            let mut count = None;
             for (name, score) in &sample.scores.0 {
-                let sum = sums.entry(name).or_default().entry(label).or_default();
+                let sum = sums.entry((name, label)).or_default();
                 *sum = (sum.0 + score, sum.1 + 1);
-                counts.insert(label, sum.1);
+                count = Some(sum.1);
+            }
+            if let Some(count) = count {
+                counts.insert(label, count);
             }
         }
     }
     let mut out = Map::new();
-    out.insert("sample_count".into(), json!(counts));
-    for (name, labels) in sums {
-        let means: Map<String, Value> = labels
-            .into_iter()
-            .map(|(label, (sum, count))| (label.to_owned(), json!(sum / count as f64)))
-            .collect();
-        out.insert(name.to_owned(), Value::Object(means));
+    for ((name, label), (sum, count)) in sums {
+        let means = out.entry(name).or_insert_with(|| json!({}));
+        means[label] = json!(sum / count as f64);
     }
+    out.insert("sample_count".into(), json!(counts));
     Value::Object(out)
 }
 
@@ -141,20 +154,17 @@ fn group(samples: &[&Sample]) -> Value {
 fn page(samples: &[&Sample], pages: &Pages, protocol: Protocol) -> Value {
     // Metric → page → (weighted sum of scores, sum of weights).
     let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
-    for sample in samples
-        .iter()
-        .filter(|sample| pages.contains_key(&sample.image))
-    {
-        for (name, score) in &sample.scores.0 {
-            let weight = match name.as_ref() {
-                EDIT => sample.length as f64,
+    let known = by_page(samples).filter(|(image, _)| pages.contains_key(*image));
+    for (image, samples) in known {
+        for (name, score, length) in samples.iter().flat_map(|sample| {
+            let scores = sample.scores.0.iter();
+            scores.map(|(name, score)| (name.as_ref(), score, sample.length))
+        }) {
+            let weight = match name {
+                EDIT => length as f64,
                 _ => 1.0,
             };
-            let sum = sums
-                .entry(name)
-                .or_default()
-                .entry(&sample.image)
-                .or_default();
+            let sum = sums.entry(name).or_default().entry(image).or_default();
             *sum = (sum.0 + score * weight, sum.1 + weight);
         }
     }

@@ -89,7 +89,10 @@ fn reader() -> impl FnMut(CallbackEvent<'_>, Span<()>) -> Option<Token> {
 }
 
 fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !bytes.contains(&0) => text.to_owned(),
+        _ => String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}"),
+    }
 }
 
 /// A name, as much as libxml2's buffer holds of it.

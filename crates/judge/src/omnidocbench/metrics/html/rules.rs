@@ -118,7 +118,8 @@ pub fn reading(name: &str) -> Option<State> {
 
 /// Whether `name` is one of the blank-separated `names`.
 fn among(name: &str, names: &str) -> bool {
-    names.split(' ').any(|one| one == name)
+    let mut each = names.as_bytes().split(|byte| *byte == b' ');
+    each.any(|one| one == name.as_bytes())
 }
 
 #[cfg(test)]

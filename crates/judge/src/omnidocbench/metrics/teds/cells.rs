@@ -1,11 +1,13 @@
 //! Contents of cells, and how far apart they are.
 
-use engine::numerics::levenshtein;
+use std::borrow::Cow;
+
+use engine::numerics::{Alphabet, levenshtein_numbered};
 use rustc_hash::FxHashMap;
 
 use super::super::html::Tree;
 use super::super::tree_distance::Rename;
-use super::table::{Numbers, Shape, Table};
+use super::table::{Numbers, Table};
 
 /// Words of 64 comparisons after which two tables are too large.
 const MOST_WORDS: u64 = 1 << 31;
@@ -17,30 +19,34 @@ const MOST_TABLED: usize = 1 << 24;
 /// The contents of the cells of both tables: each a sequence of tokens, which are characters and tags.
 #[derive(Default)]
 pub struct Contents {
-    shapes: Numbers<Shape>,
-    tokens: Numbers<Token>,
+    /// Shapes as text, and the one that is being looked up.
+    shapes: Numbers<String>,
+    shape: String,
+    /// Tokens have even numbers where they are characters and odd ones where they are tags, which are named `<tag` and
+    /// `/tag`.
+    characters: Alphabet<char>,
+    tags: Numbers<String>,
+    /// The largest of these numbers, and one more.
+    tokens: usize,
     numbers: Numbers<Vec<u32>>,
     cells: Vec<Vec<u32>>,
 }
 
-/// A token of a cell.
-#[derive(PartialEq, Eq, Hash)]
-enum Token {
-    Char(char),
-    Begin(String),
-    End(String),
-}
-
 impl Contents {
-    /// The number of a shape.
-    pub fn shape(&mut self, shape: Shape) -> u32 {
-        self.shapes.of(shape)
+    /// The number of what a node is besides its contents: tag, colspan and rowspan, the spans of cells only.
+    pub fn shape(&mut self, name: &str, spans: &[Cow<'_, str>; 2]) -> u32 {
+        let shape = &mut self.shape;
+        shape.clear();
+        for part in [name, " ", &spans[0], " ", &spans[1]] {
+            shape.push_str(part);
+        }
+        self.shapes.of(shape.as_str())
     }
 
     /// The number of the contents of the cell at `index`; equal contents have equal numbers.
     pub fn number(&mut self, tree: &Tree, index: usize) -> u32 {
         let tokens = self.tokens_of(tree, index);
-        let number = self.numbers.of(tokens.clone());
+        let number = self.numbers.of(tokens.as_slice());
         if number as usize == self.cells.len() {
             self.cells.push(tokens);
         }
@@ -58,7 +64,7 @@ impl Contents {
             let inside = !open.is_empty();
             if visited == 0 {
                 if inside {
-                    tokens.push(self.tokens.of(Token::Begin(element.name.clone())));
+                    tokens.push(self.tag('<', &element.name));
                 }
                 self.spell(&element.text, &mut tokens);
             }
@@ -68,7 +74,7 @@ impl Contents {
             } else if inside {
                 // `unk` is the one tag that PubTabNet does not close, and a cell's tail is nobody's.
                 if element.name != "unk" {
-                    tokens.push(self.tokens.of(Token::End(element.name.clone())));
+                    tokens.push(self.tag('/', &element.name));
                 }
                 if element.name != "td" {
                     self.spell(&element.tail, &mut tokens);
@@ -79,7 +85,17 @@ impl Contents {
     }
 
     fn spell(&mut self, text: &str, tokens: &mut Vec<u32>) {
-        tokens.extend(text.chars().map(|c| self.tokens.of(Token::Char(c))));
+        for c in text.chars() {
+            let token = 2 * self.characters.number(c);
+            self.tokens = self.tokens.max(token as usize + 1);
+            tokens.push(token);
+        }
+    }
+
+    fn tag(&mut self, mark: char, name: &str) -> u32 {
+        let token = 2 * self.tags.of(format!("{mark}{name}").as_str()) + 1;
+        self.tokens = self.tokens.max(token as usize + 1);
+        token
     }
 }
 
@@ -110,7 +126,7 @@ impl<'a> Comparison<'a> {
             a,
             b,
             contents,
-            places: vec![0; contents.map_or(0, |known| known.tokens.len())],
+            places: vec![0; contents.map_or(0, |known| known.tokens)],
             placed: None,
             remembered: FxHashMap::default(),
             table: Vec::new(),
@@ -191,7 +207,7 @@ impl<'a> Comparison<'a> {
         if self.gave_up() {
             return 1.0;
         }
-        let found = levenshtein(from, to) as f64 / longest as f64;
+        let found = levenshtein_numbered(from, to) as f64 / longest as f64;
         if self.remembered.len() < MOST_REMEMBERED {
             self.remembered.insert((a, b), found);
         }

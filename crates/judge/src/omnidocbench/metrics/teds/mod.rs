@@ -102,9 +102,16 @@ pub fn compare(prediction: &str, ground_truth: &str) -> Result<Teds, TedsError> 
             _ => Err(TedsError::TooLarge(a.order.len(), b.order.len())),
         }
     };
+    let alike = a.order == b.order && a.shapes == b.shapes;
     Ok(Teds {
-        full: similarity(Some(&contents))?,
-        structure: similarity(None)?,
+        full: match alike && a.contents == b.contents {
+            true => 1.0,
+            false => similarity(Some(&contents))?,
+        },
+        structure: match alike {
+            true => 1.0,
+            false => similarity(None)?,
+        },
     })
 }
 

@@ -1,13 +1,12 @@
 //! A table as the tree that is compared.
 
+use std::borrow::{Borrow, Cow};
+
 use rustc_hash::FxHashMap;
 
 use super::super::html::{Element, Tree};
 use super::super::tree_distance::Order;
 use super::cells::Contents;
-
-/// What a node is besides its contents: tag, colspan and rowspan, the spans of cells only.
-pub type Shape = (String, String, String);
 
 /// A table's tree, in postorder. Cells are leaves.
 pub struct Table {
@@ -41,16 +40,13 @@ impl Table {
                 open.push((child, 0, sizes.len()));
                 continue;
             }
-            let (shape, cell) = if is_cell {
-                let spans = (span(element, "colspan")?, span(element, "rowspan")?);
-                let cell = known.number(tree, index);
-                ((element.name.clone(), spans.0, spans.1), Some(cell))
-            } else {
-                ((element.name.clone(), String::new(), String::new()), None)
+            let spans = match is_cell {
+                true => [span(element, "colspan")?, span(element, "rowspan")?],
+                false => [Cow::Borrowed(""), Cow::Borrowed("")],
             };
             sizes.push(sizes.len() + 1 - before);
-            shapes.push(known.shape(shape));
-            contents.push(cell);
+            shapes.push(known.shape(&element.name, &spans));
+            contents.push(is_cell.then(|| known.number(tree, index)));
         }
         Ok(Self {
             order: Order::new(&sizes),
@@ -62,14 +58,17 @@ impl Table {
 }
 
 /// The number in a cell's `name`, 1 where that is absent.
-fn span(element: &Element, name: &'static str) -> Result<String, (&'static str, String)> {
+fn span<'a>(
+    element: &'a Element,
+    name: &'static str,
+) -> Result<Cow<'a, str>, (&'static str, String)> {
     let value = element.attribute(name).unwrap_or("1");
     whole_number(value).ok_or_else(|| (name, value.to_owned()))
 }
 
 /// What Python's `int` makes of a text, in one spelling: digits with single underscores between them, a sign, blanks
 /// around. Digits of other scripts than ASCII's are not taken.
-fn whole_number(text: &str) -> Option<String> {
+fn whole_number(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_matches(is_python_blank);
     let (minus, digits) = match text.strip_prefix(['+', '-']) {
         Some(rest) => (text.starts_with('-'), rest),
@@ -82,13 +81,16 @@ fn whole_number(text: &str) -> Option<String> {
     if count > 4300 || !groups.clone().all(fits) {
         return None;
     }
-    let digits: String = groups.collect();
-    let digits = digits.trim_start_matches('0');
-    match (digits, minus) {
-        ("", _) => Some("0".into()),
-        (digits, true) => Some(format!("-{digits}")),
-        (digits, false) => Some(digits.into()),
-    }
+    let bare = |digits: &str| digits.trim_start_matches('0').to_owned();
+    let digits: Cow<'_, str> = match digits.contains('_') {
+        true => bare(&groups.collect::<String>()).into(),
+        false => digits.trim_start_matches('0').into(),
+    };
+    Some(match (digits.is_empty(), minus) {
+        (true, _) => "0".into(),
+        (false, true) => format!("-{digits}").into(),
+        (false, false) => digits,
+    })
 }
 
 /// Python's white space.
@@ -107,14 +109,17 @@ impl<T> Default for Numbers<T> {
 
 impl<T: std::hash::Hash + Eq> Numbers<T> {
     /// The number of `thing`, a new one if it was not seen before.
-    pub fn of(&mut self, thing: T) -> u32 {
+    pub fn of<B>(&mut self, thing: &B) -> u32
+    where
+        T: Borrow<B>,
+        B: std::hash::Hash + Eq + ToOwned<Owned = T> + ?Sized,
+    {
+        if let Some(&number) = self.0.get(thing) {
+            return number;
+        }
         let next = self.0.len() as u32;
-        *self.0.entry(thing).or_insert(next)
-    }
-
-    /// How many things were seen.
-    pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.insert(thing.to_owned(), next);
+        next
     }
 }
 

@@ -26,8 +26,12 @@ pub trait Rename {
 const MOST_WORK: f64 = 2e10;
 const MOST_KEPT: f64 = 3.2e7;
 
-/// Half the width of the first strip: tables that are nearly alike need no more.
+/// Half the width of the second strip, after one of no width: tables that are nearly alike need no more.
 const FIRST: usize = 2;
+
+/// How far below all other mappings' costs the first strip's distance must be. Sums that should be equal may differ in
+/// their last digits; which of them is the least is left to wider strips.
+const CLEARLY: f64 = 1e-6;
 
 /// The trees are too large to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +59,27 @@ pub fn distance(a: &Order, b: &Order, rename: &mut impl Rename) -> Result<f64, T
 fn widen(a: &Order, b: &Order, rename: &mut impl Rename) -> Result<f64, TooLarge> {
     let apart = a.len().abs_diff(b.len());
     let most = a.len().min(b.len());
-    let mut slack = FIRST.min(most);
+    let first = FIRST.min(most);
+    let mut slack = 0;
     loop {
         // A strip that wide holds every mapping with at most `slack` insertions and deletions beyond those that the
         // sizes force.
-        let inserted = b.len().saturating_sub(a.len()) + slack;
-        let deleted = a.len().saturating_sub(b.len()) + slack;
-        if Pass::kept(a, b, inserted, deleted) > MOST_KEPT
-            || a.work() * (b.work().min((inserted + deleted + 1) as f64 * 8.0)) > MOST_WORK
+        let inserted = b.len().saturating_sub(a.len());
+        let deleted = a.len().saturating_sub(b.len());
+        let wide = slack.max(first);
+        if Pass::kept(a, b, inserted + wide, deleted + wide) > MOST_KEPT
+            || a.work() * (b.work().min((apart + 2 * wide + 1) as f64 * 8.0)) > MOST_WORK
         {
             return Err(TooLarge);
         }
-        let found = Pass::new(a, b, inserted, deleted).run(rename);
-        if slack >= most || found <= (apart + 2 * (slack + 1)) as f64 {
+        let found = Pass::new(a, b, inserted + slack, deleted + slack).run(rename);
+        let outside = (apart + 2 * (slack + 1)) as f64;
+        if slack >= first && (slack >= most || found <= outside) || found < outside - CLEARLY {
             return Ok(found);
+        }
+        if slack < first {
+            slack = first;
+            continue;
         }
         let enough = ((found - apart as f64) / 2.0).ceil() as usize;
         slack = enough.min(4 * slack).min(most).max(slack + 1);

@@ -3,13 +3,15 @@
 mod soup;
 mod tokens;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use crate::omnidocbench::python::strip;
+use crate::omnidocbench::python::{is_space, strip};
 use soup::{Event, events, is_empty};
+use tokens::Attribute;
 
 /// Attributes whose values are lists, joined by single blanks.
 const LISTS: [&str; 4] = ["class", "accesskey", "dropzone", "headers"];
@@ -31,19 +33,18 @@ const AFTER: &str = "</table></body></html>";
 /// Header cells become cells, formulas their `alttext` between dollars; looks, bodies and marks go; characters are
 /// normalised (NFKC). From the first table's start to the last one's end everything counts as one table.
 pub fn html_table(html: &str) -> String {
-    if !html.replace(' ', "").contains("<table") {
+    let is_table = |html: &str| html.contains("<table");
+    if !is_table(html) && !is_table(&html.replace(' ', "")) {
         return String::new();
     }
     let mut text = rewritten(html);
     text.retain(|c| c != '\n');
-    if is_nfkc_quick(text.chars()) != IsNormalized::Yes {
+    if !text.is_ascii() && is_nfkc_quick(text.chars()) != IsNormalized::Yes {
         text = text.nfkc().collect();
     }
     let mut rows: String = patterns()
         .map(|patterns| {
-            let found = patterns.table.captures_iter(strip(&text));
-            let inner = found.filter_map(|found| Some(found.get(1)?.as_str()));
-            let mut rows: String = inner.collect();
+            let mut rows = inside(strip(&text)).to_owned();
             for (name, looks) in &patterns.looks {
                 if rows.contains(name) {
                     rows = looks.replace_all(&rows, "").into_owned();
@@ -51,7 +52,7 @@ pub fn html_table(html: &str) -> String {
             }
             delete(&mut rows, "<tbody>");
             delete(&mut rows, "</tbody>");
-            patterns.blanks.replace_all(&rows, " ").into_owned()
+            single_blanks(&rows)
         })
         .unwrap_or_default();
     for mark in MARKS {
@@ -72,11 +73,47 @@ fn delete(text: &mut String, piece: &str) {
     }
 }
 
+/// What stands between the first `<table…>` and the last `</table>`, in whatever case; nothing where one is missing.
+fn inside(text: &str) -> &str {
+    let tag = |name: &'static str| {
+        let tags = text.match_indices('<');
+        tags.filter(move |(at, _)| {
+            let found = text.as_bytes().get(*at..at + name.len());
+            found.is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+        })
+    };
+    // A longer name is another tag's.
+    let is_whole = |at: usize| {
+        let after = text.get(at + "<table".len()..).unwrap_or("");
+        !patterns().is_some_and(|patterns| patterns.word.is_match(after))
+    };
+    let begin = tag("<table").map(|(at, _)| at).find(|at| is_whole(*at));
+    let begin = begin.and_then(|at| Some(at + text.get(at..)?.find('>')? + 1));
+    let end = tag("</table>").last().map(|(at, _)| at);
+    let rows = begin.zip(end).and_then(|(begin, end)| text.get(begin..end));
+    rows.unwrap_or("")
+}
+
+/// Stretches of blanks as single blanks.
+fn single_blanks(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut blank = false;
+    for c in text.chars() {
+        let before = std::mem::replace(&mut blank, is_space(c));
+        match blank {
+            false => out.push(c),
+            true if !before => out.push(' '),
+            true => {}
+        }
+    }
+    out
+}
+
 struct Patterns {
-    table: Regex,
+    /// The beginning of a word.
+    word: Regex,
     /// What an attribute begins with, and the whole of it.
     looks: Vec<(String, Regex)>,
-    blanks: Regex,
     columns: Regex,
 }
 
@@ -89,9 +126,8 @@ fn patterns() -> Option<&'static Patterns> {
             Ok::<_, regex::Error>((begin, whole))
         });
         Some(Patterns {
-            table: Regex::new(r"(?is)<table\b[^>]*>(.*)</table>").ok()?,
+            word: Regex::new(r"^\w").ok()?,
             looks: looks.collect::<Result<_, _>>().ok()?,
-            blanks: Regex::new(r"[\s\x1c-\x1f]+").ok()?,
             columns: Regex::new("<colgroup>.*?</colgroup>").ok()?,
         })
     });
@@ -110,11 +146,13 @@ fn rewritten(html: &str) -> String {
                     formula += 1;
                     continue;
                 }
-                match name.as_str() {
+                match name.as_ref() {
                     "math" => {
                         let alt = attributes.iter().find(|(name, _)| name == "alttext");
-                        let alt = alt.map_or("", |(_, value)| value);
-                        out.push_str(&format!("${alt}$"));
+                        let alt = alt.map_or("", |(_, value)| value.as_ref());
+                        for part in ["$", alt, "$"] {
+                            out.push_str(part);
+                        }
                         formula = 1;
                     }
                     "thead" | "span" => {}
@@ -122,11 +160,11 @@ fn rewritten(html: &str) -> String {
                 }
             }
             Event::End(_) if formula > 0 => formula -= 1,
-            Event::End(name) => match name.as_str() {
+            Event::End(name) => match name.as_ref() {
                 "thead" | "span" => {}
                 "th" => out.push_str("</td>"),
                 _ if is_empty(&name) => {}
-                _ => ["</", name.as_str(), ">"]
+                _ => ["</", name.as_ref(), ">"]
                     .iter()
                     .for_each(|part| out.push_str(part)),
             },
@@ -137,22 +175,21 @@ fn rewritten(html: &str) -> String {
     out
 }
 
-fn tag(out: &mut String, name: &str, attributes: &[(String, String)]) {
+fn tag(out: &mut String, name: &str, attributes: &[Attribute<'_>]) {
     out.push('<');
     out.push_str(if name == "th" { "td" } else { name });
     for (key, value) in attributes {
         let words = || value.split_whitespace().collect::<Vec<_>>().join(" ");
-        let value = if LISTS.contains(&key.as_str()) {
-            words()
-        } else {
-            value.clone()
+        let value = match LISTS.contains(&key.as_ref()) {
+            true => Cow::from(words()),
+            false => Cow::from(value.as_ref()),
         };
         let quote = if value.contains('"') && !value.contains('\'') {
             "'"
         } else {
             "\""
         };
-        for part in [" ", key.as_str(), "=", quote, value.as_str(), quote] {
+        for part in [" ", key.as_ref(), "=", quote, value.as_ref(), quote] {
             out.push_str(part);
         }
     }
@@ -189,7 +226,7 @@ pub fn table_cells(html: &str) -> Vec<String> {
                     text: None,
                 });
             }
-            Event::Text(text) => add(&mut open, Some(text)),
+            Event::Text(text) => add(&mut open, Some(text.into_owned())),
             Event::Other(text) => {
                 let inner = text
                     .strip_prefix("<!--")

@@ -1,21 +1,23 @@
 //! Tags put in order as BeautifulSoup does on top of Python's parser: nothing is moved or closed early; an end tag closes
 //! everything up to its start tag, or is dropped; what is open at the end is closed there.
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use super::tokens::{Attribute, Token, tokens};
 
 /// A step through well-formed HTML.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Event {
+pub(super) enum Event<'a> {
     /// An element begins.
-    Start(String, Vec<Attribute>),
+    Start(Cow<'a, str>, Vec<Attribute<'a>>),
     /// The innermost open element ends; its name.
-    End(String),
+    End(Cow<'a, str>),
     /// Text.
-    Text(String),
+    Text(Cow<'a, str>),
     /// A comment, declaration or instruction.
-    Other(String),
+    Other(Cow<'a, str>),
 }
 
 /// Elements that have no contents.
@@ -36,22 +38,23 @@ fn is_blank(c: char) -> bool {
 }
 
 #[derive(Default)]
-struct Soup {
-    events: Vec<Event>,
-    open: Vec<String>,
+struct Soup<'a> {
+    events: Vec<Event<'a>>,
+    open: Vec<Cow<'a, str>>,
     /// How many elements of a name are open.
-    counts: FxHashMap<String, usize>,
-    text: String,
+    counts: FxHashMap<Cow<'a, str>, usize>,
+    text: Cow<'a, str>,
 }
 
 /// The steps of an HTML text.
-pub(super) fn events(html: &str) -> Vec<Event> {
+pub(super) fn events(html: &str) -> Vec<Event<'_>> {
     let mut soup = Soup::default();
     // End tags of elements without contents that were closed already.
-    let mut closed_early: FxHashMap<String, usize> = FxHashMap::default();
+    let mut closed_early: FxHashMap<Cow<'_, str>, usize> = FxHashMap::default();
     for token in tokens(html) {
         match token {
-            Token::Text(text) => soup.text.push_str(&text),
+            Token::Text(text) if soup.text.is_empty() => soup.text = text,
+            Token::Text(text) => soup.text.to_mut().push_str(&text),
             Token::Other(text) => {
                 soup.flush();
                 soup.events.push(Event::Other(text));
@@ -85,20 +88,20 @@ pub(super) fn events(html: &str) -> Vec<Event> {
     soup.events
 }
 
-impl Soup {
+impl Soup<'_> {
     /// Text between tags; mere layout shrinks to one blank or line break.
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.text);
         if text.is_empty() {
             return;
         }
-        let kept = ["pre", "textarea"].iter().any(|name| self.is_open(name));
-        self.events
-            .push(Event::Text(match text.chars().all(is_blank) && !kept {
-                true if text.contains('\n') => "\n".into(),
-                true => " ".into(),
-                false => text,
-            }));
+        let kept = || ["pre", "textarea"].iter().any(|name| self.is_open(name));
+        let text = match text.chars().all(is_blank) && !kept() {
+            true if text.contains('\n') => "\n".into(),
+            true => " ".into(),
+            false => text,
+        };
+        self.events.push(Event::Text(text));
     }
 
     fn is_open(&self, name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! HTML cut into tags and text as Python's `html.parser` cuts it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use html5gum::{Token as Html5, Tokenizer};
@@ -8,27 +9,27 @@ use regex::Regex;
 use crate::omnidocbench::python::is_space;
 
 /// Name, lower-case, and value of an attribute; the value of one that stands alone is empty.
-pub(super) type Attribute = (String, String);
+pub(super) type Attribute<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// A piece of HTML.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum Token<'a> {
     /// `<name …>`; `closed` for `<name …/>`.
     Start {
-        name: String,
-        attributes: Vec<Attribute>,
+        name: Cow<'a, str>,
+        attributes: Vec<Attribute<'a>>,
         closed: bool,
     },
     /// `</name>`.
-    End(String),
+    End(Cow<'a, str>),
     /// Text, references resolved.
-    Text(String),
+    Text(Cow<'a, str>),
     /// A comment, declaration or instruction, as it is written again.
-    Other(String),
+    Other(Cow<'a, str>),
 }
 
 /// All pieces of a text.
-pub(super) fn tokens(html: &str) -> Vec<Token> {
+pub(super) fn tokens(html: &str) -> Vec<Token<'_>> {
     let mut out = Vec::new();
     let mut rest = html;
     // What is not closed further on is not looked for again and again.
@@ -38,7 +39,7 @@ pub(super) fn tokens(html: &str) -> Vec<Token> {
     while !rest.is_empty() {
         let (text, after) = rest.split_at(rest.find(['<', '&']).unwrap_or(rest.len()));
         if !text.is_empty() {
-            out.push(Token::Text(text.to_owned()));
+            out.push(Token::Text(text.into()));
         }
         rest = after;
         let Some(first) = rest.chars().next() else {
@@ -62,18 +63,18 @@ pub(super) fn tokens(html: &str) -> Vec<Token> {
 }
 
 /// What begins with `<` and ends nowhere is text: up to the next `>`, else before the next `<`.
-fn loose(rest: &str, closes: bool) -> (Option<Token>, usize) {
+fn loose(rest: &str, closes: bool) -> (Option<Token<'_>>, usize) {
     let after = rest.get(1..).unwrap_or("");
     let length = match closes {
         true => after.find('>').map_or(1, |end| end + 2),
         false => after.find('<').map_or(1, |next| next + 1),
     };
-    let text = rest.get(..length).unwrap_or("").to_owned();
-    (Some(Token::Text(text)), length)
+    let text = rest.get(..length).unwrap_or("");
+    (Some(Token::Text(text.into())), length)
 }
 
 /// A tag, comment, declaration or instruction; `None` when it is not closed.
-fn markup(rest: &str) -> Option<(Option<Token>, usize)> {
+fn markup(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
     let mut characters = rest.chars().skip(1);
     match characters.next() {
         Some(c) if c.is_ascii_alphabetic() => start(rest),
@@ -81,10 +82,7 @@ fn markup(rest: &str) -> Option<(Option<Token>, usize)> {
         Some('!') => declaration(rest),
         Some('?') => {
             let close = rest.find('>')?;
-            Some((
-                Some(Token::Other(rest.get(..=close)?.to_owned())),
-                close + 1,
-            ))
+            Some((Some(Token::Other(rest.get(..=close)?.into())), close + 1))
         }
         _ => Some((Some(Token::Text("<".into())), 1)),
     }
@@ -94,10 +92,18 @@ fn is_name_end(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\x0c' | ' ' | '/' | '>' | '\0')
 }
 
+/// A name in lower case.
+fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        true => name.into(),
+        false => name.to_lowercase().into(),
+    }
+}
+
 /// `<name attributes>`.
-fn start(rest: &str) -> Option<(Option<Token>, usize)> {
+fn start(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
     let name_end = rest.find(is_name_end)?;
-    let name = rest.get(1..name_end)?.to_lowercase();
+    let name = lower(rest.get(1..name_end)?);
     let mut attributes: Vec<Attribute> = Vec::new();
     let mut at = name_end;
     loop {
@@ -121,8 +127,8 @@ fn start(rest: &str) -> Option<(Option<Token>, usize)> {
         }
         let Some((attribute, length)) = attribute(here)? else {
             // A quote without its partner: what was read so far is text.
-            let text = rest.get(..at)?.to_owned();
-            return Some((Some(Token::Text(text)), at));
+            let text = rest.get(..at)?;
+            return Some((Some(Token::Text(text.into())), at));
         };
         attributes.retain(|(known, _)| *known != attribute.0);
         attributes.push(attribute);
@@ -133,16 +139,16 @@ fn start(rest: &str) -> Option<(Option<Token>, usize)> {
 /// `name`, `name=value`, `name="value"` and its length; the inner `None` when a quote is not closed, the outer one when
 /// the text ends.
 #[allow(clippy::option_option)]
-fn attribute(here: &str) -> Option<Option<(Attribute, usize)>> {
+fn attribute(here: &str) -> Option<Option<(Attribute<'_>, usize)>> {
     let first = here.chars().next()?.len_utf8();
     let rest = here.get(first..)?;
     let stop = |c: char| is_space(c) || matches!(c, '/' | '=' | '>');
     let name_end = first + rest.find(stop)?;
-    let name = here.get(..name_end)?.to_lowercase();
+    let name = lower(here.get(..name_end)?);
     let after = here.get(name_end..)?;
     let value = after.trim_start_matches(is_space);
     let Some(value) = value.strip_prefix('=') else {
-        return Some(Some(((name, String::new()), name_end)));
+        return Some(Some(((name, "".into()), name_end)));
     };
     let value = value.trim_start_matches('=').trim_start_matches(is_space);
     let begin = here.len() - value.len();
@@ -160,17 +166,17 @@ fn attribute(here: &str) -> Option<Option<(Attribute, usize)>> {
 }
 
 /// `</name>`.
-fn end(rest: &str) -> Option<(Option<Token>, usize)> {
+fn end(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
     let close = rest.find('>')?;
     let inner = rest.get(2..close)?;
     let name = inner.trim_start_matches(is_space);
     let length = close + 1;
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        let token = (!inner.is_empty()).then(|| Token::Other(format!("<!--{inner}-->")));
+        let token = (!inner.is_empty()).then(|| Token::Other(format!("<!--{inner}-->").into()));
         return Some((token, length));
     }
     let name_end = name.find(is_name_end).unwrap_or(name.len());
-    let name = name.get(..name_end)?.to_lowercase();
+    let name = lower(name.get(..name_end)?);
     Some((Some(Token::End(name)), length))
 }
 
@@ -181,11 +187,12 @@ fn comment_end() -> Option<&'static Regex> {
 }
 
 /// `<!-- … -->`, `<!doctype …>` and the like.
-fn declaration(rest: &str) -> Option<(Option<Token>, usize)> {
+fn declaration(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
     if let Some(comment) = rest.strip_prefix("<!--") {
         let end = comment_end()?.find(comment)?;
         let text = comment.get(..end.start())?;
-        return Some((Some(Token::Other(format!("<!--{text}-->"))), 4 + end.end()));
+        let text = format!("<!--{text}-->");
+        return Some((Some(Token::Other(text.into())), 4 + end.end()));
     }
     let close = rest.find('>')?;
     let inner = rest.get(2..close)?;
@@ -196,11 +203,11 @@ fn declaration(rest: &str) -> Option<(Option<Token>, usize)> {
         true => format!("<!{inner}>"),
         false => format!("<!--{inner}-->"),
     };
-    Some((Some(Token::Other(text)), close + 1))
+    Some((Some(Token::Other(text.into())), close + 1))
 }
 
 /// A character reference at the beginning of `rest`, or a bare `&`.
-fn reference(rest: &str) -> (Option<Token>, usize) {
+fn reference(rest: &str) -> (Option<Token<'_>>, usize) {
     let bare = || (Some(Token::Text("&".into())), 1);
     let after = rest.get(1..).unwrap_or("");
     let is_number = after.starts_with('#');
@@ -233,31 +240,35 @@ fn reference(rest: &str) -> (Option<Token>, usize) {
     let text = match is_number {
         true => numbered(word, if hex { 16 } else { 10 }),
         false => {
-            let found = unescape(&format!("&{word};"));
+            let found = unescaped(&format!("&{word};"));
             match found.starts_with('&') && word != "amp" && word != "AMP" {
                 true => format!("&{word}"),
                 false => found,
             }
         }
     };
-    (Some(Token::Text(text)), used)
+    (Some(Token::Text(text.into())), used)
 }
 
 /// The character of a number; below 256 that of Windows-1252.
 fn numbered(digits: &str, radix: u32) -> String {
     const REPLACEMENT: &str = "\u{fffd}";
     match u32::from_str_radix(digits, radix) {
-        Ok(code @ 0x80..=0x9f) => unescape(&format!("&#{code};")),
+        Ok(code @ 0x80..=0x9f) => unescaped(&format!("&#{code};")),
         Ok(code) => char::from_u32(code).map_or(REPLACEMENT.to_owned(), String::from),
         Err(_) => REPLACEMENT.to_owned(),
     }
 }
 
 /// A text with all character references resolved.
-fn unescape(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
+fn unescape(text: &str) -> Cow<'_, str> {
+    match text.contains('&') {
+        true => unescaped(text).into(),
+        false => text.into(),
     }
+}
+
+fn unescaped(text: &str) -> String {
     // Angle brackets would begin tags.
     let safe = text.replace('<', "&lt;");
     let mut out = String::new();
