@@ -89,7 +89,7 @@ fn inside(text: &str) -> &str {
     };
     let begin = tag("<table").map(|(at, _)| at).find(|at| is_whole(*at));
     let begin = begin.and_then(|at| Some(at + text.get(at..)?.find('>')? + 1));
-    let end = tag("</table>").last().map(|(at, _)| at);
+    let end = tag("</table>").next_back().map(|(at, _)| at);
     let rows = begin.zip(end).and_then(|(begin, end)| text.get(begin..end));
     rows.unwrap_or("")
 }
