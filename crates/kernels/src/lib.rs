@@ -5,6 +5,8 @@
 //! Matrices are dense and row-major unless a function says otherwise. A NaN in the input reaches the output.
 
 mod activation;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod conv;
 mod edits;

@@ -1,10 +1,9 @@
 //! A weight that is used again and again: turned into the order of the product once.
 
 use crate::error::{ShapeError, expect};
-use crate::parallel::collect;
 use crate::product::{Precision, Product};
 #[cfg(target_arch = "x86_64")]
-use crate::reduced::Panels;
+use crate::{parallel::collect, reduced::Panels};
 
 /// A weight `[output, input]` that was packed for [`PackedWeight::linear`].
 ///
@@ -75,30 +74,35 @@ impl Form {
             // SAFETY: the machine has bf16; the weight was found to hold its values.
             return Self::Panels(unsafe { Panels::new((weight, [1, input]), input, output, true) });
         }
-        let _ = precision;
+        let _ = (precision, output, input);
         Self::Rows(weight.to_vec())
     }
 
     fn multiply(&self, x: &[f32], bias: Option<&[f32]>, size: [usize; 3]) -> Vec<f32> {
-        let [rows, output, input] = size;
+        let input = size[2];
+        let lhs = (x, [input, 1]);
         match self {
             Self::Rows(weight) => Product {
                 size,
-                lhs: (x, [input, 1]),
+                lhs,
                 rhs: (weight, [1, input]),
                 bias,
             }
             .compute(Precision::F32, true),
             #[cfg(target_arch = "x86_64")]
-            Self::Panels(_) if rows * output == 0 => Vec::new(),
-            // SAFETY: there are panels only where the machine has bf16; `x` was found to hold its rows; every value of the
-            // result is written.
-            #[cfg(target_arch = "x86_64")]
-            Self::Panels(panels) => unsafe {
-                collect(rows * output, |out| {
-                    panels.write((x, [input, 1]), rows, bias, out, true);
-                })
-            },
+            Self::Panels(panels) => {
+                let [rows, output, _] = size;
+                if rows * output == 0 {
+                    return Vec::new();
+                }
+                // SAFETY: there are panels only where the machine has bf16; `x` was found to hold its rows; every value of
+                // the result is written.
+                unsafe {
+                    collect(rows * output, |out| {
+                        panels.write(lhs, rows, bias, out, true);
+                    })
+                }
+            }
         }
     }
 }

@@ -45,6 +45,7 @@ impl Product<'_> {
                 if precision == Precision::Bf16 && k > 0 && crate::reduced::available() {
                     return crate::reduced::write(self, out, parallel);
                 }
+                let _ = precision;
                 self.write(out, parallel);
             })
         }

@@ -3,10 +3,13 @@
 //! Both operands are first turned into *units*: two bf16 values that follow one another along the summed axis, in
 //! one `u32`, the earlier one in the low half. An odd axis ends with a zero.
 
+mod blocks;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::amx;
 use crate::parallel::Fresh;
 use crate::product::{Operand, Product};
 use crate::reduced_x86::{Tile, interleave, pairs, prefetch, tile};
@@ -23,6 +26,32 @@ const DEPTH: usize = 512;
 const SPREAD: usize = 8;
 /// Values along the summed axis by which reading runs ahead.
 const AHEAD: usize = 16;
+
+/// How a product is worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Row by row, with vectors.
+    Vectors,
+    /// Block by block, with the tiles of AMX.
+    Tiles,
+    /// As by tiles, in plain steps.
+    #[cfg(test)]
+    Imitated,
+}
+
+impl Way {
+    /// Rows from which tiles, which hold sixteen, are worth it.
+    const MANY: usize = 16;
+
+    /// The fastest way to a product of `rows` rows on this machine.
+    fn best(rows: usize) -> Self {
+        if rows >= Self::MANY && amx::available() {
+            Self::Tiles
+        } else {
+            Self::Vectors
+        }
+    }
+}
 
 /// Whether this machine multiplies bf16 values.
 pub(crate) fn available() -> bool {
@@ -122,6 +151,7 @@ pub(crate) struct Panels {
     values: Vec<u32>,
     /// Values along the summed axis.
     inner: usize,
+    /// Units of a column in memory: for tiles whole steps, the last one filled up with zeros.
     units: usize,
     columns: usize,
 }
@@ -132,7 +162,25 @@ impl Panels {
     /// # Safety
     /// The machine must have bf16; the operand must hold its values.
     pub(crate) unsafe fn new(operand: Operand<'_>, k: usize, n: usize, parallel: bool) -> Self {
-        let units = k.div_ceil(2);
+        // SAFETY: handed down.
+        unsafe { Self::packed(operand, k, n, parallel, amx::available()) }
+    }
+
+    /// [`Self::new`], with whole steps of units where `steps`.
+    ///
+    /// # Safety
+    /// As for [`Self::new`].
+    unsafe fn packed(
+        operand: Operand<'_>,
+        k: usize,
+        n: usize,
+        parallel: bool,
+        steps: bool,
+    ) -> Self {
+        let units = match k.div_ceil(2) {
+            units if steps => units.next_multiple_of(amx::STEP),
+            units => units,
+        };
         let mut values = vec![0; units * n.next_multiple_of(16)];
         let work = |(i, panel): (usize, &mut [u32])| {
             // SAFETY: handed down.
@@ -169,6 +217,23 @@ impl Panels {
         out: &mut Fresh,
         parallel: bool,
     ) {
+        // SAFETY: handed down.
+        unsafe { self.write_by(Way::best(m), lhs, m, bias, out, parallel) }
+    }
+
+    /// [`Self::write`] in a given way, for which the machine and the panels are fit.
+    ///
+    /// # Safety
+    /// As for [`Self::write`].
+    unsafe fn write_by(
+        &self,
+        way: Way,
+        lhs: Operand<'_>,
+        m: usize,
+        bias: Option<&[f32]>,
+        out: &mut Fresh,
+        parallel: bool,
+    ) {
         let n = self.columns;
         assert!(out.len() == m * n);
         // Few rows are spread over threads by columns as well.
@@ -187,16 +252,28 @@ impl Panels {
             let columns = columns..n.min(columns + width);
             // SAFETY: handed down; the operand holds the rows; no two tasks write the same place.
             unsafe {
-                let left = Units::new(lhs, first, rows, self.inner);
+                let left = match way {
+                    Way::Vectors => Units::new(lhs, first, rows, self.inner),
+                    _ => Units::in_blocks(lhs, first, rows, self.inner),
+                };
+                let units = match way {
+                    Way::Vectors => self.inner.div_ceil(2),
+                    _ => self.units,
+                };
                 let out = place.row(first * n);
-                for start in (0..self.units).step_by(DEPTH) {
-                    let depth = DEPTH.min(self.units - start);
+                for start in (0..units).step_by(DEPTH) {
+                    let depth = DEPTH.min(units - start);
                     let before = match bias {
                         _ if start > 0 => Before::Sums,
                         Some(bias) => Before::Bias(bias),
                         None => Before::Nothing,
                     };
-                    self.multiply(&left, start, depth, before, columns.clone(), out);
+                    match way {
+                        Way::Vectors => {
+                            self.multiply(&left, start, depth, before, columns.clone(), out);
+                        }
+                        _ => self.in_blocks(way, &left, start, depth, before, &columns, out),
+                    }
                 }
             }
         };
@@ -301,7 +378,7 @@ unsafe fn fill_panel(
             // SAFETY: handed down.
             unsafe { pairs(&values[from..from + k], to) };
         }
-        for (u, to) in panel.chunks_exact_mut(stride).enumerate() {
+        for (u, to) in panel.chunks_exact_mut(stride).take(units).enumerate() {
             for (j, to) in to[group..group + count].iter_mut().enumerate() {
                 *to = turned[j * units + u];
             }

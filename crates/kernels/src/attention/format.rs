@@ -7,7 +7,9 @@
 pub(super) mod x86;
 
 use crate::lanes::Portable;
-use crate::level::{Kind, Level, PORTABLE_FMA};
+#[cfg(target_arch = "x86_64")]
+use crate::level::Kind;
+use crate::level::{Level, PORTABLE_FMA};
 use crate::math::LANES;
 use crate::product::Precision;
 use crate::tile::{Left, Out, Right, product};

@@ -129,15 +129,13 @@ impl Product<'_> {
 /// values, and the operands must be units of those.
 pub(super) unsafe fn multiply(level: Level, pairs: bool, product: &Product<'_>) {
     product.check();
-    // SAFETY: checked, or handed down.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        if pairs {
-            return super::x86::multiply_pairs(product);
-        }
-        debug_assert!(!pairs);
-        multiply_values(level, product);
+    #[cfg(target_arch = "x86_64")]
+    if pairs {
+        // SAFETY: checked, or handed down.
+        return unsafe { super::x86::multiply_pairs(product) };
     }
+    debug_assert!(!pairs);
+    multiply_values(level, product);
 }
 
 leveled! {

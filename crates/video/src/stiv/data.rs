@@ -218,3 +218,34 @@ pub(super) fn shift(
     }
     out
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::stiv::subjects::SubjectSet;
+
+    #[test]
+    fn every_set_of_subjects_holds_out_the_same_pairs() {
+        let pack = EmojiPack::embedded().unwrap();
+        let held_out = |set: SubjectSet, split: Split| -> Vec<(String, Style)> {
+            let grid = EmojiGrid::new(pack, &set.codes(pack)).unwrap();
+            let code = |pair: Pair| (grid.subjects[pair.subject].code.clone(), pair.style);
+            grid.pairs_of(split).into_iter().map(code).collect()
+        };
+        for (split, tenths) in [(Split::Test, 3), (Split::Development, 1)] {
+            let all = held_out(SubjectSet::All, split);
+            let few = held_out(SubjectSet::Recognised, split);
+            let known = SubjectSet::Recognised.codes(pack);
+            let of_known = all.iter().filter(|(code, _)| known.contains(code));
+            assert_eq!(of_known.count(), few.len(), "{split:?}");
+            assert!(few.iter().all(|pair| all.contains(pair)), "{split:?}");
+            // One style of so many tenths of the subjects, within what chance allows, and each style about as often.
+            assert!((all.len() as isize - 993 * tenths / 10).abs() < 45);
+            for style in Style::ALL {
+                let count = all.iter().filter(|(_, of)| *of == style).count();
+                assert!((count as isize - all.len() as isize / 3).abs() < 30);
+            }
+        }
+    }
+}

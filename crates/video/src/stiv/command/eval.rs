@@ -12,7 +12,7 @@ use engine::weights::Weights;
 use serde::Serialize;
 use serde_json::json;
 
-use super::options::{guidance, share};
+use super::options::{guidance, share, steps};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
 use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
@@ -49,6 +49,9 @@ pub struct Eval {
     /// With --draw: scale of the text
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, default_value_t = defaults::GUIDANCE)]
     guidance: f32,
+    /// With --draw: Euler steps
+    #[arg(long, value_parser = steps, allow_negative_numbers = true, default_value_t = defaults::STEPS)]
+    steps: usize,
     /// With --draw: strength of CFG-renorm, 0 to 1
     #[arg(long, value_parser = share, allow_negative_numbers = true, default_value_t = defaults::RENORM)]
     renorm: f32,
@@ -145,7 +148,7 @@ impl Eval {
             None => Judge::embedded(device)?,
         };
         let config = SampleConfig {
-            steps: defaults::STEPS,
+            steps: self.steps,
             guidance: Guidance::Joint {
                 scale: self.guidance,
             },

@@ -123,7 +123,7 @@ fn count(text: &str) -> Result<usize, String> {
     whole(text, MOST_SAMPLES)
 }
 
-fn steps(text: &str) -> Result<usize, String> {
+pub(super) fn steps(text: &str) -> Result<usize, String> {
     whole(text, MOST_STEPS)
 }
 

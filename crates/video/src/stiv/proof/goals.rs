@@ -26,7 +26,7 @@ pub(super) const OF_RECOGNISED: Goals = [
         [0.90, 0.95],
     ),
     (
-        "Of those subjects, it also draws pairs that were held out (an earlier run had seen most of them: not evidence)",
+        "Of those subjects, it also draws pairs that it never saw together",
         "subject ≥ 35 % and style ≥ 75 % of their held-out pairs (chance 1 % and 33 %)",
         [0.35, 0.75],
     ),

@@ -163,11 +163,16 @@ pub fn run(
         let path = options.runs.join(part.file());
         let part = match at {
             Some(at) => done.swap_remove(at).1,
-            None => Report {
-                seconds: 0.0,
-                ..Report::kept(&path, &options.out)
-                    .ok_or_else(|| ProofError::NoPart(part, options.runs.display().to_string()))?
-            },
+            None => {
+                let mut kept = Report::kept(&path, &options.out)
+                    .ok_or_else(|| ProofError::NoPart(part, options.runs.display().to_string()))?;
+                kept.seconds = 0.0;
+                let name = part.to_possible_value();
+                let name = name.as_ref().map_or("", |value| value.get_name());
+                kept.notes
+                    .push(format!("The part `{name}` was drawn by a run of its own."));
+                kept
+            }
         };
         report.append(part);
     }

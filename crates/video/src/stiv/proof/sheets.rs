@@ -16,14 +16,19 @@ const SCALE: u32 = 2;
 /// Milliseconds that a frame stands.
 const DELAY_MS: u32 = 125;
 
-/// Cells of pictures side by side, one from each of `columns`, with a caption below.
+/// Cells of pictures side by side, one from each of `columns`, with a caption below: of all that are there, a few at even
+/// distances.
 pub(super) fn pictures(
     captions: &[String],
     columns: &[Vec<Vec<f32>>],
 ) -> Result<Picture, MediaError> {
     let side = SIZE as u32;
     let mut cells = Vec::new();
-    for at in 0..captions.len().min(CELLS) {
+    let count = captions.len().min(CELLS);
+    let shown: Vec<usize> = (0..count)
+        .map(|cell| cell * captions.len() / count)
+        .collect();
+    for &at in &shown {
         let width = columns.len() as u32 * (side + GAP) - GAP;
         let mut cell = Picture::filled(width, side, [255; 3]);
         for (column, pictures) in (0..).zip(columns) {
@@ -32,7 +37,7 @@ pub(super) fn pictures(
         }
         cells.push(cell);
     }
-    let captions: Vec<&str> = captions.iter().take(CELLS).map(String::as_str).collect();
+    let captions: Vec<&str> = shown.iter().map(|&at| captions[at].as_str()).collect();
     let layout = Layout {
         columns: Some(COLUMNS),
         gap: 8,
