@@ -317,6 +317,42 @@ fn muon_levels_the_singular_values() {
 }
 
 #[test]
+fn the_muon_kernel_steps_as_plain_operations_do() {
+    let device = Device::default();
+    let size = StepSize {
+        learning_rate: 0.01,
+        gradient_scale: 0.3,
+    };
+    for shape in [[1, 1], [24, 40], [150, 31], [96, 96]] {
+        let slot = Slot {
+            path: "w",
+            shape: &shape,
+        };
+        let run = |plain: bool| -> Vec<f64> {
+            ops::set_fallback(plain);
+            let mut rng = Rng::new(4);
+            let mut optimizer = OptimizerConfig::Muon(MuonConfig::default()).init();
+            let mut values = normal(&mut rng, [shape[0] * shape[1]], &device);
+            for _ in 0..3 {
+                let gradient = normal(&mut rng, [shape[0] * shape[1]], &device);
+                let (copy, before) = (values.clone(), values.to_data());
+                values = optimizer.update(slot, values, gradient, size);
+                assert_eq!(copy.to_data(), before);
+            }
+            ops::set_fallback(false);
+            let momentum = optimizer.state()["w"].tensors["momentum"].clone();
+            Tensor::cat(vec![values, momentum], 0)
+                .to_data()
+                .iter::<f64>()
+                .collect()
+        };
+        for (kernel, plain) in run(false).into_iter().zip(run(true)) {
+            assert!((kernel - plain).abs() < 1e-5, "{shape:?}: {kernel} {plain}");
+        }
+    }
+}
+
+#[test]
 fn gradients_are_clipped_to_the_norm_and_vectors_do_not_decay() {
     let device = Device::default().autodiff();
     // Plain Adam moments after one step are (1 − β) g, so the state shows the clipped gradient.

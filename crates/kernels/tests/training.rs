@@ -4,7 +4,7 @@
 mod common;
 
 use common::{assert_close, assert_thread_free, dot, noise, slopes, wide};
-use kernels::{AdamW, CrossEntropy, Level};
+use kernels::{AdamW, CrossEntropy, Level, Muon, Precision};
 
 fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {
     let values = gate.iter().zip(up);
@@ -183,6 +183,123 @@ fn adamw_equals_its_definition_over_steps() {
     }
 }
 
+/// A matrix times the transpose of another.
+fn times(a: &[f64], b: &[f64], [m, n, k]: [usize; 3]) -> Vec<f64> {
+    let sum = |i: usize, j: usize| (0..k).map(|p| a[i * k + p] * b[j * k + p]).sum();
+    (0..m * n).map(|at| sum(at / n, at % n)).collect()
+}
+
+/// One step of Muon on a wide or square matrix, in f64.
+fn muon(step: &Muon, [m, n]: [usize; 2], g: &[f64], p: &mut [f64], mean: &mut [f64]) {
+    let mut x: Vec<f64> = mean
+        .iter_mut()
+        .zip(g)
+        .map(|(mean, g)| {
+            *mean = *mean * step.momentum + g * step.scale;
+            *mean * step.momentum + g * step.scale
+        })
+        .collect();
+    let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    x.iter_mut().for_each(|x| *x /= norm);
+    let [a, b, c] = Muon::ROUND;
+    for _ in 0..step.rounds {
+        let gram = times(&x, &x, [m, m, n]);
+        let square = times(&gram, &gram, [m, m, m]);
+        let mix: Vec<f64> = gram
+            .iter()
+            .zip(&square)
+            .map(|(g, s)| b * g + c * s)
+            .collect();
+        let turned: Vec<f64> = (0..n * m).map(|at| x[at % m * n + at / m]).collect();
+        let mixed = times(&mix, &turned, [m, n, m]);
+        x.iter_mut().zip(mixed).for_each(|(x, y)| *x = a * *x + y);
+    }
+    for (p, x) in p.iter_mut().zip(x) {
+        *p = *p * (1.0 - step.lr * step.decay) - step.stride([m, n]) * x;
+    }
+}
+
+#[test]
+fn muon_equals_its_definition_for_wide_and_tall_matrices() {
+    let step = Muon {
+        lr: 0.02,
+        momentum: 0.9,
+        decay: 0.1,
+        scale: 0.7,
+        rounds: 5,
+    };
+    for [m, n] in [[1, 5], [17, 23], [40, 200], [64, 64]] {
+        let turn =
+            |x: &[f32]| -> Vec<f32> { (0..m * n).map(|at| x[at % m * n + at / m]).collect() };
+        let mut wide_state = [noise(m * n, 1), noise(m * n, 2)];
+        let mut tall_state = wide_state.each_ref().map(|x| turn(x));
+        let [mut p, mut mean] = wide_state.each_ref().map(|x| wide(x));
+        for level in Level::all() {
+            let grad = noise(m * n, 3);
+            let [parameter, momentum] = &mut wide_state;
+            kernels::muon(
+                level,
+                Precision::F32,
+                &step,
+                [m, n],
+                &grad,
+                parameter,
+                momentum,
+            )
+            .unwrap();
+            let [parameter, momentum] = &mut tall_state;
+            let turned = turn(&grad);
+            kernels::muon(
+                level,
+                Precision::F32,
+                &step,
+                [n, m],
+                &turned,
+                parameter,
+                momentum,
+            )
+            .unwrap();
+            muon(&step, [m, n], &wide(&grad), &mut p, &mut mean);
+            assert_close("parameter", &wide_state[0], &p, 1e-4);
+            assert_close("momentum", &wide_state[1], &mean, 1e-5);
+            for (tall, wide) in tall_state.iter().zip(&wide_state) {
+                let turned: Vec<f64> = turn(wide).iter().map(|&x| f64::from(x)).collect();
+                assert_close("tall", tall, &turned, 1e-4);
+            }
+        }
+    }
+    let (mut still, mut mean) = (vec![1.0; 6], vec![0.0; 6]);
+    let zeros = [0.0; 6];
+    let level = Level::best();
+    kernels::muon(
+        level,
+        Precision::F32,
+        &step,
+        [2, 3],
+        &zeros,
+        &mut still,
+        &mut mean,
+    )
+    .unwrap();
+    assert!(
+        still
+            .iter()
+            .all(|&value| value == (1.0 - 0.02 * 0.1) as f32)
+    );
+    let lost = [0.0, f32::NAN, 0.0, 0.0, 0.0, 0.0];
+    kernels::muon(
+        level,
+        Precision::F32,
+        &step,
+        [2, 3],
+        &lost,
+        &mut still,
+        &mut mean,
+    )
+    .unwrap();
+    assert!(still.iter().all(|value| value.is_nan()));
+}
+
 #[test]
 fn bits_do_not_depend_on_threads() {
     let (x, y, grad) = (noise(70_000, 1), noise(70_000, 2), noise(70_000, 3));
@@ -199,13 +316,26 @@ fn bits_do_not_depend_on_threads() {
         scale: 1.0,
         step: 3,
     };
+    let muon = Muon {
+        lr: 1e-2,
+        momentum: 0.95,
+        decay: 0.1,
+        scale: 1.0,
+        rounds: 5,
+    };
     for level in Level::all() {
         assert_thread_free("training", || {
             let (losses, sums) = kernels::cross_entropy(level, &loss, &x, &targets).unwrap();
             let (mut p, mut m, mut v) = (x.clone(), y.clone(), vec![0.5; 70_000]);
             kernels::adamw(level, &adam, &grad, &mut p, &mut m, &mut v).unwrap();
+            let (mut turned, mut mean) = (x.clone(), y.clone());
+            let (shape, precision) = ([200, 350], Precision::Bf16);
+            let [t, n] = [&mut turned, &mut mean];
+            kernels::muon(level, precision, &muon, shape, &grad, t, n).unwrap();
             let (gate, up) = kernels::swiglu_backward(level, &x, &y, &grad).unwrap();
             [
+                turned,
+                mean,
                 kernels::swiglu(level, &x, &y).unwrap(),
                 gate,
                 up,
@@ -301,5 +431,32 @@ fn wrong_inputs_are_errors() {
     assert_eq!(
         step(&betas, 1),
         Err("`betas` must be from 0 to below 1, not 1".into())
+    );
+    let step = |momentum: f64, shape: [usize; 2]| {
+        let muon = Muon {
+            lr: 1.0,
+            momentum,
+            decay: 0.0,
+            scale: 1.0,
+            rounds: 5,
+        };
+        let [mut parameter, mut mean] = [[0.0; 6], [0.0; 6]];
+        let (grad, precision) = ([0.0; 6], Precision::F32);
+        kernels::muon(
+            level,
+            precision,
+            &muon,
+            shape,
+            &grad,
+            &mut parameter,
+            &mut mean,
+        )
+        .map_err(|error| error.to_string())
+    };
+    assert_eq!(step(0.9, [3, 2]), Ok(()));
+    assert!(step(0.9, [3, 3]).is_err());
+    assert_eq!(
+        step(1.0, [3, 2]),
+        Err("`momentum` must be from 0 to below 1, not 1".into())
     );
 }

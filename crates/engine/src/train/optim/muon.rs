@@ -9,11 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::{AdamW, AdamWConfig, Optimizer, OptimizerState, ParamState, Slot, StepSize};
 use crate::ops;
 
-/// Coefficients of a round `a·X + (b·A + c·A²)·X`, `A = X·Xᵀ`: they take singular values near 1 in few rounds, without
-/// settling exactly there.
-const ROUND: [f64; 3] = [3.4445, -4.775, 2.0315];
-/// Root mean square of a step per unit of learning rate: about AdamW's, so that learning rates carry over.
-const SIZE: f64 = 0.2;
 /// Name of the state that a matrix has here and not with AdamW.
 const MOMENTUM: &str = "momentum";
 
@@ -100,21 +95,20 @@ impl Optimizer for Muon {
             steps: 0,
             mean: values.zeros_like(),
         });
-        let gradient = gradient.mul_scalar(size.gradient_scale);
-        let mean = mean.mul_scalar(momentum).add(gradient.clone());
-        // Nesterov: a look ahead along the momentum.
-        let ahead = mean.clone().mul_scalar(momentum).add(gradient);
+        let muon = kernels::Muon {
+            lr: size.learning_rate,
+            momentum,
+            decay: weight_decay,
+            scale: size.gradient_scale,
+            rounds,
+        };
+        let [values, mean] = ops::muon(&muon, [height, width], gradient, [values, mean]);
         let mean = Momentum {
             steps: steps + 1,
             mean,
         };
         self.momenta.insert(slot.path.to_owned(), mean);
-        let turned = orthogonal(ahead.reshape([height, width]), rounds);
-        let rate = size.learning_rate;
-        let stride = rate * SIZE * (height.max(width) as f64).sqrt();
         values
-            .mul_scalar(1.0 - rate * weight_decay)
-            .sub(turned.reshape([height * width]).mul_scalar(stride))
     }
 
     fn state(&self) -> OptimizerState {
@@ -147,28 +141,4 @@ impl Optimizer for Muon {
             })
             .collect();
     }
-}
-
-/// The matrix nearest to orthogonal, about: `U·Vᵀ` of the singular value decomposition `U·S·Vᵀ`, with singular values
-/// between 0.7 and 1.2. A matrix of zeros stays one.
-fn orthogonal(matrix: Tensor<2>, rounds: usize) -> Tensor<2> {
-    let [height, width] = matrix.dims();
-    // Rows are the shorter side: `A` is the smaller product then.
-    let tall = height > width;
-    let x = if tall { matrix.transpose() } else { matrix };
-    let norm = f64::from(x.clone().powi_scalar(2).sum().into_scalar::<f32>()).sqrt();
-    if norm == 0.0 {
-        return Tensor::zeros([height, width], &x.device());
-    }
-    let [a, b, c] = ROUND;
-    let mut x = x.mul_scalar(1.0 / (norm + 1e-7));
-    for _ in 0..rounds {
-        // `linear(x, w)` is `x·wᵀ`, and both `A` and `A²` are symmetric.
-        let gram = ops::linear(x.clone(), x.clone(), None);
-        let square = ops::linear(gram.clone(), gram.clone(), None);
-        let mix = gram.mul_scalar(b).add(square.mul_scalar(c));
-        let mixed = ops::linear(mix, x.clone().transpose(), None);
-        x = x.mul_scalar(a).add(mixed);
-    }
-    if tall { x.transpose() } else { x }
 }
