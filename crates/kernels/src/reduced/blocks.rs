@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Before, COLUMNS, Panels, Units, Way};
+use super::pack::{Panels, Units};
+use super::{Before, COLUMNS, Way};
 use crate::amx::{self, Block, Tiles};
 use crate::product::Operand;
 use crate::reduced_x86::{interleave, pairs};
