@@ -13,7 +13,7 @@ rooms! {
     merge: "../../../crates/judge/src/omnidocbench/merge.rs",
     metrics: "../../../crates/judge/src/omnidocbench/metrics/mod.rs",
     normalize: "../../../crates/judge/src/omnidocbench/normalize/mod.rs",
-    page: "../../../crates/judge/src/omnidocbench/page.rs",
+    page: "../../../crates/judge/src/omnidocbench/page/mod.rs",
     protocol: "../../../crates/judge/src/omnidocbench/protocol.rs",
     python: "../../../crates/judge/src/omnidocbench/python.rs",
     score: "../../../crates/judge/src/omnidocbench/score/mod.rs"
