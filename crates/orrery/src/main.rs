@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use engine::command::{Context, Failure, tell};
 
+mod allocator;
 mod bench;
 mod cli;
 mod create;
@@ -15,6 +16,9 @@ mod registry;
 mod stop;
 mod unknown;
 mod usage;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     engine::memory::keep_large_buffers();

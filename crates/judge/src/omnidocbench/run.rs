@@ -132,9 +132,10 @@ pub fn run(
         // While a batch is worked on, the next one is read.
         let (results, next) = rayon::join(
             || -> Vec<Result<Done, RunError>> {
-                let pages = batch.par_iter();
+                // Page by page: one may take as long as a hundred others.
+                let pages = batch.into_par_iter().with_max_len(1);
                 pages
-                    .map(|(index, page)| one(&folders, source.missing, evaluator, *index, page))
+                    .map(|(index, page)| one(&folders, source.missing, evaluator, index, &page))
                     .collect()
             },
             &mut read,

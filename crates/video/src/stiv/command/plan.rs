@@ -8,6 +8,7 @@ use engine::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::stiv::config::StivConfig;
+use crate::stiv::data::HeldOut;
 use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
@@ -143,7 +144,9 @@ impl Plan {
             let StivConfig { width, depth, .. } = self.shape;
             command.push_str(&format!(" --width {width} --depth {depth}"));
         }
+        let (key, by) = HeldOut::NOTE;
         vec![
+            (key, by.to_owned()),
             ("orrery.command", command),
             ("orrery.seed", self.seed.to_string()),
             ("orrery.data", data.to_owned()),

@@ -1,7 +1,7 @@
 //! What a run begins with.
 
 use burn::tensor::Device;
-use engine::command::Failure;
+use engine::command::{Failure, tell};
 use engine::rng::Rng;
 use engine::weights::Weights;
 
@@ -10,6 +10,7 @@ use crate::stiv::checkpoint::CONFIG_KEY;
 use crate::stiv::command::carry::Start;
 use crate::stiv::command::plan::{Plan, Stage, TOWER};
 use crate::stiv::config::StivConfig;
+use crate::stiv::data::HeldOut;
 use crate::stiv::studio::Studio;
 use crate::stiv::{embedded, tower};
 
@@ -75,11 +76,20 @@ impl Train {
         });
         match problem {
             Some(problem) => Err(Failure::input(format!("`{}`: {problem}", studio.origin))),
-            None => Ok(Start {
-                tower: Some(studio.tower),
-                picture: Some(studio.model),
-                shape: studio.config,
-            }),
+            None => {
+                if self.stage == Stage::T2i && studio.held_out == HeldOut::ByCount {
+                    tell(&format!(
+                        "warning: `{}` comes from a training that held out other pairs: what this run draws of its own \
+                         held-out pairs will not be evidence",
+                        studio.origin
+                    ));
+                }
+                Ok(Start {
+                    tower: Some(studio.tower),
+                    picture: Some(studio.model),
+                    shape: studio.config,
+                })
+            }
         }
     }
 

@@ -1,0 +1,72 @@
+//! Where memory comes from: small pieces from mimalloc, which texts and trees ask for by the million; large buffers, which
+//! tensors are made of, from the system's allocator, which keeps them for the next step (`engine::memory`).
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use mimalloc::MiMalloc;
+
+/// Bytes up to which a piece is small.
+const SMALL: usize = 64 << 10;
+
+/// The allocator of the program.
+pub struct Allocator;
+
+fn small(size: usize) -> bool {
+    size <= SMALL
+}
+
+// SAFETY: the size that a piece was asked for with, which callers must give back unchanged, tells whose it is; both
+// allocators keep the promises of the trait.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: handed down.
+        unsafe {
+            if small(layout.size()) {
+                MiMalloc.alloc(layout)
+            } else {
+                System.alloc(layout)
+            }
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: handed down.
+        unsafe {
+            if small(layout.size()) {
+                MiMalloc.alloc_zeroed(layout)
+            } else {
+                System.alloc_zeroed(layout)
+            }
+        }
+    }
+
+    unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
+        // SAFETY: the piece came from the same allocator, by its size.
+        unsafe {
+            if small(layout.size()) {
+                MiMalloc.dealloc(piece, layout);
+            } else {
+                System.dealloc(piece, layout);
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, piece: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above; where the piece changes hands, as many bytes are copied as both have.
+        unsafe {
+            match (small(layout.size()), small(size)) {
+                (true, true) => MiMalloc.realloc(piece, layout, size),
+                (false, false) => System.realloc(piece, layout, size),
+                _ => {
+                    let grown = Layout::from_size_align_unchecked(size, layout.align());
+                    let fresh = self.alloc(grown);
+                    if !fresh.is_null() {
+                        fresh.copy_from_nonoverlapping(piece, size.min(layout.size()));
+                        self.dealloc(piece, layout);
+                    }
+                    fresh
+                }
+            }
+        }
+    }
+}
