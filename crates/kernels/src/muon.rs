@@ -7,10 +7,8 @@ use crate::error::expect;
 use crate::input_error::InputError;
 use crate::level::{Level, leveled};
 use crate::math::{LANES, mul_add};
+use crate::parallel::TASK;
 use crate::product::{Operand, Precision, Product};
-
-/// Values of a piece of work.
-const TASK: usize = 16 * 1024;
 
 /// Muon: each step goes along the matrix nearest to orthogonal of the momentum, about.
 #[derive(Clone, Copy, Debug, PartialEq)]

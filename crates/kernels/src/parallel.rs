@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 pub(crate) type Fresh = [MaybeUninit<f32>];
 
 /// Values that one task handles, about: 64 KiB a stream, so that a row read twice is still in the cache.
-const TASK: usize = 16 * 1024;
+pub(crate) const TASK: usize = 16 * 1024;
 
 /// Rows of `width` values that one task handles.
 pub(crate) fn rows_per_task(width: usize) -> usize {

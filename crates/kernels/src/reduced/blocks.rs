@@ -203,14 +203,6 @@ mod tests {
         }
     }
 
-    /// An AMX machine uses its tiles.
-    #[test]
-    fn a_checked_machine_takes_tiles_for_many_rows() {
-        let many = Way::best(Way::MANY);
-        assert_eq!(many == Way::Tiles, amx::available());
-        assert_eq!(Way::best(Way::MANY - 1), Way::Vectors);
-    }
-
     #[test]
     fn a_value_that_is_no_number_stays_in_its_row_and_column() {
         if !available() {

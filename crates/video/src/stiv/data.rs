@@ -2,6 +2,7 @@
 
 use engine::data::pack::{EmojiPack, PackError, Style, Subject};
 use engine::rng::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::train::{Example, Examples};
 
@@ -39,7 +40,8 @@ pub enum Split {
 }
 
 /// Which pairs a training keeps from its model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HeldOut {
     /// By the code of each subject, so that every set of subjects holds out the same pairs.
     #[default]
@@ -51,6 +53,11 @@ pub enum HeldOut {
 impl HeldOut {
     /// Metadata key of a trained file, and what stands there for [`HeldOut::ByCode`]; earlier files lack it.
     pub const NOTE: (&str, &str) = ("orrery.held_out", "by code");
+
+    /// What a run or a file that does not say was made by.
+    pub fn unsaid() -> Self {
+        Self::ByCount
+    }
 }
 
 /// Subjects × styles, with the pairs that training never sees.

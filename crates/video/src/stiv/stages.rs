@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clips::Clips;
 use super::config::StivConfig;
-use super::data::{EmojiGrid, Pictures};
+use super::data::{EmojiGrid, HeldOut, Pictures};
 use super::inflate::inflate;
 use super::model::Stiv;
 use super::subjects::SubjectSet;
@@ -125,12 +125,13 @@ pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the picture model (T2I stage) with a frozen tower, from `start` or from scratch.
+/// Trains the picture model (T2I stage) with a frozen tower, from a start or from scratch, and keeps from it the pairs that
+/// the start was kept from.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
 pub fn train_pictures(
-    start: Option<Stiv>,
+    (start, held_out): (Option<Stiv>, HeldOut),
     shape: &StivConfig,
     tower: Arc<WordTower>,
     recipe: Recipe,
@@ -138,7 +139,7 @@ pub fn train_pictures(
     run: Run,
 ) -> Result<Trained<Stiv>, StageError> {
     let device = Device::flex().autodiff();
-    let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?;
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?.holding_out(held_out);
     let task = StivTask {
         examples: Arc::new(Pictures { grid }),
         tower,

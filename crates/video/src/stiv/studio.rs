@@ -92,7 +92,7 @@ impl Studio {
             id: weights.metadata().get(ID_KEY).cloned().unwrap_or_default(),
             held_out: match weights.metadata().get(HeldOut::NOTE.0) {
                 Some(_) => HeldOut::ByCode,
-                None => HeldOut::ByCount,
+                None => HeldOut::unsaid(),
             },
             device: device.clone(),
         })

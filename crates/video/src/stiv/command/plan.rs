@@ -60,6 +60,9 @@ pub struct Plan {
     /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
     #[serde(default)]
     pub subjects: SubjectSet,
+    /// Which pairs the picture model is kept from: those that the model it begins with was kept from.
+    #[serde(default = "HeldOut::unsaid")]
+    pub held_out: HeldOut,
     /// Seed of weights and batches.
     pub seed: u64,
     /// Shape of the picture model that the run trains or starts from.
@@ -144,12 +147,15 @@ impl Plan {
             let StivConfig { width, depth, .. } = self.shape;
             command.push_str(&format!(" --width {width} --depth {depth}"));
         }
-        let (key, by) = HeldOut::NOTE;
-        vec![
-            (key, by.to_owned()),
+        let mut notes = vec![
             ("orrery.command", command),
             ("orrery.seed", self.seed.to_string()),
             ("orrery.data", data.to_owned()),
-        ]
+        ];
+        if self.stage == Stage::T2i && self.held_out == HeldOut::ByCode {
+            let (key, by) = HeldOut::NOTE;
+            notes.push((key, by.to_owned()));
+        }
+        notes
     }
 }

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::carry::{Start, carry_out, write_tower};
 use super::plan::{MODEL, Plan, Stage, TOWER};
-use crate::stiv::config::StivConfig;
 use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
@@ -117,7 +116,7 @@ impl Train {
             (Some(plan), true) => self.again(plan, &device)?,
             _ => self.start(&device)?,
         };
-        let plan = self.plan(&start.shape);
+        let plan = self.plan(&start);
         if let Some(old) = old.filter(|_| begun) {
             self.compare(&old)?;
             return self.follow(&old, start, context);
@@ -151,7 +150,7 @@ impl Train {
         }
     }
 
-    fn plan(&self, shape: &StivConfig) -> Plan {
+    fn plan(&self, start: &Start) -> Plan {
         let (steps, batch, rate) = match self.stage {
             Stage::Words => (1500, 256, 0.02),
             Stage::Judge => (1200, 64, 1e-3),
@@ -168,8 +167,9 @@ impl Train {
             bf16: self.bf16,
             optimizer: self.optimizer.unwrap_or_default(),
             subjects: self.subjects.unwrap_or_default(),
+            held_out: start.held_out,
             seed: self.seed.unwrap_or(0),
-            shape: shape.clone(),
+            shape: start.shape.clone(),
         }
     }
 

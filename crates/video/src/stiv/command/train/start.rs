@@ -54,8 +54,8 @@ impl Train {
                         Some(file) => tower::read(&file)?,
                         None => embedded::tower()?,
                     }),
-                    picture: None,
                     shape: self.shape(),
+                    ..Start::default()
                 }),
             },
             Stage::Stiv if self.tower.is_some() => Err(wrong("--tower")),
@@ -76,20 +76,12 @@ impl Train {
         });
         match problem {
             Some(problem) => Err(Failure::input(format!("`{}`: {problem}", studio.origin))),
-            None => {
-                if self.stage == Stage::T2i && studio.held_out == HeldOut::ByCount {
-                    tell(&format!(
-                        "warning: `{}` comes from a training that held out other pairs: what this run draws of its own \
-                         held-out pairs will not be evidence",
-                        studio.origin
-                    ));
-                }
-                Ok(Start {
-                    tower: Some(studio.tower),
-                    picture: Some(studio.model),
-                    shape: studio.config,
-                })
-            }
+            None => Ok(Start {
+                tower: Some(studio.tower),
+                picture: Some(studio.model),
+                shape: studio.config,
+                held_out: studio.held_out,
+            }),
         }
     }
 
@@ -99,6 +91,12 @@ impl Train {
             return Ok(start);
         };
         let tower = tower::read(&Weights::open(path)?)?;
+        if start.held_out == HeldOut::ByCount {
+            tell(
+                "warning: the model of `--init` held out pairs by the number of its subjects: with other subjects it has seen \
+                 some of those that are held out now, and what is drawn of them is not evidence",
+            );
+        }
         match tower.width == start.shape.context {
             true => Ok(Start {
                 tower: Some(tower),
@@ -129,6 +127,7 @@ impl Train {
             tower,
             picture: (plan.stage == Stage::Stiv).then_some(picture),
             shape: plan.shape.clone(),
+            held_out: plan.held_out,
         })
     }
 
