@@ -166,17 +166,20 @@ def run(command, threads, folder):
     """Wall time and processor time in seconds, most memory of one process in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    child = subprocess.Popen(
-        command,
-        env={**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"},
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        sys.exit(f"failed: {' '.join(command)}")
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": "1"},
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        if status:
+            said.seek(0)
+            last = said.read().decode(errors="replace").splitlines()[-12:]
+            sys.exit("\n".join([f"failed with {os.waitstatus_to_exitcode(status)}: {' '.join(command)}", *last]))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, processor, used.ru_maxrss / 1024

@@ -111,7 +111,27 @@ pub fn write_atomic(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let path = path.as_ref();
+    replace(path.as_ref(), fill, File::sync_data)
+}
+
+/// [`write_atomic`] for what can be made again in seconds: does not wait for the disk, which takes tens of milliseconds
+/// where others have just written. Should the machine, not the program, fail soon after, the file may be lost.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_swiftly(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    replace(path.as_ref(), fill, |_| Ok(()))
+}
+
+/// Fills a temporary file, has it `settle` and puts it in the place of `path`.
+fn replace(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), FileError> {
     let failed = |source| FileError::from_io(path, source);
     let target = match fs::metadata(path) {
         Ok(there) if there.is_dir() => return Err(FileError::IsFolder { path: path.into() }),
@@ -130,7 +150,7 @@ pub fn write_atomic(
             .and_then(|()| writer.flush())
             .map_err(failed)?;
     }
-    temporary.as_file().sync_data().map_err(failed)?;
+    settle(temporary.as_file()).map_err(failed)?;
     temporary
         .persist(&target)
         .map(drop)

@@ -6,14 +6,19 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashSet;
 
+/// Bytes that most pages have fewer than.
+const USUAL: usize = 1 << 14;
+
 /// A file's text as the official tool reads it: line ends become `\n`; a byte order mark goes. The second value tells
 /// whether bytes had to be replaced because they are no UTF-8.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn read_text(path: &Path) -> std::io::Result<(String, bool)> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.read_to_end(&mut bytes)?;
+    // Without a question for the size: most pages fit, and two calls of the system are enough.
+    let mut bytes = Vec::with_capacity(USUAL);
+    let file = std::fs::File::open(path)?;
+    file.take(u64::MAX).read_to_end(&mut bytes)?;
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         bytes.drain(..3);
     }
@@ -39,10 +44,18 @@ impl Predictions {
     /// # Errors
     /// When it cannot be listed.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
-        let files = std::fs::read_dir(folder)?.map(|file| Ok(file?.file_name()));
+        let mut files = FxHashSet::default();
+        for file in std::fs::read_dir(folder)? {
+            let file = file?;
+            // Links are followed.
+            let kind = file.file_type()?;
+            if kind.is_file() || kind.is_symlink() && file.path().is_file() {
+                files.insert(file.file_name());
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
-            files: files.collect::<std::io::Result<_>>()?,
+            files,
         })
     }
 
@@ -51,11 +64,7 @@ impl Predictions {
     pub fn of(&self, image: &str) -> Option<PathBuf> {
         let listed = |file: &&String| self.files.contains(OsStr::new(file.as_str()));
         let names = names(image);
-        let mut listed = names
-            .iter()
-            .filter(listed)
-            .map(|file| self.folder.join(file));
-        listed.find(|path| path.is_file())
+        names.iter().find(listed).map(|file| self.folder.join(file))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::command::{Failure, one_line, tell};
-use engine::files::write_atomic;
+use engine::files::write_swiftly;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ pub(super) fn folder(path: &Path) -> Result<(), Failure> {
 
 /// JSON into a file, indented.
 pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), Failure> {
-    write_atomic(path, |file| {
+    write_swiftly(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
         file.write_all(b"\n")
     })
@@ -54,7 +54,7 @@ pub(super) fn write_list(
     path: &Path,
     records: impl Iterator<Item = impl AsRef<[u8]>>,
 ) -> Result<(), Failure> {
-    write_atomic(path, |file| {
+    write_swiftly(path, |file| {
         let mut text = Vec::with_capacity(2 * PIECE);
         text.push(b'[');
         for (at, record) in records.enumerate() {
