@@ -1,7 +1,23 @@
 //! What an operation is checked for.
 
+use std::cell::RefCell;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::{burn, ops};
+
+thread_local! {
+    static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
+}
+
+/// Where this thread's tensors are made: what Burn takes by default, a GPU in a build with one.
+pub fn device() -> Device {
+    DEVICE.with_borrow(|device| device.clone().unwrap_or_default())
+}
+
+/// This thread's tensors are made for `device` from now on.
+pub fn work_on(device: Device) {
+    DEVICE.set(Some(device));
+}
 
 /// Numbers between −1.5 and 1.5 that look random and differ with `salt`.
 pub fn noise<const D: usize>(shape: [usize; D], salt: u64) -> Tensor<D> {
@@ -14,8 +30,7 @@ pub fn noise<const D: usize>(shape: [usize; D], salt: u64) -> Tensor<D> {
             (state >> 40) as f32 / (1 << 24) as f32 * 3.0 - 1.5
         })
         .collect();
-    let device = Device::default().autodiff();
-    Tensor::from_data(TensorData::new(values, shape), &device)
+    Tensor::from_data(TensorData::new(values, shape), &device().autodiff())
 }
 
 /// One tensor of any rank, flattened; its shape beside it.
@@ -47,17 +62,21 @@ pub fn vector(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
 
-/// Value of `op` and the gradient of `Σ weight · value` for each input.
-pub fn run(
+/// Value of `op` on `on` and the gradient of `Σ weight · value` for each input.
+fn run(
     inputs: &[Input],
     op: &dyn Fn(&[Input]) -> Tensor<1>,
+    on: &Device,
     fallback: bool,
 ) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let before = device();
+    work_on(on.clone());
     ops::set_fallback(fallback);
     let inputs: Vec<Input> = inputs
         .iter()
         .map(|input| Input {
-            values: input.values.clone().detach().require_grad(),
+            values: Tensor::from_data(input.values.to_data(), &on.clone().autodiff())
+                .require_grad(),
             shape: input.shape.clone(),
         })
         .collect();
@@ -69,6 +88,7 @@ pub fn run(
         .map(|input| vector(input.values.grad(&grads).unwrap()))
         .collect();
     ops::set_fallback(false);
+    work_on(before);
     (vector(value), grads)
 }
 
@@ -83,21 +103,28 @@ pub fn assert_close(name: &str, got: &[f32], want: &[f32], tolerance: f32) {
     }
 }
 
-/// The kernel path of `op` equals the fallback path and the differences, and does not depend on threads.
+/// `op` equals Burn's own operations on the CPU and the differences, and does not depend on threads. What is tried are the
+/// kernels, or another device where the build has one.
 pub fn check(name: &str, inputs: &[Input], op: impl Fn(&[Input]) -> Tensor<1> + Sync) {
-    let (value, grads) = run(inputs, &op, false);
-    let (want, want_grads) = run(inputs, &op, true);
-    assert_close(name, &value, &want, 5e-6);
+    let (on, cpu) = (device(), Device::flex());
+    // Others have faster and coarser exponentials.
+    let coarse = if on == cpu { 1.0 } else { 20.0 };
+    let (value, grads) = run(inputs, &op, &on, false);
+    let (want, want_grads) = run(inputs, &op, &cpu, true);
+    assert_close(name, &value, &want, 5e-6 * coarse);
     for (i, (grad, want)) in grads.iter().zip(&want_grads).enumerate() {
-        assert_close(&format!("{name}, gradient {i}"), grad, want, 2e-5);
+        assert_close(&format!("{name}, gradient {i}"), grad, want, 2e-5 * coarse);
     }
     differences(name, inputs, &grads, &op);
+    if on != cpu {
+        return;
+    }
     for threads in [1, 2, 3] {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .unwrap();
-        let again = pool.install(|| run(inputs, &op, false));
+        let again = pool.install(|| run(inputs, &op, &cpu, false));
         assert!(
             again == (value.clone(), grads.clone()),
             "{name} differs with {threads} threads"

@@ -10,17 +10,18 @@ mod products;
 mod quant;
 
 use burn::tensor::{DType, Device, Tensor};
-use check::{assert_close, flat, noise, vector};
+use check::{assert_close, device, flat, noise, vector, work_on};
 use engine::burn;
 use engine::ops::{self, Rope};
 
 #[test]
 fn the_kernels_are_what_runs() {
+    work_on(Device::flex());
     let x = noise([5, 67], 1);
     let kernel = vector(flat(ops::gelu(x.clone())));
     let input = vector(flat(x.clone()));
     assert!(kernel == kernels::gelu(kernels::Level::best(), &input));
-    let plain = Tensor::<2>::from_data(x.clone().into_data(), &Device::default());
+    let plain = Tensor::<2>::from_data(x.clone().into_data(), &device());
     assert!(
         kernel == vector(flat(ops::gelu(plain))),
         "without gradients"
@@ -32,7 +33,8 @@ fn the_kernels_are_what_runs() {
 
 #[test]
 fn gradients_meet_those_of_checkpointing_devices() {
-    let device = Device::default().autodiff().gradient_checkpointing();
+    let device = device();
+    let checkpointing = device.clone().autodiff().gradient_checkpointing();
     let data = noise([3, 40], 1).into_data();
     let weight = noise([40, 40], 2).into_data();
     let grad = |device: &Device| {
@@ -47,12 +49,12 @@ fn gradients_meet_those_of_checkpointing_devices() {
         let of = |tensor: &Tensor<2>| vector(flat(tensor.grad(&grads).unwrap()));
         (of(&x), of(&weight))
     };
-    assert!(grad(&device) == grad(&Device::default().autodiff()));
+    assert!(grad(&checkpointing) == grad(&device.autodiff()));
 }
 
 #[test]
 fn constants_may_sit_on_either_device() {
-    let [plain, autodiff] = [Device::default(), Device::default().autodiff()];
+    let [plain, autodiff] = [device(), device().autodiff()];
     let x = noise([1, 3, 2, 8], 1).require_grad();
     let turned = [&plain, &autodiff].map(|device| {
         let rope = Rope::new(&[0.0, 1.0, 2.0], 1, 8, 10.0, device);
@@ -69,6 +71,7 @@ fn constants_may_sit_on_either_device() {
 
 #[test]
 fn other_dtypes_take_the_fallback() {
+    work_on(Device::flex());
     let x = noise([3, 9], 1);
     let wide = ops::gelu(x.clone().cast(DType::F64));
     assert_eq!(wide.dtype(), DType::F64);

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use engine::burn;
 use engine::ops::{self, AttentionMask, BlockMask, Window};
 
-use crate::check::{Input, check, flat, noise, vector};
+use crate::check::{Input, check, device, flat, noise, vector};
 
 fn bools<const D: usize>(shape: [usize; D], seen: impl Fn(usize) -> bool) -> Tensor<D, Bool> {
     let values: Vec<bool> = (0..shape.iter().product()).map(seen).collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::default())
+    Tensor::from_data(TensorData::new(values, shape), &device())
 }
 
 /// Every kind of mask, for `[batch, heads, queries, keys]`; each query sees the last key at least.
@@ -95,10 +95,12 @@ fn masks_and_grouped_heads() {
         let q = Input::new(noise([batch, queries, heads * group, head], 1));
         let k = Input::new(noise([batch, keys, heads, head], 2));
         let v = Input::new(noise([batch, keys, heads, head], 3));
-        for (name, mask) in masks([batch, heads * group, queries, keys]) {
+        let masks = || masks([batch, heads * group, queries, keys]);
+        for (at, (name, _)) in masks().into_iter().enumerate() {
             let name = format!("{name}, {queries} queries, {group} heads a key");
             check(&name, &[q.clone(), k.clone(), v.clone()], |x| {
-                flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), &mask))
+                let (_, mask) = &masks()[at];
+                flat(ops::attention(x[0].get(), x[1].get(), x[2].get(), mask))
             });
         }
     }
@@ -107,7 +109,7 @@ fn masks_and_grouped_heads() {
 #[test]
 fn causal_windows_end_at_the_last_key() {
     // Two queries at the end of five keys, values 0 to 4, equal scores: the first sees up to key 3.
-    let device = Device::default();
+    let device = device();
     let q = Tensor::<4>::zeros([1, 2, 1, 1], &device);
     let k = Tensor::<4>::zeros([1, 5, 1, 1], &device);
     let v = Tensor::<1>::from_floats([0.0, 1.0, 2.0, 3.0, 4.0], &device).reshape([1, 5, 1, 1]);
@@ -139,7 +141,7 @@ fn causal_windows_end_at_the_last_key() {
 
 #[test]
 fn a_query_without_keys_is_nan() {
-    let device = Device::default();
+    let device = device();
     let x = Tensor::<4>::ones([1, 2, 1, 4], &device);
     let mask = AttentionMask {
         pairs: Some(bools([1, 1, 2, 2], |i| i > 1)),

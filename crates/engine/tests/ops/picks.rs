@@ -5,7 +5,7 @@ use engine::burn;
 use engine::ops::{self, CrossEntropyOptions};
 use kernels::{CrossEntropy, Level};
 
-use crate::check::{Input, assert_close, check, flat, noise, vector};
+use crate::check::{Input, assert_close, check, device, flat, noise, vector, work_on};
 
 const IGNORE: i64 = -100;
 
@@ -16,7 +16,7 @@ fn numbers<const D: usize>(shape: [usize; D], limit: usize, ignoring: bool) -> T
         false => (i * 7 % limit) as i64,
     };
     let numbers: Vec<i64> = (0..shape.iter().product()).map(number).collect();
-    Tensor::from_data(TensorData::new(numbers, shape), &Device::default())
+    Tensor::from_data(TensorData::new(numbers, shape), &device())
 }
 
 #[test]
@@ -25,19 +25,19 @@ fn cross_entropies() {
         let logits = [Input::new(noise([rows, classes], 1) * 4.0)];
         for smoothing in [0.0, 0.1, 1.0] {
             for ignore in [None, Some(IGNORE)] {
-                let targets = numbers([rows], classes, ignore.is_some());
                 let options = CrossEntropyOptions { ignore, smoothing };
                 check(&format!("{options:?}"), &logits, |x| {
-                    ops::cross_entropy(x[0].get::<2>(), targets.clone(), options)
+                    let targets = numbers([rows], classes, ignore.is_some());
+                    ops::cross_entropy(x[0].get::<2>(), targets, options)
                 });
             }
         }
     }
-    let targets = numbers([3, 5], 17, false);
     let logits = [Input::new(noise([3, 17, 5], 1))];
     check("of tokens, transposed", &logits, |x| {
         let logits = x[0].get::<3>().swap_dims(1, 2);
-        ops::cross_entropy(logits, targets.clone(), CrossEntropyOptions::default())
+        let targets = numbers([3, 5], 17, false);
+        ops::cross_entropy(logits, targets, CrossEntropyOptions::default())
     });
 }
 
@@ -83,6 +83,7 @@ fn embeddings() {
 
 #[test]
 fn the_kernels_of_whole_numbers_are_what_runs() {
+    work_on(Device::flex());
     let logits = noise([5, 67], 1);
     let values = vector(flat(logits.clone()));
     let targets = numbers([5], 67, false);
@@ -90,8 +91,8 @@ fn the_kernels_of_whole_numbers_are_what_runs() {
     let loss = CrossEntropy::new(67);
     let (losses, _) = kernels::cross_entropy(Level::best(), &loss, &values, &numbers).unwrap();
     let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32 * 0.2;
-    let plain = Tensor::<2>::from_data(logits.to_data(), &Device::default());
-    for device in [Device::default(), Device::default().autodiff()] {
+    let plain = Tensor::<2>::from_data(logits.to_data(), &device());
+    for device in [device(), device().autodiff()] {
         for dtype in [DType::I32, DType::I64] {
             let targets = Tensor::<1, Int>::from_data(
                 targets.to_data().convert_dtype(dtype),
@@ -108,6 +109,7 @@ fn the_kernels_of_whole_numbers_are_what_runs() {
 
 #[test]
 fn other_dtypes_of_tables_take_the_fallback() {
+    work_on(Device::flex());
     let table = noise([6, 5], 1);
     let wide = table.clone().cast(DType::F64);
     let picked: Tensor<3> = ops::embedding(wide.clone(), numbers([2, 4], 6, false));
@@ -124,6 +126,7 @@ fn other_dtypes_of_tables_take_the_fallback() {
 #[test]
 #[should_panic(expected = "out of bounds")]
 fn a_row_that_is_not_there_panics() {
+    work_on(Device::flex());
     let picked: Tensor<2> = ops::embedding(noise([6, 5], 1), numbers([2], 1, false) + 6);
     drop(picked);
 }

@@ -1,10 +1,8 @@
 //! Activations, norms and rotations.
 
-use burn::tensor::Device;
-use engine::burn;
 use engine::ops::{self, Rope};
 
-use crate::check::{Input, check, flat, noise};
+use crate::check::{Input, check, device, flat, noise};
 
 #[test]
 fn activations() {
@@ -59,7 +57,6 @@ fn layer_norms() {
 
 #[test]
 fn rms_norms_and_rotations() {
-    let device = Device::default();
     for [batch, tokens, heads, head, sections] in [
         [1, 1, 1, 2, 1],
         [2, 5, 3, 24, 2],
@@ -69,16 +66,22 @@ fn rms_norms_and_rotations() {
         let x = Input::new(noise([batch, tokens, heads, head], 1));
         let weight = Input::new(noise([head], 2) + 1.0);
         let positions: Vec<f32> = (0..tokens * sections).map(|i| i as f32 * 0.7).collect();
-        let rope = Rope::new(&positions, sections, head, 100.0, &device);
+        let rope = || Rope::new(&positions, sections, head, 100.0, &device());
         check("rms_norm", &[x.clone(), weight.clone()], |x| {
             flat(ops::rms_norm(x[0].get::<4>(), x[1].get(), 1e-3))
         });
         check("rotate", std::slice::from_ref(&x), |x| {
-            flat(ops::rotate(x[0].get(), &rope))
+            flat(ops::rotate(x[0].get(), &rope()))
         });
-        for rope in [None, Some(&rope)] {
+        for turned in [false, true] {
             check("rms_norm_rope", &[x.clone(), weight.clone()], |x| {
-                flat(ops::rms_norm_rope(x[0].get(), x[1].get(), rope, 1e-3))
+                let rope = turned.then(rope);
+                flat(ops::rms_norm_rope(
+                    x[0].get(),
+                    x[1].get(),
+                    rope.as_ref(),
+                    1e-3,
+                ))
             });
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use engine::burn;
 use engine::ops::{self, QuantKind, QuantMatrix};
 
-use crate::check::{assert_close, flat, noise, vector};
+use crate::check::{assert_close, flat, noise, vector, work_on};
 
 /// A matrix of 8-bit blocks whose scales are a 64th.
 fn weight(rows: usize, columns: usize) -> Arc<QuantMatrix> {
@@ -27,6 +27,7 @@ fn weight(rows: usize, columns: usize) -> Arc<QuantMatrix> {
 
 #[test]
 fn products_and_their_gradient_are_those_of_the_weight() {
+    work_on(Device::flex());
     let (rows, columns) = (40, 96);
     let weight = weight(rows, columns);
     let held = weight.dequantize();
@@ -56,7 +57,7 @@ fn products_and_their_gradient_are_those_of_the_weight() {
     // On plain tensors, and wrong widths are Burn's to refuse.
     let x = Tensor::<2>::from_data(
         TensorData::new(vec![1.0_f32; columns], [1, columns]),
-        &Default::default(),
+        &Device::flex(),
     );
     let y = vector(flat(ops::quant_linear(x, &weight, None)));
     for (y, row) in y.iter().zip(held.chunks(columns)) {

@@ -2,7 +2,6 @@
 
 use engine::data::pack::{EmojiPack, PackError, Style, Subject};
 use engine::rng::Rng;
-use serde::{Deserialize, Serialize};
 
 use super::train::{Example, Examples};
 
@@ -39,27 +38,6 @@ pub enum Split {
     Test,
 }
 
-/// Which pairs a training keeps from its model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeldOut {
-    /// By the code of each subject, so that every set of subjects holds out the same pairs.
-    #[default]
-    ByCode,
-    /// By the number of subjects, so that sets differ: trainings before 25 November 2026.
-    ByCount,
-}
-
-impl HeldOut {
-    /// Metadata key of a trained file, and what stands there for [`HeldOut::ByCode`]; earlier files lack it.
-    pub const NOTE: (&str, &str) = ("orrery.held_out", "by code");
-
-    /// What a run or a file that does not say was made by.
-    pub fn unsaid() -> Self {
-        Self::ByCount
-    }
-}
-
 /// Subjects × styles, with the pairs that training never sees.
 pub struct EmojiGrid {
     /// The subjects, in the order they were named in.
@@ -88,21 +66,12 @@ impl EmojiGrid {
             }
             pixels.push(styles);
         }
-        let held_out = subjects.iter().map(|s| by_own_code(&s.code)).collect();
+        let held_out = subjects.iter().map(|s| kept_back(&s.code)).collect();
         Ok(Self {
             subjects,
             pixels,
             held_out,
         })
-    }
-
-    /// The same grid with the pairs that a model was kept from.
-    pub fn holding_out(mut self, held_out: HeldOut) -> Self {
-        self.held_out = match held_out {
-            HeldOut::ByCode => self.subjects.iter().map(|s| by_own_code(&s.code)).collect(),
-            HeldOut::ByCount => by_count(self.subjects.len()),
-        };
-        self
     }
 
     /// Pixels `[3, 32, 32]` in `[-1, 1]` of a pair.
@@ -139,7 +108,7 @@ impl EmojiGrid {
 /// The style of a subject that training never shows, and what it is kept for: three subjects of ten lose one style to the
 /// test, one of ten to development. It depends on the subject's code alone, so that every set of subjects holds out the
 /// same pairs, and a model that goes on with other subjects has seen none of them.
-fn by_own_code(code: &str) -> Option<(Style, Split)> {
+fn kept_back(code: &str) -> Option<(Style, Split)> {
     let mut rng = Rng::new(HELD_OUT_SEED).child(code);
     let split = match rng.below(10) {
         place if place < TEST_TENTHS => Split::Test,
@@ -147,24 +116,6 @@ fn by_own_code(code: &str) -> Option<(Style, Split)> {
         _ => return None,
     };
     Some((Style::ALL[rng.below(Style::ALL.len())], split))
-}
-
-/// The same shares by a shuffle of all subjects, which depends on how many there are.
-fn by_count(subjects: usize) -> Vec<Option<(Style, Split)>> {
-    let mut order: Vec<usize> = (0..subjects).collect();
-    Rng::new(HELD_OUT_SEED).shuffle(&mut order);
-    let mut held_out = vec![None; subjects];
-    let test = subjects * TEST_TENTHS / 10;
-    let development = subjects * DEVELOPMENT_TENTHS / 10;
-    for (i, &subject) in order[..test + development].iter().enumerate() {
-        let split = if i < test {
-            Split::Test
-        } else {
-            Split::Development
-        };
-        held_out[subject] = Some((Style::ALL[i % Style::ALL.len()], split));
-    }
-    held_out
 }
 
 fn english(subject: &Subject) -> String {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clips::Clips;
 use super::config::StivConfig;
-use super::data::{EmojiGrid, HeldOut, Pictures};
+use super::data::{EmojiGrid, Pictures};
 use super::inflate::inflate;
 use super::model::Stiv;
 use super::subjects::SubjectSet;
@@ -125,13 +125,12 @@ pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the picture model (T2I stage) with a frozen tower, from a start or from scratch, and keeps from it the pairs that
-/// the start was kept from.
+/// Trains the picture model (T2I stage) with a frozen tower, from a start or from scratch.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
 pub fn train_pictures(
-    (start, held_out): (Option<Stiv>, HeldOut),
+    start: Option<Stiv>,
     shape: &StivConfig,
     tower: Arc<WordTower>,
     recipe: Recipe,
@@ -139,7 +138,7 @@ pub fn train_pictures(
     run: Run,
 ) -> Result<Trained<Stiv>, StageError> {
     let device = Device::flex().autodiff();
-    let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?.holding_out(held_out);
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?;
     let task = StivTask {
         examples: Arc::new(Pictures { grid }),
         tower,

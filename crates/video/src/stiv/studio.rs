@@ -13,7 +13,7 @@ use engine::weights::{self, Precision, TensorFile, Weights, WeightsError};
 use super::checkpoint::{self, CONFIG_KEY};
 use super::clips::{FRAMES, clip_micro, clip_to_unit};
 use super::config::StivConfig;
-use super::data::{HeldOut, SIZE, picture_micro};
+use super::data::{SIZE, picture_micro};
 use super::model::Stiv;
 use super::sample::{Given, SampleConfig, sample};
 use super::text::{TextBatch, Understood, WordTower};
@@ -40,8 +40,6 @@ pub struct Studio {
     pub origin: String,
     /// Fingerprint of the weights; empty where the file has none.
     pub id: String,
-    /// Which pairs of subject and style its training kept from it.
-    pub held_out: HeldOut,
     device: Device,
 }
 
@@ -90,10 +88,6 @@ impl Studio {
             tower,
             origin: weights.origin().to_owned(),
             id: weights.metadata().get(ID_KEY).cloned().unwrap_or_default(),
-            held_out: match weights.metadata().get(HeldOut::NOTE.0) {
-                Some(_) => HeldOut::ByCode,
-                None => HeldOut::unsaid(),
-            },
             device: device.clone(),
         })
     }

@@ -12,7 +12,6 @@ use engine::weights::{Precision, TensorFile};
 
 use super::plan::{MODEL, Plan, Stage};
 use crate::stiv::config::StivConfig;
-use crate::stiv::data::HeldOut;
 use crate::stiv::judge::{Judge, judge_config, train_judge};
 use crate::stiv::model::Stiv;
 use crate::stiv::stages::{self, StageError};
@@ -39,8 +38,6 @@ pub struct Start {
     pub picture: Option<Stiv>,
     /// The picture model's shape.
     pub shape: StivConfig,
-    /// Which pairs it was kept from.
-    pub held_out: HeldOut,
 }
 
 impl Default for Start {
@@ -49,7 +46,6 @@ impl Default for Start {
             tower: None,
             picture: None,
             shape: StivConfig::emoji_pictures(),
-            held_out: HeldOut::default(),
         }
     }
 }
@@ -137,7 +133,6 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 time: plan.times,
                 ..Recipe::default()
             };
-            let start = (start, plan.held_out);
             stages::train_pictures(start, &plan.shape, tower.clone(), recipe, &config, run)
         }
     }

@@ -85,8 +85,7 @@ impl Eval {
         if let Some(problem) = studio.problem(false) {
             return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
         }
-        let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?
-            .holding_out(studio.held_out);
+        let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
         let most = self.pairs.unwrap_or(usize::MAX);
         let [trained, unseen] = [Split::Train, Split::Test].map(|split| {
             let pairs = grid.pairs_of(split);

@@ -8,7 +8,6 @@ use engine::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::stiv::config::StivConfig;
-use crate::stiv::data::HeldOut;
 use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
@@ -60,9 +59,6 @@ pub struct Plan {
     /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
     #[serde(default)]
     pub subjects: SubjectSet,
-    /// Which pairs the picture model is kept from: those that the model it begins with was kept from.
-    #[serde(default = "HeldOut::unsaid")]
-    pub held_out: HeldOut,
     /// Seed of weights and batches.
     pub seed: u64,
     /// Shape of the picture model that the run trains or starts from.
@@ -147,15 +143,10 @@ impl Plan {
             let StivConfig { width, depth, .. } = self.shape;
             command.push_str(&format!(" --width {width} --depth {depth}"));
         }
-        let mut notes = vec![
+        vec![
             ("orrery.command", command),
             ("orrery.seed", self.seed.to_string()),
             ("orrery.data", data.to_owned()),
-        ];
-        if self.stage == Stage::T2i && self.held_out == HeldOut::ByCode {
-            let (key, by) = HeldOut::NOTE;
-            notes.push((key, by.to_owned()));
-        }
-        notes
+        ]
     }
 }

@@ -167,7 +167,6 @@ impl Train {
             bf16: self.bf16,
             optimizer: self.optimizer.unwrap_or_default(),
             subjects: self.subjects.unwrap_or_default(),
-            held_out: start.held_out,
             seed: self.seed.unwrap_or(0),
             shape: start.shape.clone(),
         }

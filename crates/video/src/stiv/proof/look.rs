@@ -29,8 +29,7 @@ pub fn look(
     device: &Device,
     stop: &AtomicBool,
 ) -> Result<[Share; 2], ProofError> {
-    let grid =
-        EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?.holding_out(studio.held_out);
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
     let mut pairs = grid.pairs_of(split);
     Rng::new(PAIR_SEED).shuffle(&mut pairs);
     pairs.truncate(most);

@@ -1,7 +1,7 @@
 //! What a run begins with.
 
 use burn::tensor::Device;
-use engine::command::{Failure, tell};
+use engine::command::Failure;
 use engine::rng::Rng;
 use engine::weights::Weights;
 
@@ -10,7 +10,6 @@ use crate::stiv::checkpoint::CONFIG_KEY;
 use crate::stiv::command::carry::Start;
 use crate::stiv::command::plan::{Plan, Stage, TOWER};
 use crate::stiv::config::StivConfig;
-use crate::stiv::data::HeldOut;
 use crate::stiv::studio::Studio;
 use crate::stiv::{embedded, tower};
 
@@ -80,7 +79,6 @@ impl Train {
                 tower: Some(studio.tower),
                 picture: Some(studio.model),
                 shape: studio.config,
-                held_out: studio.held_out,
             }),
         }
     }
@@ -91,12 +89,6 @@ impl Train {
             return Ok(start);
         };
         let tower = tower::read(&Weights::open(path)?)?;
-        if start.held_out == HeldOut::ByCount {
-            tell(
-                "warning: the model of `--init` held out pairs by the number of its subjects: with other subjects it has seen \
-                 some of those that are held out now, and what is drawn of them is not evidence",
-            );
-        }
         match tower.width == start.shape.context {
             true => Ok(Start {
                 tower: Some(tower),
@@ -127,7 +119,6 @@ impl Train {
             tower,
             picture: (plan.stage == Stage::Stiv).then_some(picture),
             shape: plan.shape.clone(),
-            held_out: plan.held_out,
         })
     }
 
