@@ -60,10 +60,16 @@ fn by_log_softmax(
         None => targets,
     };
     let logs = log_softmax(logits, 1);
-    let own = logs.clone().gather(1, targets.unsqueeze_dim(1));
     let target = match smoothing {
-        0.0 => own,
-        smoothing => own * (1.0 - smoothing) + logs.mean_dim(1) * smoothing,
+        0.0 => logs.gather(1, targets.unsqueeze_dim(1)),
+        // One sum for both: burn-cubecl-fusion 0.22.1 panics where it would merge this mean with that of the softmax.
+        smoothing => {
+            let classes = logs.dims()[1];
+            let all = Tensor::<1, Int>::arange(0..classes as i64, &targets.device());
+            let own = all.unsqueeze_dim(0).equal(targets.unsqueeze_dim::<2>(1));
+            let own = own.float().cast(logs.dtype()) * (1.0 - smoothing);
+            (logs * (own + smoothing / classes as f32)).sum_dim(1)
+        }
     };
     let losses: Tensor<1> = target.neg().squeeze_dim(1);
     match ignored {

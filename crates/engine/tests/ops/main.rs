@@ -49,7 +49,12 @@ fn gradients_meet_those_of_checkpointing_devices() {
         let of = |tensor: &Tensor<2>| vector(flat(tensor.grad(&grads).unwrap()));
         (of(&x), of(&weight))
     };
-    assert!(grad(&checkpointing) == grad(&device.autodiff()));
+    let (x, weight) = grad(&checkpointing);
+    let (want_x, want_weight) = grad(&device.clone().autodiff());
+    // On a GPU other operations are fused.
+    let tolerance = if device == Device::flex() { 0.0 } else { 1e-5 };
+    assert_close("gradient of x", &x, &want_x, tolerance);
+    assert_close("gradient of the weight", &weight, &want_weight, tolerance);
 }
 
 #[test]
