@@ -20,13 +20,13 @@ pub use mask::{Blocks, Mask, Pairs, Window};
 
 use crate::error::{ShapeError, expect};
 use crate::level::Level;
-use crate::parallel::{Strips, collect};
+use crate::parallel::{Strips, collect, portion};
 use backward::{Given, backward};
 use format::Machine;
 use forward::forward;
 
 /// Queries that one task of the forward pass handles, so that few long sequences still spread over threads.
-const TASK: usize = 256;
+const TASK: usize = portion(256, 8);
 
 /// `softmax(q · kᵀ / √head + bias) · v`, `[batch, queries, query heads, head]`, and the logarithm of each row's sum
 /// of exponentials, `[batch, query heads, queries]`. A query that sees no key gives NaN, and −∞ for its sum.

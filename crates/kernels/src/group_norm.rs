@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use crate::error::{ShapeError, expect};
 use crate::level::{Level, leveled};
 use crate::math::{LANES, fold, mul_add, sum};
-use crate::parallel::{Fresh, collect};
+use crate::parallel::{Fresh, collect, portion};
 
 /// Values whose f32 sum is added to others in f64.
-const PART: usize = 4096;
+const PART: usize = portion(4096, 32);
 
 /// A group norm: `factor · (x − mean) / √(var + eps) + shift`, with the mean and the biased variance of all channels
 /// of a group.

@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use crate::error::{ShapeError, expect};
-use crate::parallel::rows_per_task;
+use crate::parallel::{portion, rows_per_task};
 use crate::product::{Precision, Product};
 
 /// Rows over which one task sums the gradient of a weight.
-const SUMMED: usize = 1024;
+const SUMMED: usize = portion(1024, 8);
 /// Rows of a weight's gradient that one task adds up.
-const OUTPUTS: usize = 48;
+const OUTPUTS: usize = portion(48, 2);
 
 /// Sizes of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

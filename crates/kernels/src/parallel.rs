@@ -8,7 +8,12 @@ use std::mem::MaybeUninit;
 pub(crate) type Fresh = [MaybeUninit<f32>];
 
 /// Values that one task handles, about: 64 KiB a stream, so that a row read twice is still in the cache.
-pub(crate) const TASK: usize = 16 * 1024;
+pub(crate) const TASK: usize = portion(16 * 1024, 32);
+
+/// `usual`, or `small` under Miri: tests take small shapes there, which several tasks must still share.
+pub(crate) const fn portion(usual: usize, small: usize) -> usize {
+    if cfg!(miri) { small } else { usual }
+}
 
 /// Rows of `width` values that one task handles.
 pub(crate) fn rows_per_task(width: usize) -> usize {

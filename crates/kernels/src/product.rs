@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use crate::parallel::{Fresh, collect};
+use crate::parallel::{Fresh, collect, portion};
 
 /// How the values of a product are read. Sums are f32 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub enum Precision {
 }
 
 /// Multiplications from which a product is worth several threads.
-const LARGE: usize = 128 * 128 * 128;
+const LARGE: usize = portion(128 * 128 * 128, 256);
 /// Rows that one task handles where there are many: its results stay in the cache.
-const ROWS: usize = 512;
+const ROWS: usize = portion(512, 8);
 
 /// A matrix: its values, and the distance between rows and between columns.
 pub(crate) type Operand<'a> = (&'a [f32], [usize; 2]);

@@ -5,7 +5,7 @@ mod common;
 #[path = "common/attention.rs"]
 mod definition;
 
-use common::{assert_thread_free, dot, noise, slopes, wide};
+use common::{assert_thread_free, dot, noise, sized, slopes, wide};
 use definition::Case;
 use kernels::{AttentionGrads, Heads, Level, Precision, Window, attention, attention_backward};
 
@@ -57,7 +57,8 @@ fn check(name: &str, case: &Case) {
 
 #[test]
 fn attention_equals_its_definition() {
-    for size in [
+    let small = [[1, 1, 1, 1, 1, 1], [2, 3, 5, 2, 1, 4], [1, 18, 21, 1, 2, 3]];
+    let usual = [
         [1, 1, 1, 1, 1, 1],
         [2, 3, 5, 2, 1, 4],
         [1, 9, 17, 2, 3, 7],
@@ -69,7 +70,8 @@ fn attention_equals_its_definition() {
         [1, 300, 270, 1, 1, 80],
         [1, 40, 200, 2, 1, 128],
         [1, 33, 31, 2, 2, 64],
-    ] {
+    ];
+    for &size in sized(&usual[..], &small) {
         for (name, case) in Case::new(size).masked() {
             check(name, &case);
         }
@@ -78,7 +80,7 @@ fn attention_equals_its_definition() {
 
 #[test]
 fn gradients_are_slopes() {
-    let size = [2, 4, 6, 1, 2, 3];
+    let size = sized([2, 4, 6, 1, 2, 3], [1, 2, 3, 1, 2, 2]);
     for (name, case) in Case::new(size).masked() {
         let (q, k, v) = (wide(&case.q), wide(&case.k), wide(&case.v));
         let grad = wide(&case.grad);
@@ -107,8 +109,9 @@ fn gradients_are_slopes() {
 
 #[test]
 fn strides_make_no_difference() {
-    let case = Case::new([2, 37, 37, 2, 1, 24]);
-    let (tokens, width) = (2 * 37, 2 * 24);
+    let length = sized(37, 9);
+    let case = Case::new([2, length, length, 2, 1, 24]);
+    let (tokens, width) = (2 * length, 2 * 24);
     // q, k and v of a token lie together, as a linear layer gives them.
     let mut joined = Vec::new();
     for token in 0..tokens {
@@ -116,7 +119,7 @@ fn strides_make_no_difference() {
             joined.extend_from_slice(&values[token * width..][..width]);
         }
     }
-    let strides = [37 * 3 * width, 3 * width, 24];
+    let strides = [length * 3 * width, 3 * width, 24];
     for level in Level::all() {
         for precision in ALL {
             let dense = case.input(precision);
@@ -135,12 +138,13 @@ fn strides_make_no_difference() {
 
 #[test]
 fn hidden_tiles_are_not_read() {
-    // Blocks of 128 queries and keys; the second block of keys is hidden from all, and holds NaN.
-    let mut case = Case::new([1, 256, 384, 1, 1, 40]);
-    case.blocks = Some(([128, 128], vec![1, 0, 1, 0, 0, 1], [0, 0]));
+    // Square blocks of queries and keys; the second block of keys is hidden from all, and holds NaN.
+    let [block, head] = sized([128, 40], [16, 3]);
+    let mut case = Case::new([1, 2 * block, 3 * block, 1, 1, head]);
+    case.blocks = Some(([block, block], vec![1, 0, 1, 0, 0, 1], [0, 0]));
     let (out, grads) = run(Level::best(), Precision::F32, &case);
     for values in [&mut case.k, &mut case.v] {
-        values[128 * 40..256 * 40].fill(f32::NAN);
+        values[block * head..2 * block * head].fill(f32::NAN);
     }
     for level in Level::all() {
         for precision in ALL {
@@ -177,33 +181,35 @@ fn a_query_without_keys_is_nan_and_disturbs_nothing() {
 
 #[test]
 fn nan_and_infinity_reach_what_sees_them() {
-    let plain = Case::new([1, 40, 150, 1, 1, 16]);
+    let [queries, keys, head] = sized([40, 150, 16], [13, 21, 6]);
+    let plain = Case::new([1, queries, keys, 1, 1, head]);
     for level in Level::all() {
         for precision in ALL {
             for bad in [f32::NAN, f32::from_bits(0x7fc0_0001), f32::INFINITY] {
                 let mut case = plain.clone();
-                case.q[3 * 16 + 2] = bad;
+                case.q[3 * head + 2] = bad;
                 let (out, _) = run(level, precision, &case);
-                for (i, row) in out.chunks(16).enumerate() {
+                for (i, row) in out.chunks(head).enumerate() {
                     assert!(
                         row.iter().all(|x| x.is_nan() == (i == 3)),
                         "{bad} in q, {i}"
                     );
                 }
                 let mut case = plain.clone();
-                case.v[140 * 16 + 5] = bad;
+                case.v[(keys - 10) * head + 5] = bad;
                 let (out, _) = run(level, precision, &case);
                 for (i, x) in out.iter().enumerate() {
-                    assert_eq!(x.is_finite(), i % 16 != 5, "{bad} in v, {i}");
+                    assert_eq!(x.is_finite(), i % head != 5, "{bad} in v, {i}");
                 }
                 let mut case = plain.clone();
-                case.k[140 * 16] = f32::NAN;
+                case.k[(keys - 10) * head] = f32::NAN;
                 case.window = Window::CAUSAL;
                 let (out, grads) = run(level, precision, &case);
-                // Query 29 stands at key 139; the rest of its tile may or may not be disturbed.
-                assert!(out[30 * 16..].iter().all(|x| x.is_nan()));
-                assert!(grads.q[30 * 16..].iter().all(|x| x.is_nan()));
-                assert!(out[..30 * 16].iter().all(|x| x.is_finite()));
+                // The last query before those that see the key; the rest of its tile may or may not be disturbed.
+                let first = (queries - 10) * head;
+                assert!(out[first..].iter().all(|x| x.is_nan()));
+                assert!(grads.q[first..].iter().all(|x| x.is_nan()));
+                assert!(out[..first].iter().all(|x| x.is_finite()));
             }
         }
     }
@@ -211,7 +217,8 @@ fn nan_and_infinity_reach_what_sees_them() {
 
 #[test]
 fn large_scores_and_infinite_bias_work() {
-    let mut case = Case::new([1, 20, 300, 1, 1, 8]);
+    let [queries, keys] = sized([20, 300], [5, 40]);
+    let mut case = Case::new([1, queries, keys, 1, 1, 8]);
     for x in &mut case.q {
         *x *= 3e3;
     }
@@ -222,8 +229,8 @@ fn large_scores_and_infinite_bias_work() {
             ..case.clone()
         },
     );
-    let case = Case::new([1, 20, 300, 1, 1, 8]);
-    let seen: Vec<u8> = noise(20 * 300, 3)
+    let case = Case::new([1, queries, keys, 1, 1, 8]);
+    let seen: Vec<u8> = noise(queries * keys, 3)
         .iter()
         .map(|x| u8::from(*x > 0.0))
         .collect();
@@ -303,8 +310,9 @@ fn wrong_shapes_are_errors() {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let mut case = Case::new([2, 300, 170, 2, 2, 20]);
-    case.window.before = Some(90);
+    let size = sized([2, 300, 170, 2, 2, 20], [1, 18, 20, 1, 2, 3]);
+    let mut case = Case::new(size);
+    case.window.before = Some(sized(90, 9));
     for precision in ALL {
         for level in Level::all() {
             assert_thread_free("attention", || run(level, precision, &case));

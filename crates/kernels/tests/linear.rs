@@ -3,19 +3,21 @@
 
 mod common;
 
-use common::{assert_close, assert_thread_free, dot, noise, wide};
+use common::{assert_close, assert_thread_free, dot, noise, sized, wide};
 use kernels::{LinearDims, PackedWeight, Precision};
 
 #[test]
 fn linear_layers_equal_their_definition() {
-    for (rows, input, output) in [
+    let usual = [
         (1, 1, 1),
         (3, 5, 7),
         (33, 17, 100),
         (1100, 20, 9),
         (2300, 9, 11),
         (2, 0, 3),
-    ] {
+    ];
+    let small = [(1, 1, 1), (3, 5, 7), (19, 4, 5), (2, 0, 3)];
+    for &(rows, input, output) in sized(&usual[..], &small) {
         let dims = LinearDims {
             rows,
             input,
@@ -80,14 +82,15 @@ fn reduced_products_are_those_of_rounded_values() {
     let reduced = is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
     let reduced = false;
-    for (rows, input, output) in [
+    let usual = [
         (1, 1, 1),
         (3, 5, 7),
         (7, 33, 16),
         (100, 64, 65),
         (97, 1100, 130),
         (2100, 31, 49),
-    ] {
+    ];
+    for &(rows, input, output) in sized(&usual[..], &[(3, 5, 7), (19, 4, 5)]) {
         let dims = LinearDims {
             rows,
             input,
@@ -156,25 +159,33 @@ fn reduced_products_are_those_of_rounded_values() {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
+    let [rows, part, input, output] = sized([2500, 900, 100, 110], [25, 9, 5, 6]);
     let linear = LinearDims {
-        rows: 2500,
-        input: 100,
-        output: 110,
+        rows,
+        input,
+        output,
     };
-    let (x, w) = (noise(2500 * 100, 1), noise(110 * 100, 2));
-    let grad = noise(2500 * 110, 3);
+    let (x, w) = (noise(rows * input, 1), noise(output * input, 2));
+    let grad = noise(rows * output, 3);
     for precision in [Precision::F32, Precision::Bf16] {
         assert_thread_free("linear", || {
             let some = LinearDims {
-                rows: 900,
+                rows: part,
                 ..linear
             };
             [
                 kernels::linear(precision, &x, &w, None, linear).unwrap(),
-                kernels::linear(precision, &x[..900 * 100], &w, Some(&grad[..110]), some).unwrap(),
+                kernels::linear(
+                    precision,
+                    &x[..part * input],
+                    &w,
+                    Some(&grad[..output]),
+                    some,
+                )
+                .unwrap(),
                 kernels::linear_backward_input(precision, &grad, &w, linear).unwrap(),
                 kernels::linear_backward_weight(precision, &grad, &x, linear).unwrap(),
-                kernels::column_sums(&grad, 110).unwrap(),
+                kernels::column_sums(&grad, output).unwrap(),
             ]
         });
     }
@@ -183,13 +194,15 @@ fn bits_do_not_depend_on_threads() {
 #[test]
 fn a_packed_weight_gives_what_an_unpacked_one_gives() {
     for precision in [Precision::F32, Precision::Bf16] {
-        for (rows, input, output) in [
+        let usual = [
             (1, 2048, 700),
             (2, 3, 1),
             (5, 64, 130),
             (64, 768, 300),
             (0, 4, 4),
-        ] {
+        ];
+        let small = [(1, 20, 17), (2, 3, 1), (17, 5, 7), (0, 4, 4)];
+        for &(rows, input, output) in sized(&usual[..], &small) {
             let (x, w) = (noise(rows * input, 1), noise(output * input, 2));
             let dims = LinearDims {
                 rows,

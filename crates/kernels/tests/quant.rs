@@ -6,20 +6,21 @@ mod blocks;
 mod common;
 
 use blocks::{assert_product, blocks, decode_all, scales, set_scales};
-use common::{assert_thread_free, noise};
+use common::{assert_thread_free, noise, sized};
 use half::{bf16, f16};
 use kernels::{Level, QuantError, QuantKind, QuantMatrix, quant_linear, quant_linear_exact};
 
 /// Shapes (outputs, inputs) that leave lanes, tasks and headers unfilled.
 fn shapes(kind: QuantKind) -> Vec<[usize; 2]> {
     let block = kind.block();
-    vec![
+    let usual = [
         [1, block],
         [5, 3 * block],
         [16, 2 * block],
         [33, 5 * block],
         [50, 512],
-    ]
+    ];
+    sized(&usual[..], &[[1, block], [17, block]]).to_vec()
 }
 
 const ROUNDED: f64 = 1.0 / 254.0;
@@ -68,7 +69,7 @@ fn products_are_those_of_dequantised_values() {
             let bytes = blocks(kind, outputs, columns, 11);
             let weight = decode_all(kind, &bytes);
             let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
-            for rows in [1, 2, 3, 5, 8, 15, 64, 65] {
+            for &rows in sized(&[1, 2, 3, 5, 8, 15, 64, 65][..], &[1, 9]) {
                 let x = noise(rows * columns, 3);
                 let name = format!("{kind:?} {rows}×{columns}×{outputs}");
                 let best = Level::best();
@@ -97,8 +98,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn integers_up_to_127_are_not_rounded() {
     // The extremes of weights and input: sums of products must not saturate anywhere.
     for kind in QuantKind::ALL {
-        for fill in [0x00, 0x80, 0x7f, 0xff, 0x88] {
-            let (outputs, columns) = (17, 512);
+        for &fill in sized(&[0x00, 0x80, 0x7f, 0xff, 0x88][..], &[0x80]) {
+            let [outputs, columns] = sized([17, 512], [2, 256]);
             let mut bytes = vec![fill; outputs * columns / kind.block() * kind.block_bytes()];
             set_scales(kind, &mut bytes, |i| if i % 3 == 0 { 0.5 } else { -0.25 });
             let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
@@ -126,8 +127,9 @@ fn integers_up_to_127_are_not_rounded() {
 #[test]
 fn bf16_counts_as_the_same_f32() {
     for kind in QuantKind::ALL {
-        let bytes = blocks(kind, 20, 256, 1);
-        let matrix = QuantMatrix::from_gguf(kind, &bytes, [20, 256]).unwrap();
+        let outputs = sized(20, 3);
+        let bytes = blocks(kind, outputs, 256, 1);
+        let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, 256]).unwrap();
         let short: Vec<bf16> = noise(3 * 256, 2).into_iter().map(bf16::from_f32).collect();
         let long: Vec<f32> = short.iter().map(|x| x.to_f32()).collect();
         let level = Level::best();
@@ -145,13 +147,13 @@ fn bf16_counts_as_the_same_f32() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     for kind in QuantKind::ALL {
-        let (outputs, columns) = (1001, 1024);
+        let [outputs, columns, many] = sized([1001, 1024, 70], [18, 256, 9]);
         let bytes = blocks(kind, outputs, columns, 1);
-        let x = noise(70 * columns, 2);
+        let x = noise(many * columns, 2);
         assert_thread_free(&format!("{kind:?}"), || {
             let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
             let level = Level::best();
-            [1, 2, 70].map(|rows| {
+            [1, 2, many].map(|rows| {
                 let x = &x[..rows * columns];
                 let rounded = quant_linear(level, x, &matrix, rows).unwrap();
                 let exact = quant_linear_exact(level, x, &matrix, rows).unwrap();
@@ -164,34 +166,37 @@ fn bits_do_not_depend_on_threads() {
 #[test]
 fn what_is_not_a_number_spoils_its_row() {
     for kind in QuantKind::ALL {
-        let bytes = blocks(kind, 20, 512, 1);
-        let matrix = QuantMatrix::from_gguf(kind, &bytes, [20, 512]).unwrap();
-        let clean = noise(3 * 512, 2);
+        let [outputs, columns] = sized([20, 512], [8, 256]);
+        let bytes = blocks(kind, outputs, columns, 1);
+        let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
+        let clean = noise(3 * columns, 2);
         for level in Level::all() {
             let want = quant_linear(level, &clean, &matrix, 3).unwrap();
-            for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let bad = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+            for &bad in sized(&bad[..], &bad[1..3]) {
                 let mut x = clean.clone();
-                x[512 + 300] = bad;
+                x[columns + 200] = bad;
                 let y = quant_linear(level, &x, &matrix, 3).unwrap();
                 let name = format!("{kind:?} {level:?} {bad}");
-                assert!(y[20..40].iter().all(|y| y.is_nan()), "{name}");
-                assert_eq!(y[..20], want[..20], "{name}");
-                assert_eq!(y[40..], want[40..], "{name}");
+                let (first, second) = (outputs, 2 * outputs);
+                assert!(y[first..second].iter().all(|y| y.is_nan()), "{name}");
+                assert_eq!(y[..first], want[..first], "{name}");
+                assert_eq!(y[second..], want[second..], "{name}");
                 let y = quant_linear_exact(level, &x, &matrix, 3).unwrap();
-                assert!(y[20..40].iter().all(|y| !y.is_finite()), "{name}");
-                assert!(y[..20].iter().all(|y| y.is_finite()), "{name}");
+                assert!(y[first..second].iter().all(|y| !y.is_finite()), "{name}");
+                assert!(y[..first].iter().all(|y| y.is_finite()), "{name}");
             }
         }
         // A scale that is no number spoils the outputs of its row of the weight.
         let mut bytes = bytes;
-        let row = 512 / kind.block() * kind.block_bytes();
+        let row = columns / kind.block() * kind.block_bytes();
         let at = 7 * row + scales(kind)[0];
         bytes[at..at + 2].copy_from_slice(&f16::NAN.to_le_bytes());
-        let matrix = QuantMatrix::from_gguf(kind, &bytes, [20, 512]).unwrap();
+        let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
         for level in Level::all() {
             let y = quant_linear(level, &clean, &matrix, 3).unwrap();
             for (i, y) in y.iter().enumerate() {
-                assert_eq!(y.is_nan(), i % 20 == 7, "{kind:?} {level:?} at {i}");
+                assert_eq!(y.is_nan(), i % outputs == 7, "{kind:?} {level:?} at {i}");
             }
         }
     }

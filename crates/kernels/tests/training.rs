@@ -13,7 +13,7 @@ fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {
 
 #[test]
 fn swiglu_equals_its_definition() {
-    for len in [0, 1, 15, 16, 33, 500] {
+    for &len in sized(&[0, 1, 15, 16, 33, 500][..], &[0, 1, 17]) {
         let gate: Vec<f32> = noise(len, 1).iter().map(|x| 8.0 * x).collect();
         let (up, grad) = (noise(len, 2), noise(len, 3));
         let (wg, wu, wd) = (wide(&gate), wide(&up), wide(&grad));
@@ -51,7 +51,8 @@ fn cross_entropy(x: &[f64], targets: &[i64], loss: &CrossEntropy) -> Vec<f64> {
 
 #[test]
 fn cross_entropy_equals_its_definition() {
-    for (rows, classes) in [(1, 1), (3, 5), (4, 16), (7, 33), (2, 100)] {
+    let usual = [(1, 1), (3, 5), (4, 16), (7, 33), (2, 100)];
+    for &(rows, classes) in sized(&usual[..], &[(1, 1), (3, 5), (1, 17)]) {
         let x: Vec<f32> = noise(rows * classes, 1).iter().map(|x| 6.0 * x).collect();
         let grad = noise(rows, 2);
         let mut targets: Vec<i64> = (0..rows).map(|i| (i * 7 % classes) as i64).collect();
@@ -115,7 +116,7 @@ fn tables_give_rows_and_gather_their_gradients() {
         (1, 1, 3),
         (5, 17, 1),
         (7, 3, 40),
-        (3000, 16, 500),
+        sized((3000, 16, 500), (30, 6, 20)),
         (3, 5, 0),
     ] {
         let table = noise(rows * width, 1);
@@ -155,13 +156,14 @@ fn adamw(adam: &AdamW, g: f64, [p, m, v]: [f64; 3]) -> [f64; 3] {
 
 #[test]
 fn adamw_equals_its_definition_over_steps() {
+    let lengths = sized([1037, 40_001], [37, 101]);
     for (level, len) in Level::all()
         .into_iter()
-        .flat_map(|level| [(level, 1037), (level, 40_001)])
+        .flat_map(|level| lengths.map(|len| (level, len)))
     {
         let [mut p, mut m, mut v] = [noise(len, 1), vec![0.0; len], vec![0.0; len]];
         let mut want: Vec<[f64; 3]> = p.iter().map(|&p| [f64::from(p), 0.0, 0.0]).collect();
-        for step in 1..=20 {
+        for step in 1..=sized(20, 3) {
             let adam = AdamW {
                 lr: 1e-2,
                 betas: [0.9, 0.999],
@@ -228,7 +230,8 @@ fn muon_equals_its_definition_for_wide_and_tall_matrices() {
         scale: 0.7,
         rounds: 5,
     };
-    for [m, n] in [[1, 5], [17, 23], [40, 200], [64, 64]] {
+    let usual = [[1, 5], [17, 23], [40, 200], [64, 64]];
+    for &[m, n] in sized(&usual[..], &[[1, 5], [5, 9], [6, 6]]) {
         let turn =
             |x: &[f32]| -> Vec<f32> { (0..m * n).map(|at| x[at % m * n + at / m]).collect() };
         let mut wide_state = [noise(m * n, 1), noise(m * n, 2)];
@@ -302,8 +305,10 @@ fn muon_equals_its_definition_for_wide_and_tall_matrices() {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let (x, y, grad) = (noise(70_000, 1), noise(70_000, 2), noise(70_000, 3));
-    let targets: Vec<i64> = (0..700).map(|i| i % 100).collect();
+    let (rows, shape) = sized((700, [200, 350]), (3, [10, 30]));
+    let len = rows * 100;
+    let (x, y, grad) = (noise(len, 1), noise(len, 2), noise(len, 3));
+    let targets: Vec<i64> = (0..rows as i64).map(|i| i % 100).collect();
     let loss = CrossEntropy {
         smoothing: 0.1,
         ..CrossEntropy::new(100)
@@ -326,12 +331,11 @@ fn bits_do_not_depend_on_threads() {
     for level in Level::all() {
         assert_thread_free("training", || {
             let (losses, sums) = kernels::cross_entropy(level, &loss, &x, &targets).unwrap();
-            let (mut p, mut m, mut v) = (x.clone(), y.clone(), vec![0.5; 70_000]);
+            let (mut p, mut m, mut v) = (x.clone(), y.clone(), vec![0.5; len]);
             kernels::adamw(level, &adam, &grad, &mut p, &mut m, &mut v).unwrap();
             let (mut turned, mut mean) = (x.clone(), y.clone());
-            let (shape, precision) = ([200, 350], Precision::Bf16);
             let [t, n] = [&mut turned, &mut mean];
-            kernels::muon(level, precision, &muon, shape, &grad, t, n).unwrap();
+            kernels::muon(level, Precision::Bf16, &muon, shape, &grad, t, n).unwrap();
             let (gate, up) = kernels::swiglu_backward(level, &x, &y, &grad).unwrap();
             [
                 turned,
@@ -342,7 +346,7 @@ fn bits_do_not_depend_on_threads() {
                 kernels::cross_entropy_backward(level, &loss, &x, &targets, &sums, &losses)
                     .unwrap(),
                 losses,
-                kernels::embedding_backward(level, &grad, &targets, [5000, 100]).unwrap(),
+                kernels::embedding_backward(level, &grad, &targets, [50 * rows / 7, 100]).unwrap(),
                 p,
                 m,
                 v,

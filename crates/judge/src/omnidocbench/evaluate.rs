@@ -76,6 +76,15 @@ impl Records {
         }
     }
 
+    /// The same without room for more, which a thousand pages would have for nothing.
+    fn fitted(self) -> Self {
+        Self {
+            text: self.text.as_slice().to_vec(),
+            ends: self.ends.as_slice().to_vec(),
+            samples: self.samples.into_iter().collect::<Box<[Sample]>>().into(),
+        }
+    }
+
     fn texts(&self) -> impl Iterator<Item = &[u8]> {
         let mut begin = 0;
         self.ends.iter().filter_map(move |&end| {
@@ -120,7 +129,7 @@ impl Evaluator {
             if let (Section::Order, Some(order)) = (section, &found.order) {
                 list.add(|text| write_order_sample(order, &page.image, metrics, text));
             }
-            Some(list)
+            Some(list.fitted())
         });
         PageResult {
             index,

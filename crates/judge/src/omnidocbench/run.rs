@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -13,9 +15,6 @@ use super::prediction::{Predictions, read_text};
 use super::source::passes;
 
 pub use super::source::{Missing, Shard, Source};
-
-/// Pages worked on together.
-const BATCH: usize = 128;
 
 /// What a run gave.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +73,7 @@ pub fn run(
     evaluator: &Evaluator,
     journal: Option<&Path>,
     resume: bool,
-    mut each: impl FnMut(usize) -> bool,
+    mut each: impl FnMut(usize) -> bool + Send,
 ) -> Result<Outcome, RunError> {
     for folder in [Some(&source.predictions), source.markdown.as_ref()]
         .into_iter()
@@ -95,88 +94,113 @@ pub fn run(
         markdown: source.markdown.as_ref().map(list).transpose()?,
     };
     let mut outcome = Outcome::default();
-    let header = header(source, evaluator);
-    let mut log = match journal {
-        Some(path) => Some(Journal::open(path, &header, resume, &mut outcome.pages)?),
+    let log = match journal {
+        Some(path) => {
+            let header = header(source, evaluator);
+            Some(Journal::open(path, &header, resume, &mut outcome.pages)?)
+        }
         None => None,
     };
     let done: HashSet<usize> = outcome.pages.iter().map(|page| page.index).collect();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    let mut pages = Pages::open(&source.pages)?.enumerate();
+    let mut in_file = 0;
+    let over = AtomicBool::new(false);
     let wanted = |at: usize, page: &Page| {
         let shard = source.shard;
         let ours = shard.is_none_or(|shard| at % shard.of.max(1) == shard.index);
         ours && passes(page, &source.filter)
     };
-    let mut index = 0;
-    // The next pages to work on; of none there are no more.
-    let mut read = || -> Result<Vec<(usize, Page)>, RunError> {
-        let mut batch = Vec::with_capacity(BATCH);
-        for (at, page) in pages.by_ref() {
-            let page = page?;
-            index = at + 1;
-            if wanted(at, &page) {
-                *names.entry(page.image.clone()).or_default() += 1;
-                if !done.contains(&at) {
-                    batch.push((at, page));
-                }
+    let pages = Pages::open(&source.pages)?.enumerate();
+    let pages = pages
+        .take_while(|_| !over.load(Ordering::Relaxed))
+        .filter(|(at, page)| {
+            let Ok(page) = page else { return true };
+            in_file = at + 1;
+            if !wanted(*at, page) {
+                return false;
             }
-            if batch.len() == BATCH {
-                break;
-            }
-        }
-        Ok(batch)
-    };
-    let mut batch = read()?;
-    while !batch.is_empty() {
-        // While a batch is worked on, the next one is read.
-        let (results, next) = rayon::join(
-            || -> Vec<Result<Done, RunError>> {
-                // Page by page: one may take as long as a hundred others.
-                let pages = batch.into_par_iter().with_max_len(1);
-                pages
-                    .map(|(index, page)| one(&folders, source.missing, evaluator, index, &page))
-                    .collect()
-            },
-            &mut read,
-        );
-        let mut problem = None;
-        for result in results {
-            match result {
-                Ok(done) => {
-                    outcome.warnings.extend(done.warnings);
-                    outcome.pages.extend(done.page);
-                }
-                Err(error) => {
-                    problem = Some(error);
-                    break;
-                }
-            }
-        }
-        outcome.stopped = !each(outcome.pages.len());
-        let next = match problem {
-            Some(error) => Err(error),
-            None => next,
+            *names.entry(page.image.clone()).or_default() += 1;
+            !done.contains(at)
+        });
+    let sink = Mutex::new(Sink {
+        outcome,
+        warnings: Vec::new(),
+        log,
+        problem: None,
+        each: &mut each,
+    });
+    // Page by page, each read by the thread that is free for it: one may take as long as a hundred others.
+    pages.par_bridge().for_each(|(at, page)| {
+        let result = match page {
+            Ok(page) => one(&folders, source.missing, evaluator, at, &page),
+            Err(error) => Err(error.into()),
         };
-        if let Some(log) = &mut log {
-            log.keep(&outcome.pages, outcome.stopped || next.is_err())?;
+        let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sink.take(at, result) {
+            over.store(true, Ordering::Relaxed);
         }
-        if outcome.stopped && next.is_ok() {
-            break;
-        }
-        batch = next?;
-    }
-    // A shard's result is its journal.
-    if let Some(log) = log.as_mut().filter(|_| source.shard.is_some()) {
-        log.keep(&outcome.pages, true)?;
-    }
-    outcome.in_file = index;
-    outcome.pages.sort_by_key(|page| page.index);
+    });
+    let sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcome = sink.finish(source.shard.is_some())?;
+    outcome.in_file = in_file;
     let twice = names.iter().filter(|(_, count)| **count > 1);
     outcome.warnings.extend(twice.map(|(name, count)| {
         format!("{count} pages are called `{name}`: their scores are averaged as one page")
     }));
     Ok(outcome)
+}
+
+/// Where the pages go that are done, in the order in which they are.
+struct Sink<'a> {
+    outcome: Outcome,
+    /// Warnings, with the page that they are about.
+    warnings: Vec<(usize, Vec<String>)>,
+    log: Option<Journal>,
+    /// What ended the run, with its page.
+    problem: Option<(usize, RunError)>,
+    each: &'a mut (dyn FnMut(usize) -> bool + Send),
+}
+
+impl Sink<'_> {
+    /// Takes what came of page `at`, and says whether to go on.
+    fn take(&mut self, at: usize, result: Result<Done, RunError>) -> bool {
+        let kept = result.and_then(|done| {
+            self.warnings.push((at, done.warnings));
+            self.outcome.pages.extend(done.page);
+            self.keep(false)
+        });
+        if let Err(error) = kept
+            && self.problem.as_ref().is_none_or(|(first, _)| at < *first)
+        {
+            // All pages before the first that fails were begun before it, so that it is the same in every run.
+            self.problem = Some((at, error));
+        }
+        self.outcome.stopped |= !(self.each)(self.outcome.pages.len());
+        self.problem.is_none() && !self.outcome.stopped
+    }
+
+    fn keep(&mut self, now: bool) -> Result<(), RunError> {
+        let log = self.log.as_mut();
+        log.map_or(Ok(()), |log| log.keep(&self.outcome.pages, now))
+    }
+
+    /// All pages in order. A run that ends before its time leaves all of them in its journal; the result of a shard is its
+    /// journal.
+    fn finish(mut self, shard: bool) -> Result<Outcome, RunError> {
+        let kept = match shard || self.outcome.stopped || self.problem.is_some() {
+            true => self.keep(true),
+            false => Ok(()),
+        };
+        if let Some((_, error)) = self.problem {
+            return Err(error);
+        }
+        kept?;
+        self.outcome.pages.sort_by_key(|page| page.index);
+        self.warnings.sort_by_key(|(at, _)| *at);
+        let warnings = self.warnings.into_iter().flat_map(|(_, lines)| lines);
+        self.outcome.warnings.extend(warnings);
+        Ok(self.outcome)
+    }
 }
 
 /// What came of a page of the source.

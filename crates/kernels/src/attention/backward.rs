@@ -10,13 +10,13 @@ use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
 use super::rows::{Known, add_bias, gradients, inner, squeeze, stack, whole_gradients};
 use super::{Attention, Heads};
 use crate::math::LANES;
-use crate::parallel::Strips;
+use crate::parallel::{Strips, portion};
 use crate::tile::{Left, Out, Right, padded};
 
 /// Queries that are packed at one time; a multiple of every panel.
-const QUERIES: usize = 128;
+const QUERIES: usize = portion(128, 16);
 /// Keys of a tile; a multiple of two.
-const KEYS: usize = 64;
+const KEYS: usize = portion(64, 8);
 
 /// What came from the forward pass, and the gradient of its result.
 pub(super) struct Given<'a> {

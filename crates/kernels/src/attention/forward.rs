@@ -10,11 +10,11 @@ use super::mask::{Tile, View};
 use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
 use super::rows::{Running, add_bias, probabilities};
 use crate::math::LANES;
-use crate::parallel::Strips;
+use crate::parallel::{Strips, portion};
 use crate::tile::{Left, Out, Right, padded};
 
 /// Keys whose scores are in memory at one time; a multiple of two.
-const KEYS: usize = 128;
+const KEYS: usize = portion(128, 16);
 
 /// Working memory of one task.
 #[derive(Default)]

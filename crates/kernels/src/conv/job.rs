@@ -11,7 +11,7 @@ use super::tile::{self, Product, Vectors};
 use super::units::{Weights, copy, interleave};
 use crate::level::Level;
 use crate::math::LANES;
-use crate::parallel::{Strips, collect};
+use crate::parallel::{Strips, collect, portion};
 
 /// Blocks of results: strips take half of a usual second-level cache, or as much as a first-level one where nothing
 /// is gained by larger ones.
@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
 /// Taps that make a short loop.
 const FEW: usize = 5;
 /// Multiplications from which a convolution is worth several threads.
-const LARGE: usize = 128 * 128 * 64;
+const LARGE: usize = portion(128 * 128 * 64, 1024);
 
 /// Sums over the `channels` of a group, one for each of its rows and each place.
 pub(super) struct Job<'a> {

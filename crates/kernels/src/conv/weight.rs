@@ -10,9 +10,10 @@ use super::dots::{Sums, dots_values};
 use super::strip::{Block, Limits, Plan};
 use crate::level::Level;
 use crate::math::LANES;
+use crate::parallel::portion;
 
 /// Results over which one sum runs before it is added to the gradient.
-const SUMMED: usize = 1536;
+const SUMMED: usize = portion(1536, 32);
 /// Blocks of results.
 const LIMITS: Limits = Limits {
     strip: 1024 * 1024,
@@ -21,7 +22,7 @@ const LIMITS: Limits = Limits {
     parts: 1,
 };
 /// Rows of the gradient that one task computes.
-const ROWS: usize = 8;
+const ROWS: usize = portion(8, 2);
 
 /// How the values of a block are read, rounded and multiplied.
 trait Kind: Sync {

@@ -1,6 +1,11 @@
 //! What the tests of all kernels share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+/// `usual`, or `small` under Miri, which runs some ten thousand times slower.
+pub fn sized<T>(usual: T, small: T) -> T {
+    if cfg!(miri) { small } else { usual }
+}
+
 /// Numbers between −1 and 1 that look random and differ with `salt`.
 pub fn noise(len: usize, salt: u64) -> Vec<f32> {
     let mut state = salt.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

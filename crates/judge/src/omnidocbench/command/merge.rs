@@ -41,14 +41,15 @@ pub(super) fn report(
     name: &str,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let summary = evaluator.summary(pages);
-    let written = match out {
-        Some(out) => {
-            let protocol = evaluator.matching.protocol;
-            output::write_results(out, name, pages, protocol, &summary, about)?
-        }
-        None => Vec::new(),
-    };
+    // While averages are taken the records are written down.
+    let (summary, written) = rayon::join(
+        || evaluator.summary(pages),
+        || out.map(|out| output::write_records(out, name, pages, evaluator)),
+    );
+    let mut written = written.transpose()?.unwrap_or_default();
+    if let Some(out) = out {
+        written.extend(output::write_summary(out, name, &summary, about)?);
+    }
     if as_json {
         return say(&json!({"run": about, "result": summary, "files": written}).to_string());
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::omnidocbench::Protocol;
-use crate::omnidocbench::evaluate::{PageResult, records};
+use crate::omnidocbench::evaluate::{Evaluator, PageResult, records};
 use crate::omnidocbench::score::Section;
 
 /// Bytes that are written to a file together.
@@ -95,31 +95,36 @@ pub(super) fn about(pages: &[PageResult], protocol: Protocol, method: &str) -> V
     })
 }
 
-/// All files of a result under the official names.
-pub(super) fn write_results(
+/// The records of each section, under the official names.
+pub(super) fn write_records(
     out: &Path,
     name: &str,
     pages: &[PageResult],
-    protocol: Protocol,
-    summary: &Value,
-    about: &Value,
+    evaluator: &Evaluator,
 ) -> Result<Vec<PathBuf>, Failure> {
     let sections = Section::ALL.into_par_iter();
-    let sections = sections.filter(|section| summary.get(section.name()).is_some());
-    let mut written = sections
+    let sections = sections.filter(|section| evaluator.metrics.of(*section).is_some());
+    sections
         .map(|section| {
             let path = out.join(format!("{name}_{}_result.json", section.name()));
-            write_list(&path, records(pages, section, protocol))?;
+            write_list(&path, records(pages, section, evaluator.matching.protocol))?;
             Ok(path)
         })
-        .collect::<Result<Vec<PathBuf>, Failure>>()?;
-    let path = out.join(format!("{name}_metric_result.json"));
-    write_json(&path, summary)?;
-    written.push(path);
-    let path = out.join(format!("{name}_run.json"));
-    write_json(&path, about)?;
-    written.push(path);
-    Ok(written)
+        .collect()
+}
+
+/// The averages under the official name, and what is said of the run.
+pub(super) fn write_summary(
+    out: &Path,
+    name: &str,
+    summary: &Value,
+    about: &Value,
+) -> Result<[PathBuf; 2], Failure> {
+    let path = |what: &str| out.join(format!("{name}_{what}.json"));
+    let paths = [path("metric_result"), path("run")];
+    write_json(&paths[0], summary)?;
+    write_json(&paths[1], about)?;
+    Ok(paths)
 }
 
 /// A score in a table.

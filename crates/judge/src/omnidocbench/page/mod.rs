@@ -167,4 +167,36 @@ mod tests {
         });
         assert!(matches!(error, Err(PageError::Json { .. })) && count == 1);
     }
+
+    #[test]
+    fn pages_that_no_piece_holds_whole_are_read_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gt.json");
+        // Lengths that grow let a piece end at any place in a page; one page is longer than several pieces.
+        let length = |at: usize| if at == 700 { 1_000_000 } else { at };
+        let page = |at: usize| {
+            let text = "é\\n".repeat(length(at) / 4);
+            format!(
+                r#"{{"page_info":{{"image_path":"{at}.jpg"}},"layout_dets":[{{"text":"{text}"}}]}}"#
+            )
+        };
+        let pages: Vec<String> = (0..1500).map(page).collect();
+        let whole = format!("[{} ]\n\n", pages.join(" ,\n"));
+        std::fs::write(&path, &whole).unwrap();
+        let mut count = 0;
+        read_pages(&path, |page| {
+            assert_eq!(page.image, format!("{count}.jpg"));
+            let text = page.blocks[0].text.as_deref().unwrap();
+            assert_eq!(text.chars().count(), length(count) / 4 * 2);
+            count += 1;
+            true
+        })
+        .unwrap();
+        assert_eq!(count, 1500);
+        for broken in [&whole[..whole.len() - 4], &format!("{whole}]")] {
+            std::fs::write(&path, broken).unwrap();
+            let error = read_pages(&path, |_| true).unwrap_err();
+            assert!(matches!(error, PageError::Json { .. }), "{error}");
+        }
+    }
 }

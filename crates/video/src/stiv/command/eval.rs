@@ -49,6 +49,9 @@ pub struct Eval {
     /// With --draw: scale of the text
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, default_value_t = defaults::GUIDANCE)]
     guidance: f32,
+    /// With --draw: scale of the style alone [default: that of the text]
+    #[arg(long, value_name = "SCALE", value_parser = guidance, allow_negative_numbers = true, requires = "draw")]
+    style_guidance: Option<f32>,
     /// With --draw: Euler steps
     #[arg(long, value_parser = steps, allow_negative_numbers = true, default_value_t = defaults::STEPS)]
     steps: usize,
@@ -149,8 +152,14 @@ impl Eval {
         };
         let config = SampleConfig {
             steps: self.steps,
-            guidance: Guidance::Joint {
-                scale: self.guidance,
+            guidance: match self.style_guidance {
+                None => Guidance::Joint {
+                    scale: self.guidance,
+                },
+                Some(style) => Guidance::Style {
+                    text: self.guidance,
+                    style,
+                },
             },
             renorm: self.renorm,
             ..SampleConfig::default()
