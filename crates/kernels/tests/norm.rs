@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{assert_close, assert_thread_free, dot, noise, slopes, wide};
+use common::{assert_close, assert_thread_free, dot, noise, sized, slopes, wide};
 use kernels::{LayerNorm, Level, RmsNorm, Rotation};
 
 const EPS: f64 = 1e-2;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{assert_close, assert_thread_free, dot, noise, slopes, wide};
+use common::{assert_close, assert_thread_free, dot, noise, sized, slopes, wide};
 use kernels::{AdamW, CrossEntropy, Level, Muon, Precision};
 
 fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {

@@ -26,6 +26,7 @@ pub mod python;
 pub mod report;
 pub mod run;
 pub mod score;
+mod sink;
 mod source;
 
 pub use element::{Element, Fine, Kind};

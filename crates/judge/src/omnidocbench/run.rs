@@ -12,6 +12,7 @@ use super::evaluate::{Evaluator, PageResult};
 use super::journal::{Journal, lines};
 use super::page::{Page, PageError, Pages};
 use super::prediction::{Predictions, read_text};
+use super::sink::{Done, Sink};
 use super::source::passes;
 
 pub use super::source::{Missing, Shard, Source};
@@ -122,13 +123,7 @@ pub fn run(
             *names.entry(page.image.clone()).or_default() += 1;
             !done.contains(at)
         });
-    let sink = Mutex::new(Sink {
-        outcome,
-        warnings: Vec::new(),
-        log,
-        problem: None,
-        each: &mut each,
-    });
+    let sink = Mutex::new(Sink::new(outcome, log, &mut each));
     // Page by page, each read by the thread that is free for it: one may take as long as a hundred others.
     pages.par_bridge().for_each(|(at, page)| {
         let result = match page {
@@ -148,67 +143,6 @@ pub fn run(
         format!("{count} pages are called `{name}`: their scores are averaged as one page")
     }));
     Ok(outcome)
-}
-
-/// Where the pages go that are done, in the order in which they are.
-struct Sink<'a> {
-    outcome: Outcome,
-    /// Warnings, with the page that they are about.
-    warnings: Vec<(usize, Vec<String>)>,
-    log: Option<Journal>,
-    /// What ended the run, with its page.
-    problem: Option<(usize, RunError)>,
-    each: &'a mut (dyn FnMut(usize) -> bool + Send),
-}
-
-impl Sink<'_> {
-    /// Takes what came of page `at`, and says whether to go on.
-    fn take(&mut self, at: usize, result: Result<Done, RunError>) -> bool {
-        let kept = result.and_then(|done| {
-            self.warnings.push((at, done.warnings));
-            self.outcome.pages.extend(done.page);
-            self.keep(false)
-        });
-        if let Err(error) = kept
-            && self.problem.as_ref().is_none_or(|(first, _)| at < *first)
-        {
-            // All pages before the first that fails were begun before it, so that it is the same in every run.
-            self.problem = Some((at, error));
-        }
-        self.outcome.stopped |= !(self.each)(self.outcome.pages.len());
-        self.problem.is_none() && !self.outcome.stopped
-    }
-
-    fn keep(&mut self, now: bool) -> Result<(), RunError> {
-        let log = self.log.as_mut();
-        log.map_or(Ok(()), |log| log.keep(&self.outcome.pages, now))
-    }
-
-    /// All pages in order. A run that ends before its time leaves all of them in its journal; the result of a shard is its
-    /// journal.
-    fn finish(mut self, shard: bool) -> Result<Outcome, RunError> {
-        let kept = match shard || self.outcome.stopped || self.problem.is_some() {
-            true => self.keep(true),
-            false => Ok(()),
-        };
-        if let Some((_, error)) = self.problem {
-            return Err(error);
-        }
-        kept?;
-        self.outcome.pages.sort_by_key(|page| page.index);
-        self.warnings.sort_by_key(|(at, _)| *at);
-        let warnings = self.warnings.into_iter().flat_map(|(_, lines)| lines);
-        self.outcome.warnings.extend(warnings);
-        Ok(self.outcome)
-    }
-}
-
-/// What came of a page of the source.
-#[derive(Default)]
-struct Done {
-    /// `None` where it has no annotation to be compared with.
-    page: Option<PageResult>,
-    warnings: Vec<String>,
 }
 
 /// Where markdown lies.
