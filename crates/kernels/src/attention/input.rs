@@ -45,7 +45,9 @@ pub struct Heads<'a> {
 impl<'a> Heads<'a> {
     /// A dense `[batch, tokens, heads, head]`.
     pub fn dense(values: &'a [f32], tokens: usize, heads: usize, head: usize) -> Self {
-        let strides = [tokens * heads * head, heads * head, head];
+        // What is too large is told when it is used.
+        let token = heads.saturating_mul(head);
+        let strides = [tokens.saturating_mul(token), token, head];
         Self { values, strides }
     }
 

@@ -22,7 +22,7 @@ pub mod defaults {
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.
     pub const CLIP_STYLE: Style = Style::Fluent3d;
     /// Strength of CFG-renorm.
-    pub const RENORM: f32 = 0.0;
+    pub const RENORM: f32 = 1.0;
     /// Each pixel becomes a square of this side.
     pub const SCALE: u32 = 8;
 }

@@ -200,7 +200,7 @@ pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> Samp
 }
 
 /// The arm that claims are about.
-const AS_CREATED: usize = 2;
+const AS_CREATED: usize = 1;
 
 fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
     let guided = format!("guidance {SCALE}");
@@ -212,12 +212,12 @@ fn arms(stage: &Stage) -> [(String, String, SampleConfig); 4] {
         ),
         (
             format!("{guided}, renorm"),
-            "the guided velocity as long as the conditional one".into(),
+            "the guided velocity as long as the conditional one: what `orrery create` does".into(),
             stage.sampling(SCALE, true),
         ),
         (
             format!("{guided}, no renorm"),
-            "plain classifier-free guidance: what `orrery create` does".into(),
+            "plain classifier-free guidance".into(),
             stage.sampling(SCALE, false),
         ),
         (
