@@ -162,8 +162,9 @@ def peer(folder, threads):
     (folder / "theirs.json").write_text(json.dumps(dict(zip((name for name, _ in named), found))))
 
 
-def run(command, threads, folder):
-    """Wall time and processor time in seconds, most memory of one process in MB."""
+def run(command, threads, folder, tries=3):
+    """Wall time and processor time in seconds, most memory of one process in MB; of a run that works: the package's workers
+    fail now and then."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     with tempfile.TemporaryFile() as said:
@@ -179,7 +180,11 @@ def run(command, threads, folder):
         if status:
             said.seek(0)
             last = said.read().decode(errors="replace").splitlines()[-12:]
-            sys.exit("\n".join([f"failed with {os.waitstatus_to_exitcode(status)}: {' '.join(command)}", *last]))
+            told = "\n".join([f"failed with {os.waitstatus_to_exitcode(status)}: {' '.join(command)}", *last])
+            if tries == 1:
+                sys.exit(told)
+            print(f"{told}\nonce more", file=sys.stderr, flush=True)
+            return run(command, threads, folder, tries - 1)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, processor, used.ru_maxrss / 1024
