@@ -77,12 +77,11 @@ impl Records {
     }
 
     /// The same without room for more, which a thousand pages would have for nothing.
-    fn fitted(self) -> Self {
-        Self {
-            text: self.text.as_slice().to_vec(),
-            ends: self.ends.as_slice().to_vec(),
-            samples: self.samples.into_iter().collect::<Box<[Sample]>>().into(),
-        }
+    fn fitted(mut self) -> Self {
+        // Copied: shrunk in place a text keeps up to twice its length.
+        self.text = self.text.as_slice().to_vec();
+        self.samples.shrink_to_fit();
+        self
     }
 
     fn texts(&self) -> impl Iterator<Item = &[u8]> {

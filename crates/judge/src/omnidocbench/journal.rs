@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde_json::Value;
 
 use super::evaluate::PageResult;
@@ -63,7 +62,8 @@ impl Journal {
             return Ok(());
         }
         let fresh = pages.get(self.held..).unwrap_or_default();
-        let lines: Vec<Vec<u8>> = fresh.par_iter().map(PageResult::line).collect();
+        // In this thread alone: who writes holds the lock of all results, and a thread that waits for others' help may take up a page.
+        let lines: Vec<Vec<u8>> = fresh.iter().map(PageResult::line).collect();
         (self.held, self.since) = (pages.len(), Instant::now());
         let written = self.file.write_all(&lines.concat());
         written.map_err(|source| RunError::Journal {

@@ -9,7 +9,7 @@ use super::{Page, PageError};
 /// Bytes that are read together: some dozen pages.
 const PIECE: usize = 1 << 18;
 
-/// The pages of a ground-truth file, one by one, of which no more than a piece is in memory.
+/// The pages of a ground-truth file, one by one, of which a piece is in memory, or as much as the longest page.
 ///
 /// The file is a JSON list of pages; a byte order mark before it is passed over. Whatever of a page has another type than
 /// it should counts as absent.
