@@ -30,9 +30,11 @@ pub struct Create {
         defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     guidance: Option<f32>,
-    /// How closely a picture follows the style, 0 to 50: more than --guidance gives up some of the subject [default: that of
-    /// --guidance]
-    #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video")]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video", help = format!(
+        "How closely a picture follows the style, 0 to {MOST_GUIDANCE}: more than --guidance gives up some of the subject, the \
+         same takes two thirds of the time [default: {} times --guidance]",
+        defaults::STYLE_EMPHASIS,
+    ))]
     style_guidance: Option<f32>,
     /// Draw a clip of 16 frames: GIF, or APNG where --out ends in .png or .apng
     #[arg(long)]
@@ -73,11 +75,25 @@ impl Create {
         }
         let ticket = &mut drawing.ticket;
         ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
-        ticket.guidance_style = self.style_guidance;
+        if !self.video {
+            ticket.guidance_style = style_scale(ticket.guidance, self.style_guidance);
+        }
         match &self.from {
             Some(path) => ticket.known.push(first_frame(path)?),
             None => ticket.picture_first = self.video && self.draw.model.is_none(),
         }
         Ok(drawing)
     }
+}
+
+/// The scale of the style that is asked for, or the usual multiple of that of the text. None where they are the same, or
+/// the text is not guided: two passes a step, or one, are enough there.
+fn style_scale(text: f32, asked: Option<f32>) -> Option<f32> {
+    let usual = if text > 1.0 {
+        defaults::STYLE_EMPHASIS
+    } else {
+        1.0
+    };
+    let style = asked.unwrap_or((usual * text).min(MOST_GUIDANCE));
+    (style != text).then_some(style)
 }

@@ -155,7 +155,15 @@ fn a_clip_from_text_starts_with_the_picture_that_the_picture_model_draws() {
         args.extend(common);
         orrery(at, &args).worked();
     };
-    draw(&["--style", "fluent3d", "--out", "a.png"]);
+    // Of clips the style has no scale of its own.
+    draw(&[
+        "--style",
+        "fluent3d",
+        "--style-guidance",
+        "2",
+        "--out",
+        "a.png",
+    ]);
     draw(&["--video", "--count", "1", "--out", "clip.png"]);
     let clip = read_clip(at.join("clip.png")).unwrap();
     assert_eq!(clip.frames[0], read_picture(at.join("a.png")).unwrap());
@@ -178,27 +186,12 @@ fn the_style_has_a_scale_of_its_own() {
         orrery(at, &args).worked();
         read_picture(at.join(out)).unwrap()
     };
-    // Both verbs read it alike, and another scale draws another picture.
-    let joint = [
-        "stiv",
-        "t2i",
-        "fox",
-        "--cfg",
-        "3",
-        "--cfg-style",
-        "3",
-        "--steps",
-        "2",
-        "--seed",
-        "5",
-        "--size",
-        "1x",
-        "--out",
-        "t.png",
-    ];
-    orrery(at, &joint).worked();
-    let same = draw(&["--guidance", "3", "--style-guidance", "3"], "a.png");
+    // Both verbs read it alike, its usual value is a multiple of the other's, and another draws another picture.
+    let verb = "stiv t2i fox --cfg 3 --cfg-style 3.75 --steps 2 --seed 5 --size 1x --out t.png";
+    orrery(at, &verb.split(' ').collect::<Vec<_>>()).worked();
+    let same = draw(&["--guidance", "3", "--style-guidance", "3.75"], "a.png");
     assert_eq!(same, read_picture(at.join("t.png")).unwrap());
+    assert_eq!(same, draw(&["--guidance", "3"], "c.png"));
     let other = draw(&["--guidance", "3", "--style-guidance", "9"], "b.png");
     assert!(same != other);
 }

@@ -264,7 +264,7 @@ fn sample_ti2v() {
             Some(&given),
             &Texts {
                 full: text,
-                plain: None,
+                style: None,
                 null,
             },
             &config,

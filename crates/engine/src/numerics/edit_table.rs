@@ -117,10 +117,12 @@ impl Group {
         }
         self.masks.resize((self.known.len() + 1) * width, 0);
         for (lane, pattern) in patterns.iter().enumerate() {
-            for (at, &symbol) in pattern.iter().enumerate() {
-                let (word, bit) = (at / BITS * EDIT_LANES + lane, 1 << (at % BITS));
-                self.masks[self.rows[symbol as usize] as usize * width + word] |= bit;
-                self.counted[word] |= bit;
+            for (block, symbols) in pattern.chunks(BITS).enumerate() {
+                let word = block * EDIT_LANES + lane;
+                self.counted[word] = !0 >> (BITS - symbols.len());
+                for (bit, &symbol) in symbols.iter().enumerate() {
+                    self.masks[self.rows[symbol as usize] as usize * width + word] |= 1 << bit;
+                }
             }
         }
     }

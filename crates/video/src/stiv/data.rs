@@ -15,6 +15,8 @@ const TEST_TENTHS: usize = 3;
 const DEVELOPMENT_TENTHS: usize = 1;
 /// Probability that a training prompt names no style.
 const STYLE_DROPOUT: f32 = 0.15;
+/// Probability that a training prompt names the style alone.
+const SUBJECT_DROPOUT: f32 = 0.1;
 /// Largest shift of a picture that is cropped, in pixels.
 const LARGEST_SHIFT: usize = 2;
 
@@ -152,6 +154,21 @@ pub struct Pictures {
     pub grid: EmojiGrid,
 }
 
+impl Pictures {
+    /// A prompt of a pair: subject and style; at times the subject alone, at times the style alone, so that either is
+    /// learnt apart from the other.
+    fn prompt(&self, pair: Pair, rng: &mut Rng) -> String {
+        if rng.chance(SUBJECT_DROPOUT) {
+            return pair.style.to_string();
+        }
+        let subject = say(&self.grid.subjects[pair.subject], rng);
+        if rng.chance(STYLE_DROPOUT) {
+            return subject;
+        }
+        format!("{subject} {}", pair.style)
+    }
+}
+
 impl Examples for Pictures {
     fn shape(&self) -> [usize; 4] {
         [3, 1, SIZE, SIZE]
@@ -167,10 +184,7 @@ impl Examples for Pictures {
                 break pair;
             }
         };
-        let mut prompt = say(&self.grid.subjects[pair.subject], rng);
-        if !rng.chance(STYLE_DROPOUT) {
-            prompt = format!("{prompt} {}", pair.style);
-        }
+        let prompt = self.prompt(pair, rng);
         let [top, left] = draw_shift(rng);
         Example {
             latents: shift(self.grid.pixels(pair), 3, SIZE, top, left),

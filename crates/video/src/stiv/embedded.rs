@@ -17,6 +17,8 @@ pub mod defaults {
     pub const STEPS: usize = 20;
     /// Scale of the text of a picture.
     pub const GUIDANCE: f32 = 3.0;
+    /// Scale of the style of a picture, as a multiple of that of the text.
+    pub const STYLE_EMPHASIS: f32 = 1.25;
     /// Scale of the text and the given frames of a clip.
     pub const CLIP_GUIDANCE: f32 = 2.0;
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.

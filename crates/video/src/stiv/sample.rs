@@ -24,10 +24,10 @@ pub enum Guidance {
         /// Scale of the text.
         text: f32,
     },
-    /// A scale for what is said of the subject and one for the style on top of it (ours, in the form of SIT): 3 passes
-    /// a step. Joint guidance at `text` where [`Texts::plain`] is absent.
+    /// A scale for the style said alone and one for the rest of the text on top of it (ours, in the form of SIT): 3 passes
+    /// a step. Joint guidance at `text` where [`Texts::style`] is absent, and of prompts that name no style.
     Style {
-        /// Scale of the prompt without its style.
+        /// Scale of what the prompt says beyond its style.
         text: f32,
         /// Scale of the style.
         style: f32,
@@ -119,8 +119,8 @@ pub struct Sampled {
 pub struct Texts {
     /// The prompt.
     pub full: Condition,
-    /// The prompt without what it says of the style, for [`Guidance::Style`].
-    pub plain: Option<Condition>,
+    /// What the prompt says of the style, and nothing else, for [`Guidance::Style`].
+    pub style: Option<Condition>,
     /// The empty text.
     pub null: Condition,
 }
@@ -138,8 +138,12 @@ pub fn sample(
     rng: &mut Rng,
     each_step: &mut dyn FnMut(usize, &Tensor<5>) -> bool,
 ) -> Sampled {
-    let Texts { full, plain, null } = texts;
-    let guidance = match (config.guidance, plain) {
+    let Texts {
+        full,
+        style: styled,
+        null,
+    } = texts;
+    let guidance = match (config.guidance, styled) {
         (Guidance::Style { text, .. }, None) => Guidance::Joint { scale: text },
         (guidance, _) => guidance,
     };
@@ -187,13 +191,10 @@ pub fn sample(
                 (combine_separate(nothing, frames, v.clone(), image, text), v)
             }
             Guidance::Style { text, style } => {
-                let middle = plain.as_ref().unwrap_or(full);
-                let inputs = vec![(unseen, null), (seen.clone(), middle), (seen, full)];
-                let [nothing, subject, v] = take(velocities(inputs));
-                (
-                    combine_separate(nothing, subject, v.clone(), text, style),
-                    v,
-                )
+                let styled = styled.as_ref().unwrap_or(null);
+                let inputs = vec![(unseen, null), (seen.clone(), styled), (seen, full)];
+                let [nothing, styled, v] = take(velocities(inputs));
+                (combine_separate(nothing, styled, v.clone(), style, text), v)
             }
         };
         // Known frames would bias the ratio of norms: they are left out of it.

@@ -46,7 +46,7 @@ impl TextBatch {
         }
     }
 
-    /// What the sampler is told of `prompts`: with their style, without, and nothing at all.
+    /// What the sampler is told of `prompts`: all of it, its style alone, and nothing at all.
     pub fn texts(
         tower: &dyn TextTower,
         prompts: &[&str],
@@ -58,7 +58,7 @@ impl TextBatch {
         let full = tower.encode(prompts);
         Texts {
             null: tell(Self::empty(count, full.keys, full.width)),
-            plain: tower.encode_plain(prompts).map(tell),
+            style: tower.encode_style(prompts).map(tell),
             full: tell(full),
         }
     }
@@ -86,8 +86,8 @@ pub trait TextTower: Send + Sync {
     fn keys(&self) -> usize;
     /// Encodes prompts; an empty prompt says nothing.
     fn encode(&self, prompts: &[&str]) -> TextBatch;
-    /// Encodes prompts without what they say of the style; none where the tower knows no styles.
-    fn encode_plain(&self, _prompts: &[&str]) -> Option<TextBatch> {
+    /// Encodes what prompts say of the style, and nothing else; none where the tower knows no styles.
+    fn encode_style(&self, _prompts: &[&str]) -> Option<TextBatch> {
         None
     }
 }
@@ -219,21 +219,25 @@ impl TextTower for WordTower {
     }
 
     fn encode(&self, prompts: &[&str]) -> TextBatch {
-        self.encode_with(prompts, true)
+        let understood = prompts.iter().map(|prompt| self.understand(prompt));
+        self.encode_all(understood)
     }
 
-    fn encode_plain(&self, prompts: &[&str]) -> Option<TextBatch> {
-        Some(self.encode_with(prompts, false))
+    fn encode_style(&self, prompts: &[&str]) -> Option<TextBatch> {
+        let styles = prompts.iter().map(|prompt| Understood {
+            words: Vec::new(),
+            ..self.understand(prompt)
+        });
+        Some(self.encode_all(styles))
     }
 }
 
 impl WordTower {
     /// Tokens: the expected subject, the style, then up to six words. Pooled: subject plus style.
-    fn encode_with(&self, prompts: &[&str], styled: bool) -> TextBatch {
+    fn encode_all(&self, prompts: impl ExactSizeIterator<Item = Understood>) -> TextBatch {
         let (keys, width) = (self.keys(), self.width);
         let mut batch = TextBatch::empty(prompts.len(), keys, width);
-        for (i, prompt) in prompts.iter().enumerate() {
-            let understood = self.understand(prompt);
+        for (i, understood) in prompts.enumerate() {
             let tokens = &mut batch.tokens[i * keys * width..][..keys * width];
             let mask = &mut batch.mask[i * keys..][..keys];
             let pooled = &mut batch.pooled[i * width..][..width];
@@ -245,7 +249,7 @@ impl WordTower {
                 unit_rms(subject);
                 add(pooled, subject, 1.0);
             }
-            if let Some(style) = understood.style.filter(|_| styled) {
+            if let Some(style) = understood.style {
                 let vector = &self.style_vectors[style * width..][..width];
                 add(&mut tokens[width..2 * width], vector, 1.0);
                 mask[1] = true;
@@ -274,5 +278,20 @@ pub(super) fn unit_rms(vector: &mut [f32]) {
     if mean_square > 0.0 {
         let scale = 1.0 / libm::sqrtf(mean_square);
         vector.iter_mut().for_each(|v| *v *= scale);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::TextTower;
+    use crate::stiv::embedded;
+
+    #[test]
+    fn a_style_said_beside_a_subject_is_the_style_said_alone() {
+        let tower = embedded::tower().unwrap();
+        let alone = tower.encode(&["noto", "", "twemoji"]);
+        let said = tower.encode_style(&["red apple noto", "red apple", "twemoji 여우"]);
+        assert_eq!(said.unwrap(), alone);
     }
 }

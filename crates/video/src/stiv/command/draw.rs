@@ -234,7 +234,8 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
             "prompt": ticket.prompt, "subject": reading.subject, "probability": reading.probability,
             "candidates": reading.candidates, "unknown": unknown, "style": style,
             "seed": ticket.seed, "count": ticket.count, "model": ticket.model,
-            "steps": ticket.steps, "guidance": ticket.guidance, "renorm": ticket.renorm,
+            "steps": ticket.steps, "guidance": ticket.guidance,
+            "style_guidance": ticket.guidance_style.unwrap_or(ticket.guidance), "renorm": ticket.renorm,
             "seconds": (drawn.seconds * 1000.0).round() / 1000.0,
         })
         .to_string()

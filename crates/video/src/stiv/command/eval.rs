@@ -49,7 +49,7 @@ pub struct Eval {
     /// With --draw: scale of the text
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, default_value_t = defaults::GUIDANCE)]
     guidance: f32,
-    /// With --draw: scale of the style alone [default: that of the text]
+    /// With --draw: scale of the style [default: that of the text]
     #[arg(long, value_name = "SCALE", value_parser = guidance, allow_negative_numbers = true, requires = "draw")]
     style_guidance: Option<f32>,
     /// With --draw: Euler steps

@@ -100,7 +100,7 @@ impl Sampling {
 pub struct TextToPicture {
     /// What is to be seen
     prompt: String,
-    /// Scale of the style apart from the rest of the prompt, at 3 passes a step in place of 2 [default: that of --cfg]
+    /// Scale of the style, --cfg being that of the rest of the prompt; 3 passes a step in place of 2 [default: that of --cfg]
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE")]
     cfg_style: Option<f32>,
     #[command(flatten)]
