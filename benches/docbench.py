@@ -241,7 +241,8 @@ def numbers_apart(folder):
     return [f"{place}: {ours.get(place)} against {theirs.get(place)}" for place in sorted(wrong)], len(places)
 
 
-def compare(folder, args):
+def commands(folder, args):
+    """Who is compared, and the command of each."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     package = [sys.executable, str(Path(__file__).resolve()), "--peer", str(folder), "--threads"]
     sides = {"orrery": [str(target / "release/orrery"), "omnidocbench", "eval", "--config", "end2end.yaml", "--out", "out", "--json"]}
@@ -252,9 +253,16 @@ def compare(folder, args):
         sides["official repository, as it comes"] = [sys.executable, "-c", start]
     sides["official package, as it comes"] = package + ["0"]
     sides[f"official package, {args.threads} workers"] = package + [str(args.threads)]
+    return sides
+
+
+def compare(folder, few, args):
+    """Each side in turn; before its time is taken it evaluates the `few` pages, so that all programs are in memory alike."""
+    sides, warm = commands(folder, args), commands(few, args)
     times = {side: [] for side in sides}
     for _ in range(args.rounds):
         for side, command in sides.items():
+            run(warm[side], args.threads, few)
             times[side].append(run(command, args.threads, folder))
     rows = {side: [statistics.median(column) for column in zip(*found)] for side, found in times.items()}
     mine = rows["orrery"]
@@ -284,9 +292,10 @@ def main():
     print(f"{len(pages)} of {seen} fixture pages can be taken by all; medians of {args.rounds}, {args.threads} threads")
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
-        for count in (len(pages), args.pages):
-            make(folder / str(count), pages, count)
-            compare(folder / str(count), args)
+        few, many = (folder / str(count) for count in (len(pages), args.pages))
+        for at in (few, many):
+            make(at, pages, int(at.name))
+            compare(at, few, args)
 
 
 if __name__ == "__main__":
