@@ -155,7 +155,8 @@ pub(super) fn prove(
         title: "Pictures".into(),
         about: format!(
             "The embedded picture model draws {} trained pairs of subject and style and all {} held-out pairs of {} subjects, \
-             asked in English; {} Euler steps. A judge trained on the real pictures of all subjects says what it sees.",
+             asked in English; {} Euler steps. A judge trained on the real pictures of all subjects says what it sees. Earlier models were \
+             read on these test pairs twice, and what was found there led to the scale of the style (docs/stiv.md).",
             sets[TRAINED_SET].pairs.len(),
             sets[HELD_OUT].pairs.len(),
             grid.subjects.len(),
