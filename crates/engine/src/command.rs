@@ -2,6 +2,7 @@
 //! pipe, the device option, and a bar for steps.
 
 mod device;
+mod later;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +17,7 @@ use crate::train::TrainError;
 use crate::weights::WeightsError;
 
 pub use device::device;
+pub use later::Later;
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
-use engine::command::{Context, Failure};
+use engine::command::{Context, Failure, Later};
 
 use crate::bench::Bench;
 use crate::create::Create;
@@ -25,26 +25,26 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip
-    Create(Create),
+    Create(Later<Create>),
     /// STIV: text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
     #[command(subcommand, arg_required_else_help = true)]
-    Stiv(video::stiv::command::Command),
+    Stiv(Later<video::stiv::command::Command>),
     /// OmniDocBench: document parsers scored on text, formulas, tables and reading order (arXiv 2412.07626)
     #[command(subcommand, arg_required_else_help = true)]
-    Omnidocbench(Box<judge::omnidocbench::command::Command>),
+    Omnidocbench(Later<judge::omnidocbench::command::Command>),
     /// CodeArena: code models judged by human preference, and instruction data from web pages (arXiv 2412.05210)
     #[command(
         subcommand,
         arg_required_else_help = true,
         after_help = "A comparison takes three steps: `generate` lets a model answer, `judge` compares its answers with a baseline's, `score` counts."
     )]
-    Codearena(Box<judge::codearena::command::Command>),
+    Codearena(Later<judge::codearena::command::Command>),
     /// All 27 systems and how far they are
     List(List),
     /// Run a system's small-scale proof again
-    Prove(Prove),
+    Prove(Later<Prove>),
     /// Time the kernels and two networks, beside PyTorch where there is one
-    Bench(Bench),
+    Bench(Later<Bench>),
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),

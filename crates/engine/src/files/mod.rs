@@ -22,11 +22,12 @@ pub fn write_atomic(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    replace(path.as_ref(), fill, File::sync_data)
+    replace(path.as_ref(), fill, true)
 }
 
-/// [`write_atomic`] for what can be made again in seconds: does not wait for the disk, which takes tens of milliseconds
-/// where others have just written. Should the machine, not the program, fail soon after, the file may be lost.
+/// [`write_atomic`] for what can be made again in seconds: neither waits for the disk, which takes tens of milliseconds
+/// where others have just written, nor asks it to begin. Should the machine, not the program, fail soon after, the file may
+/// be lost, the one before it too.
 ///
 /// # Errors
 /// As [`write_atomic`].
@@ -34,14 +35,14 @@ pub fn write_swiftly(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    replace(path.as_ref(), fill, |_| Ok(()))
+    replace(path.as_ref(), fill, false)
 }
 
-/// Fills a temporary file, has it `settle` and puts it in the place of `path`.
+/// Fills a temporary file, if it shall be `safe` waits until the disk has it, and puts it in the place of `path`.
 fn replace(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    settle: impl FnOnce(&File) -> io::Result<()>,
+    safe: bool,
 ) -> Result<(), FileError> {
     let failed = |source| FileError::from_io(path, source);
     let target = match fs::metadata(path) {
@@ -61,7 +62,12 @@ fn replace(
             .and_then(|()| writer.flush())
             .map_err(failed)?;
     }
-    settle(temporary.as_file()).map_err(failed)?;
+    if safe {
+        temporary.as_file().sync_data().map_err(failed)?;
+    } else if exchange(temporary.path(), &target).is_ok() {
+        // What was there before goes with the temporary name.
+        return Ok(());
+    }
     temporary
         .persist(&target)
         .map(drop)
@@ -97,6 +103,19 @@ fn folder_of(target: &Path, path: &Path) -> Result<PathBuf, FileError> {
         }
         Err(cause) => Err(FileError::from_io(&path, cause)),
     }
+}
+
+/// Two files change names. A file system may begin to write a file at once that is moved onto another (ext4 does), but not
+/// then.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A temporary file with the permissions any new file would get.
@@ -155,6 +174,17 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn swift_writing_replaces_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        for text in ["first", "second"] {
+            write_swiftly(&path, |writer| writer.write_all(text.as_bytes())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(names(folder.path()), ["a.txt"]);
+        }
     }
 
     #[test]

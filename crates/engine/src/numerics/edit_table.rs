@@ -7,8 +7,13 @@ use super::levenshtein_numbered;
 /// Items of a block.
 const BITS: usize = 64;
 
+/// Reading a block of a group costs about as much as taking it along so many items.
+const READING: usize = 64;
+
 /// The edit distance of each of `a` with each of `b`: `[a, b]`, row by row. Symbols are numbered, best with small numbers.
-/// Eight sequences of the side that makes less work are worked on together.
+///
+/// Eight sequences of one side are worked on together, along each of the other. They are as long as each other, more or
+/// less; of the longest, which would be nearly alone, each is taken along the other side instead, eight of that together.
 pub fn levenshtein_table(a: &[&[u32]], b: &[&[u32]]) -> Vec<usize> {
     if a.len() <= 1 || b.len() <= 1 {
         let rows = a.iter();
@@ -17,46 +22,88 @@ pub fn levenshtein_table(a: &[&[u32]], b: &[&[u32]]) -> Vec<usize> {
             .collect();
     }
     let (by_a, by_b) = (sorted(a), sorted(b));
-    let mut distances = vec![0; a.len() * b.len()];
-    match work(a, &by_a, b) <= work(b, &by_b, a) {
-        true => along(a, &by_a, b, |row, column, distance| {
-            distances[row * b.len() + column] = distance;
+    let (mut distances, width) = (vec![0; a.len() * b.len()], b.len());
+    let ((work_a, few_a), (work_b, few_b)) = (split(a, &by_a, b, &by_b), split(b, &by_b, a, &by_a));
+    match work_a <= work_b {
+        true => both((a, &by_a), (b, &by_b), few_a, |row, column, distance| {
+            distances[row * width + column] = distance;
         }),
-        false => along(b, &by_b, a, |column, row, distance| {
-            distances[row * b.len() + column] = distance;
+        false => both((b, &by_b), (a, &by_a), few_b, |column, row, distance| {
+            distances[row * width + column] = distance;
         }),
     }
     distances
 }
 
-/// Sequences of about the same length share a group, so that few blocks are empty.
+/// Places of sequences, the shortest first.
 fn sorted(list: &[&[u32]]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..list.len()).collect();
     order.sort_by_key(|&at| list[at].len());
     order
 }
 
-/// How many blocks must be worked out where `patterns` are taken along `texts`.
-fn work(patterns: &[&[u32]], order: &[usize], texts: &[&[u32]]) -> usize {
-    let groups = order.chunks(EDIT_LANES).filter_map(|group| group.last());
-    let blocks: usize = groups.map(|&at| patterns[at].len().div_ceil(BITS)).sum();
-    blocks * texts.iter().map(|text| text.len()).sum::<usize>()
+/// The groups of a sorted list. Those of the longest are full.
+fn groups(order: &[usize]) -> impl Iterator<Item = &[usize]> {
+    order.rchunks(EDIT_LANES)
 }
 
-/// Takes patterns, eight at a time, along texts; `each` gets the places of both and their distance.
-fn along(
-    patterns: &[&[u32]],
-    order: &[usize],
-    texts: &[&[u32]],
+/// How many of `a`'s shortest are best taken in groups along all of `b`, while `b` is taken in groups along the others, and
+/// what that costs: blocks that are worked out.
+fn split(a: &[&[u32]], by_a: &[usize], b: &[&[u32]], by_b: &[usize]) -> (usize, usize) {
+    let blocks = |list: &[&[u32]], at: usize| list[at].len().div_ceil(BITS);
+    let all = |list: &[&[u32]]| list.iter().map(|item| item.len()).sum::<usize>();
+    let whole: usize = groups(by_b)
+        .filter_map(|group| group.last())
+        .map(|&at| blocks(b, at))
+        .sum();
+    let (along_b, mut left) = (all(b) + READING, all(a));
+    let mut best = (whole * (left + READING), 0);
+    // Blocks of the groups of as many as its index says.
+    let mut grouped = vec![0];
+    for (at, &place) in by_a.iter().enumerate() {
+        left -= a[place].len();
+        let before = (at + 1).saturating_sub(EDIT_LANES);
+        grouped.push(grouped[before] + blocks(a, place));
+        let others = match at + 1 < by_a.len() {
+            true => whole * (left + READING),
+            false => 0,
+        };
+        best = best.min((grouped[at + 1] * along_b + others, at + 1));
+    }
+    best
+}
+
+/// Takes the `few` shortest of `a` in groups along `b`, and `b` in groups along the others; `each` gets places in `a` and `b`
+/// and their distance.
+fn both(
+    (a, by_a): (&[&[u32]], &[usize]),
+    (b, by_b): (&[&[u32]], &[usize]),
+    few: usize,
     mut each: impl FnMut(usize, usize, usize),
 ) {
-    let last = patterns.iter().copied().flatten().max();
+    let (few, others) = by_a.split_at(few);
+    along((a, few), (b, by_b), &mut each);
+    along((b, by_b), (a, others), |at, other, distance| {
+        each(other, at, distance);
+    });
+}
+
+/// Takes some patterns in groups along some texts; `each` gets the places of both and their distance.
+fn along(
+    (patterns, order): (&[&[u32]], &[usize]),
+    (texts, chosen): (&[&[u32]], &[usize]),
+    mut each: impl FnMut(usize, usize, usize),
+) {
+    if chosen.is_empty() {
+        return;
+    }
+    let last = order.iter().flat_map(|&at| patterns[at]).max();
     let mut group = Group::new(last.map_or(0, |&last| last as usize + 1));
-    for places in order.chunks(EDIT_LANES) {
-        let chosen: Vec<&[u32]> = places.iter().map(|&at| patterns[at]).collect();
-        group.read(&chosen);
-        for (at, text) in texts.iter().enumerate() {
-            let found = group.distances(text);
+    for places in groups(order) {
+        let members: Vec<&[u32]> = places.iter().map(|&at| patterns[at]).collect();
+        group.read(&members);
+        for &at in chosen {
+            let found = group.distances(texts[at]);
             for (&place, distance) in places.iter().zip(found) {
                 each(place, at, distance);
             }
@@ -169,8 +216,10 @@ mod tests {
         let mut rng = Rng::new(4);
         for round in 0..60 {
             let (most, letters) = ([5, 64, 65, 300][round % 4], 1 + round % 7);
+            // Now and then one is much longer than the others.
             let mut words = |count: usize| -> Vec<Vec<u32>> {
                 let mut word = || {
+                    let most = most << (4 * (rng.below(8) / 7));
                     (0..rng.below(most + 1))
                         .map(|_| rng.below(letters) as u32)
                         .collect()

@@ -12,12 +12,15 @@ const BITS: usize = 64;
 const NARROW: usize = 16;
 const OFTEN: usize = 32;
 
+/// Blocks of which all are worked out: a band would save nothing.
+const FEW: usize = 4;
+
 /// A sequence of numbered symbols made ready to be compared with many others. Numbers are best small.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// Number of symbols.
     len: usize,
-    /// Which row of `masks` a symbol has; 0 that of symbols that do not occur.
+    /// Where in `masks` the row of a symbol begins; 0 for symbols that do not occur.
     rows: Vec<u32>,
     /// For each different symbol, where it stands: `blocks` words a row.
     masks: Vec<u64>,
@@ -72,15 +75,20 @@ fn advance(
     score: usize,
     last: usize,
 ) -> usize {
+    let (Some((&bottom, equal)), Some((lowest, column))) =
+        (equal.split_last(), column.split_last_mut())
+    else {
+        return score;
+    };
     let (mut rises, mut falls) = (carry, 0);
-    let mut bottom = score;
     for (&equal, place) in equal.iter().zip(column) {
         let step = Step::new(equal, place.0, place.1, falls);
-        bottom = step.bottom(score, last);
         *place = step.below(rises, falls);
         (rises, falls) = (step.rise >> (BITS - 1), step.fall >> (BITS - 1));
     }
-    bottom
+    let step = Step::new(bottom, lowest.0, lowest.1, falls);
+    *lowest = step.below(rises, falls);
+    step.bottom(score, last)
 }
 
 impl Pattern {
@@ -88,18 +96,17 @@ impl Pattern {
     pub fn new(symbols: &[u32]) -> Self {
         let blocks = symbols.len().div_ceil(BITS);
         let mut rows = vec![0; symbols.iter().max().map_or(0, |&last| last as usize + 1)];
-        let mut count = 1;
+        let mut end = blocks;
         for &symbol in symbols {
             let row = &mut rows[symbol as usize];
             if *row == 0 {
-                *row = count;
-                count += 1;
+                *row = end as u32;
+                end += blocks;
             }
         }
-        let mut masks = vec![0; blocks * count as usize];
+        let mut masks = vec![0; end];
         for (at, &symbol) in symbols.iter().enumerate() {
-            let row = rows[symbol as usize] as usize * blocks;
-            masks[row + at / BITS] |= 1 << (at % BITS);
+            masks[rows[symbol as usize] as usize + at / BITS] |= 1 << (at % BITS);
         }
         Self {
             len: symbols.len(),
@@ -133,8 +140,14 @@ impl Pattern {
         if self.is_empty() {
             return Some(text.len());
         }
-        if self.blocks == 1 {
-            return self.within_word(text, limit);
+        if self.blocks <= FEW {
+            let mut score = self.len;
+            self.walk(text, 1, |at, found| {
+                score = found;
+                // Every column that is left can lower the score by one at most.
+                score.saturating_sub(text.len() - at) <= limit
+            });
+            return (score <= limit).then_some(score);
         }
         let most = limit.min(self.len.max(text.len()));
         let mut room = apart + NARROW + self.len / OFTEN;
@@ -154,22 +167,6 @@ impl Pattern {
             // So many edits are enough.
             room = found;
         }
-    }
-
-    /// [`Self::within`] for a pattern of one block, whose column stays in registers.
-    fn within_word(&self, text: &[u32], limit: usize) -> Option<usize> {
-        let (mut up, mut down) = (!0, 0);
-        let mut score = self.len;
-        for (at, &symbol) in text.iter().enumerate() {
-            let step = Step::new(self.word(symbol), up, down, 0);
-            score = step.bottom(score, self.len - 1);
-            (up, down) = step.below(1, 0);
-            // Every column that is left can lower the score by one at most.
-            if score.saturating_sub(text.len() - at - 1) > limit {
-                return None;
-            }
-        }
-        (score <= limit).then_some(score)
     }
 
     /// The edit distance to `text` where it is at most `room`, which is no less than the lengths differ by; else more than
@@ -204,51 +201,76 @@ impl Pattern {
 
     /// For each place of `text`, the least distance of the pattern to any stretch that ends there (Sellers); `each` gets
     /// the place after the stretch and that distance, and ends the search with `false`.
-    pub fn search(&self, text: &[u32], mut each: impl FnMut(usize, usize) -> bool) {
-        let mut score = self.len;
-        let Some(last) = self.len.checked_sub(1).map(|last| last % BITS) else {
-            return;
-        };
-        if self.blocks == 1 {
-            let (mut up, mut down) = (!0, 0);
-            for (at, &symbol) in text.iter().enumerate() {
-                let step = Step::new(self.word(symbol), up, down, 0);
-                score = step.bottom(score, last);
-                (up, down) = step.below(0, 0);
-                if !each(at + 1, score) {
-                    return;
-                }
-            }
-            return;
+    pub fn search(&self, text: &[u32], each: impl FnMut(usize, usize) -> bool) {
+        if !self.is_empty() {
+            self.walk(text, 0, each);
         }
-        let mut column = vec![(!0, 0); self.blocks];
+    }
+
+    /// Goes along a text with whole columns, each of which has a top cell `carry` (0 or 1) more than the last one's; `each`
+    /// gets the number of columns and the score of the bottom, and ends the walk with `false`.
+    fn walk(&self, text: &[u32], carry: u64, each: impl FnMut(usize, usize) -> bool) {
+        match self.blocks {
+            1 => self.walk_few::<1>(text, carry, each),
+            2 => self.walk_few::<2>(text, carry, each),
+            3 => self.walk_few::<3>(text, carry, each),
+            FEW => self.walk_few::<FEW>(text, carry, each),
+            blocks => {
+                let mut column = vec![(!0, 0); blocks];
+                let next = |score, symbol| {
+                    advance(self.row(symbol), &mut column, carry, score, self.last())
+                };
+                self.follow(text, next, each);
+            }
+        }
+    }
+
+    /// [`Self::walk`] for a pattern of so many blocks, whose column stays in registers.
+    fn walk_few<const BLOCKS: usize>(
+        &self,
+        text: &[u32],
+        carry: u64,
+        each: impl FnMut(usize, usize) -> bool,
+    ) {
+        let mut column = [(!0, 0); BLOCKS];
+        let none = [0; BLOCKS];
+        let next = |score, symbol| {
+            let equal = self.row(symbol).first_chunk().unwrap_or(&none);
+            advance(equal, &mut column, carry, score, self.last())
+        };
+        self.follow(text, next, each);
+    }
+
+    #[inline(always)]
+    fn follow(
+        &self,
+        text: &[u32],
+        mut next: impl FnMut(usize, u32) -> usize,
+        mut each: impl FnMut(usize, usize) -> bool,
+    ) {
+        let mut score = self.len;
         for (at, &symbol) in text.iter().enumerate() {
-            score = advance(self.row(symbol), &mut column, 0, score, last);
+            score = next(score, symbol);
             if !each(at + 1, score) {
                 return;
             }
         }
     }
 
+    /// The bit of the last symbol in its block.
+    #[inline(always)]
+    fn last(&self) -> usize {
+        (self.len + BITS - 1) % BITS
+    }
+
     /// Where a symbol stands.
     #[inline(always)]
     fn row(&self, symbol: u32) -> &[u64] {
-        let row = self
+        let begin = self
             .rows
             .get(symbol as usize)
             .map_or(0, |&row| row as usize);
-        let begin = row * self.blocks;
         self.masks.get(begin..begin + self.blocks).unwrap_or(&[])
-    }
-
-    /// Where a symbol stands in a pattern of one block.
-    #[inline(always)]
-    fn word(&self, symbol: u32) -> u64 {
-        let row = self
-            .rows
-            .get(symbol as usize)
-            .map_or(0, |&row| row as usize);
-        self.masks.get(row).copied().unwrap_or(0)
     }
 }
 

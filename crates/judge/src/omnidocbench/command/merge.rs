@@ -41,15 +41,17 @@ pub(super) fn report(
     name: &str,
     as_json: bool,
 ) -> Result<(), Failure> {
+    let averages = || {
+        let summary = evaluator.summary(pages);
+        let written = out.map(|out| output::write_summary(out, name, &summary, about));
+        (summary, written)
+    };
     // While averages are taken the records are written down.
-    let (summary, written) = rayon::join(
-        || evaluator.summary(pages),
-        || out.map(|out| output::write_records(out, name, pages, evaluator)),
-    );
+    let ((summary, last), written) = rayon::join(averages, || {
+        out.map(|out| output::write_records(out, name, pages, evaluator))
+    });
     let mut written = written.transpose()?.unwrap_or_default();
-    if let Some(out) = out {
-        written.extend(output::write_summary(out, name, &summary, about)?);
-    }
+    written.extend(last.transpose()?.into_iter().flatten());
     if as_json {
         return say(&json!({"run": about, "result": summary, "files": written}).to_string());
     }

@@ -87,6 +87,9 @@ impl PageOptions {
             }
             None => None,
         };
+        let _ = rayon::ThreadPoolBuilder::new()
+            .use_current_thread()
+            .build_global();
         let mut steps = Steps::new("pages", self.json);
         let total = count(&source);
         let outcome = run::run(

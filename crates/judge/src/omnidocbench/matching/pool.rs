@@ -1,9 +1,9 @@
 //! From an assignment to matches: several annotated lines may share predicted ones, and nothing is lost.
 
-use engine::numerics::{assign, levenshtein_numbered};
+use engine::numerics::assign;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::distance::{distance, share};
+use super::distance::distance;
 use super::lines::Line;
 use super::runs::joined;
 use super::set_order::difference;
@@ -21,6 +21,9 @@ pub(super) struct Shared {
     /// Whether that is one of these lines, joined by blanks, and not merely a token of no match.
     pub measured: bool,
 }
+
+/// The normalised distance of each annotated line to each predicted one.
+pub(super) type Near<'a> = &'a dyn Fn(usize, usize) -> f64;
 
 /// Matches by their predicted lines, in the order in which they came up.
 #[derive(Default)]
@@ -56,14 +59,15 @@ impl Pool {
 
     /// Distances of what is matched now: several annotated lines, joined, to the first predicted line only; one to all of
     /// its predicted lines, joined by blanks.
-    fn measure(&mut self, gt: &[&Line], pred: &[&Line]) {
+    fn measure(&mut self, gt: &[&Line], pred: &[&Line], near: Near) {
         for (shared, known) in self.shared.iter_mut().zip(&self.known) {
             shared.gts.sort_unstable();
             shared.measured = !shared.gts.is_empty();
-            shared.edit = match (&shared.gts[..], known) {
-                ([], _) => 1.0,
-                (&[only], &Some((gt, cost))) if gt == only => cost,
-                (&[only], _) => {
+            shared.edit = match (&shared.gts[..], &shared.preds[..], known) {
+                ([], _, _) => 1.0,
+                (&[only], _, &Some((gt, cost))) if gt == only => cost,
+                (&[gt], &[pred], _) => near(gt, pred),
+                (&[only], _, _) => {
                     let line = gt.get(only).map_or(&[][..], |line| &line.symbols);
                     distance(line, &joined(&pick(pred, &shared.preds)))
                 }
@@ -80,8 +84,14 @@ impl Pool {
     }
 
     /// All matches: those made, then pairs of what is left on both sides, then, of the side that has more, the rest.
-    pub fn settle(mut self, gt: &[&Line], pred: &[&Line], protocol: Protocol) -> Vec<Shared> {
-        self.measure(gt, pred);
+    pub fn settle(
+        mut self,
+        gt: &[&Line],
+        pred: &[&Line],
+        near: Near,
+        protocol: Protocol,
+    ) -> Vec<Shared> {
+        self.measure(gt, pred, near);
         let mut gt_seen = vec![false; gt.len()];
         let mut pred_seen = vec![false; pred.len()];
         for shared in &self.shared {
@@ -102,7 +112,7 @@ impl Pool {
             out.push(single(Vec::new(), preds));
             return out;
         }
-        for (row, column) in leftover(gt, &gts, pred, &preds, protocol) {
+        for (row, column) in leftover(gt, &gts, pred, &preds, near, protocol) {
             gt_seen[gts[row]] = true;
             out.push(single(vec![gts[row]], vec![preds[column]]));
         }
@@ -122,18 +132,17 @@ fn leftover(
     gts: &[usize],
     pred: &[&Line],
     preds: &[usize],
+    near: Near,
     protocol: Protocol,
 ) -> Vec<(usize, usize)> {
-    let mut cost = Vec::with_capacity(gts.len() * preds.len());
-    for a in pick(gt, gts) {
-        for b in pick(pred, preds) {
-            let edits = levenshtein_numbered(&a.symbols, &b.symbols);
-            cost.push(match protocol {
-                Protocol::V1_0 => edits as f64,
-                Protocol::V1_5 => share(edits, a.symbols.len(), b.symbols.len()),
-            });
-        }
-    }
+    let longest = |a: usize, b: usize| gt[a].symbols.len().max(pred[b].symbols.len());
+    let pairs = gts.iter().flat_map(|&a| preds.iter().map(move |&b| (a, b)));
+    let cost: Vec<f64> = pairs
+        .map(|(a, b)| match protocol {
+            Protocol::V1_0 => (near(a, b) * longest(a, b) as f64).round(),
+            Protocol::V1_5 => near(a, b),
+        })
+        .collect();
     assign(&cost, gts.len(), preds.len())
 }
 

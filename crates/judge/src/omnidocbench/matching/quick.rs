@@ -165,7 +165,8 @@ impl List<'_> {
             }
         }
         let hit_lines = pick(&pred_lines, &hits);
-        let shared = pool.settle(&gt_lines, &hit_lines, protocol);
+        let near = |row: usize, hit: usize| cost[row * pred_lines.len() + hits[hit]];
+        let shared = pool.settle(&gt_lines, &hit_lines, &near, protocol);
         let taken = hits.iter().copied().collect();
         let part = Part {
             list: self,
@@ -182,7 +183,8 @@ impl Part<'_> {
     fn search(&self, protocol: Protocol, late: &dyn Fn() -> bool) -> Option<Vec<Shared>> {
         let gt: Vec<&Line> = self.gt.iter().map(|&at| &self.list.gt[at]).collect();
         let pred: Vec<&Line> = self.pred.iter().map(|&at| &self.list.pred[at]).collect();
-        let found = columns(&gt, &pred, matrix(&gt, &pred), late)?;
+        let cost = matrix(&gt, &pred);
+        let found = columns(&gt, &pred, &cost, late)?;
         let width = found.spans.len();
         let mut pool = Pool::default();
         let mut matched = vec![false; gt.len()];
@@ -213,6 +215,7 @@ impl Part<'_> {
                 }
             }
         }
-        Some(pool.settle(&gt, &pred, protocol))
+        let near = |row: usize, at: usize| cost[row * pred.len() + at];
+        Some(pool.settle(&gt, &pred, &near, protocol))
     }
 }

@@ -1,5 +1,6 @@
 //! Paragraphs that were split: runs of neighbouring predicted lines that together make an annotated one.
 
+use std::borrow::Cow;
 use std::cell::{LazyCell, OnceCell};
 use std::ops::Deref;
 
@@ -17,11 +18,11 @@ pub(super) const SURE: f64 = 0.25;
 const PART: f64 = 0.6;
 
 /// Normalised distances of annotated lines to columns: single predicted lines, or runs of them joined by blanks.
-pub(super) struct Columns {
+pub(super) struct Columns<'a> {
     /// First line and number of lines of each column.
     pub spans: Vec<(usize, usize)>,
     /// `[gt, column]`, row by row.
-    pub cost: Vec<f64>,
+    pub cost: Cow<'a, [f64]>,
 }
 
 /// What the search works on.
@@ -37,12 +38,12 @@ struct Search<'a> {
 }
 
 /// The columns after split paragraphs were found; `late` says that time is up, then there are none.
-pub(super) fn columns(
+pub(super) fn columns<'a>(
     gt: &[&Line],
     pred: &[&Line],
-    cost: Vec<f64>,
+    cost: &'a [f64],
     late: &dyn Fn() -> bool,
-) -> Option<Columns> {
+) -> Option<Columns<'a>> {
     let width = pred.len();
     let mut taken = vec![false; width];
     let mut open = Vec::new();
@@ -59,7 +60,7 @@ pub(super) fn columns(
     let search = Search {
         gt,
         pred,
-        cost: &cost,
+        cost,
         taken,
         patterns: vec![OnceCell::new(); width],
     };
@@ -73,7 +74,10 @@ pub(super) fn columns(
     let runs = settle(best);
     let spans = spans(width, &runs);
     if spans.len() == width {
-        return Some(Columns { spans, cost });
+        return Some(Columns {
+            spans,
+            cost: cost.into(),
+        });
     }
     let long = spans.iter().filter(|(_, len)| *len > 1);
     let runs: Vec<Vec<u32>> = long
@@ -94,7 +98,7 @@ pub(super) fn columns(
     }
     Some(Columns {
         spans,
-        cost: merged,
+        cost: merged.into(),
     })
 }
 

@@ -7,12 +7,9 @@ use crate::omnidocbench::python::is_word;
 /// The deletions run one after the other over the whole text, as in the official code, so that they may join characters to
 /// new sequences; `km/t` loses its `/t`.
 pub fn clean(text: &str) -> String {
-    let kept = |c: &char| matches!(c, '\u{4e00}'..='\u{9fff}') || is_word(*c);
     if !text.bytes().any(|byte| matches!(byte, b'\\' | b'/')) {
         // Without these only tabs and line ends would be deleted first, which are no word characters anyway.
-        let mut clean = String::with_capacity(text.len());
-        clean.extend(text.chars().filter(kept));
-        return clean;
+        return words(text);
     }
     let mut text = text.to_owned();
     for piece in ["\\t", "\\n", "\t", "\n", "/t", "/n"] {
@@ -20,6 +17,22 @@ pub fn clean(text: &str) -> String {
             text = text.replace(piece, "");
         }
     }
-    text.retain(|c| kept(&c));
-    text
+    words(&text)
+}
+
+/// The word characters of a text, and every character of the block of Chinese ones.
+fn words(text: &str) -> String {
+    let mut words = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        // What is kept stands together more often than not.
+        let kept = rest.find(|c| !is_kept(c)).unwrap_or(rest.len());
+        words.push_str(&rest[..kept]);
+        rest = rest[kept..].trim_start_matches(|c| !is_kept(c));
+    }
+    words
+}
+
+fn is_kept(c: char) -> bool {
+    matches!(c, '\u{4e00}'..='\u{9fff}') || is_word(c)
 }

@@ -1,7 +1,7 @@
 //! LaTeX tokens as a tree, with pylatexenc's tolerance: a piece that cannot be read is nothing, and reading goes on where it
 //! stopped.
 
-use super::table::{Argument, ENVIRONMENTS, MACROS, Mode};
+use super::table::{Argument, ENVIRONMENTS, Macro, Mode};
 use super::token::{Reader, Sort, State, Token};
 use super::{Error, MAX_DEPTH};
 
@@ -101,7 +101,7 @@ impl Parser {
                 }
                 Sort::Math(open) => nodes.push(self.math(open, inner, depth)?),
                 Sort::Macro(name, blanks) => {
-                    let arguments = match MACROS.get(name.as_str()) {
+                    let arguments = match Macro::find(&name) {
                         Some(known) => self.arguments(&known.arguments, inner, depth)?,
                         None => Vec::new(),
                     };

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::Error;
 use super::alphabet::letter;
 use super::parse::Node;
-use super::table::{Argument, Body, ENVIRONMENTS, MACROS, Replacement};
+use super::table::{Argument, Body, ENVIRONMENTS, Macro, Replacement};
 use crate::omnidocbench::python::strip;
 
 /// Writes trees; remembers what `\title`, `\author` and `\date` said.
@@ -128,7 +128,7 @@ impl Renderer {
         arguments: &[Option<Node>],
         in_equation: bool,
     ) -> Result<String, Error> {
-        let Some(known) = MACROS.get(name) else {
+        let Some(known) = Macro::find(name) else {
             return Ok(String::new());
         };
         Ok(match known.replacement {
@@ -226,7 +226,7 @@ impl Renderer {
 
 /// Whether a macro took no argument at all.
 fn is_bare(name: &str, arguments: &[Option<Node>]) -> bool {
-    match MACROS.get(name).map(|known| known.arguments.as_slice()) {
+    match Macro::find(name).as_ref().map(|known| &known.arguments[..]) {
         Some([Argument::Optional(_)]) => arguments.iter().all(Option::is_none),
         _ => arguments.is_empty(),
     }

@@ -1,7 +1,8 @@
 //! What pylatexenc's default tables know of macros and environments.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 /// An argument that a macro or an environment takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,23 +94,28 @@ pub const SPECIALS: [(&str, &str); 8] = [
     ("~", "\u{a0}"),
 ];
 
-/// The macros by name.
-pub static MACROS: LazyLock<HashMap<&str, Macro>> = LazyLock::new(|| {
-    lines(include_str!("../../../../assets/pylatexenc/macros.tsv"))
-        .map(|[name, arguments, sort, payload]| {
-            (
-                name,
-                Macro {
-                    arguments: read_arguments(arguments),
-                    replacement: read_replacement(sort, payload),
-                },
-            )
-        })
+/// The lines of the macros by name; few are asked for.
+static MACROS: LazyLock<FxHashMap<&str, &str>> = LazyLock::new(|| {
+    let lines = include_str!("../../../../assets/pylatexenc/macros.tsv").lines();
+    lines
+        .skip(1)
+        .filter_map(|line| line.split_once('\t'))
         .collect()
 });
 
+impl Macro {
+    /// The macro of a name.
+    pub fn find(name: &str) -> Option<Self> {
+        let mut fields = MACROS.get(name)?.splitn(3, '\t');
+        Some(Self {
+            arguments: read_arguments(fields.next()?),
+            replacement: read_replacement(fields.next()?, fields.next()?),
+        })
+    }
+}
+
 /// The environments by name.
-pub static ENVIRONMENTS: LazyLock<HashMap<&str, Environment>> = LazyLock::new(|| {
+pub static ENVIRONMENTS: LazyLock<FxHashMap<&str, Environment>> = LazyLock::new(|| {
     lines(include_str!(
         "../../../../assets/pylatexenc/environments.tsv"
     ))

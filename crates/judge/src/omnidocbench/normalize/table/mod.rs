@@ -4,20 +4,24 @@ mod soup;
 mod tokens;
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use crate::omnidocbench::python::{is_space, strip};
+use crate::omnidocbench::python::{is_space, is_word, strip};
 use soup::{Event, events, is_empty};
 use tokens::Attribute;
 
 /// Attributes whose values are lists, joined by single blanks.
 const LISTS: [&str; 4] = ["class", "accesskey", "dropzone", "headers"];
 
-/// Attributes that say how a table looks.
-const LOOKS: [&str; 5] = ["style", "height", "width", "align", "class"];
+/// What attributes begin with that say how a table looks.
+const LOOKS: [&str; 5] = [
+    " style=\"",
+    " height=\"",
+    " width=\"",
+    " align=\"",
+    " class=\"",
+];
 
 /// Tags that go, their contents stay.
 const MARKS: [&str; 10] = [
@@ -42,27 +46,17 @@ pub fn html_table(html: &str) -> String {
     if !text.is_ascii() && is_nfkc_quick(text.chars()) != IsNormalized::Yes {
         text = text.nfkc().collect();
     }
-    let mut rows: String = patterns()
-        .map(|patterns| {
-            let mut rows = inside(strip(&text)).to_owned();
-            for (name, looks) in &patterns.looks {
-                if rows.contains(name) {
-                    rows = looks.replace_all(&rows, "").into_owned();
-                }
-            }
-            delete(&mut rows, "<tbody>");
-            delete(&mut rows, "</tbody>");
-            single_blanks(&rows)
-        })
-        .unwrap_or_default();
+    let mut rows = inside(strip(&text)).to_owned();
+    for look in LOOKS {
+        cut(&mut rows, look, "\"");
+    }
+    delete(&mut rows, "<tbody>");
+    delete(&mut rows, "</tbody>");
+    rows = single_blanks(&rows);
     for mark in MARKS {
         delete(&mut rows, mark);
     }
-    if let Some(patterns) = patterns()
-        && rows.contains("<colgroup>")
-    {
-        rows = patterns.columns.replace_all(&rows, "").into_owned();
-    }
+    cut(&mut rows, "<colgroup>", "</colgroup>");
     format!("{BEFORE}{rows}{AFTER}")
 }
 
@@ -70,6 +64,22 @@ pub fn html_table(html: &str) -> String {
 fn delete(text: &mut String, piece: &str) {
     if text.contains(piece) {
         *text = text.replace(piece, "");
+    }
+}
+
+/// Deletes each stretch from `begin` to the next `end`.
+fn cut(text: &mut String, begin: &str, end: &str) {
+    let mut rest = text.as_str();
+    let mut kept = String::new();
+    while let Some((before, after)) = rest.split_once(begin)
+        && let Some((_, after)) = after.split_once(end)
+    {
+        kept.push_str(before);
+        rest = after;
+    }
+    if rest.len() < text.len() {
+        kept.push_str(rest);
+        *text = kept;
     }
 }
 
@@ -85,7 +95,7 @@ fn inside(text: &str) -> &str {
     // A longer name is another tag's.
     let is_whole = |at: usize| {
         let after = text.get(at + "<table".len()..).unwrap_or("");
-        !patterns().is_some_and(|patterns| patterns.word.is_match(after))
+        !after.starts_with(is_word)
     };
     let begin = tag("<table").map(|(at, _)| at).find(|at| is_whole(*at));
     let begin = begin.and_then(|at| Some(at + text.get(at..)?.find('>')? + 1));
@@ -107,31 +117,6 @@ fn single_blanks(text: &str) -> String {
         }
     }
     out
-}
-
-struct Patterns {
-    /// The beginning of a word.
-    word: Regex,
-    /// What an attribute begins with, and the whole of it.
-    looks: Vec<(String, Regex)>,
-    columns: Regex,
-}
-
-/// The patterns; they are constant, so that there is never none.
-fn patterns() -> Option<&'static Patterns> {
-    static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
-        let looks = LOOKS.iter().map(|name| {
-            let begin = format!(" {name}=\"");
-            let whole = Regex::new(&format!("{begin}.*?\""))?;
-            Ok::<_, regex::Error>((begin, whole))
-        });
-        Some(Patterns {
-            word: Regex::new(r"^\w").ok()?,
-            looks: looks.collect::<Result<_, _>>().ok()?,
-            columns: Regex::new("<colgroup>.*?</colgroup>").ok()?,
-        })
-    });
-    PATTERNS.as_ref()
 }
 
 /// The text with tags in order, header cells as cells, without `thead` and `span`, and formulas as text.
