@@ -3,6 +3,7 @@
 
 mod device;
 mod later;
+mod threads;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -18,6 +19,7 @@ use crate::weights::WeightsError;
 
 pub use device::device;
 pub use later::Later;
+pub use threads::take_part;
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]

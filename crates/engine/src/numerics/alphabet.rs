@@ -16,6 +16,7 @@ pub trait Symbol: Copy + Eq + Hash {
 macro_rules! symbols {
     ($($name:ty),*) => {
         $(impl Symbol for $name {
+            #[inline(always)]
             fn code(self) -> u64 {
                 self as u64
             }
@@ -44,7 +45,17 @@ impl<T> Default for Alphabet<T> {
 
 impl<T: Symbol> Alphabet<T> {
     /// The number of a symbol, a new one if it was not seen before.
+    #[inline]
     pub fn number(&mut self, symbol: T) -> u32 {
+        match self.small.get(symbol.code() as usize) {
+            Some(&number) if number > 0 => number,
+            _ => self.number_rare(symbol),
+        }
+    }
+
+    /// [`Self::number`] of a symbol that is new or must be hashed.
+    #[inline(never)]
+    fn number_rare(&mut self, symbol: T) -> u32 {
         let place = match self.small.get_mut(symbol.code() as usize) {
             Some(place) => place,
             None => self.others.entry(symbol).or_default(),

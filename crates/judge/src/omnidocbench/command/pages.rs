@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use engine::command::{Context, Failure, Steps, say, tell};
+use engine::command::{Context, Failure, Steps, say, take_part, tell};
 use serde_json::json;
 
 use super::options::{MatchOptions, RendererName, metric, pair, shard};
@@ -87,9 +87,7 @@ impl PageOptions {
             }
             None => None,
         };
-        let _ = rayon::ThreadPoolBuilder::new()
-            .use_current_thread()
-            .build_global();
+        take_part();
         let mut steps = Steps::new("pages", self.json);
         let total = count(&source);
         let outcome = run::run(
