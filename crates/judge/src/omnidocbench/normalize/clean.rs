@@ -24,13 +24,20 @@ pub fn clean(text: &str) -> String {
 fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     let mut rest = text;
-    while !rest.is_empty() {
-        // What is kept stands together more often than not.
-        let kept = rest.find(|c| !is_kept(c)).unwrap_or(rest.len());
-        words.push_str(&rest[..kept]);
-        rest = rest[kept..].trim_start_matches(|c| !is_kept(c));
+    loop {
+        // ASCII words are whole runs of bytes.
+        let is_other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'_';
+        let word = rest.bytes().position(is_other).unwrap_or(rest.len());
+        let (word, others) = rest.split_at(word);
+        words.push_str(word);
+        let mut others = others.chars();
+        match others.next() {
+            Some(c) if is_kept(c) => words.push(c),
+            Some(_) => {}
+            None => return words,
+        }
+        rest = others.as_str();
     }
-    words
 }
 
 fn is_kept(c: char) -> bool {
