@@ -245,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn stretches_end_at_the_next_end_or_stay() {
+        let cut = |text: &str| {
+            let mut text = text.to_owned();
+            super::cut(&mut text, " a=\"", "\"");
+            text
+        };
+        assert_eq!(cut("<td a=\"1\" b a=\"\">"), "<td b>");
+        assert_eq!(cut("<td a=\"1\"> a=\"2"), "<td> a=\"2");
+        assert_eq!(cut("a=\"1\""), "a=\"1\"");
+    }
+
+    #[test]
     fn ten_thousand_nested_tables_are_no_trouble() {
         let html = "<table><tr><td>".repeat(10_000);
         assert!(html_table(&html).len() > html.len());
