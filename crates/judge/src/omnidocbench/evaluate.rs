@@ -273,3 +273,21 @@ impl PageResult {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_read_and_written_is_the_same_to_the_last_digit() {
+        let record = |at: u32| format!("{{\"edit\":{}}}", f64::from(at) / 391.0);
+        let records: Vec<String> = (1..391).map(record).collect();
+        let line = format!(
+            "{{\"attribute\":{{}},\"image\":\"a.jpg\",\"index\":3,\"out_of_time\":0,\"predicted\":true,\"records\":{{\"text_block\":[{}]}}}}\n",
+            records.join(",")
+        );
+        let page = PageResult::read(&line).unwrap();
+        assert_eq!(String::from_utf8(page.line()).unwrap(), line);
+    }
+}
