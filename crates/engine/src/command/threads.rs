@@ -1,7 +1,7 @@
 //! Which threads share parallel work.
 
-/// Makes this thread one of those that share parallel work. Else it sleeps while others work, who are woken where it ran:
-/// for some milliseconds, most of a short run, two of them may share that processor and leave another idle.
+/// Makes this thread one of those that share parallel work. Else it hands everything over and sleeps: each operation begins
+/// with a wait, and who is woken where it ran may share that processor with another for milliseconds, most of a short run.
 ///
 /// For verbs whose parallel work all begins in this thread: with one thread, work begun in another would wait for it. Nothing
 /// changes once there was parallel work.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use engine::command::{Context, Failure, Steps, device, say, tell};
+use engine::command::{Context, Failure, Steps, device, say, take_part, tell};
 use engine::media::sheet::{Layout, clip_sheet, sheet};
 use engine::media::{Clip, Picture};
 use engine::weights::Weights;
@@ -67,6 +67,7 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     if let Some(out) = &drawing.out {
         output::check(out, ticket.video)?;
     }
+    take_part();
     let studio = open(drawing)?;
     let painter = match ticket.picture_first {
         true => Some(embedded::pictures(&device(&drawing.device)?)?),

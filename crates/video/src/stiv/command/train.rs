@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
-use engine::command::{Context, Failure, device, number_in, say};
+use engine::command::{Context, Failure, device, number_in, say, take_part};
 use engine::train::{CHECKPOINT, Progress, Run, TrainError};
 use engine::weights::Precision;
 use serde_json::json;
@@ -104,6 +104,7 @@ fn hidden(text: &str) -> Result<f32, String> {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        take_part();
         let device = device(&self.device)?.autodiff();
         self.check_folder()?;
         let old = if self.resume {
