@@ -12,7 +12,7 @@ const BITS: usize = 64;
 const NARROW: usize = 16;
 const OFTEN: usize = 32;
 
-/// Blocks of which all are worked out: a band would save nothing.
+/// Blocks up to which all are worked out: a band would save little.
 const FEW: usize = 4;
 
 /// A sequence of numbered symbols made ready to be compared with many others. Numbers are best small.
