@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use engine::command::{Context, Failure, tell};
+use base::command::{Failure, tell};
 
 mod allocator;
+#[cfg(feature = "engine")]
 mod bench;
 mod cli;
+#[cfg(feature = "stiv")]
 mod create;
 mod list;
+#[cfg(feature = "stiv")]
 mod preview;
 mod prove;
 mod registry;
@@ -21,8 +23,8 @@ mod usage;
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
-    engine::memory::keep_large_buffers();
-    match follow(stop::watch()) {
+    base::memory::keep_large_buffers();
+    match cli::run(stop::watch()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let kind = match failure {
@@ -32,12 +34,5 @@ fn main() -> ExitCode {
             tell(&format!("{kind}{failure}"));
             ExitCode::from(failure.code())
         }
-    }
-}
-
-fn follow(context: Context) -> Result<(), Failure> {
-    match cli::Cli::try_parse() {
-        Ok(cli) => cli.command.run(context),
-        Err(error) => usage::explain(&error),
     }
 }

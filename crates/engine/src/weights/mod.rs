@@ -4,16 +4,13 @@
 //! file and the field paths of a Burn module, [`load`] and [`save`] move a whole module. Nothing from a file
 //! is executed, and a broken file is an error with its path, never a panic.
 
-mod error;
-mod file;
 mod keys;
 mod module;
+mod tensor;
 mod traverse;
-mod write;
 
-pub use error::{Mismatch, WeightsError};
-pub use file::Weights;
+pub use base::tensor_file::{Mismatch, Precision, TensorFile, Weights, WeightsError};
 pub use keys::KeyMap;
 pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
+pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;
-pub use write::{Precision, TensorFile};
