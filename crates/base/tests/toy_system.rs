@@ -41,30 +41,60 @@ impl Verbs for Command {
 }
 
 // proof.rs
-const PROOF: Proof = Proof { parts: &["all"], seeds: [3, 9], run: prove };
+const PROOF: Proof = Proof {
+    parts: &["all"],
+    seeds: [3, 9],
+    run: prove,
+};
 
 fn prove(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    run_parts(["doubling", CARD.title], PROOF.parts, options, |_, report| {
-        let experiment = Trial::new("ratio", "Ratio", "Result by input.", options)
-            .arm("double", "the method")
-            .measure("ratio", "output / input", Better::Near, Unit::Number)
-            .run(options, context, |_, seed| Ok(vec![double(seed as f64 + 1.0) / (seed as f64 + 1.0)]))?;
-        if let [measure] = &experiment.measures[..] && let Some(outcome) = measure.of("double") {
-            let claim = Claim::tested("doubling doubles", "the title", Bound::AtLeast(2.0), (measure, outcome));
-            report.claims.push(claim);
-        }
-        report.experiments.push(experiment);
-        Ok(())
-    })
+    run_parts(
+        ["doubling", CARD.title],
+        PROOF.parts,
+        options,
+        |_, report| {
+            let experiment = Trial::new("ratio", "Ratio", "Result by input.", options)
+                .arm("double", "the method")
+                .measure("ratio", "output / input", Better::Near, Unit::Number)
+                .run(options, context, |_, seed| {
+                    Ok(vec![double(seed as f64 + 1.0) / (seed as f64 + 1.0)])
+                })?;
+            if let [measure] = &experiment.measures[..]
+                && let Some(outcome) = measure.of("double")
+            {
+                let claim = Claim::tested(
+                    "doubling doubles",
+                    "the title",
+                    Bound::AtLeast(2.0),
+                    (measure, outcome),
+                );
+                report.claims.push(claim);
+            }
+            report.experiments.push(experiment);
+            Ok(())
+        },
+    )
 }
 
 // tests/doubling.rs
 #[test]
 fn parity() {
-    let cases = cases("doubling", "double", &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"));
+    let cases = cases(
+        "doubling",
+        "double",
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+    );
     for case in &cases {
-        for (x, y) in case.numbers("input").into_iter().zip(case.numbers("output")) {
-            assert!((double(x) - y).abs() <= case.tolerance("output", 1e-9), "{}: {x}", case.name);
+        for (x, y) in case
+            .numbers("input")
+            .into_iter()
+            .zip(case.numbers("output"))
+        {
+            assert!(
+                (double(x) - y).abs() <= case.tolerance("output", 1e-9),
+                "{}: {x}",
+                case.name
+            );
         }
     }
     report("doubling", "double", cases.len());
@@ -80,7 +110,17 @@ fn the_registry_runs_it() {
     SYSTEM.run(&matches, context).expect("it runs");
     let out = tempfile::tempdir().expect("a folder");
     let only = Vec::new();
-    let options = ProofOptions { full: false, only, seeds: vec![0, 1, 2], out: out.path().into(), progress: false };
+    let options = ProofOptions {
+        full: false,
+        only,
+        seeds: vec![0, 1, 2],
+        out: out.path().into(),
+        progress: false,
+    };
     let report = (PROOF.run)(&options, context).expect("a report");
-    assert!(report.markdown().contains("**shown**"), "{}", report.markdown());
+    assert!(
+        report.markdown().contains("**shown**"),
+        "{}",
+        report.markdown()
+    );
 }

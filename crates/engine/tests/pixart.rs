@@ -6,7 +6,7 @@ use base::fixtures::{cases, furthest, report};
 use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use engine::models::pixart::{PixArtConfig, key_map};
-use engine::weights;
+use engine::weights::{self, CaseTensor};
 
 #[test]
 fn pixart_tiny() {

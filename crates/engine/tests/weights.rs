@@ -10,7 +10,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use engine::burn;
 use engine::weights::{
-    KeyMap, Precision, TensorFile, Weights, WeightsError, load, load_partial, params, save,
+    KeyMap, Precision, ReadTensor, TensorFile, Weights, WeightsError, load, load_partial, params,
+    save,
 };
 
 #[derive(Module, Debug)]

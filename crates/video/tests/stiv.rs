@@ -9,6 +9,7 @@ use engine::diffusion::{
     Renorm, combine_joint, combine_separate, flow, renorm, score_from_velocity, sde_step,
 };
 use engine::weights;
+use engine::weights::{CaseTensor, ReadTensor};
 use video::stiv::inflate::{inflate_head, inflate_input};
 use video::stiv::{
     Condition, Given, Guidance, Reading, SampleConfig, Stiv, StivConfig, Texts, checkpoint, sample,

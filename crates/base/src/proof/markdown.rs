@@ -125,6 +125,7 @@ mod tests {
             threshold: "below 2".into(),
             verdict: Verdict::from_met(false),
             evidence: measure.show("method"),
+            revised: false,
         });
         report.experiments.push(Experiment {
             title: "One".into(),

@@ -16,7 +16,6 @@ use base::command::{Context, Failure};
 use base::proof::{Claim, Proof, ProofOptions, Report};
 use serde::Deserialize;
 
-
 /// For the registry.
 pub const PROOF: Proof = Proof {
     parts: &[],
