@@ -6,6 +6,7 @@ use clap::Args;
 use engine::command::{Failure, say};
 use serde_json::{Value, json};
 
+use super::options::file_name;
 use super::output;
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::{Evaluator, PageResult};
@@ -25,7 +26,7 @@ pub struct Merge {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Name of the result files
-    #[arg(long, default_value = "merged")]
+    #[arg(long, default_value = "merged", value_parser = file_name)]
     name: String,
     /// Print one JSON object
     #[arg(long)]

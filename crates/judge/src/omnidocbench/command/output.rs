@@ -9,13 +9,24 @@ use serde_json::{Value, json};
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::{Evaluator, PageResult, records};
-use crate::omnidocbench::score::Section;
+use crate::omnidocbench::score::{Metric, Section, plain_pair};
 
 /// Bytes that are written to a file together.
 const PIECE: usize = 1 << 18;
 
 /// Most warnings that are printed.
 const TOLD: usize = 20;
+
+/// Where results go.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    /// The folder for result files, if any.
+    pub folder: Option<&'a Path>,
+    /// What their names begin with, where that was chosen.
+    pub name: Option<&'a str>,
+    /// Whether one JSON object is printed.
+    pub json: bool,
+}
 
 /// Prints warnings, a line each, and how many more there are.
 pub(super) fn warn(lines: &[String]) {
@@ -104,13 +115,31 @@ pub(super) fn write_records(
 ) -> Result<Vec<PathBuf>, Failure> {
     let sections = Section::ALL.into_par_iter();
     let sections = sections.filter(|section| evaluator.metrics.of(*section).is_some());
-    sections
+    let written: Vec<Vec<PathBuf>> = sections
         .map(|section| {
-            let path = out.join(format!("{name}_{}_result.json", section.name()));
-            write_list(&path, records(pages, section, evaluator.matching.protocol))?;
-            Ok(path)
+            let records = || records(pages, section, evaluator.matching.protocol);
+            let named = |end: &str| out.join(format!("{name}_{}_{end}.json", section.name()));
+            let mut paths = vec![named("result")];
+            write_list(&named("result"), records())?;
+            let metrics = evaluator.metrics.of(section).unwrap_or_default();
+            if metrics.contains(&Metric::CdmPlain) {
+                write_plain_pairs(&named("formula"), records())?;
+                paths.push(named("formula"));
+            }
+            Ok(paths)
         })
-        .collect()
+        .collect::<Result<_, Failure>>()?;
+    Ok(written.concat())
+}
+
+/// The formula pairs that `CDM_plain` asks for, from the records of formulas.
+pub(super) fn write_plain_pairs(
+    path: &Path,
+    records: impl Iterator<Item = impl AsRef<[u8]>>,
+) -> Result<(), Failure> {
+    let pairs = records.enumerate();
+    let pairs = pairs.filter_map(|(index, record)| plain_pair(record.as_ref(), index));
+    write_list(path, pairs.map(|pair| pair.to_string()))
 }
 
 /// The averages under the official name, and what is said of the run.

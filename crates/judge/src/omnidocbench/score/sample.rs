@@ -127,8 +127,8 @@ fn scored<'a>(found: &'a Match, metrics: &[Metric], renderer: &Renderer) -> Reco
                 }
                 scores.push(("CDM".into(), compared.map_or(0.0, |score| score.f1)));
             }
-            // Of all samples together.
-            Metric::Bleu | Metric::Meteor => {}
+            // Of all samples together, or in a file of its own.
+            Metric::Bleu | Metric::Meteor | Metric::CdmPlain => {}
         }
     }
     record.image_name = Some(&found.image);
@@ -216,6 +216,19 @@ fn formula(text: &str) -> String {
         .trim_matches('$')
         .trim()
         .to_owned()
+}
+
+/// The official `CDM_plain` record of a formula's record, which is the `index`th of all; `None` where it is no record.
+pub fn plain_pair(record: &[u8], index: usize) -> Option<Value> {
+    let mut record: Value = serde_json::from_slice(record).ok()?;
+    let pair = record.as_object_mut()?;
+    let image = pair.insert("img_id".into(), index.to_string().into());
+    pair.insert("img_name".into(), image.unwrap_or_default());
+    for side in ["gt", "pred"] {
+        let bare = pair.get(side).and_then(Value::as_str).map(formula);
+        pair.insert(side.into(), bare.unwrap_or_default().into());
+    }
+    Some(record)
 }
 
 /// The normalised text, or the text as it is where nothing is left of it.

@@ -240,8 +240,9 @@ fn reference(rest: &str) -> (Option<Token<'_>>, usize) {
     let text = match is_number {
         true => numbered(word, if hex { 16 } else { 10 }),
         false => {
+            // Only whole names count; of `&lt0` the digit is a part of the name.
             let found = unescaped(&format!("&{word};"));
-            match found.starts_with('&') && word != "amp" && word != "AMP" {
+            match found.ends_with(';') && word != "semi" {
                 true => format!("&{word}"),
                 false => found,
             }
@@ -261,7 +262,7 @@ fn numbered(digits: &str, radix: u32) -> String {
 }
 
 /// A text with all character references resolved.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     match text.contains('&') {
         true => unescaped(text).into(),
         false => text.into(),
