@@ -41,6 +41,16 @@ pub(super) fn warn(lines: &[String]) {
     }
 }
 
+/// Says which records score 0 without being compared, and why.
+pub(super) fn warn_of_failures(failures: &[(&'static str, String, usize, String)]) {
+    let line = |(metric, why, count, page): &(&str, String, usize, String)| {
+        let records = if *count == 1 { "record" } else { "records" };
+        format!("{metric} of {count} {records} is 0, first on `{page}`: {why}")
+    };
+    let lines: Vec<String> = failures.iter().map(line).collect();
+    warn(&lines);
+}
+
 /// The folder for results, made when absent.
 pub(super) fn folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path).map_err(|error| {
@@ -92,6 +102,7 @@ pub(super) fn about(pages: &[PageResult], protocol: Protocol, method: &str) -> V
     let data = match pages.len() {
         981 => "v1.0 (981 pages)".to_owned(),
         1355 => "v1.5 (1355 pages)".to_owned(),
+        1651 => "v1.6 (1651 pages), not by the rules of v1.6".to_owned(),
         pages => format!("unknown ({pages} pages)"),
     };
     json!({
@@ -180,6 +191,12 @@ pub(super) fn table(summary: &Value) -> String {
                 };
                 lines.push(format!("{section:<16} {what:<28} {}", cell(value.as_f64())));
             }
+            // The leaderboard takes the mean over pages, `all` is the one over records.
+            let of_pages = number(result, &["page", metric, "ALL"]);
+            if values.get("all").is_some() && of_pages.is_some() {
+                let what = format!("{metric}, mean over pages");
+                lines.push(format!("{section:<16} {what:<28} {}", cell(of_pages)));
+            }
         }
     }
     lines.join("\n")
@@ -196,13 +213,16 @@ pub(super) fn coverage(about: &Value) -> String {
             .to_owned()
     };
     let (pages, predicted) = (number("pages"), number("predicted"));
-    let share = 100.0 * predicted as f64 / pages.max(1) as f64;
+    let share = match about.get("incomplete") {
+        Some(_) => "incomplete run".to_owned(),
+        None => format!("{:.1} %", 100.0 * predicted as f64 / pages.max(1) as f64),
+    };
     let tables = match text("latex_tables").as_str() {
         "convert" => " · LaTeX tables converted",
         _ => "",
     };
     format!(
-        "protocol {} · {}{tables} · data {} · {predicted} of {pages} pages predicted ({share:.1} %)",
+        "protocol {} · {}{tables} · data {} · {predicted} of {pages} pages predicted ({share})",
         text("protocol"),
         text("match"),
         text("data")

@@ -29,6 +29,8 @@ pub struct Sample {
     pub labels: Vec<String>,
     /// Annotated and predicted text, where averages need them.
     pub texts: [String; 2],
+    /// The metric that is 0 because the two could not be compared, and why.
+    pub failed: Option<(&'static str, String)>,
 }
 
 /// The official record of a match, with its scores; `renderer` draws formulas for CDM.
@@ -58,7 +60,15 @@ pub fn write_sample(
     let kept = metrics
         .iter()
         .any(|m| matches!(m, Metric::Bleu | Metric::Meteor));
+    let failed = [
+        ("TEDS", record.teds_failed.take()),
+        ("CDM", record.cdm_failed.take()),
+    ];
+    let failed = failed
+        .into_iter()
+        .find_map(|(name, why)| Some((name, why?)));
     Ok(Sample {
+        failed,
         image: found.image.clone(),
         scores: record.metric.take().unwrap_or_default(),
         length: record.upper_len.unwrap_or(0),
@@ -267,6 +277,9 @@ impl Sample {
             ),
             length: count("upper_len").unwrap_or(0),
             edits: count("Edit_num"),
+            failed: [("TEDS", "TEDS_failed"), ("CDM", "CDM_failed")]
+                .into_iter()
+                .find_map(|(metric, key)| Some((metric, record.get(key)?.as_str()?.to_owned()))),
             labels,
             texts: [kept("norm_gt", "gt"), kept("norm_pred", "pred")],
         }

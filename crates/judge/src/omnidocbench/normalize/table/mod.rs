@@ -289,6 +289,34 @@ mod tests {
         assert_eq!(cut("a=\"1\""), "a=\"1\"");
     }
 
+    /// As BeautifulSoup 4.11.1 on Python's parser writes them.
+    #[test]
+    fn sections_and_raw_text_stay_as_they_are() {
+        let rows = |html: &str| {
+            let table = html_table(&format!("<table>{html}</table>"));
+            let rows = table
+                .strip_prefix(BEFORE)
+                .and_then(|rest| rest.strip_suffix(AFTER));
+            rows.unwrap_or("none").to_owned()
+        };
+        for (html, written) in [
+            ("<td><![CDATA[x]]></td>", "<td><![CDATA[x]]></td>"),
+            ("<td><style>a<b</style>1", "<td><style>a<b</style>1</td>"),
+            ("<td><script>x&lt;</script>", "<td><script>x<</script></td>"),
+            (
+                "<td b=\"2\" a=\"1\">&notit; &lt;</td>",
+                "<td a=\"1\" b=\"2\">&notit <</td>",
+            ),
+            ("<td><br>a<br/>b</td>", "<td><br/>a<br>b</br></td>"),
+        ] {
+            assert_eq!(rows(html), written, "{html}");
+        }
+        assert_eq!(
+            html_table("<table><td><style>a</td></table>"),
+            format!("{BEFORE}{AFTER}")
+        );
+    }
+
     #[test]
     fn ten_thousand_nested_tables_are_no_trouble() {
         let html = "<table><tr><td>".repeat(10_000);
@@ -309,6 +337,9 @@ mod tests {
             "<?",
             "< style=\"",
             "<!-->",
+            "<![CDATA[>",
+            "<style>",
+            "<script></script>",
             "<a b=\">",
         ] {
             html_table(&format!("<table>{}", piece.repeat(300_000)));
