@@ -2,6 +2,7 @@
 //! pipe, the device option, and a bar for steps.
 
 mod device;
+mod hold;
 mod later;
 mod threads;
 
@@ -18,8 +19,9 @@ use crate::train::TrainError;
 use crate::weights::WeightsError;
 
 pub use device::device;
+pub use hold::Hold;
 pub use later::Later;
-pub use threads::take_part;
+pub use threads::{limit_threads, take_part};
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +112,9 @@ impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::Weights(error) => error.into(),
-            TrainError::Occupied { .. } | TrainError::Resume { .. } => Self::input(error),
+            TrainError::Occupied { .. } | TrainError::Busy { .. } | TrainError::Resume { .. } => {
+                Self::input(error)
+            }
             _ => Self::failed(error),
         }
     }

@@ -119,8 +119,13 @@ impl Prove {
         } else {
             Progress::new("proof")
         };
-        let report = video::stiv::proof::run(&options, context.stop, &mut progress)
-            .map_err(Failure::failed)?;
+        let report =
+            video::stiv::proof::run(&options, context.stop, &mut progress).map_err(|error| {
+                match context.stopped() {
+                    true => Failure::interrupted(error),
+                    false => Failure::failed(error),
+                }
+            })?;
         if self.json {
             return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
         }
