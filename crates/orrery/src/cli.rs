@@ -8,12 +8,23 @@ use engine::command::{Context, Failure, Later};
 use crate::bench::Bench;
 use crate::create::Create;
 use crate::list::List;
+use crate::manual::{Completions, Man};
 use crate::prove::Prove;
 use crate::unknown;
 
+/// Version, commit and GPU features.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("ORRERY_COMMIT"),
+    ", GPU features: ",
+    env!("ORRERY_FEATURES"),
+    ")"
+);
+
 /// One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video.
 #[derive(Parser, Debug)]
-#[command(name = "orrery", version, about, arg_required_else_help = true)]
+#[command(name = "orrery", version = VERSION, about, arg_required_else_help = true)]
 #[command(after_help = "Example:\n  orrery create \"red apple\"")]
 pub struct Cli {
     /// What to do.
@@ -45,6 +56,10 @@ pub enum Command {
     Prove(Later<Prove>),
     /// Time the kernels and two networks, beside PyTorch where there is one
     Bench(Later<Bench>),
+    /// Completions for a shell: bash, elvish, fish, powershell or zsh
+    Completions(Completions),
+    /// The manual page of a command
+    Man(Man),
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -61,6 +76,8 @@ impl Command {
             Self::List(list) => list.run(),
             Self::Prove(prove) => prove.run(context),
             Self::Bench(bench) => bench.run(context),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
             Self::Other(words) => {
                 let name = words.first().map(|name| name.to_string_lossy());
                 Err(unknown::command(&name.unwrap_or_default()))

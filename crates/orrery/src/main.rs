@@ -10,6 +10,7 @@ mod bench;
 mod cli;
 mod create;
 mod list;
+mod manual;
 mod preview;
 mod prove;
 mod registry;
