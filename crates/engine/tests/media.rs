@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use engine::media::{clip_from_strip, read_clip, read_picture};
+use base::media::{clip_from_strip, read_clip, read_picture};
 
 /// Twenty animations with partial frames, every disposal and blending, lossless and lossy. The strips beside them were
 /// decoded by Pillow 13.0 (libwebp) and laid on white.

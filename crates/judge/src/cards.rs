@@ -1,6 +1,6 @@
 //! The cards of this crate's systems.
 
-use engine::card::Card;
+use base::card::Card;
 
 use crate::{codearena, omnidocbench};
 

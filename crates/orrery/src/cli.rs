@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use base::command::{Context, Failure, Later};
 use clap::{Parser, Subcommand};
-use engine::command::{Context, Failure, Later};
 
 use crate::bench::Bench;
 use crate::create::Create;

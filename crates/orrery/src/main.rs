@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use base::command::{Context, Failure, tell};
 use clap::Parser;
-use engine::command::{Context, Failure, tell};
 
 mod allocator;
 mod bench;
@@ -22,7 +22,7 @@ mod usage;
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
-    engine::memory::keep_large_buffers();
+    base::memory::keep_large_buffers();
     match follow(stop::watch()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use base::command::{Failure, say};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use engine::command::{Failure, say};
 
 use crate::cli::Cli;
 

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use base::card::Status;
+use base::command::{Context, Failure, say};
 use clap::Args;
-use engine::card::Status;
-use engine::command::{Context, Failure, device, say};
+use engine::device;
 use engine::train::Progress;
 use video::stiv::proof::{Part, ProofOptions};
 

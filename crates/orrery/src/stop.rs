@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::command::{Context, Hold, tell};
+use base::command::{Context, Hold, tell};
 
 /// Becomes true at the first request.
 static STOP: AtomicBool = AtomicBool::new(false);

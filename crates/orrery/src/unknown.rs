@@ -1,7 +1,7 @@
 //! Names that lead nowhere, or not yet.
 
-use engine::card::{Card, Status};
-use engine::command::{Failure, one_line};
+use base::card::{Card, Status};
+use base::command::{Failure, one_line};
 use engine::data::lexicon::Vocabulary;
 
 use crate::registry::{card, cards};

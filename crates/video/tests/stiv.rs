@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use base::fixtures::{Case, cases, furthest, report};
+use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use engine::diffusion::{
     Renorm, combine_joint, combine_separate, flow, renorm, score_from_velocity, sde_step,
 };
-use engine::fixtures::{Case, cases, furthest, report};
-use engine::rng::Rng;
 use engine::weights;
 use video::stiv::inflate::{inflate_head, inflate_input};
 use video::stiv::{

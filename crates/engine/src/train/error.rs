@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::files::FileError;
 use crate::weights::WeightsError;
+use base::files::FileError;
 
 /// What a [`Task`](super::Task) may answer when it cannot make a batch.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;

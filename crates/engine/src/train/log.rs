@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::TrainError;
-use crate::files::write_bytes;
+use base::files::write_bytes;
 
 /// The file's name in a run folder.
 pub const LOG: &str = "log.jsonl";

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, number_in, say};
+use base::media::{Picture, each_frame};
 use clap::{Args, ValueEnum};
-use engine::command::{Failure, number_in, say};
-use engine::media::{Picture, each_frame};
 use serde::Deserialize;
 use serde_json::json;
 

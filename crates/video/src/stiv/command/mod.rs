@@ -1,7 +1,7 @@
 //! The verbs of `orrery stiv`, and the drawing that `orrery create` shares with them.
 
+use base::command::{Context, Failure};
 use clap::Subcommand;
-use engine::command::{Context, Failure, Later};
 
 mod carry;
 pub mod draw;
@@ -23,31 +23,31 @@ mod train;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Text to picture
-    T2i(Later<generate::TextToPicture>),
+    T2i(Box<generate::TextToPicture>),
     /// Text to clip
-    T2v(Later<generate::TextToVideo>),
+    T2v(Box<generate::TextToVideo>),
     /// Text and a first frame to clip
-    Ti2v(Later<generate::PictureToVideo>),
+    Ti2v(Box<generate::PictureToVideo>),
     /// Go on from the first frames of a clip
     #[command(after_help = "Example:\n  orrery stiv predict fox --clip start.gif --out more.gif")]
-    Predict(Later<generate::FromClip>),
+    Predict(Box<generate::FromClip>),
     /// New frames between the frames of a clip
     #[command(after_help = "Example:\n  orrery stiv interpolate --clip slow.gif --out smooth.gif")]
-    Interpolate(Later<generate::FromClip>),
+    Interpolate(Box<generate::FromClip>),
     /// What a model can draw, and what it takes words to mean
-    Subjects(Later<subjects::Subjects>),
+    Subjects(Box<subjects::Subjects>),
     /// Train the text tower, a picture model or a clip model; Ctrl-C keeps what is done
-    Train(Later<train::Train>),
+    Train(Box<train::Train>),
     /// Loss of a picture model on pairs it was trained on and on pairs it never saw
-    Eval(Later<eval::Eval>),
+    Eval(Box<eval::Eval>),
     /// Write the averaged weights of a training run, with its text tower, as one 16-bit file
-    Export(Later<export::Export>),
+    Export(Box<export::Export>),
     /// Where a clip cuts
-    Scenes(Later<measure::Scenes>),
+    Scenes(Box<measure::Scenes>),
     /// VBench's totals out of the scores of its dimensions
-    VbenchAggregate(Later<measure::Aggregate>),
+    VbenchAggregate(Box<measure::Aggregate>),
     /// How much a caption makes up (DSG-Video), from answers about its objects
-    CaptionCheck(Later<measure::CaptionCheck>),
+    CaptionCheck(Box<measure::CaptionCheck>),
 }
 
 /// Does it.

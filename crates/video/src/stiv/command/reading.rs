@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use engine::command::Failure;
+use base::command::Failure;
 use engine::data::lexicon::MAX_CHARS;
 use engine::data::pack::{EmojiPack, Style};
 
@@ -161,7 +161,7 @@ fn short(text: &str) -> String {
     if kept.len() < text.len() {
         kept.push('…');
     }
-    engine::command::one_line(&kept)
+    base::command::one_line(&kept)
 }
 
 fn nearest(studio: &Studio, word: &str) -> Vec<String> {

@@ -4,9 +4,10 @@ mod start;
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, number_in, say, take_part};
 use burn::tensor::Device;
 use clap::Args;
-use engine::command::{Context, Failure, device, number_in, say, take_part};
+use engine::device;
 use engine::train::{CHECKPOINT, Progress, Run, RunLock, TrainError};
 use engine::weights::Precision;
 use serde_json::json;
