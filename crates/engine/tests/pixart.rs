@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use base::fixtures::{cases, furthest, report};
-use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use engine::fixtures::{cases, furthest, report};
 use engine::models::pixart::{PixArtConfig, key_map};
+use engine::rng::Rng;
 use engine::weights;
 
 #[test]

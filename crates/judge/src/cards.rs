@@ -1,6 +1,6 @@
 //! The cards of this crate's systems.
 
-use base::card::Card;
+use engine::card::Card;
 
 use crate::{codearena, omnidocbench};
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
 use clap::Args;
 use engine::bench::{Peer, Timing, time, works};
+use engine::command::{Context, Failure, say, tell};
 use serde_json::json;
 
 use crate::unknown;

@@ -1,8 +1,8 @@
 //! `orrery list`: the systems and how far they are.
 
-use base::card::{Card, Status};
-use base::command::{Failure, say};
 use clap::Args;
+use engine::card::{Card, Status};
+use engine::command::{Failure, say};
 
 use crate::registry::{card, cards};
 use crate::unknown;

@@ -1,6 +1,6 @@
 //! All systems.
 
-use base::card::Card;
+use engine::card::Card;
 
 /// The cards of all crates, in the order of the map.
 pub fn cards() -> impl Iterator<Item = &'static Card> {

@@ -1,7 +1,7 @@
 //! What clap has to say, on one line.
 
-use base::command::{Failure, say};
 use clap::error::ErrorKind;
+use engine::command::{Failure, say};
 
 /// Help and version as they are; a mistake as one line that names the mend.
 pub fn explain(error: &clap::Error) -> Result<(), Failure> {

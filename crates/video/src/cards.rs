@@ -1,6 +1,6 @@
 //! The cards of this crate's systems; a built one keeps its card in its own room.
 
-use base::card::{Card, Status};
+use engine::card::{Card, Status};
 
 use crate::stiv;
 

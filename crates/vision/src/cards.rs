@@ -1,6 +1,6 @@
 //! The cards of this crate's planned systems.
 
-use base::card::{Card, Status};
+use engine::card::{Card, Status};
 
 /// Cards in the order of the map.
 pub const CARDS: &[Card] = &[

@@ -8,7 +8,7 @@ use kernels::{
 };
 
 use super::{Run, Work};
-use base::rng::Rng;
+use crate::rng::Rng;
 
 pub(super) fn works() -> Vec<Work> {
     let work = Work::with_peer;

@@ -9,7 +9,7 @@ use kernels::{
 };
 
 use super::Work;
-use base::rng::Rng;
+use crate::rng::Rng;
 
 const WIDTH: usize = 2048;
 const HEAD: usize = 64;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use base::files::FileError;
+use crate::files::FileError;
 
 /// How many keys of one kind an error lists before it says "and N more".
 const LISTED: usize = 10;

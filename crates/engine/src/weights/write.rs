@@ -6,7 +6,7 @@ use std::path::Path;
 use half::{bf16, f16};
 
 use super::WeightsError;
-use base::files::write_atomic;
+use crate::files::write_atomic;
 
 /// The element type in which floats are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -11,8 +11,8 @@
 //!
 //! `docs/codearena.md` is the guide.
 
-use base::card::{Card, Status};
-use base::hash::{FNV_START, fnv1a};
+use engine::card::{Card, Status};
+use engine::hash::{FNV_START, fnv1a};
 
 pub mod append;
 pub mod backend;

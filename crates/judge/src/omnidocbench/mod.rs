@@ -4,7 +4,7 @@
 //! ([`matching`]) and scored ([`metrics`], [`cdm`]). Everything numbers depend on follows the official evaluator, quirks
 //! included, in both of its protocols ([`Protocol`]).
 
-use base::card::{Card, Status};
+use engine::card::{Card, Status};
 
 pub mod cdm;
 pub mod command;

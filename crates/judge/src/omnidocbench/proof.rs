@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use base::numerics::statistics::mean;
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, ReportError, Unit};
-use base::rng::Rng;
+use engine::numerics::statistics::mean;
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, ReportError, Unit};
+use engine::rng::Rng;
 
 use super::Protocol;
 use super::evaluate::{Evaluator, PageResult, samples};
@@ -26,7 +26,7 @@ use super::page::Page;
 use super::score::Section;
 use pages::{Kind, in_unicode, torn};
 
-pub use base::proof::Report as ProofReport;
+pub use engine::proof::Report as ProofReport;
 
 /// Share of long paragraphs that are split, and of all others that are glued to the one before.
 const SPLIT: f32 = 0.6;

@@ -9,7 +9,7 @@
 //! [`StivConfig`] → [`Stiv`] → [`sample()`]; [`studio::Studio`] joins a model with its text tower; [`stages`] trains the
 //! embedded models; `docs/stiv.md` is the guide.
 
-use base::card::{Card, Status};
+use engine::card::{Card, Status};
 
 mod block;
 pub mod checkpoint;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use base::command::Failure;
+use engine::command::Failure;
 
 use crate::codearena::append::LogError;
 use crate::codearena::config::ConfigError;

@@ -1,7 +1,7 @@
 //! The verbs of `orrery codearena`.
 
-use base::command::{Context, Failure};
 use clap::Subcommand;
+use engine::command::{Context, Failure, Later};
 
 mod check;
 mod classify;
@@ -17,28 +17,28 @@ mod syncode;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Answer the questions with a model behind an OpenAI-compatible server
-    Generate(Box<generate::Generate>),
+    Generate(Later<generate::Generate>),
     /// Compare the answers with the baseline's, two games an item
-    Judge(Box<judge::Judge>),
+    Judge(Later<judge::Judge>),
     /// Win and tie rates of a judged file, overall and by class
-    Score(Box<score::Score>),
+    Score(Later<score::Score>),
     /// Several judged files in one table, or Bradley–Terry ratings with intervals
-    Leaderboard(Box<leaderboard::Leaderboard>),
+    Leaderboard(Later<leaderboard::Leaderboard>),
     /// A judged file as a web page, with the items whose two orders disagree
-    Report(Box<score::Report>),
+    Report(Later<score::Report>),
     /// Classes for items that have no task type
-    Classify(Box<classify::Classify>),
+    Classify(Later<classify::Classify>),
     /// Run answers against their tests in the sandbox: grades and pass@k
-    Check(Box<check::Check>),
+    Check(Later<check::Check>),
     /// Languages that the sandbox can run here
-    Languages(Box<check::Languages>),
+    Languages(Later<check::Languages>),
     /// Instruction data from web pages (SynCode-Instruct)
     #[command(
         subcommand,
         arg_required_else_help = true,
         after_help = "Each step reads the file that the one before wrote, in the order above; `run` does them all. What is done is not done again."
     )]
-    Syncode(Box<syncode::Syncode>),
+    Syncode(Later<syncode::Syncode>),
 }
 
 /// Does it.

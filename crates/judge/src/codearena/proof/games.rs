@@ -1,6 +1,6 @@
 //! Why two games are played: full answers against bare ones, under a rubric judge and under one that always says A.
 
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
 
 use super::{ProofError, Task};
 use crate::codearena::backend::{FixedJudge, Judge, RubricJudge};

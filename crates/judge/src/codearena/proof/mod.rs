@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use base::proof::{Claim, Report, ReportError, Verdict};
+use engine::proof::{Claim, Report, ReportError, Verdict};
 use serde::Deserialize;
 
 use super::sandbox::SandboxError;
 
-pub use base::proof::Report as ProofReport;
+pub use engine::proof::Report as ProofReport;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]

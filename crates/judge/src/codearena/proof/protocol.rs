@@ -1,7 +1,7 @@
 //! Labels and scores of recorded cases of the official code. All cases are checked by `tests/codearena.rs`; these ship inside
 //! the program.
 
-use base::proof::{Claim, Report};
+use engine::proof::{Claim, Report};
 use serde_json::Value;
 
 use super::ProofError;

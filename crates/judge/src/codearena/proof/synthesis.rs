@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
-use base::rng::Rng;
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use engine::rng::Rng;
 use serde_json::json;
 
 use super::{ProofError, Task, pages};

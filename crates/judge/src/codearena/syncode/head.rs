@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use base::rng::Rng;
+use engine::rng::Rng;
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
 
 /// Passes over the samples.

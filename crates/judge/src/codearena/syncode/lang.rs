@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base::endpoint::{ChatError, Embedder};
-use base::rng::Rng;
+use engine::endpoint::{ChatError, Embedder};
+use engine::rng::Rng;
 use engine::weights::{Weights, WeightsError};
 use serde_json::json;
 

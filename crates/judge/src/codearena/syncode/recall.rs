@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use base::rng::Rng;
+use engine::rng::Rng;
 use rayon::prelude::*;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Errors of the library as the command line's.
 
-use base::command::Failure;
+use engine::command::Failure;
 
 use crate::omnidocbench::config::ConfigError;
 use crate::omnidocbench::page::PageError;

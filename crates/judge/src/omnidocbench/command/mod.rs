@@ -1,7 +1,7 @@
 //! The verbs of `orrery omnidocbench`.
 
-use base::command::{Context, Failure};
 use clap::Subcommand;
+use engine::command::{Context, Failure, Later};
 
 mod blocks;
 mod boxes;
@@ -19,31 +19,31 @@ mod show;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Score predicted pages end to end: text, formulas, tables, reading order
-    Eval(Box<eval::Eval>),
+    Eval(Later<eval::Eval>),
     /// Score markdown against markdown
-    Md2md(Box<eval::Md2md>),
+    Md2md(Later<eval::Md2md>),
     /// Put the shards of an evaluation together
-    Merge(Box<merge::Merge>),
+    Merge(Later<merge::Merge>),
     /// Score recognised text, block by block
-    Ocr(Box<blocks::Ocr>),
+    Ocr(Later<blocks::Ocr>),
     /// Score recognised tables, block by block
-    Table(Box<blocks::Table>),
+    Table(Later<blocks::Table>),
     /// Score recognised formulas, block by block
-    Formula(Box<blocks::Formula>),
+    Formula(Later<blocks::Formula>),
     /// Score detected layout boxes (COCO average precision)
-    Layout(Box<boxes::Layout>),
+    Layout(Later<boxes::Layout>),
     /// The elements that a predicted page is taken apart into
-    Extract(Box<pieces::Extract>),
+    Extract(Later<pieces::Extract>),
     /// Which element of a page was matched with which annotated block
-    Match(Box<pieces::Match>),
+    Match(Later<pieces::Match>),
     /// How much alike two formulas look
-    Cdm(Box<pieces::Cdm>),
+    Cdm(Later<pieces::Cdm>),
     /// Several results in one table
-    Leaderboard(Box<leaderboard::Leaderboard>),
+    Leaderboard(Later<leaderboard::Leaderboard>),
     /// Annotated pages as markdown
-    Gt2md(Box<pieces::Gt2md>),
+    Gt2md(Later<pieces::Gt2md>),
     /// Matched pairs side by side on a web page, differences marked
-    Show(Box<show::Show>),
+    Show(Later<show::Show>),
 }
 
 /// Does it.

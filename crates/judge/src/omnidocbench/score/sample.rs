@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use base::numerics::levenshtein;
+use engine::numerics::levenshtein;
 use serde_json::Value;
 
 use super::{Metric, labels::label};

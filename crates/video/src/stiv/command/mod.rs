@@ -1,7 +1,7 @@
 //! The verbs of `orrery stiv`, and the drawing that `orrery create` shares with them.
 
-use base::command::{Context, Failure};
 use clap::Subcommand;
+use engine::command::{Context, Failure, Later};
 
 mod carry;
 pub mod draw;
@@ -23,31 +23,31 @@ mod train;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Text to picture
-    T2i(Box<generate::TextToPicture>),
+    T2i(Later<generate::TextToPicture>),
     /// Text to clip
-    T2v(Box<generate::TextToVideo>),
+    T2v(Later<generate::TextToVideo>),
     /// Text and a first frame to clip
-    Ti2v(Box<generate::PictureToVideo>),
+    Ti2v(Later<generate::PictureToVideo>),
     /// Go on from the first frames of a clip
     #[command(after_help = "Example:\n  orrery stiv predict fox --clip start.gif --out more.gif")]
-    Predict(Box<generate::FromClip>),
+    Predict(Later<generate::FromClip>),
     /// New frames between the frames of a clip
     #[command(after_help = "Example:\n  orrery stiv interpolate --clip slow.gif --out smooth.gif")]
-    Interpolate(Box<generate::FromClip>),
+    Interpolate(Later<generate::FromClip>),
     /// What a model can draw, and what it takes words to mean
-    Subjects(Box<subjects::Subjects>),
+    Subjects(Later<subjects::Subjects>),
     /// Train the text tower, a picture model or a clip model; Ctrl-C keeps what is done
-    Train(Box<train::Train>),
+    Train(Later<train::Train>),
     /// Loss of a picture model on pairs it was trained on and on pairs it never saw
-    Eval(Box<eval::Eval>),
+    Eval(Later<eval::Eval>),
     /// Write the averaged weights of a training run, with its text tower, as one 16-bit file
-    Export(Box<export::Export>),
+    Export(Later<export::Export>),
     /// Where a clip cuts
-    Scenes(Box<measure::Scenes>),
+    Scenes(Later<measure::Scenes>),
     /// VBench's totals out of the scores of its dimensions
-    VbenchAggregate(Box<measure::Aggregate>),
+    VbenchAggregate(Later<measure::Aggregate>),
     /// How much a caption makes up (DSG-Video), from answers about its objects
-    CaptionCheck(Box<measure::CaptionCheck>),
+    CaptionCheck(Later<measure::CaptionCheck>),
 }
 
 /// Does it.

@@ -1,6 +1,6 @@
 //! Guidance scales tried on the development pairs.
 
-use base::proof::{Arm, Experiment};
+use engine::proof::{Arm, Experiment};
 
 use super::ProofError;
 use super::asked::Asked;

@@ -1,7 +1,9 @@
 //! Experiment 3: clips from a given first picture.
 
-use base::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
 use engine::data::pack::{ClipPack, EmojiPack, Style};
+use engine::proof::{
+    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit,
+};
 
 use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};

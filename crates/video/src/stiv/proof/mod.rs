@@ -25,12 +25,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use base::media::MediaError;
-use base::numerics::FrechetError;
-use base::proof::{Report, ReportError};
 use burn::tensor::Device;
 use clap::ValueEnum;
 use engine::data::pack::PackError;
+use engine::media::MediaError;
+use engine::numerics::FrechetError;
+use engine::proof::{Report, ReportError};
 use engine::train::{Progress, TrainError};
 use engine::weights::WeightsError;
 
@@ -38,7 +38,7 @@ use super::embedded::{self, defaults};
 use super::judge::Judge;
 use super::sample::{Guidance, SampleConfig};
 
-pub use base::proof::Report as ProofReport;
+pub use engine::proof::Report as ProofReport;
 pub use look::look;
 
 /// A part of the proof.

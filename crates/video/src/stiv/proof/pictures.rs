@@ -1,8 +1,8 @@
 //! Experiment 2: the embedded picture model before the judge.
 
-use base::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
-use base::rng::Rng;
 use engine::data::pack::EmojiPack;
+use engine::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
+use engine::rng::Rng;
 
 use super::asked::Asked;
 use super::choice::choose;

@@ -1,7 +1,7 @@
 //! Experiment 1: STIV's own claims on the toy world, from three models trained with one budget.
 
-use base::numerics::frechet;
-use base::proof::{Figure, Report, Share};
+use engine::numerics::frechet;
+use engine::proof::{Figure, Report, Share};
 
 use super::features::features;
 use super::toy::{BUDGET, ToyArm, train_arm, trained};

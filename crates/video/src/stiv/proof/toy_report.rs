@@ -1,6 +1,6 @@
 //! What the toy world shows: tables and verdicts.
 
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit, Verdict};
+use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit, Verdict};
 
 use super::Stage;
 use super::toy::{BUDGET, Budget, ToyArm};

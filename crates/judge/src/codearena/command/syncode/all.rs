@@ -1,6 +1,6 @@
 //! `orrery codearena syncode run`: all steps, from a configuration.
 
-use base::command::{Context, Failure, say};
+use engine::command::{Context, Failure, say};
 
 use super::options::{Run, Seeds};
 use super::{Stage, line, recall, steps};
