@@ -89,7 +89,7 @@ pub(super) fn events(html: &str) -> Vec<Event<'_>> {
 }
 
 /// An end tag, or the end of a tag like `<br/>`: after `<br>` the next one is taken for its, even where it is another's.
-fn end<'a>(soup: &mut Soup<'a>, name: &Cow<'a, str>, closed_early: &mut Counts<'a>) {
+fn end<'a>(soup: &mut Soup<'a>, name: &str, closed_early: &mut Counts<'a>) {
     match closed_early.get_mut(name).filter(|count| **count > 0) {
         Some(count) => *count -= 1,
         None => soup.close(name),
