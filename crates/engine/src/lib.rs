@@ -20,5 +20,6 @@ pub mod numerics;
 pub mod ops;
 pub mod proof;
 pub mod rng;
+pub mod text;
 pub mod train;
 pub mod weights;
