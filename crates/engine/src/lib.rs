@@ -7,6 +7,7 @@ pub mod bench;
 pub mod card;
 pub mod command;
 pub mod data;
+pub mod decode;
 pub mod diffusion;
 pub mod endpoint;
 pub mod files;
