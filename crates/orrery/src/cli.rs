@@ -9,6 +9,7 @@ use crate::bench::Bench;
 use crate::create::Create;
 use crate::list::List;
 use crate::prove::Prove;
+use crate::pull::Pull;
 use crate::unknown;
 
 /// One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video.
@@ -41,6 +42,8 @@ pub enum Command {
     Codearena(Later<judge::codearena::command::Command>),
     /// All 27 systems and how far they are
     List(List),
+    /// Fetch a language model into the cache that other tools share
+    Pull(Later<Pull>),
     /// Run a system's small-scale proof again
     Prove(Later<Prove>),
     /// Time the kernels and two networks, beside PyTorch where there is one
@@ -59,6 +62,7 @@ impl Command {
             Self::Omnidocbench(command) => judge::omnidocbench::command::run(command, context),
             Self::Codearena(command) => judge::codearena::command::run(command, context),
             Self::List(list) => list.run(),
+            Self::Pull(pull) => pull.run(context),
             Self::Prove(prove) => prove.run(context),
             Self::Bench(bench) => bench.run(context),
             Self::Other(words) => {

@@ -12,6 +12,7 @@ mod create;
 mod list;
 mod preview;
 mod prove;
+mod pull;
 mod registry;
 mod stop;
 mod unknown;

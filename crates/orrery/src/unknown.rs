@@ -7,7 +7,7 @@ use engine::data::lexicon::Vocabulary;
 use crate::registry::{card, cards};
 
 /// Commands that are no systems.
-const VERBS: [&str; 5] = ["create", "list", "prove", "bench", "help"];
+const VERBS: [&str; 6] = ["create", "list", "pull", "prove", "bench", "help"];
 
 /// What to say of `orrery NAME`, where `NAME` is no command.
 pub fn command(name: &str) -> Failure {

@@ -282,7 +282,7 @@ mod tests {
         let sampler = Sampler::new(config, Rng::new(1)).unwrap();
         let candidates = sampler.candidates(logits, history).unwrap();
         let sum: f32 = candidates.iter().map(|it| it.probability).sum();
-        assert!((sum - 1.0).abs() < 1e-5);
+        assert!((sum - 1.0).abs() < 1e-3);
         let mut ids: Vec<u32> = candidates.iter().map(|it| it.id).collect();
         ids.sort_unstable();
         ids

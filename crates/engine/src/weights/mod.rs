@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+pub mod hub;
 mod keys;
 mod module;
 mod traverse;
