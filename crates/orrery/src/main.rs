@@ -14,6 +14,8 @@ mod list;
 #[cfg(feature = "stiv")]
 mod preview;
 mod prove;
+#[cfg(feature = "engine")]
+mod pull;
 mod registry;
 mod stop;
 mod unknown;

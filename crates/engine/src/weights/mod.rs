@@ -7,6 +7,7 @@
 
 mod gguf;
 mod gguf_types;
+pub mod hub;
 mod keys;
 mod module;
 mod source;
