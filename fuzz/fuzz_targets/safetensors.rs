@@ -1,8 +1,8 @@
 //! Safetensors files as anybody may have made them.
 #![no_main]
 
+use base::tensor_file::Weights;
 use libfuzzer_sys::fuzz_target;
-use text_readers::weights::Weights;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(weights) = Weights::from_bytes(bytes.to_vec()) else {

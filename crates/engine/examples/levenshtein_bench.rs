@@ -9,8 +9,8 @@
 
 use std::time::{Duration, Instant};
 
-use engine::numerics::{levenshtein_numbered, levenshtein_table};
-use engine::rng::Rng;
+use base::numerics::{levenshtein_numbered, levenshtein_table};
+use base::rng::Rng;
 
 /// Time for one length.
 const TIME: Duration = Duration::from_millis(600);

@@ -21,7 +21,7 @@ const EPS: f32 = 1e-6;
 const RUNS: usize = 7;
 
 fn main() {
-    engine::memory::keep_large_buffers();
+    base::memory::keep_large_buffers();
     let device = Device::default().autodiff();
     match std::env::var("STEP_BENCH").as_deref() {
         Ok("kernels") => step(&device, &[Arm::Kernels]),

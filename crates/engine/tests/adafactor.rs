@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
+use base::fixtures::{self, Case};
 use burn::tensor::{Device, Tensor};
 use engine::burn;
-use engine::fixtures::{self, Case};
 use engine::train::optim::{Adafactor, AdafactorConfig, Optimizer, Slot, StepSize};
 
 #[test]

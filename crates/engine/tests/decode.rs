@@ -7,7 +7,7 @@ use engine::decode::{
     DecodeError, GenerateOptions, Grammar, GrammarKind, LanguageModel, Sampler, SamplerConfig,
     StopReason, generate,
 };
-use engine::rng::Rng;
+use base::rng::Rng;
 use engine::text::{GgufVocabulary, Tokenizer};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Names of devices: a device, or a line that says what to do.
 
 use engine::burn::tensor::Device;
-use engine::command::device;
+use engine::device;
 
 #[test]
 fn names_are_devices_or_say_what_to_do() {

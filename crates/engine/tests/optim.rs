@@ -4,11 +4,11 @@
 
 use std::time::Instant;
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use engine::burn;
 use engine::ops;
-use engine::rng::Rng;
 use engine::train::Ema;
 use engine::train::optim::{
     AdafactorConfig, AdamWConfig, MuonConfig, OptimizerConfig, Slot, StepSize, step,

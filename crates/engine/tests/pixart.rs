@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use base::fixtures::{cases, furthest, report};
+use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use engine::fixtures::{cases, furthest, report};
 use engine::models::pixart::{PixArtConfig, key_map};
-use engine::rng::Rng;
-use engine::weights;
+use engine::weights::{self, CaseTensor};
 
 #[test]
 fn pixart_tiny() {

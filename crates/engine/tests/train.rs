@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::burn;
-use engine::rng::Rng;
 use engine::train::optim::{AdafactorConfig, AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{
     CHECKPOINT, Ema, LOG, Progress, Run, Schedule, Task, TaskError, TrainConfig, TrainError,

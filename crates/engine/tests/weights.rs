@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use engine::burn;
-use engine::rng::Rng;
 use engine::weights::{
-    KeyMap, Precision, TensorFile, Weights, WeightsError, load, load_partial, params, save,
+    KeyMap, Precision, ReadTensor, TensorFile, Weights, WeightsError, load, load_partial, params,
+    save,
 };
 
 #[derive(Module, Debug)]

@@ -1,5 +1,5 @@
 //! Picture and manga generation, editing and watermarking.
 
-mod cards;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

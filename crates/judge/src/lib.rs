@@ -1,7 +1,9 @@
 //! Evaluation systems: document parsing, code models.
 
-mod cards;
+#[cfg(feature = "codearena")]
 pub mod codearena;
+#[cfg(feature = "omnidocbench")]
 pub mod omnidocbench;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

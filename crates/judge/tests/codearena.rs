@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use engine::endpoint::ChatError;
-use engine::fixtures::{Case, cases, report};
+use base::endpoint::ChatError;
+use base::fixtures::{Case, cases, report};
 use judge::codearena::backend::{Call, Judge};
 use judge::codearena::config::JudgeConfig;
 use judge::codearena::games::{GAMES, Match, play};

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use engine::endpoint::ChatError;
-use engine::rng::Rng;
+use base::endpoint::ChatError;
+use base::rng::Rng;
 use judge::codearena::backend::{Call, Judge, RubricJudge};
 use judge::codearena::config::JudgeConfig;
 use judge::codearena::item::{Item, read_items};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::excessive_precision)]
 
-use engine::rng::Rng;
+use base::rng::Rng;
 use judge::codearena::rating::{Board, Pairing, RatingError, strengths};
 
 /// The games that `choix` was given too: of six players, pair by pair, wins of the first, ties, wins of the second.

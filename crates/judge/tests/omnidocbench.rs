@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use engine::fixtures::{Case, cases, report};
+use base::fixtures::{Case, cases, report};
 use judge::omnidocbench::Protocol;
 use judge::omnidocbench::evaluate::{Evaluator, PageResult, records};
 use judge::omnidocbench::matching::{Lines, Matching, Method};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::fixtures::{Case, cases, report};
+use base::fixtures::{Case, cases, report};
 use judge::omnidocbench::cdm::{
     Drawing, Formula, Renderer, TokenBox, Xelatex, compare, render, score,
 };

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::fixtures::{self, Case};
+use base::fixtures::{self, Case};
 use judge::omnidocbench::metrics::bleu::{bleu, tokens};
 use judge::omnidocbench::metrics::detection::{self, Detection, Found, Layout, Page, Truth};
 use judge::omnidocbench::metrics::meteor::{meteor, word_tokens};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::fixtures::{Case, cases, report};
+use base::fixtures::{Case, cases, report};
 use judge::omnidocbench::extract::{extract, markdown_tables_to_html};
 use judge::omnidocbench::normalize::{clean, formula, latex_to_text, text_to_unicode};
 use judge::omnidocbench::{Element, Protocol};

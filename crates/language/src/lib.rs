@@ -1,5 +1,5 @@
 //! Decoding, steering, guarding and speaking: systems around language models.
 
-mod cards;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

@@ -1,5 +1,5 @@
 //! Federated learning and reward learning.
 
-mod cards;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

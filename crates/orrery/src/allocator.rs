@@ -1,5 +1,5 @@
 //! Where memory comes from: small pieces from mimalloc, which texts and trees ask for by the million; large buffers, which
-//! tensors are made of, from the system's allocator, which keeps them for the next step (`engine::memory`). mimalloc is built without
+//! tensors are made of, from the system's allocator, which keeps them for the next step (`base::memory`). mimalloc is built without
 //! huge pages (`no_thp`): a short command would clear megabytes that it never uses.
 
 use std::alloc::{GlobalAlloc, Layout, System};

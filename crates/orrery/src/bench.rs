@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, say, tell};
 use clap::Args;
 use engine::bench::{Peer, Timing, time, works};
-use engine::command::{Context, Failure, say, tell};
 use serde_json::json;
 
 use crate::unknown;
@@ -52,7 +52,7 @@ impl Bench {
             .iter()
             .find(|work| !names.contains(&work.as_str()))
         {
-            return Err(unknown::work(wrong, &names));
+            return Err(unknown::benchmark(wrong, &names));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or(cores, |threads| threads as usize);

@@ -1,74 +1,79 @@
-//! Commands and where they lead.
+//! The command line: base commands, and a command for every system of the registry.
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
-use engine::command::{Context, Failure, Later};
+use base::command::{Context, Failure};
+use clap::{ArgMatches, FromArgMatches, Subcommand};
 
+#[cfg(feature = "engine")]
 use crate::bench::Bench;
+#[cfg(feature = "stiv")]
 use crate::create::Create;
 use crate::list::List;
 use crate::prove::Prove;
+#[cfg(feature = "engine")]
 use crate::pull::Pull;
-use crate::unknown;
+use crate::{registry, unknown, usage};
 
-/// One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video.
-#[derive(Parser, Debug)]
-#[command(name = "orrery", version, about, arg_required_else_help = true)]
-#[command(after_help = "Example:\n  orrery create \"red apple\"")]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// What Orrery can do.
+/// Commands that are no systems.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip
-    Create(Later<Create>),
-    /// STIV: text and frames to pictures and clips, and the training of such models (arXiv 2412.07730)
-    #[command(subcommand, arg_required_else_help = true)]
-    Stiv(Later<video::stiv::command::Command>),
-    /// OmniDocBench: document parsers scored on text, formulas, tables and reading order (arXiv 2412.07626)
-    #[command(subcommand, arg_required_else_help = true)]
-    Omnidocbench(Later<judge::omnidocbench::command::Command>),
-    /// CodeArena: code models judged by human preference, and instruction data from web pages (arXiv 2412.05210)
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        after_help = "A comparison takes three steps: `generate` lets a model answer, `judge` compares its answers with a baseline's, `score` counts."
-    )]
-    Codearena(Later<judge::codearena::command::Command>),
-    /// All 27 systems and how far they are
+    #[cfg(feature = "stiv")]
+    Create(Box<Create>),
+    /// All systems and how far they are
     List(List),
     /// Fetch a language model into the cache that other tools share
-    Pull(Later<Pull>),
+    #[cfg(feature = "engine")]
+    Pull(Pull),
     /// Run a system's small-scale proof again
-    Prove(Later<Prove>),
-    /// Time the kernels and two networks, beside PyTorch where there is one
-    Bench(Later<Bench>),
+    Prove(Prove),
+    /// Time the kernels and networks, beside PyTorch where there is one
+    #[cfg(feature = "engine")]
+    Bench(Bench),
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
 
-impl Command {
-    /// Does it.
-    pub fn run(&self, context: Context) -> Result<(), Failure> {
-        match self {
-            Self::Create(create) => create.run(context),
-            Self::Stiv(command) => video::stiv::command::run(command, context),
-            Self::Omnidocbench(command) => judge::omnidocbench::command::run(command, context),
-            Self::Codearena(command) => judge::codearena::command::run(command, context),
-            Self::List(list) => list.run(),
-            Self::Pull(pull) => pull.run(context),
-            Self::Prove(prove) => prove.run(context),
-            Self::Bench(bench) => bench.run(context),
-            Self::Other(words) => {
-                let name = words.first().map(|name| name.to_string_lossy());
-                Err(unknown::command(&name.unwrap_or_default()))
-            }
+/// The whole command line.
+pub fn describe() -> clap::Command {
+    let command = clap::Command::new("orrery")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video")
+        .after_help("Example:\n  orrery create \"red apple\"")
+        .arg_required_else_help(true)
+        .subcommand_required(true);
+    let built = registry::systems().filter_map(|system| system.command());
+    Command::augment_subcommands(command).subcommands(built)
+}
+
+/// Does what the arguments of the process say.
+pub fn run(context: Context) -> Result<(), Failure> {
+    match describe().try_get_matches() {
+        Ok(matches) => follow(&matches, context),
+        Err(error) => usage::explain(&error),
+    }
+}
+
+fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(system) = registry::system(name)
+    {
+        return system.run(matches, context);
+    }
+    match Command::from_arg_matches(matches).map_err(Failure::input)? {
+        #[cfg(feature = "stiv")]
+        Command::Create(create) => create.run(context),
+        Command::List(list) => list.run(),
+        #[cfg(feature = "engine")]
+        Command::Pull(pull) => pull.run(context),
+        Command::Prove(prove) => prove.run(context),
+        #[cfg(feature = "engine")]
+        Command::Bench(bench) => bench.run(context),
+        Command::Other(words) => {
+            let name = words.first().map(|name| name.to_string_lossy());
+            Err(unknown::command(&name.unwrap_or_default()))
         }
     }
 }

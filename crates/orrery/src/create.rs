@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure};
 use clap::Args;
-use engine::command::{Context, Failure};
 use video::stiv::command::draw::{Drawing, draw, report};
 use video::stiv::command::generate::first_frame;
 use video::stiv::command::options::{DrawOptions, guidance};

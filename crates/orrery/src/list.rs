@@ -1,11 +1,30 @@
 //! `orrery list`: the systems and how far they are.
 
+use base::card::{Card, Status};
+use base::command::{Failure, say};
+use base::system::System;
 use clap::Args;
-use engine::card::{Card, Status};
-use engine::command::{Failure, say};
+use serde::Serialize;
 
-use crate::registry::{card, cards};
+use crate::registry::{system, systems};
 use crate::unknown;
+
+/// A card with what the program knows besides.
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    card: Card,
+    status: Status,
+}
+
+impl From<&System> for Entry {
+    fn from(system: &System) -> Self {
+        Self {
+            card: system.card,
+            status: system.status(),
+        }
+    }
+}
 
 /// Options of `list`.
 #[derive(Args, Debug)]
@@ -22,39 +41,39 @@ impl List {
     /// Prints the table, or one card.
     pub fn run(&self) -> Result<(), Failure> {
         let Some(slug) = &self.system else {
-            let cards: Vec<&Card> = cards().collect();
+            let entries: Vec<Entry> = systems().map(Entry::from).collect();
             return match self.json {
-                true => say(&json(&cards)?),
-                false => say(&table(&cards)),
+                true => say(&json(&entries)?),
+                false => say(&table(&entries)),
             };
         };
-        let card = card(slug).ok_or_else(|| unknown::system(slug))?;
+        let entry = Entry::from(system(slug).ok_or_else(|| unknown::system(slug))?);
         match self.json {
-            true => say(&json(card)?),
-            false => say(&whole(card)),
+            true => say(&json(&entry)?),
+            false => say(&whole(&entry)),
         }
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map_err(Failure::failed)
 }
 
-fn table(cards: &[&Card]) -> String {
-    let lines = cards.iter().map(|card| {
-        let status = card.status.name();
+fn table(entries: &[Entry]) -> String {
+    let lines = entries.iter().map(|entry| {
+        let (card, status) = (&entry.card, entry.status.name());
         format!("{:<18} {status:<8} {}", card.slug, card.purpose)
     });
-    let working = cards.iter().filter(|card| card.status == Status::Works);
+    let working = entries.iter().filter(|entry| entry.status == Status::Works);
     let last = format!(
         "{} of {} work; `orrery list SYSTEM` says more",
         working.count(),
-        cards.len()
+        entries.len()
     );
     lines.chain([last]).collect::<Vec<_>>().join("\n")
 }
 
-fn whole(card: &Card) -> String {
+fn whole(Entry { card, status }: &Entry) -> String {
     let claims: Vec<String> = card
         .claims
         .iter()
@@ -65,7 +84,7 @@ fn whole(card: &Card) -> String {
         card.title,
         card.purpose,
         card.paper,
-        card.status.name(),
+        status.name(),
         card.weights,
         card.licence,
         claims.join("\n")

@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use engine::command::{Context, Failure, tell};
+use base::command::{Failure, tell};
 
 mod allocator;
+#[cfg(feature = "engine")]
 mod bench;
 mod cli;
+#[cfg(feature = "stiv")]
 mod create;
 mod list;
+#[cfg(feature = "stiv")]
 mod preview;
 mod prove;
+#[cfg(feature = "engine")]
 mod pull;
 mod registry;
 mod stop;
@@ -22,8 +25,8 @@ mod usage;
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
-    engine::memory::keep_large_buffers();
-    match follow(stop::watch()) {
+    base::memory::keep_large_buffers();
+    match cli::run(stop::watch()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let kind = match failure {
@@ -33,12 +36,5 @@ fn main() -> ExitCode {
             tell(&format!("{kind}{failure}"));
             ExitCode::from(failure.code())
         }
-    }
-}
-
-fn follow(context: Context) -> Result<(), Failure> {
-    match cli::Cli::try_parse() {
-        Ok(cli) => cli.command.run(context),
-        Err(error) => usage::explain(&error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use engine::media::Picture;
+use base::media::Picture;
 
 /// Columns that every terminal has.
 const COLUMNS: u32 = 80;
@@ -51,7 +51,7 @@ fn drawn(frames: &[Picture]) -> String {
 #[cfg(test)]
 mod tests {
     use super::drawn;
-    use engine::media::Picture;
+    use base::media::Picture;
 
     #[test]
     fn two_rows_of_pixels_are_one_line() {

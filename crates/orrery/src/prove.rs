@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, say};
+use base::proof::ProofOptions;
 use clap::Args;
-use engine::card::Status;
-use engine::command::{Context, Failure, device, say};
-use engine::train::Progress;
-use video::stiv::proof::{Part, ProofOptions};
 
-use crate::registry::card;
-use crate::unknown;
+use crate::{registry, unknown};
 
 /// Options of `prove`.
 #[derive(Args, Debug)]
@@ -20,9 +17,9 @@ pub struct Prove {
     /// As long as the whole proof takes, in place of a few minutes
     #[arg(long)]
     full: bool,
-    /// stiv: run this part again, once or more; the others are taken from an earlier run into the same folder
-    #[arg(long, value_enum, value_name = "PART")]
-    only: Vec<Part>,
+    /// Run this part again, once or more; the others are taken from an earlier run into the same folder
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
     /// Folder for the report and its pictures
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -35,20 +32,37 @@ pub struct Prove {
 }
 
 impl Prove {
-    /// Runs the proof.
+    /// Runs the proof and prints its report.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
-        let card = card(&self.system).ok_or_else(|| unknown::system(&self.system))?;
-        if !self.only.is_empty() && card.slug != "stiv" {
-            return Err(Failure::input(format!(
-                "the proof of `{}` has no parts: leave `--only` out",
-                card.slug
-            )));
+        let system = registry::system(&self.system).ok_or_else(|| unknown::system(&self.system))?;
+        let slug = system.card.slug;
+        let proof = system.proof.ok_or_else(|| system.not_built())?;
+        if let Some(part) = self
+            .only
+            .iter()
+            .find(|part| !proof.parts.contains(&part.as_str()))
+        {
+            return Err(Failure::input(match proof.parts {
+                [] => format!("the proof of `{slug}` has no parts: leave `--only` out"),
+                parts => format!(
+                    "the proof of `{slug}` has no part `{part}`: it has `{}`",
+                    parts.join("`, `")
+                ),
+            }));
         }
-        match (card.status, card.slug) {
-            (Status::Works, "codearena") => self.codearena(context),
-            (Status::Works, "omnidocbench") => self.omnidocbench(context),
-            (Status::Works, _) => self.stiv(context),
-            (Status::Planned, _) => Err(unknown::planned(card)),
+        let [short, full] = proof.seeds;
+        let seeds = self.seeds.unwrap_or(if self.full { full } else { short });
+        let options = ProofOptions {
+            full: self.full,
+            only: self.only.clone(),
+            seeds: (0..seeds).collect(),
+            out: self.folder(slug)?,
+            progress: !self.json,
+        };
+        let report = (proof.run)(&options, context)?;
+        match self.json {
+            true => say(&serde_json::to_string(&report).map_err(Failure::failed)?),
+            false => say(&report.markdown()),
         }
     }
 
@@ -63,67 +77,5 @@ impl Prove {
             ))
         })?;
         Ok(out)
-    }
-
-    fn codearena(&self, context: Context) -> Result<(), Failure> {
-        let seeds = self.seeds.unwrap_or(if self.full { 15 } else { 3 });
-        let options = judge::codearena::proof::ProofOptions {
-            full: self.full,
-            seeds: (0..seeds).collect(),
-            out: self.folder("codearena")?,
-        };
-        let report =
-            judge::codearena::proof::run(&options, context.stop).map_err(|error| match error {
-                judge::codearena::proof::ProofError::Stopped => Failure::interrupted(error),
-                error => Failure::failed(error),
-            })?;
-        if self.json {
-            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
-        }
-        say(&report.markdown())
-    }
-
-    fn omnidocbench(&self, context: Context) -> Result<(), Failure> {
-        let seeds = self.seeds.unwrap_or(if self.full { 20 } else { 5 });
-        let options = judge::omnidocbench::proof::ProofOptions {
-            full: self.full,
-            seeds: (0..seeds).collect(),
-            out: self.folder("omnidocbench")?,
-            demo: PathBuf::from("../shared/fixtures/omnidocbench/e2e_demo.json"),
-        };
-        let report =
-            judge::omnidocbench::proof::run(&options, context.stop).map_err(
-                |error| match error {
-                    judge::omnidocbench::proof::ProofError::Stopped => Failure::interrupted(error),
-                    error => Failure::failed(error),
-                },
-            )?;
-        if self.json {
-            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
-        }
-        say(&report.markdown())
-    }
-
-    fn stiv(&self, context: Context) -> Result<(), Failure> {
-        let out = self.folder("stiv")?;
-        let options = ProofOptions {
-            full: self.full,
-            only: self.only.clone(),
-            seeds: (0..self.seeds.unwrap_or(3)).collect(),
-            runs: out.join("runs"),
-            out,
-            device: device("cpu")?,
-        };
-        let mut progress = if self.json {
-            Progress::silent()
-        } else {
-            Progress::new("proof")
-        };
-        let report = video::stiv::proof::run(&options, context.stop, &mut progress)
-            .map_err(Failure::failed)?;
-        if self.json {
-            return say(&serde_json::to_string(&report).map_err(Failure::failed)?);
-        }
-        say(&report.markdown())
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use engine::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, say};
 use engine::weights::hub::{HubSettings, ModelId, PACKAGED, pull, pull_packaged};
 
 /// Options of `pull`.

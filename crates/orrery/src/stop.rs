@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::command::{Context, tell};
+use base::command::{Context, tell};
 
 /// Becomes true at the first request.
 static STOP: AtomicBool = AtomicBool::new(false);

@@ -1,54 +1,54 @@
 //! Names that lead nowhere, or not yet.
 
-use engine::card::{Card, Status};
-use engine::command::{Failure, one_line};
-use engine::data::lexicon::Vocabulary;
+use base::command::{Failure, nearest, one_line};
 
-use crate::registry::{card, cards};
+use crate::registry::{system as find, systems};
 
 /// Commands that are no systems.
 const VERBS: [&str; 6] = ["create", "list", "pull", "prove", "bench", "help"];
 
 /// What to say of `orrery NAME`, where `NAME` is no command.
 pub fn command(name: &str) -> Failure {
-    match card(name) {
-        Some(card) if card.status == Status::Planned => planned(card),
-        _ => lost(name, "command", &VERBS),
+    match find(name) {
+        Some(system) => system.not_built(),
+        None => lost(
+            name,
+            "command",
+            &VERBS,
+            "`orrery --help` shows what there is",
+        ),
     }
 }
 
 /// What to say of a system that does not exist.
 pub fn system(name: &str) -> Failure {
-    lost(name, "system", &[])
+    lost(name, "system", &[], "`orrery list` shows what there is")
 }
 
-/// What to say of a work of `orrery bench` that does not exist.
-pub fn work(name: &str, works: &[&str]) -> Failure {
-    let known = Vocabulary::new(works.iter().copied());
-    let near = match known.nearest(name, 1).first() {
+/// What to say of a benchmark that does not exist.
+#[cfg(feature = "engine")]
+pub fn benchmark(name: &str, known: &[&str]) -> Failure {
+    let near = suggestion(
+        name,
+        known.iter().copied(),
+        "`orrery bench --list` names them",
+    );
+    Failure::input(format!("there is no benchmark `{}`: {near}", short(name)))
+}
+
+fn lost(name: &str, kind: &str, verbs: &[&str], otherwise: &str) -> Failure {
+    let slugs = systems().map(|system| system.card.slug);
+    let near = suggestion(name, verbs.iter().copied().chain(slugs), otherwise);
+    Failure::input(format!("there is no {kind} `{}`: {near}", short(name)))
+}
+
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    match nearest(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "`orrery bench --list` names them".into(),
-    };
-    let short: String = one_line(name).chars().take(40).collect();
-    Failure::input(format!("there is no work `{short}`: {near}"))
+        None => otherwise.to_owned(),
+    }
 }
 
-/// What to say of a system that is still to come.
-pub fn planned(card: &Card) -> Failure {
-    Failure::input(format!(
-        "`{}` ({}) is planned and not built yet: `orrery list` shows what works",
-        card.slug, card.purpose
-    ))
-}
-
-fn lost(name: &str, kind: &str, verbs: &[&'static str]) -> Failure {
-    let slugs = cards().map(|card| card.slug);
-    let known = Vocabulary::new(verbs.iter().copied().chain(slugs));
-    let near = match known.nearest(name, 1).first() {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if kind == "command" => "`orrery --help` shows what there is".into(),
-        None => "`orrery list` shows what there is".into(),
-    };
-    let short: String = one_line(name).chars().take(40).collect();
-    Failure::input(format!("there is no {kind} `{short}`: {near}"))
+fn short(name: &str) -> String {
+    one_line(name).chars().take(40).collect()
 }

@@ -1,7 +1,7 @@
 //! What clap has to say, on one line.
 
+use base::command::{Failure, say};
 use clap::error::ErrorKind;
-use engine::command::{Failure, say};
 
 /// Help and version as they are; a mistake as one line that names the mend.
 pub fn explain(error: &clap::Error) -> Result<(), Failure> {
@@ -10,7 +10,9 @@ pub fn explain(error: &clap::Error) -> Result<(), Failure> {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => say(text.trim_end()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             say(text.trim_end())?;
-            Err(Failure::input("say what to do: one of the commands above"))
+            Err(Failure::input(
+                "a subcommand is required: one of the commands above",
+            ))
         }
         _ => Err(Failure::input(one_line(&text))),
     }

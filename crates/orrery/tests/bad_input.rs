@@ -3,8 +3,8 @@
 
 mod common;
 
+use base::media::{Clip, Picture, gif_bytes, png_bytes};
 use common::{folder, names, orrery, tiny_model};
-use engine::media::{Clip, Picture, gif_bytes, png_bytes};
 use std::fs;
 
 #[test]

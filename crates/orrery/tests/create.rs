@@ -3,8 +3,8 @@
 
 mod common;
 
+use base::media::{read_clip, read_picture, read_texts};
 use common::{folder, names, orrery};
-use engine::media::{read_clip, read_picture, read_texts};
 use serde_json::Value;
 use std::fs;
 

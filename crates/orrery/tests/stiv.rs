@@ -3,8 +3,8 @@
 
 mod common;
 
+use base::media::{read_clip, read_picture};
 use common::{TINY, folder, interrupt, names, orrery, signal, start, tiny_model};
-use engine::media::{read_clip, read_picture};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -186,7 +186,7 @@ fn a_small_model_goes_through_every_stage() {
     assert_eq!(more.frames[..4], first.frames[..4]);
     let between = clip(&["interpolate", "--clip", "t.png", "--out", "s.png"]);
     let even =
-        |frames: &[engine::media::Picture]| frames.iter().step_by(2).cloned().collect::<Vec<_>>();
+        |frames: &[base::media::Picture]| frames.iter().step_by(2).cloned().collect::<Vec<_>>();
     assert_eq!(even(&between.frames), even(&first.frames));
     let chosen = clip(&[
         "predict", "--clip", "t.png", "--given", "0,3,7", "--out", "g.png",

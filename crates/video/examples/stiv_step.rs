@@ -1,11 +1,11 @@
 //! Times a training step of the embedded picture model, forward and backward. `cargo run --release --example stiv_step`
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
-use engine::rng::Rng;
 use std::time::Instant;
 use video::stiv::{Condition, Reading, StivConfig};
 
 fn main() {
-    engine::memory::keep_large_buffers();
+    base::memory::keep_large_buffers();
     let device = Device::flex().autodiff();
     let mut rng = Rng::new(0);
     let frames: usize = std::env::args()

@@ -1,6 +1,7 @@
 //! Video generation and control.
 
-mod cards;
+#[cfg(feature = "stiv")]
 pub mod stiv;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use base::fixtures::{Case, cases, furthest, report};
+use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use engine::diffusion::{
     Renorm, combine_joint, combine_separate, flow, renorm, score_from_velocity, sde_step,
 };
-use engine::fixtures::{Case, cases, furthest, report};
-use engine::rng::Rng;
 use engine::weights;
+use engine::weights::{CaseTensor, ReadTensor};
 use video::stiv::inflate::{inflate_head, inflate_input};
 use video::stiv::{
     Condition, Given, Guidance, Reading, SampleConfig, Stiv, StivConfig, Texts, checkpoint, sample,

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use engine::fixtures::{Case, cases, report};
-use engine::media::Picture;
+use base::fixtures::{Case, cases, report};
+use base::media::Picture;
 use serde_json::Value;
 use video::stiv::metrics::{Mention, Scores, Totals, aggregate, dsg_video, vbench_total};
 use video::stiv::scenes::{changes, content_cuts, fade_cuts};

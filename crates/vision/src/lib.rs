@@ -1,5 +1,5 @@
 //! Vision backbones and multimodal models.
 
-mod cards;
+mod systems;
 
-pub use cards::CARDS;
+pub use systems::SYSTEMS;

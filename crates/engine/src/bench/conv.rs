@@ -5,7 +5,7 @@ use std::hint::black_box;
 use kernels::{ConvAxis, ConvDims, Level, Precision, conv};
 
 use super::{Run, Work};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 pub(super) fn works() -> Vec<Work> {
     let work = Work::with_peer;

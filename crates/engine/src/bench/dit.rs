@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{Run, Work};
 use crate::nn::{AdaLayerNorm, Attention, AttentionConfig, Linear, LinearConfig};
 use crate::ops::{self, Precision};
-use crate::rng::Rng;
 use crate::train::optim::{OptimizerConfig, step};
+use base::rng::Rng;
 
 const WIDTH: usize = 384;
 const HEADS: usize = 6;

@@ -8,7 +8,7 @@ use kernels::{
 };
 
 use super::{Run, Work};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 pub(super) fn works() -> Vec<Work> {
     let work = Work::with_peer;

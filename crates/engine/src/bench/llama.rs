@@ -9,7 +9,7 @@ use kernels::{
 };
 
 use super::Work;
-use crate::rng::Rng;
+use base::rng::Rng;
 
 const WIDTH: usize = 2048;
 const HEAD: usize = 64;

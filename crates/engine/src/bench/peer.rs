@@ -54,7 +54,7 @@ struct Answer {
 
 impl Peer {
     /// Starts the Python at `path` with `threads` threads, and with the allocator settings of
-    /// [`crate::memory::keep_large_buffers`].
+    /// [`base::memory::keep_large_buffers`].
     ///
     /// # Errors
     /// When it does not start or has no PyTorch.

@@ -7,7 +7,7 @@ use kernels::{Level, PackedWeight, Precision, QuantKind, QuantMatrix, quant_line
 use rayon::prelude::*;
 
 use super::{Beside, Run, Work};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 const INPUT: usize = 2048;
 const OUTPUT: usize = 5632;

@@ -89,7 +89,7 @@ fn near_words_are_found_and_far_ones_are_not() {
 
 #[test]
 fn thirty_thousand_words_answer_quickly() {
-    let mut rng = crate::rng::Rng::new(1);
+    let mut rng = base::rng::Rng::new(1);
     let mut letters = |n: usize| -> String {
         (0..n)
             .map(|_| (b'a' + rng.below(26) as u8) as char)

@@ -1,6 +1,6 @@
 //! A toy world of moving shapes: 16×16 pixels, 8 frames, everything about a clip known exactly.
 
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// Height and width of a frame.
 pub const SIZE: usize = 16;

@@ -1,6 +1,6 @@
 //! Why no text could be generated.
 
-use crate::command::{Failure, one_line};
+use base::command::{Failure, one_line};
 use crate::text::TextError;
 
 /// Why no text could be generated.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logits::key;
 use super::{DecodeError, argmax, softmax};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// How the next token is chosen. The steps are taken in the order of the fields; each leaves at least one token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

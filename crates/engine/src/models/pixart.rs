@@ -9,8 +9,8 @@ use crate::nn::{
     sinusoid,
 };
 use crate::ops;
-use crate::rng::Rng;
 use crate::weights::KeyMap;
+use base::rng::Rng;
 
 /// Epsilon of every layer norm.
 const EPS: f32 = 1e-6;

@@ -3,7 +3,7 @@ use burn::tensor::{Bool, Device, Tensor};
 
 use super::{Linear, LinearConfig, RmsNorm};
 use crate::ops::{self, AttentionMask, Rope};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// Epsilon of the QK norm.
 const QK_EPS: f32 = 1e-6;

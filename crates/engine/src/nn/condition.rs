@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Init, Linear, LinearConfig};
 use crate::ops;
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// Sinusoidal embedding of scalars: cosines, then sines, of `value · 10000^(−2i/width)`.
 ///

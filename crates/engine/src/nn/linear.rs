@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::ops;
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// How the weight of a new layer is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]

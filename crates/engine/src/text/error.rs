@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::command::{Failure, one_line};
+use base::command::{Failure, one_line};
+
 use crate::weights::WeightsError;
 
 /// Why text could not be turned into tokens, or tokens into text.

@@ -11,7 +11,7 @@ use super::added::Control;
 use super::clock::Moment;
 use super::tojson::tojson;
 use super::{TextError, Tokenizer};
-use crate::endpoint::Message;
+use base::endpoint::Message;
 
 /// Largest template that is read, in bytes.
 const LARGEST: usize = 1 << 20;

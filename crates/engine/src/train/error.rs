@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::files::FileError;
 use crate::weights::WeightsError;
+use base::files::FileError;
 
 /// What a [`Task`](super::Task) may answer when it cannot make a batch.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
@@ -62,4 +62,14 @@ pub enum TrainError {
         /// How many there were.
         skipped: u64,
     },
+}
+
+impl From<TrainError> for base::command::Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Weights(error) => error.into(),
+            TrainError::Occupied { .. } | TrainError::Resume { .. } => Self::input(error),
+            _ => Self::failed(error),
+        }
+    }
 }

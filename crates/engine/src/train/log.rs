@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::TrainError;
-use crate::files::write_bytes;
+use base::files::write_bytes;
 
 /// The file's name in a run folder.
 pub const LOG: &str = "log.jsonl";

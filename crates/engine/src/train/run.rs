@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::trainer::{Trainer, prepare};
 use super::{Progress, TaskError, TrainConfig, TrainError};
 use crate::ops::{self, Precision};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// What is trained on what.
 pub trait Task: Sync {

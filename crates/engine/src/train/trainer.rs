@@ -12,7 +12,7 @@ use super::checkpoint::{self, CHECKPOINT, Standing};
 use super::log::{Log, Window};
 use super::optim::{Optimizer, OptimizerConfig, step};
 use super::{Ema, Progress, Run, Task, TaskError, TrainConfig, TrainError};
-use crate::rng::Rng;
+use base::rng::Rng;
 
 /// Steps without a finite gradient, one after another, after which a run gives up.
 const PATIENCE: u64 = 100;

@@ -5,23 +5,20 @@
 //! file and the field paths of a Burn module, [`load`] and [`save`] move a whole module. Nothing from a file
 //! is executed, and a broken file is an error with its path, never a panic.
 
-mod error;
-mod file;
 mod gguf;
 mod gguf_types;
 pub mod hub;
 mod keys;
 mod module;
 mod source;
+mod tensor;
 mod traverse;
-mod write;
 
-pub use error::{Mismatch, WeightsError};
-pub use file::Weights;
+pub use base::tensor_file::{Mismatch, Precision, TensorFile, Weights, WeightsError};
 pub use gguf::Gguf;
 pub use gguf_types::GgufValue;
 pub use keys::KeyMap;
 pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
+pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;
-pub use write::{Precision, TensorFile};

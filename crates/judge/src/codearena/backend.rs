@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use engine::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use serde_json::Value;
 
 use super::jsonl::{self, JsonlError};

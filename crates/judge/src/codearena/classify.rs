@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 
 use super::taxonomy::{Class, Taxonomy};
 
@@ -140,7 +140,7 @@ pub fn ask(model: &dyn ChatModel, question: &str) -> Result<Option<Class>, ChatE
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use engine::endpoint::Reply;
+    use base::endpoint::Reply;
 
     #[test]
     fn names_of_task_types_find_their_own_main_class() {

@@ -1,6 +1,6 @@
 //! The two games of an item, exactly as the official code plays them.
 
-use engine::endpoint::{ChatError, Message};
+use base::endpoint::{ChatError, Message};
 use serde::{Deserialize, Serialize};
 
 use super::backend::{Call, Judge};
@@ -99,7 +99,7 @@ pub fn play(
                 }
                 played
                     .errors
-                    .push(engine::command::one_line(&error.to_string()));
+                    .push(base::command::one_line(&error.to_string()));
                 continue;
             }
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use engine::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
 use super::item::Item;

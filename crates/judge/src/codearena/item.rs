@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use engine::endpoint::Message;
+use base::endpoint::Message;
 use serde_json::Value;
 
 use super::jsonl::{self, JsonlError, Record};
@@ -172,7 +172,7 @@ pub fn read_items(path: &Path) -> Result<Items, JsonlError> {
         match seen.get(&item.id) {
             Some(first) => all.troubles.push(format!(
                 "`{shown}` line {line}: id `{}` was there in line {first}: left out",
-                engine::command::one_line(&item.id)
+                base::command::one_line(&item.id)
             )),
             None => {
                 seen.insert(item.id.clone(), line);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use engine::command::one_line;
+use base::command::one_line;
 use serde_json::{Map, Value};
 
 /// Longest line that is read, in bytes.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use engine::endpoint::ChatError;
+use base::endpoint::ChatError;
 use serde_json::{Value, json};
 
 use super::append::{Log, LogError};
@@ -150,14 +150,14 @@ fn entries<'a>(items: &'a [Item], plan: &Plan<'_>, outcome: &mut Outcome) -> Vec
         let (model, baseline) = match (item.text("response"), item.baseline(plan.baseline)) {
             (Some(model), Some(baseline)) => (model, baseline),
             (None, _) => {
-                let id = engine::command::one_line(&item.id);
+                let id = base::command::one_line(&item.id);
                 outcome
                     .troubles
                     .push(format!("item `{id}` has no `response`: left out"));
                 continue;
             }
             (_, None) => {
-                let id = engine::command::one_line(&item.id);
+                let id = base::command::one_line(&item.id);
                 let name = plan.baseline;
                 outcome
                     .troubles

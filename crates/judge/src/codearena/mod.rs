@@ -11,8 +11,9 @@
 //!
 //! `docs/codearena.md` is the guide.
 
-use engine::card::{Card, Status};
-use engine::hash::{FNV_START, fnv1a};
+use base::card::Card;
+use base::hash::{FNV_START, fnv1a};
+use base::system::System;
 
 pub mod append;
 pub mod backend;
@@ -44,7 +45,7 @@ pub mod verdict;
 pub mod workers;
 
 /// What `orrery list` and the docs say of it.
-pub const CARD: Card = Card {
+const CARD: Card = Card {
     slug: "codearena",
     title: "CodeArena and SynCode-Instruct: code models aligned with human preference",
     paper: "arXiv 2412.05210",
@@ -56,7 +57,6 @@ pub const CARD: Card = Card {
     ],
     weights: "none needed; the questions come from hub data set CSJianYang/CodeArena",
     licence: "official code and taxonomy Apache-2.0; the questions are not bundled, the judge's wording is ours",
-    status: Status::Works,
 };
 
 /// A fingerprint of texts that is the same everywhere: FNV-1a with each text's length between them, mixed once.
@@ -70,3 +70,8 @@ pub(crate) fn fingerprint(parts: &[&str]) -> u64 {
     hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash ^ (hash >> 29)
 }
+
+/// For the registry.
+pub const SYSTEM: System = System::new::<command::Command>(CARD, proof::PROOF).after_help(
+    "A comparison takes three steps: `generate` lets a model answer, `judge` compares its answers with a baseline's, `score` counts.",
+);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::rng::Rng;
+use base::rng::Rng;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 

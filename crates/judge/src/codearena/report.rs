@@ -122,7 +122,7 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
         "<details><summary><b>{}</b> <code>{}</code> {}</summary><h3>Question</h3><pre>{}</pre><div class=two>",
         escape(&item.item.id),
         labels.join("</code> then <code>"),
-        escape(&engine::command::one_line(&start)),
+        escape(&base::command::one_line(&start)),
         escape(&item.item.question)
     );
     let titles = [

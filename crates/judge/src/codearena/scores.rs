@@ -124,7 +124,7 @@ pub fn read_judged(path: &Path) -> std::result::Result<JudgedFile, JsonlError> {
         ..JudgedFile::default()
     };
     for item in read.items {
-        let id = engine::command::one_line(&item.id);
+        let id = base::command::one_line(&item.id);
         let told = |field: &str| item.text(field).map(str::to_owned);
         let (model, baseline) = (told("model"), told("baseline_name"));
         match JudgedItem::new(item) {
@@ -135,7 +135,7 @@ pub fn read_judged(path: &Path) -> std::result::Result<JudgedFile, JsonlError> {
             }
             Err(what) => {
                 let line = format!("`{}` item `{id}`: {what}: left out", path.display());
-                file.troubles.push(engine::command::one_line(&line));
+                file.troubles.push(base::command::one_line(&line));
             }
         }
     }

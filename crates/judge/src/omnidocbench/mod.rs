@@ -4,7 +4,8 @@
 //! ([`matching`]) and scored ([`metrics`], [`cdm`]). Everything numbers depend on follows the official evaluator, quirks
 //! included, in both of its protocols ([`Protocol`]).
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
 pub mod cdm;
 pub mod command;
@@ -33,7 +34,7 @@ pub use element::{Element, Fine, Kind};
 pub use protocol::Protocol;
 
 /// What `orrery list` and the docs say of it.
-pub const CARD: Card = Card {
+const CARD: Card = Card {
     slug: "omnidocbench",
     title: "OmniDocBench: evaluation of document parsing",
     paper: "arXiv 2412.07626",
@@ -45,5 +46,7 @@ pub const CARD: Card = Card {
     ],
     weights: "none needed; the pages come from hub data set opendatalab/OmniDocBench",
     licence: "data for research use only, never bundled; LaTeX macros from pylatexenc (MIT), synonyms from WordNet 3.0",
-    status: Status::Works,
 };
+
+/// For the registry.
+pub const SYSTEM: System = System::new::<command::Command>(CARD, proof::PROOF);

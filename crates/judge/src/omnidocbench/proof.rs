@@ -11,13 +11,15 @@
 mod pages;
 mod parsers;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::Instant;
 
-use engine::numerics::statistics::mean;
-use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, ReportError, Unit};
-use engine::rng::Rng;
+use base::command::{Context, Failure};
+use base::numerics::statistics::mean;
+use base::proof::{
+    Arm, Better, Claim, Experiment, Measure, Outcome, Proof, ProofOptions, Report, Unit,
+};
+use base::rng::Rng;
 
 use super::Protocol;
 use super::evaluate::{Evaluator, PageResult, samples};
@@ -26,58 +28,39 @@ use super::page::Page;
 use super::score::Section;
 use pages::{Kind, in_unicode, torn};
 
-pub use engine::proof::Report as ProofReport;
-
 /// Share of long paragraphs that are split, and of all others that are glued to the one before.
 const SPLIT: f32 = 0.6;
 const GLUED: f32 = 0.3;
 
-/// What to run, and where.
-#[derive(Clone, Debug)]
-pub struct ProofOptions {
-    /// More seeds.
-    pub full: bool,
-    /// Seeds of what is split and glued.
-    pub seeds: Vec<u64>,
-    /// Where the report goes.
-    pub out: PathBuf,
-    /// The benchmark's demonstration pages, a fixture with `gt`; made-up pages where it is not there.
-    pub demo: PathBuf,
-}
+/// The benchmark's public demonstration pages, beside the workspace; made-up pages where they are absent.
+const DEMO: &str = "../shared/fixtures/omnidocbench/e2e_demo.json";
 
-/// Why there is no proof.
-#[derive(Debug, thiserror::Error)]
-pub enum ProofError {
-    /// The report cannot be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// There is nothing to run with.
-    #[error("no seed was given: name at least one with `--seeds`")]
-    NoSeed,
-    /// Stopped from outside.
-    #[error("stopped; nothing was written")]
-    Stopped,
-}
+/// For the registry.
+pub const PROOF: Proof = Proof {
+    parts: &[],
+    seeds: [5, 20],
+    run,
+};
 
-/// Runs the proof and writes its report into `options.out`.
+/// Runs the proof and writes its report.
 ///
 /// # Errors
-/// [`ProofError`]; nothing is written then.
-pub fn run(options: &ProofOptions, stop: &AtomicBool) -> Result<ProofReport, ProofError> {
-    if options.seeds.is_empty() {
-        return Err(ProofError::NoSeed);
-    }
+/// When the report cannot be written or the run is stopped; nothing is written then.
+pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
     let begun = Instant::now();
-    let command = match options.full {
-        true => "orrery prove omnidocbench --full",
-        false => "orrery prove omnidocbench",
-    };
     let title = "OmniDocBench: evaluation of document parsing";
-    let mut report = Report::new("omnidocbench", title, command, options.full, &options.seeds);
-    let (kind, all) = pages::read(&options.demo);
+    let command = options.command("omnidocbench");
+    let mut report = Report::new(
+        "omnidocbench",
+        title,
+        &command,
+        options.full,
+        &options.seeds,
+    );
+    let (kind, all) = pages::read(Path::new(DEMO));
     report.notes.push(kind.said(all.len()));
-    paragraphs(&all, kind, options, stop, &mut report)?;
-    formulas(&all, options, stop, &mut report)?;
+    paragraphs(&all, kind, options, context, &mut report)?;
+    formulas(&all, options, context, &mut report)?;
     parsers::parsers(options.seeds.first().copied().unwrap_or(0), &mut report);
     report.seconds = begun.elapsed().as_secs_f64();
     report.write(&options.out)?;
@@ -117,9 +100,9 @@ fn paragraphs(
     all: &[Page],
     kind: Kind,
     options: &ProofOptions,
-    stop: &AtomicBool,
+    context: Context,
     report: &mut Report,
-) -> Result<(), ProofError> {
+) -> Result<(), Failure> {
     let methods = [
         ("adjacency search", Method::Quick),
         ("simple match", Method::Simple),
@@ -127,9 +110,7 @@ fn paragraphs(
     let mut values: Vec<Vec<(u64, f64)>> = vec![Vec::new(); 2];
     let mut count = 0;
     for &seed in &options.seeds {
-        if stop.load(Ordering::Relaxed) {
-            return Err(ProofError::Stopped);
-        }
+        context.proceed()?;
         let rng = Rng::new(seed);
         let made: Vec<(Page, String)> = all
             .iter()
@@ -194,12 +175,10 @@ fn paragraphs(
 fn formulas(
     all: &[Page],
     options: &ProofOptions,
-    stop: &AtomicBool,
+    context: Context,
     report: &mut Report,
-) -> Result<(), ProofError> {
-    if stop.load(Ordering::Relaxed) {
-        return Err(ProofError::Stopped);
-    }
+) -> Result<(), Failure> {
+    context.proceed()?;
     let made: Vec<(Page, String)> = all.iter().filter_map(in_unicode).collect();
     let protocols = [("v1.5", Protocol::V1_5), ("v1.0", Protocol::V1_0)];
     let sections = [Section::Text, Section::Formula];

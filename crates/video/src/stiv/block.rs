@@ -1,10 +1,10 @@
 //! The STIV block: sandwich norms around spatial, temporal and cross attention and the feed-forward layer.
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::nn::{Attention, AttentionConfig, Linear, LinearConfig};
 use engine::ops::{self, Rope};
-use engine::rng::Rng;
 
 use super::config::StivConfig;
 use super::model::{Condition, EPS, chunks};

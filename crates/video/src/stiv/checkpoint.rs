@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use base::rng::Rng;
 use burn::tensor::Device;
-use engine::rng::Rng;
 use engine::weights::{self, KeyMap, LoadReport, Precision, Weights, WeightsError};
 
 use super::config::StivConfig;

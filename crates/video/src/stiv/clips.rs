@@ -1,8 +1,8 @@
 //! Training data of the embedded clip model: emoji that move.
 
+use base::media::Picture;
+use base::rng::Rng;
 use engine::data::pack::{ClipPack, EmojiPack, PackError, Style, Subject};
-use engine::media::Picture;
-use engine::rng::Rng;
 
 use super::data::{EmojiGrid, Pictures, SIZE, by_code, draw_shift, say, shift};
 use super::train::{Example, Examples};

@@ -1,7 +1,7 @@
 //! Training data of the embedded picture model: emoji with prompts in eleven languages, and what is held out of it.
 
+use base::rng::Rng;
 use engine::data::pack::{EmojiPack, PackError, Style, Subject};
-use engine::rng::Rng;
 
 use super::train::{Example, Examples};
 

@@ -1,9 +1,9 @@
 //! From pictures to clips: patch layers inflated in time (paper section 3.4, progressive training).
 
+use base::rng::Rng;
 use burn::module::Param;
 use burn::tensor::Tensor;
 use engine::nn::Init;
-use engine::rng::Rng;
 
 use super::config::StivConfig;
 use super::model::Stiv;

@@ -7,9 +7,9 @@ mod augment;
 mod net;
 mod train;
 
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::data::pack::{EmojiPack, Style};
-use engine::rng::Rng;
 use engine::weights::{self, KeyMap, Precision, TensorFile, Weights, WeightsError};
 
 use super::data::{EmojiGrid, SIZE};

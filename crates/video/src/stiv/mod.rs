@@ -9,7 +9,8 @@
 //! [`StivConfig`] → [`Stiv`] → [`sample()`]; [`studio::Studio`] joins a model with its text tower; [`stages`] trains the
 //! embedded models; `docs/stiv.md` is the guide.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
 mod block;
 pub mod checkpoint;
@@ -38,7 +39,7 @@ pub use model::{Condition, Reading, Stiv};
 pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, Texts, sample};
 
 /// What `orrery list` and the docs say of it.
-pub const CARD: Card = Card {
+const CARD: Card = Card {
     slug: "stiv",
     title: "STIV: scalable text- and image-conditioned video generation",
     paper: "arXiv 2412.07730",
@@ -51,5 +52,7 @@ pub const CARD: Card = Card {
     ],
     weights: "none released; the embedded models are trained by `orrery stiv train`",
     licence: "method re-implemented from the paper; embedded weights MIT OR Apache-2.0, data as in assets/",
-    status: Status::Works,
 };
+
+/// For the registry.
+pub const SYSTEM: System = System::new::<command::Command>(CARD, proof::PROOF);

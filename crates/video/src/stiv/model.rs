@@ -1,10 +1,10 @@
 //! The STIV transformer (paper section 3.1, figure 2).
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use engine::nn::{AdaLayerNorm, Cubify, EmbeddingMlp, Init, Linear, LinearConfig, sinusoid};
 use engine::ops::{self, Rope};
-use engine::rng::Rng;
 
 use super::block::{Block, Shape};
 use super::config::{MICRO_CONDITIONS, StivConfig};

@@ -1,8 +1,8 @@
 //! Sampling: frame replacement, joint and separate guidance, CFG-renorm (paper sections 3.2 and 3.3).
 
+use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use engine::diffusion::{Renorm, Solver, combine_joint, combine_separate, renorm, sde_step};
-use engine::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Condition, Reading, Stiv};

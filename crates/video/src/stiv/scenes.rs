@@ -1,7 +1,7 @@
 //! Where a video cuts: the first stage of the paper's data engine (section 3.5), with the two classic detectors of
 //! PySceneDetect, whose settings and quirks this follows.
 
-use engine::media::Picture;
+use base::media::Picture;
 
 /// Frames that a scene lasts at least, unless told otherwise.
 pub const MIN_LENGTH: usize = 15;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use base::rng::Rng;
 use burn::tensor::Device;
 use clap::ValueEnum;
 use engine::data::pack::{ClipPack, EmojiPack, PackError};
-use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{Run, Schedule, TrainConfig, TrainError, Trained, train};
 use serde::{Deserialize, Serialize};

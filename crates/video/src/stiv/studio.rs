@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use base::hash::{FNV_START, fnv1a};
+use base::media::{Clip, MediaError, Picture};
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::data::pack::Style;
 use engine::diffusion::Solver;
-use engine::hash::{FNV_START, fnv1a};
-use engine::media::{Clip, MediaError, Picture};
-use engine::rng::Rng;
 use engine::weights::{self, Precision, TensorFile, Weights, WeightsError};
 
 use super::checkpoint::{self, CONFIG_KEY};

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use base::rng::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::lexicon::{Vocabulary, normalise};
 use engine::data::pack::{Style, Subject};
 use engine::ops::{self, CrossEntropyOptions};
-use engine::rng::Rng;
 use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights, WeightsError};
 

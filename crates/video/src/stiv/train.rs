@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use engine::diffusion::flow;
-use engine::rng::Rng;
 use engine::train::{Task, TaskError};
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use super::PackError;
 use super::source::Source;
 use super::strips::FILES;
 use super::table::{Table, characters};
-use crate::media::{Clip, clip_from_strip};
+use base::media::{Clip, clip_from_strip};
 
 /// Frames of every clip.
 pub const FRAMES: usize = 16;

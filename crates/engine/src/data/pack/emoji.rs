@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::PackError;
 use super::source::Source;
 use super::table::{Row, Table, characters};
-use crate::media::Picture;
+use base::media::Picture;
 
 /// Side of one picture in pixels.
 pub const CELL_SIDE: u32 = 32;

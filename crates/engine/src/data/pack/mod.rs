@@ -65,3 +65,9 @@ pub enum PackError {
         most: u32,
     },
 }
+
+impl From<PackError> for base::command::Failure {
+    fn from(error: PackError) -> Self {
+        Self::failed(error)
+    }
+}

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::PackError;
-use crate::media::{MAX_BYTES, Picture, decode_still};
+use base::media::{MAX_BYTES, Picture, decode_still};
 
 /// Files by name.
 #[derive(Debug)]

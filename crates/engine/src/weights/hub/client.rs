@@ -163,7 +163,7 @@ impl<'a> Client<'a> {
                 self.wait(self.settings.pause.saturating_mul(1 << failed.min(6)))?;
             }
         }
-        let cause = crate::command::one_line(&cause);
+        let cause = base::command::one_line(&cause);
         let url = url.to_owned();
         Err(HubError::Unreachable { url, tries, cause })
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{Client, Trouble, check};
 use super::{HubError, Listener};
-use crate::files::FileError;
+use base::files::FileError;
 
 /// Largest file without an announced length, in bytes.
 const LARGEST: u64 = 1 << 40;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::command::{Failure, one_line};
-use crate::files::FileError;
+use base::command::{Failure, one_line};
+use base::files::FileError;
 
 /// Why a model could not be fetched or found.
 #[derive(Debug, thiserror::Error)]

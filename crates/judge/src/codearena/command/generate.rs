@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, Steps, say};
 use clap::{Args, ValueEnum};
-use engine::command::{Context, Failure, Steps, say};
 use serde_json::json;
 
 use super::failures::incomplete;
@@ -59,7 +59,7 @@ pub struct Generate {
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
-    engine::command::number_in(text, 0.0, 2.0).map(f64::from)
+    base::command::number_in(text, 0.0, 2.0).map(f64::from)
 }
 
 impl Generate {

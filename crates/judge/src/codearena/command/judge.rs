@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Context, Failure, Steps, say};
 use clap::Args;
-use engine::command::{Context, Failure, Steps, say};
 use serde_json::json;
 
 use super::failures::incomplete;

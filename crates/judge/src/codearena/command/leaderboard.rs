@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, say};
+use base::rng::Rng;
 use clap::{Args, ValueEnum};
-use engine::command::{Failure, say};
-use engine::rng::Rng;
 use serde_json::json;
 
 use super::score::read;

@@ -1,7 +1,8 @@
 //! The verbs of `orrery codearena`.
 
+use base::command::{Context, Failure};
+use base::system::Verbs;
 use clap::Subcommand;
-use engine::command::{Context, Failure, Later};
 
 mod check;
 mod classify;
@@ -17,44 +18,42 @@ mod syncode;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Answer the questions with a model behind an OpenAI-compatible server
-    Generate(Later<generate::Generate>),
+    Generate(Box<generate::Generate>),
     /// Compare the answers with the baseline's, two games an item
-    Judge(Later<judge::Judge>),
+    Judge(Box<judge::Judge>),
     /// Win and tie rates of a judged file, overall and by class
-    Score(Later<score::Score>),
+    Score(Box<score::Score>),
     /// Several judged files in one table, or Bradley–Terry ratings with intervals
-    Leaderboard(Later<leaderboard::Leaderboard>),
+    Leaderboard(Box<leaderboard::Leaderboard>),
     /// A judged file as a web page, with the items whose two orders disagree
-    Report(Later<score::Report>),
+    Report(Box<score::Report>),
     /// Classes for items that have no task type
-    Classify(Later<classify::Classify>),
+    Classify(Box<classify::Classify>),
     /// Run answers against their tests in the sandbox: grades and pass@k
-    Check(Later<check::Check>),
+    Check(Box<check::Check>),
     /// Languages that the sandbox can run here
-    Languages(Later<check::Languages>),
+    Languages(Box<check::Languages>),
     /// Instruction data from web pages (SynCode-Instruct)
     #[command(
         subcommand,
         arg_required_else_help = true,
         after_help = "Each step reads the file that the one before wrote, in the order above; `run` does them all. What is done is not done again."
     )]
-    Syncode(Later<syncode::Syncode>),
+    Syncode(Box<syncode::Syncode>),
 }
 
-/// Does it.
-///
-/// # Errors
-/// One line with the cause and the mend.
-pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
-    match command {
-        Command::Generate(verb) => verb.run(context),
-        Command::Judge(verb) => verb.run(context),
-        Command::Score(verb) => verb.run(),
-        Command::Leaderboard(verb) => verb.run(),
-        Command::Report(verb) => verb.run(),
-        Command::Classify(verb) => verb.run(context),
-        Command::Check(verb) => verb.run(context),
-        Command::Languages(verb) => verb.run(),
-        Command::Syncode(verb) => syncode::run(verb, context),
+impl Verbs for Command {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Generate(verb) => verb.run(context),
+            Self::Judge(verb) => verb.run(context),
+            Self::Score(verb) => verb.run(),
+            Self::Leaderboard(verb) => verb.run(),
+            Self::Report(verb) => verb.run(),
+            Self::Classify(verb) => verb.run(context),
+            Self::Check(verb) => verb.run(context),
+            Self::Languages(verb) => verb.run(),
+            Self::Syncode(verb) => syncode::run(verb, context),
+        }
     }
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base::command::{Context, Failure, tell};
+use base::endpoint::{ChatModel, Embedder, Endpoint, EndpointConfig, Retry};
 use clap::Args;
-use engine::command::{Context, Failure, tell};
-use engine::endpoint::{ChatModel, Embedder, Endpoint, EndpointConfig, Retry};
 
 use crate::codearena::syncode::Scripted;
 
@@ -71,7 +71,7 @@ impl ServerOptions {
 /// Tells what was left out, a line each, and how many more.
 pub(super) fn warn(troubles: &[String]) {
     for line in troubles.iter().take(TOLD) {
-        tell(&format!("warning: {}", engine::command::one_line(line)));
+        tell(&format!("warning: {}", base::command::one_line(line)));
     }
     if troubles.len() > TOLD {
         tell(&format!(
@@ -93,7 +93,7 @@ pub(super) fn write_lines(
     path: &Path,
     records: &[crate::codearena::jsonl::Record],
 ) -> Result<(), Failure> {
-    engine::files::write_atomic(path, |writer| {
+    base::files::write_atomic(path, |writer| {
         for record in records {
             serde_json::to_writer(&mut *writer, record)?;
             writer.write_all(b"\n")?;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::command::{Failure, say};
 use clap::Args;
-use engine::command::{Failure, say};
 use serde_json::json;
 
 use super::options::warn;
@@ -57,7 +57,7 @@ impl Score {
             let mut text =
                 serde_json::to_vec_pretty(&scores.official()).map_err(Failure::failed)?;
             text.push(b'\n');
-            engine::files::write_bytes(path, &text)?;
+            base::files::write_bytes(path, &text)?;
         }
         let table = Table::new(vec![Row {
             name: file.model.clone().unwrap_or_else(|| "model".into()),
@@ -132,7 +132,7 @@ pub struct Report {
 impl Report {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let file = read(&self.judged)?;
-        engine::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
+        base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
             true => say(&json!({"out": self.out, "items": file.items.len()}).to_string()),
             false => say(&format!(

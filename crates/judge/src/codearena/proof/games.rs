@@ -1,8 +1,9 @@
 //! Why two games are played: full answers against bare ones, under a rubric judge and under one that always says A.
 
-use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use base::command::Failure;
+use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
 
-use super::{ProofError, Task};
+use super::{Task, unusable};
 use crate::codearena::backend::{FixedJudge, Judge, RubricJudge};
 use crate::codearena::bias::Bias;
 use crate::codearena::config::JudgeConfig;
@@ -14,7 +15,7 @@ use crate::codearena::scores::{Ending, JudgedItem};
 const WANTED: usize = 10;
 
 /// Plays and reports.
-pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofError> {
+pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), Failure> {
     let rubric = judge(tasks, &RubricJudge)?;
     let biased = judge(tasks, &FixedJudge("A>B".into()))?;
     let count = |items: &[JudgedItem], ending: Ending| {
@@ -98,8 +99,8 @@ pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), ProofErro
 }
 
 /// Both games of every task.
-fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, ProofError> {
-    let broken = |error: String| ProofError::Cases(error);
+fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, Failure> {
+    let broken = |error: String| unusable(error);
     let config = JudgeConfig::builtin().map_err(|error| broken(error.to_string()))?;
     let one = |task: &Task| {
         let bare = format!("```python\n{}\n```", task.code);
@@ -126,7 +127,7 @@ fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, ProofErro
                 question: task.question.clone(),
                 record: serde_json::Map::new(),
             },
-            labels: labels.collect::<Result<_, ProofError>>()?,
+            labels: labels.collect::<Result<_, Failure>>()?,
         })
     };
     tasks.iter().map(one).collect()

@@ -1,10 +1,11 @@
 //! Labels and scores of recorded cases of the official code. All cases are checked by `tests/codearena.rs`; these ship inside
 //! the program.
 
-use engine::proof::{Claim, Report};
+use base::command::Failure;
+use base::proof::{Claim, Report};
 use serde_json::Value;
 
-use super::ProofError;
+use super::unusable;
 use crate::codearena::config::JudgeConfig;
 use crate::codearena::item::Item;
 use crate::codearena::scores::{JudgedItem, Scores};
@@ -14,17 +15,16 @@ const VERDICTS: &str = include_str!("../../../tests/fixtures/codearena/verdict_p
 const SCORES: &str = include_str!("../../../tests/fixtures/codearena/scores.json");
 
 /// Compares and reports.
-pub(super) fn prove(report: &mut Report) -> Result<(), ProofError> {
-    let cases = |text: &str| -> Result<Vec<Value>, ProofError> {
-        let json: Value =
-            serde_json::from_str(text).map_err(|error| ProofError::Cases(error.to_string()))?;
+pub(super) fn prove(report: &mut Report) -> Result<(), Failure> {
+    let cases = |text: &str| -> Result<Vec<Value>, Failure> {
+        let json: Value = serde_json::from_str(text).map_err(unusable)?;
         Ok(json
             .get("cases")
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default())
     };
-    let config = JudgeConfig::builtin().map_err(|error| ProofError::Cases(error.to_string()))?;
+    let config = JudgeConfig::builtin().map_err(unusable)?;
     let verdicts = cases(VERDICTS)?;
     let equal = |case: &&Value| {
         let text = case.get("in").and_then(Value::as_str).unwrap_or_default();

@@ -1,12 +1,12 @@
 //! From pages to verified answers, with a scripted model whose faults are known.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use base::command::{Context, Failure};
 
-use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
-use engine::rng::Rng;
+use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use base::rng::Rng;
 use serde_json::json;
 
-use super::{ProofError, Task, pages};
+use super::{Task, pages, unusable};
 use crate::codearena::classify::Classifier;
 use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::{Check, Grade, Language, Limits, Sandbox, grade};
@@ -38,9 +38,9 @@ struct Found {
 pub(super) fn prove(
     tasks: &[Task],
     seeds: &[u64],
-    stop: &AtomicBool,
+    context: Context,
     report: &mut Report,
-) -> Result<(), ProofError> {
+) -> Result<(), Failure> {
     let sandbox = Sandbox::new()?;
     let kept = kept_pages(tasks);
     let clean_text = |page: &&Record| {
@@ -64,7 +64,7 @@ pub(super) fn prove(
     for &seed in seeds {
         all.push((
             seed,
-            one_seed(tasks, &kept, &Rng::new(seed), &sandbox, stop)?,
+            one_seed(tasks, &kept, &Rng::new(seed), &sandbox, context)?,
         ));
     }
     let sum = |of: fn(&Found) -> usize| all.iter().map(|(_, found)| of(found)).sum::<usize>();
@@ -147,9 +147,9 @@ fn one_seed(
     kept: &[Record],
     rng: &Rng,
     sandbox: &Sandbox,
-    stop: &AtomicBool,
-) -> Result<Found, ProofError> {
-    let broken = |what: String| ProofError::Cases(what);
+    context: Context,
+) -> Result<Found, Failure> {
+    let broken = |what: String| unusable(what);
     let classifier = Classifier::new();
     let python = Language::named("python").ok_or_else(|| broken("no Python".into()))?;
     let limits = Limits {
@@ -158,9 +158,7 @@ fn one_seed(
     };
     let mut found = Found::default();
     for (at, task) in tasks.iter().take(kept.len()).enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            return Err(ProofError::Stopped);
-        }
+        context.proceed()?;
         let (script, right) = script(task, &mut rng.item(at as u64));
         let page = kept
             .get(at)

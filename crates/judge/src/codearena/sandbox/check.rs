@@ -262,7 +262,7 @@ fn trouble(language: &Language, ran: &Ran) -> Option<Grade> {
         .rev()
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
-    let cause: String = engine::command::one_line(last).chars().take(200).collect();
+    let cause: String = base::command::one_line(last).chars().take(200).collect();
     match ran.ended {
         Ended::Exit(0) => None,
         Ended::Timeout => Some(Grade::Timeout),

@@ -1,6 +1,6 @@
 //! Step 5: several answers to each question.
 
-use engine::endpoint::{ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
 use super::stage::{Fate, WorkError, text};

@@ -1,6 +1,6 @@
 //! Step 4: a language model writes a question inspired by a page, but independent of it.
 
-use engine::endpoint::{ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
 use super::stage::{Fate, WorkError, text};

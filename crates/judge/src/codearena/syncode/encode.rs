@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use engine::endpoint::{ChatError, Embedder};
+use base::endpoint::{ChatError, Embedder};
 use serde_json::{Value, json};
 
 use super::stage::StageError;

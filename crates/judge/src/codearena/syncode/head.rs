@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use engine::rng::Rng;
-use engine::weights::{Precision, TensorFile, Weights, WeightsError};
+use base::rng::Rng;
+use base::tensor_file::{Precision, TensorFile, Weights, WeightsError};
 
 /// Passes over the samples.
 const PASSES: usize = 40;

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::endpoint::{ChatError, Embedder};
-use engine::rng::Rng;
-use engine::weights::{Weights, WeightsError};
+use base::endpoint::{ChatError, Embedder};
+use base::rng::Rng;
+use base::tensor_file::{Weights, WeightsError};
 use serde_json::json;
 
 use super::clean::clean;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use engine::rng::Rng;
-use engine::weights::{Precision, TensorFile, Weights, WeightsError};
+use base::rng::Rng;
+use base::tensor_file::{Precision, TensorFile, Weights, WeightsError};
 
 /// Buckets that n-grams are hashed into; a power of two.
 const BUCKETS: usize = 1 << 18;

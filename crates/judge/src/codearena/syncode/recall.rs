@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::rng::Rng;
+use base::rng::Rng;
 use rayon::prelude::*;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use engine::endpoint::{ChatError, ChatModel, Prompt, Reply, Request};
+use base::endpoint::{ChatError, ChatModel, Prompt, Reply, Request};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::endpoint::ChatError;
-use engine::files::{FileError, write_atomic, write_bytes};
+use base::endpoint::ChatError;
+use base::files::{FileError, write_atomic, write_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

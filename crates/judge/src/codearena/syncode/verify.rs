@@ -1,6 +1,6 @@
 //! Step 6: which candidate is right? Tests decide where they can, else a language model gives scores.
 
-use engine::endpoint::{ChatModel, Message, Prompt, Request};
+use base::endpoint::{ChatModel, Message, Prompt, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Which drawn token of the prediction stands for which of the ground truth.
 
-use engine::numerics::assign;
+use base::numerics::assign;
 
 use super::boxes::{Drawing, TokenBox};
 

@@ -3,7 +3,7 @@
 //! The official code draws 50 random triples per round (RANSAC). Here every triple is tried while there are few, else a
 //! seeded sample of them, so the same boxes always give the same score.
 
-use engine::rng::Rng;
+use base::rng::Rng;
 
 /// Rounds over the pairs that no consensus holds yet.
 const ROUNDS: usize = 3;

@@ -1,6 +1,6 @@
 //! A formula's boxes to look at.
 
-use engine::media::Picture;
+use base::media::Picture;
 
 use super::{FormulaError, render};
 

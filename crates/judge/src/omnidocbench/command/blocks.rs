@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, say, tell};
 use clap::Args;
-use engine::command::{Failure, say, tell};
 use serde_json::{Map, Value, json};
 
 use super::options::{ProtocolName, RendererName, metric};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, say};
 use clap::Args;
-use engine::command::{Failure, say};
 use serde_json::{Map, Value, json};
 
 use super::blocks::read_json;

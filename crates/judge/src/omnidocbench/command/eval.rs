@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure};
 use clap::Args;
-use engine::command::{Context, Failure};
 
 use super::pages::PageOptions;
 use crate::omnidocbench::config::{self, Task};

@@ -1,6 +1,6 @@
 //! Errors of the library as the command line's.
 
-use engine::command::Failure;
+use base::command::Failure;
 
 use crate::omnidocbench::config::ConfigError;
 use crate::omnidocbench::page::PageError;

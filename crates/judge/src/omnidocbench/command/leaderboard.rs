@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use base::command::{Failure, say};
+use base::files::write_bytes;
 use clap::{Args, ValueEnum};
-use engine::command::{Failure, say};
-use engine::files::write_bytes;
 use serde_json::{Value, json};
 
 use super::blocks::read_json;

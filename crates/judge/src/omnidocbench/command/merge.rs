@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, say};
 use clap::Args;
-use engine::command::{Failure, say};
 use serde_json::{Value, json};
 
 use super::output;

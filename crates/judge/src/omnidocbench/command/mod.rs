@@ -1,7 +1,8 @@
 //! The verbs of `orrery omnidocbench`.
 
+use base::command::{Context, Failure};
+use base::system::Verbs;
 use clap::Subcommand;
-use engine::command::{Context, Failure, Later};
 
 mod blocks;
 mod boxes;
@@ -19,51 +20,49 @@ mod show;
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Score predicted pages end to end: text, formulas, tables, reading order
-    Eval(Later<eval::Eval>),
+    Eval(Box<eval::Eval>),
     /// Score markdown against markdown
-    Md2md(Later<eval::Md2md>),
+    Md2md(Box<eval::Md2md>),
     /// Put the shards of an evaluation together
-    Merge(Later<merge::Merge>),
+    Merge(Box<merge::Merge>),
     /// Score recognised text, block by block
-    Ocr(Later<blocks::Ocr>),
+    Ocr(Box<blocks::Ocr>),
     /// Score recognised tables, block by block
-    Table(Later<blocks::Table>),
+    Table(Box<blocks::Table>),
     /// Score recognised formulas, block by block
-    Formula(Later<blocks::Formula>),
+    Formula(Box<blocks::Formula>),
     /// Score detected layout boxes (COCO average precision)
-    Layout(Later<boxes::Layout>),
+    Layout(Box<boxes::Layout>),
     /// The elements that a predicted page is taken apart into
-    Extract(Later<pieces::Extract>),
+    Extract(Box<pieces::Extract>),
     /// Which element of a page was matched with which annotated block
-    Match(Later<pieces::Match>),
+    Match(Box<pieces::Match>),
     /// How much alike two formulas look
-    Cdm(Later<pieces::Cdm>),
+    Cdm(Box<pieces::Cdm>),
     /// Several results in one table
-    Leaderboard(Later<leaderboard::Leaderboard>),
+    Leaderboard(Box<leaderboard::Leaderboard>),
     /// Annotated pages as markdown
-    Gt2md(Later<pieces::Gt2md>),
+    Gt2md(Box<pieces::Gt2md>),
     /// Matched pairs side by side on a web page, differences marked
-    Show(Later<show::Show>),
+    Show(Box<show::Show>),
 }
 
-/// Does it.
-///
-/// # Errors
-/// One line with the cause and the mend.
-pub fn run(command: &Command, context: Context) -> Result<(), Failure> {
-    match command {
-        Command::Eval(verb) => verb.run(context),
-        Command::Md2md(verb) => verb.run(context),
-        Command::Merge(verb) => verb.run(),
-        Command::Ocr(verb) => verb.run(),
-        Command::Table(verb) => verb.run(),
-        Command::Formula(verb) => verb.run(),
-        Command::Layout(verb) => verb.run(),
-        Command::Extract(verb) => verb.run(),
-        Command::Match(verb) => verb.run(),
-        Command::Cdm(verb) => verb.run(),
-        Command::Leaderboard(verb) => verb.run(),
-        Command::Gt2md(verb) => verb.run(context),
-        Command::Show(verb) => verb.run(),
+impl Verbs for Command {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Eval(verb) => verb.run(context),
+            Self::Md2md(verb) => verb.run(context),
+            Self::Merge(verb) => verb.run(),
+            Self::Ocr(verb) => verb.run(),
+            Self::Table(verb) => verb.run(),
+            Self::Formula(verb) => verb.run(),
+            Self::Layout(verb) => verb.run(),
+            Self::Extract(verb) => verb.run(),
+            Self::Match(verb) => verb.run(),
+            Self::Cdm(verb) => verb.run(),
+            Self::Leaderboard(verb) => verb.run(),
+            Self::Gt2md(verb) => verb.run(context),
+            Self::Show(verb) => verb.run(),
+        }
     }
 }

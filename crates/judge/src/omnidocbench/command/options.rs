@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use base::command::Failure;
 use clap::{Args, ValueEnum};
-use engine::command::Failure;
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::cdm::{Renderer, Xelatex};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::command::{Failure, one_line, tell};
-use engine::files::write_swiftly;
+use base::command::{Failure, one_line, tell};
+use base::files::write_swiftly;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 

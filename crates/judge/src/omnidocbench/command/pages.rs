@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Context, Failure, Steps, say, take_part, tell};
 use clap::{Args, ValueEnum};
-use engine::command::{Context, Failure, Steps, say, take_part, tell};
 use serde_json::json;
 
 use super::options::{MatchOptions, RendererName, metric, pair, shard};

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use base::command::{Context, Failure, say};
+use base::files::write_bytes;
 use clap::Args;
-use engine::command::{Context, Failure, say};
-use engine::files::write_bytes;
 use serde_json::{Value, json};
 
 use super::options::{MatchOptions, ProtocolName, RendererName};

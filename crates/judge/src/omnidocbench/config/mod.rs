@@ -110,7 +110,7 @@ pub fn read(path: &Path) -> Result<Vec<Task>, ConfigError> {
     })?;
     let yaml: Value = serde_saphyr::from_str(&text).map_err(|error| ConfigError::Yaml {
         path: path.to_owned(),
-        problem: engine::command::one_line(&error.to_string()),
+        problem: base::command::one_line(&error.to_string()),
     })?;
     let file = File { path };
     let sections = yaml.as_object().into_iter().flatten();

@@ -1,6 +1,6 @@
 //! Edit distances as shares of the longer line.
 
-use engine::numerics::{levenshtein_numbered, levenshtein_table};
+use base::numerics::{levenshtein_numbered, levenshtein_table};
 
 use super::lines::Line;
 

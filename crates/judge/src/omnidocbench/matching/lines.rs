@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use engine::numerics::Alphabet;
+use base::numerics::Alphabet;
 
 use crate::omnidocbench::merge::{FORMULA, TEXT};
 use crate::omnidocbench::normalize::{clean, formula, text_to_unicode};

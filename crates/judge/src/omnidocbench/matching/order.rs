@@ -1,6 +1,6 @@
 //! Reading order: the order in which a prediction brings the annotated blocks.
 
-use engine::numerics::levenshtein;
+use base::numerics::levenshtein;
 
 use super::record::{Match, Place};
 

@@ -1,6 +1,6 @@
 //! From an assignment to matches: several annotated lines may share predicted ones, and nothing is lost.
 
-use engine::numerics::assign;
+use base::numerics::assign;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distance::distance;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Instant;
 
-use engine::numerics::{Pattern, assign};
+use base::numerics::{Pattern, assign};
 
 use super::Matching;
 use super::arrays::{split_gt, split_pred};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::{LazyCell, OnceCell};
 use std::ops::Deref;
 
-use engine::numerics::Pattern;
+use base::numerics::Pattern;
 
 use super::distance::{largest, norms, share, table};
 use super::lines::{BLANK, Line};

@@ -1,6 +1,6 @@
 //! Simple match: one annotated line with one predicted line, at the least total distance.
 
-use engine::numerics::assign;
+use base::numerics::assign;
 
 use super::distance::matrix;
 use super::lines::{Line, Lines, Reader};

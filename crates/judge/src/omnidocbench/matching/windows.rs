@@ -1,6 +1,6 @@
 //! Whether a line occurs, more or less, inside a longer one: over all stretches of its length, the least edit distance.
 
-use engine::numerics::Pattern;
+use base::numerics::Pattern;
 
 /// Whether a stretch of `text`, as long as the pattern, is at most `limit` edits away from it.
 ///
@@ -33,8 +33,8 @@ pub(super) fn occurs(pattern: &Pattern, text: &[u32], limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::occurs;
-    use engine::numerics::{Pattern, levenshtein_numbered};
-    use engine::rng::Rng;
+    use base::numerics::{Pattern, levenshtein_numbered};
+    use base::rng::Rng;
 
     #[test]
     fn the_bounds_do_not_change_the_answer() {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use engine::rng::Rng;
+use base::rng::Rng;
 use serde_json::Value;
 
 use crate::omnidocbench::merge::{FORMULA, IGNORED, TEXT, merge};

@@ -1,6 +1,6 @@
 //! Real parsers, ranked end to end on real PDFs.
 
-use engine::proof::{Arm, Better, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{Arm, Better, Experiment, Measure, Outcome, Report, Unit};
 use serde_json::Value;
 
 use crate::omnidocbench::evaluate::{Evaluator, PageResult};

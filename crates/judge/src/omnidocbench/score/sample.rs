@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use engine::numerics::levenshtein;
+use base::numerics::levenshtein;
 use serde_json::Value;
 
 use super::{Metric, labels::label};

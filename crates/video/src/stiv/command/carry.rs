@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use base::command::Failure;
 use burn::tensor::Device;
-use engine::command::Failure;
 use engine::data::pack::EmojiPack;
 use engine::train::{Run, TrainConfig};
 use engine::weights::{Precision, TensorFile};

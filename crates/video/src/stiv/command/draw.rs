@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use engine::command::{Context, Failure, Steps, device, say, take_part, tell};
-use engine::media::sheet::{Layout, clip_sheet, sheet};
-use engine::media::{Clip, Picture};
+use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::media::sheet::{Layout, clip_sheet, sheet};
+use base::media::{Clip, Picture};
+use engine::device;
 use engine::weights::Weights;
 use serde_json::json;
 
@@ -149,7 +150,7 @@ fn check_model(ticket: &mut Ticket, now: &str) {
     if !ticket.model.is_empty() && ids(&ticket.model) != ids(now) {
         tell(&format!(
             "warning: it was made with the weights `{}`, these are `{now}`: it will look different",
-            engine::command::one_line(&ticket.model)
+            base::command::one_line(&ticket.model)
         ));
     }
     now.clone_into(&mut ticket.model);

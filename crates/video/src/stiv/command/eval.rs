@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, say};
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
-use engine::command::{Context, Failure, device, say};
 use engine::data::pack::EmojiPack;
+use engine::device;
 use engine::diffusion::flow;
-use engine::rng::Rng;
 use engine::weights::Weights;
 use serde::Serialize;
 use serde_json::json;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, say};
+use base::rng::Rng;
 use clap::Args;
-use engine::command::{Context, Failure, device, say};
-use engine::rng::Rng;
+use engine::device;
 use engine::train::{CHECKPOINT, load_trained};
 use engine::weights::{Precision, Weights};
 use serde_json::json;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Context, Failure, tell};
+use base::media::{Clip, read_clip, read_still};
 use clap::{Args, ValueEnum};
-use engine::command::{Context, Failure, tell};
 use engine::diffusion::{Renorm, Solver};
-use engine::media::{Clip, read_clip, read_still};
 
 use super::draw::{Drawing, draw, report};
 use super::options::{DrawOptions, guidance};

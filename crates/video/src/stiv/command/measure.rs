@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::{Failure, number_in, say};
+use base::media::read_clip;
 use clap::{Args, ValueEnum};
-use engine::command::{Failure, number_in, say};
-use engine::media::read_clip;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use engine::command::Failure;
-use engine::media::{self, MAX_BYTES, MediaError};
+use base::command::Failure;
+use base::media::{self, MAX_BYTES, MediaError};
 
 use super::ticket::KEY;
 
@@ -84,7 +84,7 @@ fn blocks(gif: &[u8]) -> Option<usize> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use engine::media::{Clip, Picture, decode_clip, gif_bytes};
+    use base::media::{Clip, Picture, decode_clip, gif_bytes};
 
     #[test]
     fn a_gif_with_a_note_is_the_same_gif() {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::command::{any_seed, number_in};
 use clap::Args;
-use engine::command::{any_seed, number_in};
 use engine::data::pack::Style;
 
 use super::draw::Drawing;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::command::Failure;
-use engine::files::{FileError, write_bytes};
-use engine::media::{
+use base::command::Failure;
+use base::files::{FileError, write_bytes};
+use base::media::{
     self, CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture, apng_bytes, gif_bytes,
     png_bytes,
 };

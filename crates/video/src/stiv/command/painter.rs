@@ -1,6 +1,6 @@
 //! Clips that begin with a drawn picture.
 
-use engine::media::{Clip, MediaError};
+use base::media::{Clip, MediaError};
 
 use crate::stiv::studio::{EachStep, Order, Studio};
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use base::command::Failure;
+use base::files::write_bytes;
 use clap::ValueEnum;
-use engine::command::Failure;
-use engine::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::stiv::config::StivConfig;

@@ -1,6 +1,6 @@
 //! What the text tower makes of a prompt, in words: unknown ones, doubtful ones, and what will be drawn.
 
-use engine::command::Failure;
+use base::command::Failure;
 use engine::data::lexicon::MAX_CHARS;
 use engine::data::pack::{EmojiPack, Style};
 
@@ -142,7 +142,7 @@ fn short(text: &str) -> String {
     if kept.len() < text.len() {
         kept.push('…');
     }
-    engine::command::one_line(&kept)
+    base::command::one_line(&kept)
 }
 
 fn nearest(studio: &Studio, word: &str) -> Vec<String> {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use base::command::{Failure, say};
 use burn::tensor::Device;
 use clap::Args;
-use engine::command::{Failure, say};
 use engine::data::pack::{EmojiPack, Subject};
 use engine::weights::Weights;
 use serde_json::{Value, json};

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use engine::command::Failure;
+use base::command::Failure;
+use base::media::{self, Picture};
 use engine::data::pack::Style;
 use engine::diffusion::{Renorm, Solver};
-use engine::media::{self, Picture};
 use serde::{Deserialize, Serialize};
 
 use super::note;

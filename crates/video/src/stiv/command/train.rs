@@ -5,8 +5,9 @@ mod start;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, number_in, say, take_part};
 use clap::Args;
-use engine::command::{Context, Failure, device, number_in, say, take_part};
+use engine::device;
 use engine::train::{CHECKPOINT, Progress, Run, TrainError};
 use engine::weights::Precision;
 use serde_json::json;

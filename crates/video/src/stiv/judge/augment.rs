@@ -1,6 +1,6 @@
 //! Views of a picture that mean the same: moved, scaled, recoloured, blurred, noisy, partly covered.
 
-use engine::rng::Rng;
+use base::rng::Rng;
 
 use crate::stiv::data::SIZE;
 

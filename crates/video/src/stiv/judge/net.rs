@@ -1,11 +1,11 @@
 //! The judge's network: a vision transformer over 4×4 patches of a 32×32 picture.
 
+use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use engine::data::pack::Style;
 use engine::nn::{Attention, AttentionConfig, Cubify, Linear, LinearConfig};
 use engine::ops::{self, Rope};
-use engine::rng::Rng;
 
 use crate::stiv::data::SIZE;
 

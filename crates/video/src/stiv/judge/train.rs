@@ -1,9 +1,9 @@
 //! Training of the judge.
 
+use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::pack::{EmojiPack, Style};
 use engine::ops::{self, CrossEntropyOptions};
-use engine::rng::Rng;
 use engine::train::optim::AdamWConfig;
 use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, Trained, train};
 

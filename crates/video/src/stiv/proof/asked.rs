@@ -1,6 +1,6 @@
 //! What a picture model is asked for, and whether it came.
 
-use engine::proof::Share;
+use base::proof::Share;
 
 use crate::stiv::data::{EmojiGrid, Pair};
 use crate::stiv::judge::{Judge, Verdict as Seen};

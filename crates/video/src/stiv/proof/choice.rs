@@ -1,6 +1,6 @@
 //! Guidance scales tried on the development pairs.
 
-use engine::proof::{Arm, Experiment};
+use base::proof::{Arm, Experiment};
 
 use super::ProofError;
 use super::asked::Asked;

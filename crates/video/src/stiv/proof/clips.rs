@@ -1,9 +1,7 @@
 //! Experiment 3: clips from a given first picture.
 
+use base::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
 use engine::data::pack::{ClipPack, EmojiPack, Style};
-use engine::proof::{
-    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit,
-};
 
 use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};
@@ -108,7 +106,7 @@ pub(super) fn prove(
         shape: SHAPE,
         micro: clip_micro(),
         batch: BATCH,
-        device: &stage.options.device,
+        device: &stage.device,
         stop: stage.stop,
     };
     let seeds = if stage.options.full {

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
-use engine::rng::Rng;
 
 use super::ProofError;
 use crate::stiv::config::MICRO_CONDITIONS;

@@ -3,10 +3,10 @@
 //! FVD takes the features of a network trained on human actions. On a toy world a random one does: it is fixed by its
 //! seed, sees space and time together, and knows nothing of any model.
 
+use base::rng::Rng;
 use burn::tensor::module::conv3d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use engine::rng::Rng;
 
 /// Seed of the network; part of the measure's definition.
 const SEED: u64 = 20_241_209;

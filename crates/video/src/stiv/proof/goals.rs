@@ -1,6 +1,6 @@
 //! What the embedded picture model is to reach.
 
-use engine::proof::{Claim, Measure};
+use base::proof::{Claim, Measure};
 
 const SOURCE: &str = "Orrery's target for the embedded model";
 /// Titles of claims, what would show them, and the least shares of subject and style, for trained and held-out pairs.

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
+use base::proof::Share;
+use base::rng::Rng;
 use burn::tensor::Device;
 use engine::data::pack::EmojiPack;
-use engine::proof::Share;
-use engine::rng::Rng;
 
 use super::ProofError;
 use super::asked::Asked;

@@ -23,14 +23,13 @@ mod toy_world;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
+use base::command::{Context, Failure};
+use base::media::MediaError;
+use base::numerics::FrechetError;
+use base::proof::{Proof, ProofOptions, Report, ReportError, run_parts};
 use burn::tensor::Device;
-use clap::ValueEnum;
 use engine::data::pack::PackError;
-use engine::media::MediaError;
-use engine::numerics::FrechetError;
-use engine::proof::{Report, ReportError};
 use engine::train::{Progress, TrainError};
 use engine::weights::WeightsError;
 
@@ -38,48 +37,18 @@ use super::embedded::{self, defaults};
 use super::judge::Judge;
 use super::sample::{Guidance, SampleConfig};
 
-pub use engine::proof::Report as ProofReport;
 pub use look::look;
 
-/// A part of the proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    /// The paper's claims in the toy world
-    Toy,
-    /// The embedded picture model
-    Pictures,
-    /// The embedded clip model
-    Clips,
-}
+/// The paper's claims in the toy world, the embedded picture model, the embedded clip model.
+const PARTS: &[&str] = &["toy", "pictures", "clips"];
 
-impl Part {
-    /// The file that keeps its results.
-    fn file(self) -> &'static str {
-        match self {
-            Self::Toy => "part-toy.json",
-            Self::Pictures => "part-pictures.json",
-            Self::Clips => "part-clips.json",
-        }
-    }
-}
-
-/// What to run, and where.
-#[derive(Clone, Debug)]
-pub struct ProofOptions {
-    /// All seeds, samples and steps; otherwise what fits ten minutes on two cores.
-    pub full: bool,
-    /// The parts to run; the others are taken from an earlier run. All where there is none.
-    pub only: Vec<Part>,
-    /// Seeds: each trains its own toy models and draws its own noise. A short run trains no toy models, and reads those that
-    /// an earlier run trained to the end.
-    pub seeds: Vec<u64>,
-    /// Where the report goes.
-    pub out: PathBuf,
-    /// Where trainings stand; finished ones are read, unfinished ones go on.
-    pub runs: PathBuf,
-    /// Where models run.
-    pub device: Device,
-}
+/// For the registry. Each seed trains its own toy models and draws its own noise. A short run trains no toy models, and
+/// reads those that an earlier run trained to the end.
+pub const PROOF: Proof = Proof {
+    parts: PARTS,
+    seeds: [3, 3],
+    run,
+};
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -102,97 +71,63 @@ pub enum ProofError {
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// There is nothing to run with.
-    #[error("no seed was given: name at least one with `--seed`")]
-    NoSeed,
-    /// An earlier run is missing.
-    #[error("no earlier run of the part {0:?} is in `{1}`: run the proof without `--only`")]
-    NoPart(Part, String),
     /// Stopped from outside; trainings go on from where they stand when the proof is run again.
     #[error("stopped; the same command goes on from here")]
     Stopped,
 }
 
+impl From<ProofError> for Failure {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Stopped => Self::interrupted(error),
+            error => Self::failed(error),
+        }
+    }
+}
+
 /// What an experiment needs beside its models.
 struct Stage<'a> {
     options: &'a ProofOptions,
+    /// Where trainings stand; finished ones are read, unfinished ones go on.
+    runs: PathBuf,
+    /// Where models run.
+    device: Device,
     stop: &'a AtomicBool,
-    progress: &'a mut Progress,
+    progress: Progress,
 }
 
-/// Runs the proof and writes its report into `options.out`.
+/// Runs the proof and writes its report.
 ///
 /// # Errors
-/// [`ProofError`]; nothing is written then, but trainings keep their checkpoints.
-pub fn run(
-    options: &ProofOptions,
-    stop: &AtomicBool,
-    progress: &mut Progress,
-) -> Result<ProofReport, ProofError> {
-    if options.seeds.is_empty() {
-        return Err(ProofError::NoSeed);
-    }
-    let command = if options.full {
-        "orrery prove stiv --full"
-    } else {
-        "orrery prove stiv"
+/// What stopped it; nothing is written then, but trainings keep their checkpoints.
+pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
+    let mut stage = Stage {
+        options,
+        runs: options.out.join("runs"),
+        device: engine::device("cpu")?,
+        stop: context.stop,
+        progress: match options.progress {
+            true => Progress::new("proof"),
+            false => Progress::silent(),
+        },
     };
     let title = "STIV: text- and image-conditioned video generation";
-    let new = || Report::new("stiv", title, command, options.full, &options.seeds);
-    let parts = Part::value_variants();
-    let mut done = Vec::new();
-    for &part in parts {
-        let wanted = options.only.is_empty() || options.only.contains(&part);
-        if wanted {
-            let begun = Instant::now();
-            let mut stage = Stage {
-                options,
-                stop,
-                progress: &mut *progress,
-            };
-            let mut report = new();
-            run_part(part, &mut stage, &mut report)?;
-            report.seconds = begun.elapsed().as_secs_f64();
-            report.keep(&options.runs.join(part.file()), &options.out)?;
-            done.push((part, report));
-        }
-    }
-    let mut report = new();
-    for &part in parts {
-        let at = done.iter().position(|(done, _)| *done == part);
-        let path = options.runs.join(part.file());
-        let part = match at {
-            Some(at) => done.swap_remove(at).1,
-            None => {
-                let mut kept = Report::kept(&path, &options.out)
-                    .ok_or_else(|| ProofError::NoPart(part, options.runs.display().to_string()))?;
-                kept.seconds = 0.0;
-                let name = part.to_possible_value();
-                let name = name.as_ref().map_or("", |value| value.get_name());
-                kept.notes
-                    .push(format!("The part `{name}` was drawn by a run of its own."));
-                kept
+    run_parts(["stiv", title], PARTS, options, |part, report| {
+        match part {
+            "toy" => toy_claims::prove(&mut stage, report)?,
+            "pictures" => {
+                let judge = Judge::embedded(&stage.device)?;
+                let stiv = embedded::pictures(&stage.device)?;
+                pictures::prove(&stiv, &judge, &mut stage, report)?
             }
-        };
-        report.append(part);
-    }
-    report.write(&options.out)?;
-    Ok(report)
-}
-
-fn run_part(part: Part, stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
-    let device = &stage.options.device;
-    match part {
-        Part::Toy => toy_claims::prove(stage, report),
-        Part::Pictures => {
-            let judge = Judge::embedded(device)?;
-            pictures::prove(&embedded::pictures(device)?, &judge, stage, report)
+            _ => {
+                let judge = Judge::embedded(&stage.device)?;
+                let stiv = embedded::clips(&stage.device)?;
+                clips::prove(&stiv, &judge, &mut stage, report)?
+            }
         }
-        Part::Clips => {
-            let judge = Judge::embedded(device)?;
-            clips::prove(&embedded::clips(device)?, &judge, stage, report)
-        }
-    }
+        Ok(())
+    })
 }
 
 impl Stage<'_> {

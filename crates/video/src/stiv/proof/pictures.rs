@@ -1,8 +1,8 @@
 //! Experiment 2: the embedded picture model before the judge.
 
+use base::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
+use base::rng::Rng;
 use engine::data::pack::EmojiPack;
-use engine::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
-use engine::rng::Rng;
 
 use super::asked::Asked;
 use super::choice::choose;
@@ -80,7 +80,7 @@ pub(super) fn prove(
             shape: [3, 1, SIZE, SIZE],
             micro: picture_micro(0.0, 0.0),
             batch: BATCH,
-            device: &stage.options.device,
+            device: &stage.device,
             stop: stage.stop,
         },
         judge,

@@ -1,7 +1,7 @@
 //! The pictures of the report.
 
-use engine::media::sheet::{Layout, clip_sheet, sheet};
-use engine::media::{Clip, MediaError, Picture, gif_bytes};
+use base::media::sheet::{Layout, clip_sheet, sheet};
+use base::media::{Clip, MediaError, Picture, gif_bytes};
 
 use super::draw::frame;
 use crate::stiv::clips::FRAMES;

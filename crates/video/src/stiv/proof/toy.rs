@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use base::rng::Rng;
 use burn::tensor::Device;
-use engine::rng::Rng;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Progress, Run, Schedule, TrainConfig, TrainError, steps_done, train};
 

@@ -1,7 +1,7 @@
 //! Experiment 1: STIV's own claims on the toy world, from three models trained with one budget.
 
-use engine::numerics::frechet;
-use engine::proof::{Figure, Report, Share};
+use base::numerics::frechet;
+use base::proof::{Figure, Report, Share};
 
 use super::features::features;
 use super::toy::{BUDGET, ToyArm, train_arm, trained};
@@ -51,7 +51,7 @@ const EACH: usize = 4;
 pub(super) fn prove(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
     let mut seeds = stage.options.seeds.clone();
     if !stage.options.full {
-        seeds.retain(|&seed| trained(BUDGET, seed, &stage.options.runs));
+        seeds.retain(|&seed| trained(BUDGET, seed, &stage.runs));
     }
     if seeds.is_empty() {
         report.claims.extend(not_run());
@@ -87,15 +87,14 @@ fn train(stage: &mut Stage, arm: ToyArm, seed: u64) -> Result<Stiv, ProofError> 
     stage
         .progress
         .say(&format!("toy world: {}, seed {seed}", arm.name()));
-    let options = stage.options;
     train_arm(
         arm,
         BUDGET,
         seed,
-        &options.runs,
-        &options.device,
+        &stage.runs,
+        &stage.device,
         stage.stop,
-        stage.progress,
+        &mut stage.progress,
     )?
     .ok_or(ProofError::Stopped)
 }
@@ -129,7 +128,7 @@ fn clips(
     config: &SampleConfig,
     seed: u64,
 ) -> Result<ToyDrawn, ProofError> {
-    let device = &stage.options.device;
+    let device = &stage.device;
     draw(model, EACH, given, config, seed, device, stage.stop)
 }
 
@@ -175,7 +174,7 @@ fn captions(
 
 /// Claim 2: strong guidance with renorm and without.
 fn renorm(stage: &Stage, stiv: &Stiv, seed: u64, found: &mut Found) -> Result<(), ProofError> {
-    let device = &stage.options.device;
+    let device = &stage.device;
     for (at, on) in [true, false].into_iter().enumerate() {
         let drawn = clips(stage, stiv, false, &stage.sampling(STRONG, on), seed)?;
         let made = features(&drawn.clips, SHAPE, device);

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
+use base::rng::Rng;
 use burn::tensor::Device;
 use engine::data::shapes::{FRAMES, SIZE, Scene};
-use engine::rng::Rng;
 
 use super::ProofError;
 use super::draw::{Canvas, frame};

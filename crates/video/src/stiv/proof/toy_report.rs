@@ -1,6 +1,6 @@
 //! What the toy world shows: tables and verdicts.
 
-use engine::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit, Verdict};
+use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit};
 
 use super::Stage;
 use super::toy::{BUDGET, Budget, ToyArm};
@@ -29,13 +29,8 @@ const GUIDANCE_ARMS: [&str; 2] = ["joint (JIT)", "separate (SIT)"];
 
 /// The claims, as not run.
 pub(super) fn not_run() -> [Claim; 3] {
-    CLAIMS.map(|[statement, threshold]| Claim {
-        statement: statement.into(),
-        source: SOURCE.into(),
-        threshold: threshold.into(),
-        verdict: Verdict::NotRun,
-        evidence: "left out of a short run: `orrery prove stiv --full` trains its models".into(),
-    })
+    let why = "left out of a short run: `orrery prove stiv --full` trains its models";
+    CLAIMS.map(|claim| Claim::not_run(claim, SOURCE, why))
 }
 
 /// The seeds whose models were read, in words.

@@ -1,7 +1,7 @@
 //! The toy world as training data, and its text tower.
 
+use base::rng::Rng;
 use engine::data::shapes::{self, Scene};
-use engine::rng::Rng;
 
 use crate::stiv::text::{TextBatch, TextTower};
 use crate::stiv::train::{Example, Examples};

@@ -1,6 +1,6 @@
 //! `orrery codearena syncode run`: all steps, from a configuration.
 
-use engine::command::{Context, Failure, say};
+use base::command::{Context, Failure, say};
 
 use super::options::{Run, Seeds};
 use super::{Stage, line, recall, steps};

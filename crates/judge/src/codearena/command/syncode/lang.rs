@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use engine::command::{Context, Failure, Steps, say};
-use engine::endpoint::Embedder;
-use engine::rng::Rng;
+use base::command::{Context, Failure, Steps, say};
+use base::endpoint::Embedder;
+use base::rng::Rng;
 
 use super::options::Lang;
 use super::{Stage, line, steps};

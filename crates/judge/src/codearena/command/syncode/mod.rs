@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use base::command::{Context, Failure, Steps, say};
 use clap::Subcommand;
-use engine::command::{Context, Failure, Steps, say};
 
 use super::options::warn;
 use crate::codearena::syncode::filter::Rules;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use base::command::{Context, Failure, number_in};
+use base::endpoint::{ChatModel, Embedder};
 use clap::Args;
-use engine::command::{Context, Failure, number_in};
-use engine::endpoint::{ChatModel, Embedder};
 
 use crate::codearena::command::options::{ServerOptions, workers};
 use crate::codearena::syncode::answer;

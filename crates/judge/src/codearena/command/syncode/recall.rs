@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::command::Failure;
-use engine::endpoint::Embedder;
-use engine::rng::Rng;
+use base::command::Failure;
+use base::endpoint::Embedder;
+use base::rng::Rng;
 
 use super::options::Seeds;
 use super::{Stage, steps, warn_of};

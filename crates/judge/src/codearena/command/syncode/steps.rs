@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::command::Failure;
-use engine::endpoint::{ChatModel, Embedder};
+use base::command::Failure;
+use base::endpoint::{ChatModel, Embedder};
 use serde_json::{Value, json};
 
 use super::{Stage, warn_of};

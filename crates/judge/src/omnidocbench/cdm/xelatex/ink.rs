@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use engine::media::Picture;
+use base::media::Picture;
 
 use super::document::colour;
 use crate::omnidocbench::cdm::{Drawing, TokenBox};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use engine::media::read_picture;
+use base::media::read_picture;
 use thiserror::Error;
 
 use super::boxes::Drawing;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use engine::numerics::{Alphabet, levenshtein_numbered};
+use base::numerics::{Alphabet, levenshtein_numbered};
 use rustc_hash::FxHashMap;
 
 use super::super::html::Tree;

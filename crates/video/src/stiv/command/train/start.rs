@@ -1,8 +1,8 @@
 //! What a run begins with.
 
+use base::command::Failure;
+use base::rng::Rng;
 use burn::tensor::Device;
-use engine::command::Failure;
-use engine::rng::Rng;
 use engine::weights::Weights;
 
 use super::{HEAD, Train};

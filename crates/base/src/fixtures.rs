@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
-use crate::weights::Weights;
+use crate::tensor_file::Weights;
 
 /// One recorded case.
 #[derive(Clone, Debug)]
@@ -151,13 +150,6 @@ impl Case {
         self.weights
             .as_ref()
             .unwrap_or_else(|| panic!("case `{}` has no safetensors file", self.name))
-    }
-
-    /// The tensor called `name`. Panics when it is absent, holds no floats or is not of rank `D`.
-    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
-        self.weights()
-            .tensor(name, device)
-            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The floats of the tensor called `name`. Panics when it is absent or holds no floats.

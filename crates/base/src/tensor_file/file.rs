@@ -8,12 +8,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
 use super::WeightsError;
+use crate::command::nearest;
 
 /// The tensors of one safetensors file. Cheap to clone; values are read when asked for.
 #[derive(Clone)]
@@ -224,31 +224,6 @@ impl Weights {
         }
     }
 
-    /// A float tensor of rank `D` on `device`; a scalar in the file counts as shape `[1]`.
-    ///
-    /// # Errors
-    /// As [`Weights::values`], and [`WeightsError::Rank`] when the file's tensor has another rank.
-    pub fn tensor<const D: usize>(
-        &self,
-        name: &str,
-        device: &Device,
-    ) -> Result<Tensor<D>, WeightsError> {
-        let values = self.values(name)?;
-        let mut shape = self.shape(name).unwrap_or_default().to_vec();
-        if shape.is_empty() {
-            shape.push(1);
-        }
-        if shape.len() != D {
-            return Err(WeightsError::Rank {
-                origin: self.origin.clone(),
-                name: name.to_owned(),
-                shape,
-                rank: D,
-            });
-        }
-        Ok(Tensor::from_data(TensorData::new(values, shape), device))
-    }
-
     /// The error that says that there is no tensor `name`, with the name nearest to it.
     pub fn absent(&self, name: &str) -> WeightsError {
         WeightsError::Absent {
@@ -272,13 +247,8 @@ impl Weights {
     }
 
     fn nearest(&self, name: &str) -> String {
-        self.names()
-            .map(|other| (strsim::jaro_winkler(name, other), other))
-            .filter(|(score, _)| *score > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map_or_else(String::new, |(_, other)| {
-                format!("; did you mean `{other}`?")
-            })
+        nearest(name, self.names())
+            .map_or_else(String::new, |other| format!("; did you mean `{other}`?"))
     }
 
     fn mistyped(&self, name: &str, entry: &Entry, wanted: &'static str) -> WeightsError {

@@ -2,7 +2,7 @@ use burn::tensor::Device;
 #[cfg(feature = "gpu")]
 use burn::tensor::DeviceType;
 
-use super::Failure;
+use base::command::Failure;
 
 /// Devices beside `cpu`. Each is also the name of the cargo feature that it needs.
 const GPUS: [&str; 4] = ["cuda", "metal", "rocm", "wgpu"];

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::markdown;
-use super::measure::Measure;
+use super::measure::{Measure, Outcome, Unit};
 use crate::files::{FileError, write_bytes};
 use crate::media::{MediaError, Picture, png_bytes};
 
@@ -45,9 +45,11 @@ pub struct Experiment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The threshold was met.
+    /// The threshold was met, by the whole interval where there is one.
     Shown,
-    /// It was not.
+    /// The point estimate meets the threshold, its interval does not.
+    ShownNarrowly,
+    /// The threshold was not met.
     NotShown,
     /// This run did not look.
     NotRun,
@@ -63,6 +65,7 @@ impl Verdict {
     pub fn words(self) -> &'static str {
         match self {
             Self::Shown => "shown",
+            Self::ShownNarrowly => "shown, narrowly",
             Self::NotShown => "not shown",
             Self::NotRun => "not run",
         }
@@ -82,6 +85,9 @@ pub struct Claim {
     pub verdict: Verdict,
     /// The figures behind the verdict.
     pub evidence: String,
+    /// Whether the threshold is another than in an earlier report of the same claim; [`Report::write`] finds out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revised: bool,
 }
 
 impl Claim {
@@ -98,6 +104,77 @@ impl Claim {
             threshold: threshold.to_owned(),
             verdict: Verdict::from_met(met),
             evidence,
+            revised: false,
+        }
+    }
+
+    /// A claim about a measured outcome: [`Verdict::Shown`] needs the 95 % interval on the right side of the bound, the
+    /// point alone gives [`Verdict::ShownNarrowly`].
+    pub fn tested(
+        statement: &str,
+        source: &str,
+        bound: Bound,
+        (measure, outcome): (&Measure, &Outcome),
+    ) -> Self {
+        Self {
+            statement: statement.to_owned(),
+            source: source.to_owned(),
+            threshold: format!("{} {}", measure.name, bound.words(measure.unit)),
+            verdict: bound.verdict(outcome),
+            evidence: format!("{}: {}", outcome.arm, measure.cell(outcome)),
+            revised: false,
+        }
+    }
+
+    /// A claim that this run did not look at, and why.
+    pub fn not_run([statement, threshold]: [&str; 2], source: &str, why: &str) -> Self {
+        Self {
+            verdict: Verdict::NotRun,
+            ..Self::settled([statement, threshold], source, false, why.to_owned())
+        }
+    }
+}
+
+/// What would show a claim about one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// The value or more.
+    AtLeast(f64),
+    /// More than the value.
+    Above(f64),
+    /// The value or less.
+    AtMost(f64),
+    /// Less than the value.
+    Below(f64),
+}
+
+impl Bound {
+    fn met(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::Above(bound) => value > bound,
+            Self::AtMost(bound) => value <= bound,
+            Self::Below(bound) => value < bound,
+        }
+    }
+
+    fn verdict(self, outcome: &Outcome) -> Verdict {
+        let ends = outcome
+            .interval
+            .map(|interval| [interval.low, interval.high]);
+        match ends {
+            Some(ends) if ends.iter().all(|end| self.met(*end)) => Verdict::Shown,
+            _ if self.met(outcome.mean) => Verdict::ShownNarrowly,
+            _ => Verdict::NotShown,
+        }
+    }
+
+    fn words(self, unit: Unit) -> String {
+        match self {
+            Self::AtLeast(bound) => format!("at least {}", unit.show(bound)),
+            Self::Above(bound) => format!("above {}", unit.show(bound)),
+            Self::AtMost(bound) => format!("at most {}", unit.show(bound)),
+            Self::Below(bound) => format!("below {}", unit.show(bound)),
         }
     }
 }
@@ -213,6 +290,24 @@ impl Report {
         self.seconds += part.seconds;
     }
 
+    /// The same with every claim marked whose threshold differs from the report in the file `earlier`, if there is one.
+    fn beside_earlier(&self, earlier: &Path) -> Self {
+        let mut marked = self.clone();
+        let Some(earlier) = std::fs::read(earlier)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
+        else {
+            return marked;
+        };
+        for claim in &mut marked.claims {
+            let same = |other: &&Claim| other.statement == claim.statement;
+            if let Some(before) = earlier.claims.iter().find(same) {
+                claim.revised = before.revised || before.threshold != claim.threshold;
+            }
+        }
+        marked
+    }
+
     /// Keeps a part of a report for a later run: its pictures in `folder`, the rest in the file `path`.
     ///
     /// # Errors
@@ -247,8 +342,9 @@ impl Report {
         for figure in &self.figures {
             write_bytes(folder.join(&figure.file), &figure.bytes)?;
         }
-        write_bytes(folder.join("report.md"), self.markdown().as_bytes())?;
-        let mut json = serde_json::to_vec_pretty(self)?;
+        let marked = self.beside_earlier(&folder.join("report.json"));
+        write_bytes(folder.join("report.md"), marked.markdown().as_bytes())?;
+        let mut json = serde_json::to_vec_pretty(&marked)?;
         json.push(b'\n');
         Ok(write_bytes(folder.join("report.json"), &json)?)
     }

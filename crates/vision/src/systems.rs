@@ -1,10 +1,11 @@
-//! The cards of this crate's planned systems.
+//! The systems of this crate, in the order of the README's table.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
-/// Cards in the order of the map.
-pub const CARDS: &[Card] = &[
-    Card {
+/// See [`System`].
+pub const SYSTEMS: &[System] = &[
+    System::planned(Card {
         slug: "emov2",
         title: "EMOv2: lightweight vision backbones",
         paper: "arXiv 2412.06674",
@@ -16,9 +17,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "github zhangzjn/EMOv2",
         licence: "see zhangzjn/EMOv2",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "perception-tokens",
         title: "AURORA: perception tokens as visual chain of thought",
         paper: "arXiv 2412.03548",
@@ -30,9 +30,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "a file-sharing link in github mahtabbigverdi/Aurora-perception",
         licence: "see mahtabbigverdi/Aurora-perception",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "maya",
         title: "Maya: an instruction-tuned multilingual multimodal model",
         paper: "arXiv 2412.07112",
@@ -44,9 +43,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "as named in github nahidalam/maya",
         licence: "see nahidalam/maya",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "chimera",
         title: "Chimera: a generalist with domain experts",
         paper: "arXiv 2412.05983",
@@ -58,9 +56,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "as named in github UniModal4Reasoning/Chimera",
         licence: "see UniModal4Reasoning/Chimera",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "illume",
         title: "ILLUME: one model that sees, draws and checks itself",
         paper: "arXiv 2412.06673",
@@ -72,6 +69,5 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none released",
         licence: "no code and no weights released",
-        status: Status::Planned,
-    },
+    }),
 ];

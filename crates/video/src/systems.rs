@@ -1,13 +1,16 @@
-//! The cards of this crate's systems; a built one keeps its card in its own room.
+//! The systems of this crate, in the order of the README's table.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
+#[cfg(feature = "stiv")]
 use crate::stiv;
 
-/// Cards in the order of the map.
-pub const CARDS: &[Card] = &[
-    stiv::CARD,
-    Card {
+/// See [`System`].
+pub const SYSTEMS: &[System] = &[
+    #[cfg(feature = "stiv")]
+    stiv::SYSTEM,
+    System::planned(Card {
         slug: "mobilevd",
         title: "MobileVD: mobile video diffusion",
         paper: "arXiv 2412.07583",
@@ -19,9 +22,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none released",
         licence: "no code and no weights released",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "movie",
         title: "MoViE: mobile diffusion for video editing",
         paper: "arXiv 2412.06578",
@@ -33,9 +35,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none released; base models are public",
         licence: "no code and no weights released",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "ditflow",
         title: "DiTFlow: motion transfer for video diffusion transformers",
         paper: "arXiv 2412.07776",
@@ -44,9 +45,8 @@ pub const CARDS: &[Card] = &[
         claims: &["motion fidelity on CogVideoX-5B: DiTFlow 0.785, SMM 0.766, MOFT 0.726"],
         weights: "none needed: CogVideoX",
         licence: "see ditflow/ditflow",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "objctrl",
         title: "ObjCtrl-2.5D: object control by camera poses",
         paper: "arXiv 2412.07721",
@@ -55,9 +55,8 @@ pub const CARDS: &[Card] = &[
         claims: &["DAVIS, object motion error: 91.42, FreeTraj 125.30, PEEKABOO 128.05"],
         weights: "none needed: CameraCtrl on Stable Video Diffusion",
         licence: "see wzhouxiff/ObjCtrl-2.5D",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "trajmaster",
         title: "3DTrajMaster: 3D trajectories for several entities",
         paper: "arXiv 2412.07759",
@@ -66,6 +65,5 @@ pub const CARDS: &[Card] = &[
         claims: &["translation error 0.398 m, Direct-a-Video 1.420 m"],
         weights: "a public model on CogVideoX-5B, see github KwaiVGI/3DTrajMaster",
         licence: "see KwaiVGI/3DTrajMaster",
-        status: Status::Planned,
-    },
+    }),
 ];

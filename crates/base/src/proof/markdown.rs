@@ -36,8 +36,8 @@ pub(super) fn render(report: &Report) -> String {
         out.push('\n');
     }
     out.push_str(
-        "Brackets hold 95 % intervals: Student's over seeds where a model was trained for each, Wilson's over samples \
-         of one model.\n",
+        "Brackets hold 95 % intervals: Student's over seeds, Wilson's over samples of one model, or as a measure's text \
+         says. *Shown* needs the whole interval on the right side of the threshold, *shown, narrowly* the mean alone.\n",
     );
     out
 }
@@ -47,8 +47,13 @@ fn claims(out: &mut String, report: &Report) {
     for claim in &report.claims {
         let _ = writeln!(
             out,
-            "| **{}** | {} ({}) | {} | {} |",
+            "| **{}**{} | {} ({}) | {} | {} |",
             claim.verdict.words(),
+            if claim.revised {
+                " (threshold changed after an earlier run)"
+            } else {
+                ""
+            },
             cell(&claim.statement),
             cell(&claim.source),
             cell(&claim.threshold),
@@ -120,6 +125,7 @@ mod tests {
             threshold: "below 2".into(),
             verdict: Verdict::from_met(false),
             evidence: measure.show("method"),
+            revised: false,
         });
         report.experiments.push(Experiment {
             title: "One".into(),

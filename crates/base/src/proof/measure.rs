@@ -82,6 +82,10 @@ pub enum Method {
     Student,
     /// Wilson's score interval over all trials.
     Wilson,
+    /// Nothing is drawn: the value is exact, and so is its interval.
+    Exact,
+    /// Given by whoever measured, such as a bootstrap over items.
+    Given,
 }
 
 /// What a measure gave for one arm.
@@ -118,6 +122,40 @@ impl Outcome {
             interval,
             method: interval.map(|_| Method::Student),
         }
+    }
+
+    /// A value that no draw changes.
+    pub fn exact(arm: &str, value: f64) -> Self {
+        Self {
+            interval: Some(Interval {
+                low: value,
+                high: value,
+            }),
+            method: Some(Method::Exact),
+            ..Self::numbers(arm, &[(0, value)])
+        }
+    }
+
+    /// A value with an interval of its own, such as a bootstrap over items.
+    pub fn given(arm: &str, value: f64, interval: Interval) -> Self {
+        Self {
+            interval: Some(interval),
+            method: Some(Method::Given),
+            ..Self::numbers(arm, &[(0, value)])
+        }
+    }
+
+    /// The difference `self − other`, paired by seed; Student's interval over the pairs.
+    pub fn minus(&self, other: &Self) -> Self {
+        let pairs: Vec<(u64, f64)> = self
+            .values
+            .iter()
+            .filter_map(|a| {
+                let b = other.values.iter().find(|b| b.seed == a.seed)?;
+                Some((a.seed, a.value - b.value))
+            })
+            .collect();
+        Self::numbers(&format!("{} − {}", self.arm, other.arm), &pairs)
     }
 
     /// Shares of one and the same model, whose trials are independent across seeds; Wilson's interval.
@@ -200,9 +238,12 @@ impl Measure {
 
     /// "83.0 % [78.1, 87.2]" for an arm; "–" where it was not measured.
     pub fn show(&self, arm: &str) -> String {
-        let Some(outcome) = self.of(arm) else {
-            return "–".to_owned();
-        };
+        self.of(arm)
+            .map_or_else(|| "–".to_owned(), |outcome| self.cell(outcome))
+    }
+
+    /// An outcome in this measure's unit, with its interval.
+    pub fn cell(&self, outcome: &Outcome) -> String {
         let mean = self.unit.show(outcome.mean);
         match outcome.interval {
             Some(Interval { low, high }) => {

@@ -1,10 +1,11 @@
-//! The cards of this crate's planned systems.
+//! The systems of this crate, in the order of the README's table.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
-/// Cards in the order of the map.
-pub const CARDS: &[Card] = &[
-    Card {
+/// See [`System`].
+pub const SYSTEMS: &[System] = &[
+    System::planned(Card {
         slug: "hyperfl",
         title: "HyperFL: federated learning against gradient inversion",
         paper: "arXiv 2412.07187",
@@ -16,9 +17,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none: trained from scratch",
         licence: "see the official repository",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "rapl",
         title: "RAPL: representation-aligned preference-based learning",
         paper: "arXiv 2412.04835",
@@ -30,6 +30,5 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none released",
         licence: "no code released; X-MAGICAL and XIRL are public",
-        status: Status::Planned,
-    },
+    }),
 ];

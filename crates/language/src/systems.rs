@@ -1,10 +1,11 @@
-//! The cards of this crate's planned systems.
+//! The systems of this crate, in the order of the README's table.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
-/// Cards in the order of the map.
-pub const CARDS: &[Card] = &[
-    Card {
+/// See [`System`].
+pub const SYSTEMS: &[System] = &[
+    System::planned(Card {
         slug: "harp",
         title: "HARP: hesitation-aware reframed forward pass",
         paper: "arXiv 2412.07282",
@@ -16,9 +17,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none needed: any decoder-only language model",
         licence: "code Apache-2.0 (romsto/HARP)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "frames",
         title: "Frame representation hypothesis: concept-guided decoding",
         paper: "arXiv 2412.07334",
@@ -30,9 +30,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none needed: any language model and WordNet",
         licence: "code MIT (phvv-me/frame-representation-hypothesis)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "moxin",
         title: "Moxin-7B: a fully open language model",
         paper: "arXiv 2412.06845",
@@ -44,9 +43,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "hub: moxin-org",
         licence: "code Apache-2.0 (moxin-org/Moxin-LLM)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "guardian",
         title: "Granite Guardian: risk detection",
         paper: "arXiv 2412.07724",
@@ -58,9 +56,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "hub: ibm-granite",
         licence: "Apache-2.0 (ibm-granite/granite-guardian)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "counterspeech",
         title: "Contextualized counterspeech",
         paper: "arXiv 2412.07338",
@@ -72,6 +69,5 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "five published LoRA adapters on Llama-2-13B-chat",
         licence: "no public code; base model under the Llama 2 licence",
-        status: Status::Planned,
-    },
+    }),
 ];

@@ -1,8 +1,6 @@
 //! What every verb of the command line shares: one-line errors with an exit code, output that survives a closed
 //! pipe, the device option, and a bar for steps.
 
-mod device;
-mod later;
 mod threads;
 
 use std::fmt;
@@ -11,14 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::data::pack::PackError;
 use crate::files::FileError;
 use crate::media::MediaError;
-use crate::train::TrainError;
-use crate::weights::WeightsError;
+use crate::proof::ReportError;
+use crate::tensor_file::WeightsError;
 
-pub use device::device;
-pub use later::Later;
 pub use threads::take_part;
 
 /// Why a verb did not do its work: one line with the cause and the mend.
@@ -100,19 +95,9 @@ impl From<WeightsError> for Failure {
     }
 }
 
-impl From<PackError> for Failure {
-    fn from(error: PackError) -> Self {
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
         Self::failed(error)
-    }
-}
-
-impl From<TrainError> for Failure {
-    fn from(error: TrainError) -> Self {
-        match error {
-            TrainError::Weights(error) => error.into(),
-            TrainError::Occupied { .. } | TrainError::Resume { .. } => Self::input(error),
-            _ => Self::failed(error),
-        }
     }
 }
 
@@ -152,6 +137,17 @@ impl Context {
     /// Whether Ctrl-C was pressed.
     pub fn stopped(self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Goes on unless Ctrl-C was pressed.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`].
+    pub fn proceed(self) -> Result<(), Failure> {
+        match self.stopped() {
+            false => Ok(()),
+            true => Err(Failure::interrupted("stopped; nothing was written")),
+        }
     }
 }
 
@@ -196,6 +192,16 @@ impl Steps {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The name among `known` that `name` was probably meant to be, where one is near.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|other| (strsim::jaro_winkler(name, other), other))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other)
 }
 
 /// A seed for whoever gave none: six digits, easy to type again.

@@ -41,6 +41,4 @@ pub struct Card {
     pub weights: &'static str,
     /// Licence of the official code and weights.
     pub licence: &'static str,
-    /// Whether it runs.
-    pub status: Status,
 }

@@ -1,10 +1,11 @@
-//! The cards of this crate's planned systems.
+//! The systems of this crate, in the order of the README's table.
 
-use engine::card::{Card, Status};
+use base::card::Card;
+use base::system::System;
 
-/// Cards in the order of the map.
-pub const CARDS: &[Card] = &[
-    Card {
+/// See [`System`].
+pub const SYSTEMS: &[System] = &[
+    System::planned(Card {
         slug: "acdit",
         title: "ACDiT: autoregressive conditional diffusion transformer",
         paper: "arXiv 2412.07720",
@@ -16,9 +17,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "hub: JamesHujy/ACDiT",
         licence: "code MIT (thunlp/ACDiT)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "lora-rar",
         title: "LoRA.rar: merging of LoRAs by a hypernetwork",
         paper: "arXiv 2412.05148",
@@ -30,9 +30,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "two checkpoints in github donaldssh/LoRA.rar",
         licence: "code CC BY-NC-SA 4.0 (donaldssh/LoRA.rar)",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "fiva",
         title: "FiVA: fine-grained visual attributes",
         paper: "arXiv 2412.07674",
@@ -44,9 +43,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "no adapter checkpoint released",
         licence: "see wutong16/FiVA; data under the Playground v2.5 licence",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "unireal",
         title: "UniReal: generation and editing as discontinuous frames",
         paper: "arXiv 2412.07774",
@@ -58,9 +56,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none released",
         licence: "no code and no weights released",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "diffsensei",
         title: "DiffSensei: customised manga generation",
         paper: "arXiv 2412.07589",
@@ -69,9 +66,8 @@ pub const CARDS: &[Card] = &[
         claims: &["MangaZero: DINO-C 0.651 (MS-Diffusion 0.641), dialog F1 0.727 (0.720)"],
         weights: "hub: jianzongwu/DiffSensei",
         licence: "see jianzongwu/DiffSensei; data annotations MIT",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "grape",
         title: "GraPE: generate, plan, edit",
         paper: "arXiv 2412.06089",
@@ -83,9 +79,8 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "as named in github dair-iitd/PixEdit",
         licence: "see dair-iitd/GraPE and dair-iitd/PixEdit",
-        status: Status::Planned,
-    },
-    Card {
+    }),
+    System::planned(Card {
         slug: "wind",
         title: "WIND: a watermark in the initial noise",
         paper: "arXiv 2412.04653",
@@ -97,6 +92,5 @@ pub const CARDS: &[Card] = &[
         ],
         weights: "none needed: any latent diffusion model",
         licence: "see the official repository",
-        status: Status::Planned,
-    },
+    }),
 ];

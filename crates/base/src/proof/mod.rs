@@ -6,6 +6,10 @@
 mod markdown;
 mod measure;
 mod report;
+mod run;
+mod trial;
 
 pub use measure::{Better, Measure, Method, Outcome, Share, Unit, Value};
-pub use report::{Arm, Claim, Experiment, Figure, Report, ReportError, Verdict};
+pub use report::{Arm, Bound, Claim, Experiment, Figure, Report, ReportError, Verdict};
+pub use run::{Proof, ProofOptions, run_parts};
+pub use trial::Trial;

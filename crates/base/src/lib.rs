@@ -1,0 +1,16 @@
+//! What every system needs and no tensor library: the registry of systems and its command line, files, images and
+//! clips, language models behind endpoints, statistics and distances, proofs, randomness, safetensors as plain values.
+
+pub mod card;
+pub mod command;
+pub mod endpoint;
+pub mod files;
+pub mod fixtures;
+pub mod hash;
+pub mod media;
+pub mod memory;
+pub mod numerics;
+pub mod proof;
+pub mod rng;
+pub mod system;
+pub mod tensor_file;

@@ -1,0 +1,10 @@
+//! Safetensors without tensors: mapped files in, whole files out. Nothing from a file is executed, and a broken file is
+//! an error with its path, never a panic.
+
+mod error;
+mod file;
+mod write;
+
+pub use error::{Mismatch, WeightsError};
+pub use file::Weights;
+pub use write::{Precision, TensorFile};

@@ -1,6 +1,0 @@
-//! Files that cannot be written.
-
-#[path = "../../../crates/engine/src/files/error.rs"]
-mod error;
-
-pub use error::FileError;
