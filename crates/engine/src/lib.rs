@@ -6,10 +6,12 @@ pub use device::device;
 
 pub mod bench;
 pub mod data;
+pub mod decode;
 mod device;
 pub mod diffusion;
 pub mod models;
 pub mod nn;
 pub mod ops;
+pub mod text;
 pub mod train;
 pub mod weights;

@@ -9,6 +9,7 @@ mod activation;
 mod amx;
 mod attention;
 mod conv;
+mod decoder;
 mod edits;
 mod embedding;
 mod error;
@@ -34,6 +35,7 @@ mod reduced_x86;
 mod rope;
 mod softmax;
 mod swiglu;
+mod team;
 mod tile;
 
 pub use activation::{gelu, gelu_backward, silu, silu_backward};
@@ -44,6 +46,11 @@ pub use attention::{
 pub use conv::{
     ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
     conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
+};
+pub use decoder::{
+    Activation, CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries,
+    RowInput, RowProduct, WeightRows, add_row, attention_weights, cached_attention, gate_row,
+    layer_norm_row, rms_norm_row, rotate_row, row_products,
 };
 pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
@@ -58,7 +65,10 @@ pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 pub use optimizer::{AdamW, adamw};
 pub use packed::PackedWeight;
 pub use product::Precision;
-pub use quant::{QuantError, QuantInput, QuantKind, QuantMatrix, quant_linear, quant_linear_exact};
+pub use quant::{
+    QuantError, QuantInput, QuantKind, QuantMatrix, QuantRows, quant_linear, quant_linear_exact,
+};
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
 pub use swiglu::{swiglu, swiglu_backward};
+pub use team::Team;

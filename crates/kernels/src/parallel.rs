@@ -88,3 +88,37 @@ impl<'a> Strips<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
 }
+
+/// A slice whose parts several tasks write at once, each its own.
+pub(crate) struct Places<'a, T> {
+    start: *mut T,
+    len: usize,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: access goes through `slice`, whose callers promise that no two of them hold the same place.
+unsafe impl<T: Send> Sync for Places<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Places<'_, T> {}
+
+impl<'a, T> Places<'a, T> {
+    pub(crate) fn new(memory: &'a mut [T]) -> Self {
+        Self {
+            start: memory.as_mut_ptr(),
+            len: memory.len(),
+            memory: PhantomData,
+        }
+    }
+
+    /// `len` places from `from` on.
+    ///
+    /// # Safety
+    /// While the result lives, nobody else may hold any of these places.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(always)]
+    pub(crate) unsafe fn slice(&self, from: usize, len: usize) -> &mut [T] {
+        assert!(from + len <= self.len);
+        // SAFETY: inside the memory by the assertion, not shared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}

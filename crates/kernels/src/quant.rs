@@ -18,9 +18,10 @@ mod x86;
 use std::borrow::Cow;
 
 use crate::error::{ShapeError, expect};
+use crate::input_error::InputError;
 use crate::level::Level;
 use crate::parallel::collect;
-use input::Input;
+pub use input::QuantRows;
 use packed::{Packed, each_format};
 use tile::Machine;
 
@@ -184,6 +185,14 @@ impl QuantMatrix {
         each_format!(&self.packed, panels => panels.size())
     }
 
+    /// Writes the values of row `row` in f32 to `values`, which must have room for [`Self::columns`].
+    pub fn dequantize_row(&self, row: usize, values: &mut [f32]) -> Result<(), InputError> {
+        expect("values", values.len(), self.columns)?;
+        let row = crate::input_error::index("row", 0, row as i64, self.rows)?;
+        each_format!(&self.packed, panels => panels.row(row, values));
+        Ok(())
+    }
+
     /// The values in f32, `[rows, columns]`, by the formulas of [`QuantKind`] in the order that ggml computes them.
     pub fn dequantize(&self) -> Vec<f32> {
         each_format!(&self.packed, panels => panels.dequantize(self.rows, self.columns))
@@ -232,7 +241,7 @@ pub fn quant_linear<T: QuantInput>(
     let (x, size) = (T::widened(x), rows * weight.rows);
     // SAFETY: `multiply` writes every value.
     let out = each_format!(&weight.packed, panels => unsafe {
-        let input = Input::new(level, &x, rows, panels.rounding());
+        let input = QuantRows::of(level, &x, rows);
         collect(size, |out| tile::multiply(machine, &input, panels, weight.rows, out))
     });
     Ok(out)
@@ -256,4 +265,59 @@ pub fn quant_linear_exact<T: QuantInput>(
         collect(size, |out| exact::multiply(machine, &x, rows, panels, weight.rows, out))
     });
     Ok(out)
+}
+
+/// A product cut into tasks, for [`crate::row_products`].
+pub(crate) struct QuantPlan<'a> {
+    machine: Machine,
+    weight: &'a QuantMatrix,
+    input: &'a QuantRows,
+    plan: tile::Plan,
+    target: tile::Target<'a>,
+}
+
+impl<'a> QuantPlan<'a> {
+    /// Bytes of weights that one task reads for a group of rows, about: threads wait for one another after every
+    /// operation, so that tasks are small.
+    const TASK: usize = 32 * 1024;
+
+    /// `out` is `[rows, weight.rows()]`.
+    pub(crate) fn new(
+        level: Level,
+        weight: &'a QuantMatrix,
+        input: &'a QuantRows,
+        rows: usize,
+        out: &'a mut [f32],
+    ) -> Result<Self, ShapeError> {
+        expect("rounded", input.rows, rows)?;
+        expect("rounded", input.width * BLOCK, weight.columns)?;
+        expect("out", out.len(), rows * weight.rows)?;
+        let size = each_format!(&weight.packed, panels => panels.panel_size());
+        let count = weight.rows.div_ceil(vectors::LANES);
+        // SAFETY: only whole values are written there.
+        let fresh = unsafe { &mut *(std::ptr::from_mut(out) as *mut crate::parallel::Fresh) };
+        Ok(Self {
+            machine: Machine::of(level),
+            weight,
+            input,
+            plan: tile::Plan::new(rows, count, size, Self::TASK),
+            target: tile::Target::new(fresh, weight.rows),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.plan.len()
+    }
+
+    /// Computes a task.
+    ///
+    /// # Safety
+    /// No other thread may compute the same one.
+    pub(crate) unsafe fn compute(&self, task: usize) {
+        let part = self.plan.part(task);
+        each_format!(&self.weight.packed, panels => {
+            // SAFETY: promised; parts do not overlap.
+            unsafe { tile::multiply_part(self.machine, part, self.input, panels, &self.target) }
+        });
+    }
 }

@@ -12,6 +12,8 @@ use crate::create::Create;
 use crate::list::List;
 use crate::manual::{Completions, Man};
 use crate::prove::Prove;
+#[cfg(feature = "engine")]
+use crate::pull::Pull;
 use crate::{registry, unknown, usage};
 
 /// Version, commit and GPU features.
@@ -32,6 +34,9 @@ pub enum Command {
     Create(Box<Create>),
     /// All systems and how far they are
     List(List),
+    /// Fetch a language model into the cache that other tools share
+    #[cfg(feature = "engine")]
+    Pull(Pull),
     /// Run a system's small-scale proof again
     Prove(Prove),
     /// Time the kernels and networks, beside PyTorch where there is one
@@ -76,6 +81,8 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
         #[cfg(feature = "stiv")]
         Command::Create(create) => create.run(context),
         Command::List(list) => list.run(),
+        #[cfg(feature = "engine")]
+        Command::Pull(pull) => pull.run(context),
         Command::Prove(prove) => prove.run(context),
         #[cfg(feature = "engine")]
         Command::Bench(bench) => bench.run(context),

@@ -15,6 +15,8 @@ mod manual;
 #[cfg(feature = "stiv")]
 mod preview;
 mod prove;
+#[cfg(feature = "engine")]
+mod pull;
 mod registry;
 mod stop;
 mod unknown;

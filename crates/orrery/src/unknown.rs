@@ -5,11 +5,12 @@ use base::command::{Failure, nearest, one_line};
 use crate::registry::{system as find, systems};
 
 /// Commands that are no systems.
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 8] = [
     "create",
     "list",
     "prove",
     "bench",
+    "pull",
     "completions",
     "man",
     "help",

@@ -82,7 +82,7 @@ impl FileError {
     }
 
     /// Sorts what the system answered while `path` was written.
-    pub(super) fn from_io(path: &Path, source: io::Error) -> Self {
+    pub fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

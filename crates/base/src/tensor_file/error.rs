@@ -27,6 +27,14 @@ pub enum WeightsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The bytes are not a whole GGUF file.
+    #[error("`{origin}` is not a whole GGUF file: {reason}; download or copy it again")]
+    Gguf {
+        /// The file.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no tensor of that name.
     #[error("`{origin}` has no tensor `{name}`{hint}")]
     Absent {

@@ -148,6 +148,17 @@ impl Weights {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// Element type, shape and place of `name` within [`Weights::file`]; `None` when there is no such tensor.
+    pub fn place(&self, name: &str) -> Option<(Dtype, &[usize], Range<usize>)> {
+        let entry = self.entries.get(name)?;
+        Some((entry.dtype, &entry.shape, entry.range.clone()))
+    }
+
+    /// All bytes of the file, header included.
+    pub fn file(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
     /// The file's free-form metadata, empty when it has none.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
@@ -213,12 +224,17 @@ impl Weights {
         }
     }
 
-    fn entry(&self, name: &str) -> Result<(&Entry, &[u8]), WeightsError> {
-        let entry = self.entries.get(name).ok_or_else(|| WeightsError::Absent {
+    /// The error that says that there is no tensor `name`, with the name nearest to it.
+    pub fn absent(&self, name: &str) -> WeightsError {
+        WeightsError::Absent {
             origin: self.origin.clone(),
             name: name.to_owned(),
             hint: self.nearest(name),
-        })?;
+        }
+    }
+
+    fn entry(&self, name: &str) -> Result<(&Entry, &[u8]), WeightsError> {
+        let entry = self.entries.get(name).ok_or_else(|| self.absent(name))?;
         let bytes = self
             .bytes
             .as_slice()

@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 
 use super::BLOCK;
+use crate::error::{ShapeError, expect};
 use crate::level::{Level, leveled};
-use crate::parallel::rows_per_task;
+use crate::parallel::{Places, rows_per_task};
+use crate::team::Team;
 
 /// Rows that lie together.
 pub(super) const GROUP: usize = 8;
@@ -13,15 +15,6 @@ const HIGHEST: f32 = 127.0;
 /// Blocks whose magnitudes are all smaller count as zero: `HIGHEST` divided by them would overflow.
 const TINY: f32 = 1e-35;
 
-/// What a format asks of its input.
-#[derive(Clone, Copy)]
-pub(super) struct Rounding {
-    /// What the weights are too large by.
-    pub(super) offset: i32,
-    /// Whether the halves of a block are summed apart.
-    pub(super) split: bool,
-}
-
 /// 32 values of a row: `scale · values`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct InputBlock {
@@ -29,30 +22,32 @@ pub(super) struct InputBlock {
     pub(super) scale: f32,
     /// Sum of the values.
     pub(super) sum: f32,
-    /// Minus the offset of the weights times the sum of the values: of both halves, or of all and zero.
-    pub(super) starts: [i32; 2],
+    /// Sums of both halves.
+    pub(super) halves: [i32; 2],
 }
 
-/// A matrix: groups of eight rows (fewer in the last one), in which the blocks of all rows of a column follow one
-/// another.
-pub(super) struct Input {
+/// Rows rounded to eight bits a value, for products with [`crate::QuantMatrix`]: each 32 values share a scale. The
+/// memory is kept from use to use.
+///
+/// Rows lie in groups of eight (fewer in the last one), in which the blocks of all rows of a column follow one another.
+#[derive(Default)]
+pub struct QuantRows {
     blocks: Vec<InputBlock>,
     /// Blocks of a row.
     pub(super) width: usize,
     pub(super) rows: usize,
 }
 
-impl Input {
+impl QuantRows {
     /// Rounds `x` `[rows, columns]`, `columns` a multiple of the block.
-    pub(super) fn new(level: Level, x: &[f32], rows: usize, rounding: Rounding) -> Self {
+    pub(super) fn of(level: Level, x: &[f32], rows: usize) -> Self {
+        let mut this = Self::default();
         let columns = x.len().checked_div(rows).unwrap_or(0);
-        let width = columns / BLOCK;
-        let mut blocks = vec![InputBlock::default(); rows * width];
+        let (width, blocks) = this.shape(rows, columns);
         let round = |(x, blocks): (&[f32], &mut [InputBlock])| {
-            round_rows(level, x, columns, rounding, blocks);
+            round_rows(level, x, columns, blocks);
         };
         if width > 0 {
-            let blocks = &mut blocks[..];
             if rows <= GROUP.max(rows_per_task(columns)) {
                 x.chunks(GROUP * columns)
                     .zip(blocks.chunks_mut(GROUP * width))
@@ -63,11 +58,46 @@ impl Input {
                     .for_each(round);
             }
         }
-        Self {
-            blocks,
-            width,
-            rows,
+        this
+    }
+
+    /// Makes room for `rows` rows; gives blocks of a row and the room.
+    fn shape(&mut self, rows: usize, columns: usize) -> (usize, &mut [InputBlock]) {
+        self.width = columns / BLOCK;
+        self.rows = rows;
+        let size = rows * self.width;
+        if self.blocks.len() < size {
+            self.blocks.resize(size, InputBlock::default());
         }
+        (self.width, &mut self.blocks[..size])
+    }
+
+    /// Rounds `x` `[rows, columns]` in place of what was there; `columns` must be a multiple of 32.
+    pub fn round(
+        &mut self,
+        team: &Team<'_>,
+        level: Level,
+        x: &[f32],
+        rows: usize,
+    ) -> Result<(), ShapeError> {
+        let columns = x.len().checked_div(rows).unwrap_or(0);
+        expect("x", x.len(), rows * (columns / BLOCK) * BLOCK)?;
+        let (width, blocks) = self.shape(rows, columns);
+        let groups = rows.div_ceil(GROUP);
+        let places = Places::new(blocks);
+        team.run(groups, |group| {
+            let first = group * GROUP;
+            let count = GROUP.min(rows - first);
+            // SAFETY: groups do not overlap, and each is given out once.
+            let blocks = unsafe { places.slice(first * width, count * width) };
+            round_rows(
+                level,
+                &x[first * columns..][..count * columns],
+                columns,
+                blocks,
+            );
+        });
+        Ok(())
     }
 
     /// The group from row `first` on, `[width, rows of the group]`, and the number of its rows.
@@ -83,18 +113,18 @@ impl Input {
 
 leveled! {
 /// Rounds the rows of a group.
-fn round_rows(x: &[f32], columns: usize, rounding: Rounding, blocks: &mut [InputBlock]) {
+fn round_rows(x: &[f32], columns: usize, blocks: &mut [InputBlock]) {
     let rows = x.len() / columns;
     for (r, row) in x.chunks_exact(columns).enumerate() {
         for (x, block) in row.as_chunks::<BLOCK>().0.iter().zip(blocks[r..].iter_mut().step_by(rows)) {
-            *block = round(x, rounding);
+            *block = round(x);
         }
     }
 }
 }
 
 #[inline(always)]
-fn round(x: &[f32; BLOCK], Rounding { offset, split }: Rounding) -> InputBlock {
+fn round(x: &[f32; BLOCK]) -> InputBlock {
     /// Adding 1.5·2²³ leaves a float's nearest integer, even on ties, in the low bits.
     const NEAREST: f32 = 12_582_912.0;
     // Magnitudes compare like their bits; a NaN is above infinity.
@@ -125,12 +155,7 @@ fn round(x: &[f32; BLOCK], Rounding { offset, split }: Rounding) -> InputBlock {
             sums[half] += i32::from(*value);
         }
     }
-    let sum = sums[0] + sums[1];
-    block.sum = sum as f32;
-    block.starts = if split {
-        sums.map(|sum| -offset * sum)
-    } else {
-        [-offset * sum, 0]
-    };
+    block.sum = (sums[0] + sums[1]) as f32;
+    block.halves = sums;
     block
 }

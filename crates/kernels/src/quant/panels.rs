@@ -5,7 +5,6 @@ use rayon::prelude::*;
 use super::BLOCK;
 use super::formats::{Format, Scales};
 use super::gguf::Stored;
-use super::input::Rounding;
 use super::vectors::{LANES, Portable};
 
 /// A matrix; rows that its last panel lacks are zero.
@@ -44,11 +43,18 @@ impl<F: Format> Panels<F> {
         self.width * (F::BLOCKS * size_of::<F::Block>() + size_of::<F::Header>())
     }
 
-    /// How the input of a product is to be rounded.
-    pub(super) fn rounding(&self) -> Rounding {
-        Rounding {
-            offset: F::OFFSET,
-            split: F::SPLIT,
+    /// Writes the values of a row.
+    pub(super) fn row(&self, row: usize, values: &mut [f32]) {
+        let Panel { blocks, headers } = self.panel(row / LANES);
+        for (b, (block, values)) in blocks
+            .iter()
+            .zip(values.chunks_exact_mut(BLOCK))
+            .enumerate()
+        {
+            let block = dequantize_block::<F>(block, &headers[b / F::BLOCKS], b % F::BLOCKS);
+            for (to, column) in values.iter_mut().zip(&block) {
+                *to = column[row % LANES];
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::formats::{Format, STEPS, Scales};
-use super::input::{GROUP, Input, InputBlock};
+use super::input::{GROUP, InputBlock, QuantRows};
 use super::panels::{Panel, Panels};
 use super::vectors::{LANES, Portable, Vectors};
 #[cfg(target_arch = "x86_64")]
@@ -59,7 +59,14 @@ pub(super) struct Target<'a> {
     outputs: usize,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    pub(super) fn new(out: &'a mut Fresh, outputs: usize) -> Self {
+        Self {
+            out: Strips::new(out),
+            outputs,
+        }
+    }
+
     /// Writes the results of a panel for a row.
     ///
     /// # Safety
@@ -73,6 +80,42 @@ impl Target<'_> {
     }
 }
 
+/// How a product is cut into tasks.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    rows: usize,
+    /// Panels of the weight, of one task, and tasks that share the same rows.
+    count: usize,
+    step: usize,
+    tasks: usize,
+}
+
+impl Plan {
+    /// For `rows` rows and a weight of `count` panels of `size` bytes, of which a task reads about `task`.
+    pub(super) fn new(rows: usize, count: usize, size: usize, task: usize) -> Self {
+        let groups = rows.min(ROWS).div_ceil(GROUP);
+        let step = (task / (groups * size).max(1)).max(1);
+        Self {
+            rows,
+            count,
+            step,
+            tasks: count.div_ceil(step),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.div_ceil(ROWS) * self.tasks
+    }
+
+    pub(super) fn part(&self, task: usize) -> Part {
+        let (row, panel) = (task / self.tasks * ROWS, task % self.tasks * self.step);
+        Part {
+            rows: [row, self.rows.min(row + ROWS)],
+            panels: [panel, self.count.min(panel + self.step)],
+        }
+    }
+}
+
 /// Calls `work` for all parts of a product, in parallel.
 pub(super) fn split<F: Format>(
     rows: usize,
@@ -81,23 +124,10 @@ pub(super) fn split<F: Format>(
     out: &mut Fresh,
     work: impl Fn(Part, &Target<'_>) + Sync,
 ) {
-    let count = outputs.div_ceil(LANES);
-    let groups = rows.min(ROWS).div_ceil(GROUP);
-    let step = (TASK / (groups * panels.panel_size()).max(1)).max(1);
-    let tasks = count.div_ceil(step);
-    let target = Target {
-        out: Strips::new(out),
-        outputs,
-    };
-    let run = |task: usize| {
-        let (row, panel) = (task / tasks * ROWS, task % tasks * step);
-        let part = Part {
-            rows: [row, rows.min(row + ROWS)],
-            panels: [panel, count.min(panel + step)],
-        };
-        work(part, &target);
-    };
-    match rows.div_ceil(ROWS) * tasks {
+    let plan = Plan::new(rows, outputs.div_ceil(LANES), panels.panel_size(), TASK);
+    let target = Target::new(out, outputs);
+    let run = |task: usize| work(plan.part(task), &target);
+    match plan.len() {
         // Waking other threads would take longer.
         few @ ..=2 => (0..few).for_each(run),
         many => (0..many).into_par_iter().for_each(run),
@@ -107,23 +137,38 @@ pub(super) fn split<F: Format>(
 /// Writes `input · panelsᵀ` to `out` `[rows, outputs]`: every value.
 pub(super) fn multiply<F: Format>(
     machine: Machine,
-    input: &Input,
+    input: &QuantRows,
     panels: &Panels<F>,
     outputs: usize,
     out: &mut Fresh,
 ) {
     split(input.rows, panels, outputs, out, |part, target| {
-        // SAFETY: a `Machine` of a kind exists only where its features were detected; parts do not overlap.
-        unsafe {
-            match machine {
-                #[cfg(target_arch = "x86_64")]
-                Machine::Avx512 => avx512(part, input, panels, target),
-                #[cfg(target_arch = "x86_64")]
-                Machine::Avx2 => avx2(part, input, panels, target),
-                Machine::Portable => compute::<Portable, F>(part, input, panels, target),
-            }
-        }
+        // SAFETY: parts do not overlap.
+        unsafe { multiply_part(machine, part, input, panels, target) };
     });
+}
+
+/// Computes a part of a product.
+///
+/// # Safety
+/// Nobody else may write the part's results.
+pub(super) unsafe fn multiply_part<F: Format>(
+    machine: Machine,
+    part: Part,
+    input: &QuantRows,
+    panels: &Panels<F>,
+    target: &Target<'_>,
+) {
+    // SAFETY: a `Machine` of a kind exists only where its features were detected; the rest is promised.
+    unsafe {
+        match machine {
+            #[cfg(target_arch = "x86_64")]
+            Machine::Avx512 => avx512(part, input, panels, target),
+            #[cfg(target_arch = "x86_64")]
+            Machine::Avx2 => avx2(part, input, panels, target),
+            Machine::Portable => compute::<Portable, F>(part, input, panels, target),
+        }
+    }
 }
 
 /// [`compute`] with AVX-512.
@@ -132,7 +177,12 @@ pub(super) fn multiply<F: Format>(
 /// As for [`compute`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn avx512<F: Format>(part: Part, input: &Input, panels: &Panels<F>, target: &Target<'_>) {
+unsafe fn avx512<F: Format>(
+    part: Part,
+    input: &QuantRows,
+    panels: &Panels<F>,
+    target: &Target<'_>,
+) {
     // SAFETY: handed down.
     unsafe { compute::<Avx512, F>(part, input, panels, target) }
 }
@@ -143,7 +193,7 @@ unsafe fn avx512<F: Format>(part: Part, input: &Input, panels: &Panels<F>, targe
 /// As for [`compute`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn avx2<F: Format>(part: Part, input: &Input, panels: &Panels<F>, target: &Target<'_>) {
+unsafe fn avx2<F: Format>(part: Part, input: &QuantRows, panels: &Panels<F>, target: &Target<'_>) {
     // SAFETY: handed down.
     unsafe { compute::<Avx2, F>(part, input, panels, target) }
 }
@@ -155,7 +205,7 @@ unsafe fn avx2<F: Format>(part: Part, input: &Input, panels: &Panels<F>, target:
 #[inline(always)]
 unsafe fn compute<V: Vectors, F: Format>(
     part: Part,
-    input: &Input,
+    input: &QuantRows,
     panels: &Panels<F>,
     target: &Target<'_>,
 ) {
@@ -235,10 +285,15 @@ unsafe fn term<V: Vectors, F: Format>(
     let half = STEPS / 2;
     // SAFETY: handed down.
     unsafe {
-        let start = V::start(x.starts[0], F::WIDE);
+        let first_sum = if F::SPLIT {
+            x.halves[0]
+        } else {
+            x.halves[0] + x.halves[1]
+        };
+        let start = V::start(-F::OFFSET * first_sum, F::WIDE);
         let sums = dots::<V, F>(start, &bytes[..half], &x.values[..half]);
         let start = if F::SPLIT {
-            V::start(x.starts[1], F::WIDE)
+            V::start(-F::OFFSET * x.halves[1], F::WIDE)
         } else {
             sums
         };
