@@ -8,9 +8,8 @@ use engine::models::decoder::{
 };
 use engine::weights::TensorSource;
 
-/// Angle of each pair for one position: of `chimera/llm_phi3` and of `perception-tokens/llava_depth_tiny`.
-const RECOVERED: [[f64; 4]; 2] = [
-    [-0.0120231, -0.28395182, -0.05584251, -0.03641158],
+/// Angle of each pair for one position: of `perception-tokens/llava_depth_tiny`.
+const RECOVERED: [[f64; 4]; 1] = [
     [-0.12122765, 0.22402197, -0.00833310, -0.06057565],
 ];
 
