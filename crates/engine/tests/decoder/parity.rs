@@ -87,6 +87,11 @@ fn llama_and_mistral_of_harp() {
 }
 
 #[test]
+fn every_family_against_transformers() {
+    assert_kind("decoder", "decoder_family", "", "logits");
+}
+
+#[test]
 fn granite() {
     assert_kind("guardian", "granite", "granite", "logits");
     assert_kind("guardian", "granite_moe", "granitemoe", "logits");
