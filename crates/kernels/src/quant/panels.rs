@@ -87,7 +87,7 @@ fn dequantize_block<F: Format>(
     index: usize,
 ) -> [[f32; LANES]; BLOCK] {
     // SAFETY: portable code runs on every machine.
-    let (bytes, Scales { factors, shift }) = unsafe {
+    let (bytes, Scales { factors, shifts }) = unsafe {
         (
             F::unpack::<Portable>(block),
             F::scales::<Portable>(header, index),
@@ -99,7 +99,7 @@ fn dequantize_block<F: Format>(
             let q = i32::from(bytes[column / 4][4 * lane + column % 4]);
             let value = factors[lane] * (q - F::OFFSET) as f32;
             if F::SHIFTED {
-                value + shift[lane]
+                value + shifts[column / 16][lane]
             } else {
                 value
             }

@@ -303,7 +303,16 @@ unsafe fn term<V: Vectors, F: Format>(
             value = V::add(V::mul(V::floats(sums), first), value);
         }
         if F::SHIFTED {
-            value = V::add(value, V::mul(scales.shift, V::splat(x.sum)));
+            let [first, second] = scales.shifts;
+            let shift = if F::SPLIT {
+                V::add(
+                    V::mul(first, V::splat(x.halves[0] as f32)),
+                    V::mul(second, V::splat(x.halves[1] as f32)),
+                )
+            } else {
+                V::mul(first, V::splat(x.sum))
+            };
+            value = V::add(value, shift);
         }
         value
     }
