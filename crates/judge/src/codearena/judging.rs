@@ -27,9 +27,16 @@ pub struct Plan<'a> {
     pub workers: usize,
     /// Judge questions of [`TOO_MANY_WORDS`] and more too.
     pub keep_long: bool,
+    /// Play games again that the log holds without a label.
+    pub retry_unlabelled: bool,
     /// Becomes true when no further game shall begin.
     pub stop: &'a AtomicBool,
 }
+
+/// Games in a row that go without an answer before no further one begins; fewer where none was answered yet.
+const PATIENCE: usize = 20;
+/// The same while no game was answered.
+const FIRST_PATIENCE: usize = 3;
 
 /// What became of a file's items.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +47,10 @@ pub struct Outcome {
     pub resumed: usize,
     /// Games that were played now.
     pub played: usize,
-    /// Games that were not played.
+    /// Games that were not played: they are in no log and no record.
     pub missing: usize,
+    /// Games with a label.
+    pub labelled: usize,
     /// Items left out because their question is too long.
     pub long: usize,
     /// Items that lack an answer, one line each.
@@ -59,6 +68,20 @@ pub enum JudgingError {
     /// The log cannot be written.
     #[error(transparent)]
     Write(#[from] LogError),
+}
+
+/// Why no further game is played.
+enum Halt {
+    /// The log cannot be written.
+    Broken(JudgingError),
+    /// No judge answers.
+    Hopeless,
+}
+
+impl From<LogError> for Halt {
+    fn from(error: LogError) -> Self {
+        Self::Broken(error.into())
+    }
 }
 
 /// An item that can be judged.
@@ -83,7 +106,7 @@ pub fn judge_all(
     let mut outcome = Outcome::default();
     let mut entries = entries(items, plan, &mut outcome);
     let mut file = Log::open(log)?;
-    outcome.resumed = resume(&mut entries, log)?;
+    outcome.resumed = resume(&mut entries, log, plan.retry_unlabelled)?;
     let todo: Vec<(usize, usize)> = (0..entries.len())
         .flat_map(|at| (0..GAMES).map(move |game| (at, game)))
         .filter(|&(at, game)| {
@@ -95,7 +118,8 @@ pub fn judge_all(
     let total = entries.len() * GAMES;
     at(outcome.resumed, total);
     let mut done = Vec::new();
-    workers::run(
+    let mut unanswered = 0;
+    let ended = workers::run(
         todo.len(),
         plan.workers,
         plan.stop,
@@ -115,17 +139,33 @@ pub fn judge_all(
                         file.append(&entry.line(game, &played))?;
                     }
                     outcome.played += 1;
+                    unanswered = 0;
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
                 Some((_, _, Err(error))) if error != ChatError::Stopped => {
-                    outcome.error.get_or_insert(error);
+                    unanswered += 1;
+                    let patience = match outcome.played {
+                        0 => FIRST_PATIENCE,
+                        _ => PATIENCE,
+                    };
+                    let hopeless = error.is_lasting() || unanswered >= patience;
+                    // What ends the run is what must be told.
+                    if hopeless || outcome.error.is_none() {
+                        outcome.error = Some(error);
+                    }
+                    if hopeless {
+                        return Err(Halt::Hopeless);
+                    }
                 }
                 _ => {}
             }
-            Ok::<(), JudgingError>(())
+            Ok(())
         },
-    )?;
+    );
+    if let Err(Halt::Broken(error)) = ended {
+        return Err(error);
+    }
     for (index, game, played) in done {
         if let Some(place) = entries
             .get_mut(index)
@@ -135,6 +175,8 @@ pub fn judge_all(
         }
     }
     outcome.missing = total - outcome.resumed - outcome.played;
+    let games = entries.iter().flat_map(|entry| entry.games.iter().flatten());
+    outcome.labelled = games.filter(|game| game.score.is_some()).count();
     outcome.judged = entries
         .into_iter()
         .filter_map(|entry| entry.record(plan))
@@ -210,27 +252,36 @@ impl Entry<'_> {
 }
 
 /// Takes over the games that the log holds for the same question, answers, judge and wording.
-fn resume(entries: &mut [Entry<'_>], log: &Path) -> Result<usize, JudgingError> {
+/// A game without an answer, as older versions recorded it, is as if it were not there; so is one without a label where
+/// `retry_unlabelled`. Of several records of a game the last counts, but one with a label before one without.
+fn resume(
+    entries: &mut [Entry<'_>],
+    log: &Path,
+    retry_unlabelled: bool,
+) -> Result<usize, JudgingError> {
     let places: HashMap<String, usize> = entries
         .iter()
         .enumerate()
         .map(|(at, entry)| (format!("{} {}", entry.hash, entry.item.id), at))
         .collect();
-    let mut taken = 0;
     for (_, mut line) in jsonl::read_any(log)?.records {
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
         let place = places.get(&format!("{} {}", text("hash"), text("id")));
         let number = line.get("game").and_then(Value::as_u64).unwrap_or(u64::MAX);
         let played = line
             .remove("played")
-            .and_then(|value| serde_json::from_value(value).ok());
+            .and_then(|value| serde_json::from_value::<Game>(value).ok())
+            .filter(|game| game.answered() && (game.score.is_some() || !retry_unlabelled));
         let slot = place
             .and_then(|&at| entries.get_mut(at))
             .and_then(|entry| entry.games.get_mut(usize::try_from(number).ok()?));
-        if let (Some(slot @ None), Some(game)) = (slot, played) {
-            *slot = Some(game);
-            taken += 1;
+        if let (Some(slot), Some(game)) = (slot, played) {
+            let better = |old: &Game| game.score.is_some() || old.score.is_none();
+            if slot.as_ref().is_none_or(better) {
+                *slot = Some(game);
+            }
         }
     }
-    Ok(taken)
+    let games = entries.iter().flat_map(|entry| entry.games.iter().flatten());
+    Ok(games.count())
 }

@@ -71,6 +71,8 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     let (stdout, stdout_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (stderr, stderr_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (status, status_end) = std::io::pipe().map_err(setup("a pipe"))?;
+    let pipes = job.payload.as_ref().map(|_| Ok((std::io::pipe()?, std::io::pipe()?)));
+    let pipes = pipes.transpose().map_err(setup("a pipe"))?;
     let text =
         |text: &str| CString::new(text).map_err(|_| SandboxError::Job("a text holds a zero byte"));
     let texts = |all: &[String]| {
@@ -117,6 +119,9 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
             stderr_end.as_raw_fd(),
             status_end.as_raw_fd(),
         ],
+        pipes: pipes
+            .as_ref()
+            .map(|((payload, _), (_, proof))| [payload.as_raw_fd(), proof.as_raw_fd()]),
     };
     if child.argv.is_empty() {
         return Err(SandboxError::Job("no program is named"));
@@ -124,8 +129,19 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     let begun = Instant::now();
     let pid = child.spawn().map_err(setup("new namespaces"))?;
     drop((stdout_end, stderr_end, status_end));
+    let mut proof = pipes.map(|((_, to_program), (proof, _))| {
+        if let Some(payload) = job.payload.clone() {
+            // It waits where the pipe is full, and ends with the last reader. What it could not write nobody wants.
+            std::thread::spawn(move || {
+                let mut to_program = to_program;
+                let _ = to_program.write_all(&payload);
+            });
+        }
+        proof
+    });
     let seen = watch::watch(pid, stdout, stderr, limits, begun);
     let told = watch::status(status);
+    let proof = proof.take().map(watch::first_page).unwrap_or_default();
     let ended = match (seen.killed, told) {
         (Some(reason), _) => reason,
         (None, Some((Step::Exited, raw))) => ended(raw),
@@ -140,6 +156,7 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
         ended,
         stdout: seen.stdout,
         stderr: seen.stderr,
+        proof,
         wall: begun.elapsed(),
     })
 }

@@ -175,6 +175,13 @@ fn memory(first: libc::pid_t, processes: usize) -> u64 {
     pages * u64::try_from(page).unwrap_or(4096)
 }
 
+/// The first bytes that all writers, who are dead, left in a pipe.
+pub(super) fn first_page(pipe: PipeReader) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Source::new(pipe).read(&mut bytes, 4096);
+    bytes
+}
+
 /// What the run told last before its end.
 pub(super) fn status(mut pipe: PipeReader) -> Option<(Step, i32)> {
     let mut message = [0_u8; 8];
