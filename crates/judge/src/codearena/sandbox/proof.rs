@@ -75,8 +75,8 @@ pub(super) enum Start {
     Bash,
     /// A file that is run instead of the answer.
     File(&'static str, &'static str),
-    /// A source in `main.c` that is linked in front.
-    Linked(&'static str),
+    /// `main.c`, which is linked in front.
+    Linked,
     /// Rust.
     Rust,
     /// Go.
@@ -132,7 +132,7 @@ pub(super) fn arm(
             job.files.push((name.into(), text.into()));
             source = format!("{code}\n{joined}\n");
         }
-        Start::Linked(_) => {
+        Start::Linked => {
             job.files.push(("proof.c".into(), C.into()));
             source = c_source(code, tests, &joined);
         }
@@ -206,8 +206,8 @@ const BASH: &str = r#"IFS= read -r -d '' script <&4; exec 4<&-; eval "unset scri
 fn bash(file: &str, tests: &[String], proof: &Proof) -> String {
     const POSIX: &str = "POSIXLY_CORRECT=1";
     let mut out = format!(
-        "{{\n. ./{file}\n{POSIX}\nunset -f [ test trap unset exit true false eval builtin command printf :\ntrap - DEBUG RETURN ERR\nunset POSIXLY_CORRECT\nset +x +v\n\
-         trap 'case $BASH_COMMAND in \"[\"*|\"((\"*|test*|grep*|diff*|cmp*) : ${{a test command failed}} ;; esac' ERR\n"
+        "{{\n. ./{file}\n{POSIX}\nunset -f [ test trap unset exit true false eval builtin command printf :\nunset POSIXLY_CORRECT\ntrap - DEBUG RETURN ERR\nset +x +v\n\
+         trap 'case $BASH_COMMAND in \"[\"*|\"((\"*|test*|grep*|diff*|cmp*) printf \"a test command failed: %s\\n\" \"$BASH_COMMAND\" >&2; exit 1 ;; esac' ERR\n"
     );
     for (at, test) in tests.iter().enumerate() {
         out.push_str(test);
@@ -217,7 +217,7 @@ fn bash(file: &str, tests: &[String], proof: &Proof) -> String {
     }
     let mark = proof.0.trim_end();
     out.push_str(&format!(
-        "{POSIX}\ncase $(trap -p DEBUG)-$-$(trap -p ERR) in -*[xv]*-*) ;; -*\"a test command failed\"*) printf '%s\\n' '{mark}' >&5 ;; esac\n}}\n"
+        "{POSIX}\ncase $(trap -p DEBUG)=$- in *=*[xv]*) ;; 'trap -- - DEBUG='*|=*) case $(trap -p ERR) in *'a test command failed'*) printf '%s\\n' '{mark}' >&5 ;; esac ;; esac\n}}\n"
     ));
     out
 }
