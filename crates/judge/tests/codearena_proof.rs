@@ -27,7 +27,16 @@ fn whole(language: &str, answer: &str, tests: &[&str]) -> Option<Graded> {
         ..Limits::default()
     };
     let tests = tests.iter().map(|test| (*test).to_owned()).collect();
-    Some(grade(&sandbox, language, answer, &Check::Assertions(tests), &limits).unwrap())
+    Some(
+        grade(
+            &sandbox,
+            language,
+            answer,
+            &Check::Assertions(tests),
+            &limits,
+        )
+        .unwrap(),
+    )
 }
 
 fn graded(language: &str, code: &str, tests: &[&str]) -> Option<Graded> {
@@ -54,7 +63,10 @@ fn judge(language: &str, tests: &[&str], right: &[&str], wrong: &[&str]) {
 fn python() {
     judge(
         "python",
-        &["assert f(1) == 2", "for x in range(3):\n    assert f(x) == x + 1"],
+        &[
+            "assert f(1) == 2",
+            "for x in range(3):\n    assert f(x) == x + 1",
+        ],
         &[
             "def f(x): return x + 1",
             "def f(x): return x + 1\nif __name__ == '__main__':\n    print(f(int(input())))",
@@ -142,7 +154,10 @@ fn typescript_is_wrong_only_where_it_can_run() {
     let test = "if (f(1) !== 2) throw new Error('wrong');";
     if let Some(right) = graded("typescript", &code(" + 1"), &[test]) {
         assert_eq!(right.grade, Grade::Pass);
-        assert_ne!(graded("typescript", &code(""), &[test]).unwrap().grade, Grade::Pass);
+        assert_ne!(
+            graded("typescript", &code(""), &[test]).unwrap().grade,
+            Grade::Pass
+        );
     }
 }
 
@@ -150,7 +165,10 @@ fn typescript_is_wrong_only_where_it_can_run() {
 fn bash() {
     judge(
         "bash",
-        &["[ \"$(f)\" = right ]", "out=$(f)\n[[ $out == right ]]\nf | grep -q right"],
+        &[
+            "[ \"$(f)\" = right ]",
+            "out=$(f)\n[[ $out == right ]]\nf | grep -q right",
+        ],
         &[
             "f() { echo right; }",
             "set -euo pipefail\nf() { grep -q x /dev/null || echo right; }\nif [[ ${BASH_SOURCE[0]} == \"$0\" ]]; then f | read -r x; exit 3; fi",
@@ -175,7 +193,12 @@ fn bash() {
         &["f() { echo 3; }"],
     );
     // A status that the test itself looks at is no failure.
-    judge("bash", &["f; [ $? -eq 3 ]"], &["f() { return 3; }"], &["f() { return 0; }"]);
+    judge(
+        "bash",
+        &["f; [ $? -eq 3 ]"],
+        &["f() { return 3; }"],
+        &["f() { return 0; }"],
+    );
 }
 
 #[test]
@@ -198,9 +221,17 @@ fn c_and_cpp() {
     ];
     judge("c", &tests, &right, &wrong);
     judge("cpp", &tests, &right, &wrong);
-    let each = ["int main(void){ assert(f(1) == 2); }", "int main(void){ assert(f(2) == 3); }"];
+    let each = [
+        "int main(void){ assert(f(1) == 2); }",
+        "int main(void){ assert(f(2) == 3); }",
+    ];
     judge("c", &each, &right[..1], &["int f(int x){ return 2; }"]);
-    judge("c", &["assert(f(1) == 2);", "assert(f(2) == 3);"], &right[..1], &["int f(int x){ return 2; }"]);
+    judge(
+        "c",
+        &["assert(f(1) == 2);", "assert(f(2) == 3);"],
+        &right[..1],
+        &["int f(int x){ return 2; }"],
+    );
 }
 
 #[test]
@@ -236,7 +267,9 @@ fn java() {
     );
     judge(
         "java",
-        &["  public static void main(String[] a) throws Exception { Thread t = new Thread(() -> { if (f(1) != 2) throw new IllegalStateException(); }); t.start(); }\n}"],
+        &[
+            "  public static void main(String[] a) throws Exception { Thread t = new Thread(() -> { if (f(1) != 2) throw new IllegalStateException(); }); t.start(); }\n}",
+        ],
         &["class Main {\n  static int f(int x){ return x + 1; }"],
         &["class Main {\n  static int f(int x){ return x; }"],
     );
@@ -264,9 +297,16 @@ fn perl() {
 fn sql() {
     judge(
         "sql",
-        &["INSERT INTO t VALUES (2); SELECT count(*) = 2 FROM t;", "SELECT x > 0 FROM t"],
+        &[
+            "INSERT INTO t VALUES (2); SELECT count(*) = 2 FROM t;",
+            "SELECT x > 0 FROM t",
+        ],
         &["CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1);"],
-        &["CREATE TABLE t (x INTEGER);", "CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (-1);", "SELECT 1;"],
+        &[
+            "CREATE TABLE t (x INTEGER);",
+            "CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (-1);",
+            "SELECT 1;",
+        ],
     );
 }
 
@@ -276,25 +316,48 @@ fn lua_ruby_php_and_go() {
         "lua",
         &["assert(f(1) == 2)"],
         &["local function f(x) return x + 1 end"],
-        &["function f(x) return x end", "os.exit(0)", "do return end", "assert = nil os.exit = nil function f() return 0 end"],
+        &[
+            "function f(x) return x end",
+            "os.exit(0)",
+            "do return end",
+            "assert = nil os.exit = nil function f() return 0 end",
+        ],
     );
     judge(
         "ruby",
         &["raise 'wrong' unless f(1) == 2"],
-        &["one = 1\ndefine_method(:f) { |x| x + one } rescue (def f(x) = x + 1)", "def f(x) = x + 1\nf(0) if __FILE__ == $0"],
-        &["def f(x) = x", "exit 0", "def f(x) = exit!(0)", "at_exit { exit! 0 }\ndef f(x) = 0", "def f(x) = 0\n__END__"],
+        &[
+            "one = 1\ndefine_method(:f) { |x| x + one } rescue (def f(x) = x + 1)",
+            "def f(x) = x + 1\nf(0) if __FILE__ == $0",
+        ],
+        &[
+            "def f(x) = x",
+            "exit 0",
+            "def f(x) = exit!(0)",
+            "at_exit { exit! 0 }\ndef f(x) = 0",
+            "def f(x) = 0\n__END__",
+        ],
     );
     judge(
         "php",
         &["if (f(1) !== 2) throw new Exception('wrong');"],
         &["<?php\n$one = 1;\nfunction f($x) { global $one; return $x + $one; }"],
-        &["<?php\nfunction f($x) { return $x; }", "<?php\nexit(0);", "<?php\nfunction f($x) { exit(0); }", "<?php\nfunction f($x) { return 0; }\nset_exception_handler(function () { exit(0); });"],
+        &[
+            "<?php\nfunction f($x) { return $x; }",
+            "<?php\nexit(0);",
+            "<?php\nfunction f($x) { exit(0); }",
+            "<?php\nfunction f($x) { return 0; }\nset_exception_handler(function () { exit(0); });",
+        ],
     );
     judge(
         "go",
         &["func main() { if f(1) != 2 { panic(\"wrong\") } }"],
         &["package main\nfunc f(x int) int { return x + 1 }"],
-        &["package main\nfunc f(x int) int { return x }", "package main\nimport \"os\"\nfunc f(x int) int { os.Exit(0); return 0 }", "package main\nimport \"os\"\nfunc init() { os.Exit(0) }\nfunc f(x int) int { return 0 }"],
+        &[
+            "package main\nfunc f(x int) int { return x }",
+            "package main\nimport \"os\"\nfunc f(x int) int { os.Exit(0); return 0 }",
+            "package main\nimport \"os\"\nfunc init() { os.Exit(0) }\nfunc f(x int) int { return 0 }",
+        ],
     );
 }
 

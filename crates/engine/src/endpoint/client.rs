@@ -87,7 +87,10 @@ impl Endpoint {
     }
 
     fn dialect(&self) -> Dialect {
-        self.dialect.read().map(|held| held.clone()).unwrap_or_default()
+        self.dialect
+            .read()
+            .map(|held| held.clone())
+            .unwrap_or_default()
     }
 
     /// Sends what `write` makes of the dialect to a path below the base address until there is an answer that `read`
@@ -113,7 +116,9 @@ impl Endpoint {
                 Try::Never(error) => return Err(error),
                 Try::Again(cause, asked) => (cause, asked),
                 Try::Refused(status, message, asked) => {
-                    if let Some(next) = learn(&dialect, status, &message).filter(|_| adaptations < ADAPTATIONS) {
+                    if let Some(next) =
+                        learn(&dialect, status, &message).filter(|_| adaptations < ADAPTATIONS)
+                    {
                         adaptations += 1;
                         if let Ok(mut held) = self.dialect.write() {
                             *held = next;
@@ -121,7 +126,11 @@ impl Endpoint {
                         continue;
                     }
                     if !passes(status, &message) {
-                        return Err(ChatError::Refused { url, status, message });
+                        return Err(ChatError::Refused {
+                            url,
+                            status,
+                            message,
+                        });
                     }
                     (format!("status {status}: {message}"), asked)
                 }
@@ -169,7 +178,12 @@ impl Endpoint {
                 Err(error) => return Try::Again(error.to_string(), None),
             };
             let status = answer.status().as_u16();
-            let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+            let header = |name: &str| {
+                answer
+                    .headers()
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+            };
             if matches!(status, 301 | 302 | 307 | 308) {
                 let to = header("location").unwrap_or_default();
                 // The key goes to no other host.
@@ -177,7 +191,11 @@ impl Endpoint {
                     Some(next) => place = next,
                     None => {
                         let to: String = to.chars().take(200).collect();
-                        return Try::Refused(status, format!("it sends on to `{}`", crate::command::one_line(&to)), None);
+                        return Try::Refused(
+                            status,
+                            format!("it sends on to `{}`", crate::command::one_line(&to)),
+                            None,
+                        );
                     }
                 }
                 continue;
@@ -200,7 +218,9 @@ impl Endpoint {
             }
             return match read(&bytes) {
                 Body::Answer(answer) => Try::Done(answer),
-                Body::Error(meant, message) => Try::Refused(meant.unwrap_or(status), message, asked),
+                Body::Error(meant, message) => {
+                    Try::Refused(meant.unwrap_or(status), message, asked)
+                }
                 Body::Cut(cause) => Try::Again(cause, asked),
                 Body::NoText(cause) => Try::Never(ChatError::NoText { url: place, cause }),
                 Body::Foreign(cause) => Try::Never(ChatError::Malformed { url: place, cause }),
@@ -216,7 +236,9 @@ impl Endpoint {
 /// Too many requests, timeouts and the server's own troubles pass; an account without credit does not.
 fn passes(status: u16, message: &str) -> bool {
     let text = message.to_lowercase();
-    let broke = ["quota", "billing", "credit"].iter().any(|word| text.contains(word));
+    let broke = ["quota", "billing", "credit"]
+        .iter()
+        .any(|word| text.contains(word));
     matches!(status, 408 | 409 | 425 | 500..=599) || (status == 429 && !broke)
 }
 
@@ -299,8 +321,17 @@ mod tests {
         );
         let from = "http://h:80/v1/x";
         assert_eq!(redirected(from, "/y").as_deref(), Some("http://h:80/y"));
-        assert_eq!(redirected(from, "https://h/v1/x").as_deref(), Some("https://h/v1/x"));
-        for elsewhere in ["http://other/v1/x", "//other/x", "https://h.evil/v1", "", "y"] {
+        assert_eq!(
+            redirected(from, "https://h/v1/x").as_deref(),
+            Some("https://h/v1/x")
+        );
+        for elsewhere in [
+            "http://other/v1/x",
+            "//other/x",
+            "https://h.evil/v1",
+            "",
+            "y",
+        ] {
             assert_eq!(redirected(from, elsewhere), None, "{elsewhere}");
         }
     }

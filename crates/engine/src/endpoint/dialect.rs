@@ -58,8 +58,19 @@ impl Dialect {
         let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let mut next = self.clone();
         let unknown = says(&[
-            "unsupported", "not support", "unrecognized", "unknown", "unexpected", "extra", "not permitted", "not allowed",
-            "deprecated", "does not exist", "invalid", "only the default", "use 'max_completion_tokens'",
+            "unsupported",
+            "not support",
+            "unrecognized",
+            "unknown",
+            "unexpected",
+            "extra",
+            "not permitted",
+            "not allowed",
+            "deprecated",
+            "does not exist",
+            "invalid",
+            "only the default",
+            "use 'max_completion_tokens'",
         ]);
         if matches!(status, 401 | 403) {
             if says(&["api-key", "subscription key"]) {
@@ -71,7 +82,9 @@ impl Dialect {
                 (Some(most), _) if most < request.max_tokens => next.most_tokens = Some(most),
                 (_, true) => {
                     next.token_limit = match self.token_limit {
-                        TokenLimit::MaxTokens if says(&["max_completion_tokens"]) || !says(&["max_completion"]) => {
+                        TokenLimit::MaxTokens
+                            if says(&["max_completion_tokens"]) || !says(&["max_completion"]) =>
+                        {
                             TokenLimit::MaxCompletionTokens
                         }
                         _ => TokenLimit::None,
@@ -125,14 +138,22 @@ impl Dialect {
 
 /// The number behind "at most", "maximum of" or "less than or equal to".
 fn number_behind(text: &str) -> Option<u32> {
-    ["at most ", "maximum of ", "less than or equal to ", "<= ", "maximum value is "]
-        .iter()
-        .filter_map(|words| text.split_once(words))
-        .find_map(|(_, rest)| {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            rest.get(..end)?.parse().ok()
-        })
-        .filter(|most| *most > 0)
+    [
+        "at most ",
+        "maximum of ",
+        "less than or equal to ",
+        "<= ",
+        "maximum value is ",
+    ]
+    .iter()
+    .filter_map(|words| text.split_once(words))
+    .find_map(|(_, rest)| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest.get(..end)?.parse().ok()
+    })
+    .filter(|most| *most > 0)
 }
 
 #[cfg(test)]
@@ -154,14 +175,26 @@ mod tests {
     #[test]
     fn complaints_of_known_servers_teach_their_dialect() {
         let one = |message| learned(400, message).unwrap();
-        let completion = one("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.");
+        let completion = one(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        );
         assert_eq!(completion.token_limit, TokenLimit::MaxCompletionTokens);
-        let most = one("max_tokens is too large: 16384. This model supports at most 4096 completion tokens");
-        assert_eq!((most.token_limit, most.most_tokens), (TokenLimit::MaxTokens, Some(4096)));
-        assert!(!one("Unsupported value: 'temperature' does not support 0.2 with this model.").temperature);
+        let most = one(
+            "max_tokens is too large: 16384. This model supports at most 4096 completion tokens",
+        );
+        assert_eq!(
+            (most.token_limit, most.most_tokens),
+            (TokenLimit::MaxTokens, Some(4096))
+        );
+        assert!(
+            !one("Unsupported value: 'temperature' does not support 0.2 with this model.")
+                .temperature
+        );
         assert!(!one("System role not supported").system_role);
         assert!(one("Conversation roles must alternate user/assistant").join_roles);
-        assert!(one("This model only support stream mode, please enable the stream parameter").stream);
+        assert!(
+            one("This model only support stream mode, please enable the stream parameter").stream
+        );
         let azure = learned(401, "Access denied due to missing subscription key").unwrap();
         assert_eq!(azure.key_header.as_deref(), Some("api-key"));
         assert_eq!(learned(400, "maximum context length is 8192 tokens"), None);
@@ -170,8 +203,20 @@ mod tests {
 
     #[test]
     fn a_system_message_joins_the_first_user_message() {
-        let dialect = Dialect { system_role: false, join_roles: true, ..Dialect::default() };
-        let said = [Message::system("s"), Message::user("a"), Message::user("b"), Message::assistant("c")];
-        assert_eq!(dialect.messages(&said), [Message::user("s\n\na\n\nb"), Message::assistant("c")]);
+        let dialect = Dialect {
+            system_role: false,
+            join_roles: true,
+            ..Dialect::default()
+        };
+        let said = [
+            Message::system("s"),
+            Message::user("a"),
+            Message::user("b"),
+            Message::assistant("c"),
+        ];
+        assert_eq!(
+            dialect.messages(&said),
+            [Message::user("s\n\na\n\nb"), Message::assistant("c")]
+        );
     }
 }

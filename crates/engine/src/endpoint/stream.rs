@@ -29,7 +29,12 @@ fn whole_surrogates(text: &str) -> String {
                 continue;
             }
             // An escaped character, also an escaped backslash, goes as a whole.
-            _ if c == '\\' => 1 + text.get(at + 1..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8),
+            _ if c == '\\' => {
+                1 + text
+                    .get(at + 1..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8)
+            }
             _ => c.len_utf8(),
         };
         out.push_str(text.get(at..at + keep).unwrap_or_default());
@@ -41,7 +46,9 @@ fn whole_surrogates(text: &str) -> String {
 /// Whether a body is a list of events.
 pub(super) fn is_events(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
-    [b"data:".as_slice(), b"event:", b"id:", b": ", b"retry:"].iter().any(|mark| start.starts_with(mark))
+    [b"data:".as_slice(), b"event:", b"id:", b": ", b"retry:"]
+        .iter()
+        .any(|mark| start.starts_with(mark))
 }
 
 /// The events of one reply put together as if it had come at once. An event with an error is the reply.
@@ -50,7 +57,8 @@ pub(super) fn is_events(bytes: &[u8]) -> bool {
 /// What is wrong with an event, in a few words.
 pub(super) fn joined(bytes: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(bytes);
-    let (mut content, mut finish, mut usage, mut some) = (None::<String>, Value::Null, Value::Null, false);
+    let (mut content, mut finish, mut usage, mut some) =
+        (None::<String>, Value::Null, Value::Null, false);
     for line in text.lines() {
         let Some(data) = line.trim_end().strip_prefix("data:").map(str::trim) else {
             continue;
@@ -58,7 +66,8 @@ pub(super) fn joined(bytes: &[u8]) -> Result<Value, String> {
         if data == "[DONE]" {
             break;
         }
-        let event = lenient(data.as_bytes()).map_err(|error| format!("an event is no JSON: {error}"))?;
+        let event =
+            lenient(data.as_bytes()).map_err(|error| format!("an event is no JSON: {error}"))?;
         if event.get("error").is_some_and(|error| !error.is_null()) {
             return Ok(event);
         }
@@ -69,16 +78,26 @@ pub(super) fn joined(bytes: &[u8]) -> Result<Value, String> {
             continue;
         };
         some = true;
-        let part = ["delta", "message"].iter().find_map(|key| choice.get(key)?.get("content"));
-        if let Some(text) = part.or_else(|| choice.get("text")).and_then(super::wire::text) {
+        let part = ["delta", "message"]
+            .iter()
+            .find_map(|key| choice.get(key)?.get("content"));
+        if let Some(text) = part
+            .or_else(|| choice.get("text"))
+            .and_then(super::wire::text)
+        {
             content.get_or_insert_with(String::new).push_str(&text);
         }
-        if let Some(reason) = choice.get("finish_reason").filter(|reason| !reason.is_null()) {
+        if let Some(reason) = choice
+            .get("finish_reason")
+            .filter(|reason| !reason.is_null())
+        {
             finish = reason.clone();
         }
     }
     match some {
-        true => Ok(json!({"choices": [{"message": {"content": content}, "finish_reason": finish}], "usage": usage})),
+        true => Ok(
+            json!({"choices": [{"message": {"content": content}, "finish_reason": finish}], "usage": usage}),
+        ),
         false => Err("its events hold no choice".into()),
     }
 }
@@ -90,9 +109,18 @@ mod tests {
 
     #[test]
     fn lone_surrogates_do_not_lose_a_reply() {
-        let text = |body: &str| lenient(body.as_bytes()).unwrap().as_str().unwrap().to_owned();
+        let text = |body: &str| {
+            lenient(body.as_bytes())
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         assert_eq!(text(r#""a \ud83d b""#), "a \u{fffd} b");
-        assert_eq!(text(r#""\ud83d\ude00 \udc00 \\ud83d""#), "\u{1f600} \u{fffd} \\ud83d");
+        assert_eq!(
+            text(r#""\ud83d\ude00 \udc00 \\ud83d""#),
+            "\u{1f600} \u{fffd} \\ud83d"
+        );
         assert!(lenient(b"<html>").is_err());
     }
 

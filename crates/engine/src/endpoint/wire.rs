@@ -11,7 +11,10 @@ pub(super) fn body(model: &str, request: &Request, dialect: &Dialect) -> (&'stat
     if dialect.temperature {
         body["temperature"] = json!(request.temperature);
     }
-    let most = dialect.most_tokens.unwrap_or(u32::MAX).min(request.max_tokens);
+    let most = dialect
+        .most_tokens
+        .unwrap_or(u32::MAX)
+        .min(request.max_tokens);
     match dialect.token_limit {
         TokenLimit::MaxTokens => body["max_tokens"] = json!(most),
         TokenLimit::MaxCompletionTokens => body["max_completion_tokens"] = json!(most),
@@ -56,11 +59,13 @@ fn json_of<T>(bytes: &[u8]) -> Result<Value, Body<T>> {
     if stream::is_events(bytes) {
         return stream::joined(bytes).map_err(Body::Cut);
     }
-    let json = stream::lenient(bytes).map_err(|error| match error.is_eof() && bytes.trim_ascii().starts_with(b"{") {
-        true => Body::Cut(error.to_string()),
-        false if bytes.trim_ascii().is_empty() => Body::Foreign("it is empty".into()),
-        false if bytes.trim_ascii().starts_with(b"<") => Body::Foreign("a web page".into()),
-        false => Body::Foreign(error.to_string()),
+    let json = stream::lenient(bytes).map_err(|error| {
+        match error.is_eof() && bytes.trim_ascii().starts_with(b"{") {
+            true => Body::Cut(error.to_string()),
+            false if bytes.trim_ascii().is_empty() => Body::Foreign("it is empty".into()),
+            false if bytes.trim_ascii().starts_with(b"<") => Body::Foreign("a web page".into()),
+            false => Body::Foreign(error.to_string()),
+        }
     })?;
     match json.get("error").filter(|error| !error.is_null()) {
         Some(error) if json.get("choices").is_none() => {
@@ -77,19 +82,36 @@ fn meant(error: &Value) -> Option<u16> {
     let number = number.and_then(|number| u16::try_from(number).ok());
     let words = error.to_string().to_lowercase();
     let says = |some: &[&str]| some.iter().any(|one| words.contains(one));
-    number.filter(|number| (300..600).contains(number)).or_else(|| {
-        if says(&["quota", "billing", "credit"]) {
-            Some(402)
-        } else if says(&["api key", "api_key", "authenticat", "unauthorized", "permission"]) {
-            Some(401)
-        } else if says(&["not found", "not_found", "does not exist"]) {
-            Some(404)
-        } else if says(&["overloaded", "rate limit", "rate_limit", "timeout", "timed out", "unavailable", "server_error", "try again"]) {
-            Some(503)
-        } else {
-            None
-        }
-    })
+    number
+        .filter(|number| (300..600).contains(number))
+        .or_else(|| {
+            if says(&["quota", "billing", "credit"]) {
+                Some(402)
+            } else if says(&[
+                "api key",
+                "api_key",
+                "authenticat",
+                "unauthorized",
+                "permission",
+            ]) {
+                Some(401)
+            } else if says(&["not found", "not_found", "does not exist"]) {
+                Some(404)
+            } else if says(&[
+                "overloaded",
+                "rate limit",
+                "rate_limit",
+                "timeout",
+                "timed out",
+                "unavailable",
+                "server_error",
+                "try again",
+            ]) {
+                Some(503)
+            } else {
+                None
+            }
+        })
 }
 
 /// The text of a content: plain, or the text parts of a list.
@@ -122,7 +144,11 @@ pub(super) fn reply(bytes: &[u8]) -> Body<Reply> {
     let message = choice.get("message");
     let content = choice.get("text").or_else(|| message?.get("content"));
     let finish = choice.get("finish_reason").and_then(Value::as_str);
-    let count = |field: &str| answer.get("usage").and_then(|usage| usage.get(field)?.as_u64());
+    let count = |field: &str| {
+        answer
+            .get("usage")
+            .and_then(|usage| usage.get(field)?.as_u64())
+    };
     let Some(text) = content.and_then(text) else {
         let refusal = message.and_then(|message| message.get("refusal")?.as_str());
         let cause = match (refusal, finish) {
@@ -181,7 +207,10 @@ fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, String> {
 pub(super) fn complaint(bytes: &[u8]) -> String {
     let json: Option<Value> = stream::lenient(bytes).ok();
     let told = json.as_ref().and_then(|json| {
-        let error = json.get("error").or_else(|| json.get("detail")).or_else(|| json.get("message"))?;
+        let error = json
+            .get("error")
+            .or_else(|| json.get("detail"))
+            .or_else(|| json.get("message"))?;
         error.get("message").unwrap_or(error).as_str()
     });
     let text = told.map_or_else(|| String::from_utf8_lossy(bytes), Into::into);
@@ -219,14 +248,20 @@ mod tests {
         );
         assert!(chat.get("seed").is_none());
         request.prompt = Prompt::Raw("[INST]".into());
-        assert_eq!(body("m", &request, &Dialect::default()).1["prompt"], "[INST]");
+        assert_eq!(
+            body("m", &request, &Dialect::default()).1["prompt"],
+            "[INST]"
+        );
 
         let chat = br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
         let said = |bytes: &[u8]| match reply(bytes) {
             Body::Answer(reply) => reply,
             other => panic!("{other:?}"),
         };
-        assert_eq!((said(chat).text.as_str(), said(chat).prompt_tokens), ("a", Some(3)));
+        assert_eq!(
+            (said(chat).text.as_str(), said(chat).prompt_tokens),
+            ("a", Some(3))
+        );
         assert_eq!(said(br#"{"choices":[{"text":"b"}]}"#).text, "b");
         let parts = br#"{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"reasoning":"x"}}]}"#;
         assert_eq!(said(parts).text, "ab");
@@ -266,11 +301,17 @@ mod tests {
         }
         for (text, status) in [
             (r#"{"error":{"message":"upstream","code":502}}"#, Some(502)),
-            (r#"{"error":{"message":"Incorrect API key provided"}}"#, Some(401)),
+            (
+                r#"{"error":{"message":"Incorrect API key provided"}}"#,
+                Some(401),
+            ),
             (r#"{"error":"model `x` does not exist"}"#, Some(404)),
             (r#"{"error":{"message":"odd"}}"#, None),
         ] {
-            assert!(matches!(read(text), Body::Error(found, _) if found == status), "{text}");
+            assert!(
+                matches!(read(text), Body::Error(found, _) if found == status),
+                "{text}"
+            );
         }
         assert_eq!(complaint(br#"{"error":{"message":"no\nkey"}}"#), "no key");
         assert_eq!(complaint(br#"{"detail":"Not Found"}"#), "Not Found");

@@ -84,7 +84,9 @@ impl<M: ChatModel> Judge for ModelJudge<M> {
 /// Chat templates may have opened the block already, so an end without a beginning counts.
 fn without_thinking(text: &str) -> &str {
     let ends = ["</think>", "</thinking>"].iter();
-    let after = ends.filter_map(|end| text.rfind(end).map(|at| at + end.len())).max();
+    let after = ends
+        .filter_map(|end| text.rfind(end).map(|at| at + end.len()))
+        .max();
     let start = text.trim_start();
     match after.and_then(|at| text.get(at..)) {
         Some(rest) => rest.trim_start(),

@@ -175,7 +175,9 @@ pub fn judge_all(
         }
     }
     outcome.missing = total - outcome.resumed - outcome.played;
-    let games = entries.iter().flat_map(|entry| entry.games.iter().flatten());
+    let games = entries
+        .iter()
+        .flat_map(|entry| entry.games.iter().flatten());
     outcome.labelled = games.filter(|game| game.score.is_some()).count();
     outcome.judged = entries
         .into_iter()
@@ -282,6 +284,8 @@ fn resume(
             }
         }
     }
-    let games = entries.iter().flat_map(|entry| entry.games.iter().flatten());
+    let games = entries
+        .iter()
+        .flat_map(|entry| entry.games.iter().flatten());
     Ok(games.count())
 }

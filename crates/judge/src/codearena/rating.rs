@@ -40,7 +40,8 @@ pub struct Rating {
     pub name: String,
     /// 1000 + 400/ln 10 · (θ − θ of the baseline).
     pub rating: f64,
-    /// The 95 % interval, from resampled items; absent without bootstrap rounds.
+    /// The 95 % interval, from resampled items; absent without bootstrap rounds, for the baseline, which is where it is by
+    /// definition, and where there is a warning.
     pub interval: Option<[f64; 2]>,
     /// Predicted share of games won against the baseline.
     pub win_rate: f64,
@@ -161,7 +162,7 @@ impl Board {
                 Rating {
                     name: name.clone(),
                     rating: own,
-                    interval: interval.filter(|_| warning.is_none()),
+                    interval: interval.filter(|_| warning.is_none() && player != anchor),
                     warning,
                     win_rate: logistic((own - ANCHOR) / scale),
                     games: self

@@ -82,7 +82,12 @@ impl Leaderboard {
             let mut times: HashMap<&str, usize> = HashMap::new();
             for item in &file.items {
                 let time = times.entry(&item.item.question).or_default();
-                board.add(&name, baseline, &format!("{time} {}", item.item.question), &item.labels);
+                board.add(
+                    &name,
+                    baseline,
+                    &format!("{time} {}", item.item.question),
+                    &item.labels,
+                );
                 *time += 1;
             }
             rows.push(Row {

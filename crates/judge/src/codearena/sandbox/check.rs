@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::language::COMPILE_ERROR;
 use super::extract::tested_block;
+use super::language::COMPILE_ERROR;
 use super::proof::Proof;
 use super::{Ended, Language, Limits, Ran, Sandbox, SandboxError, code_block};
 
@@ -282,9 +282,7 @@ fn trouble(language: &Language, ran: &Ran) -> Option<Grade> {
         Ended::Output => Some(Grade::Crash {
             cause: "it writes too much".into(),
         }),
-        Ended::Exit(COMPILE_ERROR) if language.whole => {
-            Some(Grade::CompileError { cause })
-        }
+        Ended::Exit(COMPILE_ERROR) if language.whole => Some(Grade::CompileError { cause }),
         Ended::Exit(_)
             if language
                 .unreadable

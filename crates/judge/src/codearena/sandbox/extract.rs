@@ -18,7 +18,9 @@ pub(super) fn tested_block(answer: &str, tags: &[&str], tests: &[String]) -> Opt
         .flat_map(|test| test.split(word))
         .filter(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'))
         .collect();
-    let defined = blocks.iter().rposition(|block| names(block).any(|name| used.contains(name)));
+    let defined = blocks
+        .iter()
+        .rposition(|block| names(block).any(|name| used.contains(name)));
     match defined {
         Some(at) => Some(blocks.swap_remove(at)),
         None => blocks.pop(),
@@ -30,8 +32,9 @@ pub(super) fn tested_block(answer: &str, tags: &[&str], tests: &[String]) -> Opt
 fn names(block: &str) -> impl Iterator<Item = &str> {
     const DEFINES: &str = r"^\s*(?:[\w:<>,&*\[\]]+\s+)*?[*&]*(\w+)\s*(?:[({:<]|=(?:[^=]|$))";
     const USES: &[&str] = &[
-        "return", "print", "await", "new", "else", "if", "while", "for", "throw", "yield", "assert", "raise", "echo", "puts",
-        "console", "println", "case", "switch", "del", "delete", "typeof", "not", "in", "and", "or", "elif", "match", "with",
+        "return", "print", "await", "new", "else", "if", "while", "for", "throw", "yield",
+        "assert", "raise", "echo", "puts", "console", "println", "case", "switch", "del", "delete",
+        "typeof", "not", "in", "and", "or", "elif", "match", "with",
     ];
     let pattern = Regex::new(DEFINES).ok();
     block.lines().filter_map(move |line| {
@@ -44,7 +47,9 @@ fn names(block: &str) -> impl Iterator<Item = &str> {
         }
         // A call at the beginning of a line defines nothing, but for a shell function: `name() {`.
         let after = line.get(name.end()..)?.trim_start();
-        let shell = after.strip_prefix('(').is_some_and(|rest| rest.trim_start().starts_with(')') && rest.contains('{'));
+        let shell = after
+            .strip_prefix('(')
+            .is_some_and(|rest| rest.trim_start().starts_with(')') && rest.contains('{'));
         let call = before.trim().is_empty() && !after.starts_with('=') && !shell;
         (!call).then(|| line.get(name.range())).flatten()
     })
@@ -116,23 +121,45 @@ mod tests {
 
     #[test]
     fn a_block_that_shows_the_use_is_not_the_solution() {
-        let block = |answer: &str, tag: &str, test: &str| tested_block(answer, &[tag], &[test.into()]);
+        let block =
+            |answer: &str, tag: &str, test: &str| tested_block(answer, &[tag], &[test.into()]);
         for (tag, solution, test) in [
             ("py", "def f(x): return x + 1\n", "assert f(1) == 2"),
             ("py", "f = lambda x: x\n", "assert f(1) == 1"),
             ("py", "class Stack:\n    pass\n", "assert Stack()"),
             ("js", "const f = (x) => x;\n", "assert(f(1) === 1)"),
             ("js", "async function f(x) {\n}\n", "f(1)"),
-            ("c", "static int *f(int x) {\n}\n", "int main(void) { f(1); }"),
-            ("rs", "pub fn f<T>(x: T) -> T { x }\n", "fn main() { f(1); }"),
+            (
+                "c",
+                "static int *f(int x) {\n}\n",
+                "int main(void) { f(1); }",
+            ),
+            (
+                "rs",
+                "pub fn f<T>(x: T) -> T { x }\n",
+                "fn main() { f(1); }",
+            ),
             ("sh", "f() { echo 1; }\n", "[ $(f) = 1 ]"),
         ] {
-            for usage in ["print(f(1))\nprint(f(2))", "x = f(1)", "f(1)", "Stack()", "f 1"] {
+            for usage in [
+                "print(f(1))\nprint(f(2))",
+                "x = f(1)",
+                "f(1)",
+                "Stack()",
+                "f 1",
+            ] {
                 let answer = format!("```{tag}\n{solution}```\nUse it:\n```{tag}\n{usage}\n```");
-                assert_eq!(block(&answer, tag, test).as_deref(), Some(solution), "{usage}");
+                assert_eq!(
+                    block(&answer, tag, test).as_deref(),
+                    Some(solution),
+                    "{usage}"
+                );
             }
         }
         let two = "```py\ndef f(x): return 1\n```\n```py\ndef f(x): return 2\n```";
-        assert_eq!(block(two, "py", "f(1)").as_deref(), Some("def f(x): return 2\n"));
+        assert_eq!(
+            block(two, "py", "f(1)").as_deref(),
+            Some("def f(x): return 2\n")
+        );
     }
 }

@@ -83,7 +83,10 @@ pub const LANGUAGES: &[Language] = &[
             "--no-warnings",
         ]),
         start: proof::NODE,
-        needs: &["-e", "require('module').stripTypeScriptTypes || process.exit(1)"],
+        needs: &[
+            "-e",
+            "require('module').stripTypeScriptTypes || process.exit(1)",
+        ],
         whole: false,
         unreadable: &["SyntaxError"],
     },
@@ -268,14 +271,16 @@ impl Language {
         match self.run {
             How::Python => job.argv.extend(python::arguments(self.file, &tool.modules)),
             How::Script(options) | How::Runtime(options) => {
-                job.argv.extend(options.iter().map(|text| (*text).to_owned()));
+                job.argv
+                    .extend(options.iter().map(|text| (*text).to_owned()));
                 if !options.contains(&"-c") {
                     job.argv.push(self.file.to_owned());
                 }
             }
             How::Compile(_) => {}
         }
-        job.files.push((self.file.to_owned(), source.as_bytes().to_vec()));
+        job.files
+            .push((self.file.to_owned(), source.as_bytes().to_vec()));
         job.stdin = stdin.to_vec();
         Some((job, limits))
     }

@@ -137,7 +137,13 @@ pub(super) fn arm(
             source = c_source(code, tests, &joined);
         }
         Start::Rust => {
-            let (code, tests) = mains(code, &joined, &RUST_MAIN, "fn answer_main(", "fn checked_main(");
+            let (code, tests) = mains(
+                code,
+                &joined,
+                &RUST_MAIN,
+                "fn answer_main(",
+                "fn checked_main(",
+            );
             let tests = RUST_MACRO.replace_all(&tests, "$1::std::$2!").into_owned();
             let tests = match tests.trim().is_empty() || RUST_CHECKED.is_match(&tests) {
                 true => tests,
@@ -146,7 +152,13 @@ pub(super) fn arm(
             source = format!("{code}\n{tests}\n{RUST}");
         }
         Start::Go => {
-            let (code, tests) = mains(code, &joined, &GO_MAIN, "func answerMain(", "func checkedMain(");
+            let (code, tests) = mains(
+                code,
+                &joined,
+                &GO_MAIN,
+                "func answerMain(",
+                "func checkedMain(",
+            );
             let tests = match tests.contains("func checkedMain(") || tests.trim().is_empty() {
                 true => tests,
                 false => format!("func checkedMain() {{\n{tests}\n}}"),

@@ -48,9 +48,15 @@ pub(super) fn checked(file: &str, modules: &[String]) -> Vec<String> {
     if !modules.is_empty() {
         start.push_str(&format!("sys.path[:] = [{}]\n", quoted.join(", ")));
     }
-    start.push_str("site.setquit(); site.setcopyright(); site.sethelper()\nsys.argv[:] = ['FILE']\n");
+    start.push_str(
+        "site.setquit(); site.setcopyright(); site.sethelper()\nsys.argv[:] = ['FILE']\n",
+    );
     start.push_str(super::proof::PYTHON);
-    let quick: &[&str] = if modules.is_empty() { &["-I"] } else { &["-I", "-S"] };
+    let quick: &[&str] = if modules.is_empty() {
+        &["-I"]
+    } else {
+        &["-I", "-S"]
+    };
     let mut arguments: Vec<String> = quick.iter().map(|text| (*text).to_owned()).collect();
     arguments.push("-c".into());
     arguments.push(start.replace("FILE", file));

@@ -29,6 +29,8 @@ pub(super) struct Child<'a> {
     pub files: Vec<(CString, &'a [u8])>,
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
+    /// Where this process's own command line stands, as address and length: process 1 inherits it and makes it blank.
+    pub arguments: Option<(usize, usize)>,
     pub limits: Vec<(c_int, u64)>,
     pub filters: &'static [BpfProgram],
     /// Standard input, output, error, and where the end is told.
@@ -42,6 +44,17 @@ const PAYLOAD: RawFd = 4;
 const PROOF: RawFd = 5;
 /// Descriptors of the parent are moved up to here, out of the way of those that the program gets.
 const ASIDE: c_int = 64;
+
+/// Where the kernel finds this process's command line: fields 48 and 49 of `/proc/self/stat`.
+pub(super) fn own_arguments() -> Option<(usize, usize)> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, in brackets, may hold anything.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(48 - 3);
+    let start: usize = fields.next()?.parse().ok()?;
+    let end: usize = fields.next()?.parse().ok()?;
+    Some((start, end.checked_sub(start)?)).filter(|(start, _)| *start > 0)
+}
 
 /// Limits of one process, as the system counts them.
 pub(super) fn resource_limits(limits: &Limits, reserves_addresses: bool) -> Vec<(c_int, u64)> {
@@ -96,6 +109,11 @@ impl Child<'_> {
             let [stdin, stdout, stderr, status] = self.fds.map(aside);
             let pipes = self.pipes.map(|pipes| pipes.map(aside));
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::prctl(libc::PR_SET_NAME, c"init".as_ptr());
+            if let Some((start, length)) = self.arguments {
+                // This process's own copy of the page; the kernel said where it is.
+                std::ptr::write_bytes(start as *mut u8, 0, length);
+            }
             libc::dup2(stdin, 0);
             libc::dup2(stdout, 1);
             libc::dup2(stderr, 2);
