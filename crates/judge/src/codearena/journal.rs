@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::endpoint::ChatError;
 use serde_json::Value;
@@ -40,12 +40,6 @@ impl Lasting for SandboxError {
     fn is_lasting(&self) -> bool {
         false
     }
-}
-
-/// Why no further piece is begun.
-enum Halt {
-    Broken(JournalError),
-    Lasting,
 }
 
 /// Results by the hash of what they depend on, each a line of a file. One run at a time holds it.
@@ -126,38 +120,41 @@ impl Journal {
             error: None,
         };
         at(progress.resumed, all);
-        let ended = workers::run(
+        let lasting = AtomicBool::new(false);
+        workers::run(
             jobs.len(),
             workers,
             stop,
-            |job| jobs.get(job).map(|&index| (index, work(index))),
+            |job| {
+                let index = jobs.get(job).copied();
+                let index = index.filter(|_| !lasting.load(Ordering::SeqCst))?;
+                let result = work(index);
+                if result.as_ref().is_err_and(Lasting::is_lasting) {
+                    lasting.store(true, Ordering::SeqCst);
+                }
+                Some((index, result))
+            },
             |_, result| {
                 match result {
                     Some((index, Ok(mut record))) => {
                         let hash = hashes.get(index).cloned().unwrap_or_default();
                         record.insert("hash".into(), Value::String(hash.clone()));
-                        self.log
-                            .append(&record)
-                            .map_err(|error| Halt::Broken(error.into()))?;
+                        self.log.append(&record)?;
                         progress.made += waiting.get(hash.as_str()).copied().unwrap_or(0);
                         self.known.insert(hash, record);
                         at(progress.resumed + progress.made, all);
                     }
                     Some((_, Err(error))) if error.is_lasting() => {
                         progress.error = Some(error);
-                        return Err(Halt::Lasting);
                     }
                     Some((_, Err(error))) => {
                         progress.error.get_or_insert(error);
                     }
                     None => {}
                 }
-                Ok(())
+                Ok::<(), JournalError>(())
             },
-        );
-        if let Err(Halt::Broken(error)) = ended {
-            return Err(error);
-        }
+        )?;
         progress.missing = all - progress.resumed - progress.made;
         Ok(progress)
     }
@@ -168,7 +165,6 @@ impl Journal {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::sync::atomic::Ordering;
 
     impl Lasting for &str {
         fn is_lasting(&self) -> bool {
@@ -196,7 +192,7 @@ mod tests {
         let progress = journal.work(&hashes, 1, &never, fail, &mut |_, _| {});
         let progress = progress.unwrap();
         assert_eq!((progress.missing, progress.error), (50, Some("lasting")));
-        assert!(tried.load(Ordering::Relaxed) < 50);
+        assert_eq!(tried.load(Ordering::Relaxed), 1);
     }
 
     fn record(value: usize) -> Record {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use engine::endpoint::ChatError;
 use serde_json::{Value, json};
@@ -70,17 +70,32 @@ pub enum JudgingError {
     Write(#[from] LogError),
 }
 
-/// Why no further game is played.
-enum Halt {
-    /// The log cannot be written.
-    Broken(JudgingError),
-    /// No judge answers.
-    Hopeless,
+/// Whether it makes sense to begin another game; each worker tells how its own ended before it takes the next.
+#[derive(Debug, Default)]
+struct Hope {
+    gone: AtomicBool,
+    answered: AtomicBool,
+    /// Games in a row without an answer.
+    unanswered: AtomicUsize,
 }
 
-impl From<LogError> for Halt {
-    fn from(error: LogError) -> Self {
-        Self::Broken(error.into())
+impl Hope {
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    fn hear(&self, result: &Result<Game, ChatError>) {
+        let Err(error) = result else {
+            self.answered.store(true, Ordering::SeqCst);
+            return self.unanswered.store(0, Ordering::SeqCst);
+        };
+        let patience = match self.answered.load(Ordering::SeqCst) {
+            true => PATIENCE,
+            false => FIRST_PATIENCE,
+        };
+        if error.is_lasting() || self.unanswered.fetch_add(1, Ordering::SeqCst) + 1 >= patience {
+            self.gone.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -118,19 +133,17 @@ pub fn judge_all(
     let total = entries.len() * GAMES;
     at(outcome.resumed, total);
     let mut done = Vec::new();
-    let mut unanswered = 0;
-    let ended = workers::run(
+    let hope = Hope::default();
+    workers::run(
         todo.len(),
         plan.workers,
         plan.stop,
         |job| {
-            let (index, game) = todo.get(job).copied()?;
+            let (index, game) = todo.get(job).copied().filter(|_| !hope.is_gone())?;
             let entry = entries.get(index)?;
-            Some((
-                index,
-                game,
-                play(&entry.as_match(), game, plan.config, plan.judge),
-            ))
+            let result = play(&entry.as_match(), game, plan.config, plan.judge);
+            hope.hear(&result);
+            Some((index, game, result))
         },
         |_, result| {
             match result {
@@ -139,33 +152,20 @@ pub fn judge_all(
                         file.append(&entry.line(game, &played))?;
                     }
                     outcome.played += 1;
-                    unanswered = 0;
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
                 Some((_, _, Err(error))) if error != ChatError::Stopped => {
-                    unanswered += 1;
-                    let patience = match outcome.played {
-                        0 => FIRST_PATIENCE,
-                        _ => PATIENCE,
-                    };
-                    let hopeless = error.is_lasting() || unanswered >= patience;
                     // What ends the run is what must be told.
-                    if hopeless || outcome.error.is_none() {
+                    if error.is_lasting() || outcome.error.is_none() {
                         outcome.error = Some(error);
-                    }
-                    if hopeless {
-                        return Err(Halt::Hopeless);
                     }
                 }
                 _ => {}
             }
-            Ok(())
+            Ok::<(), JudgingError>(())
         },
-    );
-    if let Err(Halt::Broken(error)) = ended {
-        return Err(error);
-    }
+    )?;
     for (index, game, played) in done {
         if let Some(place) = entries
             .get_mut(index)

@@ -257,7 +257,7 @@ fn an_encoder_tells_languages_by_its_vectors() {
                 .to_string()
         }),
     );
-    let server = ChatServer::start(vec![Mood::Busy, Mood::Malformed], |_| String::new());
+    let server = ChatServer::start(vec![Mood::Busy, Mood::Page], |_| String::new());
     let url = server.url();
     let encoder = ["--encoder", url.as_str(), "--encoder-model", "counter"];
     let lang = |more: &[&str]| {
