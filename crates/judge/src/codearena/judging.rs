@@ -155,11 +155,12 @@ pub fn judge_all(
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
-                Some((_, _, Err(error))) if error != ChatError::Stopped => {
-                    // What ends the run is what must be told.
-                    if error.is_lasting() || outcome.error.is_none() {
-                        outcome.error = Some(error);
-                    }
+                // What ends the run is what must be told.
+                Some((_, _, Err(error)))
+                    if error != ChatError::Stopped
+                        && (error.is_lasting() || outcome.error.is_none()) =>
+                {
+                    outcome.error = Some(error);
                 }
                 _ => {}
             }

@@ -399,7 +399,8 @@ impl Pass<'_> {
             ..
         } = &mut *self.scratch;
         match &layer.ffn {
-            FeedForward::Dense([w_gate, w_up, w_down]) => {
+            FeedForward::Dense(linears) => {
+                let [w_gate, w_up, w_down] = &**linears;
                 let ffn = config.ffn;
                 gate.resize(rows * ffn, 0.0);
                 up.resize(rows * ffn, 0.0);
@@ -544,7 +545,10 @@ impl Pass<'_> {
 
 fn quantised(ffn: &FeedForward) -> bool {
     match ffn {
-        FeedForward::Dense([gate, up, _]) => gate.weight.quantised() || up.weight.quantised(),
+        FeedForward::Dense(linears) => {
+            let [gate, up, _] = &**linears;
+            gate.weight.quantised() || up.weight.quantised()
+        }
         FeedForward::Experts(mixture) => mixture.quantised(),
     }
 }

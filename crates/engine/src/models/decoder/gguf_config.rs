@@ -151,7 +151,7 @@ fn read(fields: &Fields<'_>, family: Family) -> Result<DecoderConfig, String> {
             Activation::Silu
         },
         rope: rope(fields, family, head_dim, max_positions)?,
-        window_rope: (family == Family::Gemma3).then(|| Rope {
+        window_rope: (family == Family::Gemma3).then_some(Rope {
             theta: 1e4,
             dims: head_dim,
             interleaved: false,

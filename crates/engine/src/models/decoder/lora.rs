@@ -136,6 +136,7 @@ impl Lora {
     }
 
     /// `out += factor · scale · B·A·x` for rows `x` `[rows, inputs]`.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn add(
         &self,
         (team, level): (&Team<'_>, Level),
