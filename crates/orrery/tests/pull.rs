@@ -57,13 +57,13 @@ struct Asked {
 }
 
 /// A request's path and headers.
-type Asked = (String, HashMap<String, String>);
+type Request = (String, HashMap<String, String>);
 
 type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 struct Hub {
     port: u16,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Hub {
