@@ -1,3 +1,4 @@
 //! The base networks that systems ride on, under their official names.
 
+pub mod autoencoder_kl;
 pub mod pixart;
