@@ -1,5 +1,7 @@
 //! Picture and manga generation, editing and watermarking.
 
+#[cfg(feature = "acdit")]
+pub mod acdit;
 mod systems;
 
 pub use systems::SYSTEMS;

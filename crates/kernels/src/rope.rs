@@ -8,12 +8,13 @@ use crate::math::mul_add;
 use crate::parallel::{Fresh, collect, rows_per_task};
 use crate::softmax::dot;
 
-/// Rotary angles for each token; value `i` of a section of width `w` is paired with value `i + w/2`.
+/// Rotary angles for each token; value `i` of a section of width `w` is paired with value `i + w/2`. A rotation has both
+/// halves of a section alike; other angles give `x · cos + rotate_half(x) · sin`, as some released models have it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation<'a> {
-    /// `[tokens, head]`, both halves of a section alike.
+    /// `[tokens, head]`.
     pub cos: &'a [f32],
-    /// `[tokens, head]`, both halves of a section alike.
+    /// `[tokens, head]`.
     pub sin: &'a [f32],
     /// Number of sections in a head.
     pub sections: usize,
@@ -249,8 +250,10 @@ fn turn<const FMA: bool, const BACK: bool>(x: &mut [f32], angles: Angles<'_>) {
         half => {
             for start in (0..x.len()).step_by(2 * half) {
                 for i in start..start + half {
-                    let (cos, sin) = (angles.cos[i], angles.sin[i]);
-                    (x[i], x[i + half]) = turned::<FMA, BACK>(x[i], x[i + half], cos, sin);
+                    let j = i + half;
+                    let cos = [angles.cos[i], angles.cos[j]];
+                    let sin = [angles.sin[i], angles.sin[j]];
+                    (x[i], x[j]) = turned::<FMA, BACK>(x[i], x[j], cos, sin);
                 }
             }
         }
@@ -272,18 +275,25 @@ fn turn_sections<const HALF: usize, const FMA: bool, const BACK: bool>(
     for (x, (cos, sin)) in sections {
         let (mut a, mut b) = (x[0], x[1]);
         for l in 0..HALF {
-            (a[l], b[l]) = turned::<FMA, BACK>(a[l], b[l], cos[0][l], sin[0][l]);
+            let (cos, sin) = ([cos[0][l], cos[1][l]], [sin[0][l], sin[1][l]]);
+            (a[l], b[l]) = turned::<FMA, BACK>(a[l], b[l], cos, sin);
         }
         (x[0], x[1]) = (a, b);
     }
 }
 
-/// `(a, b) → (a·cos − b·sin, b·cos + a·sin)`, or its inverse.
+/// `(a, b) → (a·cos₀ − b·sin₀, b·cos₁ + a·sin₁)`, or its transpose, which is the gradient of it (and its inverse where both
+/// angles are the same).
 #[inline(always)]
-fn turned<const FMA: bool, const BACK: bool>(a: f32, b: f32, cos: f32, sin: f32) -> (f32, f32) {
-    let sin = if BACK { -sin } else { sin };
+fn turned<const FMA: bool, const BACK: bool>(
+    a: f32,
+    b: f32,
+    cos: [f32; 2],
+    sin: [f32; 2],
+) -> (f32, f32) {
+    let [into_a, into_b] = if BACK { [-sin[1], -sin[0]] } else { sin };
     (
-        mul_add::<FMA>(-b, sin, a * cos),
-        mul_add::<FMA>(a, sin, b * cos),
+        mul_add::<FMA>(-b, into_a, a * cos[0]),
+        mul_add::<FMA>(a, into_b, b * cos[1]),
     )
 }

@@ -1,7 +1,8 @@
-//! Flow matching, samplers and guidance.
+//! Flow matching, schedulers, samplers and guidance.
 
 pub mod flow;
 mod guidance;
+pub mod scheduler;
 mod solver;
 
 pub use guidance::{Renorm, combine_joint, combine_separate, renorm};

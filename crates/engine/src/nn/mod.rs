@@ -2,12 +2,14 @@
 
 mod attention;
 mod condition;
+mod conv;
 mod linear;
 mod norm;
 mod patch;
 
 pub use attention::{Attention, AttentionConfig};
 pub use condition::{AdaLayerNorm, EmbeddingMlp, sinusoid};
+pub use conv::Conv2d;
 pub use linear::{Init, Linear, LinearConfig};
-pub use norm::RmsNorm;
+pub use norm::{GroupNorm, RmsNorm};
 pub use patch::Cubify;

@@ -17,6 +17,17 @@ pub enum Schedule {
     },
     /// It falls linearly to zero.
     Linear,
+    /// It stays until the share `decay_start` of all steps and then halves six times (warm-up, stable, decay).
+    Wsd {
+        /// The share of all steps at which the decay begins.
+        #[serde(default = "wsd_decay_start")]
+        decay_start: f64,
+    },
+}
+
+/// ACDiT's (arXiv 2412.07720).
+fn wsd_decay_start() -> f64 {
+    0.85
 }
 
 impl Schedule {
@@ -34,6 +45,12 @@ impl Schedule {
                 floor + (1.0 - floor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * done))
             }
             Self::Linear => 1.0 - done,
+            Self::Wsd { decay_start } => {
+                let total = steps as f64;
+                let begins = decay_start * total;
+                let progress = (step as f64 - begins) / (total - begins).max(1.0);
+                libm::pow(0.5, 6.0 * progress.clamp(0.0, 1.0))
+            }
         }
     }
 }

@@ -1,0 +1,82 @@
+//! Schedulers of diffusion models with a discrete noise schedule, configured as diffusers' `scheduler_config.json`.
+
+mod config;
+mod ddim;
+mod dpm;
+mod euler;
+
+use burn::tensor::Tensor;
+
+pub use config::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
+pub use ddim::{Ddim, DdimInverse};
+pub use dpm::DpmSolver;
+pub use euler::Euler;
+
+/// A walk from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
+pub trait Scheduler<const D: usize> {
+    /// What the network is told in each step, the noisiest first.
+    fn timesteps(&self) -> &[f64];
+
+    /// The standard deviation of the noise that sampling starts from.
+    fn init_noise_sigma(&self) -> f64 {
+        1.0
+    }
+
+    /// The input of the network in step `i`.
+    fn scale_model_input(&self, x: Tensor<D>, i: usize) -> Tensor<D> {
+        let _ = i;
+        x
+    }
+
+    /// `x` after step `i`, given what the network said. `noise` draws standard normal values of the shape of `x`; only
+    /// ancestral walks ask for it.
+    fn step(
+        &mut self,
+        output: Tensor<D>,
+        i: usize,
+        x: Tensor<D>,
+        noise: &mut dyn FnMut() -> Tensor<D>,
+    ) -> Tensor<D>;
+
+    /// `x0` with the noise of step `i`.
+    fn add_noise(&self, x0: Tensor<D>, noise: Tensor<D>, i: usize) -> Tensor<D>;
+}
+
+/// The whole walk from `x`, which has the scheduler's [`Scheduler::init_noise_sigma`]. `network` gets the scaled input
+/// and the timestep.
+pub fn sample<const D: usize, E>(
+    scheduler: &mut dyn Scheduler<D>,
+    mut x: Tensor<D>,
+    mut network: impl FnMut(Tensor<D>, f64) -> Result<Tensor<D>, E>,
+    noise: &mut dyn FnMut() -> Tensor<D>,
+) -> Result<Tensor<D>, E> {
+    for i in 0..scheduler.timesteps().len() {
+        let t = scheduler.timesteps()[i];
+        let output = network(scheduler.scale_model_input(x.clone(), i), t)?;
+        x = scheduler.step(output, i, x, noise);
+    }
+    Ok(x)
+}
+
+/// `(x₀, ε)` out of a prediction at `x = α·x₀ + σ·ε`.
+fn split<const D: usize>(
+    kind: Prediction,
+    output: Tensor<D>,
+    x: Tensor<D>,
+    [alpha, sigma]: [f64; 2],
+) -> [Tensor<D>; 2] {
+    match kind {
+        Prediction::Epsilon => {
+            let x0 = (x - output.clone() * sigma) / alpha;
+            [x0, output]
+        }
+        Prediction::Sample => {
+            let noise = (x - output.clone() * alpha) / sigma;
+            [output, noise]
+        }
+        Prediction::VPrediction => [
+            x.clone() * alpha - output.clone() * sigma,
+            output * alpha + x * sigma,
+        ],
+    }
+}

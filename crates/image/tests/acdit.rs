@@ -1,0 +1,350 @@
+//! ACDiT against numbers of the authors' code.
+#![cfg(feature = "acdit")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use base::fixtures::{Case, cases, furthest, report};
+use burn::tensor::{Device, Tensor, TensorData};
+use engine::diffusion::scheduler::{DpmSolver, Scheduler, SchedulerConfig};
+use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
+use engine::nn::sinusoid;
+use engine::ops;
+use engine::train::Schedule;
+use engine::weights::{self, CaseTensor};
+use image_systems::acdit::{
+    Acdit, AcditConfig, BlockSampler, Cache, SampleConfig, checkpoint, layout, model, rope, train,
+};
+
+fn committed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn each(kind: &str, check: impl Fn(&Case)) {
+    let cases = cases("acdit", kind, &committed());
+    cases.iter().for_each(check);
+    report("acdit", kind, cases.len());
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+fn same(case: &Case, what: &str, found: &[f32], tolerance: f64) {
+    let expected = case.values(what);
+    let scale = expected
+        .iter()
+        .fold(1.0f32, |most, value| most.max(value.abs()));
+    let off = furthest(found, &expected) / scale;
+    assert!(
+        f64::from(off) <= tolerance,
+        "{}: {what} is off by {off}",
+        case.name
+    );
+}
+
+fn config(case: &Case) -> AcditConfig {
+    let mut json = case.json["config"].clone();
+    let fields = json.as_object_mut().unwrap();
+    fields.remove("steps");
+    fields.remove("cfg");
+    serde_json::from_value(json).unwrap()
+}
+
+fn load(case: &Case, config: &AcditConfig, device: &Device) -> Acdit {
+    assert_eq!(config.problem(), None);
+    let keys = checkpoint::key_map().within("w");
+    let model = config.init(&mut base::rng::Rng::new(0), device);
+    weights::load(model, case.weights(), &keys).unwrap()
+}
+
+fn labels(case: &Case) -> Vec<usize> {
+    case.ints("y")
+        .into_iter()
+        .map(|label| label as usize)
+        .collect()
+}
+
+#[test]
+fn block_layout() {
+    each("block_layout", |case| {
+        let device = Device::default();
+        for (name, sizes) in case.json["config"].as_object().unwrap() {
+            let [patch, block] =
+                ["patch", "block"].map(|key| sizes[key].as_u64().unwrap() as usize);
+            let [latent, blocks] = ["latent", "blocks"].map(|part| format!("{name}.{part}"));
+            let expected: Tensor<4> = case.tensor(&blocks, &device);
+            if sizes.get("frames").is_some() {
+                let x: Tensor<5> = case.tensor(&latent, &device);
+                let [_, _, _, height, width] = x.dims();
+                let found = layout::video_to_blocks(x, patch, block);
+                same(case, &blocks, &values(found), 0.0);
+                let spatial = height * width / (patch * patch);
+                let back = layout::blocks_to_video(expected, patch, spatial);
+                same(case, &latent, &values(back), 0.0);
+            } else {
+                let found = layout::image_to_blocks(case.tensor(&latent, &device), patch, block);
+                same(case, &blocks, &values(found), 0.0);
+                same(
+                    case,
+                    &latent,
+                    &values(layout::blocks_to_image(expected, patch)),
+                    0.0,
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn scam_masks() {
+    each("scam_masks", |case| {
+        for name in case
+            .weights()
+            .names()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+        {
+            let number = |after: &str| -> usize {
+                let text = name.split(after).nth(1).unwrap();
+                text.split('_').next().unwrap().parse().unwrap()
+            };
+            let (blocks, block) = (number("_T"), number("_B"));
+            let mask = match name.starts_with("train") {
+                true => model::scam(blocks),
+                false => model::scam_step(number("_block")),
+            };
+            let spread = |row: &Vec<bool>| -> Vec<i64> {
+                row.iter()
+                    .flat_map(|seen| vec![i64::from(*seen); block])
+                    .collect()
+            };
+            let found: Vec<i64> = mask
+                .iter()
+                .flat_map(|row| vec![spread(row); block].concat())
+                .collect();
+            assert_eq!(found, case.ints(&name), "{name}");
+        }
+    });
+}
+
+#[test]
+fn rope_nd() {
+    each("rope_nd", |case| {
+        let device = Device::default();
+        for (name, sizes) in case.json["config"].as_object().unwrap() {
+            let list = |key: &str| -> Vec<usize> {
+                let items = sizes[key].as_array().unwrap();
+                items
+                    .iter()
+                    .map(|item| item.as_u64().unwrap() as usize)
+                    .collect()
+            };
+            let bases: Vec<f64> = list("max_lens").into_iter().map(rope::base).collect();
+            let expected: Vec<f64> = list("bases").into_iter().map(|base| base as f64).collect();
+            assert_eq!(bases, expected, "{name}");
+            let axes = sizes["nd"].as_u64().unwrap() as usize;
+            let ids = case.ints(&format!("{name}.position_ids"));
+            let tokens = ids.len() / axes;
+            let positions: Vec<Vec<usize>> = ids
+                .chunks(tokens)
+                .map(|axis| axis.iter().map(|id| *id as usize).collect())
+                .collect();
+            let mode = image_systems::acdit::RopeMode::Released;
+            let [cos, sin] = rope::tables(&positions, &list("split_dims"), &bases, mode);
+            let tolerance = case.tolerance("default", 1e-5);
+            same(case, &format!("{name}.cos"), &cos, tolerance);
+            same(case, &format!("{name}.sin"), &sin, tolerance);
+            let head = sizes["head_dim"].as_u64().unwrap() as usize;
+            let [cos, sin] = [cos, sin]
+                .map(|table| Tensor::from_data(TensorData::new(table, [tokens, head]), &device));
+            let rope = ops::Rope {
+                cos,
+                sin,
+                sections: 1,
+            };
+            for part in ["q", "k"] {
+                let x: Tensor<4> = case.tensor(&format!("{name}.{part}"), &device);
+                let found = ops::rotate(x.swap_dims(1, 2), &rope).swap_dims(1, 2);
+                same(
+                    case,
+                    &format!("{name}.{part}_out"),
+                    &values(found),
+                    tolerance,
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn schedules() {
+    each("schedules", |case| {
+        let device = Device::default();
+        let tolerance = case.tolerance("default", 1e-3);
+        let config: SchedulerConfig =
+            serde_json::from_value(case.json["config"]["scheduler"].clone()).unwrap();
+        let bars: Vec<f32> = config
+            .alphas_cumprod()
+            .iter()
+            .map(|bar| *bar as f32)
+            .collect();
+        same(case, "alphas_cumprod", &bars, 1e-5);
+        let names: Vec<String> = case.weights().names().map(str::to_owned).collect();
+        for steps in names
+            .iter()
+            .filter_map(|name| name.strip_prefix("timesteps_"))
+        {
+            let count = steps.parse().unwrap();
+            let mut solver = DpmSolver::<3>::new(config.clone(), count);
+            let times: Vec<i64> = Scheduler::timesteps(&solver)
+                .iter()
+                .map(|t| *t as i64)
+                .collect();
+            assert_eq!(times, case.ints(&format!("timesteps_{steps}")));
+            let sigmas: Vec<f32> = solver.sigmas().iter().map(|sigma| *sigma as f32).collect();
+            same(case, &format!("sigmas_{steps}"), &sigmas, tolerance);
+            let mut x: Tensor<3> = case.tensor(&format!("x_start_{steps}"), &device);
+            let mut trajectory = Vec::new();
+            for (i, t) in times.iter().enumerate() {
+                // The model that the case tells of.
+                let output = x.clone() * 0.7 + (x.clone() * 3.0).sin() * (0.1 * *t as f32 / 1000.0);
+                x = solver.step(output, i, x, &mut || unreachable!("not ancestral"));
+                trajectory.extend(values(x.clone()));
+            }
+            same(case, &format!("trajectory_{steps}"), &trajectory, tolerance);
+        }
+        let width = case.weights().shape("timestep_embedding_256").unwrap()[1];
+        let embedded = sinusoid(&[0.0, 1.0, 37.0, 999.0], width, &device);
+        same(case, "timestep_embedding_256", &values(embedded), tolerance);
+        let at = |key: &str| case.usize(&format!("config.wsd.{key}")) as u64;
+        let (total, every) = (at("total"), at("every"));
+        let schedule = Schedule::Wsd {
+            decay_start: at("decay_start") as f64 / total as f64,
+        };
+        let factors: Vec<f32> = (0..total)
+            .step_by(every as usize)
+            .map(|step| match step < at("warmup") {
+                // The authors' warm-up starts at 0, ours at the first fraction.
+                true => step as f32 / at("warmup") as f32,
+                false => schedule.factor(step, at("warmup"), total) as f32,
+            })
+            .collect();
+        same(case, "wsd_lr_factor", &factors, tolerance);
+    });
+}
+
+#[test]
+fn train_step() {
+    each("train_step_image", |case| {
+        let config = config(case);
+        let device = Device::default().autodiff();
+        let model = load(case, &config, &device);
+        let positions = rope::Positions::new(&config, config.ar_len, &device).unwrap();
+        let [clean, noise]: [Tensor<4>; 2] =
+            ["clean", "noise"].map(|name| case.tensor(name, &device));
+        let timesteps: Vec<usize> = case.ints("t").into_iter().map(|t| t as usize).collect();
+        let bars = SchedulerConfig::default().alphas_cumprod();
+        let noisy = train::noised(clean.clone(), noise.clone(), &timesteps, &bars);
+        let tolerance = case.tolerance("forward", 1e-4);
+        same(case, "noised", &values(noisy.clone()), tolerance);
+        let t: Vec<f32> = timesteps.iter().map(|t| *t as f32).collect();
+        let labels = labels(case);
+        let predicted = model.forward_train(clean.clone(), noisy.clone(), &t, &labels, &positions);
+        same(case, "eps_pred", &values(predicted), tolerance);
+        let loss = train::loss(
+            &model,
+            [clean, noisy, noise],
+            &timesteps,
+            &labels,
+            &positions,
+        );
+        same(case, "loss", &values(loss.clone()), tolerance);
+        let mut gradients = loss.backward();
+        let keys = checkpoint::key_map();
+        let names: Vec<String> = case.weights().names().map(str::to_owned).collect();
+        for name in names.iter().filter_map(|name| name.strip_prefix("grad.")) {
+            let ours = keys.to_ours(name).unwrap();
+            let found = weights::gradient(&model, &ours, &mut gradients).unwrap();
+            same(
+                case,
+                &format!("grad.{name}"),
+                &found,
+                case.tolerance("grad", 1e-3),
+            );
+        }
+    });
+}
+
+#[test]
+fn cached_sampling() {
+    for kind in ["sample_image", "sample_video"] {
+        each(kind, |case| {
+            let config = config(case);
+            let device = Device::default();
+            let model = load(case, &config, &device);
+            let labels = labels(case);
+            let blocks = |name: &str| -> Vec<Tensor<3>> {
+                let all: Tensor<4> = case.tensor(name, &device);
+                (0..config.ar_len)
+                    .map(|at| all.clone().narrow(1, at, 1).squeeze_dim(1))
+                    .collect()
+            };
+            let positions = rope::Positions::new(&config, config.ar_len, &device).unwrap();
+            let (clean, noisy, t) = (blocks("clean"), blocks("noisy"), case.ints("t"));
+            let mut cache = Cache::default();
+            let mut found = Vec::new();
+            for at in 0..config.ar_len {
+                let here =
+                    |block: usize| positions.narrow(block * config.block_size, config.block_size);
+                if at > 0 {
+                    model.append(clean[at - 1].clone(), &here(at - 1), &mut cache);
+                }
+                let t: Vec<f32> = t.iter().map(|t| *t as f32).collect();
+                let one = model.denoise(noisy[at].clone(), &t, &labels, &here(at), &cache);
+                found.push(one.unsqueeze_dim::<4>(1));
+            }
+            let found = values(Tensor::cat(found, 1));
+            same(case, "eps_cached", &found, case.tolerance("eps", 1e-4));
+            for (guidance, expected) in [(case.f32("config.cfg"), "sampled"), (1.0, "sampled_cfg1")]
+            {
+                let sampling = SampleConfig {
+                    steps: case.usize("config.steps"),
+                    guidance,
+                    clip: None,
+                };
+                let mut sampler =
+                    BlockSampler::new(&model, &config, &labels, config.ar_len, sampling, &device)
+                        .unwrap();
+                let mut drawn = Vec::new();
+                for noise in blocks("noise") {
+                    drawn.push(sampler.next_block(noise).unwrap().unsqueeze_dim::<4>(1));
+                }
+                let drawn = values(Tensor::cat(drawn, 1));
+                same(case, expected, &drawn, case.tolerance("sampled", 2e-3));
+            }
+        });
+    }
+}
+
+#[test]
+fn image_autoencoder() {
+    each("vae_kl_tiny", |case| {
+        let device = Device::default();
+        let config: AutoencoderKlConfig =
+            serde_json::from_value(case.json["config"].clone()).unwrap();
+        let model = config.init(&mut base::rng::Rng::new(0), &device);
+        let keys = autoencoder_kl::key_map().within("w");
+        let model = weights::load(model, case.weights(), &keys).unwrap();
+        let tolerance = case.tolerance("default", 1e-4);
+        let posterior = model.encode(case.tensor("x", &device));
+        same(case, "mean", &values(posterior.mean), tolerance);
+        same(case, "logvar", &values(posterior.logvar), tolerance);
+        same(
+            case,
+            "decoded",
+            &values(model.decode(case.tensor("z", &device))),
+            tolerance,
+        );
+    });
+}
