@@ -3,7 +3,7 @@
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, PrefixCache, Request, Segment,
 };
-use engine::rng::Rng;
+use base::rng::Rng;
 use engine::weights::{Gguf, Precision, TensorFile, Weights};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ mod recorded_rope;
 
 use std::path::Path;
 
-use engine::fixtures::Case;
+use base::fixtures::Case;
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Output, Request, Segment,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{Case, cases, furthest, report};
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Lora, Output, Request, Segment,
 };

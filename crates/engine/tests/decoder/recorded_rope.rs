@@ -2,7 +2,7 @@
 //! weights. Where they could be worked out from the recorded hidden states, they stand here; else only the first
 //! token of each sequence can be compared, for which positions do not matter.
 
-use engine::fixtures::{Case, furthest};
+use base::fixtures::{Case, furthest};
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Request, RopeScaling, Segment,
 };
