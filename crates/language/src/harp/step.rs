@@ -49,15 +49,16 @@ impl Sequence {
         config: &HarpConfig,
         number: usize,
     ) -> Result<(Vec<f32>, Cache), HarpError> {
-        let fresh = |it: &Self| Cache::with_limit(decoder.config(), it.cache.limit());
+        let limit = self.cache.limit();
+        let fresh = || Cache::with_limit(decoder.config(), limit);
         let len = self.ids.len();
         // Positions from `from` on are read again, those from `first` on through reframed embeddings.
         let (from, first, cache) = match (config.mask, config.window) {
             (MaskLife::Persistent, _) => {
                 if self.reframed.len() <= number {
-                    self.reframed.push(fresh(self));
+                    self.reframed.push(fresh());
                 }
-                let cache = std::mem::replace(&mut self.reframed[number], fresh(self));
+                let cache = std::mem::replace(&mut self.reframed[number], fresh());
                 (cache.len(), cache.len(), cache)
             }
             (MaskLife::Fresh, Some(window)) if window < len => {
@@ -69,10 +70,10 @@ impl Sequence {
                         cache.truncate(first)?;
                         (first, first, cache)
                     }
-                    false => (0, first, fresh(self)),
+                    false => (0, first, fresh()),
                 }
             }
-            _ => (0, 0, fresh(self)),
+            _ => (0, 0, fresh()),
         };
         let mut embeddings = decoder.embed(&self.ids[from..])?;
         let perturbed = &mut embeddings[(first - from) * decoder.config().width..];
