@@ -16,7 +16,12 @@ pub enum BeamCompat {
 }
 
 /// A search with `beams` beams for at most `max_tokens` tokens, ended by any of `end`.
-pub fn beam_config(compat: BeamCompat, beams: usize, max_tokens: usize, end: Vec<u32>) -> BeamConfig {
+pub fn beam_config(
+    compat: BeamCompat,
+    beams: usize,
+    max_tokens: usize,
+    end: Vec<u32>,
+) -> BeamConfig {
     match compat {
         BeamCompat::None => BeamConfig::new(beams, max_tokens, end),
         BeamCompat::Harp => BeamConfig {

@@ -95,34 +95,49 @@ impl HarpConfig {
     /// # Errors
     /// [`HarpError::Setting`] for what is out of range or does not go together.
     pub fn check(&self) -> Result<(), HarpError> {
-        let wrong = |name, value: String, range| {
-            Err(HarpError::Setting { name, value, range })
-        };
+        let wrong = |name, value: String, range| Err(HarpError::Setting { name, value, range });
         let share = |value: f32| (0.0..=1.0).contains(&value);
         match self {
-            it if !(0.0..=1000.0).contains(&it.theta) => {
-                wrong("theta", it.theta.to_string(), "give a number of bits from 0 to 1000")
-            }
+            it if !(0.0..=1000.0).contains(&it.theta) => wrong(
+                "theta",
+                it.theta.to_string(),
+                "give a number of bits from 0 to 1000",
+            ),
             it if it.metric == Metric::Top2Ratio && it.theta > 1.0 => wrong(
                 "theta",
                 it.theta.to_string(),
                 "with the ratio of the two best tokens give a number from 0 to 1",
             ),
-            it if !share(it.delta) => wrong("delta", it.delta.to_string(), "give a share from 0 to 1"),
-            it if !share(it.beta) => wrong("beta", it.beta.to_string(), "give a weight from 0 to 1"),
+            it if !share(it.delta) => {
+                wrong("delta", it.delta.to_string(), "give a share from 0 to 1")
+            }
+            it if !share(it.beta) => {
+                wrong("beta", it.beta.to_string(), "give a weight from 0 to 1")
+            }
             it if !(1..=64).contains(&it.steps) => {
                 wrong("steps", it.steps.to_string(), "give 1 to 64")
             }
             it if it.window == Some(0) => wrong("window", "0".into(), "give at least 1 position"),
-            Self { noise: Noise::Uniform(alpha), .. } if !(0.0..=1e4).contains(alpha) => {
+            Self {
+                noise: Noise::Uniform(alpha),
+                ..
+            } if !(0.0..=1e4).contains(alpha) => {
                 wrong("noise", alpha.to_string(), "give an alpha from 0 to 10000")
             }
-            Self { mask: MaskLife::Persistent, window: Some(n), .. } => wrong(
+            Self {
+                mask: MaskLife::Persistent,
+                window: Some(n),
+                ..
+            } => wrong(
                 "window",
                 n.to_string(),
                 "a mask that persists covers the whole text: leave one of the two out",
             ),
-            Self { mask: MaskLife::Persistent, noise: Noise::Uniform(alpha), .. } => wrong(
+            Self {
+                mask: MaskLife::Persistent,
+                noise: Noise::Uniform(alpha),
+                ..
+            } => wrong(
                 "noise",
                 format!("uniform:{alpha}"),
                 "it depends on the length of the text: with a mask that persists use dropout",

@@ -21,7 +21,9 @@ pub enum HarpError {
         range: &'static str,
     },
     /// Recorded draws are used up.
-    #[error("the recorded draws end {0} values too early: record one for each coordinate of each second look")]
+    #[error(
+        "the recorded draws end {0} values too early: record one for each coordinate of each second look"
+    )]
     Draws(usize),
     /// Tasks or texts that cannot be used.
     #[error("{0}")]

@@ -13,7 +13,9 @@ use super::{
 };
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// The ordinary model.
@@ -39,7 +41,7 @@ pub struct ArmResult {
     pub answer: String,
     /// Steps it took.
     pub steps: usize,
-    /// Forward passes, counted without a cache: steps, second looks, live beams.
+    /// Forward passes: one a step and one a second look; in beam search one a step and beam.
     pub passes: usize,
     /// Wall time, with the prompt.
     pub seconds: f64,
@@ -96,7 +98,9 @@ pub fn evaluate(
     let begun = Instant::now();
     let (answer, steps, passes) = match arm {
         Arm::Beam => {
-            let GenerateConfig { max_tokens, end, .. } = &config.generate;
+            let GenerateConfig {
+                max_tokens, end, ..
+            } = &config.generate;
             let search = beam_config(config.compat, config.beams, *max_tokens, end.clone());
             let (beam, text) = pipeline.beam(&prompt, &search)?;
             (text, beam.ids.len(), beam.ids.len() * config.beams)
@@ -107,9 +111,15 @@ pub fn evaluate(
                 Arm::Always => Metric::Always,
                 _ => config.generate.harp.metric,
             };
-            let harp = HarpConfig { metric, ..config.generate.harp.clone() };
+            let harp = HarpConfig {
+                metric,
+                ..config.generate.harp.clone()
+            };
             let looks = harp.steps;
-            let generate = GenerateConfig { harp, ..config.generate.clone() };
+            let generate = GenerateConfig {
+                harp,
+                ..config.generate.clone()
+            };
             let mut listen = |_: usize, _: &_| ControlFlow::Continue(());
             let made = pipeline.generate(&[prompt], &generate, &mut listen)?;
             let made = made.into_iter().next();
@@ -132,8 +142,11 @@ pub fn evaluate(
 /// Each arm over all tasks, in the order of the arms.
 pub fn summarize(results: &[ArmResult]) -> Vec<Evaluation> {
     let mut arms: BTreeMap<Arm, Vec<&ArmResult>> = BTreeMap::new();
-    results.iter().for_each(|it| arms.entry(it.arm).or_default().push(it));
-    let sum = |rows: &[&ArmResult], f: fn(&ArmResult) -> f64| rows.iter().map(|it| f(it)).sum::<f64>();
+    results
+        .iter()
+        .for_each(|it| arms.entry(it.arm).or_default().push(it));
+    let sum =
+        |rows: &[&ArmResult], f: fn(&ArmResult) -> f64| rows.iter().map(|it| f(it)).sum::<f64>();
     let time = |rows: &[&ArmResult]| sum(rows, |it| it.seconds) / sum(rows, |it| it.steps as f64);
     let ordinary = arms.get(&Arm::Vanilla).map(|rows| time(rows));
     let rows = arms.iter().map(|(arm, rows)| {
@@ -171,5 +184,8 @@ pub(super) fn bootstrap_ratio(pairs: &[(f64, f64)], seed: u64) -> [f64; 2] {
     };
     let mut ratios: Vec<f64> = (0..RESAMPLES).map(|_| ratio()).collect();
     ratios.sort_by(f64::total_cmp);
-    [ratios[RESAMPLES / 40], ratios[RESAMPLES - 1 - RESAMPLES / 40]]
+    [
+        ratios[RESAMPLES / 40],
+        ratios[RESAMPLES - 1 - RESAMPLES / 40],
+    ]
 }

@@ -148,7 +148,10 @@ pub fn generate_from(
             return Err(DecodeError::TooLong { tokens, room }.into());
         }
         Ok(Row {
-            sampler: Sampler::new(config.sampler.clone(), Rng::new(config.harp.seed).child("sampler"))?,
+            sampler: Sampler::new(
+                config.sampler.clone(),
+                Rng::new(config.harp.seed).child("sampler"),
+            )?,
             sequence,
             stream: tokenizer.map(Tokenizer::stream),
             stops: StopStrings::new(&config.stop),
@@ -172,7 +175,9 @@ pub fn generate_from(
             break;
         }
         let batch = rows.iter_mut().filter(|row| row.goes_on());
-        let mut batch: Vec<_> = batch.map(|row| (&mut row.sequence, row.new.as_slice())).collect();
+        let mut batch: Vec<_> = batch
+            .map(|row| (&mut row.sequence, row.new.as_slice()))
+            .collect();
         let steps = harp_step(decoder, &mut batch, &config.harp)?;
         for (at, step) in live.into_iter().zip(steps) {
             rows[at].take(step, config, tokenizer, &mut |step| listen(at, step))?;
@@ -204,7 +209,11 @@ impl Row<'_> {
         }
         self.new = vec![id];
         self.made.ids.push(id);
-        let piece = self.stream.as_mut().map(|stream| stream.push(id)).transpose()?;
+        let piece = self
+            .stream
+            .as_mut()
+            .map(|stream| stream.push(id))
+            .transpose()?;
         let (text, stop) = self.stops.push(&piece.unwrap_or_default());
         self.made.text.push_str(&text);
         let step = TokenStep {

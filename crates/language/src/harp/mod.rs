@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod eval;
 mod generate;
+mod page;
 mod pipeline;
 pub mod proof;
 mod reframe;
@@ -32,13 +33,14 @@ pub use config::{HarpConfig, MaskLife, Metric, Noise};
 pub use error::HarpError;
 pub use eval::{Arm, ArmResult, Evaluation, evaluate};
 pub use generate::{GenerateConfig, Generation, TokenStep, generate, generate_from};
+pub use page::html_page;
 pub use pipeline::HarpPipeline;
 pub use reframe::reframe;
 pub use score::{Guess, Position, score};
 pub use step::{HarpSession, HarpStep, Sequence, entropy_of, harp_step, hesitates};
 pub use sweep::{SweepRow, sweep};
 pub use task::{Item, Scoring, read_items};
-pub use trace::{Colors, html_page, json_lines, legend};
+pub use trace::{Colors, json_lines, legend};
 pub use uniforms::{Recorded, Uniforms};
 
 /// What `orrery list` and the docs say of it.

@@ -73,7 +73,13 @@ impl HarpPipeline {
         config: &GenerateConfig,
         listen: &mut dyn FnMut(usize, &TokenStep) -> ControlFlow<()>,
     ) -> Result<Vec<Generation>, HarpError> {
-        generate(&self.decoder, Some(&self.tokenizer), prompts, config, listen)
+        generate(
+            &self.decoder,
+            Some(&self.tokenizer),
+            prompts,
+            config,
+            listen,
+        )
     }
 
     /// Beam search with the ordinary model; the best beam and its text. A token that ended the beam is among its ids and not

@@ -44,7 +44,12 @@ mod tests {
             ..HarpConfig::default()
         };
         let mut e = [1.0, -2.0, 3.0, 4.0];
-        reframe(&mut e, &config, &mut Recorded::new(vec![0.25, 0.26, 0.0, 0.99])).unwrap();
+        reframe(
+            &mut e,
+            &config,
+            &mut Recorded::new(vec![0.25, 0.26, 0.0, 0.99]),
+        )
+        .unwrap();
         assert_eq!(e, [0.0, -2.0, 0.0, 4.0]);
         let short = reframe(&mut e, &config, &mut Recorded::new(vec![0.5; 3]));
         assert!(matches!(short, Err(HarpError::Draws(1))));
@@ -57,7 +62,12 @@ mod tests {
             ..HarpConfig::default()
         };
         let mut e = [0.0; 4];
-        reframe(&mut e, &config, &mut Recorded::new(vec![0.0, 0.5, 0.75, 0.25])).unwrap();
+        reframe(
+            &mut e,
+            &config,
+            &mut Recorded::new(vec![0.0, 0.5, 0.75, 0.25]),
+        )
+        .unwrap();
         assert_eq!(e, [-2.0, 0.0, 1.0, -1.0]);
     }
 }

@@ -3,7 +3,7 @@
 //! Attention is causal: one mask over a whole text gives every prefix a valid reframed input. Two passes score all positions,
 //! for any threshold and weight afterwards.
 
-use engine::decode::{argmax, entropy_bits, softmax};
+use engine::decode::{DecodeError, argmax, entropy_bits, softmax};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Request, Segment};
 
 use super::{HarpConfig, HarpError, Uniforms, reframe};
@@ -46,9 +46,19 @@ pub fn score(
 ) -> Result<Vec<Position>, HarpError> {
     let width = decoder.config().width;
     let inputs = ids.len().saturating_sub(1);
+    let room = Cache::new(decoder.config()).limit();
+    if inputs > room {
+        return Err(DecodeError::TooLong {
+            tokens: inputs,
+            room,
+        }
+        .into());
+    }
     let mut draws = vec![0.0; inputs * width];
     uniforms.fill(&mut draws)?;
-    let mut caches: Vec<Cache> = (0..=deltas.len()).map(|_| Cache::new(decoder.config())).collect();
+    let mut caches: Vec<Cache> = (0..=deltas.len())
+        .map(|_| Cache::new(decoder.config()))
+        .collect();
     let all = Request {
         logits: Logits::All,
         ..Request::default()
@@ -61,14 +71,19 @@ pub fn score(
         let draws = &draws[start * width..end * width];
         let reframed = deltas.iter().map(|&delta| {
             let mut embeddings = embeddings.clone();
-            let config = HarpConfig { delta, ..HarpConfig::default() };
+            let config = HarpConfig {
+                delta,
+                ..HarpConfig::default()
+            };
             reframe(&mut embeddings, &config, &mut Replay(draws))?;
             Ok(embeddings)
         });
         let reframed = reframed.collect::<Result<Vec<Vec<f32>>, HarpError>>()?;
         let inputs = [Input::Ids(tokens)].into_iter();
         let inputs = inputs.chain(reframed.iter().map(|e| Input::Embeddings(e)));
-        let segments = inputs.zip(&mut caches).map(|(input, cache)| Segment::new(input, cache));
+        let segments = inputs
+            .zip(&mut caches)
+            .map(|(input, cache)| Segment::new(input, cache));
         let outputs = decoder.forward(&mut segments.collect::<Vec<_>>(), &all)?;
         let vocab = decoder.config().vocab;
         for at in (start..end).filter(|at| at + 1 >= from) {

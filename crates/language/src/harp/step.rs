@@ -108,10 +108,12 @@ pub fn hesitates(config: &HarpConfig, probabilities: &[f32], entropy: f32) -> bo
     match config.metric {
         Metric::Entropy => entropy > config.theta,
         Metric::Top2Ratio => {
-            let best = probabilities.iter().fold([0.0f32; 2], |[a, b], &p| match p {
-                p if p > a => [p, a],
-                p => [a, b.max(p)],
-            });
+            let best = probabilities
+                .iter()
+                .fold([0.0f32; 2], |[a, b], &p| match p {
+                    p if p > a => [p, a],
+                    p => [a, b.max(p)],
+                });
             best[1] > config.theta * best[0]
         }
         Metric::Always => true,
@@ -172,7 +174,9 @@ pub fn harp_step(
             }
             let sum = &mut sums[at];
             sum.resize(output.logits.len(), 0.0);
-            sum.iter_mut().zip(&output.logits).for_each(|(s, z)| *s += z);
+            sum.iter_mut()
+                .zip(&output.logits)
+                .for_each(|(s, z)| *s += z);
         }
     }
     for (step, sum) in steps.iter_mut().zip(&sums) {

@@ -51,10 +51,19 @@ pub fn sweep(
         progress(at)?;
         let mut rng = Rng::new(grid.seed).child("reframe").item(at as u64);
         let from = (*from).max(1);
-        positions.extend(score(&pipeline.decoder, ids, from, &grid.deltas, &grid.betas, &mut rng)?);
+        positions.extend(score(
+            &pipeline.decoder,
+            ids,
+            from,
+            &grid.deltas,
+            &grid.betas,
+            &mut rng,
+        )?);
     }
     if positions.is_empty() {
-        return Err(HarpError::Data("the texts have no position to score: give longer ones".into()));
+        return Err(HarpError::Data(
+            "the texts have no position to score: give longer ones".into(),
+        ));
     }
     let mut rows = vec![row(&positions, None, 0)];
     for (d, &delta) in grid.deltas.iter().enumerate() {

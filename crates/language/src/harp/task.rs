@@ -48,7 +48,10 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
     let text = read_text(path)?;
     let place = path.display();
     let mut items = Vec::new();
-    for (line, json) in (1..).zip(text.lines()).filter(|(_, json)| !json.trim().is_empty()) {
+    for (line, json) in (1..)
+        .zip(text.lines())
+        .filter(|(_, json)| !json.trim().is_empty())
+    {
         let mut item: Item = serde_json::from_str(json).map_err(|error| {
             HarpError::Data(format!(
                 "line {line} of `{place}` is no task ({error}): write {{\"prompt\": \"…\", \"answer\": \"…\"}}"
@@ -77,7 +80,9 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
 pub(super) fn read_text(path: &Path) -> Result<String, HarpError> {
     let place = path.display();
     let failed = |error: std::io::Error| {
-        HarpError::Data(format!("cannot read `{place}`: {error}: name a file that is there"))
+        HarpError::Data(format!(
+            "cannot read `{place}`: {error}: name a file that is there"
+        ))
     };
     let file = std::fs::metadata(path).map_err(failed)?;
     if file.len() > LARGEST {
@@ -90,7 +95,9 @@ pub(super) fn read_text(path: &Path) -> Result<String, HarpError> {
     let bytes = std::fs::read(path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        HarpError::Data(format!("`{place}` is not UTF-8 from byte {at} on: save it as UTF-8"))
+        HarpError::Data(format!(
+            "`{place}` is not UTF-8 from byte {at} on: save it as UTF-8"
+        ))
     })
 }
 
@@ -164,7 +171,10 @@ mod tests {
     fn answers_are_scored_by_their_kind() {
         assert_eq!(Scoring::Word.score(" Paris, of course", "paris"), 1.0);
         assert_eq!(Scoring::Word.score("", "paris"), 0.0);
-        assert_eq!(Scoring::Number.score("that is 1,234.0 in all.", "#### 1234"), 1.0);
+        assert_eq!(
+            Scoring::Number.score("that is 1,234.0 in all.", "#### 1234"),
+            1.0
+        );
         assert_eq!(Scoring::Number.score("12 - 5 = 7.", "-7"), 0.0);
         assert_eq!(Scoring::Number.score("none", "none"), 0.0);
         assert_eq!(Scoring::Option.score("The answer is (B).", "B"), 1.0);

@@ -28,7 +28,12 @@ pub struct Eval {
     #[arg(long, value_name = "FILE")]
     task: PathBuf,
     /// What is compared
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "vanilla,harp,always,beam")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "vanilla,harp,always,beam"
+    )]
     arms: Vec<Arm>,
     /// How answers are scored where a task does not say
     #[arg(long, value_enum, default_value = "word")]
@@ -78,11 +83,20 @@ impl Eval {
             "max_new": config.generate.max_tokens, "stop": config.generate.stop, "scoring": self.scoring,
             "chat": self.chat, "beams": self.beams, "beam_compat": self.beam_compat,
         }});
-        let mut log = self.out.as_deref().map(|path| RunLog::open(path, &head)).transpose()?;
-        let done: Vec<ArmResult> = log.as_mut().map(|log| std::mem::take(&mut log.done)).unwrap_or_default();
-        let known: BTreeSet<(String, Arm)> = done.iter().map(|it| (it.id.clone(), it.arm)).collect();
+        let mut log = self
+            .out
+            .as_deref()
+            .map(|path| RunLog::open(path, &head))
+            .transpose()?;
+        let done: Vec<ArmResult> = log
+            .as_mut()
+            .map(|log| std::mem::take(&mut log.done))
+            .unwrap_or_default();
+        let known: BTreeSet<(String, Arm)> =
+            done.iter().map(|it| (it.id.clone(), it.arm)).collect();
         let wanted = |it: &ArmResult| {
-            self.arms.contains(&it.arm) && items.iter().any(|item| item.id.as_deref() == Some(&it.id))
+            self.arms.contains(&it.arm)
+                && items.iter().any(|item| item.id.as_deref() == Some(&it.id))
         };
         let mut results: Vec<ArmResult> = done.into_iter().filter(wanted).collect();
         let mut bar = Steps::new("tasks", self.json);
@@ -164,12 +178,19 @@ impl RunLog {
         }
         base::files::write_bytes(path, whole.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path);
-        let file = file.map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", path.display())))?;
-        Ok(Self { path: path.to_owned(), file, done })
+        let file = file.map_err(|error| {
+            Failure::failed(format!("cannot write `{}`: {error}", path.display()))
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            done,
+        })
     }
 
     fn push(&mut self, line: &Value) -> Result<(), Failure> {
-        writeln!(self.file, "{line}")
-            .map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", self.path.display())))
+        writeln!(self.file, "{line}").map_err(|error| {
+            Failure::failed(format!("cannot write `{}`: {error}", self.path.display()))
+        })
     }
 }

@@ -128,7 +128,9 @@ impl Generate {
                 })
             });
             let texts: Vec<_> = texts.collect();
-            return say(&json!({"harp": config.harp, "seconds": seconds, "texts": texts}).to_string());
+            return say(
+                &json!({"harp": config.harp, "seconds": seconds, "texts": texts}).to_string(),
+            );
         }
         for (number, it) in (1..).zip(&made).filter(|_| !shown) {
             say(&format!("── {number} ──"))?;
@@ -157,7 +159,9 @@ impl Generate {
             texts.push(text.strip_suffix('\n').unwrap_or(&text).to_owned());
         }
         match texts.is_empty() {
-            true => Err(Failure::input("there is no prompt: give one, or a file with `--file`")),
+            true => Err(Failure::input(
+                "there is no prompt: give one, or a file with `--file`",
+            )),
             false => Ok(texts),
         }
     }
@@ -199,8 +203,15 @@ impl Generate {
 
 fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(LONGEST).read_to_string(&mut text);
-    read.map_err(|error| Failure::input(format!("cannot read standard input: {error}: give UTF-8 text")))?;
+    let read = std::io::stdin()
+        .lock()
+        .take(LONGEST)
+        .read_to_string(&mut text);
+    read.map_err(|error| {
+        Failure::input(format!(
+            "cannot read standard input: {error}: give UTF-8 text"
+        ))
+    })?;
     Ok(text)
 }
 

@@ -57,7 +57,9 @@ impl Sweep {
             (None, Some(path)) => {
                 let text = read_text(path)?;
                 let parts = text.split("\n\n").filter(|part| !part.trim().is_empty());
-                parts.map(|part| (String::new(), part.trim().to_owned())).collect()
+                parts
+                    .map(|part| (String::new(), part.trim().to_owned()))
+                    .collect()
             }
             (None, None) => Vec::new(),
         };
@@ -71,7 +73,11 @@ impl Sweep {
                 true => "",
                 false => " ",
             };
-            ids.extend(pipeline.tokenizer.encode(&format!("{gap}{}", scored.trim_start()))?);
+            ids.extend(
+                pipeline
+                    .tokenizer
+                    .encode(&format!("{gap}{}", scored.trim_start()))?,
+            );
             Ok((ids, from))
         };
         let texts = parts.iter().map(encode).collect::<Result<Vec<_>, _>>()?;

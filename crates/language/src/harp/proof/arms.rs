@@ -19,7 +19,10 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn vanilla() -> Self {
-        Self { name: "vanilla".into(), look: None }
+        Self {
+            name: "vanilla".into(),
+            look: None,
+        }
     }
 
     /// Second looks above `theta` bits; below 0 at every position.
@@ -28,7 +31,10 @@ impl Rule {
             true => "always".to_owned(),
             false => format!("θ = {theta}"),
         };
-        Self { name: format!("δ = {delta}, {when}"), look: Some((theta, column)) }
+        Self {
+            name: format!("δ = {delta}, {when}"),
+            look: Some((theta, column)),
+        }
     }
 
     fn looks(&self, position: &Position) -> bool {
@@ -50,29 +56,64 @@ fn hit(guess: Guess) -> f64 {
 /// Mean of `value` over all positions, with its interval.
 fn outcome(name: &str, documents: &[Document], value: impl Fn(&Position) -> f64) -> Outcome {
     let sums = documents.iter().map(|document| {
-        (document.iter().map(&value).sum::<f64>(), document.len() as f64)
+        (
+            document.iter().map(&value).sum::<f64>(),
+            document.len() as f64,
+        )
     });
     let sums: Vec<(f64, f64)> = sums.collect();
-    let (total, count) = sums.iter().fold((0.0, 0.0), |at, it| (at.0 + it.0, at.1 + it.1));
+    let (total, count) = sums
+        .iter()
+        .fold((0.0, 0.0), |at, it| (at.0 + it.0, at.1 + it.1));
     let [low, high] = bootstrap_ratio(&sums, 0);
     Outcome::given(name, total / count, Interval { low, high })
 }
 
 /// All arms with accuracy, loss, and what each changes beside the first one.
-pub(super) fn experiment(title: &str, about: &str, documents: &[Document], rules: &[Rule]) -> Experiment {
-    let about = format!("{about} Intervals are bootstrapped over documents; differences are paired.");
+pub(super) fn experiment(
+    title: &str,
+    about: &str,
+    documents: &[Document],
+    rules: &[Rule],
+) -> Experiment {
+    let about =
+        format!("{about} Intervals are bootstrapped over documents; differences are paired.");
     let mut measures = [
-        Measure::new("accuracy", "best token right, given the true prefix", Better::Higher, Unit::Share),
-        Measure::new("loss", "−ln p of the right token, in nats", Better::Lower, Unit::Number),
-        Measure::new("loss − vanilla", "in thousandths of a nat", Better::Lower, Unit::Number),
-        Measure::new("second looks", "share of positions", Better::Lower, Unit::Share),
+        Measure::new(
+            "accuracy",
+            "best token right, given the true prefix",
+            Better::Higher,
+            Unit::Share,
+        ),
+        Measure::new(
+            "loss",
+            "−ln p of the right token, in nats",
+            Better::Lower,
+            Unit::Number,
+        ),
+        Measure::new(
+            "loss − vanilla",
+            "in thousandths of a nat",
+            Better::Lower,
+            Unit::Number,
+        ),
+        Measure::new(
+            "second looks",
+            "share of positions",
+            Better::Lower,
+            Unit::Share,
+        ),
     ];
     for rule in rules {
         let found = [
             outcome(&rule.name, documents, |it| hit(rule.guess(it))),
             outcome(&rule.name, documents, |it| rule.guess(it).loss),
-            outcome(&rule.name, documents, |it| 1000.0 * (rule.guess(it).loss - it.vanilla.loss)),
-            outcome(&rule.name, documents, |it| f64::from(u8::from(rule.looks(it)))),
+            outcome(&rule.name, documents, |it| {
+                1000.0 * (rule.guess(it).loss - it.vanilla.loss)
+            }),
+            outcome(&rule.name, documents, |it| {
+                f64::from(u8::from(rule.looks(it)))
+            }),
         ];
         for (measure, found) in measures.iter_mut().zip(found) {
             measure.outcomes.push(found);
@@ -101,7 +142,12 @@ pub(super) fn claims(
     comparison: &Comparison<'_>,
 ) -> [Claim; 2] {
     let name = format!("{} − {}", method.name, baseline.name);
-    let loss = Measure::new("difference of loss, in thousandths of a nat,", "", Better::Lower, Unit::Number);
+    let loss = Measure::new(
+        "difference of loss, in thousandths of a nat,",
+        "",
+        Better::Lower,
+        Unit::Number,
+    );
     let accuracy = Measure::new("difference of accuracy", "", Better::Higher, Unit::Share);
     let bound = match comparison.gain {
         0.0 => Bound::Below(0.0),
@@ -110,10 +156,19 @@ pub(super) fn claims(
     let losses = outcome(&name, documents, |it| {
         1000.0 * (method.guess(it).loss - baseline.guess(it).loss)
     });
-    let hits = outcome(&name, documents, |it| hit(method.guess(it)) - hit(baseline.guess(it)));
-    let Comparison { statement, source, .. } = comparison;
+    let hits = outcome(&name, documents, |it| {
+        hit(method.guess(it)) - hit(baseline.guess(it))
+    });
+    let Comparison {
+        statement, source, ..
+    } = comparison;
     [
-        Claim::tested(&format!("{statement}: lower loss"), source, bound, (&loss, &losses)),
+        Claim::tested(
+            &format!("{statement}: lower loss"),
+            source,
+            bound,
+            (&loss, &losses),
+        ),
         Claim::tested(
             &format!("{statement}: accuracy no lower"),
             source,

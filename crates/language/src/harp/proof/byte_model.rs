@@ -51,7 +51,10 @@ impl ByteModel {
     fn new(rng: &mut Rng, device: &Device) -> Self {
         let init = Init::Normal(0.02);
         let mut linear = |input, output| {
-            let config = LinearConfig { bias: false, ..LinearConfig::new(input, output) };
+            let config = LinearConfig {
+                bias: false,
+                ..LinearConfig::new(input, output)
+            };
             config.with_init(Init::Xavier).init(rng, device)
         };
         let blocks = (0..BLOCKS).map(|_| Block {
@@ -94,7 +97,8 @@ impl ByteModel {
             let gated = ops::swiglu(block.gate.forward(normed.clone()), block.up.forward(normed));
             x = x + block.down.forward(gated);
         }
-        self.head.forward(ops::rms_norm(x, self.norm.weight.val(), EPS))
+        self.head
+            .forward(ops::rms_norm(x, self.norm.weight.val(), EPS))
     }
 
     /// Writes the weights under the names that Llamas have on the hub.
@@ -105,9 +109,13 @@ impl ByteModel {
         };
         let matrix = |param: &Param<Tensor<2>>| -> (Vec<usize>, Vec<f32>) {
             let tensor = param.val();
-            (tensor.dims().to_vec(), tensor.into_data().iter::<f32>().collect())
+            (
+                tensor.dims().to_vec(),
+                tensor.into_data().iter::<f32>().collect(),
+            )
         };
-        let vector = |norm: &RmsNorm| -> Vec<f32> { norm.weight.val().into_data().iter::<f32>().collect() };
+        let vector =
+            |norm: &RmsNorm| -> Vec<f32> { norm.weight.val().into_data().iter::<f32>().collect() };
         let mut all = vec![
             ("model.embed_tokens".to_owned(), matrix(&self.embedding)),
             ("lm_head".to_owned(), matrix(&self.head.weight)),
@@ -115,8 +123,16 @@ impl ByteModel {
         put("model.norm", &[WIDTH], vector(&self.norm))?;
         for (at, block) in self.blocks.iter().enumerate() {
             let name = |part: &str| format!("model.layers.{at}.{part}");
-            put(&name("input_layernorm"), &[WIDTH], vector(&block.attention_norm))?;
-            put(&name("post_attention_layernorm"), &[WIDTH], vector(&block.ffn_norm))?;
+            put(
+                &name("input_layernorm"),
+                &[WIDTH],
+                vector(&block.attention_norm),
+            )?;
+            put(
+                &name("post_attention_layernorm"),
+                &[WIDTH],
+                vector(&block.ffn_norm),
+            )?;
             all.extend([
                 (name("self_attn.q_proj"), matrix(&block.q.weight)),
                 (name("self_attn.k_proj"), matrix(&block.k.weight)),
@@ -154,15 +170,22 @@ impl Task for ByteTask<'_> {
     type Batch = ByteBatch;
 
     fn batch(&self, _step: u64, rng: &mut Rng) -> Result<ByteBatch, TaskError> {
-        let mut batch = ByteBatch { inputs: Vec::new(), targets: Vec::new(), kept: Vec::new() };
+        let mut batch = ByteBatch {
+            inputs: Vec::new(),
+            targets: Vec::new(),
+            kept: Vec::new(),
+        };
         for _ in 0..BATCH {
             let at = rng.below(self.text.len() - LENGTH);
-            let window = self.text[at..=at + LENGTH].iter().map(|&byte| i32::from(byte));
+            let window = self.text[at..=at + LENGTH]
+                .iter()
+                .map(|&byte| i32::from(byte));
             batch.inputs.extend(window.clone().take(LENGTH));
             batch.targets.extend(window.skip(1));
         }
         if self.dropout > 0.0 {
-            let kept = (0..BATCH * LENGTH * WIDTH).map(|_| f32::from(u8::from(rng.uniform() > self.dropout)));
+            let kept = (0..BATCH * LENGTH * WIDTH)
+                .map(|_| f32::from(u8::from(rng.uniform() > self.dropout)));
             batch.kept = kept.collect();
         }
         Ok(batch)
@@ -173,7 +196,10 @@ impl Task for ByteTask<'_> {
             Tensor::<2, Int>::from_data(TensorData::new(values, [BATCH, LENGTH]), &self.device)
         };
         let kept = (!batch.kept.is_empty()).then(|| {
-            Tensor::<3>::from_data(TensorData::new(batch.kept, [BATCH, LENGTH, WIDTH]), &self.device)
+            Tensor::<3>::from_data(
+                TensorData::new(batch.kept, [BATCH, LENGTH, WIDTH]),
+                &self.device,
+            )
         });
         let logits = model.forward(int(batch.inputs), kept, &self.rope);
         let loss = ops::cross_entropy(logits, int(batch.targets), CrossEntropyOptions::default());
@@ -227,7 +253,9 @@ pub(super) fn trained(
         };
         let trained = train(&task, model, &config, run)?;
         if trained.interrupted {
-            return Err(Failure::interrupted("stopped; the same command goes on from here"));
+            return Err(Failure::interrupted(
+                "stopped; the same command goes on from here",
+            ));
         }
         trained.ema.write(&file)?;
     }
@@ -258,14 +286,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let device = Device::flex();
         let model = ByteModel::new(&mut Rng::new(1), &device);
-        model.write(&folder.path().join("t-9-1.safetensors")).unwrap();
+        model
+            .write(&folder.path().join("t-9-1.safetensors"))
+            .unwrap();
         let place = (folder.path(), "t");
         let decoder = trained((b"", 0.0), (9, 1), place, (false, Context { stop: &STOP })).unwrap();
         let ids: Vec<u32> = (0..20).map(|at| (at * 37 + 11) % 256).collect();
         let mut cache = Cache::new(decoder.config());
-        let request = Request { logits: Logits::All, ..Request::default() };
+        let request = Request {
+            logits: Logits::All,
+            ..Request::default()
+        };
         let segment = Segment::new(Input::Ids(&ids), &mut cache);
-        let found = decoder.forward(&mut [segment], &request).unwrap().remove(0).logits;
+        let found = decoder
+            .forward(&mut [segment], &request)
+            .unwrap()
+            .remove(0)
+            .logits;
         let positions: Vec<f32> = (0..20).map(|at| at as f32).collect();
         let rope = Rope::new(&positions, 1, WIDTH / HEADS, BASE, &device);
         let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();

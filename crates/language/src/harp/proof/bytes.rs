@@ -12,17 +12,26 @@ use crate::harp::score;
 const DELTAS: [f32; 2] = [0.1, 0.2];
 /// Near the median entropy of these models.
 const THETA: f32 = 3.0;
-const SELECTIVE: &str = "Byte model, ordinary training: second looks where it hesitates beat second looks everywhere";
+const SELECTIVE: &str =
+    "Byte model, ordinary training: second looks where it hesitates beat second looks everywhere";
 const HELPS: &str = "Byte model trained with dropout on its embeddings: HARP (δ = 0.2, β = 0.5, θ = 1) beats the ordinary pass of the same model";
 
 /// One gloss of so many is held out.
 const HELD_OUT: usize = 10;
 
-pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn prove(
+    options: &ProofOptions,
+    context: Context,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let Some(glosses) = wordnet::read() else {
         for (statement, source) in [(SELECTIVE, "paper, ablation"), (HELPS, "paper, table 1")] {
             let threshold = "lower loss, accuracy no lower";
-            report.claims.push(Claim::not_run([statement, threshold], source, wordnet::ABSENT));
+            report.claims.push(Claim::not_run(
+                [statement, threshold],
+                source,
+                wordnet::ABSENT,
+            ));
         }
         return Ok(());
     };
@@ -36,9 +45,14 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
     let count = 320;
     // Windows from all over the held-out text.
     let stride = (test.len() / count).max(LENGTH + 1);
-    let windows = test.as_bytes().chunks(stride).filter_map(|chunk| chunk.get(..=LENGTH));
-    let windows: Vec<Vec<u32>> =
-        windows.take(count).map(|window| window.iter().map(|&byte| u32::from(byte)).collect()).collect();
+    let windows = test
+        .as_bytes()
+        .chunks(stride)
+        .filter_map(|chunk| chunk.get(..=LENGTH));
+    let windows: Vec<Vec<u32>> = windows
+        .take(count)
+        .map(|window| window.iter().map(|&byte| u32::from(byte)).collect())
+        .collect();
     let folder = options.out.join("runs");
     std::fs::create_dir_all(&folder)
         .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))?;
@@ -49,7 +63,11 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
     }
     for (kind, dropout, title) in [
         ("ordinary", 0.0, "Byte model, ordinary training"),
-        ("dropout", 0.2, "Byte model, trained with dropout 0.2 on its embeddings"),
+        (
+            "dropout",
+            0.2,
+            "Byte model, trained with dropout 0.2 on its embeddings",
+        ),
     ] {
         let mut documents: Vec<Document> = Vec::new();
         for &seed in &options.seeds {
@@ -70,10 +88,18 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
             options.seeds.len(),
             windows.len() * LENGTH
         );
-        report.experiments.push(experiment(title, &about, &documents, &rules));
+        report
+            .experiments
+            .push(experiment(title, &about, &documents, &rules));
         if kind == "dropout" {
-            let comparison = Comparison { statement: HELPS, source: "paper, table 1, in miniature", gain: 3.0 };
-            report.claims.extend(claims(&documents, [&rules[5], &rules[0]], &comparison));
+            let comparison = Comparison {
+                statement: HELPS,
+                source: "paper, table 1, in miniature",
+                gain: 3.0,
+            };
+            report
+                .claims
+                .extend(claims(&documents, [&rules[5], &rules[0]], &comparison));
             continue;
         }
         for (number, delta) in DELTAS.iter().enumerate() {
@@ -83,7 +109,9 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
                 source: "paper, ablation: reframing at every step",
                 gain: 0.0,
             };
-            report.claims.extend(claims(&documents, [selective, always], &comparison));
+            report
+                .claims
+                .extend(claims(&documents, [selective, always], &comparison));
         }
     }
     Ok(())

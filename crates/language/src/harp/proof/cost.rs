@@ -21,12 +21,24 @@ const BEAMS: [&str; 2] = [
 const PROMPT: &str = "Tell the story of a lighthouse keeper who finds a letter in a bottle.";
 const TOKENS: usize = 256;
 
-pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn prove(
+    options: &ProofOptions,
+    context: Context,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let pipeline = match model() {
         Ok(pipeline) => pipeline,
         Err(why) => {
-            report.claims.push(Claim::not_run(CHEAPER, "extension: a cache for the first look", &why));
-            report.claims.push(Claim::not_run(BEAMS, "paper, table 1: inference twice as fast", &why));
+            report.claims.push(Claim::not_run(
+                CHEAPER,
+                "extension: a cache for the first look",
+                &why,
+            ));
+            report.claims.push(Claim::not_run(
+                BEAMS,
+                "paper, table 1: inference twice as fast",
+                &why,
+            ));
             return Ok(());
         }
     };
@@ -36,11 +48,23 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
     // A threshold that the ordinary run passes at 12 % of its tokens.
     let mut entropies: Vec<f32> = vanilla.trace.iter().map(|step| step.entropy).collect();
     entropies.sort_by(f32::total_cmp);
-    let theta = entropies.get(entropies.len() * 88 / 100).copied().unwrap_or(1.0);
+    let theta = entropies
+        .get(entropies.len() * 88 / 100)
+        .copied()
+        .unwrap_or(1.0);
     let theta = (theta * 100.0).ceil() / 100.0;
-    let selective = HarpConfig { theta, ..HarpConfig::default() };
-    let lasting = HarpConfig { mask: MaskLife::Persistent, ..HarpConfig::default() };
-    let windowed = HarpConfig { window: Some(64), ..HarpConfig::default() };
+    let selective = HarpConfig {
+        theta,
+        ..HarpConfig::default()
+    };
+    let lasting = HarpConfig {
+        mask: MaskLife::Persistent,
+        ..HarpConfig::default()
+    };
+    let windowed = HarpConfig {
+        window: Some(64),
+        ..HarpConfig::default()
+    };
     let arms = [
         (format!("HARP, θ = {theta}"), selective),
         ("HARP, θ = 1".to_owned(), HarpConfig::default()),
@@ -69,12 +93,29 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
     let passes = passes.collect::<Result<Vec<[f64; 2]>, Failure>>()?;
     let without_cache = |made: &Generation| -> f64 {
         let looks = made.trace.iter().enumerate();
-        looks.map(|(at, step)| passes[at / stride][0] * (1.0 + f64::from(u8::from(step.hesitated)))).sum()
+        looks
+            .map(|(at, step)| passes[at / stride][0] * (1.0 + f64::from(u8::from(step.hesitated))))
+            .sum()
     };
     let mut measures = [
-        Measure::new("second looks", "share of the steps", Better::Lower, Unit::Share),
-        Measure::new("passes a token", "1 + share of second looks", Better::Lower, Unit::Number),
-        Measure::new("tokens a second", "with the cache, prompt included", Better::Higher, Unit::Number),
+        Measure::new(
+            "second looks",
+            "share of the steps",
+            Better::Lower,
+            Unit::Share,
+        ),
+        Measure::new(
+            "passes a token",
+            "1 + share of second looks",
+            Better::Lower,
+            Unit::Number,
+        ),
+        Measure::new(
+            "tokens a second",
+            "with the cache, prompt included",
+            Better::Higher,
+            Unit::Number,
+        ),
         Measure::new(
             "without a cache ÷ with it",
             "time of the official form, which reads the whole prefix at each look, over the time with the cache",
@@ -129,29 +170,50 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
         BEAMS,
         "paper, table 1: inference twice as fast",
         harp < 0.75 * beams,
-        format!("{:.2} of its time: {harp:.1} s beside {beams:.1} s", harp / beams),
+        format!(
+            "{:.2} of its time: {harp:.1} s beside {beams:.1} s",
+            harp / beams
+        ),
     ));
     Ok(())
 }
 
 /// A run of all tokens, and how long it took.
-fn timed(pipeline: &HarpPipeline, prompt: &[u32], harp: HarpConfig) -> Result<(Generation, f64), Failure> {
-    let config = GenerateConfig { harp, max_tokens: TOKENS, ..GenerateConfig::default() };
+fn timed(
+    pipeline: &HarpPipeline,
+    prompt: &[u32],
+    harp: HarpConfig,
+) -> Result<(Generation, f64), Failure> {
+    let config = GenerateConfig {
+        harp,
+        max_tokens: TOKENS,
+        ..GenerateConfig::default()
+    };
     let mut listen = |_: usize, _: &TokenStep| ControlFlow::Continue(());
     let begun = Instant::now();
     let made = pipeline.generate(&[prompt.to_vec()], &config, &mut listen)?;
     let seconds = begun.elapsed().as_secs_f64();
     let first = made.into_iter().next();
-    Ok((first.ok_or_else(|| Failure::failed("nothing was generated"))?, seconds))
+    Ok((
+        first.ok_or_else(|| Failure::failed("nothing was generated"))?,
+        seconds,
+    ))
 }
 
 /// Seconds of a pass over `rows` sequences as long as `prefix`, without a cache.
 fn pass(decoder: &Decoder, prefix: &[u32], rows: usize) -> Result<f64, Failure> {
     let mut caches: Vec<Cache> = (0..rows).map(|_| Cache::new(decoder.config())).collect();
-    let segments = caches.iter_mut().map(|cache| Segment::new(Input::Ids(prefix), cache));
+    let segments = caches
+        .iter_mut()
+        .map(|cache| Segment::new(Input::Ids(prefix), cache));
     let mut segments: Vec<Segment<'_>> = segments.collect();
-    let request = Request { logits: Logits::Last, ..Request::default() };
+    let request = Request {
+        logits: Logits::Last,
+        ..Request::default()
+    };
     let begun = Instant::now();
-    decoder.forward(&mut segments, &request).map_err(Failure::failed)?;
+    decoder
+        .forward(&mut segments, &request)
+        .map_err(Failure::failed)?;
     Ok(begun.elapsed().as_secs_f64())
 }

@@ -33,12 +33,16 @@ const PAPER: &str = "paper, tables 1 and 2";
 /// When the run is stopped or fails, or the report cannot be written. An absent model or WordNet leaves claims not run.
 pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
     let title = "HARP: hesitation-aware reframed forward pass";
-    run_parts(["harp", title], PROOF.parts, options, |part, report| match part {
-        "smollm2" => smollm2::prove(options, context, report),
-        "bytes" => bytes::prove(options, context, report),
-        _ => {
-            cost::prove(options, context, report)?;
-            report.claims.push(Claim::not_run(
+    run_parts(
+        ["harp", title],
+        PROOF.parts,
+        options,
+        |part, report| match part {
+            "smollm2" => smollm2::prove(options, context, report),
+            "bytes" => bytes::prove(options, context, report),
+            _ => {
+                cost::prove(options, context, report)?;
+                report.claims.push(Claim::not_run(
                 [
                     "An off-the-shelf model answers better at the defaults (LAMBADA 30.86 → 36.02)",
                     "accuracy above greedy decoding",
@@ -46,9 +50,10 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
                 PAPER,
                 "needs an instruct model of 7 or 8 billion parameters: `orrery harp eval --model …` is the comparison; a model of 135 million does not gain, see its table",
             ));
-            Ok(())
-        }
-    })
+                Ok(())
+            }
+        },
+    )
 }
 
 /// SmolLM2; why not, where it is absent.

