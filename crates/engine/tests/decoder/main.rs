@@ -59,5 +59,8 @@ const ALL: Request<'_> = Request {
 
 /// The logits of all sequences, one after the other.
 fn logits(outputs: &[Output]) -> Vec<f32> {
-    outputs.iter().flat_map(|output| output.logits.clone()).collect()
+    outputs
+        .iter()
+        .flat_map(|output| output.logits.clone())
+        .collect()
 }
