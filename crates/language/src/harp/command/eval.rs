@@ -1,0 +1,196 @@
+//! `orrery harp eval`.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use base::command::{Context, Failure, Steps, say};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::options::{Harp, Model, Sampling};
+use crate::harp::eval::{EvalConfig, summarize};
+use crate::harp::task::read_text;
+use crate::harp::{Arm, ArmResult, BeamCompat, Evaluation, Scoring, evaluate, read_items};
+
+/// Options of `eval`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery harp eval --task tasks.jsonl --scoring number --chat --out results.jsonl
+
+A task is a line such as {\"prompt\": \"2 + 3 =\", \"answer\": \"5\"}, with \"id\" and \"scoring\" where wanted. Results are kept
+in `--out` one by one: the same command goes on where it was stopped.")]
+pub struct Eval {
+    #[command(flatten)]
+    model: Model,
+    /// Tasks, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    task: PathBuf,
+    /// What is compared
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "vanilla,harp,always,beam"
+    )]
+    arms: Vec<Arm>,
+    /// How answers are scored where a task does not say
+    #[arg(long, value_enum, default_value = "word")]
+    scoring: Scoring,
+    /// Prompts are questions in the model's chat format
+    #[arg(long)]
+    chat: bool,
+    #[command(flatten)]
+    harp: Harp,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// End an answer before this text; may be given again
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Beams of the arm `beam`
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    beams: u16,
+    /// Whose beam search
+    #[arg(long, value_enum, default_value = "harp")]
+    beam_compat: BeamCompat,
+    /// Run only the first N tasks
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Results, one a line
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let mut items = read_items(&self.task)?;
+        items.truncate(self.limit.unwrap_or(usize::MAX).max(1));
+        let pipeline = self.model.open()?;
+        let config = EvalConfig {
+            generate: self.sampling.config(&self.harp, &pipeline, &self.stop)?,
+            scoring: self.scoring,
+            chat: self.chat,
+            beams: usize::from(self.beams),
+            compat: self.beam_compat,
+        };
+        // A run log begins with what its results depend on.
+        let head = json!({"harp_eval": {
+            "model": self.model.name(), "settings": config.generate.harp, "sampler": config.generate.sampler,
+            "max_new": config.generate.max_tokens, "stop": config.generate.stop, "scoring": self.scoring,
+            "chat": self.chat, "beams": self.beams, "beam_compat": self.beam_compat,
+        }});
+        let mut log = self
+            .out
+            .as_deref()
+            .map(|path| RunLog::open(path, &head))
+            .transpose()?;
+        let done: Vec<ArmResult> = log
+            .as_mut()
+            .map(|log| std::mem::take(&mut log.done))
+            .unwrap_or_default();
+        let known: BTreeSet<(String, Arm)> =
+            done.iter().map(|it| (it.id.clone(), it.arm)).collect();
+        let wanted = |it: &ArmResult| {
+            self.arms.contains(&it.arm)
+                && items.iter().any(|item| item.id.as_deref() == Some(&it.id))
+        };
+        let mut results: Vec<ArmResult> = done.into_iter().filter(wanted).collect();
+        let mut bar = Steps::new("tasks", self.json);
+        for (at, item) in items.iter().enumerate() {
+            bar.at(at, items.len());
+            for &arm in &self.arms {
+                if known.contains(&(item.id.clone().unwrap_or_default(), arm)) {
+                    continue;
+                }
+                if context.stopped() {
+                    let line = match log {
+                        Some(_) => "stopped; the same command goes on from here",
+                        None => "stopped; with `--out` results are kept",
+                    };
+                    return Err(Failure::interrupted(line));
+                }
+                let result = evaluate(&pipeline, item, arm, &config)?;
+                if let Some(log) = &mut log {
+                    log.push(&json!(result))?;
+                }
+                results.push(result);
+            }
+        }
+        bar.finish();
+        let rows = summarize(&results);
+        match self.json {
+            true => say(&json!({"arms": rows}).to_string()),
+            false => table(&rows),
+        }
+    }
+}
+
+fn table(rows: &[Evaluation]) -> Result<(), Failure> {
+    say("arm      tasks   score  95 % interval   passes/token   seconds   time/token vs vanilla")?;
+    for row in rows {
+        let arm = format!("{:?}", row.arm).to_lowercase();
+        let cost = row.cost.map_or("–".into(), |cost| format!("{cost:.2}"));
+        say(&format!(
+            "{arm:<8} {:>5}  {:>5.1} %  {:>5.1} – {:>5.1}   {:>12.2}  {:>8.1}   {cost:>8}",
+            row.items,
+            100.0 * row.score,
+            100.0 * row.interval[0],
+            100.0 * row.interval[1],
+            row.passes_per_token,
+            row.seconds,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Results that are kept one by one; a line that was broken off is taken out.
+struct RunLog {
+    path: PathBuf,
+    file: std::fs::File,
+    done: Vec<ArmResult>,
+}
+
+impl RunLog {
+    fn open(path: &Path, head: &Value) -> Result<Self, Failure> {
+        let mut done = Vec::new();
+        let mut whole = format!("{head}\n");
+        if path.exists() {
+            let text = read_text(path)?;
+            let mut lines = text.lines();
+            let first = lines.next().map(serde_json::from_str::<Value>);
+            if first.is_some_and(|first| first.is_ok_and(|first| first != *head)) {
+                return Err(Failure::input(format!(
+                    "`{}` holds results of other settings: name another file, or delete it",
+                    path.display()
+                )));
+            }
+            for line in lines {
+                if let Ok(result) = serde_json::from_str::<ArmResult>(line) {
+                    whole.push_str(line);
+                    whole.push('\n');
+                    done.push(result);
+                }
+            }
+        }
+        base::files::write_bytes(path, whole.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path);
+        let file = file.map_err(|error| {
+            Failure::failed(format!("cannot write `{}`: {error}", path.display()))
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            done,
+        })
+    }
+
+    fn push(&mut self, line: &Value) -> Result<(), Failure> {
+        writeln!(self.file, "{line}").map_err(|error| {
+            Failure::failed(format!("cannot write `{}`: {error}", self.path.display()))
+        })
+    }
+}

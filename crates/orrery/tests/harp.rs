@@ -1,0 +1,244 @@
+//! `orrery harp` as a user runs it, on a tiny random model.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use base::rng::Rng;
+use base::tensor_file::{Precision, TensorFile};
+use serde_json::{Value, json};
+
+mod common;
+use common::{command, folder, orrery};
+
+/// Bytes as the vocabularies of byte-level BPE write them.
+fn written(byte: u8) -> char {
+    let plain = |b: u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
+    match plain(byte) {
+        true => char::from(byte),
+        false => {
+            let before = (0..byte).filter(|&b| !plain(b)).count();
+            char::from_u32(256 + before as u32).unwrap()
+        }
+    }
+}
+
+/// A directory with a random Llama over bytes and its tokenizer.
+fn model(folder: &Path) -> PathBuf {
+    let place = folder.join("model");
+    std::fs::create_dir(&place).unwrap();
+    let (vocab, width) = (257, 32);
+    let config = json!({
+        "model_type": "llama", "vocab_size": vocab, "hidden_size": width, "intermediate_size": 48,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "max_position_embeddings": 96, "tie_word_embeddings": false,
+    });
+    std::fs::write(place.join("config.json"), config.to_string()).unwrap();
+    let tokens: serde_json::Map<String, Value> = (0..=255u8)
+        .map(|byte| (written(byte).to_string(), json!(byte)))
+        .collect();
+    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": [{"id": 256, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}],
+        "pre_tokenizer": level, "decoder": level,
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": tokens, "merges": []},
+    });
+    std::fs::write(place.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let mut rng = Rng::new(5);
+    let mut file = TensorFile::new();
+    let mut put = |name: &str, shape: &[usize]| {
+        let count = shape.iter().product();
+        let values: Vec<f32> = match shape {
+            [_] => vec![1.0; count],
+            _ => (0..count).map(|_| 0.3 * rng.normal()).collect(),
+        };
+        file.floats(&format!("{name}.weight"), shape, &values, Precision::F32)
+            .unwrap();
+    };
+    put("model.embed_tokens", &[vocab, width]);
+    put("lm_head", &[vocab, width]);
+    put("model.norm", &[width]);
+    for layer in 0..2 {
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        for part in ["q_proj", "k_proj", "v_proj", "o_proj"] {
+            put(&name(&format!("self_attn.{part}")), &[width, width]);
+        }
+        put(&name("mlp.gate_proj"), &[48, width]);
+        put(&name("mlp.up_proj"), &[48, width]);
+        put(&name("mlp.down_proj"), &[width, 48]);
+        put(&name("input_layernorm"), &[width]);
+        put(&name("post_attention_layernorm"), &[width]);
+    }
+    file.write(place.join("model.safetensors")).unwrap();
+    place
+}
+
+#[test]
+fn a_text_its_trace_and_its_page() {
+    let folder = folder();
+    model(folder.path());
+    let args = [
+        "harp",
+        "generate",
+        "--model",
+        "model",
+        "Once upon",
+        "--max-new",
+        "12",
+        "--trace",
+        "t.jsonl",
+        "--html",
+        "t.html",
+    ];
+    let run = |extra: &[&str]| {
+        let ran: common::Ran = command(folder.path(), &[&args, extra].concat())
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran
+    };
+    let plain = run(&[]);
+    assert!(
+        !plain.out.contains('\x1b') && plain.err.contains("looked twice at"),
+        "{}",
+        plain.err
+    );
+    assert_eq!(run(&[]).out, plain.out, "the same seed gives the same text");
+    assert!(run(&["--color", "always"]).out.contains("\x1b[38;5;"));
+    let trace = std::fs::read_to_string(folder.path().join("t.jsonl")).unwrap();
+    let steps: Vec<Value> = trace
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(steps.len(), 12);
+    assert!(
+        steps
+            .iter()
+            .all(|step| step["entropy"].as_f64().unwrap() <= 8.01)
+    );
+    let page = std::fs::read_to_string(folder.path().join("t.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("Once upon"));
+    // The ordinary model says what a model says that never looks twice.
+    let json = |extra: &[&str]| -> Value {
+        serde_json::from_str(&run(&[&["--json"], extra].concat()).out).unwrap()
+    };
+    let never = json(&["--metric", "never"]);
+    assert_eq!(never["texts"][0]["hesitations"], 0);
+    assert_eq!(
+        json(&["--theta", "9"])["texts"][0]["ids"],
+        never["texts"][0]["ids"]
+    );
+    assert_eq!(
+        json(&["--beta", "1"])["texts"][0]["ids"],
+        never["texts"][0]["ids"]
+    );
+}
+
+#[test]
+fn an_evaluation_goes_on_where_it_was_stopped() {
+    let folder = folder();
+    model(folder.path());
+    let tasks = "{\"prompt\": \"2 + 3 =\", \"answer\": \"5\"}\n{\"prompt\": \"one two\", \"answer\": \"three\"}\n";
+    std::fs::write(folder.path().join("tasks.jsonl"), tasks).unwrap();
+    let args = [
+        "harp",
+        "eval",
+        "--model",
+        "model",
+        "--task",
+        "tasks.jsonl",
+        "--max-new",
+        "4",
+        "--out",
+        "r.jsonl",
+        "--json",
+    ];
+    let first: Value = serde_json::from_str(&orrery(folder.path(), &args).worked().out).unwrap();
+    assert_eq!(first["arms"].as_array().unwrap().len(), 4);
+    assert_eq!(first["arms"][3]["arm"], "beam");
+    let log = folder.path().join("r.jsonl");
+    let whole = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(whole.lines().count(), 1 + 2 * 4);
+    // The last line is broken off.
+    std::fs::write(&log, &whole[..whole.len() - 9]).unwrap();
+    orrery(folder.path(), &args).worked();
+    assert_eq!(
+        std::fs::read_to_string(&log).unwrap().lines().count(),
+        1 + 2 * 4
+    );
+    let other = orrery(folder.path(), &[&args[..], &["--theta", "2"]].concat());
+    assert!(other.refused(2).contains("results of other settings"));
+    let sweep = [
+        "harp",
+        "sweep",
+        "--model",
+        "model",
+        "--task",
+        "tasks.jsonl",
+        "--json",
+    ];
+    let rows: Value = serde_json::from_str(&orrery(folder.path(), &sweep).worked().out).unwrap();
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 1 + 4 * 2);
+}
+
+#[test]
+fn bad_input_is_one_line() {
+    let folder = folder();
+    model(folder.path());
+    let long = "x".repeat(200);
+    let cases: [(&[&str], &str); 9] = [
+        (&["generate", "--model", "model"], "there is no prompt"),
+        (&["generate", "--model", "model", ""], "the prompt is empty"),
+        (
+            &["generate", "--model", "model", &long],
+            "the prompt has 200 tokens",
+        ),
+        (
+            &["generate", "--model", "model", "--chat", "hi"],
+            "chat template",
+        ),
+        (
+            &["generate", "--model", "nowhere", "hi"],
+            "there is no model `nowhere`",
+        ),
+        (
+            &["generate", "--model", "model", "--file", "none.txt"],
+            "cannot read `none.txt`",
+        ),
+        (
+            &[
+                "generate",
+                "--model",
+                "model",
+                "hi",
+                "--mask",
+                "persistent",
+                "--reframe-window",
+                "4",
+            ],
+            "leave one of the two out",
+        ),
+        (
+            &["eval", "--model", "model", "--task", "bad.jsonl"],
+            "line 2 of `bad.jsonl`",
+        ),
+        (
+            &["sweep", "--model", "model", "--text", "latin1.txt"],
+            "is not UTF-8 from byte 3",
+        ),
+    ];
+    std::fs::write(
+        folder.path().join("bad.jsonl"),
+        "{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\": 3}\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("latin1.txt"), b"caf\xe9").unwrap();
+    for (args, wanted) in cases {
+        let line = orrery(folder.path(), &[&["harp"], args].concat()).refused(2);
+        assert!(line.contains(wanted), "{args:?}: {line}");
+    }
+}
