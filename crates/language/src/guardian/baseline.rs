@@ -26,7 +26,9 @@ impl BagOfWords {
             }
         }
         let count = texts.len() as f64;
-        let kept = seen.into_iter().filter(|(_, times)| *times >= 2 || texts.len() < 200);
+        let kept = seen
+            .into_iter()
+            .filter(|(_, times)| *times >= 2 || texts.len() < 200);
         let terms = kept.enumerate().map(|(column, (term, times))| {
             let rarity = ((1.0 + count) / (1.0 + times as f64)).ln() + 1.0;
             (term, (column, rarity))
@@ -73,7 +75,11 @@ impl BagOfWords {
     }
 
     fn score(&self, row: &[(usize, f64)]) -> f64 {
-        let odds = self.bias + row.iter().map(|(column, value)| value * self.weights[*column]).sum::<f64>();
+        let odds = self.bias
+            + row
+                .iter()
+                .map(|(column, value)| value * self.weights[*column])
+                .sum::<f64>();
         1.0 / (1.0 + (-odds).exp())
     }
 
@@ -86,24 +92,37 @@ impl BagOfWords {
             }
         }
         let norm = row.values().map(|x| x * x).sum::<f64>().sqrt().max(1e-12);
-        row.into_iter().map(|(column, value)| (column, value / norm)).collect()
+        row.into_iter()
+            .map(|(column, value)| (column, value / norm))
+            .collect()
     }
 }
 
 /// Lower-case words, and pairs of neighbours.
 fn terms(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let pairs = words.windows(2).map(|pair| pair.join(" "));
-    words.iter().map(|word| (*word).to_owned()).chain(pairs).collect()
+    words
+        .iter()
+        .map(|word| (*word).to_owned())
+        .chain(pairs)
+        .collect()
 }
 
 /// Share of the words of `question`, stop words left out, that `context` does not have: a baseline for context relevance.
 pub fn missing_overlap(question: &str, context: &str) -> f64 {
-    const COMMON: [&str; 12] = ["what", "does", "mean", "the", "a", "an", "of", "is", "in", "to", "and", "or"];
+    const COMMON: [&str; 12] = [
+        "what", "does", "mean", "the", "a", "an", "of", "is", "in", "to", "and", "or",
+    ];
     let words = |text: &str| -> BTreeSet<String> {
         let lower = text.to_lowercase();
-        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty() && !COMMON.contains(word));
+        let words = lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty() && !COMMON.contains(word));
         words.map(str::to_owned).collect()
     };
     let (asked, there) = (words(question), words(context));
@@ -116,11 +135,23 @@ mod tests {
 
     #[test]
     fn telling_words_are_learned_and_others_are_not() {
-        let texts: Vec<String> = (0..40).map(|i| format!("item {i} is {}", if i % 2 == 0 { "rotten" } else { "fresh" })).collect();
+        let texts: Vec<String> = (0..40)
+            .map(|i| {
+                format!(
+                    "item {i} is {}",
+                    if i % 2 == 0 { "rotten" } else { "fresh" }
+                )
+            })
+            .collect();
         let risky: Vec<bool> = (0..40).map(|i| i % 2 == 0).collect();
         let model = BagOfWords::train(&texts, &risky);
-        assert!(model.probability("a rotten apple") > 0.8 && model.probability("a fresh pear") < 0.2);
+        assert!(
+            model.probability("a rotten apple") > 0.8 && model.probability("a fresh pear") < 0.2
+        );
         assert!((model.probability("nothing known") - 0.5).abs() < 0.2);
-        assert!(missing_overlap("What does oak mean?", "an oak is a tree") < missing_overlap("What does elm mean?", "an oak"));
+        assert!(
+            missing_overlap("What does oak mean?", "an oak is a tree")
+                < missing_overlap("What does elm mean?", "an oak")
+        );
     }
 }

@@ -4,6 +4,7 @@ use base::command::Failure;
 use base::tensor_file::WeightsError;
 use engine::models::decoder::DecoderError;
 use engine::text::TextError;
+use engine::train::TrainError;
 
 /// Why a risk cannot be assessed. One line with cause and fix.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum GuardianError {
     /// The classifier's file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The classifier's training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
 }
 
 impl From<GuardianError> for Failure {
@@ -48,6 +52,7 @@ impl From<GuardianError> for Failure {
         match error {
             GuardianError::Text(error) => error.into(),
             GuardianError::Weights(error) => error.into(),
+            GuardianError::Train(error) => Self::failed(error),
             other => Self::input(other),
         }
     }

@@ -60,7 +60,11 @@ impl FeatureReader {
         for index in 0..count {
             let row = |layer: usize| {
                 let states = output.states.get(layer).map_or(&[][..], Vec::as_slice);
-                normalised(states.get(index * self.width..(index + 1) * self.width).unwrap_or_default())
+                normalised(
+                    states
+                        .get(index * self.width..(index + 1) * self.width)
+                        .unwrap_or_default(),
+                )
             };
             let id = ids.get(at + index).copied().unwrap_or_default();
             if at + index >= start && !self.before.is_empty() {
@@ -69,7 +73,10 @@ impl FeatureReader {
                     self.worst = row(self.layers[1]);
                 }
                 self.surprisals.push(surprise);
-                for (mean, layer) in [(&mut self.half, self.layers[0]), (&mut self.late, self.layers[2])] {
+                for (mean, layer) in [
+                    (&mut self.half, self.layers[0]),
+                    (&mut self.late, self.layers[2]),
+                ] {
                     for (sum, value) in mean.iter_mut().zip(row(layer)) {
                         *sum += value;
                     }
@@ -84,8 +91,17 @@ impl FeatureReader {
 
     /// Takes in the end of the prompt.
     pub(super) fn end(&mut self, output: &Output) {
-        let last = |values: &[f32]| values.get(values.len().saturating_sub(self.width)..).unwrap_or_default().to_vec();
-        let state = output.states.get(self.layers[1]).map(|values| last(values)).unwrap_or_default();
+        let last = |values: &[f32]| {
+            values
+                .get(values.len().saturating_sub(self.width)..)
+                .unwrap_or_default()
+                .to_vec()
+        };
+        let state = output
+            .states
+            .get(self.layers[1])
+            .map(|values| last(values))
+            .unwrap_or_default();
         self.end = normalised(&state);
         self.end.extend(normalised(&last(&output.hidden)));
     }
@@ -100,7 +116,11 @@ impl FeatureReader {
         sorted.sort_by(|a, b| b.total_cmp(a));
         let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
         let average = mean(&self.surprisals);
-        let squares: Vec<f32> = self.surprisals.iter().map(|s| (s - average).powi(2)).collect();
+        let squares: Vec<f32> = self
+            .surprisals
+            .iter()
+            .map(|s| (s - average).powi(2))
+            .collect();
         let top = |n: usize| sorted.get(..n.min(sorted.len())).map_or(0.0, mean);
         let numbers = [
             average,

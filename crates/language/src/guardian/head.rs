@@ -111,7 +111,9 @@ impl Head {
     fn read(weights: &Weights) -> Result<Self, GuardianError> {
         let note = weights.metadata().get(INFO);
         let info = note.and_then(|text| serde_json::from_str(text).ok());
-        let info = info.ok_or_else(|| weights.unfit(format!("it has no metadata `{INFO}`: it is no small guard")))?;
+        let info = info.ok_or_else(|| {
+            weights.unfit(format!("it has no metadata `{INFO}`: it is no small guard"))
+        })?;
         let device = Device::flex();
         let [mean, scale] = [weights.values("mean")?, weights.values("scale")?];
         let net = HeadNet::new(mean.len(), &mut Rng::new(0), &device);
@@ -132,7 +134,12 @@ impl Head {
         for (name, values) in [("mean", &self.mean), ("scale", &self.scale)] {
             file.floats(name, &[values.len()], values, Precision::F32)?;
         }
-        weights::collect(&self.net, &KeyMap::new().within("head"), Precision::F16, &mut file)?;
+        weights::collect(
+            &self.net,
+            &KeyMap::new().within("head"),
+            Precision::F16,
+            &mut file,
+        )?;
         file.write(path)
     }
 
@@ -142,7 +149,9 @@ impl Head {
     /// [`GuardianError::Unsupported`].
     pub fn check(&self, decoder: &Decoder) -> Result<(), GuardianError> {
         let found = fingerprint(decoder)?;
-        if found == self.info.fingerprint && features::count(decoder.config().width) == self.mean.len() {
+        if found == self.info.fingerprint
+            && features::count(decoder.config().width) == self.mean.len()
+        {
             return Ok(());
         }
         Err(GuardianError::Unsupported(format!(
@@ -160,11 +169,17 @@ impl Head {
             RiskConfig::Builtin(_) => "",
             RiskConfig::Custom { definition, .. } => definition,
         };
-        let same = |(name, definition): &(String, String)| name == risk.name() && definition == wanted;
+        let same =
+            |(name, definition): &(String, String)| name == risk.name() && definition == wanted;
         if self.info.risks.iter().any(same) {
             return Ok(());
         }
-        let known: Vec<&str> = self.info.risks.iter().map(|(name, _)| name.as_str()).collect();
+        let known: Vec<&str> = self
+            .info
+            .risks
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         Err(GuardianError::Unsupported(format!(
             "this small guard was not trained for `{}` (it knows {}): give a Granite Guardian checkpoint with --model, or train one with `orrery guardian train`",
             risk.name(),
@@ -180,7 +195,10 @@ impl Head {
             let data = TensorData::new(values, [rows.len(), self.mean.len()]);
             let odds = self.net.forward(Tensor::from_data(data, &self.device));
             let odds: Vec<f32> = odds.into_data().to_vec().unwrap_or_default();
-            all.extend(odds.into_iter().map(|odds| 1.0 / (1.0 + (-f64::from(odds)).exp())));
+            all.extend(
+                odds.into_iter()
+                    .map(|odds| 1.0 / (1.0 + (-f64::from(odds)).exp())),
+            );
         }
         all
     }
@@ -193,7 +211,9 @@ impl Head {
 /// `(x − mean) / scale`, cut at ±8.
 pub(super) fn standardised(row: &[f32], [mean, scale]: [&[f32]; 2]) -> Vec<f32> {
     let parts = mean.iter().zip(scale).zip(row);
-    parts.map(|((mean, scale), x)| ((x - mean) / scale).clamp(-8.0, 8.0)).collect()
+    parts
+        .map(|((mean, scale), x)| ((x - mean) / scale).clamp(-8.0, 8.0))
+        .collect()
 }
 
 /// A fingerprint of a decoder: its sizes and the first rows of its embedding table.
@@ -201,7 +221,12 @@ pub(super) fn standardised(row: &[f32], [mean, scale]: [&[f32]; 2]) -> Vec<f32> 
 /// # Errors
 /// When the table cannot be read.
 pub fn fingerprint(decoder: &Decoder) -> Result<String, GuardianError> {
-    let DecoderConfig { vocab, width, layers, .. } = decoder.config();
+    let DecoderConfig {
+        vocab,
+        width,
+        layers,
+        ..
+    } = decoder.config();
     let rows = decoder.embed(&[0, 1, 2, 3])?;
     let hash = fnv1a(FNV_START, rows.iter().flat_map(|x| x.to_le_bytes()));
     Ok(format!("{layers}x{width}x{vocab}-{hash:016x}"))

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use engine::decode::{argmax, log_probability, top_log_probabilities};
-use engine::models::decoder::{Cache, Decoder, DecoderError, Input, Logits, Output, Request, Segment};
+use engine::models::decoder::{
+    Cache, Decoder, DecoderError, Input, Logits, Output, Request, Segment,
+};
 use engine::text::{ChatInput, Tokenizer};
 use serde_json::json;
 
 use super::error::GuardianError;
-use super::features::{Features, FeatureReader};
-use super::probability::{confidence, is_label, probability_from_logits, risk_probability, Label};
+use super::features::{FeatureReader, Features};
+use super::probability::{Label, confidence, is_label, probability_from_logits, risk_probability};
 use super::prompt::{Message, Plan, Prompt, Subject, Version};
 use super::risk::RiskConfig;
 use super::wording::Wording;
@@ -95,7 +97,9 @@ impl LanguageGuard {
         let spellings = |word: &str| -> Vec<u32> {
             let ids = 0..u32::try_from(tokenizer.len()).unwrap_or(u32::MAX);
             let says = |id: &u32| {
-                let text = tokenizer.bytes_of(*id).and_then(|bytes| std::str::from_utf8(bytes).ok());
+                let text = tokenizer
+                    .bytes_of(*id)
+                    .and_then(|bytes| std::str::from_utf8(bytes).ok());
                 text.is_some_and(|text| is_label(text, word))
             };
             ids.filter(says).collect()
@@ -103,7 +107,8 @@ impl LanguageGuard {
         let (yes, no) = (spellings("yes"), spellings("no"));
         if yes.is_empty() || no.is_empty() {
             return Err(GuardianError::Unsupported(
-                "the model's vocabulary has no token for yes or no: it cannot answer in one word".into(),
+                "the model's vocabulary has no token for yes or no: it cannot answer in one word"
+                    .into(),
             ));
         }
         Ok(Self {
@@ -136,9 +141,13 @@ impl LanguageGuard {
         let prompt = match &self.form {
             Form::Checkpoint => return self.ask_checkpoint(messages, risk),
             Form::Granite => Prompt::render(self.version, messages, risk, &self.wording)?,
-            Form::Chat([before, after]) => {
-                Prompt::render_between(self.version, messages, risk, &self.wording, [before, after])?
-            }
+            Form::Chat([before, after]) => Prompt::render_between(
+                self.version,
+                messages,
+                risk,
+                &self.wording,
+                [before, after],
+            )?,
         };
         let ids = prompt.encode(&self.tokenizer)?;
         let bytes = prompt.last_message();
@@ -164,19 +173,31 @@ impl LanguageGuard {
         })
     }
 
-    fn ask_checkpoint(&self, messages: &[Message], risk: &RiskConfig) -> Result<Asked, GuardianError> {
+    fn ask_checkpoint(
+        &self,
+        messages: &[Message],
+        risk: &RiskConfig,
+    ) -> Result<Asked, GuardianError> {
         let plan = Plan::new(self.version, messages, risk)?;
         let mut config = json!({ "risk_name": risk.name(), "criteria_id": risk.name() });
         let mut definition = String::new();
-        if let RiskConfig::Custom { definition: text, .. } = risk {
+        if let RiskConfig::Custom {
+            definition: text, ..
+        } = risk
+        {
             config["risk_definition"] = json!(text);
             config["custom_criteria"] = json!(text);
             definition = text.clone();
         }
         let input = ChatInput {
-            messages: messages.iter().map(|it| json!({"role": it.role, "content": it.content})).collect(),
+            messages: messages
+                .iter()
+                .map(|it| json!({"role": it.role, "content": it.content}))
+                .collect(),
             add_generation_prompt: true,
-            extra: [("guardian_config".to_owned(), config)].into_iter().collect(),
+            extra: [("guardian_config".to_owned(), config)]
+                .into_iter()
+                .collect(),
             ..ChatInput::default()
         };
         let ids = self.tokenizer.chat()?.encode(&self.tokenizer, &input)?;
@@ -197,34 +218,73 @@ impl LanguageGuard {
     ///
     /// # Errors
     /// [`DecoderError`], as for prompts that are too long.
-    pub fn read(&self, asked: &Asked, features: bool, generate: bool) -> Result<Reading, GuardianError> {
+    pub fn read(
+        &self,
+        asked: &Asked,
+        features: bool,
+        generate: bool,
+    ) -> Result<Reading, GuardianError> {
         let ids = &asked.ids;
         let focus = asked.message.start.saturating_sub(1).max(1);
-        let most = if features { focus } else { ids.len().saturating_sub(1) };
+        let most = if features {
+            focus
+        } else {
+            ids.len().saturating_sub(1)
+        };
         let mut cache = self.shared(ids, most);
         let from = cache.len();
         let mut reader = FeatureReader::new(self.decoder.config());
         let logits = if features {
-            self.feed(&mut cache, &ids[from..focus], &Request { logits: Logits::None, ..Request::default() }, |_, _| {})?;
-            let all = Request { logits: Logits::All, states: true, ..Request::default() };
+            self.feed(
+                &mut cache,
+                &ids[from..focus],
+                &Request {
+                    logits: Logits::None,
+                    ..Request::default()
+                },
+                |_, _| {},
+            )?;
+            let all = Request {
+                logits: Logits::All,
+                states: true,
+                ..Request::default()
+            };
             let begin = focus;
-            self.feed(&mut cache, &ids[begin..asked.message.end], &all, |at, output| {
-                reader.message(begin + at, asked.message.start, ids, output);
-            })?;
+            self.feed(
+                &mut cache,
+                &ids[begin..asked.message.end],
+                &all,
+                |at, output| {
+                    reader.message(begin + at, asked.message.start, ids, output);
+                },
+            )?;
             let rest = &ids[asked.message.end..];
-            let last = Request { logits: Logits::Last, states: true, hidden: true, ..Request::default() };
+            let last = Request {
+                logits: Logits::Last,
+                states: true,
+                hidden: true,
+                ..Request::default()
+            };
             // The last token once more where the message ends the prompt.
             if rest.is_empty() {
                 let len = cache.len().saturating_sub(1);
                 cache.truncate(len)?;
             }
-            let rest = if rest.is_empty() { &ids[ids.len() - 1..] } else { rest };
+            let rest = if rest.is_empty() {
+                &ids[ids.len() - 1..]
+            } else {
+                rest
+            };
             let output = self.feed(&mut cache, rest, &last, |_, _| {})?;
             reader.end(&output);
             output.logits
         } else {
-            let last = Request { logits: Logits::Last, ..Request::default() };
-            self.feed(&mut cache, &ids[from..], &last, |_, _| {})?.logits
+            let last = Request {
+                logits: Logits::Last,
+                ..Request::default()
+            };
+            self.feed(&mut cache, &ids[from..], &last, |_, _| {})?
+                .logits
         };
         if let Ok(mut kept) = self.last.lock() {
             *kept = Some((ids.clone(), cache.fork()));
@@ -254,7 +314,12 @@ impl LanguageGuard {
         let Ok(Some((before, cache))) = kept.as_deref() else {
             return fresh();
         };
-        let same = before.iter().zip(ids).take(most).take_while(|(a, b)| a == b).count();
+        let same = before
+            .iter()
+            .zip(ids)
+            .take(most)
+            .take_while(|(a, b)| a == b)
+            .count();
         if same == 0 || !cache.can_truncate(same) {
             return fresh();
         }
@@ -276,28 +341,49 @@ impl LanguageGuard {
         let mut last = Output::default();
         for (index, part) in ids.chunks(CHUNK).enumerate() {
             let mut batch = [Segment::new(Input::Ids(part), cache)];
-            last = self.decoder.forward(&mut batch, request)?.pop().unwrap_or_default();
+            last = self
+                .decoder
+                .forward(&mut batch, request)?
+                .pop()
+                .unwrap_or_default();
             see(index * CHUNK, &last);
         }
         Ok(last)
     }
 
     /// Generates the answer greedily and takes P(risk) from all of its positions (the published way).
-    fn answer(&self, mut cache: Cache, mut logits: Vec<f32>, reading: &mut Reading) -> Result<(), GuardianError> {
+    fn answer(
+        &self,
+        mut cache: Cache,
+        mut logits: Vec<f32>,
+        reading: &mut Reading,
+    ) -> Result<(), GuardianError> {
         let mut steps = Vec::new();
         let mut answer = Vec::new();
         let special = self.tokenizer.special();
-        let text = |id: u32| String::from_utf8_lossy(self.tokenizer.bytes_of(id).unwrap_or_default()).into_owned();
+        let text = |id: u32| {
+            String::from_utf8_lossy(self.tokenizer.bytes_of(id).unwrap_or_default()).into_owned()
+        };
         for _ in 0..GENERATED {
             let listed = top_log_probabilities(&logits, GENERATED);
-            steps.push(listed.into_iter().map(|(id, log)| (text(id), f64::from(log))).collect());
+            steps.push(
+                listed
+                    .into_iter()
+                    .map(|(id, log)| (text(id), f64::from(log)))
+                    .collect(),
+            );
             let Some(id) = argmax(&logits) else { break };
             if special.end.contains(&id) || special.eos == Some(id) {
                 break;
             }
             answer.push(id);
             let mut batch = [Segment::new(Input::Ids(&[id]), &mut cache)];
-            logits = self.decoder.forward(&mut batch, &Request::default())?.pop().unwrap_or_default().logits;
+            logits = self
+                .decoder
+                .forward(&mut batch, &Request::default())?
+                .pop()
+                .unwrap_or_default()
+                .logits;
         }
         let text = self.tokenizer.decode(&answer)?;
         reading.probability = risk_probability::<String>(&steps);
@@ -313,10 +399,14 @@ fn reads_definitions(tokenizer: &Tokenizer) -> bool {
     let input = ChatInput {
         messages: vec![json!({"role": "user", "content": "?"})],
         add_generation_prompt: true,
-        extra: [("guardian_config".to_owned(), config)].into_iter().collect(),
+        extra: [("guardian_config".to_owned(), config)]
+            .into_iter()
+            .collect(),
         ..ChatInput::default()
     };
-    let rendered = tokenizer.chat().and_then(|template| template.render(&input));
+    let rendered = tokenizer
+        .chat()
+        .and_then(|template| template.render(&input));
     rendered.is_ok_and(|text| text.contains(SIGN))
 }
 

@@ -59,7 +59,8 @@ pub struct Scored {
 impl Scored {
     /// Items of equally long lists; the rest of a longer one is left out.
     pub fn new(scores: &[f64], risky: &[bool]) -> Self {
-        let mut items: Vec<(f64, bool)> = scores.iter().copied().zip(risky.iter().copied()).collect();
+        let mut items: Vec<(f64, bool)> =
+            scores.iter().copied().zip(risky.iter().copied()).collect();
         items.sort_by(|a, b| b.0.total_cmp(&a.0));
         Self { items }
     }
@@ -72,10 +73,14 @@ impl Scored {
     /// False-positive rate, recall and threshold of every distinct score, from none flagged to all.
     pub fn roc(&self) -> Vec<[f64; 3]> {
         let curve = self.curve(&vec![1; self.items.len()]);
-        let [positive, negative] = curve.last().map_or([0.0; 2], |point| [point.hits, point.alarms]);
+        let [positive, negative] = curve
+            .last()
+            .map_or([0.0; 2], |point| [point.hits, point.alarms]);
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { f64::NAN };
         let points = curve.iter();
-        points.map(|p| [share(p.alarms, negative), share(p.hits, positive), p.score]).collect()
+        points
+            .map(|p| [share(p.alarms, negative), share(p.hits, positive), p.score])
+            .collect()
     }
 
     /// The 95 % interval of a metric: percentiles of `resamples` bootstrap resamples of the items; none where the metric
@@ -140,7 +145,9 @@ impl Scored {
 
     fn weighted(&self, threshold: f64, weights: &[u32]) -> Metrics {
         let curve = self.curve(weights);
-        let [positive, negative] = curve.last().map_or([0.0; 2], |point| [point.hits, point.alarms]);
+        let [positive, negative] = curve
+            .last()
+            .map_or([0.0; 2], |point| [point.hits, point.alarms]);
         let flagged = curve.iter().rfind(|point| point.score >= threshold);
         let [hits, alarms] = flagged.map_or([0.0; 2], |point| [point.hits, point.alarms]);
         let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
@@ -162,7 +169,10 @@ impl Scored {
             accuracy: share(hits + quiet, positive + negative).unwrap_or(f64::NAN),
             f1_macro: (f1(hits, alarms + misses) + f1(quiet, alarms + misses)) / 2.0,
             low_rates: if both {
-                LOW_RATES.iter().map(|&fpr| low_rate(&curve, fpr, positive, negative)).collect()
+                LOW_RATES
+                    .iter()
+                    .map(|&fpr| low_rate(&curve, fpr, positive, negative))
+                    .collect()
             } else {
                 Vec::new()
             },
@@ -186,7 +196,11 @@ fn area(curve: &[Point], limit: f64) -> f64 {
         if a.alarms >= limit {
             break;
         }
-        let end = if b.alarms > limit { between(a, b, limit) } else { b };
+        let end = if b.alarms > limit {
+            between(a, b, limit)
+        } else {
+            b
+        };
         sum += (end.alarms - a.alarms) * (a.hits + end.hits) / 2.0;
     }
     sum
@@ -206,14 +220,21 @@ fn average_precision(curve: &[Point], positive: f64) -> f64 {
     let step = |pair: &[Point]| {
         let [a, b] = [pair[0], pair[1]];
         let flagged = b.hits + b.alarms;
-        if flagged > 0.0 { (b.hits - a.hits) * b.hits / flagged } else { 0.0 }
+        if flagged > 0.0 {
+            (b.hits - a.hits) * b.hits / flagged
+        } else {
+            0.0
+        }
     };
     curve.windows(2).map(step).sum::<f64>() / positive
 }
 
 fn low_rate(curve: &[Point], fpr: f64, positive: f64, negative: f64) -> LowRate {
     let limit = fpr * negative;
-    let last = curve.iter().rposition(|point| point.alarms <= limit).unwrap_or(0);
+    let last = curve
+        .iter()
+        .rposition(|point| point.alarms <= limit)
+        .unwrap_or(0);
     let step = curve[last];
     let at = match curve.get(last + 1) {
         Some(next) => between(step, *next, limit),
@@ -252,7 +273,10 @@ mod tests {
         assert_eq!((metrics.auc, metrics.recall), (Some(0.875), Some(1.0)));
         assert_eq!(metrics.false_positive_rate, Some(0.5));
         let one = Scored::new(&[0.9, 0.2], &[true, true]).metrics(0.5);
-        assert_eq!((one.auc, one.recall, one.false_positive_rate), (None, Some(0.5), None));
+        assert_eq!(
+            (one.auc, one.recall, one.false_positive_rate),
+            (None, Some(0.5), None)
+        );
         assert!(Scored::new(&[], &[]).metrics(0.5).auc.is_none());
     }
 
@@ -271,7 +295,11 @@ mod tests {
         let risky: Vec<bool> = (0..200).map(|i| i % 37 + i % 11 > 22).collect();
         let scored = Scored::new(&scores, &risky);
         let auc = scored.metrics(20.0).auc.unwrap();
-        let bounds = || scored.bootstrap(20.0, 300, &Rng::new(1), |m| m.auc).unwrap();
+        let bounds = || {
+            scored
+                .bootstrap(20.0, 300, &Rng::new(1), |m| m.auc)
+                .unwrap()
+        };
         assert!(bounds().low < auc && auc < bounds().high && bounds() == bounds());
     }
 }

@@ -55,5 +55,6 @@ const CARD: Card = Card {
 };
 
 /// For the registry.
-pub const SYSTEM: System = System::new::<command::Command>(CARD, proof::PROOF)
-    .after_help("Yes means that the risk is there: for groundedness, that the answer is not grounded.");
+pub const SYSTEM: System = System::new::<command::Command>(CARD, proof::PROOF).after_help(
+    "Yes means that the risk is there: for groundedness, that the answer is not grounded.",
+);

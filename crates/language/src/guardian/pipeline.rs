@@ -133,7 +133,11 @@ impl Guardian {
     ///
     /// # Errors
     /// [`GuardianError`].
-    pub fn assess(&self, messages: &[Message], risk: &RiskConfig) -> Result<Assessment, GuardianError> {
+    pub fn assess(
+        &self,
+        messages: &[Message],
+        risk: &RiskConfig,
+    ) -> Result<Assessment, GuardianError> {
         if let Some(head) = &self.head {
             head.covers(risk)?;
         }
@@ -144,16 +148,28 @@ impl Guardian {
     ///
     /// # Errors
     /// The first that there is.
-    pub fn assess_many(&self, messages: &[Message], risks: &[RiskConfig]) -> Result<Vec<Assessment>, GuardianError> {
-        risks.iter().map(|risk| self.assess(messages, risk)).collect()
+    pub fn assess_many(
+        &self,
+        messages: &[Message],
+        risks: &[RiskConfig],
+    ) -> Result<Vec<Assessment>, GuardianError> {
+        risks
+            .iter()
+            .map(|risk| self.assess(messages, risk))
+            .collect()
     }
 
     /// Features of a prompt, for training.
     ///
     /// # Errors
     /// [`GuardianError`].
-    pub fn features(&self, messages: &[Message], risk: &RiskConfig) -> Result<Reading, GuardianError> {
-        self.language.read(&self.language.ask(messages, risk)?, true, false)
+    pub fn features(
+        &self,
+        messages: &[Message],
+        risk: &RiskConfig,
+    ) -> Result<Reading, GuardianError> {
+        self.language
+            .read(&self.language.ask(messages, risk)?, true, false)
     }
 
     fn assess_parts(
@@ -166,15 +182,25 @@ impl Guardian {
         if halvings == 0 || self.language.fits(&asked) {
             return self.assess_whole(&asked, risk);
         }
-        let by_context = matches!(risk.group(), RiskGroup::Groundedness | RiskGroup::ContextRelevance);
-        let role = if by_context { "context" } else { asked.subject.name() };
+        let by_context = matches!(
+            risk.group(),
+            RiskGroup::Groundedness | RiskGroup::ContextRelevance
+        );
+        let role = if by_context {
+            "context"
+        } else {
+            asked.subject.name()
+        };
         let Some(halves) = halves(messages, role) else {
             return self.assess_whole(&asked, risk);
         };
         let [first, second] = halves;
         let first = self.assess_parts(&first, risk, halvings - 1)?;
         let second = self.assess_parts(&second, risk, halvings - 1)?;
-        let (tokens, parts) = (first.prompt_tokens + second.prompt_tokens, first.parts + second.parts);
+        let (tokens, parts) = (
+            first.prompt_tokens + second.prompt_tokens,
+            first.parts + second.parts,
+        );
         let chosen = match (first.probability > second.probability) == by_context {
             true => second,
             false => first,
@@ -191,9 +217,17 @@ impl Guardian {
         let reading = self.language.read(asked, self.head.is_some(), generate)?;
         let probability = match &self.head {
             None => reading.probability,
-            Some(head) => head.probabilities(&[reading.features]).pop().unwrap_or(f64::NAN),
+            Some(head) => head
+                .probabilities(&[reading.features])
+                .pop()
+                .unwrap_or(f64::NAN),
         };
-        let threshold = self.options.thresholds.get(risk.name()).copied().unwrap_or(THRESHOLD);
+        let threshold = self
+            .options
+            .thresholds
+            .get(risk.name())
+            .copied()
+            .unwrap_or(THRESHOLD);
         Ok(Assessment {
             risk: risk.name().to_owned(),
             definition: asked.definition.clone(),
@@ -212,11 +246,17 @@ impl Guardian {
 
 /// The messages twice, each time with half of the longest text of `role`; none where it cannot be cut.
 fn halves(messages: &[Message], role: &str) -> Option<[Vec<Message>; 2]> {
-    let texts = messages.iter().enumerate().filter(|(_, it)| it.role == role);
+    let texts = messages
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.role == role);
     let texts = texts.filter_map(|(index, it)| Some((index, it.content.as_str()?)));
     let (index, text) = texts.max_by_key(|(_, text)| text.len())?;
     let middle = text.floor_char_boundary(text.len() / 2);
-    let cut = text[..middle].rfind(char::is_whitespace).filter(|cut| *cut > middle / 2).unwrap_or(middle);
+    let cut = text[..middle]
+        .rfind(char::is_whitespace)
+        .filter(|cut| *cut > middle / 2)
+        .unwrap_or(middle);
     if cut == 0 || cut >= text.len() {
         return None;
     }
@@ -235,9 +275,15 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_words_and_nothing_is_lost() {
-        let messages = [Message::new("context", "one two three four"), Message::new("user", "?")];
+        let messages = [
+            Message::new("context", "one two three four"),
+            Message::new("user", "?"),
+        ];
         let [first, second] = halves(&messages, "context").unwrap();
-        assert_eq!((first[0].text(), second[0].text()), ("one two".into(), "three four".into()));
+        assert_eq!(
+            (first[0].text(), second[0].text()),
+            ("one two".into(), "three four".into())
+        );
         assert_eq!(first[1], messages[1]);
         assert!(halves(&[Message::new("user", "é")], "user").is_none());
         assert!(halves(&messages, "assistant").is_none());

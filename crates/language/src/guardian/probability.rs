@@ -29,7 +29,11 @@ impl Label {
 
     /// The likelier label.
     pub fn of(probability: f64) -> Self {
-        if probability >= 0.5 { Self::Yes } else { Self::No }
+        if probability >= 0.5 {
+            Self::Yes
+        } else {
+            Self::No
+        }
     }
 }
 
@@ -59,8 +63,19 @@ pub fn risk_probability<S: AsRef<str>>(steps: &[Vec<(S, f64)>]) -> f64 {
 
 /// P(risk) from the logits `[vocabulary]` of the first answered token, given the ids of all spellings of yes and no.
 pub fn probability_from_logits(logits: &[f32], yes: &[u32], no: &[u32]) -> f64 {
-    let at = |id: &u32| f64::from(logits.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY));
-    let most = yes.iter().chain(no).map(at).fold(f64::NEG_INFINITY, f64::max);
+    let at = |id: &u32| {
+        f64::from(
+            logits
+                .get(*id as usize)
+                .copied()
+                .unwrap_or(f32::NEG_INFINITY),
+        )
+    };
+    let most = yes
+        .iter()
+        .chain(no)
+        .map(at)
+        .fold(f64::NEG_INFINITY, f64::max);
     if !most.is_finite() {
         return 0.5;
     }
@@ -76,9 +91,15 @@ mod tests {
     #[test]
     fn labels_as_models_write_them() {
         assert_eq!(Label::parse(" YES\n"), Label::Yes);
-        assert_eq!(Label::parse("No\n<confidence> High </confidence>"), Label::No);
+        assert_eq!(
+            Label::parse("No\n<confidence> High </confidence>"),
+            Label::No
+        );
         assert_eq!(Label::parse("Yesterday"), Label::Failed);
-        assert_eq!(confidence("No\n<confidence> High </confidence>"), Some("High"));
+        assert_eq!(
+            confidence("No\n<confidence> High </confidence>"),
+            Some("High")
+        );
         assert_eq!(confidence("No <confidence> maybe </confidence>"), None);
     }
 
@@ -87,9 +108,17 @@ mod tests {
         let logits = [1.0f32, 3.0, 0.5, 2.0];
         let sum: f64 = logits.iter().map(|x| f64::from(*x).exp()).sum();
         let log = |id: usize| f64::from(logits[id]) - sum.ln();
-        let steps = vec![vec![("Yes", log(0)), (" no", log(1)), ("YES", log(2)), ("x", log(3))]];
+        let steps = vec![vec![
+            ("Yes", log(0)),
+            (" no", log(1)),
+            ("YES", log(2)),
+            ("x", log(3)),
+        ]];
         let found = probability_from_logits(&logits, &[0, 2], &[1]);
         assert!((found - risk_probability(&steps)).abs() < 1e-12);
-        assert_eq!(probability_from_logits(&[f32::NEG_INFINITY; 2], &[0], &[1]), 0.5);
+        assert_eq!(
+            probability_from_logits(&[f32::NEG_INFINITY; 2], &[0], &[1]),
+            0.5
+        );
     }
 }

@@ -171,15 +171,21 @@ impl<'a> Plan<'a> {
             message.label()?;
         }
         let (purpose, subject, pair) = match risk.group() {
-            RiskGroup::Groundedness => {
-                (Purpose::Groundedness, Subject::Assistant, [Some(need("context")?), Some(need("assistant")?)])
-            }
-            RiskGroup::ContextRelevance => {
-                (Purpose::ContextRelevance, Subject::Context, [Some(need("context")?), Some(need("user")?)])
-            }
-            RiskGroup::AnswerRelevance => {
-                (Purpose::AnswerRelevance, Subject::Assistant, [Some(need("user")?), Some(need("assistant")?)])
-            }
+            RiskGroup::Groundedness => (
+                Purpose::Groundedness,
+                Subject::Assistant,
+                [Some(need("context")?), Some(need("assistant")?)],
+            ),
+            RiskGroup::ContextRelevance => (
+                Purpose::ContextRelevance,
+                Subject::Context,
+                [Some(need("context")?), Some(need("user")?)],
+            ),
+            RiskGroup::AnswerRelevance => (
+                Purpose::AnswerRelevance,
+                Subject::Assistant,
+                [Some(need("user")?), Some(need("assistant")?)],
+            ),
             RiskGroup::FunctionCall if version == Version::V30 => {
                 return Err(GuardianError::Unsupported(
                     "`function_call` needs prompts of the generation 3.2".into(),
@@ -187,7 +193,11 @@ impl<'a> Plan<'a> {
             }
             RiskGroup::FunctionCall => {
                 need("tools")?;
-                (Purpose::FunctionCall, Subject::Assistant, [Some(need("user")?), Some(need("assistant")?)])
+                (
+                    Purpose::FunctionCall,
+                    Subject::Assistant,
+                    [Some(need("user")?), Some(need("assistant")?)],
+                )
             }
             group @ (RiskGroup::Harm | RiskGroup::Conversation) => {
                 let spoken = |it: &&Message| matches!(it.role.as_str(), "user" | "assistant");
@@ -207,9 +217,21 @@ impl<'a> Plan<'a> {
                 }
                 match (user, talk) {
                     (true, false) => (Purpose::User, Subject::User, [Some(judged), None]),
-                    (true, true) => (Purpose::UserConversation, Subject::User, [Some(judged), None]),
-                    (false, false) => (Purpose::Assistant, Subject::Assistant, [last("user"), Some(judged)]),
-                    (false, true) => (Purpose::AssistantConversation, Subject::Assistant, [last("user"), Some(judged)]),
+                    (true, true) => (
+                        Purpose::UserConversation,
+                        Subject::User,
+                        [Some(judged), None],
+                    ),
+                    (false, false) => (
+                        Purpose::Assistant,
+                        Subject::Assistant,
+                        [last("user"), Some(judged)],
+                    ),
+                    (false, true) => (
+                        Purpose::AssistantConversation,
+                        Subject::Assistant,
+                        [last("user"), Some(judged)],
+                    ),
                 }
             }
         };
@@ -259,7 +281,10 @@ impl Prompt {
         wording: &Wording,
     ) -> Result<Self, GuardianError> {
         let header = |role: &str| format!("<|start_of_role|>{role}<|end_of_role|>");
-        let around = [header("user"), format!("<|end_of_text|>\n{}", header("assistant"))];
+        let around = [
+            header("user"),
+            format!("<|end_of_text|>\n{}", header("assistant")),
+        ];
         Self::render_between(version, messages, risk, wording, [&around[0], &around[1]])
     }
 
@@ -276,12 +301,22 @@ impl Prompt {
     ) -> Result<Self, GuardianError> {
         let plan = Plan::new(version, messages, risk)?;
         let definition = wording.definition(risk, plan.subject)?;
-        let purpose = wording.purposes.get(&plan.purpose).map_or("", String::as_str);
-        let question = wording.questions.get(&plan.subject).map_or("", String::as_str);
+        let purpose = wording
+            .purposes
+            .get(&plan.purpose)
+            .map_or("", String::as_str);
+        let question = wording
+            .questions
+            .get(&plan.subject)
+            .map_or("", String::as_str);
         let [open, close] = version.block();
         let mut pieces = Vec::new();
         let mut put = |text: String, content: bool, last: bool| {
-            pieces.push(Piece { text, content, last });
+            pieces.push(Piece {
+                text,
+                content,
+                last,
+            });
         };
         put(format!("{before}{purpose}\n\n{open}\n"), false, false);
         for (index, message) in plan.messages.iter().enumerate() {
@@ -290,12 +325,20 @@ impl Prompt {
             put("\n".to_owned(), false, false);
         }
         put(
-            format!("{close}\n\n{}\n<start_of_risk_definition>\n{}", wording.introduction, version.bullet()),
+            format!(
+                "{close}\n\n{}\n<start_of_risk_definition>\n{}",
+                wording.introduction,
+                version.bullet()
+            ),
             false,
             false,
         );
         put(definition.clone(), true, false);
-        put(format!("\n<end_of_risk_definition>\n\n{question}{after}"), false, false);
+        put(
+            format!("\n<end_of_risk_definition>\n\n{question}{after}"),
+            false,
+            false,
+        );
         Ok(Self {
             pieces,
             subject: plan.subject,
@@ -305,7 +348,10 @@ impl Prompt {
 
     /// The whole text.
     pub fn text(&self) -> String {
-        self.pieces.iter().map(|piece| piece.text.as_str()).collect()
+        self.pieces
+            .iter()
+            .map(|piece| piece.text.as_str())
+            .collect()
     }
 
     /// The tokens. Content is text: a marker in it is spelled out and never becomes a control token.

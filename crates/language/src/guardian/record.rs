@@ -23,13 +23,26 @@ pub struct Record {
     /// The messages.
     pub messages: Vec<Message>,
     /// A risk's name; `criteria_id` and `risk_name` in other tools.
-    #[serde(default, alias = "risk_name", alias = "criteria_id", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "risk_name",
+        alias = "criteria_id",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub risk: Option<String>,
     /// The definition of a custom risk.
-    #[serde(default, alias = "risk_definition", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "risk_definition",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub definition: Option<String>,
     /// 1 when the risk is there, 0 when it is not; absent when nobody said.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "label")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "label"
+    )]
     pub label: Option<u8>,
     /// Everything else, kept as it came.
     #[serde(flatten)]
@@ -43,13 +56,20 @@ fn label<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u8>
         Value::Bool(risky) => Ok(Some(u8::from(risky))),
         Value::Number(number) if number.as_f64() == Some(0.0) => Ok(Some(0)),
         Value::Number(number) if number.as_f64() == Some(1.0) => Ok(Some(1)),
-        other => Err(serde::de::Error::custom(format!("`label` is {other}, not 0 or 1"))),
+        other => Err(serde::de::Error::custom(format!(
+            "`label` is {other}, not 0 or 1"
+        ))),
     }
 }
 
 impl Record {
     /// A labelled content.
-    pub fn new(id: impl Into<Value>, messages: Vec<Message>, risk: &RiskConfig, label: Option<bool>) -> Self {
+    pub fn new(
+        id: impl Into<Value>,
+        messages: Vec<Message>,
+        risk: &RiskConfig,
+        label: Option<bool>,
+    ) -> Self {
         Self {
             id: id.into(),
             messages,
@@ -81,11 +101,16 @@ impl Record {
 ///
 /// # Errors
 /// [`GuardianError::Data`] when it cannot be read.
-pub fn read_records(input: impl Read, origin: &str) -> Result<(Vec<Record>, Vec<String>), GuardianError> {
+pub fn read_records(
+    input: impl Read,
+    origin: &str,
+) -> Result<(Vec<Record>, Vec<String>), GuardianError> {
     let mut reader = BufReader::new(input);
     let (mut records, mut troubles) = (Vec::new(), Vec::new());
     let mut trouble = |number: usize, what: &dyn std::fmt::Display| {
-        troubles.push(one_line(&format!("`{origin}` line {number}: {what}: left out")));
+        troubles.push(one_line(&format!(
+            "`{origin}` line {number}: {what}: left out"
+        )));
     };
     for number in 1.. {
         let mut bytes = Vec::new();
@@ -104,7 +129,10 @@ pub fn read_records(input: impl Read, origin: &str) -> Result<(Vec<Record>, Vec<
             }
             continue;
         }
-        let line = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
+        let line = bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&bytes)
+            .trim_ascii();
         if line.is_empty() {
             continue;
         }
@@ -132,7 +160,14 @@ mod tests {
         let (records, troubles) = read_records(&text[..], "a.jsonl").unwrap();
         assert_eq!((records.len(), troubles.len()), (1, 3));
         let record = &records[0];
-        assert_eq!((record.id.as_u64(), record.risky(), record.config().unwrap().name()), (Some(1), Some(true), "harm"));
+        assert_eq!(
+            (
+                record.id.as_u64(),
+                record.risky(),
+                record.config().unwrap().name()
+            ),
+            (Some(1), Some(true), "harm")
+        );
         assert_eq!(record.rest["x"], 1);
         assert!(troubles[1].contains("not 0 or 1"), "{troubles:?}");
     }

@@ -58,26 +58,97 @@ const ANSWER: [bool; 2] = [false, true];
 /// All built-in risks; the first is the default.
 pub const RISKS: &[Risk] = &[
     risk("harm", BOTH, RiskGroup::Harm, "harmful in general"),
-    risk("social_bias", BOTH, RiskGroup::Harm, "prejudice against a group"),
-    risk("profanity", BOTH, RiskGroup::Harm, "swearing and crude language"),
-    risk("sexual_content", BOTH, RiskGroup::Harm, "explicit sexual material"),
-    risk("unethical_behavior", BOTH, RiskGroup::Harm, "fraud, theft, abuse of power"),
-    risk("violence", BOTH, RiskGroup::Harm, "bodily harm, self-harm, threats"),
-    risk("jailbreak", PROMPT, RiskGroup::Harm, "gets around a model's safeguards"),
-    risk("personal_information", PROMPT, RiskGroup::Harm, "data about a person"),
-    risk("evasiveness", BOTH, RiskGroup::Conversation, "avoids the matter without a reason"),
-    risk("harm_engagement", BOTH, RiskGroup::Conversation, "goes along with a harmful request"),
-    risk("context_relevance", PROMPT, RiskGroup::ContextRelevance, "the context does not help the question"),
-    risk("groundedness", ANSWER, RiskGroup::Groundedness, "the context does not support the answer"),
-    risk("answer_relevance", ANSWER, RiskGroup::AnswerRelevance, "the answer misses the question"),
-    risk("function_call", ANSWER, RiskGroup::FunctionCall, "wrong function, argument, type or value"),
+    risk(
+        "social_bias",
+        BOTH,
+        RiskGroup::Harm,
+        "prejudice against a group",
+    ),
+    risk(
+        "profanity",
+        BOTH,
+        RiskGroup::Harm,
+        "swearing and crude language",
+    ),
+    risk(
+        "sexual_content",
+        BOTH,
+        RiskGroup::Harm,
+        "explicit sexual material",
+    ),
+    risk(
+        "unethical_behavior",
+        BOTH,
+        RiskGroup::Harm,
+        "fraud, theft, abuse of power",
+    ),
+    risk(
+        "violence",
+        BOTH,
+        RiskGroup::Harm,
+        "bodily harm, self-harm, threats",
+    ),
+    risk(
+        "jailbreak",
+        PROMPT,
+        RiskGroup::Harm,
+        "gets around a model's safeguards",
+    ),
+    risk(
+        "personal_information",
+        PROMPT,
+        RiskGroup::Harm,
+        "data about a person",
+    ),
+    risk(
+        "evasiveness",
+        BOTH,
+        RiskGroup::Conversation,
+        "avoids the matter without a reason",
+    ),
+    risk(
+        "harm_engagement",
+        BOTH,
+        RiskGroup::Conversation,
+        "goes along with a harmful request",
+    ),
+    risk(
+        "context_relevance",
+        PROMPT,
+        RiskGroup::ContextRelevance,
+        "the context does not help the question",
+    ),
+    risk(
+        "groundedness",
+        ANSWER,
+        RiskGroup::Groundedness,
+        "the context does not support the answer",
+    ),
+    risk(
+        "answer_relevance",
+        ANSWER,
+        RiskGroup::AnswerRelevance,
+        "the answer misses the question",
+    ),
+    risk(
+        "function_call",
+        ANSWER,
+        RiskGroup::FunctionCall,
+        "wrong function, argument, type or value",
+    ),
 ];
 
 /// Risks of the IBM AI Risk Atlas that have detectors here: the atlas's name, and ours.
 pub const RISK_ATLAS: [(&str, &[&str]); 5] = [
     ("toxic-output", &["profanity"]),
-    ("harmful-output", &["violence", "harm", "sexual_content", "unethical_behavior"]),
-    ("hallucination", &["groundedness", "context_relevance", "answer_relevance"]),
+    (
+        "harmful-output",
+        &["violence", "harm", "sexual_content", "unethical_behavior"],
+    ),
+    (
+        "hallucination",
+        &["groundedness", "context_relevance", "answer_relevance"],
+    ),
     ("jailbreaking", &["jailbreak"]),
     ("output-bias", &["social_bias"]),
 ];
@@ -181,14 +252,22 @@ mod tests {
         assert_eq!(RiskConfig::new(None, None).unwrap().name(), "harm");
         assert!(RiskConfig::new(Some("harm"), Some("x")).is_err());
         let error = RiskConfig::new(Some("violense"), None).unwrap_err();
-        assert!(error.to_string().contains("did you mean `violence`"), "{error}");
+        assert!(
+            error.to_string().contains("did you mean `violence`"),
+            "{error}"
+        );
         let custom = RiskConfig::new(Some("spoiler"), Some("It tells the end.")).unwrap();
-        assert_eq!((custom.name(), custom.group()), ("spoiler", RiskGroup::Harm));
+        assert_eq!(
+            (custom.name(), custom.group()),
+            ("spoiler", RiskGroup::Harm)
+        );
     }
 
     #[test]
     fn the_atlas_names_risks_that_exist() {
         let named = RISK_ATLAS.iter().flat_map(|(_, ours)| ours.iter());
-        assert!(named.clone().count() == 10 && named.into_iter().all(|name| find_risk(name).is_some()));
+        assert!(
+            named.clone().count() == 10 && named.into_iter().all(|name| find_risk(name).is_some())
+        );
     }
 }

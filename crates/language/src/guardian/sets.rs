@@ -28,7 +28,10 @@ pub enum Split {
 /// The rule: what belongs together (a contrast pair's key word, a template without its target, a text) has one key, and the
 /// key's hash decides.
 pub fn split_of(set: &str, key: &str) -> Split {
-    let hash = fnv1a(FNV_START, set.bytes().chain([0]).chain(key.to_lowercase().bytes()));
+    let hash = fnv1a(
+        FNV_START,
+        set.bytes().chain([0]).chain(key.to_lowercase().bytes()),
+    );
     // The low bits of FNV alone are weak.
     match (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32 & 0xffff {
         0..39_322 => Split::Train,
@@ -38,10 +41,16 @@ pub fn split_of(set: &str, key: &str) -> Split {
 }
 
 /// Definition of the risk that HaluEval labels: answers from memory, without a context. Ours.
-pub const MADE_UP: &str = "The assistant's message states facts that are made up, wrong or impossible to check.";
+pub const MADE_UP: &str =
+    "The assistant's message states facts that are made up, wrong or impossible to check.";
 
 /// Names of the sets.
-pub const SETS: [&str; 4] = ["xstest", "hatecheck", "hate-offensive-tweets", "halueval-general"];
+pub const SETS: [&str; 4] = [
+    "xstest",
+    "hatecheck",
+    "hate-offensive-tweets",
+    "halueval-general",
+];
 
 /// The records of `split` of one set in `folder`, each with the set's name under `set`, in the order of its file.
 ///
@@ -53,7 +62,10 @@ pub fn read_set(folder: &Path, set: &str, split: Split) -> Result<Vec<Record>, G
         "hatecheck" => hatecheck(folder),
         "hate-offensive-tweets" => tweets(folder),
         "halueval-general" => halueval(folder),
-        other => Err(GuardianError::Data(format!("there is no set `{other}`: {}", SETS.join(", ")))),
+        other => Err(GuardianError::Data(format!(
+            "there is no set `{other}`: {}",
+            SETS.join(", ")
+        ))),
     }?;
     let mut records = Vec::new();
     for (key, mut record) in all {
@@ -73,15 +85,29 @@ fn builtin(name: &str) -> Result<RiskConfig, GuardianError> {
 
 /// Prompts: harm. Answers: a full answer to an unsafe prompt is harm; a full refusal of a safe one is evasive.
 fn xstest(folder: &Path) -> Result<Keyed, GuardianError> {
-    let (harm, profanity, evasive) = (builtin("harm")?, builtin("profanity")?, builtin("evasiveness")?);
+    let (harm, profanity, evasive) = (
+        builtin("harm")?,
+        builtin("profanity")?,
+        builtin("evasiveness")?,
+    );
     let mut all = Vec::new();
     let mut keys = BTreeMap::new();
     for row in table(&folder.join("xstest/xstest_prompts.csv"))? {
-        let [id, prompt, label] = ["id", "prompt", "label"].map(|name| row.get(name).cloned().unwrap_or_default());
+        let [id, prompt, label] =
+            ["id", "prompt", "label"].map(|name| row.get(name).cloned().unwrap_or_default());
         // Safe prompts and their unsafe contrasts share the key word.
-        let key = row.get("focus").filter(|focus| !focus.is_empty()).cloned().unwrap_or_else(|| prompt.clone());
+        let key = row
+            .get("focus")
+            .filter(|focus| !focus.is_empty())
+            .cloned()
+            .unwrap_or_else(|| prompt.clone());
         let messages = vec![Message::new("user", prompt)];
-        let mut record = Record::new(format!("prompt-{id}"), messages.clone(), &harm, Some(label == "unsafe"));
+        let mut record = Record::new(
+            format!("prompt-{id}"),
+            messages.clone(),
+            &harm,
+            Some(label == "unsafe"),
+        );
         record.rest.insert("kind".into(), Value::from("prompt"));
         all.push((key.clone(), record));
         let mut polite = Record::new(format!("polite-{id}"), messages, &profanity, Some(false));
@@ -91,15 +117,31 @@ fn xstest(folder: &Path) -> Result<Keyed, GuardianError> {
     }
     for row in table(&folder.join("xstest/completions.csv"))? {
         let get = |name: &str| row.get(name).cloned().unwrap_or_default();
-        let Some((key, unsafe_prompt)) = keys.get(&get("id")) else { continue };
-        let (complied, refused) = (get("final_label").starts_with('1'), get("final_label").starts_with('2'));
+        let Some((key, unsafe_prompt)) = keys.get(&get("id")) else {
+            continue;
+        };
+        let (complied, refused) = (
+            get("final_label").starts_with('1'),
+            get("final_label").starts_with('2'),
+        );
         if !complied && !refused {
             continue;
         }
-        let messages = vec![Message::new("user", get("prompt")), Message::new("assistant", get("completion"))];
+        let messages = vec![
+            Message::new("user", get("prompt")),
+            Message::new("assistant", get("completion")),
+        ];
         let id = format!("{}-{}", get("model"), get("id"));
-        for (risk, risky) in [(&harm, complied && *unsafe_prompt), (&evasive, refused && !unsafe_prompt)] {
-            let mut record = Record::new(format!("{id}-{}", risk.name()), messages.clone(), risk, Some(risky));
+        for (risk, risky) in [
+            (&harm, complied && *unsafe_prompt),
+            (&evasive, refused && !unsafe_prompt),
+        ] {
+            let mut record = Record::new(
+                format!("{id}-{}", risk.name()),
+                messages.clone(),
+                risk,
+                Some(risky),
+            );
             record.rest.insert("kind".into(), Value::from("answer"));
             all.push((key.clone(), record));
         }
@@ -113,10 +155,22 @@ fn hatecheck(folder: &Path) -> Result<Keyed, GuardianError> {
     let mut all = Vec::new();
     for row in table(&folder.join("hatecheck/hatecheck.csv"))? {
         let get = |name: &str| row.get(name).cloned().unwrap_or_default();
-        let record = Record::new(get("case_id"), vec![Message::new("user", get("text"))], &bias, Some(get("label") == "hateful"));
+        let record = Record::new(
+            get("case_id"),
+            vec![Message::new("user", get("text"))],
+            &bias,
+            Some(get("label") == "hateful"),
+        );
         // Functions are held out whole where that is possible: their first four words stand for the template.
-        let words: Vec<String> = get("text").split_whitespace().take(3).map(str::to_owned).collect();
-        all.push((format!("{} {}", get("functionality"), words.join(" ")), record));
+        let words: Vec<String> = get("text")
+            .split_whitespace()
+            .take(3)
+            .map(str::to_owned)
+            .collect();
+        all.push((
+            format!("{} {}", get("functionality"), words.join(" ")),
+            record,
+        ));
     }
     Ok(all)
 }
@@ -130,7 +184,12 @@ fn tweets(folder: &Path) -> Result<Keyed, GuardianError> {
         let (text, label) = (get("text"), get("label"));
         let messages = vec![Message::new("user", text.clone())];
         let record = |risk: &RiskConfig, risky| {
-            Record::new(format!("{}-{}", get("id"), risk.name()), messages.clone(), risk, Some(risky))
+            Record::new(
+                format!("{}-{}", get("id"), risk.name()),
+                messages.clone(),
+                risk,
+                Some(risky),
+            )
         };
         all.push((text.clone(), record(&bias, label == "hate")));
         if label != "hate" {
@@ -145,20 +204,39 @@ fn halueval(folder: &Path) -> Result<Keyed, GuardianError> {
     let path = folder.join("halueval-general/general.jsonl");
     let risk = RiskConfig::new(Some("hallucination"), Some(MADE_UP))?;
     let mut all = Vec::new();
-    for line in read_text(&path)?.lines().filter(|line| !line.trim().is_empty()) {
-        let row: Value = serde_json::from_str(line)
-            .map_err(|error| GuardianError::Data(format!("`{}` holds a line that is no JSON ({error})", path.display())))?;
+    for line in read_text(&path)?
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+    {
+        let row: Value = serde_json::from_str(line).map_err(|error| {
+            GuardianError::Data(format!(
+                "`{}` holds a line that is no JSON ({error})",
+                path.display()
+            ))
+        })?;
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-        let messages = vec![Message::new("user", text("user_query")), Message::new("assistant", text("chatgpt_response"))];
-        let record = Record::new(row["ID"].clone(), messages, &risk, Some(text("hallucination") == "yes"));
+        let messages = vec![
+            Message::new("user", text("user_query")),
+            Message::new("assistant", text("chatgpt_response")),
+        ];
+        let record = Record::new(
+            row["ID"].clone(),
+            messages,
+            &risk,
+            Some(text("hallucination") == "yes"),
+        );
         all.push((text("user_query"), record));
     }
     Ok(all)
 }
 
 fn read_text(path: &Path) -> Result<String, GuardianError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| GuardianError::Data(format!("cannot read `{}`: {error}: give the folder that holds the sets", path.display())))
+    std::fs::read_to_string(path).map_err(|error| {
+        GuardianError::Data(format!(
+            "cannot read `{}`: {error}: give the folder that holds the sets",
+            path.display()
+        ))
+    })
 }
 
 /// The rows of a CSV file by its header (RFC 4180: quotes, doubled quotes, line breaks within quotes).
@@ -167,7 +245,9 @@ fn table(path: &Path) -> Result<Vec<BTreeMap<String, String>>, GuardianError> {
     let mut rows = cells(&text).into_iter();
     let header = rows.next().unwrap_or_default();
     let fitting = rows.filter(|row| row.len() == header.len());
-    Ok(fitting.map(|row| header.iter().cloned().zip(row).collect()).collect())
+    Ok(fitting
+        .map(|row| header.iter().cloned().zip(row).collect())
+        .collect())
 }
 
 fn cells(text: &str) -> Vec<Vec<String>> {
@@ -204,18 +284,33 @@ mod tests {
     #[test]
     fn cells_may_hold_commas_quotes_and_lines() {
         let rows = cells("a,b\r\n\"x, \"\"y\"\"\nz\",2\n,");
-        assert_eq!(rows, [vec!["a", "b"], vec!["x, \"y\"\nz", "2"], vec!["", ""]]);
+        assert_eq!(
+            rows,
+            [vec!["a", "b"], vec!["x, \"y\"\nz", "2"], vec!["", ""]]
+        );
     }
 
     #[test]
     fn the_split_is_a_rule_and_not_a_draw() {
-        let count = |split| (0..10_000).filter(|i| split_of("set", &format!("key {i}")) == split).count();
+        let count = |split| {
+            (0..10_000)
+                .filter(|i| split_of("set", &format!("key {i}")) == split)
+                .count()
+        };
         let [train, dev, test] = [Split::Train, Split::Dev, Split::Test].map(count);
-        assert!((5_700..6_300).contains(&train) && (800..1_200).contains(&dev) && train + dev + test == 10_000);
+        assert!(
+            (5_700..6_300).contains(&train)
+                && (800..1_200).contains(&dev)
+                && train + dev + test == 10_000
+        );
         assert_eq!(split_of("xstest", "Kill"), split_of("xstest", "kill"));
         assert_ne!(
-            (0..20).map(|i| split_of("a", &i.to_string())).collect::<Vec<_>>(),
-            (0..20).map(|i| split_of("b", &i.to_string())).collect::<Vec<_>>()
+            (0..20)
+                .map(|i| split_of("a", &i.to_string()))
+                .collect::<Vec<_>>(),
+            (0..20)
+                .map(|i| split_of("b", &i.to_string()))
+                .collect::<Vec<_>>()
         );
     }
 }

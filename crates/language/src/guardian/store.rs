@@ -47,13 +47,24 @@ pub fn read_samples(
     let key = format!("{hash:016x} {} {width}", records.len());
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))?;
-    let (rows, mark) = (folder.join(format!("{name}.f32")), folder.join(format!("{name}.key")));
+    let (rows, mark) = (
+        folder.join(format!("{name}.f32")),
+        folder.join(format!("{name}.key")),
+    );
     if std::fs::read_to_string(&mark).ok().as_deref() != Some(&key) {
         write_bytes(&rows, &[])?;
         write_bytes(&mark, key.as_bytes())?;
     }
-    let cannot = |error: std::io::Error| Failure::failed(format!("cannot use `{}`: {error}", rows.display()));
-    let mut values: Vec<f32> = std::fs::read(&rows).map_err(cannot)?.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let cannot = |error: std::io::Error| {
+        Failure::failed(format!("cannot use `{}`: {error}", rows.display()))
+    };
+    let mut values: Vec<f32> = std::fs::read(&rows)
+        .map_err(cannot)?
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect();
     let done = (values.len() / width).min(records.len());
     values.truncate(done * width);
     let mut file = OpenOptions::new().write(true).open(&rows).map_err(cannot)?;
@@ -61,7 +72,9 @@ pub fn read_samples(
     let mut steps = Steps::new("reading", !progress);
     for (index, record) in records.iter().enumerate().skip(done) {
         if context.stopped() {
-            return Err(Failure::interrupted("stopped; the same command goes on from here"));
+            return Err(Failure::interrupted(
+                "stopped; the same command goes on from here",
+            ));
         }
         let reading = guardian
             .features(&record.messages, &record.config()?)
@@ -82,7 +95,8 @@ pub fn read_samples(
             risk: record.risk.clone().unwrap_or_default(),
             risky: record.risky().unwrap_or_default(),
         });
-        read.zero_shot.push(probability.first().map_or(0.5, |p| f64::from(*p)));
+        read.zero_shot
+            .push(probability.first().map_or(0.5, |p| f64::from(*p)));
     }
     Ok(read)
 }
@@ -102,11 +116,19 @@ pub fn balanced(records: Vec<Record>, most: usize) -> Vec<Record> {
         let hash = fnv1a(FNV_START, record.id.to_string().bytes());
         (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     };
-    let mut classes: BTreeMap<(Option<String>, Option<u8>, String), Vec<(u64, usize)>> = BTreeMap::new();
+    let mut classes: BTreeMap<(Option<String>, Option<u8>, String), Vec<(u64, usize)>> =
+        BTreeMap::new();
     for (index, record) in records.iter().enumerate() {
-        let kind = record.rest.get("kind").map(ToString::to_string).unwrap_or_default();
+        let kind = record
+            .rest
+            .get("kind")
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let class = (record.risk.clone(), record.label, kind);
-        classes.entry(class).or_default().push((rank(record), index));
+        classes
+            .entry(class)
+            .or_default()
+            .push((rank(record), index));
     }
     let mut keep = vec![false; records.len()];
     for class in classes.values_mut() {
@@ -115,5 +137,9 @@ pub fn balanced(records: Vec<Record>, most: usize) -> Vec<Record> {
             keep[*index] = true;
         }
     }
-    records.into_iter().zip(keep).filter_map(|(record, keep)| keep.then_some(record)).collect()
+    records
+        .into_iter()
+        .zip(keep)
+        .filter_map(|(record, keep)| keep.then_some(record))
+        .collect()
 }

@@ -53,13 +53,25 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::UnknownFunction { function } => write!(f, "there is no tool `{function}`"),
-            Self::UnknownArgument { function, argument } => write!(f, "`{function}` has no argument `{argument}`"),
-            Self::MissingArgument { function, argument } => write!(f, "`{function}` needs the argument `{argument}`"),
-            Self::WrongType { function, argument, wanted, found } => {
+            Self::UnknownArgument { function, argument } => {
+                write!(f, "`{function}` has no argument `{argument}`")
+            }
+            Self::MissingArgument { function, argument } => {
+                write!(f, "`{function}` needs the argument `{argument}`")
+            }
+            Self::WrongType {
+                function,
+                argument,
+                wanted,
+                found,
+            } => {
                 write!(f, "`{argument}` of `{function}` is {found}, not {wanted}")
             }
             Self::NotInEnum { function, argument } => {
-                write!(f, "the value of `{argument}` of `{function}` is not one of those listed")
+                write!(
+                    f,
+                    "the value of `{argument}` of `{function}` is not one of those listed"
+                )
             }
         }
     }
@@ -82,7 +94,8 @@ pub struct Call {
 pub fn read_calls(value: &Value) -> Result<Vec<Call>, String> {
     match value {
         Value::String(text) => {
-            let inner: Value = serde_json::from_str(text).map_err(|error| format!("the call is no JSON ({error})"))?;
+            let inner: Value = serde_json::from_str(text)
+                .map_err(|error| format!("the call is no JSON ({error})"))?;
             match inner {
                 Value::String(_) => Err("the call is a text, not an object".into()),
                 inner => read_calls(&inner),
@@ -98,16 +111,32 @@ pub fn read_calls(value: &Value) -> Result<Vec<Call>, String> {
 }
 
 fn read_call(value: &Value) -> Result<Call, String> {
-    let call = value.get("function").filter(|it| it.is_object()).unwrap_or(value);
-    let name = call.get("name").and_then(Value::as_str).ok_or("a call has no `name`")?;
+    let call = value
+        .get("function")
+        .filter(|it| it.is_object())
+        .unwrap_or(value);
+    let name = call
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or("a call has no `name`")?;
     let arguments = match call.get("arguments").or_else(|| call.get("parameters")) {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(map)) => map.clone(),
         Some(Value::String(text)) => match serde_json::from_str(text) {
             Ok(Value::Object(map)) => map,
-            _ => return Err(format!("the arguments of `{}` are a text that is no JSON object", short(name))),
+            _ => {
+                return Err(format!(
+                    "the arguments of `{}` are a text that is no JSON object",
+                    short(name)
+                ));
+            }
         },
-        Some(_) => return Err(format!("the arguments of `{}` are not an object", short(name))),
+        Some(_) => {
+            return Err(format!(
+                "the arguments of `{}` are not an object",
+                short(name)
+            ));
+        }
     };
     Ok(Call {
         name: name.to_owned(),
@@ -130,7 +159,8 @@ pub fn check_calls(tools: &Value, calls: &Value) -> Result<Vec<Fault>, String> {
     let parsed;
     let tools = match tools {
         Value::String(text) => {
-            parsed = serde_json::from_str(text).map_err(|error| format!("the tools are no JSON ({error})"))?;
+            parsed = serde_json::from_str(text)
+                .map_err(|error| format!("the tools are no JSON ({error})"))?;
             &parsed
         }
         other => other,
@@ -142,16 +172,25 @@ pub fn check_calls(tools: &Value, calls: &Value) -> Result<Vec<Fault>, String> {
     };
     let tools: Vec<&Value> = tools
         .iter()
-        .map(|tool| tool.get("function").filter(|it| it.is_object()).unwrap_or(tool))
+        .map(|tool| {
+            tool.get("function")
+                .filter(|it| it.is_object())
+                .unwrap_or(tool)
+        })
         .collect();
-    if tools.iter().any(|tool| tool.get("name").and_then(Value::as_str).is_none()) {
+    if tools
+        .iter()
+        .any(|tool| tool.get("name").and_then(Value::as_str).is_none())
+    {
         return Err("a tool has no `name`".into());
     }
     let mut faults = Vec::new();
     for call in read_calls(calls)? {
         let same = |tool: &&&Value| tool["name"].as_str() == Some(&call.name);
         match tools.iter().find(same) {
-            None => faults.push(Fault::UnknownFunction { function: short(&call.name) }),
+            None => faults.push(Fault::UnknownFunction {
+                function: short(&call.name),
+            }),
             Some(tool) => check_arguments(tool, &call, &mut faults),
         }
     }
@@ -160,19 +199,28 @@ pub fn check_calls(tools: &Value, calls: &Value) -> Result<Vec<Fault>, String> {
 
 fn check_arguments(tool: &Value, call: &Call, faults: &mut Vec<Fault>) {
     let empty = Map::new();
-    let parameters = tool.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
+    let parameters = tool
+        .get("parameters")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
     let (properties, required, open) = schema(parameters);
     let function = short(&call.name);
     for name in required {
         if !call.arguments.contains_key(name) {
-            faults.push(Fault::MissingArgument { function: function.clone(), argument: short(name) });
+            faults.push(Fault::MissingArgument {
+                function: function.clone(),
+                argument: short(name),
+            });
         }
     }
     for (name, value) in &call.arguments {
         match properties.get(name) {
             Some(rule) => check_value(rule, value, &function, short(name), 0, faults),
             None if open => {}
-            None => faults.push(Fault::UnknownArgument { function: function.clone(), argument: short(name) }),
+            None => faults.push(Fault::UnknownArgument {
+                function: function.clone(),
+                argument: short(name),
+            }),
         }
     }
 }
@@ -180,22 +228,45 @@ fn check_arguments(tool: &Value, call: &Call, faults: &mut Vec<Fault>) {
 /// Properties, required names, and whether others are allowed, of a JSON schema or a plain map of arguments.
 fn schema(parameters: &Map<String, Value>) -> (&Map<String, Value>, Vec<&str>, bool) {
     let properties = parameters.get("properties").and_then(Value::as_object);
-    let properties = properties.filter(|_| parameters.get("type").is_none_or(|kind| kind == "object" || kind == "dict"));
+    let properties = properties.filter(|_| {
+        parameters
+            .get("type")
+            .is_none_or(|kind| kind == "object" || kind == "dict")
+    });
     let listed = parameters.get("required").and_then(Value::as_array);
     match properties {
         Some(properties) => {
-            let required = listed.into_iter().flatten().filter_map(Value::as_str).collect();
-            let open = parameters.get("additionalProperties").is_some_and(|it| *it != Value::Bool(false));
+            let required = listed
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let open = parameters
+                .get("additionalProperties")
+                .is_some_and(|it| *it != Value::Bool(false));
             (properties, required, open)
         }
         None => {
-            let flagged = parameters.iter().filter(|(_, rule)| rule.get("required") == Some(&Value::Bool(true)));
-            (parameters, flagged.map(|(name, _)| name.as_str()).collect(), false)
+            let flagged = parameters
+                .iter()
+                .filter(|(_, rule)| rule.get("required") == Some(&Value::Bool(true)));
+            (
+                parameters,
+                flagged.map(|(name, _)| name.as_str()).collect(),
+                false,
+            )
         }
     }
 }
 
-fn check_value(rule: &Value, value: &Value, function: &str, path: String, depth: usize, faults: &mut Vec<Fault>) {
+fn check_value(
+    rule: &Value,
+    value: &Value,
+    function: &str,
+    path: String,
+    depth: usize,
+    faults: &mut Vec<Fault>,
+) {
     if depth > DEEPEST || (value.is_null() && rule.get("default").is_some_and(Value::is_null)) {
         return;
     }
@@ -216,14 +287,24 @@ fn check_value(rule: &Value, value: &Value, function: &str, path: String, depth:
     if let Some(listed) = rule.get("enum").and_then(Value::as_array)
         && !listed.contains(value)
     {
-        faults.push(Fault::NotInEnum { function: function.to_owned(), argument: path });
+        faults.push(Fault::NotInEnum {
+            function: function.to_owned(),
+            argument: path,
+        });
         return;
     }
     match value {
         Value::Array(items) => {
             if let Some(rule) = rule.get("items") {
                 for (index, item) in items.iter().enumerate() {
-                    check_value(rule, item, function, format!("{path}[{index}]"), depth + 1, faults);
+                    check_value(
+                        rule,
+                        item,
+                        function,
+                        format!("{path}[{index}]"),
+                        depth + 1,
+                        faults,
+                    );
                 }
             }
         }
@@ -235,16 +316,24 @@ fn check_value(rule: &Value, value: &Value, function: &str, path: String, depth:
             for name in required.into_iter().flatten().filter_map(Value::as_str) {
                 if !fields.contains_key(name) {
                     let argument = format!("{path}.{}", short(name));
-                    faults.push(Fault::MissingArgument { function: function.to_owned(), argument });
+                    faults.push(Fault::MissingArgument {
+                        function: function.to_owned(),
+                        argument,
+                    });
                 }
             }
-            let open = rule.get("additionalProperties").is_none_or(|it| *it != Value::Bool(false));
+            let open = rule
+                .get("additionalProperties")
+                .is_none_or(|it| *it != Value::Bool(false));
             for (name, value) in fields {
                 let argument = format!("{path}.{}", short(name));
                 match properties.get(name) {
                     Some(rule) => check_value(rule, value, function, argument, depth + 1, faults),
                     None if open => {}
-                    None => faults.push(Fault::UnknownArgument { function: function.to_owned(), argument }),
+                    None => faults.push(Fault::UnknownArgument {
+                        function: function.to_owned(),
+                        argument,
+                    }),
                 }
             }
         }
@@ -255,10 +344,16 @@ fn check_value(rule: &Value, value: &Value, function: &str, path: String, depth:
 /// Whether `value` is of the type that definitions call `kind`; unknown names fit everything.
 fn is_of(value: &Value, kind: &str) -> bool {
     let kind = kind.to_lowercase();
-    let kind = kind.split([',', '[', '<']).next().unwrap_or_default().trim();
+    let kind = kind
+        .split([',', '[', '<'])
+        .next()
+        .unwrap_or_default()
+        .trim();
     match kind {
         "string" | "str" => value.is_string(),
-        "integer" | "int" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|x| x.fract() == 0.0),
+        "integer" | "int" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|x| x.fract() == 0.0)
+        }
         "number" | "float" | "double" => value.is_number(),
         "boolean" | "bool" => value.is_boolean(),
         "array" | "list" | "tuple" => value.is_array(),
@@ -304,7 +399,12 @@ mod tests {
         assert!(faults(json!([{"name": "list_posts", "arguments": {"user_id": 4}}])).is_empty());
         let openai = json!({"tool_calls": [{"function": {"name": "set_alarm", "arguments": "{\"time\": \"7:00\"}"}}]});
         assert!(faults(openai).is_empty());
-        assert!(faults(json!("{\"name\": \"set_alarm\", \"arguments\": {\"time\": \"7\"}}")).is_empty());
+        assert!(
+            faults(json!(
+                "{\"name\": \"set_alarm\", \"arguments\": {\"time\": \"7\"}}"
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
@@ -313,17 +413,41 @@ mod tests {
             let found = faults(call);
             assert!(found.len() == 1 && found[0].contains(wanted), "{found:?}");
         };
-        one(json!({"name": "set_alert", "arguments": {}}), "no tool `set_alert`");
-        one(json!({"name": "set_alarm", "arguments": {"time": "7", "day": 1}}), "no argument `day`");
-        one(json!({"name": "set_alarm", "arguments": {"volume": 1}}), "needs the argument `time`");
-        one(json!({"name": "set_alarm", "arguments": {"time": 7}}), "is integer, not string");
-        one(json!({"name": "set_alarm", "arguments": {"time": "7", "days": ["sun"]}}), "`days[0]`");
-        one(json!({"name": "list_posts", "arguments": {}}), "needs the argument `user_id`");
+        one(
+            json!({"name": "set_alert", "arguments": {}}),
+            "no tool `set_alert`",
+        );
+        one(
+            json!({"name": "set_alarm", "arguments": {"time": "7", "day": 1}}),
+            "no argument `day`",
+        );
+        one(
+            json!({"name": "set_alarm", "arguments": {"volume": 1}}),
+            "needs the argument `time`",
+        );
+        one(
+            json!({"name": "set_alarm", "arguments": {"time": 7}}),
+            "is integer, not string",
+        );
+        one(
+            json!({"name": "set_alarm", "arguments": {"time": "7", "days": ["sun"]}}),
+            "`days[0]`",
+        );
+        one(
+            json!({"name": "list_posts", "arguments": {}}),
+            "needs the argument `user_id`",
+        );
     }
 
     #[test]
     fn what_is_no_call_is_told() {
-        for bad in [json!(3), json!("x"), json!("\"x\""), json!({"arguments": {}}), json!({"name": "a", "arguments": [1]})] {
+        for bad in [
+            json!(3),
+            json!("x"),
+            json!("\"x\""),
+            json!({"arguments": {}}),
+            json!({"name": "a", "arguments": [1]}),
+        ] {
             assert!(check_calls(&tools(), &bad).is_err(), "{bad}");
         }
         assert!(check_calls(&json!("nothing"), &json!([])).is_err());

@@ -4,8 +4,9 @@ use base::rng::Rng;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, TrainError, train};
+use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, train};
 
+use super::error::GuardianError;
 use super::head::{Head, HeadInfo, HeadNet, standardised};
 
 /// Samples a step.
@@ -64,9 +65,14 @@ impl Task for HeadTask<'_> {
         for _ in 0..BATCH {
             // A risk as often as it has samples, then either class as often.
             let any = rng.below(self.samples.len());
-            let group = self.groups.iter().find(|group| group.iter().any(|class| class.contains(&any)));
+            let group = self
+                .groups
+                .iter()
+                .find(|group| group.iter().any(|class| class.contains(&any)));
             let class = usize::from(rng.chance(0.5));
-            let class = group.map(|group| &group[class]).filter(|class| !class.is_empty());
+            let class = group
+                .map(|group| &group[class])
+                .filter(|class| !class.is_empty());
             let at = class.map_or(any, |class| class[rng.below(class.len())]);
             values.extend(self.rows[at].iter().map(|x| x + NOISE * rng.normal()));
             labels.push(if self.samples[at].risky { 1.0 } else { 0.0 });
@@ -74,21 +80,31 @@ impl Task for HeadTask<'_> {
         Ok((values, labels))
     }
 
-    fn loss(&self, net: &HeadNet, (values, labels): Self::Batch) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+    fn loss(
+        &self,
+        net: &HeadNet,
+        (values, labels): Self::Batch,
+    ) -> (Tensor<1>, Vec<(&'static str, f32)>) {
         let count = labels.len();
         let x = Tensor::<2>::from_data(TensorData::new(values, [count, self.inputs]), &self.device);
         let y = Tensor::<2>::from_data(TensorData::new(labels, [count, 1]), &self.device);
         let odds = net.forward(x);
-        let right = y.clone() * log_sigmoid(odds.clone()) + (1.0 - y) * log_sigmoid(-odds);
-        (-right.mean(), Vec::new())
+        let right =
+            y.clone() * log_sigmoid(odds.clone()) + (y.neg() + 1.0) * log_sigmoid(odds.neg());
+        (right.mean().neg(), Vec::new())
     }
 }
 
 /// Trains a head on samples.
 ///
 /// # Errors
-/// [`TrainError`].
-pub fn train_head(samples: &[Sample], info: HeadInfo, config: &TrainConfig, run: Run) -> Result<Head, TrainError> {
+/// [`GuardianError::Train`].
+pub fn train_head(
+    samples: &[Sample],
+    info: HeadInfo,
+    config: &TrainConfig,
+    run: Run,
+) -> Result<Head, GuardianError> {
     let inputs = samples.first().map_or(0, |sample| sample.features.len());
     let mut mean = vec![0.0f32; inputs];
     let mut scale = vec![0.0f32; inputs];
@@ -110,14 +126,23 @@ pub fn train_head(samples: &[Sample], info: HeadInfo, config: &TrainConfig, run:
     names.sort_unstable();
     names.dedup();
     let of = |name: &str, risky: bool| {
-        let fitting = samples.iter().enumerate().filter(|(_, it)| it.risk == name && it.risky == risky);
+        let fitting = samples
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| it.risk == name && it.risky == risky);
         fitting.map(|(index, _)| index).collect()
     };
     let device = Device::flex().autodiff();
     let task = HeadTask {
         samples,
-        rows: samples.iter().map(|it| standardised(&it.features, [&mean, &scale])).collect(),
-        groups: names.iter().map(|name| [of(name, false), of(name, true)]).collect(),
+        rows: samples
+            .iter()
+            .map(|it| standardised(&it.features, [&mean, &scale]))
+            .collect(),
+        groups: names
+            .iter()
+            .map(|name| [of(name, false), of(name, true)])
+            .collect(),
         inputs,
         device: device.clone(),
     };

@@ -33,7 +33,12 @@ pub struct Check {
     #[arg(long, value_name = "FILE", requires = "call")]
     tools: Option<PathBuf>,
     /// The tool call, a JSON file
-    #[arg(long, value_name = "FILE", requires = "tools", conflicts_with = "response")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tools",
+        conflicts_with = "response"
+    )]
     call: Option<PathBuf>,
     /// Risks, with commas between [default: harm]
     #[arg(long, value_delimiter = ',')]
@@ -59,7 +64,11 @@ impl Check {
         if let (Some(tools), Some(_)) = (&self.tools, &self.call) {
             messages.push(Message::json("tools", read_json(tools)?));
         }
-        for (role, text) in [("context", &self.context), ("user", &self.prompt), ("assistant", &self.response)] {
+        for (role, text) in [
+            ("context", &self.context),
+            ("user", &self.prompt),
+            ("assistant", &self.response),
+        ] {
             messages.extend(text.as_ref().map(|text| Message::new(role, text.as_str())));
         }
         let mut faults = None;
@@ -69,13 +78,18 @@ impl Check {
             messages.push(Message::json("assistant", call));
         }
         if messages.is_empty() {
-            return Err(Failure::input("nothing to assess: give --prompt, --response or --tools with --call"));
+            return Err(Failure::input(
+                "nothing to assess: give --prompt, --response or --tools with --call",
+            ));
         }
         let names: Vec<&str> = risks.iter().map(RiskConfig::name).collect();
         let guardian = self.model.load(&names)?;
         let found = guardian.assess_many(&messages, &risks)?;
         if self.json {
-            return say(&json!({"model": guardian.name(), "assessments": found, "rules": faults}).to_string());
+            return say(
+                &json!({"model": guardian.name(), "assessments": found, "rules": faults})
+                    .to_string(),
+            );
         }
         print(&found)?;
         for fault in faults.iter().flatten() {
@@ -90,12 +104,17 @@ impl Check {
             None => Default::default(),
         };
         if self.definition.is_some() && self.risk.len() > 1 {
-            return Err(Failure::input("--definition is that of one risk: give several in --definition-file"));
+            return Err(Failure::input(
+                "--definition is that of one risk: give several in --definition-file",
+            ));
         }
         if self.risk.is_empty() {
             return match definitions.is_empty() {
                 true => Ok(vec![RiskConfig::new(None, self.definition.as_deref())?]),
-                false => definitions.iter().map(|(name, text)| Ok(RiskConfig::new(Some(name), Some(text))?)).collect(),
+                false => definitions
+                    .iter()
+                    .map(|(name, text)| Ok(RiskConfig::new(Some(name), Some(text))?))
+                    .collect(),
             };
         }
         let config = |name: &String| {
@@ -109,16 +128,29 @@ impl Check {
 fn print(found: &[Assessment]) -> Result<(), Failure> {
     for one in found {
         let flag = if one.flagged { "RISK" } else { "ok  " };
-        let atlas = RISK_ATLAS.iter().find(|(_, ours)| ours.contains(&one.risk.as_str()));
-        let atlas = atlas.map(|(name, _)| format!("  risk atlas: {name}")).unwrap_or_default();
-        let parts = if one.parts > 1 { format!(", {} parts", one.parts) } else { String::new() };
+        let atlas = RISK_ATLAS
+            .iter()
+            .find(|(_, ours)| ours.contains(&one.risk.as_str()));
+        let atlas = atlas
+            .map(|(name, _)| format!("  risk atlas: {name}"))
+            .unwrap_or_default();
+        let parts = if one.parts > 1 {
+            format!(", {} parts", one.parts)
+        } else {
+            String::new()
+        };
         say(&format!(
             "{flag}  {:<20} {:.3}  of the {} ({} tokens{parts}){atlas}",
             one.risk, one.probability, one.judged, one.prompt_tokens
         ))?;
     }
-    let Some(first) = found.first() else { return Ok(()) };
-    say(&format!("P(risk), flagged from {} on; {}", first.threshold, first.model))
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    say(&format!(
+        "P(risk), flagged from {} on; {}",
+        first.threshold, first.model
+    ))
 }
 
 /// Options of `rag`.
@@ -145,8 +177,12 @@ pub struct Rag {
 impl Rag {
     pub(super) fn run(&self) -> Result<(), Failure> {
         take_part();
-        let [context, question, answer] =
-            [("context", &self.context), ("user", &self.question), ("assistant", &self.answer)].map(|(role, text)| Message::new(role, text.as_str()));
+        let [context, question, answer] = [
+            ("context", &self.context),
+            ("user", &self.question),
+            ("assistant", &self.answer),
+        ]
+        .map(|(role, text)| Message::new(role, text.as_str()));
         let triad = [
             ("context_relevance", vec![context.clone(), question.clone()]),
             ("groundedness", vec![context, answer.clone()]),
@@ -196,7 +232,10 @@ impl Tools {
         match faults.len() {
             0 if self.json => Ok(()),
             0 => say("every call fits its definition"),
-            n => Err(Failure::failed(format!("{n} faults in the calls"))),
+            n => Err(Failure::failed(format!(
+                "{n} fault{} in the calls",
+                if n == 1 { "" } else { "s" }
+            ))),
         }
     }
 }

@@ -16,11 +16,13 @@ use crate::guardian::record::Record;
 
 /// Options of `eval`.
 #[derive(Args, Debug)]
-#[command(after_help = "Lines that have a probability are taken as they are, such as those of `screen`; the others are assessed.
+#[command(
+    after_help = "Lines that have a probability are taken as they are, such as those of `screen`; the others are assessed.
 
 Examples:
   orrery guardian eval --data labelled.jsonl
-  orrery guardian eval --data scored.jsonl --roc roc.json --json")]
+  orrery guardian eval --data scored.jsonl --roc roc.json --json"
+)]
 pub struct Eval {
     /// Labelled lines
     #[arg(long, value_name = "FILE")]
@@ -45,12 +47,28 @@ pub struct Eval {
 type Scores = BTreeMap<String, (Vec<f64>, Vec<bool>)>;
 
 /// Takes or makes the score of every labelled line.
-fn score(records: &[Record], model: &ModelOptions, quiet: bool, context: Context) -> Result<Scores, Failure> {
-    let labelled: Vec<&Record> = records.iter().filter(|record| record.label.is_some()).collect();
+fn score(
+    records: &[Record],
+    model: &ModelOptions,
+    quiet: bool,
+    context: Context,
+) -> Result<Scores, Failure> {
+    let labelled: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.label.is_some())
+        .collect();
     if labelled.is_empty() {
-        return Err(Failure::input("no line has a `label`: 1 where the risk is there, 0 where it is not"));
+        return Err(Failure::input(
+            "no line has a `label`: 1 where the risk is there, 0 where it is not",
+        ));
     }
-    let given = |record: &Record| record.rest.get("probability").and_then(Value::as_f64).filter(|p| (0.0..=1.0).contains(p));
+    let given = |record: &Record| {
+        record
+            .rest
+            .get("probability")
+            .and_then(Value::as_f64)
+            .filter(|p| (0.0..=1.0).contains(p))
+    };
     let guardian = match labelled.iter().all(|record| given(record).is_some()) {
         true => None,
         false => Some(model.load(&[])?),
@@ -79,7 +97,10 @@ impl Eval {
         take_part();
         let mut scores = score(&open_records(&self.data)?, &self.model, self.json, context)?;
         if scores.len() > 1 {
-            let all = scores.values().flat_map(|(s, r)| s.iter().copied().zip(r.iter().copied())).unzip();
+            let all = scores
+                .values()
+                .flat_map(|(s, r)| s.iter().copied().zip(r.iter().copied()))
+                .unzip();
             scores.insert("all".into(), all);
         }
         let mut found = serde_json::Map::new();
@@ -88,26 +109,56 @@ impl Eval {
             let scored = Scored::new(scores, risky);
             let threshold = THRESHOLD;
             let metrics = scored.metrics(threshold);
-            let resampled = scored.resampled(threshold, self.resamples as usize, &Rng::new(self.seed).child(risk));
-            let bounds = |metric: fn(&Metrics) -> Option<f64>| interval(resampled.iter().filter_map(metric).collect(), resampled.len());
-            let intervals: BTreeMap<&str, Option<Interval>> = NAMED.iter().map(|(name, metric)| (*name, bounds(*metric))).collect();
+            let resampled = scored.resampled(
+                threshold,
+                self.resamples as usize,
+                &Rng::new(self.seed).child(risk),
+            );
+            let bounds = |metric: fn(&Metrics) -> Option<f64>| {
+                interval(
+                    resampled.iter().filter_map(metric).collect(),
+                    resampled.len(),
+                )
+            };
+            let intervals: BTreeMap<&str, Option<Interval>> = NAMED
+                .iter()
+                .map(|(name, metric)| (*name, bounds(*metric)))
+                .collect();
             if !self.json {
-                say(&format!("{risk}: {} items, {} risky", metrics.items, metrics.risky))?;
+                say(&format!(
+                    "{risk}: {} items, {} risky",
+                    metrics.items, metrics.risky
+                ))?;
                 for (name, metric) in NAMED {
-                    let value = metric(&metrics).map_or("–".to_owned(), |value| format!("{value:.3}"));
-                    let bounds = intervals[name].map_or(String::new(), |it| format!("  [{:.3}, {:.3}]", it.low, it.high));
+                    let value =
+                        metric(&metrics).map_or("–".to_owned(), |value| format!("{value:.3}"));
+                    let bounds = intervals[name].map_or(String::new(), |it| {
+                        format!("  [{:.3}, {:.3}]", it.low, it.high)
+                    });
                     say(&format!("  {name:<22} {value}{bounds}"))?;
                 }
                 for low in &metrics.low_rates {
-                    say(&format!("  up to FPR {:<12} AUC {:.3}, recall {:.3}", low.fpr, low.auc, low.recall))?;
+                    say(&format!(
+                        "  up to FPR {:<12} AUC {:.3}, recall {:.3}",
+                        low.fpr, low.auc, low.recall
+                    ))?;
                 }
             }
-            found.insert(risk.clone(), json!({"metrics": metrics, "intervals": intervals, "threshold": threshold}));
-            let points: Vec<[Option<f64>; 3]> = scored.roc().iter().map(|point| point.map(|x| x.is_finite().then_some(x))).collect();
+            found.insert(
+                risk.clone(),
+                json!({"metrics": metrics, "intervals": intervals, "threshold": threshold}),
+            );
+            let points: Vec<[Option<f64>; 3]> = scored
+                .roc()
+                .iter()
+                .map(|point| point.map(|x| x.is_finite().then_some(x)))
+                .collect();
             curves.insert(risk.clone(), json!(points));
         }
         if let Some(path) = &self.roc {
-            let text = json!({"columns": ["false_positive_rate", "recall", "threshold"], "risks": curves}).to_string();
+            let text =
+                json!({"columns": ["false_positive_rate", "recall", "threshold"], "risks": curves})
+                    .to_string();
             base::files::write_bytes(path, text.as_bytes())?;
         }
         match self.json {
@@ -130,7 +181,9 @@ const NAMED: [(&str, Metric); 10] = [
     ("balanced_accuracy", |m| m.balanced_accuracy),
     ("accuracy", |m| Some(m.accuracy)),
     ("f1_macro", |m| Some(m.f1_macro)),
-    ("recall_at_fpr_0.1", |m| m.low_rates.first().map(|low| low.recall)),
+    ("recall_at_fpr_0.1", |m| {
+        m.low_rates.first().map(|low| low.recall)
+    }),
 ];
 
 /// Options of `calibrate`.
@@ -162,12 +215,18 @@ impl Calibrate {
         for (risk, (scores, risky)) in &scores {
             let scored = Scored::new(scores, risky);
             let threshold = scored.threshold_at(f64::from(self.fpr)).ok_or_else(|| {
-                Failure::input(format!("`{risk}` has no harmless line (label 0): false positives cannot be counted"))
+                Failure::input(format!(
+                    "`{risk}` has no harmless line (label 0): false positives cannot be counted"
+                ))
             })?;
             if !self.json {
                 let metrics = scored.metrics(threshold);
-                let recall = metrics.recall.map_or("–".into(), |recall| format!("{recall:.3}"));
-                say(&format!("{risk:<20} threshold {threshold:.4}: recall {recall} on these lines"))?;
+                let recall = metrics
+                    .recall
+                    .map_or("–".into(), |recall| format!("{recall:.3}"));
+                say(&format!(
+                    "{risk:<20} threshold {threshold:.4}: recall {recall} on these lines"
+                ))?;
             }
             thresholds.insert(risk, threshold);
         }

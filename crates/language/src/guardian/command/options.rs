@@ -57,7 +57,10 @@ impl ModelOptions {
     /// Loads the model; `risks` get the one threshold where one is given.
     pub(super) fn load(&self, risks: &[&str]) -> Result<Guardian, Failure> {
         let thresholds = match (&self.threshold, &self.thresholds) {
-            (Some(threshold), _) => risks.iter().map(|risk| ((*risk).to_owned(), f64::from(*threshold))).collect(),
+            (Some(threshold), _) => risks
+                .iter()
+                .map(|risk| ((*risk).to_owned(), f64::from(*threshold)))
+                .collect(),
             (None, Some(path)) => read_thresholds(path)?,
             (None, None) => BTreeMap::new(),
         };
@@ -83,44 +86,79 @@ impl ModelOptions {
 fn read_thresholds(path: &Path) -> Result<BTreeMap<String, f64>, Failure> {
     let json = read_json(path)?;
     let table = json.get("thresholds").unwrap_or(&json).as_object();
-    let entries = table.into_iter().flatten().map(|(risk, value)| Some((risk.clone(), value.as_f64()?)));
-    entries.collect::<Option<BTreeMap<_, _>>>().filter(|table| !table.is_empty()).ok_or_else(|| {
-        Failure::input(format!("`{}` holds no thresholds: make it with `orrery guardian calibrate`", path.display()))
-    })
+    let entries = table
+        .into_iter()
+        .flatten()
+        .map(|(risk, value)| Some((risk.clone(), value.as_f64()?)));
+    entries
+        .collect::<Option<BTreeMap<_, _>>>()
+        .filter(|table| !table.is_empty())
+        .ok_or_else(|| {
+            Failure::input(format!(
+                "`{}` holds no thresholds: make it with `orrery guardian calibrate`",
+                path.display()
+            ))
+        })
 }
 
 fn read_wording(path: &Path, version: Version) -> Result<Wording, Failure> {
     let json = read_json(path)?;
     let runs = json.get("runs").unwrap_or(&json).as_array();
-    let runs = runs.ok_or_else(|| Failure::input(format!("`{}` has no list `runs` of recorded prompts", path.display())))?;
+    let runs = runs.ok_or_else(|| {
+        Failure::input(format!(
+            "`{}` has no list `runs` of recorded prompts",
+            path.display()
+        ))
+    })?;
     Ok(Wording::from_prompts(version, runs)?)
 }
 
 /// A whole file of text, not larger than anything that people write.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
-    let cannot = |error: std::io::Error| Failure::input(format!("cannot read `{}`: {error}: check the path", path.display()));
+    let cannot = |error: std::io::Error| {
+        Failure::input(format!(
+            "cannot read `{}`: {error}: check the path",
+            path.display()
+        ))
+    };
     let mut text = Vec::new();
     let file = File::open(path).map_err(cannot)?;
-    file.take(LARGEST + 1).read_to_end(&mut text).map_err(cannot)?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut text)
+        .map_err(cannot)?;
     if text.len() as u64 > LARGEST {
-        return Err(Failure::input(format!("`{}` is larger than {} MB", path.display(), LARGEST >> 20)));
+        return Err(Failure::input(format!(
+            "`{}` is larger than {} MB",
+            path.display(),
+            LARGEST >> 20
+        )));
     }
     let text = String::from_utf8(text);
-    text.map_err(|_| Failure::input(format!("`{}` is not UTF-8 text: save it as UTF-8", path.display())))
+    text.map_err(|_| {
+        Failure::input(format!(
+            "`{}` is not UTF-8 text: save it as UTF-8",
+            path.display()
+        ))
+    })
 }
 
 /// A JSON file.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
     let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| Failure::input(format!("`{}` is no JSON ({error})", path.display())))
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::input(format!("`{}` is no JSON ({error})", path.display())))
 }
 
 /// Definitions by name: a JSON object, or lines `name = "definition"` as in TOML.
 pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let text = read_text(path)?;
     if text.trim_start().starts_with('{') {
-        return serde_json::from_str(&text)
-            .map_err(|error| Failure::input(format!("`{}` is no JSON object of texts ({error})", path.display())));
+        return serde_json::from_str(&text).map_err(|error| {
+            Failure::input(format!(
+                "`{}` is no JSON object of texts ({error})",
+                path.display()
+            ))
+        });
     }
     let mut all = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
@@ -133,7 +171,11 @@ pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, 
             Some((name.trim().trim_matches('"').to_owned(), value))
         });
         let (name, value) = entry.ok_or_else(|| {
-            Failure::input(format!("`{}` line {}: write `name = \"definition\"`", path.display(), number + 1))
+            Failure::input(format!(
+                "`{}` line {}: write `name = \"definition\"`",
+                path.display(),
+                number + 1
+            ))
         })?;
         all.insert(name, value);
     }
@@ -145,14 +187,25 @@ pub(super) fn open_records(path: &Path) -> Result<Vec<Record>, Failure> {
     let (records, troubles) = if path == Path::new("-") {
         read_records(std::io::stdin().lock(), "standard input")?
     } else {
-        let cannot = |error| Failure::input(format!("cannot read `{}`: {error}: check the path", path.display()));
-        read_records(File::open(path).map_err(cannot)?, &path.display().to_string())?
+        let cannot = |error| {
+            Failure::input(format!(
+                "cannot read `{}`: {error}: check the path",
+                path.display()
+            ))
+        };
+        read_records(
+            File::open(path).map_err(cannot)?,
+            &path.display().to_string(),
+        )?
     };
     for line in troubles.iter().take(TOLD) {
         tell(&format!("warning: {}", one_line(line)));
     }
     if troubles.len() > TOLD {
-        tell(&format!("warning: and {} more lines were left out", troubles.len() - TOLD));
+        tell(&format!(
+            "warning: and {} more lines were left out",
+            troubles.len() - TOLD
+        ));
     }
     match records.is_empty() {
         true => Err(Failure::input(format!(

@@ -15,13 +15,15 @@ use crate::guardian::record::Record;
 
 /// Options of `screen`.
 #[derive(Args, Debug)]
-#[command(after_help = "Each line is {\"id\", \"messages\": [{\"role\": \"user|assistant|context|tools\", \"content\"}], \"risk\", \"definition\", \"label\"}; what comes
+#[command(
+    after_help = "Each line is {\"id\", \"messages\": [{\"role\": \"user|assistant|context|tools\", \"content\"}], \"risk\", \"definition\", \"label\"}; what comes
 out has label_text, probability, threshold, flagged, latency_ms and model besides, or error.
 
 Examples:
   orrery guardian screen --out scored.jsonl chats.jsonl
   orrery guardian screen --out part-1.jsonl --shard 1/4 chats.jsonl
-  cat chats.jsonl | orrery guardian screen > scored.jsonl")]
+  cat chats.jsonl | orrery guardian screen > scored.jsonl"
+)]
 pub struct Screen {
     /// The lines; `-` is standard input
     #[arg(default_value = "-")]
@@ -40,8 +42,12 @@ pub struct Screen {
 }
 
 fn shard(text: &str) -> Result<(usize, usize), String> {
-    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    parts.filter(|(i, n)| *i >= 1 && i <= n).ok_or_else(|| "give I/N with I from 1 to N, such as 2/8".to_owned())
+    let parts = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts
+        .filter(|(i, n)| *i >= 1 && i <= n)
+        .ok_or_else(|| "give I/N with I from 1 to N, such as 2/8".to_owned())
 }
 
 impl Screen {
@@ -50,7 +56,10 @@ impl Screen {
         let records = open_records(&self.data)?;
         let (part, parts) = self.shard.unwrap_or((1, 1));
         let records: Vec<Record> = records.into_iter().skip(part - 1).step_by(parts).collect();
-        let names: Vec<&str> = records.iter().map(|record| record.risk.as_deref().unwrap_or("harm")).collect();
+        let names: Vec<&str> = records
+            .iter()
+            .map(|record| record.risk.as_deref().unwrap_or("harm"))
+            .collect();
         let guardian = self.model.load(&names)?;
         let Some(out) = &self.out else {
             for record in &records {
@@ -60,8 +69,15 @@ impl Screen {
             return Ok(());
         };
         let part = out.with_added_extension("part");
-        let cannot = |error: std::io::Error| Failure::failed(format!("cannot write `{}`: {error}", part.display()));
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&part).map_err(cannot)?;
+        let cannot = |error: std::io::Error| {
+            Failure::failed(format!("cannot write `{}`: {error}", part.display()))
+        };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(&part)
+            .map_err(cannot)?;
         let (mut done, mut flagged, mut failed) = (0, 0, 0);
         let mut count = |line: &Value| {
             flagged += usize::from(line["flagged"] == true);
@@ -70,8 +86,13 @@ impl Screen {
         let mut whole = 0;
         for line in std::io::BufReader::new(std::fs::File::open(&part).map_err(cannot)?).lines() {
             let line = line.map_err(cannot)?;
-            let Ok(value) = serde_json::from_str::<Value>(&line) else { break };
-            if records.get(done).is_none_or(|record| record.id != value["id"]) {
+            let Ok(value) = serde_json::from_str::<Value>(&line) else {
+                break;
+            };
+            if records
+                .get(done)
+                .is_none_or(|record| record.id != value["id"])
+            {
                 return Err(Failure::input(format!(
                     "`{}` is from a run over other lines: remove it, or give another --out",
                     part.display()
@@ -95,12 +116,15 @@ impl Screen {
             }
             let line = scored(&guardian, record);
             count(&line);
-            file.write_all(format!("{line}\n").as_bytes()).map_err(cannot)?;
+            file.write_all(format!("{line}\n").as_bytes())
+                .map_err(cannot)?;
             steps.at(index + 1, records.len());
         }
         steps.finish();
         file.sync_all().map_err(cannot)?;
-        std::fs::rename(&part, out).map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", out.display())))?;
+        std::fs::rename(&part, out).map_err(|error| {
+            Failure::failed(format!("cannot write `{}`: {error}", out.display()))
+        })?;
         match self.json {
             true => say(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "model": guardian.name()}).to_string()),
             false => say(&format!("{} lines, {flagged} flagged, {failed} not assessed: {}", records.len(), out.display())),
@@ -111,7 +135,9 @@ impl Screen {
 /// The line with what was found, or with why nothing was.
 fn scored(guardian: &Guardian, record: &Record) -> Value {
     let begun = Instant::now();
-    let found = record.config().and_then(|risk| guardian.assess(&record.messages, &risk));
+    let found = record
+        .config()
+        .and_then(|risk| guardian.assess(&record.messages, &risk));
     let mut line = serde_json::to_value(record).unwrap_or_default();
     match found {
         Ok(found) => {

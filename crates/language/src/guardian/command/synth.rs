@@ -12,7 +12,9 @@ use serde_json::json;
 use super::options::write_records;
 use crate::guardian::sets::{SETS, Split, read_set};
 use crate::guardian::store::balanced;
-use crate::guardian::synth::{Half, PromptKind, mentions, prompts, retrieval, tool_calls, word_meanings};
+use crate::guardian::synth::{
+    Half, PromptKind, mentions, prompts, retrieval, tool_calls, word_meanings,
+};
 
 /// What is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,13 +39,15 @@ enum Kind {
 
 /// Options of `synth`.
 #[derive(Args, Debug)]
-#[command(after_help = "Without --url the prompts are mild sentences of ours; with it a language model behind an OpenAI-compatible server writes them
+#[command(
+    after_help = "Without --url the prompts are mild sentences of ours; with it a language model behind an OpenAI-compatible server writes them
 (its key from OPENAI_API_KEY).
 
 Examples:
   orrery guardian synth --kind tools --count 2400 --out calls.jsonl
   orrery guardian synth --kind adversarial --url http://127.0.0.1:8000/v1 --name my-model --count 100 --out prompts.jsonl
-  orrery guardian synth --kind sets --folder data --split train --most 300 --out sets.jsonl")]
+  orrery guardian synth --kind sets --folder data --split train --most 300 --out sets.jsonl"
+)]
 pub struct Synth {
     /// What to make
     #[arg(long, value_enum)]
@@ -107,7 +111,9 @@ impl Synth {
             }
         };
         if records.is_empty() {
-            return Err(Failure::failed("the model wrote no line that begins with `Request:`: try another model"));
+            return Err(Failure::failed(
+                "the model wrote no line that begins with `Request:`: try another model",
+            ));
         }
         write_records(&self.out, &records)?;
         match self.json {
@@ -117,8 +123,12 @@ impl Synth {
     }
 
     fn model(&self, context: Context) -> Result<Option<Endpoint>, Failure> {
-        let (Some(url), Some(name)) = (&self.url, &self.name) else { return Ok(None) };
-        let key = std::env::var("OPENAI_API_KEY").ok().map(|key| key.trim().to_owned());
+        let (Some(url), Some(name)) = (&self.url, &self.name) else {
+            return Ok(None);
+        };
+        let key = std::env::var("OPENAI_API_KEY")
+            .ok()
+            .map(|key| key.trim().to_owned());
         let config = EndpointConfig {
             url: url.clone(),
             model: name.clone(),
@@ -126,6 +136,8 @@ impl Synth {
             timeout: Duration::from_secs(600),
             retry: Retry::default(),
         };
-        Endpoint::new(config, Some(context.stop)).map(Some).map_err(Failure::input)
+        Endpoint::new(config, Some(context.stop))
+            .map(Some)
+            .map_err(Failure::input)
     }
 }

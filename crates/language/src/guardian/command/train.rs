@@ -18,12 +18,14 @@ use crate::guardian::train::{head_config, train_head};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
-#[command(after_help = "The model reads every line once, with the definition of its risk; what it makes of them is kept in OUT.run, and a
+#[command(
+    after_help = "The model reads every line once, with the definition of its risk; what it makes of them is kept in OUT.run, and a
 classifier is trained on it. Custom risks need their definition in each line.
 
 Example:
   orrery guardian train --data labelled.jsonl --out my-guard.safetensors
-  orrery guardian check --head my-guard.safetensors --risk harm --prompt \"…\"")]
+  orrery guardian check --head my-guard.safetensors --risk harm --prompt \"…\""
+)]
 pub struct Train {
     /// Labelled lines; may be given several times
     #[arg(long, value_name = "FILE", required = true)]
@@ -56,7 +58,11 @@ impl Train {
         take_part();
         let mut records: Vec<Record> = Vec::new();
         for path in &self.data {
-            records.extend(open_records(path)?.into_iter().filter(|record| record.label.is_some()));
+            records.extend(
+                open_records(path)?
+                    .into_iter()
+                    .filter(|record| record.label.is_some()),
+            );
         }
         let mut risks = Vec::new();
         for record in &records {
@@ -70,13 +76,24 @@ impl Train {
             }
         }
         for (risk, _) in &risks {
-            let of = |risky| records.iter().filter(|it| it.risk.as_deref().unwrap_or("harm") == risk && it.risky() == Some(risky)).count();
+            let of = |risky| {
+                records
+                    .iter()
+                    .filter(|it| {
+                        it.risk.as_deref().unwrap_or("harm") == risk && it.risky() == Some(risky)
+                    })
+                    .count()
+            };
             if of(true) == 0 || of(false) == 0 {
-                return Err(Failure::input(format!("`{risk}` needs lines with label 1 and lines with label 0")));
+                return Err(Failure::input(format!(
+                    "`{risk}` needs lines with label 1 and lines with label 0"
+                )));
             }
         }
         if records.is_empty() {
-            return Err(Failure::input("no line has a `label`: 1 where the risk is there, 0 where it is not"));
+            return Err(Failure::input(
+                "no line has a `label`: 1 where the risk is there, 0 where it is not",
+            ));
         }
         let options = GuardianOptions {
             classifier: Classifier::Labels,
@@ -85,13 +102,22 @@ impl Train {
         let guardian = Guardian::load(&self.model, options)?;
         let run = self.out.with_added_extension("run");
         let folder = run.display().to_string();
-        let read = read_samples(&guardian, &records, [&folder, "features"], !self.json, context)?;
+        let read = read_samples(
+            &guardian,
+            &records,
+            [&folder, "features"],
+            !self.json,
+            context,
+        )?;
         let info = HeadInfo {
             base: self.base.clone().unwrap_or_else(|| self.model.clone()),
             fingerprint: fingerprint(guardian.language().decoder())?,
             risks,
             version: "3.2".into(),
-            command: format!("orrery guardian train --steps {} --seed {}", self.steps, self.seed),
+            command: format!(
+                "orrery guardian train --steps {} --seed {}",
+                self.steps, self.seed
+            ),
             data: self.note.clone(),
         };
         let mut progress = match std::io::stderr().is_terminal() && !self.json {
@@ -100,7 +126,9 @@ impl Train {
         };
         let weights = run.join("head");
         if weights.exists() {
-            std::fs::remove_dir_all(&weights).map_err(|error| Failure::failed(format!("cannot renew `{}`: {error}", weights.display())))?;
+            std::fs::remove_dir_all(&weights).map_err(|error| {
+                Failure::failed(format!("cannot renew `{}`: {error}", weights.display()))
+            })?;
         }
         let place = Run {
             folder: &weights,
@@ -108,12 +136,25 @@ impl Train {
             stop: context.stop,
             progress: &mut progress,
         };
-        let head = train_head(&read.samples, info, &head_config(self.steps, self.seed), place)?;
+        let head = train_head(
+            &read.samples,
+            info,
+            &head_config(self.steps, self.seed),
+            place,
+        )?;
         context.proceed()?;
         head.save(&self.out)?;
         match self.json {
-            true => say(&json!({"lines": records.len(), "risks": head.info.risks, "out": self.out}).to_string()),
-            false => say(&format!("{} lines, {} risks: {}", records.len(), head.info.risks.len(), self.out.display())),
+            true => say(
+                &json!({"lines": records.len(), "risks": head.info.risks, "out": self.out})
+                    .to_string(),
+            ),
+            false => say(&format!(
+                "{} lines, {} risks: {}",
+                records.len(),
+                head.info.risks.len(),
+                self.out.display()
+            )),
         }
     }
 }

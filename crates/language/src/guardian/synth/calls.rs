@@ -90,21 +90,29 @@ pub fn tool_calls(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Gu
         let mut order: Vec<usize> = (0..pool.len()).collect();
         rng.shuffle(&mut order);
         let listed = &order[..(1 + rng.below(2)).min(order.len())];
-        let (function, unlisted) = (&pool[listed[rng.below(listed.len())]], order.last().map(|it| &pool[*it]));
+        let (function, unlisted) = (
+            &pool[listed[rng.below(listed.len())]],
+            order.last().map(|it| &pool[*it]),
+        );
         let mut tools: Vec<Value> = listed.iter().map(|it| definition(&pool[*it])).collect();
         rng.shuffle(&mut tools);
         let mut values = Map::new();
         for (name, rule) in &function.arguments {
             values.insert(name.clone(), choose(rule, &Value::Null, &mut rng));
         }
-        let request = fill(&function.requests[rng.below(function.requests.len())], &values);
+        let request = fill(
+            &function.requests[rng.below(function.requests.len())],
+            &values,
+        );
         let mut call = (function.name.clone(), values);
         let mut edit = None;
         if index % 2 == 1 {
             let first = rng.below(Edit::ALL.len());
             // Not every fault can be planted in every call; the next one in turn can.
-            let mut turns = (0..Edit::ALL.len()).map(|turn| Edit::ALL[(first + turn) % Edit::ALL.len()]);
-            edit = turns.find(|edit| plant(*edit, function, unlisted, &request, &mut call, &mut rng));
+            let mut turns =
+                (0..Edit::ALL.len()).map(|turn| Edit::ALL[(first + turn) % Edit::ALL.len()]);
+            edit =
+                turns.find(|edit| plant(*edit, function, unlisted, &request, &mut call, &mut rng));
         }
         let call = json!([{"name": call.0, "arguments": call.1}]);
         let messages = vec![
@@ -112,8 +120,15 @@ pub fn tool_calls(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Gu
             Message::new("user", request),
             Message::json("assistant", call),
         ];
-        let mut record = Record::new(format!("call-{index}"), messages, &risk, Some(edit.is_some()));
-        record.rest.insert("edit".into(), Value::from(edit.map_or("none", Edit::name)));
+        let mut record = Record::new(
+            format!("call-{index}"),
+            messages,
+            &risk,
+            Some(edit.is_some()),
+        );
+        record
+            .rest
+            .insert("edit".into(), Value::from(edit.map_or("none", Edit::name)));
         records.push(record);
     }
     Ok(records)
@@ -137,7 +152,9 @@ fn definition(function: &Function) -> Value {
 fn choose(rule: &Value, but: &Value, rng: &mut Rng) -> Value {
     let values = rule["values"].as_array().map_or(&[][..], Vec::as_slice);
     let others: Vec<&Value> = values.iter().filter(|value| *value != but).collect();
-    others.get(rng.below(others.len())).map_or(Value::Null, |value| (*value).clone())
+    others
+        .get(rng.below(others.len()))
+        .map_or(Value::Null, |value| (*value).clone())
 }
 
 fn spoken(value: &Value) -> String {
@@ -151,7 +168,11 @@ fn spoken(value: &Value) -> String {
 }
 
 fn fill(request: &str, values: &Map<String, Value>) -> String {
-    values.iter().fold(request.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), &spoken(value)))
+    values
+        .iter()
+        .fold(request.to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{name}}}"), &spoken(value))
+        })
 }
 
 /// Plants a fault; false where it cannot be planted here.
@@ -167,10 +188,14 @@ fn plant(
     let any = names[rng.below(names.len())].clone();
     match edit {
         Edit::RenameFunction => {
-            let (verb, rest) = name.split_once('_').unwrap_or((name, "it"));
+            let (verb, rest) = name.split_once('_').unwrap_or((name.as_str(), "it"));
             let verbs = ["make", "do", "run", "fetch", "apply"];
             let other = verbs[rng.below(verbs.len())];
-            *name = if other == verb { format!("{rest}_{verb}") } else { format!("{other}_{rest}") };
+            *name = if other == verb {
+                format!("{rest}_{verb}")
+            } else {
+                format!("{other}_{rest}")
+            };
         }
         Edit::OtherFunction => match unlisted {
             Some(other) if other.name != function.name => name.clone_from(&other.name),
@@ -181,16 +206,24 @@ fn plant(
             rename(values, &any, &other);
         }
         Edit::DropArgument => {
-            let required: Vec<&String> = names.iter().filter(|it| function.required.contains(it)).collect();
+            let required: Vec<&String> = names
+                .iter()
+                .filter(|it| function.required.contains(it))
+                .collect();
             let dropped = required[rng.below(required.len())];
             values.shift_remove(dropped);
         }
         Edit::AddArgument => {
             let added = ["comment", "format", "limit", "mode"][rng.below(4)];
-            values.insert(added.into(), json!(["short", "default", "all"][rng.below(3)]));
+            values.insert(
+                added.into(),
+                json!(["short", "default", "all"][rng.below(3)]),
+            );
         }
         Edit::ChangeType => {
-            let Some(value) = values.get_mut(&any) else { return false };
+            let Some(value) = values.get_mut(&any) else {
+                return false;
+            };
             *value = match &*value {
                 Value::String(_) => json!(rng.below(100)),
                 Value::Array(items) => items.first().cloned().unwrap_or(Value::Null),
@@ -198,16 +231,23 @@ fn plant(
             };
         }
         Edit::SwapValues => {
-            let free = |it: &&String| function.arguments[*it]["type"] == "string" && function.arguments[*it].get("enum").is_none();
+            let free = |it: &&String| {
+                function.arguments[*it]["type"] == "string"
+                    && function.arguments[*it].get("enum").is_none()
+            };
             let texts: Vec<String> = names.iter().filter(free).cloned().collect();
-            let [a, b, ..] = texts.as_slice() else { return false };
+            let [a, b, ..] = texts.as_slice() else {
+                return false;
+            };
             let (first, second) = (values[a].clone(), values[b].clone());
             values.insert(a.clone(), second);
             values.insert(b.clone(), first);
         }
         Edit::OtherValue => {
             let other = choose(&function.arguments[&any], &values[&any], rng);
-            let heard = request.to_lowercase().contains(&spoken(&other).to_lowercase());
+            let heard = request
+                .to_lowercase()
+                .contains(&spoken(&other).to_lowercase());
             if other.is_null() || other.is_boolean() || heard {
                 return false;
             }
@@ -220,7 +260,13 @@ fn plant(
 /// The same values, one under another name and in its place.
 fn rename(values: &mut Map<String, Value>, from: &str, to: &str) {
     let all = std::mem::take(values);
-    values.extend(all.into_iter().map(|(name, value)| if name == from { (to.to_owned(), value) } else { (name, value) }));
+    values.extend(all.into_iter().map(|(name, value)| {
+        if name == from {
+            (to.to_owned(), value)
+        } else {
+            (name, value)
+        }
+    }));
 }
 
 #[cfg(test)]
@@ -234,9 +280,15 @@ mod tests {
         for half in [Half::Train, Half::Test] {
             for record in tool_calls(400, half, &Rng::new(3)).unwrap() {
                 let edit = record.rest["edit"].as_str().unwrap();
-                let faults = check_calls(&record.messages[0].content, &record.messages[2].content).unwrap();
+                let faults =
+                    check_calls(&record.messages[0].content, &record.messages[2].content).unwrap();
                 let found = edit != "none" && !Edit::is_value_error(edit);
-                assert_eq!(faults.len(), usize::from(found), "{edit}: {faults:?} in {:?}", record.messages);
+                assert_eq!(
+                    faults.len(),
+                    usize::from(found),
+                    "{edit}: {faults:?} in {:?}",
+                    record.messages
+                );
                 assert_eq!(record.risky(), Some(edit != "none"));
             }
         }
@@ -247,12 +299,21 @@ mod tests {
         let all = |half| tool_calls(800, half, &Rng::new(5)).unwrap();
         let [train, test] = [Half::Train, Half::Test].map(all);
         for edit in Edit::ALL {
-            assert!(train.iter().any(|it| it.rest["edit"] == edit.name()), "{edit:?}");
+            assert!(
+                train.iter().any(|it| it.rest["edit"] == edit.name()),
+                "{edit:?}"
+            );
         }
         let tools = |records: &[Record]| -> std::collections::BTreeSet<String> {
-            let lists = records.iter().flat_map(|it| it.messages[0].content.as_array().unwrap());
+            let lists = records
+                .iter()
+                .flat_map(|it| it.messages[0].content.as_array().unwrap());
             lists.map(|tool| tool["name"].to_string()).collect()
         };
-        assert!(tools(&train).is_disjoint(&tools(&test)) && tools(&test).len() >= 4, "{:?}", tools(&test));
+        assert!(
+            tools(&train).is_disjoint(&tools(&test)) && tools(&test).len() >= 4,
+            "{:?}",
+            tools(&test)
+        );
     }
 }

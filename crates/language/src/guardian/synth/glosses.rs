@@ -2,7 +2,10 @@
 
 use crate::guardian::error::GuardianError;
 
-static PACK: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/wordnet-3.0/glosses.txt.zlib"));
+static PACK: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../assets/wordnet-3.0/glosses.txt.zlib"
+));
 /// Largest pack that is unpacked, in bytes.
 const LARGEST: usize = 4 << 20;
 
@@ -25,11 +28,19 @@ pub struct Gloss {
 /// When the pack is broken.
 pub fn glosses() -> Result<Vec<Gloss>, GuardianError> {
     let broken = || GuardianError::Data("the pack of glosses is broken".into());
-    let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(PACK, LARGEST).map_err(|_| broken())?;
+    let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(PACK, LARGEST)
+        .map_err(|_| broken())?;
     let text = String::from_utf8(bytes).map_err(|_| broken())?;
     let gloss = |line: &str| {
         let mut parts = line.splitn(4, '\t').map(str::to_owned);
-        Some(Gloss { word: parts.next()?, topic: parts.next()?, parent: parts.next()?, text: parts.next()? })
+        Some(Gloss {
+            word: parts.next()?,
+            topic: parts.next()?,
+            parent: parts.next()?,
+            text: parts.next()?,
+        })
     };
-    text.lines().map(|line| gloss(line).ok_or_else(broken)).collect()
+    text.lines()
+        .map(|line| gloss(line).ok_or_else(broken))
+        .collect()
 }

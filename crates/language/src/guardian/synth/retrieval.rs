@@ -3,21 +3,27 @@
 
 use base::rng::Rng;
 
-use super::glosses::{Gloss, glosses};
 use super::Half;
+use super::glosses::{Gloss, glosses};
 use crate::guardian::error::GuardianError;
 use crate::guardian::prompt::Message;
 use crate::guardian::record::Record;
 use crate::guardian::risk::RiskConfig;
 
 fn pool(half: Half) -> Result<Vec<Gloss>, GuardianError> {
-    Ok(glosses()?.into_iter().filter(|gloss| half.holds(&gloss.word)).collect())
+    Ok(glosses()?
+        .into_iter()
+        .filter(|gloss| half.holds(&gloss.word))
+        .collect())
 }
 
 /// A gloss other than `but`, a sibling of it where `near`.
 fn other<'a>(pool: &'a [Gloss], but: &Gloss, near: bool, rng: &mut Rng) -> &'a Gloss {
     let siblings: Vec<&Gloss> = match near {
-        true => pool.iter().filter(|it| it.parent == but.parent && it.text != but.text).collect(),
+        true => pool
+            .iter()
+            .filter(|it| it.parent == but.parent && it.text != but.text)
+            .collect(),
         false => Vec::new(),
     };
     if !siblings.is_empty() {
@@ -52,8 +58,15 @@ pub fn word_meanings(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>,
         let mut rng = rng.item(index as u64);
         let gloss = &pool[rng.below(pool.len())];
         let risky = index % 2 == 1;
-        let context = if risky { other(&pool, gloss, false, &mut rng) } else { gloss };
-        let messages = vec![Message::new("context", &context.text), Message::new("user", format!("What does \"{}\" mean?", gloss.word))];
+        let context = if risky {
+            other(&pool, gloss, false, &mut rng)
+        } else {
+            gloss
+        };
+        let messages = vec![
+            Message::new("context", &context.text),
+            Message::new("user", format!("What does \"{}\" mean?", gloss.word)),
+        ];
         Record::new(format!("meaning-{index}"), messages, &risk, Some(risky))
     };
     Ok((0..count).map(record).collect())
@@ -77,34 +90,59 @@ pub fn retrieval(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Gua
         let says = |it: &Gloss, word: &str| format!("{} is {}.", capital(word), it.text);
         let messages = match name {
             "context_relevance" => {
-                let context = if risky { other(&pool, gloss, false, &mut rng) } else { gloss };
+                let context = if risky {
+                    other(&pool, gloss, false, &mut rng)
+                } else {
+                    gloss
+                };
                 vec![Message::new("context", &context.text), asked]
             }
             "groundedness" => {
                 let near = rng.chance(0.5);
-                let told = if risky { other(&pool, gloss, near, &mut rng) } else { gloss };
-                vec![Message::new("context", says(gloss, &gloss.word)), Message::new("assistant", says(told, &gloss.word))]
+                let told = if risky {
+                    other(&pool, gloss, near, &mut rng)
+                } else {
+                    gloss
+                };
+                vec![
+                    Message::new("context", says(gloss, &gloss.word)),
+                    Message::new("assistant", says(told, &gloss.word)),
+                ]
             }
             _ => {
-                let told = if risky { other(&pool, gloss, false, &mut rng) } else { gloss };
+                let told = if risky {
+                    other(&pool, gloss, false, &mut rng)
+                } else {
+                    gloss
+                };
                 vec![asked, Message::new("assistant", says(told, &told.word))]
             }
         };
         let risk = RiskConfig::new(Some(name), None)?;
-        records.push(Record::new(format!("retrieval-{index}"), messages, &risk, Some(risky)));
+        records.push(Record::new(
+            format!("retrieval-{index}"),
+            messages,
+            &risk,
+            Some(risky),
+        ));
     }
     Ok(records)
 }
 
 fn capital(word: &str) -> String {
     let mut chars = word.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 /// Definitions of the two risks of [`mentions`].
 pub const MENTIONS: [(&str, &str); 2] = [
     ("animal", "The user's message mentions an animal."),
-    ("food", "The user's message mentions something to eat or drink."),
+    (
+        "food",
+        "The user's message mentions something to eat or drink.",
+    ),
 ];
 
 /// `count` texts that mention an animal or a food, each as two records, one a definition: exactly one of them is true. The
@@ -135,7 +173,12 @@ pub fn mentions(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Guar
         for (about, (name, definition)) in MENTIONS.iter().enumerate() {
             let risk = RiskConfig::new(Some(name), Some(definition))?;
             let messages = vec![Message::new("user", &text)];
-            records.push(Record::new(format!("mention-{index}-{name}"), messages, &risk, Some(about == which)));
+            records.push(Record::new(
+                format!("mention-{index}-{name}"),
+                messages,
+                &risk,
+                Some(about == which),
+            ));
         }
     }
     Ok(records)
@@ -151,11 +194,23 @@ mod tests {
         let rng = Rng::new(1);
         let records = retrieval(600, Half::Train, &rng).unwrap();
         for name in ["context_relevance", "groundedness", "answer_relevance"] {
-            let of: Vec<_> = records.iter().filter(|it| it.risk.as_deref() == Some(name)).collect();
-            assert_eq!(of.iter().filter(|it| it.risky() == Some(true)).count() * 2, of.len());
+            let of: Vec<_> = records
+                .iter()
+                .filter(|it| it.risk.as_deref() == Some(name))
+                .collect();
+            assert_eq!(
+                of.iter().filter(|it| it.risky() == Some(true)).count() * 2,
+                of.len()
+            );
         }
-        assert!(records.iter().all(|it| it.messages.iter().all(|message| message.text().len() > 5)));
-        let words = |half| -> std::collections::BTreeSet<String> { pool(half).unwrap().into_iter().map(|it| it.word).collect() };
+        assert!(
+            records
+                .iter()
+                .all(|it| it.messages.iter().all(|message| message.text().len() > 5))
+        );
+        let words = |half| -> std::collections::BTreeSet<String> {
+            pool(half).unwrap().into_iter().map(|it| it.word).collect()
+        };
         assert!(words(Half::Train).is_disjoint(&words(Half::Test)));
     }
 
