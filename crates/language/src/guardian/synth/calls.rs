@@ -82,7 +82,11 @@ impl Edit {
 pub fn tool_calls(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, GuardianError> {
     let pool: Vec<Function> = serde_json::from_str(include_str!("pool.json"))
         .map_err(|error| GuardianError::Data(format!("the pool of tools is broken: {error}")))?;
-    let pool: Vec<Function> = pool.into_iter().filter(|it| half.holds(&it.name)).collect();
+    // Every fourth function is tested.
+    let of_half = |(index, function): (usize, Function)| {
+        ((index % 4 == 3) == (half == Half::Test)).then_some(function)
+    };
+    let pool: Vec<Function> = pool.into_iter().enumerate().filter_map(of_half).collect();
     let risk = RiskConfig::new(Some("function_call"), None)?;
     let mut records = Vec::with_capacity(count);
     for index in 0..count {
@@ -283,12 +287,8 @@ mod tests {
                 let faults =
                     check_calls(&record.messages[0].content, &record.messages[2].content).unwrap();
                 let found = edit != "none" && !Edit::is_value_error(edit);
-                assert_eq!(
-                    faults.len(),
-                    usize::from(found),
-                    "{edit}: {faults:?} in {:?}",
-                    record.messages
-                );
+                let shown = &record.messages;
+                assert_eq!(!faults.is_empty(), found, "{edit}: {faults:?} in {shown:?}");
                 assert_eq!(record.risky(), Some(edit != "none"));
             }
         }
