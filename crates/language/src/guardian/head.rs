@@ -194,7 +194,7 @@ impl Head {
             let values: Vec<f32> = rows.iter().flat_map(|row| self.standard(row)).collect();
             let data = TensorData::new(values, [rows.len(), self.mean.len()]);
             let odds = self.net.forward(Tensor::from_data(data, &self.device));
-            let odds: Vec<f32> = odds.into_data().to_vec().unwrap_or_default();
+            let odds: Vec<f32> = odds.into_data().try_to_vec().unwrap_or_default();
             all.extend(
                 odds.into_iter()
                     .map(|odds| 1.0 / (1.0 + (-f64::from(odds)).exp())),

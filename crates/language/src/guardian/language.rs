@@ -377,7 +377,8 @@ impl LanguageGuard {
                 break;
             }
             answer.push(id);
-            let mut batch = [Segment::new(Input::Ids(&[id]), &mut cache)];
+            let next = [id];
+            let mut batch = [Segment::new(Input::Ids(&next), &mut cache)];
             logits = self
                 .decoder
                 .forward(&mut batch, &Request::default())?

@@ -65,7 +65,7 @@ impl Scored {
         Self { items }
     }
 
-    /// The metrics at `threshold`; scores from it on are flagged.
+    /// The metrics at `threshold`; scores above it are flagged.
     pub fn metrics(&self, threshold: f64) -> Metrics {
         self.weighted(threshold, &vec![1; self.items.len()])
     }
@@ -111,12 +111,17 @@ impl Scored {
         (0..resamples).map(draw).collect()
     }
 
-    /// The smallest threshold that flags at most a share `fpr` of the harmless items; above every score where even the
-    /// highest one flags more. None without harmless items.
+    /// A threshold above which at most a share `fpr` of the harmless items lies: half-way between two scores, or the highest
+    /// score where even that one is too many. None without harmless items.
     pub fn threshold_at(&self, fpr: f64) -> Option<f64> {
         let roc = self.roc();
-        let fits = roc.iter().filter(|[rate, ..]| *rate <= fpr);
-        fits.last().map(|[.., score]| score.min(1.0 + f64::EPSILON))
+        let last = roc.iter().rposition(|[rate, ..]| *rate <= fpr)?;
+        let [at, next] = [last, last + 1].map(|at| roc.get(at).map_or(0.0, |[.., score]| *score));
+        Some(if at.is_finite() {
+            (at + next) / 2.0
+        } else {
+            next
+        })
     }
 
     fn curve(&self, weights: &[u32]) -> Vec<Point> {
@@ -148,7 +153,7 @@ impl Scored {
         let [positive, negative] = curve
             .last()
             .map_or([0.0; 2], |point| [point.hits, point.alarms]);
-        let flagged = curve.iter().rfind(|point| point.score >= threshold);
+        let flagged = curve.iter().rfind(|point| point.score > threshold);
         let [hits, alarms] = flagged.map_or([0.0; 2], |point| [point.hits, point.alarms]);
         let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
         let f1 = |right: f64, wrong: f64| share(2.0 * right, 2.0 * right + wrong).unwrap_or(0.0);
@@ -270,8 +275,8 @@ mod tests {
     fn ties_count_half_and_one_class_has_recall_alone() {
         let scored = Scored::new(&[0.9, 0.5, 0.5, 0.1], &[true, true, false, false]);
         let metrics = scored.metrics(0.5);
-        assert_eq!((metrics.auc, metrics.recall), (Some(0.875), Some(1.0)));
-        assert_eq!(metrics.false_positive_rate, Some(0.5));
+        assert_eq!((metrics.auc, metrics.recall), (Some(0.875), Some(0.5)));
+        assert_eq!(metrics.false_positive_rate, Some(0.0));
         let one = Scored::new(&[0.9, 0.2], &[true, true]).metrics(0.5);
         assert_eq!(
             (one.auc, one.recall, one.false_positive_rate),
@@ -284,9 +289,15 @@ mod tests {
     fn thresholds_hold_the_rate_that_was_asked_for() {
         let scores = [0.9, 0.8, 0.7, 0.6, 0.5];
         let scored = Scored::new(&scores, &[true, false, true, false, false]);
-        assert_eq!(scored.threshold_at(0.34), Some(0.7));
-        assert_eq!(scored.threshold_at(0.0), Some(0.9));
-        assert!(Scored::new(&[0.9], &[false]).threshold_at(0.0).unwrap() > 1.0);
+        let near = |fpr: f64, wanted: f64| {
+            let found = scored.threshold_at(fpr).unwrap();
+            assert!((found - wanted).abs() < 1e-12, "{fpr}: {found}");
+        };
+        near(0.34, 0.65);
+        near(0.0, 0.85);
+        near(1.0, 0.25);
+        assert_eq!(Scored::new(&[0.9], &[false]).threshold_at(0.0), Some(0.9));
+        assert_eq!(Scored::new(&[0.9], &[true]).threshold_at(0.0), None);
     }
 
     #[test]

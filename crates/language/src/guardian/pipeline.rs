@@ -61,7 +61,7 @@ pub struct Assessment {
     pub label: Label,
     /// P(risk), in `[0, 1]`.
     pub probability: f64,
-    /// From which probability on it is flagged.
+    /// Above which probability it is flagged.
     pub threshold: f64,
     /// Whether it is.
     pub flagged: bool,
@@ -235,7 +235,7 @@ impl Guardian {
             label: reading.label.unwrap_or_else(|| Label::of(probability)),
             probability,
             threshold,
-            flagged: probability >= threshold,
+            flagged: probability > threshold,
             confidence: reading.confidence,
             prompt_tokens: reading.tokens,
             parts: 1,

@@ -29,7 +29,7 @@ impl Label {
 
     /// The likelier label.
     pub fn of(probability: f64) -> Self {
-        if probability >= 0.5 {
+        if probability > 0.5 {
             Self::Yes
         } else {
             Self::No

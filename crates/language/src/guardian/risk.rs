@@ -95,12 +95,6 @@ pub const RISKS: &[Risk] = &[
         "gets around a model's safeguards",
     ),
     risk(
-        "personal_information",
-        PROMPT,
-        RiskGroup::Harm,
-        "data about a person",
-    ),
-    risk(
         "evasiveness",
         BOTH,
         RiskGroup::Conversation,

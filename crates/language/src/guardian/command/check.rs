@@ -148,7 +148,7 @@ fn print(found: &[Assessment]) -> Result<(), Failure> {
         return Ok(());
     };
     say(&format!(
-        "P(risk), flagged from {} on; {}",
+        "P(risk), flagged above {}; {}",
         first.threshold, first.model
     ))
 }

@@ -37,7 +37,7 @@ pub(super) struct ModelOptions {
     /// Generate the answer and take all its positions, in place of one look at the first
     #[arg(long)]
     generate: bool,
-    /// Flag from this probability on
+    /// Flag above this probability
     #[arg(long, value_parser = probability, conflicts_with = "thresholds")]
     threshold: Option<f32>,
     /// Thresholds by risk, from `orrery guardian calibrate`

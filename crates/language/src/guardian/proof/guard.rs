@@ -126,7 +126,7 @@ pub(super) fn prove(
         let mut scores: BTreeMap<String, Vec<(f64, bool)>> = BTreeMap::new();
         let flag = |all: Vec<f64>| {
             all.into_iter()
-                .map(|score| (score, score >= 0.5))
+                .map(|score| (score, score > 0.5))
                 .collect::<Vec<_>>()
         };
         scores.insert(GUARD.into(), flag(head.probabilities(&features)));
