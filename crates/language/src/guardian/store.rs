@@ -116,15 +116,10 @@ pub fn balanced(records: Vec<Record>, most: usize) -> Vec<Record> {
         let hash = fnv1a(FNV_START, record.id.to_string().bytes());
         (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     };
-    let mut classes: BTreeMap<(Option<String>, Option<u8>, String), Vec<(u64, usize)>> =
-        BTreeMap::new();
+    type Class = (Option<String>, Option<u8>);
+    let mut classes: BTreeMap<Class, Vec<(u64, usize)>> = BTreeMap::new();
     for (index, record) in records.iter().enumerate() {
-        let kind = record
-            .rest
-            .get("kind")
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let class = (record.risk.clone(), record.label, kind);
+        let class = (record.risk.clone(), record.label);
         classes
             .entry(class)
             .or_default()

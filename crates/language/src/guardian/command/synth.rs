@@ -46,7 +46,7 @@ enum Kind {
 Examples:
   orrery guardian synth --kind tools --count 2400 --out calls.jsonl
   orrery guardian synth --kind adversarial --url http://127.0.0.1:8000/v1 --name my-model --count 100 --out prompts.jsonl
-  orrery guardian synth --kind sets --folder data --split train --most 300 --out sets.jsonl"
+  orrery guardian synth --kind sets --folder data --set xstest --split train --most 300 --out sets.jsonl"
 )]
 pub struct Synth {
     /// What to make
@@ -73,6 +73,9 @@ pub struct Synth {
     /// Folder with the public sets: xstest, hatecheck, hate-offensive-tweets, halueval-general
     #[arg(long, value_name = "FOLDER", required_if_eq("kind", "sets"))]
     folder: Option<PathBuf>,
+    /// Which public sets; may be given several times [default: all]
+    #[arg(long = "set", value_name = "NAME", value_parser = SETS)]
+    sets: Vec<String>,
     /// Which split of the public sets; the test split is the proof's
     #[arg(long, value_enum, default_value = "train")]
     split: Split,
@@ -104,7 +107,7 @@ impl Synth {
             Kind::Sets => {
                 let folder = self.folder.clone().unwrap_or_default();
                 let mut all = Vec::new();
-                for set in SETS {
+                for set in SETS.iter().filter(|set| self.wants(set)) {
                     all.extend(balanced(read_set(&folder, set, self.split)?, self.most));
                 }
                 all
@@ -120,6 +123,10 @@ impl Synth {
             true => say(&json!({"lines": records.len(), "out": self.out}).to_string()),
             false => say(&format!("{} lines: {}", records.len(), self.out.display())),
         }
+    }
+
+    fn wants(&self, set: &str) -> bool {
+        self.sets.is_empty() || self.sets.iter().any(|it| it == set)
     }
 
     fn model(&self, context: Context) -> Result<Option<Endpoint>, Failure> {

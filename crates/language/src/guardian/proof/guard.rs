@@ -14,41 +14,32 @@ use crate::guardian::baseline::BagOfWords;
 use crate::guardian::head::Head;
 use crate::guardian::pipeline::Guardian;
 use crate::guardian::record::Record;
-use crate::guardian::sets::{SETS, Split, read_set};
+use crate::guardian::sets::{Split, read_set};
 use crate::guardian::store::{balanced, read_samples};
 
 const GUARD: &str = "small guard";
 const ZERO: &str = "zero-shot answer";
 const WORDS: &str = "TF-IDF logistic";
 
-/// What is compared: set, risk, kind of record, head of the column, test records of each label in a short run.
-const PARTS: [(&str, &str, &str, &str, usize); 5] = [
-    ("xstest", "harm", "prompt", "XSTest prompts, harm", 1000),
-    (
-        "hatecheck",
-        "social_bias",
-        "",
-        "HateCheck, social bias",
-        120,
-    ),
+/// What is compared: set, risk, head of the column, test records of each label in a short run.
+const PARTS: [(&str, &str, &str, usize); 5] = [
+    ("xstest", "harm", "XSTest prompts, harm", 1000),
+    ("hatecheck", "social_bias", "HateCheck, social bias", 120),
     (
         "hate-offensive-tweets",
         "social_bias",
-        "",
         "tweets, social bias",
         100,
     ),
     (
         "hate-offensive-tweets",
         "profanity",
-        "",
         "tweets, profanity",
         100,
     ),
     (
         "halueval-general",
         "hallucination",
-        "",
         "HaluEval answers, hallucination",
         80,
     ),
@@ -59,23 +50,19 @@ fn folder() -> PathBuf {
     std::env::var_os("ORRERY_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
 }
 
-fn of_kind(records: Vec<Record>, risk: &str, kind: &str) -> Vec<Record> {
-    let fits = |it: &Record| {
-        it.risk.as_deref() == Some(risk)
-            && (kind.is_empty() || it.rest.get("kind").and_then(|it| it.as_str()) == Some(kind))
-    };
+fn of_risk(records: Vec<Record>, risk: &str) -> Vec<Record> {
+    let fits = |it: &Record| it.risk.as_deref() == Some(risk);
     records.into_iter().filter(fits).collect()
 }
 
 pub(super) fn prove(
-    small: &Guardian,
     plain: &Guardian,
     options: &ProofOptions,
     context: Context,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let data = folder();
-    if SETS.iter().any(|set| !data.join(set).is_dir()) {
+    if PARTS.iter().any(|(set, ..)| !data.join(set).is_dir()) {
         report.claims.push(Claim::not_run(
             [
                 "The small guard beside other detectors",
@@ -100,16 +87,10 @@ pub(super) fn prove(
         Better::Higher,
         Unit::Share,
     );
-    for (set, risk, kind, title, most) in PARTS {
+    for (set, risk, title, most) in PARTS {
         let most = if options.full { usize::MAX } else { most };
-        let test = balanced(
-            of_kind(read_set(&data, set, Split::Test)?, risk, kind),
-            most,
-        );
-        let train = balanced(
-            of_kind(read_set(&data, set, Split::Train)?, risk, kind),
-            2000,
-        );
+        let test = balanced(of_risk(read_set(&data, set, Split::Test)?, risk), most);
+        let train = balanced(of_risk(read_set(&data, set, Split::Train)?, risk), 2000);
         let risky: Vec<bool> = test
             .iter()
             .map(|it| it.risky().unwrap_or_default())
@@ -187,8 +168,8 @@ pub(super) fn prove(
     claims(&aucs, report);
     aucs.extend([alarms, caught]);
     report.notes.push(format!(
-        "The small guard ({}) saw the train split of each set alone; its training was chosen by the dev split. The split is a rule on the text (`guardian::sets`).",
-        small.name()
+        "The small guard (on {}) saw the train split of each set alone; its training was chosen by the dev split. The split is a rule on the text (`guardian::sets`).",
+        head.info.base
     ));
     report.experiments.push(Experiment {
         title: "The small guard beside others".into(),

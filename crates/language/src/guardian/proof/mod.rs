@@ -40,16 +40,11 @@ pub const PROOF: Proof = Proof {
 /// # Errors
 /// When SmolLM2 is not here, the data cannot be read, or the run is stopped; what is done is kept.
 pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let load = |classifier| {
-        let options = GuardianOptions {
-            classifier,
-            ..GuardianOptions::default()
-        };
-        // Another copy of the model may be named, such as a file.
-        let name = std::env::var("ORRERY_GUARDIAN_MODEL").unwrap_or_else(|_| MODEL.to_owned());
-        Guardian::load(&name, options)
+    let plain = GuardianOptions {
+        classifier: Classifier::Labels,
+        ..GuardianOptions::default()
     };
-    let guardian = load(Classifier::Labels)?;
+    let guardian = Guardian::load(MODEL, plain)?;
     run_parts(
         ["guardian", "Granite Guardian"],
         PROOF.parts,
@@ -59,13 +54,7 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
             "context-relevance" => tasks::context_relevance(&guardian, options, context, report),
             "definitions" => tasks::definitions(&guardian, options, context, report),
             _ => {
-                guard::prove(
-                    &load(Classifier::Auto)?,
-                    &guardian,
-                    options,
-                    context,
-                    report,
-                )?;
+                guard::prove(&guardian, options, context, report)?;
                 published(report);
                 Ok(())
             }
