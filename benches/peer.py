@@ -95,24 +95,6 @@ def dit(dtype, training):
     return step
 
 
-def llama():
-    def weight(*shape):
-        return (torch.randn(*shape) * 0.02).to(BF16)
-
-    qkv, out, gate_up, down = weight(3072, 2048), weight(2048, 2048), weight(11264, 2048), weight(2048, 5632)
-    keys, values = (torch.randn(1, 8, 512, 64, dtype=BF16) for _ in range(2))
-    token, norm = torch.randn(1, 2048, dtype=BF16), torch.ones(2048, dtype=BF16)
-
-    def decode():
-        q = F.linear(F.rms_norm(token, (2048,), norm, 1e-5), qkv)[:, :2048].view(1, 32, 1, 64)
-        seen = F.scaled_dot_product_attention(q, keys, values, enable_gqa=True).reshape(1, 2048)
-        x = token + F.linear(seen, out)
-        gate, up = F.linear(F.rms_norm(x, (2048,), norm, 1e-5), gate_up).chunk(2, -1)
-        return x + F.linear(F.silu(gate) * up, down)
-
-    return decode
-
-
 WORKS = {
     "gemm-f32": lambda: product(1024, 1024, 1024, torch.float32),
     "gemm-bf16": lambda: product(1024, 1024, 1024, BF16),
@@ -134,7 +116,6 @@ WORKS = {
     "dit-forward-bf16": lambda: dit(BF16, False),
     "dit-step-f32": lambda: dit(torch.float32, True),
     "dit-step-bf16": lambda: dit(BF16, True),
-    "llama-decode-bf16": llama,
 }
 TRAINS = ("backward", "step")
 

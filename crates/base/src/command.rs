@@ -1,6 +1,7 @@
 //! What every verb of the command line shares: one-line errors with an exit code, output that survives a closed
 //! pipe, the device option, and a bar for steps.
 
+mod hold;
 mod threads;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use crate::media::MediaError;
 use crate::proof::ReportError;
 use crate::tensor_file::WeightsError;
 
-pub use threads::take_part;
+pub use hold::Hold;
+pub use threads::{limit_threads, take_part};
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A case is a JSON file with a `"kind"`, and a safetensors file of the same stem where it has tensors.
 //! These helpers serve tests: they panic with the case and the field when a case is malformed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,17 +27,17 @@ pub struct Case {
 /// beside the workspace, else in `committed/SLUG`.
 ///
 /// # Panics
-/// When a case file cannot be read.
+/// When a case file cannot be read, or `$ORRERY_FIXTURES` is set and holds no case of the system at all: a test that was
+/// sent there must not pass without one.
 pub fn cases(slug: &str, kind: &str, committed: &Path) -> Vec<Case> {
-    let Ok(files) = std::fs::read_dir(folder(slug, committed)) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = files
-        .flatten()
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
-        .collect();
-    paths.sort();
+    let given = std::env::var_os("ORRERY_FIXTURES");
+    let folder = folder(slug, committed, given.as_deref());
+    let paths = case_files(&folder);
+    assert!(
+        given.is_none() || !paths.is_empty(),
+        "ORRERY_FIXTURES is set, but `{}` holds no case of {slug}: put cases there, or unset the variable",
+        folder.display()
+    );
     paths
         .iter()
         .map(|path| read(path))
@@ -67,11 +68,27 @@ pub fn report(slug: &str, kind: &str, ran: usize) {
     }
 }
 
-fn folder(slug: &str, committed: &Path) -> PathBuf {
+/// The JSON files with a `"kind"` in a folder, in order; none where there is no such folder.
+fn case_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(files) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = files
+        .flatten()
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "json"))
+        .filter(|path| read(path).1["kind"].is_string())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Where the cases of a system are; `given` is what `ORRERY_FIXTURES` says.
+fn folder(slug: &str, committed: &Path, given: Option<&OsStr>) -> PathBuf {
     let workspace = committed
         .ancestors()
         .find(|folder| folder.join("Cargo.lock").exists());
-    if let Some(given) = std::env::var_os("ORRERY_FIXTURES") {
+    if let Some(given) = given {
         // Tests run in their crate's folder; a relative path is meant from the workspace.
         let from = workspace.unwrap_or(Path::new(""));
         return from.join(given).join(slug);
@@ -207,6 +224,7 @@ pub fn furthest(found: &[f32], expected: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use serde_json::json;
@@ -244,6 +262,27 @@ mod tests {
             ("x", true)
         );
         assert!(case.get("config.none").is_none() && case.get("config.eps.2").is_none());
+    }
+
+    #[test]
+    fn cases_are_looked_for_where_the_variable_says_else_beside_else_here() {
+        let workspace = tempfile::tempdir().unwrap();
+        let at = workspace.path().join("house");
+        let committed = at.join("crates/video/tests/fixtures");
+        std::fs::create_dir_all(committed.join("stiv")).unwrap();
+        std::fs::write(at.join("Cargo.lock"), "").unwrap();
+        let given = |name: &str| folder("stiv", &committed, Some(OsStr::new(name)));
+        assert_eq!(given("mine"), at.join("mine/stiv"));
+        assert_eq!(folder("stiv", &committed, None), committed.join("stiv"));
+        let shared = workspace.path().join("shared/fixtures/stiv");
+        std::fs::create_dir_all(&shared).unwrap();
+        assert_eq!(folder("stiv", &committed, None), shared);
+
+        assert!(case_files(&shared.join("absent")).is_empty());
+        std::fs::write(shared.join("notes.json"), "{}").unwrap();
+        assert!(case_files(&shared).is_empty(), "a case has a kind");
+        std::fs::write(shared.join("b.json"), r#"{"kind": "x"}"#).unwrap();
+        assert_eq!(case_files(&shared), [shared.join("b.json")]);
     }
 
     #[test]

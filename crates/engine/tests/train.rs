@@ -187,6 +187,22 @@ fn a_resumed_run_is_the_run_that_was_not_interrupted() {
         assert_eq!(optimizer_state(parts.path()), optimizer_state(whole.path()));
         assert_eq!(steps_logged(whole.path()), [2, 4, 6, 8, 10]);
         assert_eq!(steps_logged(parts.path()), [2, 4, 6, 8, 10]);
+        // Line by line the same, but for the times; a run that was stopped between two lines told its sums to the next.
+        let untimed = |folder: &Path| -> Vec<serde_json::Value> {
+            let text = std::fs::read_to_string(folder.join(LOG)).unwrap();
+            let line = |line: &str| {
+                let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+                for time in ["elapsed", "samples_per_s"] {
+                    line.as_object_mut().unwrap().remove(time).unwrap();
+                }
+                line
+            };
+            text.lines().map(line).collect()
+        };
+        assert_eq!(untimed(parts.path()), untimed(whole.path()));
+        // A run that is over tells the loss it ended with.
+        let over = go(&Sum::default(), &config, parts.path(), true).unwrap();
+        assert_eq!((over.step, over.loss), (10, straight.loss));
     }
 }
 

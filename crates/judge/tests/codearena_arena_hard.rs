@@ -56,6 +56,7 @@ fn judged(items: &[Item], judge: &dyn Judge, log: &Path) -> Outcome {
         baseline: BASELINE,
         workers: 2,
         keep_long: true,
+        retry_unlabelled: false,
         stop: &AtomicBool::new(false),
     };
     judge_all(items, &plan, log, &mut |_, _| {}).unwrap()

@@ -412,3 +412,81 @@ fn checks_side_by_side_do_not_disturb_one_another() {
         }
     });
 }
+
+/// A program that tries to hold 1 GB in a way of its own, and says how many megabytes it holds.
+fn hoard(source: &str) -> Option<()> {
+    let source = format!(
+        "import os, socket, sys, time, mmap, ctypes\nheld = 0\nchunk = b'x' * (1 << 20)\ntry:\n{}\nexcept OSError: pass\ntime.sleep(0.5)\nprint(held)",
+        source
+            .lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>()
+    );
+    let ran = python(&source)?;
+    let held: u64 = text(&ran.stdout).trim().parse().unwrap_or(9999);
+    assert!(
+        ran.ended == Ended::Memory || (ran.ended == Ended::Exit(0) && held <= 128),
+        "{:?} with {held} MB: {}",
+        ran.ended,
+        text(&ran.stderr)
+    );
+    Some(())
+}
+
+#[test]
+fn memory_that_no_process_has_is_counted_too() {
+    // Memory files.
+    hoard(
+        "for _ in range(150):\n    fd = os.memfd_create('x')\n    for _ in range(8): os.write(fd, chunk); held += 1",
+    );
+    // System V segments.
+    hoard(
+        "c = ctypes.CDLL(None)\nc.shmat.restype = ctypes.c_void_p\nfor _ in range(30):\n    k = c.shmget(0, 40 << 20, 0o1600)\n    if k < 0: break\n    a = c.shmat(k, None, 0)\n    ctypes.memset(a, 1, 40 << 20)\n    held += 40",
+    );
+    // Buffers of sockets, in many processes.
+    hoard(
+        "for _ in range(24):\n    if os.fork(): continue\n    pairs = []\n    for _ in range(110):\n        a, b = socket.socketpair()\n        pairs += [a, b]\n        for s in (a, b):\n            s.setblocking(False)\n            try:\n                while True: s.send(chunk)\n            except BlockingIOError: pass\n    time.sleep(3)\n    os._exit(0)\nheld = 1000\ntime.sleep(2.5)",
+    );
+    // Descriptors that are on their way.
+    hoard(
+        "import array\na, b = socket.socketpair()\nfor _ in range(100):\n    c, d = socket.socketpair()\n    c.setblocking(False)\n    a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [c.fileno()]))])\n    held += 10",
+    );
+    // Shared pages that are given back and stay.
+    hoard(
+        "maps = []\nfor _ in range(10):\n    if os.fork(): continue\n    m = mmap.mmap(-1, 100 << 20)\n    for at in range(0, 100 << 20, 4096): m[at] = 1\n    m.madvise(mmap.MADV_DONTNEED)\n    time.sleep(3)\n    os._exit(0)\nheld = 1000\ntime.sleep(3)",
+    );
+}
+
+#[test]
+fn process_1_tells_nothing_of_the_host() {
+    let source = "for name in ['cmdline', 'comm', 'environ', 'cwd', 'exe']:
+    try: print(name, open('/proc/1/' + name).read().strip('\\0\\n'))
+    except OSError: print(name, 'refused')";
+    let Some(ran) = python(source) else { return };
+    assert_eq!(
+        text(&ran.stdout),
+        "cmdline \ncomm init\nenviron refused\ncwd refused\nexe refused\n"
+    );
+}
+
+#[test]
+fn nothing_is_left_for_whoever_is_killed() {
+    let count = || {
+        let names = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        names
+            .filter(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("orrery-run-")
+            })
+            .count()
+    };
+    let before = count();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| python("import time\ntime.sleep(1)"));
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(count(), before, "a run makes a folder");
+        running.join().unwrap();
+    });
+}

@@ -199,6 +199,44 @@ fn a_formula_is_found_again_in_itself() {
     }
 }
 
+/// F1 of XeLaTeX for pairs of which one side lacks a symbol: what has no glyph of its own is there all the same.
+#[test]
+fn nothing_that_the_official_rendering_shows_is_missing() {
+    for (gt, pred, official) in [
+        ("A\\hookrightarrow B", "A B", 0.8),
+        ("a\\longmapsto b", "a b", 0.8),
+        ("x\\hdots y", "x y", 0.8),
+        ("3×4", "34", 0.8),
+        ("a\\bmod n", "an", 0.8),
+        ("\\varlimsup a", "a", 0.667),
+        ("½x", "x", 0.667),
+        ("a→b", "ab", 0.8),
+        ("x—y", "xy", 0.8),
+        ("\\overrightarrow{AB}", "AB", 0.8),
+        ("x \\tag{1}", "x", 0.5),
+        ("\\mathrm{é}x", "x", 0.667),
+        ("×", "×", 1.0),
+    ] {
+        let found = score(pred, gt).map(|score| score.f1);
+        assert_eq!(found, Ok(official), "{gt}");
+    }
+}
+
+/// What LaTeX shows and this renderer cannot is a reason, not a better score; what LaTeX does not know shows nothing.
+#[test]
+fn commands_that_cannot_be_drawn_are_named() {
+    for latex in [
+        "\\genfrac{}{}{0pt}{}{a}{b} x",
+        "x \\sideset{_a}{^b} y",
+        "\\vcenter{x}",
+    ] {
+        let failure = score("x", latex).expect_err("not drawn here").to_string();
+        assert!(failure.contains("cannot draw `\\"), "{failure}");
+        assert!(failure.contains("--cdm-renderer xelatex"), "{failure}");
+    }
+    assert_eq!(score("x", "\\notacommand x").map(|score| score.f1), Ok(1.0));
+}
+
 #[test]
 fn what_stands_above_is_drawn_above() {
     let drawing = render("\\frac{a}{b}").expect("a fraction");

@@ -189,7 +189,7 @@ fn layouts_are_found_as_precisely() {
     for (run, truth) in runs.iter().zip(&truths) {
         let layout: Layout = serde_json::from_value(run.json["layout_config"].clone()).unwrap();
         let prediction = &run.json["inputs"]["detection_prediction"];
-        let read = detection::read(&truth.json["gt"], prediction, &layout).unwrap();
+        let read = detection::read(&truth.json["gt"], prediction, &layout, &[]).unwrap();
         assert!(read.skipped.is_empty() && read.missing.is_empty());
         let classes = layout.classes();
         let found = detection::evaluate(classes.len(), &read.pages);
@@ -290,7 +290,7 @@ fn unusable_boxes_are_passed_over_and_told() {
         {"image_name": "b", "bbox": [0, "x", 10, 10], "category_id": 0, "score": 1},
         {"image_name": "nowhere", "bbox": [0, 0, 1, 1], "category_id": 0, "score": 1},
     ]});
-    let read = detection::read(&truth, &prediction, &layout).unwrap();
+    let read = detection::read(&truth, &prediction, &layout, &[]).unwrap();
     assert_eq!(read.skipped.len(), 3, "{:?}", read.skipped);
     assert_eq!(read.missing, ["c"]);
     let found = detection::evaluate(1, &read.pages);
@@ -300,8 +300,8 @@ fn unusable_boxes_are_passed_over_and_told() {
         (found.medium, detection::evaluate(1, &[]).mean),
         (None, None)
     );
-    assert!(detection::read(&json!({}), &prediction, &layout).is_err());
-    assert!(detection::read(&truth, &json!({"results": 1}), &layout).is_err());
+    assert!(detection::read(&json!({}), &prediction, &layout, &[]).is_err());
+    assert!(detection::read(&truth, &json!({"results": 1}), &layout, &[]).is_err());
 }
 
 #[test]

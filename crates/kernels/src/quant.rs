@@ -4,6 +4,7 @@
 //! values lie in the order in which the instructions want them, with the same number of bits as in the file. Products
 //! are made with AVX-512 VNNI, AVX2 (with F16C) or portable code.
 
+mod bit_planes;
 mod exact;
 mod formats;
 mod gguf;
@@ -41,18 +42,44 @@ pub enum QuantKind {
     Q4K,
     /// 6 bits: `d·s·(q − 32)`, with s of 8 bits for 16 values, d for 256.
     Q6K,
+    /// 5 bits: `d·(q − 16)`, q from 0 to 31, for 32 values.
+    Q5_0,
+    /// 5 bits: `d·q + m`, for 32 values.
+    Q5_1,
+    /// 2 bits: `d·s·q − e·m`, with s and m of 4 bits for 16 values, d and e for 256.
+    Q2K,
+    /// 3 bits: `d·s·(q − 4)`, with s of 6 bits (from −32 on) for 16 values, d for 256.
+    Q3K,
+    /// 5 bits: as [`QuantKind::Q4K`].
+    Q5K,
 }
 
 impl QuantKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Q8_0, Self::Q4_0, Self::Q4_1, Self::Q4K, Self::Q6K];
+    pub const ALL: [Self; 10] = [
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q4K,
+        Self::Q6K,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q2K,
+        Self::Q3K,
+        Self::Q5K,
+    ];
 
-    /// The kind of a tensor type's number in a GGUF file (2, 3, 8, 12 or 14).
+    /// The kind of a tensor type's number in a GGUF file (2, 3, 6 to 8 or 10 to 14).
     pub fn from_gguf_type(number: u32) -> Option<Self> {
         match number {
             2 => Some(Self::Q4_0),
             3 => Some(Self::Q4_1),
+            6 => Some(Self::Q5_0),
+            7 => Some(Self::Q5_1),
             8 => Some(Self::Q8_0),
+            10 => Some(Self::Q2K),
+            11 => Some(Self::Q3K),
+            13 => Some(Self::Q5K),
             12 => Some(Self::Q4K),
             14 => Some(Self::Q6K),
             _ => None,
@@ -62,8 +89,8 @@ impl QuantKind {
     /// Values of a block of the file.
     pub fn block(self) -> usize {
         match self {
-            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 => BLOCK,
-            Self::Q4K | Self::Q6K => 8 * BLOCK,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => BLOCK,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K => 8 * BLOCK,
         }
     }
 
@@ -75,6 +102,11 @@ impl QuantKind {
             Self::Q4_1 => 20,
             Self::Q4K => 144,
             Self::Q6K => 210,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
+            Self::Q5K => 176,
         }
     }
 }

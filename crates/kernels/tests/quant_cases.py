@@ -10,10 +10,12 @@ from gguf.quants import dequantize
 rng = np.random.default_rng(20241209)
 # Where f16 scales lie in a block, its bytes and its values.
 FORMATS = {"Q8_0": ([0], 34, 32), "Q4_0": ([0], 18, 32), "Q4_1": ([0, 2], 20, 32),
-           "Q4_K": ([0, 2], 144, 256), "Q6_K": ([208], 210, 256)}
+           "Q4_K": ([0, 2], 144, 256), "Q6_K": ([208], 210, 256),
+           "Q5_0": ([0], 22, 32), "Q5_1": ([0, 2], 24, 32), "Q2_K": ([80, 82], 84, 256),
+           "Q3_K": ([108], 110, 256), "Q5_K": ([0, 2], 176, 256)}
 cases = []
 for name, (scales, size, values) in FORMATS.items():
-    rows, columns = 2, 256
+    rows, columns = 1 if name in ("Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q5_K") else 2, 256
     blocks = rng.integers(0, 256, (rows * columns // values, size), dtype=np.uint8)
     for at in scales:
         halves = rng.normal(0, 0.02, len(blocks)).astype(np.float16)

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, say, tell};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use engine::bench::language::{self, Speed};
 use engine::bench::{Peer, Timing, time, works};
 use serde_json::json;
 
@@ -15,14 +16,22 @@ use crate::unknown;
   orrery bench
   python3 -m venv peers && peers/bin/pip install torch numpy
   orrery bench --peer peers/bin/python
-  orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json")]
+  orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json
+  peers/bin/pip install xllamacpp
+  orrery bench --suite language --model smollm2.gguf --peer peers/bin/python")]
 pub struct Bench {
     /// Which works [default: all; --list names them]
     works: Vec<String>,
+    /// What is timed
+    #[arg(long, value_enum, default_value_t)]
+    suite: Suite,
+    /// The GGUF file of the language suite
+    #[arg(long, value_name = "FILE", required_if_eq("suite", "language"))]
+    model: Option<PathBuf>,
     /// Name the works and end
     #[arg(long)]
     list: bool,
-    /// A Python with PyTorch, timed in turn with us
+    /// A Python with PyTorch, or xllamacpp for language models, timed interleaved with us
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Threads of each side [default: as many as there are cores]
@@ -36,9 +45,22 @@ pub struct Bench {
     json: bool,
 }
 
+/// What is timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// Kernels and networks
+    #[default]
+    Kernels,
+    /// A language model beside llama.cpp
+    Language,
+}
+
 impl Bench {
     /// Times what was named.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
+        if let (Suite::Language, Some(model)) = (self.suite, &self.model) {
+            return self.language(model);
+        }
         let all = works();
         if self.list {
             for work in &all {
@@ -95,6 +117,54 @@ impl Bench {
             .to_string()),
             false => Ok(()),
         }
+    }
+}
+
+impl Bench {
+    /// Times a language model; fails where a floor is missed.
+    fn language(&self, model: &std::path::Path) -> Result<(), Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or(cores, |threads| threads as usize);
+        let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
+        let show = |speed: &Speed| {
+            if !self.json {
+                tell(&speed_row(speed));
+            }
+        };
+        let (peer, rounds) = (self.peer.as_deref(), self.rounds as usize);
+        let (speeds, version) =
+            language::speeds(model, peer, rounds, &pool, show).map_err(|error| match error {
+                language::LanguageError::Model(_) => Failure::input(error),
+                _ => Failure::failed(error),
+            })?;
+        if self.json {
+            let all =
+                json!({"threads": threads, "rounds": rounds, "peer": version, "speeds": speeds});
+            say(&all.to_string())?;
+        }
+        let missed: Vec<&str> = speeds
+            .iter()
+            .filter(|speed| speed.missed())
+            .map(|speed| speed.name)
+            .collect();
+        match missed.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::failed(format!(
+                "below the floor: {}",
+                missed.join(", ")
+            ))),
+        }
+    }
+}
+
+fn speed_row(speed: &Speed) -> String {
+    let ours = format!("{:<16} {:>9.2} {}", speed.name, speed.ours, speed.unit);
+    match (speed.peer, speed.ratio, speed.floor) {
+        (Some(peer), Some(ratio), Some(floor)) => {
+            format!("{ours}, llama.cpp {peer:.2}: {ratio:.2} × (floor {floor})")
+        }
+        (Some(peer), Some(ratio), None) => format!("{ours}, llama.cpp {peer:.2}: {ratio:.2} ×"),
+        _ => ours,
     }
 }
 

@@ -10,10 +10,21 @@ use crate::bench::Bench;
 #[cfg(feature = "stiv")]
 use crate::create::Create;
 use crate::list::List;
+use crate::manual::{Completions, Man};
 use crate::prove::Prove;
 #[cfg(feature = "engine")]
 use crate::pull::Pull;
 use crate::{registry, unknown, usage};
+
+/// Version, commit and GPU features.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("ORRERY_COMMIT"),
+    ", GPU features: ",
+    env!("ORRERY_FEATURES"),
+    ")"
+);
 
 /// Commands that are no systems.
 #[derive(Subcommand, Debug)]
@@ -31,6 +42,10 @@ pub enum Command {
     /// Time the kernels and networks, beside PyTorch where there is one
     #[cfg(feature = "engine")]
     Bench(Bench),
+    /// Completions for a shell: bash, elvish, fish, powershell or zsh
+    Completions(Completions),
+    /// The manual page of a command
+    Man(Man),
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -39,7 +54,7 @@ pub enum Command {
 /// The whole command line.
 pub fn describe() -> clap::Command {
     let command = clap::Command::new("orrery")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .about("One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video")
         .after_help("Example:\n  orrery create \"red apple\"")
         .arg_required_else_help(true)
@@ -71,6 +86,8 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
         Command::Prove(prove) => prove.run(context),
         #[cfg(feature = "engine")]
         Command::Bench(bench) => bench.run(context),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Other(words) => {
             let name = words.first().map(|name| name.to_string_lossy());
             Err(unknown::command(&name.unwrap_or_default()))

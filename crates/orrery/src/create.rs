@@ -20,9 +20,10 @@ use crate::preview;
   orrery create 🍎 --count 6                     six on one sheet
   orrery create fox --video                     sixteen frames that move
   orrery create octopus --video --from my.png   starting from your picture
+  echo fox | orrery create - --out - > fox.png  in a pipe
   orrery create --again red-apple.png           the same picture once more")]
 pub struct Create {
-    /// What is to be seen, in words or emoji
+    /// What is to be seen, in words or emoji; - reads it from standard input
     #[arg(required_unless_present = "again")]
     prompt: Option<String>,
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
@@ -59,7 +60,7 @@ impl Create {
     pub fn run(&self, context: Context) -> Result<(), Failure> {
         let drawing = self.drawing()?;
         let drawn = draw(&drawing, context)?;
-        if !self.no_preview && !drawing.json {
+        if !self.no_preview && !drawing.json && !drawing.quiet {
             preview::show(&drawn.first);
         }
         report(&drawn, &drawing)

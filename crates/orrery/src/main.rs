@@ -11,6 +11,7 @@ mod cli;
 #[cfg(feature = "stiv")]
 mod create;
 mod list;
+mod manual;
 #[cfg(feature = "stiv")]
 mod preview;
 mod prove;

@@ -5,7 +5,16 @@ use base::command::{Failure, nearest, one_line};
 use crate::registry::{system as find, systems};
 
 /// Commands that are no systems.
-const VERBS: [&str; 6] = ["create", "list", "pull", "prove", "bench", "help"];
+const VERBS: [&str; 8] = [
+    "create",
+    "list",
+    "prove",
+    "bench",
+    "pull",
+    "completions",
+    "man",
+    "help",
+];
 
 /// What to say of `orrery NAME`, where `NAME` is no command.
 pub fn command(name: &str) -> Failure {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use base::media::{read_clip, read_picture, read_texts};
+use base::media::{read_clip, read_picture, read_text};
 use common::{folder, names, orrery};
 use serde_json::Value;
 use std::fs;
@@ -26,9 +26,8 @@ fn a_picture_says_how_it_was_made_and_is_made_again_byte_for_byte() {
     let picture = read_picture(&path).unwrap();
     assert_eq!((picture.width, picture.height), (256, 256));
 
-    let texts = read_texts(&path).unwrap();
-    let text = texts.iter().find(|(key, _)| key == "orrery").unwrap();
-    let ticket: Value = serde_json::from_str(&text.1).unwrap();
+    let text = read_text(&path, "orrery").unwrap().unwrap();
+    let ticket: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(ticket["prompt"], "red apple");
     assert_eq!(
         (&ticket["seed"], &ticket["style"]),
@@ -214,6 +213,131 @@ fn doubtful_and_unknown_words_are_told() {
         doubtful.contains("reading `fruit` as a mix of: "),
         "{doubtful}"
     );
+}
+
+#[test]
+fn four_at_once_write_four_files() {
+    let folder = folder();
+    let args = ["create", "fox", "--steps", "1", "--size", "1x", "--quiet"];
+    let runs: Vec<_> = (0..4)
+        .map(|_| common::start(folder.path(), &args))
+        .collect();
+    for run in runs {
+        let ran: common::Ran = run.wait_with_output().unwrap().into();
+        assert!(ran.worked().out.is_empty());
+    }
+    assert_eq!(
+        common::names(folder.path()),
+        ["fox-2.png", "fox-3.png", "fox-4.png", "fox.png"]
+    );
+}
+
+#[test]
+fn every_format_says_how_it_was_made() {
+    let folder = folder();
+    let at = folder.path();
+    for name in ["a.png", "a.gif", "a.jpg", "a.webp"] {
+        let args = [
+            "create",
+            "빨간 사과 🍎",
+            "--steps",
+            "1",
+            "--size",
+            "2x",
+            "--seed",
+            "-1",
+            "--threads",
+            "1",
+            "--out",
+            name,
+        ];
+        orrery(at, &args).worked();
+        let again = format!("b.{}", &name[2..]);
+        orrery(at, &["create", "--again", name, "--out", &again]).worked();
+        assert!(
+            fs::read(at.join(name)).unwrap() == fs::read(at.join(&again)).unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_prompt_comes_from_a_pipe_and_a_picture_goes_into_one() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let folder = folder();
+    let args = ["create", "-", "--out", "-", "--steps", "1"];
+    let mut command = common::command(folder.path(), &args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    run.stdin.take().unwrap().write_all(b"fox\n").unwrap();
+    let ran = run.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(
+        ran.status.success() && ran.stdout.starts_with(b"\x89PNG"),
+        "{said}"
+    );
+    assert!(said.contains("fox in noto"), "{said}");
+    assert!(common::names(folder.path()).is_empty());
+}
+
+#[test]
+fn shells_and_man_know_the_commands() {
+    let folder = folder();
+    let run = |line: &str| orrery(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&format!("completions {shell}")).worked().out;
+        assert!(
+            script.contains("create") && script.contains("style-guidance"),
+            "{shell}"
+        );
+    }
+    let page = run("man stiv train").worked().out;
+    assert!(
+        page.starts_with(".ie") && page.contains("learning\\-rate"),
+        "{page}"
+    );
+    assert!(
+        run("man stiv trian")
+            .refused(2)
+            .contains("no command `trian`")
+    );
+    let version = run("--version").worked().out;
+    assert!(
+        version.contains("commit ") && version.contains("GPU features: "),
+        "{version}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_that_blocks_ends_soon_after_the_first_signal() {
+    use std::time::{Duration, Instant};
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for signal in ["-INT", "-TERM"] {
+        for args in [
+            &["create", "fox", "--video", "--from", "pipe"][..],
+            &["create", "--again", "pipe"],
+            &["stiv", "scenes", "--clip", "pipe"],
+        ] {
+            let child = common::start(folder.path(), args);
+            std::thread::sleep(Duration::from_secs(2));
+            let asked = Instant::now();
+            let ran = common::signal(signal, child);
+            // A second, and time for a busy machine.
+            assert!(asked.elapsed() < Duration::from_secs(4), "{args:?}");
+            ran.refused(130);
+        }
+    }
 }
 
 #[test]

@@ -56,11 +56,14 @@ struct Asked {
     before: usize,
 }
 
+/// A request's path and headers.
+type Asked = (String, HashMap<String, String>);
+
 type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 struct Hub {
     port: u16,
-    asked: Arc<Mutex<Vec<(String, HashMap<String, String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Hub {

@@ -11,3 +11,11 @@ pub fn take_part() {
         .use_current_thread()
         .build_global();
 }
+
+/// As [`take_part`], with `threads` threads in all, this one among them.
+pub fn limit_threads(threads: usize) {
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread()
+        .build_global();
+}

@@ -5,10 +5,13 @@
 //! reach the caller as text.
 
 mod client;
+mod dialect;
 mod retry;
+mod stream;
 mod wire;
 
 pub use client::{Endpoint, EndpointConfig};
+pub use dialect::{Dialect, TokenLimit};
 pub use retry::Retry;
 
 use serde::{Deserialize, Serialize};
@@ -107,14 +110,22 @@ pub enum ChatError {
         cause: String,
     },
     /// The server refuses the request, now and always.
-    #[error("`{url}` refuses the request with status {status}: {message}")]
+    #[error("`{url}` refuses the request with status {status}: {message}{}", advice(*status, message))]
     Refused {
         /// Where the request went.
         url: String,
-        /// The HTTP status.
+        /// The HTTP status, or the one that an error object with status 200 names.
         status: u16,
         /// What it says, cut short.
         message: String,
+    },
+    /// The model was reached and wrote no text: a filter, a refusal, or all tokens spent on reasoning.
+    #[error("`{url}` answered without a text ({cause})")]
+    NoText {
+        /// Where the request went.
+        url: String,
+        /// What it says instead.
+        cause: String,
     },
     /// The server answered something that is no reply.
     #[error("the answer of `{url}` is no reply ({cause}): is it an OpenAI-compatible server?")]
@@ -136,6 +147,31 @@ impl ChatError {
     /// Whether the same request may succeed another time: nothing was answered.
     pub fn is_transport(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Stopped)
+    }
+
+    /// Whether every other request will fail alike, as with a wrong key, model or address: nothing more need be asked.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            // A bad request may be the fault of one prompt, such as one that is too long.
+            Self::Refused { status, .. } => !matches!(status, 400 | 413 | 422),
+            Self::Malformed { .. } => true,
+            Self::Unreachable { .. } | Self::NoText { .. } | Self::Unable(_) | Self::Stopped => {
+                false
+            }
+        }
+    }
+}
+
+/// How a refusal is mended.
+fn advice(status: u16, message: &str) -> &'static str {
+    let about_model = message.to_lowercase().contains("model");
+    match status {
+        300..=399 => ": give the address that it names",
+        401 | 403 => ": check the key (`--key-env` names its variable)",
+        402 | 429 => ": check the account's credit and limits",
+        404 if about_model => ": check the model's name and the address",
+        404 | 405 => ": check the address, which mostly ends in `/v1`",
+        _ => "",
     }
 }
 

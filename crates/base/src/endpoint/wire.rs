@@ -3,18 +3,26 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Prompt, Reply, Request};
+use super::{Dialect, Prompt, Reply, Request, TokenLimit, stream};
 
-/// The path below the base address, and the body.
-pub(super) fn body(model: &str, request: &Request) -> (&'static str, Value) {
-    let mut body = json!({
-        "model": model,
-        "temperature": request.temperature,
-        "max_tokens": request.max_tokens,
-    });
+/// The path below the base address, and the body in a server's dialect.
+pub(super) fn body(model: &str, request: &Request, dialect: &Dialect) -> (&'static str, Value) {
+    let mut body = json!({"model": model});
+    if dialect.temperature {
+        body["temperature"] = json!(request.temperature);
+    }
+    let most = dialect
+        .most_tokens
+        .unwrap_or(u32::MAX)
+        .min(request.max_tokens);
+    match dialect.token_limit {
+        TokenLimit::MaxTokens => body["max_tokens"] = json!(most),
+        TokenLimit::MaxCompletionTokens => body["max_completion_tokens"] = json!(most),
+        TokenLimit::None => {}
+    }
     let path = match &request.prompt {
         Prompt::Chat(messages) => {
-            body["messages"] = json!(messages);
+            body["messages"] = json!(dialect.messages(messages));
             "/chat/completions"
         }
         Prompt::Raw(text) => {
@@ -22,55 +30,140 @@ pub(super) fn body(model: &str, request: &Request) -> (&'static str, Value) {
             "/completions"
         }
     };
-    if let Some(seed) = request.seed {
+    if let Some(seed) = request.seed.filter(|_| dialect.seed) {
         body["seed"] = json!(seed);
+    }
+    if dialect.stream {
+        body["stream"] = json!(true);
     }
     (path, body)
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Usage>,
+/// What a body is.
+#[derive(Debug, PartialEq)]
+pub(super) enum Body<T> {
+    /// What was asked for.
+    Answer(T),
+    /// An error object, whatever the HTTP status was, with the status that it names or means.
+    Error(Option<u16>, String),
+    /// A reply without a text, and what it has instead.
+    NoText(String),
+    /// It breaks off: another time may be better.
+    Cut(String),
+    /// Something else, such as a web page.
+    Foreign(String),
 }
 
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    message: Option<Said>,
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    finish_reason: Option<String>,
+/// The JSON of a body, or why it is none.
+fn json_of<T>(bytes: &[u8]) -> Result<Value, Body<T>> {
+    if stream::is_events(bytes) {
+        return stream::joined(bytes).map_err(Body::Cut);
+    }
+    let json = stream::lenient(bytes).map_err(|error| {
+        match error.is_eof() && bytes.trim_ascii().starts_with(b"{") {
+            true => Body::Cut(error.to_string()),
+            false if bytes.trim_ascii().is_empty() => Body::Foreign("it is empty".into()),
+            false if bytes.trim_ascii().starts_with(b"<") => Body::Foreign("a web page".into()),
+            false => Body::Foreign(error.to_string()),
+        }
+    })?;
+    match json.get("error").filter(|error| !error.is_null()) {
+        Some(error) if json.get("choices").is_none() => {
+            Err(Body::Error(meant(error), complaint(bytes)))
+        }
+        _ => Ok(json),
+    }
 }
 
-#[derive(Deserialize)]
-struct Said {
-    #[serde(default)]
-    content: Option<String>,
+/// The status that an error object names, or that its words mean.
+fn meant(error: &Value) -> Option<u16> {
+    let code = error.get("code").or_else(|| error.get("status"));
+    let number = code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    let words = error.to_string().to_lowercase();
+    let says = |some: &[&str]| some.iter().any(|one| words.contains(one));
+    number
+        .filter(|number| (300..600).contains(number))
+        .or_else(|| {
+            if says(&["quota", "billing", "credit"]) {
+                Some(402)
+            } else if says(&[
+                "api key",
+                "api_key",
+                "authenticat",
+                "unauthorized",
+                "permission",
+            ]) {
+                Some(401)
+            } else if says(&["not found", "not_found", "does not exist"]) {
+                Some(404)
+            } else if says(&[
+                "overloaded",
+                "rate limit",
+                "rate_limit",
+                "timeout",
+                "timed out",
+                "unavailable",
+                "server_error",
+                "try again",
+            ]) {
+                Some(503)
+            } else {
+                None
+            }
+        })
 }
 
-#[derive(Deserialize, Default)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
+/// The text of a content: plain, or the text parts of a list.
+pub(super) fn text(content: &Value) -> Option<String> {
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let texts: Vec<&str> = parts
+                .iter()
+                .filter_map(|part| part.as_str().or_else(|| part.get("text")?.as_str()))
+                .collect();
+            (!texts.is_empty()).then(|| texts.concat())
+        }
+        _ => None,
+    }
 }
 
-/// The reply in a body, or what is wrong with it.
-pub(super) fn reply(bytes: &[u8]) -> Result<Reply, String> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let choice = answer.choices.into_iter().next();
-    let choice = choice.ok_or("it holds no choice")?;
-    let text = choice.text.or(choice.message.and_then(|said| said.content));
-    let usage = answer.usage.unwrap_or_default();
-    Ok(Reply {
-        text: text.ok_or("its choice holds no text")?,
-        stop_reason: choice.finish_reason,
-        prompt_tokens: usage.prompt_tokens,
-        output_tokens: usage.completion_tokens,
+/// The reply in a body.
+pub(super) fn reply(bytes: &[u8]) -> Body<Reply> {
+    let answer = match json_of(bytes) {
+        Ok(answer) => answer,
+        Err(body) => return body,
+    };
+    let Some(choices) = answer.get("choices").and_then(Value::as_array) else {
+        return Body::Foreign("it has no `choices`".into());
+    };
+    let Some(choice) = choices.first() else {
+        return Body::NoText("it holds no choice".into());
+    };
+    let message = choice.get("message");
+    let content = choice.get("text").or_else(|| message?.get("content"));
+    let finish = choice.get("finish_reason").and_then(Value::as_str);
+    let count = |field: &str| {
+        answer
+            .get("usage")
+            .and_then(|usage| usage.get(field)?.as_u64())
+    };
+    let Some(text) = content.and_then(text) else {
+        let refusal = message.and_then(|message| message.get("refusal")?.as_str());
+        let cause = match (refusal, finish) {
+            (Some(refusal), _) => format!("refusal: {}", short(refusal)),
+            (None, Some("length")) => "all its tokens went into reasoning: allow more".to_owned(),
+            (None, Some(finish)) => format!("finish reason `{}`", short(finish)),
+            (None, None) => "its choice holds no text".to_owned(),
+        };
+        return Body::NoText(cause);
+    };
+    Body::Answer(Reply {
+        text,
+        stop_reason: finish.map(str::to_owned),
+        prompt_tokens: count("prompt_tokens"),
+        output_tokens: count("completion_tokens"),
     })
 }
 
@@ -87,7 +180,14 @@ struct Vector {
 }
 
 /// The `count` vectors in a body, in the order of their texts, or what is wrong with them.
-pub(super) fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, String> {
+pub(super) fn embeddings(bytes: &[u8], count: usize) -> Body<Vec<Vec<f32>>> {
+    match json_of::<Vec<Vec<f32>>>(bytes) {
+        Err(body) => body,
+        Ok(_) => vectors(bytes, count).map_or_else(Body::Foreign, Body::Answer),
+    }
+}
+
+fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, String> {
     let answer: Embedded = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let mut placed = vec![None; count];
     for (at, vector) in answer.data.into_iter().enumerate() {
@@ -105,17 +205,25 @@ pub(super) fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, Strin
 
 /// What an error body says, at most 200 characters on one line.
 pub(super) fn complaint(bytes: &[u8]) -> String {
-    let json: Option<Value> = serde_json::from_slice(bytes).ok();
+    let json: Option<Value> = stream::lenient(bytes).ok();
     let told = json.as_ref().and_then(|json| {
-        let error = json.get("error")?;
+        let error = json
+            .get("error")
+            .or_else(|| json.get("detail"))
+            .or_else(|| json.get("message"))?;
         error.get("message").unwrap_or(error).as_str()
     });
     let text = told.map_or_else(|| String::from_utf8_lossy(bytes), Into::into);
-    let line: String = text.chars().take(200).collect();
-    match line.trim() {
-        "" => "it does not say why".to_owned(),
-        line => crate::command::one_line(line),
+    match short(&text) {
+        none if none.is_empty() => "it does not say why".to_owned(),
+        line => line,
     }
+}
+
+/// At most 200 characters on one line.
+fn short(text: &str) -> String {
+    let line: String = text.chars().take(200).collect();
+    crate::command::one_line(line.trim())
 }
 
 #[cfg(test)]
@@ -132,7 +240,7 @@ mod tests {
             max_tokens: 9,
             seed: None,
         };
-        let (path, chat) = body("m", &request);
+        let (path, chat) = body("m", &request, &Dialect::default());
         assert_eq!(path, "/chat/completions");
         assert_eq!(
             chat["messages"][0],
@@ -140,12 +248,23 @@ mod tests {
         );
         assert!(chat.get("seed").is_none());
         request.prompt = Prompt::Raw("[INST]".into());
-        assert_eq!(body("m", &request).1["prompt"], "[INST]");
+        assert_eq!(
+            body("m", &request, &Dialect::default()).1["prompt"],
+            "[INST]"
+        );
 
         let chat = br#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#;
-        let said = reply(chat).unwrap();
-        assert_eq!((said.text.as_str(), said.prompt_tokens), ("a", Some(3)));
-        assert_eq!(reply(br#"{"choices":[{"text":"b"}]}"#).unwrap().text, "b");
+        let said = |bytes: &[u8]| match reply(bytes) {
+            Body::Answer(reply) => reply,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            (said(chat).text.as_str(), said(chat).prompt_tokens),
+            ("a", Some(3))
+        );
+        assert_eq!(said(br#"{"choices":[{"text":"b"}]}"#).text, "b");
+        let parts = br#"{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"reasoning":"x"}}]}"#;
+        assert_eq!(said(parts).text, "ab");
     }
 
     #[test]
@@ -166,17 +285,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_says_why() {
-        for wrong in [
-            "",
-            "<html>",
-            "{}",
+    fn what_is_no_reply_says_what_it_is() {
+        let read = |text: &str| reply(text.as_bytes());
+        for foreign in ["", "<html>", "{}", "[1]", "hello"] {
+            assert!(matches!(read(foreign), Body::Foreign(_)), "{foreign}");
+        }
+        assert!(matches!(read("{\"choices\": ["), Body::Cut(_)));
+        for none in [
             r#"{"choices":[]}"#,
             r#"{"choices":[{"message":{"content":null}}]}"#,
+            r#"{"choices":[{"message":{"content":null,"reasoning_content":"hm"},"finish_reason":"length"}]}"#,
+            r#"{"choices":[{"message":{"refusal":"no"},"finish_reason":"content_filter"}]}"#,
         ] {
-            assert!(reply(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(matches!(read(none), Body::NoText(_)), "{none}");
+        }
+        for (text, status) in [
+            (r#"{"error":{"message":"upstream","code":502}}"#, Some(502)),
+            (
+                r#"{"error":{"message":"Incorrect API key provided"}}"#,
+                Some(401),
+            ),
+            (r#"{"error":"model `x` does not exist"}"#, Some(404)),
+            (r#"{"error":{"message":"odd"}}"#, None),
+        ] {
+            assert!(
+                matches!(read(text), Body::Error(found, _) if found == status),
+                "{text}"
+            );
         }
         assert_eq!(complaint(br#"{"error":{"message":"no\nkey"}}"#), "no key");
+        assert_eq!(complaint(br#"{"detail":"Not Found"}"#), "Not Found");
         assert_eq!(complaint(b""), "it does not say why");
     }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 mod error;
 
+use crate::command::Hold;
+
 pub use error::FileError;
 
 /// Writes `path` through `fill`, all or nothing: the file appears under its name only when `fill` returned `Ok`
@@ -55,6 +57,8 @@ fn replace(
         Err(_) => path.to_owned(),
     };
     let folder = folder_of(&target, path)?;
+    // A request to stop waits until the file is whole, so that no temporary one stays behind.
+    let _hold = Hold::new();
     let mut temporary = temporary_in(&folder).map_err(failed)?;
     {
         let mut writer = BufWriter::new(temporary.as_file_mut());
@@ -72,6 +76,26 @@ fn replace(
         .persist(&target)
         .map(drop)
         .map_err(|unmoved| failed(unmoved.error))
+}
+
+/// Writes `bytes` to a file that is not there yet, all or nothing; false where something of that name is there, also if it
+/// came a moment ago. What is there is not touched.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_new(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool, FileError> {
+    let path = path.as_ref();
+    let failed = |source| FileError::from_io(path, source);
+    let folder = folder_of(path, path)?;
+    let _hold = Hold::new();
+    let mut temporary = temporary_in(&folder).map_err(failed)?;
+    temporary.write_all(bytes).map_err(failed)?;
+    temporary.as_file().sync_data().map_err(failed)?;
+    match temporary.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(unmoved) => Err(failed(unmoved.error)),
+    }
 }
 
 /// [`write_atomic`] for bytes that are already there.
@@ -185,6 +209,27 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(names(folder.path()), ["a.txt"]);
         }
+    }
+
+    #[test]
+    fn of_many_who_want_a_new_name_one_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let got = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..8u8)
+                .map(|i| {
+                    let path = &path;
+                    (i, scope.spawn(move || write_new(path, &[i; 1000]).unwrap()))
+                })
+                .collect();
+            let got = writers
+                .into_iter()
+                .filter_map(|(i, writer)| writer.join().unwrap().then_some(i));
+            got.collect::<Vec<u8>>()
+        });
+        assert_eq!(got.len(), 1);
+        assert_eq!(fs::read(&path).unwrap(), [got[0]; 1000]);
+        assert_eq!(names(folder.path()), ["a.txt"]);
     }
 
     #[test]

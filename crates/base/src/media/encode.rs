@@ -8,11 +8,13 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::clip::Clip;
 use super::error::MediaError;
+use super::exif;
 use super::palette::index;
 use super::picture::Picture;
 use super::texts::check_texts;
 
 const JPEG_QUALITY: u8 = 95;
+
 /// A PNG with `texts` (key, text) as `iTXt` chunks in UTF-8.
 ///
 /// # Errors
@@ -62,29 +64,44 @@ fn still_or_moving(
     Ok(bytes)
 }
 
-/// A JPEG of quality 95.
+/// A JPEG of quality 95 with `text` as its EXIF description, which is ASCII, at most 60,000 bytes.
 ///
 /// # Errors
-/// [`MediaError::Encode`] when the encoder refuses, as it does above 65,535 pixels a side.
-pub fn jpeg_bytes(picture: &Picture) -> Result<Vec<u8>, MediaError> {
+/// [`MediaError::Encode`] when the encoder refuses, as it does above 65,535 pixels a side; [`MediaError::Text`].
+pub fn jpeg_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
-    encode_with(encoder, picture)?;
+    encode_with(encoder, picture, text)?;
     Ok(bytes)
 }
 
-/// A lossless WebP.
+/// A lossless WebP with `text` as [`jpeg_bytes`] has it.
 ///
 /// # Errors
-/// [`MediaError::Encode`] when the encoder refuses, as it does above 16,384 pixels a side.
-pub fn webp_bytes(picture: &Picture) -> Result<Vec<u8>, MediaError> {
+/// [`MediaError::Encode`] when the encoder refuses, as it does above 16,384 pixels a side; [`MediaError::Text`].
+pub fn webp_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
-    encode_with(WebPEncoder::new_lossless(&mut bytes), picture)?;
+    encode_with(WebPEncoder::new_lossless(&mut bytes), picture, text)?;
     Ok(bytes)
 }
 
-fn encode_with(encoder: impl ImageEncoder, picture: &Picture) -> Result<(), MediaError> {
+fn encode_with(
+    mut encoder: impl ImageEncoder,
+    picture: &Picture,
+    text: Option<&str>,
+) -> Result<(), MediaError> {
     check_frames(std::slice::from_ref(picture))?;
+    if let Some(text) = text {
+        if !text.is_ascii() || text.len() > exif::LONGEST {
+            return Err(MediaError::Text {
+                key: super::read::one_line(text).chars().take(40).collect(),
+                cause: format!("give at most {} ASCII characters", exif::LONGEST),
+            });
+        }
+        encoder
+            .set_exif_metadata(exif::with_description(text))
+            .map_err(|cause| MediaError::Encode(cause.to_string()))?;
+    }
     let (width, height) = (picture.width, picture.height);
     encoder
         .write_image(&picture.pixels, width, height, ExtendedColorType::Rgb8)
@@ -182,7 +199,7 @@ mod tests {
         let texts = [("prompt".to_owned(), "a cat".to_owned())];
         let png = png_bytes(&picture, &texts).unwrap();
         assert_eq!(png, png_bytes(&picture, &texts).unwrap());
-        for bytes in [png, webp_bytes(&picture).unwrap()] {
+        for bytes in [png, webp_bytes(&picture, None).unwrap()] {
             assert_eq!(decode_still(&bytes, "a").unwrap().picture, picture);
         }
     }
@@ -190,7 +207,7 @@ mod tests {
     #[test]
     fn lossy_formats_stay_close() {
         let picture = colourful(0.0);
-        let jpeg = decode_still(&jpeg_bytes(&picture).unwrap(), "a").unwrap();
+        let jpeg = decode_still(&jpeg_bytes(&picture, None).unwrap(), "a").unwrap();
         assert!(psnr(&jpeg.picture, &picture) > 30.0);
         let clip = Clip::new(vec![colourful(0.0), colourful(0.5)], 83).unwrap();
         let back = decode_clip(&gif_bytes(&clip).unwrap(), "a").unwrap();
@@ -209,7 +226,7 @@ mod tests {
             pixels: vec![0; 5],
         };
         assert!(png_bytes(&bad, &[]).is_err());
-        assert!(jpeg_bytes(&bad).is_err());
+        assert!(jpeg_bytes(&bad, None).is_err());
         let frames = vec![bad];
         assert!(
             gif_bytes(&Clip {

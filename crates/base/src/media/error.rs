@@ -107,8 +107,8 @@ pub enum MediaError {
         /// The known ones.
         known: String,
     },
-    /// A key or text that PNG cannot hold.
-    #[error("the text `{key}` cannot be put into a PNG: {cause}")]
+    /// A key or text that the format cannot hold.
+    #[error("the text `{key}` cannot be put into the picture: {cause}")]
     Text {
         /// The key as given.
         key: String,

@@ -7,12 +7,15 @@ pub mod caption;
 mod clip;
 mod encode;
 mod error;
+mod exif;
 mod palette;
 mod picture;
+mod png_chunks;
 mod read;
 mod read_clip;
 pub mod sheet;
 mod texts;
+mod webp_frames;
 mod write;
 
 pub use clip::Clip;
@@ -20,6 +23,8 @@ pub use encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 pub use error::MediaError;
 pub use picture::Picture;
 pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_picture, read_still};
-pub use read_clip::{MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, read_clip};
-pub use texts::read_texts;
+pub use read_clip::{
+    MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, each_frame, read_clip,
+};
+pub use texts::{MAX_TEXT, read_text};
 pub use write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, write_clip, write_picture};

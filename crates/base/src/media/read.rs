@@ -1,21 +1,27 @@
 //! Pictures from files that nobody vouches for: the format is told by content, every size is bounded.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use image::codecs::{png::PngDecoder, webp::WebPDecoder};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::codecs::png::PngDecoder;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::error::MediaError;
 use super::picture::Picture;
+use super::{png_chunks, webp_frames};
 
 /// The largest file that is read, in bytes: 64 MiB.
 pub const MAX_BYTES: u64 = 64 << 20;
 /// The longest side that is read, in pixels.
 pub const MAX_SIDE: u32 = 8192;
-/// What one decoder may allocate: 8192 x 8192 pixels of 16-bit RGBA and some room.
-const MAX_DECODER_BYTES: u64 = 576 << 20;
+/// What a picture may take in memory while it is unpacked, in bytes: 8192 x 8192 pixels of 8-bit RGB and some room.
+const MAX_DECODED: u64 = 208 << 20;
+/// The most pixels of one frame of a moving picture: 4096 x 2048. Several copies of it are in memory at a time.
+pub(super) const MAX_CANVAS: u64 = 1 << 23;
+/// Pixels times scans of a progressive JPEG: each scan may visit all of them.
+const MAX_JPEG_WORK: u64 = 1 << 29;
 
 /// A picture and whether the file holds more than this one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,25 +58,92 @@ pub fn read_still(path: impl AsRef<Path>) -> Result<Still, MediaError> {
 pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, MediaError> {
     let path = path.as_ref();
     let format = format_of(bytes, path)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(MediaError::Damaged {
+    let bytes = &essential(bytes, format);
+    let animated = is_animated(bytes, format);
+    if animated && format == ImageFormat::WebP {
+        let picture = first_frame(bytes, path)?;
+        return Ok(Still { picture, animated });
+    }
+    let jpeg = match format {
+        ImageFormat::Jpeg => Some(jpeg_scans(bytes).ok_or_else(|| MediaError::Damaged {
             path: path.into(),
             cause: "the end of the JPEG data is missing".into(),
-        });
-    }
+        })?),
+        _ => None,
+    };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits());
+    reader.limits(limits(MAX_DECODED));
+    let mut decoder = reader.into_decoder().map_err(|cause| refuse(path, cause))?;
+    check_size(&decoder, jpeg, path)?;
     let decode = || -> Result<DynamicImage, ImageError> {
-        let mut decoder = reader.into_decoder()?;
         let orientation = decoder.orientation()?;
         let mut image = DynamicImage::from_decoder(decoder)?;
         image.apply_orientation(orientation);
         Ok(image)
     };
     let image = decode().map_err(|cause| refuse(path, cause))?;
-    Ok(Still {
-        picture: Picture::from_image(image)?,
-        animated: is_animated(bytes, format),
+    let picture = Picture::from_image(image)?;
+    Ok(Still { picture, animated })
+}
+
+/// Looks whether all that is in memory at a time stays below [`MAX_DECODED`], before anything is unpacked.
+fn check_size(
+    decoder: &impl ImageDecoder,
+    jpeg: Option<JpegScans>,
+    path: &Path,
+) -> Result<(), MediaError> {
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let color = decoder.color_type();
+    // Eight bits a channel and alpha laid on white stay in place; other kinds are converted into a second buffer.
+    let converted = match color {
+        ColorType::Rgb8 | ColorType::Rgba8 => 0,
+        color if color.has_alpha() => 4 * pixels,
+        _ => 3 * pixels,
+    };
+    // A progressive JPEG keeps a 16-bit coefficient for each channel of each pixel.
+    let (coefficients, work) = match jpeg {
+        Some(scans) if scans.progressive => (6 * pixels, pixels * scans.count),
+        _ => (0, 0),
+    };
+    let bytes = decoder
+        .total_bytes()
+        .saturating_add(converted + coefficients);
+    if bytes <= MAX_DECODED && work <= MAX_JPEG_WORK {
+        return Ok(());
+    }
+    let cause = match bytes <= MAX_DECODED {
+        true => format!("{width}x{height} pixels in too many scans"),
+        false => format!(
+            "{width}x{height} pixels of this kind take {} MB, at most {} MB are taken",
+            bytes >> 20,
+            MAX_DECODED >> 20
+        ),
+    };
+    Err(MediaError::TooLarge {
+        path: path.into(),
+        cause,
+    })
+}
+
+/// The bytes that the decoder of `format` needs: of a PNG the chunks that say something of its pixels.
+pub(super) fn essential(bytes: &[u8], format: ImageFormat) -> Cow<'_, [u8]> {
+    match format {
+        ImageFormat::Png => png_chunks::pixels_only(bytes),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+/// The first frame of an animated WebP.
+fn first_frame(bytes: &[u8], path: &Path) -> Result<Picture, MediaError> {
+    let mut first = None;
+    super::read_clip::decode_frames(bytes, path, &mut |picture| {
+        first = Some(picture);
+        false
+    })?;
+    first.ok_or_else(|| MediaError::Damaged {
+        path: path.into(),
+        cause: "it holds no frame".into(),
     })
 }
 
@@ -121,12 +194,12 @@ pub(super) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, MediaE
     }
 }
 
-/// The bounds that every decoder gets.
-pub(super) fn limits() -> Limits {
+/// The bounds that a decoder gets, with the most bytes that it may allocate.
+pub(super) fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits.max_alloc = Some(bytes);
     limits
 }
 
@@ -150,14 +223,30 @@ pub(super) fn one_line(text: &str) -> String {
     text.chars().map(clean).take(200).collect()
 }
 
-/// Whether the end mark follows the picture data. The decoder would fill the missing part with grey.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
+/// What the marks of a JPEG say of its scans.
+#[derive(Clone, Copy)]
+struct JpegScans {
+    progressive: bool,
+    count: u64,
+}
+
+/// The scans of a JPEG; `None` where no end mark follows the picture data. The decoder would fill the missing part with
+/// grey.
+fn jpeg_scans(bytes: &[u8]) -> Option<JpegScans> {
+    let mut progressive = false;
     // Walk over the header's segments (their previews have end marks of their own) to the first scan.
     let mut at = 2;
     while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
         if marker == 0xDA {
-            return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]);
+            let data = &bytes[at..];
+            let marks = |mark: u8| data.windows(2).filter(move |pair| pair == &[0xFF, mark]);
+            marks(0xD9).next()?;
+            return Some(JpegScans {
+                progressive,
+                count: marks(0xDA).count() as u64,
+            });
         }
+        progressive |= matches!(marker, 0xC2 | 0xC6 | 0xCA | 0xCE);
         // Fill bytes and marks without content have no length.
         at += match marker {
             0xFF => 1,
@@ -165,18 +254,16 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
             _ => 2 + usize::from(u16::from_be_bytes([high, low])),
         };
     }
-    false
+    None
 }
 
 fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Gif => gif_moves(bytes),
-        ImageFormat::Png => PngDecoder::with_limits(Cursor::new(bytes), limits())
+        ImageFormat::Png => PngDecoder::with_limits(Cursor::new(bytes), limits(MAX_DECODED))
             .and_then(|decoder| decoder.is_apng())
             .unwrap_or(false),
-        ImageFormat::WebP => {
-            WebPDecoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.has_animation())
-        }
+        ImageFormat::WebP => webp_frames::canvas_size(bytes).is_some(),
         _ => false,
     }
 }
@@ -235,7 +322,7 @@ mod tests {
         let gif = crate::media::gif_bytes(&super::super::Clip::new(vec![scene()], 40).unwrap());
         for whole in [
             png_bytes(&scene(), &[]).unwrap(),
-            jpeg_bytes(&scene()).unwrap(),
+            jpeg_bytes(&scene(), None).unwrap(),
             gif.unwrap(),
             webp,
         ] {
@@ -266,7 +353,7 @@ mod tests {
         let mut rng = crate::rng::Rng::new(5);
         let whole = [
             png_bytes(&scene(), &[]).unwrap(),
-            jpeg_bytes(&scene()).unwrap(),
+            jpeg_bytes(&scene(), None).unwrap(),
         ];
         for round in 0..300 {
             let mut bytes = whole[round % 2].clone();

@@ -5,18 +5,24 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{gif::GifDecoder, png::PngDecoder};
 use image::{AnimationDecoder, Frames, ImageDecoder, ImageError, ImageFormat};
 
 use super::clip::Clip;
 use super::error::MediaError;
 use super::picture::Picture;
-use super::read::{MAX_SIDE, decode_still, format_of, limits, read_bytes, read_picture, refuse};
+use super::read::{
+    MAX_CANVAS, MAX_SIDE, decode_still, essential, format_of, limits, read_bytes, read_picture,
+    refuse,
+};
+use super::webp_frames::{self, WebpFrames};
 
 /// The most frames that are read.
 pub const MAX_FRAMES: usize = 1_000;
-/// The most pixels that all frames of a clip have together: 2^28, which is 768 MiB of RGB.
-pub const MAX_CLIP_PIXELS: u64 = 1 << 28;
+/// The most pixels that all frames of a clip have together: 2^26, which is 192 MiB of RGB.
+pub const MAX_CLIP_PIXELS: u64 = 1 << 26;
+/// What one decoder of moving pictures may allocate, in bytes: three canvases of RGBA.
+const MAX_FRAME_BYTES: u64 = 12 * MAX_CANVAS;
 /// Frames of a folder or a still picture say nothing about time: 8 a second.
 const DEFAULT_DELAY_MS: u32 = 125;
 /// What viewers use where a file says 10 ms or less.
@@ -26,14 +32,32 @@ const UNSAID_DELAY_MS: u32 = 100;
 /// still picture as a clip of one frame. Frames that stand for different times get their mean.
 ///
 /// # Errors
-/// As [`read_picture`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`] or [`MAX_CLIP_PIXELS`],
-/// [`MediaError::NoFrames`] for a folder without pictures, [`MediaError::MixedSizes`].
+/// As [`read_picture`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`], [`MAX_CLIP_PIXELS`] or 2^23 pixels in a frame
+/// of a moving picture, [`MediaError::NoFrames`] for a folder without pictures, [`MediaError::MixedSizes`].
 pub fn read_clip(path: impl AsRef<Path>) -> Result<Clip, MediaError> {
+    let mut frames = Vec::new();
+    let delay_ms = each_frame(path, &mut |frame| frames.push(frame))?;
+    Clip::new(frames, delay_ms)
+}
+
+/// As [`read_clip`], frame by frame, so that what `take` does not keep is out of memory again; gives the milliseconds that a
+/// frame stands.
+///
+/// # Errors
+/// As [`read_clip`].
+pub fn each_frame(
+    path: impl AsRef<Path>,
+    take: &mut dyn FnMut(Picture),
+) -> Result<u32, MediaError> {
     let path = path.as_ref();
     if path.is_dir() {
-        return read_folder(path);
+        return read_folder(path, take);
     }
-    decode_clip(&read_bytes(path)?, path)
+    let bytes = read_bytes(path)?;
+    decode_frames(&bytes, path, &mut |frame| {
+        take(frame);
+        true
+    })
 }
 
 /// As [`read_clip`], from bytes that are already in memory; `path` is only named in errors.
@@ -41,12 +65,55 @@ pub fn read_clip(path: impl AsRef<Path>) -> Result<Clip, MediaError> {
 /// # Errors
 /// As [`read_clip`].
 pub fn decode_clip(bytes: &[u8], path: impl AsRef<Path>) -> Result<Clip, MediaError> {
-    let path = path.as_ref();
+    let mut frames = Vec::new();
+    let delay_ms = decode_frames(bytes, path.as_ref(), &mut |frame| {
+        frames.push(frame);
+        true
+    })?;
+    Clip::new(frames, delay_ms)
+}
+
+/// The frames of a file one after the other, until `take` wants no more.
+pub(super) fn decode_frames(
+    bytes: &[u8],
+    path: &Path,
+    take: &mut dyn FnMut(Picture) -> bool,
+) -> Result<u32, MediaError> {
     let format = format_of(bytes, path)?;
-    match frames_of(bytes, format).map_err(|cause| refuse(path, cause))? {
-        Some(frames) => collect(frames, path),
-        None => Clip::new(vec![decode_still(bytes, path)?.picture], DEFAULT_DELAY_MS),
+    let bytes = &essential(bytes, format);
+    let mut times = Times::new(path);
+    if let Some((width, height)) = webp_frames::canvas_size(bytes) {
+        check_canvas(width, height, path)?;
+        let mut frames = WebpFrames::new(bytes);
+        while let Some(frame) = frames.as_mut().and_then(WebpFrames::next) {
+            let (canvas, duration) = frame.map_err(|cause| MediaError::Damaged {
+                path: path.into(),
+                cause,
+            })?;
+            let (width, height) = canvas.dimensions();
+            times.admit(width, height, f64::from(duration))?;
+            if !take(Picture::on_white(width, height, canvas.as_raw())?) {
+                break;
+            }
+        }
+        return times.mean();
     }
+    let Some(frames) = frames_of(bytes, format, path)? else {
+        take(decode_still(bytes, path)?.picture);
+        return Ok(DEFAULT_DELAY_MS);
+    };
+    for frame in frames {
+        let frame = frame.map_err(|cause| refuse(path, cause))?;
+        let (numerator, denominator) = frame.delay().numer_denom_ms();
+        let (width, height) = frame.buffer().dimensions();
+        let duration = f64::from(numerator) / f64::from(denominator.max(1));
+        times.admit(width, height, duration)?;
+        let rgba = frame.into_buffer().into_raw();
+        if !take(Picture::on_white_in_place(width, height, rgba)?) {
+            break;
+        }
+    }
+    times.mean()
 }
 
 /// Takes a horizontal strip apart into `frames` equal pictures, 125 ms each.
@@ -66,80 +133,97 @@ pub fn clip_from_strip(strip: &Picture, frames: usize) -> Result<Clip, MediaErro
     Clip::new(frames, DEFAULT_DELAY_MS)
 }
 
-/// The frames of a moving picture, nothing for a still one.
-fn frames_of(bytes: &[u8], format: ImageFormat) -> Result<Option<Frames<'_>>, ImageError> {
+/// The frames of a GIF or APNG, nothing for a still picture.
+fn frames_of<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    path: &Path,
+) -> Result<Option<Frames<'a>>, MediaError> {
     let cursor = Cursor::new(bytes);
-    Ok(match format {
+    let refused = |cause: ImageError| refuse(path, cause);
+    let limits = limits(MAX_FRAME_BYTES);
+    match format {
         ImageFormat::Gif => {
-            let mut decoder = GifDecoder::new(cursor)?;
-            decoder.set_limits(limits())?;
-            Some(decoder.into_frames())
+            let mut decoder = GifDecoder::new(cursor).map_err(refused)?;
+            decoder.set_limits(limits).map_err(refused)?;
+            let (width, height) = decoder.dimensions();
+            check_canvas(width, height, path)?;
+            Ok(Some(decoder.into_frames()))
         }
         ImageFormat::Png => {
-            let mut decoder = PngDecoder::with_limits(cursor, limits())?;
-            decoder.set_limits(limits())?;
-            match decoder.is_apng()? {
-                true => Some(decoder.apng()?.into_frames()),
-                false => None,
+            let decoder = PngDecoder::with_limits(cursor, limits).map_err(refused)?;
+            if !decoder.is_apng().map_err(refused)? {
+                return Ok(None);
             }
+            let (width, height) = decoder.dimensions();
+            check_canvas(width, height, path)?;
+            Ok(Some(decoder.apng().map_err(refused)?.into_frames()))
         }
-        ImageFormat::WebP => {
-            let mut decoder = WebPDecoder::new(cursor)?;
-            decoder.set_limits(limits())?;
-            decoder.has_animation().then(|| decoder.into_frames())
-        }
-        _ => None,
-    })
+        _ => Ok(None),
+    }
 }
 
-fn collect(frames: Frames<'_>, path: &Path) -> Result<Clip, MediaError> {
-    let mut pictures = Vec::new();
-    let (mut pixels, mut total_ms) = (0, 0.0);
-    for frame in frames {
-        let frame = frame.map_err(|cause| refuse(path, cause))?;
-        let (numerator, denominator) = frame.delay().numer_denom_ms();
-        total_ms += f64::from(numerator) / f64::from(denominator.max(1));
-        let image = frame.into_buffer();
-        let (width, height) = image.dimensions();
-        admit(pictures.len(), &mut pixels, width, height, path)?;
-        pictures.push(Picture::on_white(width, height, image.as_raw())?);
-    }
-    if pictures.is_empty() {
-        return Err(MediaError::Damaged {
-            path: path.into(),
-            cause: "it holds no frame".into(),
-        });
-    }
-    let mean = (total_ms / pictures.len() as f64).round() as u32;
-    let delay_ms = if mean <= 10 { UNSAID_DELAY_MS } else { mean };
-    Clip::new(pictures, delay_ms)
-}
-
-/// Counts one more frame in, or says which bound it passes.
-fn admit(
-    frames: usize,
-    pixels: &mut u64,
-    width: u32,
-    height: u32,
-    path: &Path,
-) -> Result<(), MediaError> {
-    *pixels += u64::from(width) * u64::from(height);
-    let cause = if frames >= MAX_FRAMES {
-        format!("more than {MAX_FRAMES} frames")
-    } else if *pixels > MAX_CLIP_PIXELS {
-        format!("more than {MAX_CLIP_PIXELS} pixels in all frames together")
-    } else if width.max(height) > MAX_SIDE {
-        format!("at most {MAX_SIDE}x{MAX_SIDE} pixels are read")
-    } else {
+/// Looks whether one frame of a moving picture may be unpacked.
+fn check_canvas(width: u32, height: u32, path: &Path) -> Result<(), MediaError> {
+    if u64::from(width) * u64::from(height) <= MAX_CANVAS && width.max(height) <= MAX_SIDE {
         return Ok(());
-    };
+    }
     Err(MediaError::TooLarge {
         path: path.into(),
-        cause,
+        cause: format!("{width}x{height} pixels a frame, at most {MAX_CANVAS} are read"),
     })
 }
 
-fn read_folder(folder: &Path) -> Result<Clip, MediaError> {
+/// Counts frames, pixels and time of a clip.
+struct Times<'a> {
+    path: &'a Path,
+    frames: usize,
+    pixels: u64,
+    total_ms: f64,
+}
+
+impl<'a> Times<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self {
+            path,
+            frames: 0,
+            pixels: 0,
+            total_ms: 0.0,
+        }
+    }
+
+    /// Counts one more frame in, or says which bound it passes.
+    fn admit(&mut self, width: u32, height: u32, duration_ms: f64) -> Result<(), MediaError> {
+        self.pixels += u64::from(width) * u64::from(height);
+        let cause = if self.frames >= MAX_FRAMES {
+            format!("more than {MAX_FRAMES} frames")
+        } else if self.pixels > MAX_CLIP_PIXELS {
+            format!("more than {MAX_CLIP_PIXELS} pixels in all frames together")
+        } else {
+            self.frames += 1;
+            self.total_ms += duration_ms;
+            return Ok(());
+        };
+        Err(MediaError::TooLarge {
+            path: self.path.into(),
+            cause,
+        })
+    }
+
+    /// How long a frame stands, in milliseconds.
+    fn mean(&self) -> Result<u32, MediaError> {
+        if self.frames == 0 {
+            return Err(MediaError::Damaged {
+                path: self.path.into(),
+                cause: "it holds no frame".into(),
+            });
+        }
+        let mean = (self.total_ms / self.frames as f64).round() as u32;
+        Ok(if mean <= 10 { UNSAID_DELAY_MS } else { mean })
+    }
+}
+
+fn read_folder(folder: &Path, take: &mut dyn FnMut(Picture)) -> Result<u32, MediaError> {
     let unreadable = |source| MediaError::Unreadable {
         path: folder.into(),
         source,
@@ -158,15 +242,25 @@ fn read_folder(folder: &Path) -> Result<Clip, MediaError> {
     }
     let name = |path: &Path| path.file_name().unwrap_or_default().to_owned();
     paths.sort_by(|a, b| in_name_order(&name(a).to_string_lossy(), &name(b).to_string_lossy()));
-    let (mut frames, mut pixels) = (Vec::new(), 0);
-    for path in paths {
-        // Bounds on the count come before the work of decoding.
-        admit(frames.len(), &mut pixels, 0, 0, folder)?;
-        let frame = read_picture(&path)?;
-        admit(frames.len(), &mut pixels, frame.width, frame.height, folder)?;
-        frames.push(frame);
+    let mut times = Times::new(folder);
+    let mut first = None;
+    for (index, path) in paths.iter().enumerate() {
+        let frame = read_picture(path)?;
+        let (width, height) = (frame.width, frame.height);
+        let (first_width, first_height) = *first.get_or_insert((width, height));
+        if (width, height) != (first_width, first_height) {
+            return Err(MediaError::MixedSizes {
+                index,
+                width,
+                height,
+                first_width,
+                first_height,
+            });
+        }
+        times.admit(width, height, f64::from(DEFAULT_DELAY_MS))?;
+        take(frame);
     }
-    Clip::new(frames, DEFAULT_DELAY_MS)
+    times.mean()
 }
 
 fn is_frame(path: &Path) -> bool {
@@ -263,6 +357,27 @@ mod tests {
         fs::write(folder.path().join("g.png"), odd).unwrap();
         let mixed = read_clip(folder.path()).unwrap_err();
         assert!(matches!(mixed, MediaError::MixedSizes { index: 12, .. }));
+    }
+
+    #[test]
+    fn small_frames_on_a_large_canvas_are_refused() {
+        // One pixel drawn again and again on 4000 x 4000: more than a frame may have.
+        let gif = |side: u16, frames: usize| {
+            let mut gif = b"GIF89a".to_vec();
+            gif.extend(side.to_le_bytes());
+            gif.extend(side.to_le_bytes());
+            gif.extend([0x80, 0, 0, 0, 0, 0, 255, 255, 255]);
+            for _ in 0..frames {
+                gif.extend([b',', 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x4C, 1, 0]);
+            }
+            gif.push(b';');
+            gif
+        };
+        assert_eq!(decode_clip(&gif(40, 3), "a.gif").unwrap().frames.len(), 3);
+        for (side, frames) in [(4000, 2), (2800, 12)] {
+            let error = decode_clip(&gif(side, frames), "a.gif").unwrap_err();
+            assert!(matches!(error, MediaError::TooLarge { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -1,50 +1,92 @@
-//! Texts inside PNG files: how a picture was made travels with it.
+//! Texts inside picture files: how a picture was made travels with it.
 
 use std::io::Cursor;
 use std::path::Path;
 
-use super::error::MediaError;
-use super::read::{MAX_BYTES, format_of, one_line, read_bytes};
+use image::codecs::{jpeg::JpegDecoder, webp::WebPDecoder};
+use image::{ImageDecoder, ImageFormat};
 
-/// The texts of a PNG as (key, text): Latin-1 ones, compressed ones, then UTF-8 ones, each in file order.
+use super::error::MediaError;
+use super::read::{format_of, one_line, read_bytes, refuse};
+use super::{exif, png_chunks};
+
+/// The longest text that is unpacked, in bytes: 1 MiB.
+pub const MAX_TEXT: usize = 1 << 20;
+
+/// The text called `key` in a PNG, JPEG or WebP: a PNG's text chunk of that name; elsewhere the EXIF description, where it
+/// begins with the key. None where there is no such text. Other texts are not unpacked.
 ///
 /// # Errors
-/// As [`super::read_picture`]; [`MediaError::Unsupported`] for a picture that is no PNG.
-pub fn read_texts(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, MediaError> {
+/// As [`super::read_picture`]; [`MediaError::TooLarge`] above [`MAX_TEXT`]; [`MediaError::Unsupported`] for a GIF.
+pub fn read_text(path: impl AsRef<Path>, key: &str) -> Result<Option<String>, MediaError> {
     let path = path.as_ref();
-    decode_texts(&read_bytes(path)?, path)
+    decode_text(&read_bytes(path)?, path, key)
 }
 
-fn decode_texts(bytes: &[u8], path: &Path) -> Result<Vec<(String, String)>, MediaError> {
-    if format_of(bytes, path)? != image::ImageFormat::Png {
-        return Err(MediaError::Unsupported {
-            path: path.into(),
-            cause: "only PNG files carry texts".into(),
-        });
-    }
-    let damaged = |cause: png::DecodingError| MediaError::Damaged {
+fn decode_text(bytes: &[u8], path: &Path, key: &str) -> Result<Option<String>, MediaError> {
+    let exif = match format_of(bytes, path)? {
+        ImageFormat::Png => return png_text(bytes, path, key),
+        ImageFormat::Jpeg => {
+            JpegDecoder::new(Cursor::new(bytes)).and_then(|mut file| file.exif_metadata())
+        }
+        ImageFormat::WebP => {
+            WebPDecoder::new(Cursor::new(bytes)).and_then(|mut file| file.exif_metadata())
+        }
+        _ => {
+            return Err(MediaError::Unsupported {
+                path: path.into(),
+                cause: "a GIF carries no texts with names".into(),
+            });
+        }
+    };
+    let exif = exif.map_err(|cause| refuse(path, cause))?;
+    let description = exif.and_then(|block| exif::description(&block));
+    Ok(description.and_then(|text| {
+        let rest = text.strip_prefix(key)?.strip_prefix(' ')?;
+        Some(rest.to_owned())
+    }))
+}
+
+fn png_text(bytes: &[u8], path: &Path, key: &str) -> Result<Option<String>, MediaError> {
+    let damaged = |cause: String| MediaError::Damaged {
         path: path.into(),
-        cause: one_line(&cause.to_string()),
+        cause: one_line(&cause),
     };
-    let bound = png::Limits {
-        bytes: MAX_BYTES as usize,
+    let too_large = || MediaError::TooLarge {
+        path: path.into(),
+        cause: format!("at most {} KiB of text are read", MAX_TEXT >> 10),
     };
-    let decoder = png::Decoder::new_with_limits(Cursor::new(bytes), bound);
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    // Texts may also follow the pixels.
-    reader.finish().map_err(damaged)?;
+    let Some(small) = png_chunks::text_only(bytes, key).map_err(damaged)? else {
+        return Ok(None);
+    };
+    if small.len() > MAX_TEXT {
+        return Err(too_large());
+    }
+    let decoder = png::Decoder::new(Cursor::new(&small));
+    let reader = decoder
+        .read_info()
+        .map_err(|cause| damaged(cause.to_string()))?;
     let info = reader.info();
-    let mut texts = Vec::new();
-    for chunk in &info.uncompressed_latin1_text {
-        texts.push((chunk.keyword.clone(), chunk.text.clone()));
+    if let Some(chunk) = info.uncompressed_latin1_text.first() {
+        return Ok(Some(chunk.text.clone()));
     }
-    for chunk in &info.compressed_latin1_text {
-        texts.push((chunk.keyword.clone(), chunk.get_text().map_err(damaged)?));
+    let text = if let Some(chunk) = info.compressed_latin1_text.first() {
+        let mut chunk = chunk.clone();
+        let unpacked = chunk.decompress_text_with_limit(MAX_TEXT);
+        unpacked.and_then(|()| chunk.get_text())
+    } else if let Some(chunk) = info.utf8_text.first() {
+        let mut chunk = chunk.clone();
+        let unpacked = chunk.decompress_text_with_limit(MAX_TEXT);
+        unpacked.and_then(|()| chunk.get_text())
+    } else {
+        return Err(damaged(format!("its text `{key}` cannot be read")));
+    };
+    match text {
+        Ok(text) => Ok(Some(text)),
+        // The decoder has no kind for this, only words.
+        Err(cause) if cause.to_string().contains("space") => Err(too_large()),
+        Err(cause) => Err(damaged(cause.to_string())),
     }
-    for chunk in &info.utf8_text {
-        texts.push((chunk.keyword.clone(), chunk.get_text().map_err(damaged)?));
-    }
-    Ok(texts)
 }
 
 /// PNG's rules: a key has 1 to 79 Latin-1 characters without control characters and outer or double spaces;
@@ -90,8 +132,74 @@ mod tests {
         ];
         let picture = Picture::filled(2, 2, [9; 3]);
         let bytes = png_bytes(&picture, &texts).unwrap();
-        assert_eq!(decode_texts(&bytes, Path::new("a")).unwrap(), texts);
-        assert!(decode_texts(&bytes[..60], Path::new("a")).is_err());
+        let read = |bytes: &[u8], key: &str| decode_text(bytes, Path::new("a"), key);
+        for (key, text) in &texts {
+            assert_eq!(read(&bytes, key).unwrap().as_ref(), Some(text));
+        }
+        assert_eq!(read(&bytes, "pro").unwrap(), None);
+        assert!(read(&bytes[..60], "prompt").is_err());
+    }
+
+    /// A chunk of `name` with `content`, and its checksum.
+    fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let body = [&name[..], content].concat();
+        let crc = !body.iter().fold(!0u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |c, _| {
+                (c >> 1) ^ (0xEDB8_8320 & (c & 1).wrapping_neg())
+            })
+        });
+        [
+            &(content.len() as u32).to_be_bytes()[..],
+            &body,
+            &crc.to_be_bytes(),
+        ]
+        .concat()
+    }
+
+    /// `size` zeros, packed: stored blocks would do as well, but would not be small.
+    fn packed_zeros(size: usize) -> Vec<u8> {
+        use std::io::Write;
+        let mut packed = Vec::new();
+        // A PNG of one long grey row is zeros behind a filter byte; its pixel chunk is a whole zlib stream.
+        let mut encoder = png::Encoder::new(&mut packed, size as u32, 1);
+        encoder.set_color(png::ColorType::Grayscale);
+        let mut writer = encoder.write_header().unwrap();
+        let mut stream = writer.stream_writer().unwrap();
+        stream.write_all(&vec![0; size]).unwrap();
+        stream.finish().unwrap();
+        drop(writer);
+        let mut stream = Vec::new();
+        let mut rest = &packed[8..];
+        while rest.len() > 12 {
+            let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+            if &rest[4..8] == b"IDAT" {
+                stream.extend_from_slice(&rest[8..8 + length]);
+            }
+            rest = &rest[12 + length..];
+        }
+        stream
+    }
+
+    #[test]
+    fn texts_that_unpack_to_much_are_left_packed() {
+        let picture = Picture::filled(2, 2, [9; 3]);
+        let plain = png_bytes(&picture, &[pair("orrery", "here")]).unwrap();
+        let bomb = packed_zeros(64 << 20);
+        assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+        let with = |key: &str, name: &[u8; 4], between: &[u8]| {
+            let content = [key.as_bytes(), between, &bomb].concat();
+            [&plain[..33], &chunk(name, &content), &plain[33..]].concat()
+        };
+        for (name, between) in [(b"zTXt", &b"\0\0"[..]), (b"iTXt", b"\0\x01\0\0\0")] {
+            let other = with("Comment", name, between);
+            let text = decode_text(&other, Path::new("a"), "orrery").unwrap();
+            assert_eq!(text.as_deref(), Some("here"));
+            let own = decode_text(&with("orrery", name, between), Path::new("a"), "orrery");
+            assert!(matches!(own, Err(MediaError::TooLarge { .. })), "{own:?}");
+        }
+        let profile = with("icc", b"iCCP", b"\0\0");
+        let still = crate::media::decode_still(&profile, "a").unwrap();
+        assert_eq!(still.picture, picture);
     }
 
     #[test]

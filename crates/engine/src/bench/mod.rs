@@ -3,7 +3,7 @@
 mod conv;
 mod dit;
 mod kernels;
-mod llama;
+pub mod language;
 mod peer;
 mod quant;
 
@@ -77,7 +77,6 @@ pub fn works() -> Vec<Work> {
         .into_iter()
         .chain(conv::works())
         .chain(dit::works())
-        .chain(llama::works())
         .chain(quant::works())
         .collect()
 }

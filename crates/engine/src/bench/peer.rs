@@ -1,10 +1,11 @@
-//! PyTorch in a process of its own, which times the same works when told to.
+//! PyTorch or llama.cpp in a process of its own, which times the same works when told to.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// What the process runs.
 const SCRIPT: &str = include_str!(concat!(
@@ -24,7 +25,9 @@ pub enum PeerError {
         source: std::io::Error,
     },
     /// It ended or wrote something else than asked.
-    #[error("the peer gave no answer ({0}): does `import torch` work in its Python?")]
+    #[error(
+        "the peer gave no answer ({0}): does `import torch` (or `xllamacpp`, for language models) work in its Python?"
+    )]
     Answer(String),
     /// It says why it cannot do a work.
     #[error("the peer cannot run `{name}`: {cause}")]
@@ -59,12 +62,23 @@ impl Peer {
     /// # Errors
     /// When it does not start or has no PyTorch.
     pub fn start(path: &Path, threads: usize) -> Result<Self, PeerError> {
+        Self::run(path, SCRIPT, threads, &[])
+    }
+
+    /// Starts a script that answers line by line.
+    pub(super) fn run(
+        path: &Path,
+        script: &str,
+        threads: usize,
+        more: &[&std::ffi::OsStr],
+    ) -> Result<Self, PeerError> {
         let failed = |source| PeerError::Start {
             path: path.to_owned(),
             source,
         };
         let mut child = Command::new(path)
-            .args(["-c", SCRIPT, &threads.to_string()])
+            .args(["-c", script, &threads.to_string()])
+            .args(more)
             .env("OMP_NUM_THREADS", threads.to_string())
             .env("MALLOC_MMAP_THRESHOLD_", "33554432")
             .env("MALLOC_TRIM_THRESHOLD_", "2147483647")
@@ -83,7 +97,7 @@ impl Peer {
             hear: BufReader::new(hear),
             version: String::new(),
         };
-        let answer = peer.hear()?;
+        let answer: Answer = peer.hear()?;
         peer.version = answer.version.unwrap_or_default();
         Ok(peer)
     }
@@ -93,16 +107,21 @@ impl Peer {
     /// # Errors
     /// When it does not answer, or cannot do the work.
     pub fn round(&mut self, name: &str) -> Result<f64, PeerError> {
-        let told = writeln!(self.tell, "{name}").and_then(|()| self.tell.flush());
-        told.map_err(|error| PeerError::Answer(error.to_string()))?;
-        let answer = self.hear()?;
+        let answer: Answer = self.ask(name)?;
         answer.ms.ok_or_else(|| PeerError::Work {
             name: name.to_owned(),
             cause: answer.error.unwrap_or_default(),
         })
     }
 
-    fn hear(&mut self) -> Result<Answer, PeerError> {
+    /// Sends a line and reads the answer.
+    pub(super) fn ask<T: DeserializeOwned>(&mut self, line: &str) -> Result<T, PeerError> {
+        let told = writeln!(self.tell, "{line}").and_then(|()| self.tell.flush());
+        told.map_err(|error| PeerError::Answer(error.to_string()))?;
+        self.hear()
+    }
+
+    fn hear<T: DeserializeOwned>(&mut self) -> Result<T, PeerError> {
         let mut line = String::new();
         let read = self.hear.read_line(&mut line);
         read.map_err(|error| PeerError::Answer(error.to_string()))?;

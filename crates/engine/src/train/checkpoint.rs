@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TrainError;
 use super::ema::Ema;
+use super::log::Window;
 use super::optim::{Optimizer, OptimizerState};
 use crate::weights::{
     KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError, collect, load, load_partial,
@@ -32,6 +33,10 @@ pub(super) struct Standing {
     pub elapsed: f64,
     /// Which optimiser.
     pub optimizer: String,
+    /// What was summed since the last line of the log.
+    pub window: Window,
+    /// Mean loss in the last line of the log; none before the first.
+    pub loss: Option<f64>,
 }
 
 /// The weights of `model` as they stand in the checkpoint of the run in `folder`: the averaged ones where the
@@ -60,6 +65,13 @@ pub(super) fn write<M: Module>(
     file.note("skipped", standing.skipped.to_string());
     file.note("elapsed", standing.elapsed.to_string());
     file.note("optimizer", &standing.optimizer);
+    file.note(
+        "window",
+        serde_json::to_string(&standing.window).unwrap_or_default(),
+    );
+    if let Some(loss) = standing.loss {
+        file.note("loss", loss.to_string());
+    }
     let keys = KeyMap::new().within("model");
     collect(model, &keys, Precision::F32, &mut file)?;
     if let Some(ema) = ema {
@@ -134,6 +146,11 @@ fn standing(weights: &Weights, path: &Path) -> Result<Standing, TrainError> {
             skipped: note("skipped")?.parse().ok()?,
             elapsed: note("elapsed")?.parse().ok()?,
             optimizer: note("optimizer")?.to_owned(),
+            // Absent from older checkpoints.
+            window: note("window")
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default(),
+            loss: note("loss").and_then(|text| text.parse().ok()),
         })
     };
     parsed().ok_or_else(|| refuse(path, "its metadata is damaged; start a new run".into()))

@@ -31,6 +31,12 @@ pub enum TrainError {
         /// Its checkpoint.
         path: PathBuf,
     },
+    /// Another process trains in the folder.
+    #[error("`{}` is in use by another training run; wait for it, or choose another folder", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+    },
     /// The checkpoint is not one of this trainer, or not of this configuration.
     #[error("`{path}` cannot be resumed: {reason}")]
     Resume {
@@ -68,7 +74,9 @@ impl From<TrainError> for base::command::Failure {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::Weights(error) => error.into(),
-            TrainError::Occupied { .. } | TrainError::Resume { .. } => Self::input(error),
+            TrainError::Occupied { .. } | TrainError::Busy { .. } | TrainError::Resume { .. } => {
+                Self::input(error)
+            }
             _ => Self::failed(error),
         }
     }

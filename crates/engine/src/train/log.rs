@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::TrainError;
@@ -13,13 +14,13 @@ use base::files::write_bytes;
 /// The file's name in a run folder.
 pub const LOG: &str = "log.jsonl";
 
-/// Sums since the last line.
-#[derive(Debug, Default)]
+/// Sums since the last line. They go into checkpoints: the next line of a run that goes on is that of an unbroken one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
     steps: u64,
     loss: f64,
     grad_norm: f64,
-    metrics: BTreeMap<&'static str, (f64, u64)>,
+    metrics: BTreeMap<String, (f64, u64)>,
 }
 
 impl Window {
@@ -28,15 +29,10 @@ impl Window {
         self.loss += loss;
         self.grad_norm += grad_norm;
         for (name, value) in metrics {
-            let sum = self.metrics.entry(name).or_default();
+            let sum = self.metrics.entry((*name).to_owned()).or_default();
             sum.0 += f64::from(*value);
             sum.1 += 1;
         }
-    }
-
-    /// Steps added.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 
     /// The mean loss, NaN when no step was added.
@@ -53,7 +49,7 @@ impl Window {
             json!(self.grad_norm / self.steps as f64),
         );
         for (name, (sum, count)) in &self.metrics {
-            fields.insert((*name).into(), json!(sum / *count as f64));
+            fields.insert(name.clone(), json!(sum / *count as f64));
         }
         fields
     }

@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 use super::trainer::{Trainer, prepare};
 use super::{Progress, TaskError, TrainConfig, TrainError};
 use crate::ops::{self, Precision};
+use base::command::Hold;
 use base::rng::Rng;
 
 /// What is trained on what.
@@ -80,6 +81,8 @@ pub fn train<T: Task>(
     config: &TrainConfig,
     run: Run,
 ) -> Result<Trained<T::Model>, TrainError> {
+    // The loop sees a request to stop, and writes a checkpoint.
+    let _hold = Hold::new();
     let trainer = Trainer::open(model, config, &run)?;
     let from = trainer.standing.step;
     run.progress.begin(from, config.steps, task.samples());

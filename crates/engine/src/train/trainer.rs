@@ -90,8 +90,9 @@ impl<M: Module> Trainer<M> {
         progress: &mut Progress,
     ) -> Result<(Self, bool, f64), TrainError> {
         let mut log = Log::open(folder, self.standing.step)?;
-        let mut window = Window::default();
-        let (mut loss, mut in_a_row) = (f64::NAN, 0);
+        let mut in_a_row = 0;
+        // Steps of this process since the last line: what an earlier one summed took other time.
+        let mut timed = 0;
         let (before, begun) = (self.standing.elapsed, Instant::now());
         let mut lined = Instant::now();
         let mut saved = None;
@@ -108,7 +109,9 @@ impl<M: Module> Trainer<M> {
             self = trainer;
             match done {
                 Some(done) => {
+                    let window = &mut self.standing.window;
                     window.add(done.loss, done.grad_norm, &done.metrics);
+                    timed += 1;
                     progress.advance(at + 1, done.loss);
                     in_a_row = 0;
                 }
@@ -127,11 +130,12 @@ impl<M: Module> Trainer<M> {
             self.standing.elapsed = before + begun.elapsed().as_secs_f64();
             let done = self.standing.step;
             if done.is_multiple_of(config.log_every.max(1)) || done == config.steps {
-                loss = window.loss();
-                let samples = window.steps() as f64 * task.samples() as f64;
+                let window = std::mem::take(&mut self.standing.window);
+                self.standing.loss = Some(window.loss());
+                let samples = f64::from(timed) * task.samples() as f64;
                 let rate = samples / lined.elapsed().as_secs_f64();
                 log.line(self.line(&window, config.rate(at), rate))?;
-                (window, lined) = (Window::default(), Instant::now());
+                (timed, lined) = (0, Instant::now());
             }
             if config.checkpoint_every > 0 && done.is_multiple_of(config.checkpoint_every) {
                 self.save(folder)?;
@@ -142,6 +146,7 @@ impl<M: Module> Trainer<M> {
             self.save(folder)?;
         }
         let interrupted = self.standing.step < config.steps;
+        let loss = self.standing.loss.unwrap_or(f64::NAN);
         Ok((self, interrupted, loss))
     }
 

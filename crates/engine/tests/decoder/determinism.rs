@@ -1,9 +1,9 @@
 //! The same request gives the same bits, whatever is computed beside it.
 
+use base::rng::Rng;
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, PrefixCache, Request, Segment,
 };
-use engine::rng::Rng;
 use engine::weights::{Gguf, Precision, TensorFile, Weights};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{ALL, logits, run};
 
 /// A small random model of a family, with enough positions for several spans of keys.
-fn config(more: Value) -> DecoderConfig {
+pub fn config(more: Value) -> DecoderConfig {
     let mut json = json!({
         "model_type": "llama", "vocab_size": 70, "hidden_size": 64, "intermediate_size": 96,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -26,7 +26,10 @@ fn config(more: Value) -> DecoderConfig {
 /// Names and shapes of a Llama with these sizes.
 fn shapes(config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
     let (w, f) = (config.width, config.ffn);
-    let (q, k) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+    let (q, k) = (
+        config.heads * config.head_dim,
+        config.kv_heads * config.head_dim,
+    );
     let mut all = vec![
         ("model.embed_tokens.weight".into(), vec![config.vocab, w]),
         ("model.norm.weight".into(), vec![w]),
@@ -57,7 +60,7 @@ fn values(rng: &mut Rng, shape: &[usize]) -> Vec<f32> {
 }
 
 /// Random weights in a precision.
-fn dense(config: &DecoderConfig, precision: Precision) -> Decoder {
+pub fn dense(config: &DecoderConfig, precision: Precision) -> Decoder {
     let (mut rng, mut file) = (Rng::new(4), TensorFile::new());
     for (name, shape) in shapes(config) {
         let values = values(&mut rng, &shape);
@@ -68,7 +71,12 @@ fn dense(config: &DecoderConfig, precision: Precision) -> Decoder {
 }
 
 /// The same sizes in a GGUF file, with random Q4_1 blocks.
-fn quantised(config: &DecoderConfig) -> Decoder {
+pub fn quantised(config: &DecoderConfig) -> Decoder {
+    Decoder::from_gguf(&Gguf::from_bytes(quantised_file(config)).unwrap()).unwrap()
+}
+
+/// Its bytes.
+pub fn quantised_file(config: &DecoderConfig) -> Vec<u8> {
     let mut rng = Rng::new(5);
     let mut tensors = Vec::new();
     for (name, shape) in shapes(config) {
@@ -85,14 +93,16 @@ fn quantised(config: &DecoderConfig) -> Decoder {
                 (name, 3, shape, bytes)
             }
             _ => {
-                let bytes = values(&mut rng, &shape).iter().flat_map(|v| v.to_le_bytes()).collect();
+                let bytes = values(&mut rng, &shape)
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect();
                 (name, 0, shape, bytes)
             }
         };
         tensors.push(tensor);
     }
-    let file = super::gguf::file(&super::gguf::llama(config), &tensors);
-    Decoder::from_gguf(&Gguf::from_bytes(file).unwrap()).unwrap()
+    super::gguf::file(&super::gguf::llama(config), &tensors)
 }
 
 /// Models whose products, windows and head groups go different ways.
@@ -121,7 +131,9 @@ fn on<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
 fn logits_do_not_depend_on_what_is_computed_beside_them() {
     for (name, model) in models() {
         let sequence = ids(700, 1);
-        let alone = on(1, || logits(&run(&model, std::slice::from_ref(&sequence), &ALL)));
+        let alone = on(1, || {
+            logits(&run(&model, std::slice::from_ref(&sequence), &ALL))
+        });
         assert!(alone.iter().all(|logit| logit.is_finite()));
         for threads in [2, 3] {
             let more = on(threads, || {
@@ -189,7 +201,10 @@ fn forks_and_found_prefixes_give_what_whole_sequences_give() {
         };
         assert_eq!(found.len(), 290);
         let mut rest = [Segment::new(Input::Ids(&mixed[290..]), &mut found)];
-        assert!(model.forward(&mut rest, &request).unwrap() == whole, "{name}");
+        assert!(
+            model.forward(&mut rest, &request).unwrap() == whole,
+            "{name}"
+        );
         // A branch costs its own pages only.
         let mut branch = cache.fork();
         let before = prefixes.bytes();
@@ -219,4 +234,31 @@ fn memory_of_a_window_is_constant() {
     }
     assert!(sizes[200..].iter().max() <= sizes[..200].iter().max());
     assert!(cache.truncate(200).is_err() && cache.truncate(1499).is_ok());
+}
+
+#[test]
+fn a_gguf_file_gives_the_bits_of_its_safetensors() {
+    let config = config(json!({}));
+    let (mut rng, mut tensors) = (Rng::new(4), Vec::new());
+    for (name, shape) in shapes(&config) {
+        let mut rows = values(&mut rng, &shape);
+        // Converters put halves that turn together side by side.
+        if name.contains("q_proj") || name.contains("k_proj") {
+            let (head, width) = (config.head_dim, shape[1]);
+            let old = rows.clone();
+            for (row, to) in rows.chunks_mut(width).enumerate() {
+                let (h, i) = (row / head, row % head);
+                let from = h * head + i % 2 * (head / 2) + i / 2;
+                to.copy_from_slice(&old[from * width..][..width]);
+            }
+        }
+        let bytes = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensors.push((super::gguf::name(&name), 0, shape, bytes));
+    }
+    let file = super::gguf::file(&super::gguf::llama(&config), &tensors);
+    let converted = Decoder::from_gguf(&Gguf::from_bytes(file).unwrap()).unwrap();
+    assert_eq!(converted.config().windows, config.windows);
+    let sequence = [ids(40, 1)];
+    let official = dense(&config, Precision::F32);
+    assert!(logits(&run(&converted, &sequence, &ALL)) == logits(&run(&official, &sequence, &ALL)));
 }

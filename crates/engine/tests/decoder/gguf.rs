@@ -29,7 +29,9 @@ pub fn name(hub: &str) -> String {
         ("mlp.up_proj", "ffn_up"),
         ("mlp.down_proj", "ffn_down"),
     ];
-    pairs.iter().fold(hub.to_owned(), |name, (hub, gguf)| name.replace(hub, gguf))
+    pairs
+        .iter()
+        .fold(hub.to_owned(), |name, (hub, gguf)| name.replace(hub, gguf))
 }
 
 /// The metadata of a Llama.
@@ -44,8 +46,14 @@ pub fn llama(config: &DecoderConfig) -> Vec<(String, Meta)> {
         size("attention.head_count", config.heads),
         size("attention.head_count_kv", config.kv_heads),
         size("rope.dimension_count", config.head_dim),
-        ("llama.attention.layer_norm_rms_epsilon".into(), Meta::F32(config.eps)),
-        ("llama.rope.freq_base".into(), Meta::F32(config.rope.theta as f32)),
+        (
+            "llama.attention.layer_norm_rms_epsilon".into(),
+            Meta::F32(config.eps),
+        ),
+        (
+            "llama.rope.freq_base".into(),
+            Meta::F32(config.rope.theta as f32),
+        ),
     ]
 }
 

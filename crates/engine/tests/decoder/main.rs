@@ -10,7 +10,7 @@ mod recorded_rope;
 
 use std::path::Path;
 
-use engine::fixtures::Case;
+use base::fixtures::Case;
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Output, Request, Segment,
 };
@@ -59,5 +59,8 @@ const ALL: Request<'_> = Request {
 
 /// The logits of all sequences, one after the other.
 fn logits(outputs: &[Output]) -> Vec<f32> {
-    outputs.iter().flat_map(|output| output.logits.clone()).collect()
+    outputs
+        .iter()
+        .flat_map(|output| output.logits.clone())
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{Case, cases, furthest, report};
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Lora, Output, Request, Segment,
 };
@@ -14,7 +14,9 @@ use super::{ALL, committed, decoder, logits, recorded_rope, run, sequences};
 /// Absolute and relative tolerance of a case.
 fn assert_close(case: &Case, name: &str, found: &[f32], expected: &[f32]) {
     let absolute = case.tolerance("logits", 2e-4) as f32;
-    let relative = case.get("tolerance.rtol").map_or(0.0, |_| case.f32("tolerance.rtol"));
+    let relative = case
+        .get("tolerance.rtol")
+        .map_or(0.0, |_| case.f32("tolerance.rtol"));
     assert_eq!(found.len(), expected.len(), "{}: {name}", case.name);
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
         let off = (a - b).abs();
@@ -24,7 +26,11 @@ fn assert_close(case: &Case, name: &str, found: &[f32], expected: &[f32]) {
             case.name
         );
     }
-    println!("{}: {name} off by {:e}", case.name, furthest(found, expected));
+    println!(
+        "{}: {name} off by {:e}",
+        case.name,
+        furthest(found, expected)
+    );
 }
 
 /// States of all layers as they are recorded: what enters each block, and the last one after the final norm.
@@ -40,7 +46,13 @@ fn assert_states(case: &Case, outputs: &[Output]) {
         let last = i + 1 == outputs[0].states.len();
         let found: Vec<f32> = outputs
             .iter()
-            .flat_map(|output| if last { &output.hidden } else { &output.states[i] })
+            .flat_map(|output| {
+                if last {
+                    &output.hidden
+                } else {
+                    &output.states[i]
+                }
+            })
             .copied()
             .collect();
         assert_close(case, &name, &found, &case.values(&name));
@@ -55,7 +67,8 @@ fn assert_kind(slug: &str, kind: &str, model_type: &str, wanted: &str) {
         let (found, expected) = (logits(&outputs), case.values(wanted));
         if !known {
             let tokens = sequences(case, "input_ids")[0].len();
-            let first = [&found, &expected].map(|all| first_tokens(all, tokens, model.config().vocab));
+            let first =
+                [&found, &expected].map(|all| first_tokens(all, tokens, model.config().vocab));
             assert_close(case, wanted, &first[0], &first[1]);
             continue;
         }
@@ -82,8 +95,18 @@ fn llama_and_mistral_of_harp() {
             let mut batch = [Segment::new(Input::Embeddings(rows), &mut cache)];
             found.extend(logits(&model.forward(&mut batch, &ALL).unwrap()));
         }
-        assert_close(case, "logits_reframed", &found, &case.values("logits_reframed"));
+        assert_close(
+            case,
+            "logits_reframed",
+            &found,
+            &case.values("logits_reframed"),
+        );
     }
+}
+
+#[test]
+fn every_family_against_transformers() {
+    assert_kind("decoder", "decoder_family", "", "logits");
 }
 
 #[test]
@@ -104,7 +127,9 @@ fn mistral_with_a_window() {
             for id in &ids {
                 let input = Input::Ids(std::slice::from_ref(id));
                 let mut batch = [Segment::new(input, &mut cache)];
-                found.extend(logits(&model.forward(&mut batch, &Request::default()).unwrap()));
+                found.extend(logits(
+                    &model.forward(&mut batch, &Request::default()).unwrap(),
+                ));
             }
         }
         assert_close(case, "logits, stepwise", &found, &case.values("logits"));
@@ -112,8 +137,7 @@ fn mistral_with_a_window() {
         let mut config = case.json["config"].clone();
         config["sliding_window"] = json!(null);
         let config = DecoderConfig::from_config_json(&config).unwrap();
-        let model =
-            Decoder::from_source(config, &Within::new(case.weights(), "w.", &[])).unwrap();
+        let model = Decoder::from_source(config, &Within::new(case.weights(), "w.", &[])).unwrap();
         let outputs = run(&model, &sequences(case, "input_ids"), &ALL);
         let expected = case.values("logits_without_window");
         assert_close(case, "logits_without_window", &logits(&outputs), &expected);
@@ -128,7 +152,10 @@ fn fused_projections_of_phi3_and_internlm2() {
 
 /// Logits of the first token of each sequence.
 fn first_tokens(logits: &[f32], tokens: usize, vocab: usize) -> Vec<f32> {
-    logits.chunks(tokens * vocab).flat_map(|all| all[..vocab].to_vec()).collect()
+    logits
+        .chunks(tokens * vocab)
+        .flat_map(|all| all[..vocab].to_vec())
+        .collect()
 }
 
 /// The text model inside a multimodal one, whose cases name sizes in their own words.
@@ -179,7 +206,9 @@ fn cohere_inside_maya() {
         let vocab = model.config().vocab;
         let keep = |values: &[f32]| -> Vec<f32> {
             let rows = values.chunks(vocab).zip(&mask);
-            rows.filter(|(_, kept)| **kept != 0).flat_map(|(row, _)| row.to_vec()).collect()
+            rows.filter(|(_, kept)| **kept != 0)
+                .flat_map(|(row, _)| row.to_vec())
+                .collect()
         };
         let (mut found, mut expected) = (from_embeddings(&model, case, &[]), case.values("logits"));
         if known {

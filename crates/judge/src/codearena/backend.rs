@@ -43,11 +43,16 @@ pub trait Judge: Sync {
 }
 
 /// A language model as judge.
-pub struct ModelJudge<M>(pub M);
+pub struct ModelJudge<M> {
+    /// The model.
+    pub model: M,
+    /// Judge what it thinks aloud too, as the official program does: labels in a `<think>` block then count.
+    pub keep_thinking: bool,
+}
 
 impl<M: ChatModel> Judge for ModelJudge<M> {
     fn name(&self) -> String {
-        self.0.name().to_owned()
+        self.model.name().to_owned()
     }
 
     fn judge(&self, call: &Call<'_>) -> Result<String, ChatError> {
@@ -57,7 +62,36 @@ impl<M: ChatModel> Judge for ModelJudge<M> {
             max_tokens: call.max_tokens,
             seed: None,
         };
-        self.0.reply(&request).map(|reply| reply.text)
+        let reply = self.model.reply(&request)?;
+        let text = match self.keep_thinking {
+            true => reply.text,
+            false => without_thinking(&reply.text).to_owned(),
+        };
+        match text.trim().is_empty() {
+            false => Ok(text),
+            true => Err(ChatError::NoText {
+                url: self.model.name().to_owned(),
+                cause: match reply.stop_reason.as_deref() {
+                    Some("length") => "all its tokens went into reasoning: allow more".into(),
+                    _ => "it is empty".into(),
+                },
+            }),
+        }
+    }
+}
+
+/// What stands behind a model's thoughts: behind the last `</think>`; nothing where a block at the beginning does not end.
+/// Chat templates may have opened the block already, so an end without a beginning counts.
+fn without_thinking(text: &str) -> &str {
+    let ends = ["</think>", "</thinking>"].iter();
+    let after = ends
+        .filter_map(|end| text.rfind(end).map(|at| at + end.len()))
+        .max();
+    let start = text.trim_start();
+    match after.and_then(|at| text.get(at..)) {
+        Some(rest) => rest.trim_start(),
+        None if start.starts_with("<think>") || start.starts_with("<thinking>") => "",
+        None => text,
     }
 }
 
@@ -78,6 +112,22 @@ impl Judge for RubricJudge {
 /// A judge that gives one label whatever it reads.
 #[derive(Clone, Debug)]
 pub struct FixedJudge(pub String);
+
+impl FixedJudge {
+    /// A judge with one of the eight labels that the official program counts, or `A=B`.
+    ///
+    /// # Errors
+    /// One line where `label` is none.
+    pub fn new(label: &str) -> Result<Self, String> {
+        match super::scores::LABELS.contains(&label) {
+            true => Ok(Self(label.to_owned())),
+            false => Err(format!(
+                "`always:{label}` names no label: give one of {}",
+                super::scores::LABELS.join(", ")
+            )),
+        }
+    }
+}
 
 impl Judge for FixedJudge {
     fn name(&self) -> String {
@@ -145,5 +195,24 @@ impl Judge for RecordedJudge {
                 call.id, call.game, call.attempt
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_are_not_judgements() {
+        for (text, said) in [
+            ("<think>\n[[A>B]]? No.\n</think>\n[[B>A]]", "[[B>A]]"),
+            ("[[A>B]]? No.</think>[[B>A]]", "[[B>A]]"),
+            ("<think>[[A>B]]", ""),
+            ("  [[A>B]]\n", "  [[A>B]]\n"),
+            ("say <think> and [[A=B]]", "say <think> and [[A=B]]"),
+        ] {
+            assert_eq!(without_thinking(text), said);
+        }
+        assert!(FixedJudge::new("A>B").is_ok() && FixedJudge::new("X").is_err());
     }
 }

@@ -19,6 +19,8 @@ pub struct Bias {
     pub first_wins: usize,
     /// Games won by the answer shown second.
     pub second_wins: usize,
+    /// All games.
+    pub games: usize,
     /// Games without a label.
     pub failed_games: usize,
     /// `failed_games` as a share of all games.
@@ -42,13 +44,12 @@ impl Bias {
             items: items.len(),
             ..Self::default()
         };
-        let mut games = 0;
         for item in items {
             let complete = !item.labels.is_empty() && item.labels.iter().all(Option::is_some);
             bias.complete += usize::from(complete);
             bias.disagree += usize::from(complete && disagrees(item));
             for label in &item.labels {
-                games += 1;
+                bias.games += 1;
                 bias.failed_games += usize::from(label.is_none());
                 // As in an even game: points for what is shown as B.
                 match points(0, label.as_deref()) {
@@ -60,7 +61,7 @@ impl Bias {
         }
         let share = |part: usize, all: usize| (all > 0).then(|| part as f64 / all as f64);
         bias.position_bias = share(bias.disagree, bias.complete);
-        bias.failure_rate = share(bias.failed_games, games);
+        bias.failure_rate = share(bias.failed_games, bias.games);
         bias
     }
 }

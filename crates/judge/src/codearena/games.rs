@@ -30,6 +30,13 @@ pub struct Game {
     pub errors: Vec<String>,
 }
 
+impl Game {
+    /// Whether the judge wrote anything at all. A game without is no result, also where an older journal holds it.
+    pub fn answered(&self) -> bool {
+        !self.judgment.trim().is_empty()
+    }
+}
+
 /// A question with the two answers to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Match<'a> {
@@ -57,7 +64,7 @@ impl<'a> Match<'a> {
 /// different labels is not.
 ///
 /// # Errors
-/// The last [`ChatError`] when no attempt was answered and asking another time may help: the game was not played.
+/// The last [`ChatError`] when no attempt was answered, or the first after which no other will be: the game was not played.
 pub fn play(
     the_match: &Match<'_>,
     game: usize,
@@ -93,8 +100,8 @@ pub fn play(
             Ok(said) => said,
             Err(ChatError::Stopped) => return Err(ChatError::Stopped),
             Err(error) => {
-                let unanswered = played.judgment.is_empty() && played.attempts == config.attempts;
-                if unanswered && error.is_transport() {
+                let last = played.attempts == config.attempts;
+                if played.judgment.is_empty() && (last || error.is_lasting()) {
                     return Err(error);
                 }
                 played

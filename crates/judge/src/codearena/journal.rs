@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::endpoint::ChatError;
 use serde_json::Value;
 
 use super::append::{Log, LogError};
 use super::jsonl::{self, JsonlError, Record};
+use super::sandbox::SandboxError;
 use super::workers;
 
 /// Why a journal cannot be used.
@@ -20,6 +22,24 @@ pub enum JournalError {
     /// It cannot be written.
     #[error(transparent)]
     Write(#[from] LogError),
+}
+
+/// Errors after which no other piece will fare better.
+pub trait Lasting {
+    /// Whether every other piece will fail alike.
+    fn is_lasting(&self) -> bool;
+}
+
+impl Lasting for ChatError {
+    fn is_lasting(&self) -> bool {
+        Self::is_lasting(self)
+    }
+}
+
+impl Lasting for SandboxError {
+    fn is_lasting(&self) -> bool {
+        false
+    }
 }
 
 /// Results by the hash of what they depend on, each a line of a file. One run at a time holds it.
@@ -65,12 +85,12 @@ impl Journal {
     }
 
     /// Does the pieces that are not done, several at a time, and writes each down the moment it is. Pieces with one hash are
-    /// one piece of work. `work` is given a piece's number; an error leaves the piece undone and the others go on. `at` hears
-    /// of pieces done and of all.
+    /// one piece of work. `work` is given a piece's number; an error leaves the piece undone, and the others go on unless it is a
+    /// lasting one. `at` hears of pieces done and of all.
     ///
     /// # Errors
     /// [`JournalError`]; what was done stays done.
-    pub fn work<E: Send>(
+    pub fn work<E: Send + Lasting>(
         &mut self,
         hashes: &[String],
         workers: usize,
@@ -100,11 +120,20 @@ impl Journal {
             error: None,
         };
         at(progress.resumed, all);
+        let lasting = AtomicBool::new(false);
         workers::run(
             jobs.len(),
             workers,
             stop,
-            |job| jobs.get(job).map(|&index| (index, work(index))),
+            |job| {
+                let index = jobs.get(job).copied();
+                let index = index.filter(|_| !lasting.load(Ordering::SeqCst))?;
+                let result = work(index);
+                if result.as_ref().is_err_and(Lasting::is_lasting) {
+                    lasting.store(true, Ordering::SeqCst);
+                }
+                Some((index, result))
+            },
             |_, result| {
                 match result {
                     Some((index, Ok(mut record))) => {
@@ -114,6 +143,9 @@ impl Journal {
                         progress.made += waiting.get(hash.as_str()).copied().unwrap_or(0);
                         self.known.insert(hash, record);
                         at(progress.resumed + progress.made, all);
+                    }
+                    Some((_, Err(error))) if error.is_lasting() => {
+                        progress.error = Some(error);
                     }
                     Some((_, Err(error))) => {
                         progress.error.get_or_insert(error);
@@ -133,7 +165,35 @@ impl Journal {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::sync::atomic::Ordering;
+
+    impl Lasting for &str {
+        fn is_lasting(&self) -> bool {
+            *self == "lasting"
+        }
+    }
+
+    impl Lasting for () {
+        fn is_lasting(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_lasting_error_ends_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let hashes: Vec<String> = (0..50).map(|at| at.to_string()).collect();
+        let mut journal = Journal::open(&folder.path().join("journal"), is_value).unwrap();
+        let tried = std::sync::atomic::AtomicUsize::new(0);
+        let fail = |_| {
+            tried.fetch_add(1, Ordering::Relaxed);
+            Err::<Record, _>("lasting")
+        };
+        let never = AtomicBool::new(false);
+        let progress = journal.work(&hashes, 1, &never, fail, &mut |_, _| {});
+        let progress = progress.unwrap();
+        assert_eq!((progress.missing, progress.error), (50, Some("lasting")));
+        assert_eq!(tried.load(Ordering::Relaxed), 1);
+    }
 
     fn record(value: usize) -> Record {
         json!({"value": value}).as_object().unwrap().clone()

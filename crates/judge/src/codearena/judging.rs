@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base::endpoint::ChatError;
 use serde_json::{Value, json};
@@ -27,9 +27,16 @@ pub struct Plan<'a> {
     pub workers: usize,
     /// Judge questions of [`TOO_MANY_WORDS`] and more too.
     pub keep_long: bool,
+    /// Play games again that the log holds without a label.
+    pub retry_unlabelled: bool,
     /// Becomes true when no further game shall begin.
     pub stop: &'a AtomicBool,
 }
+
+/// Games in a row that go without an answer before no further one begins; fewer where none was answered yet.
+const PATIENCE: usize = 20;
+/// The same while no game was answered.
+const FIRST_PATIENCE: usize = 3;
 
 /// What became of a file's items.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +47,10 @@ pub struct Outcome {
     pub resumed: usize,
     /// Games that were played now.
     pub played: usize,
-    /// Games that were not played.
+    /// Games that were not played: they are in no log and no record.
     pub missing: usize,
+    /// Games with a label.
+    pub labelled: usize,
     /// Items left out because their question is too long.
     pub long: usize,
     /// Items that lack an answer, one line each.
@@ -59,6 +68,35 @@ pub enum JudgingError {
     /// The log cannot be written.
     #[error(transparent)]
     Write(#[from] LogError),
+}
+
+/// Whether it makes sense to begin another game; each worker tells how its own ended before it takes the next.
+#[derive(Debug, Default)]
+struct Hope {
+    gone: AtomicBool,
+    answered: AtomicBool,
+    /// Games in a row without an answer.
+    unanswered: AtomicUsize,
+}
+
+impl Hope {
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    fn hear(&self, result: &Result<Game, ChatError>) {
+        let Err(error) = result else {
+            self.answered.store(true, Ordering::SeqCst);
+            return self.unanswered.store(0, Ordering::SeqCst);
+        };
+        let patience = match self.answered.load(Ordering::SeqCst) {
+            true => PATIENCE,
+            false => FIRST_PATIENCE,
+        };
+        if error.is_lasting() || self.unanswered.fetch_add(1, Ordering::SeqCst) + 1 >= patience {
+            self.gone.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 /// An item that can be judged.
@@ -83,7 +121,7 @@ pub fn judge_all(
     let mut outcome = Outcome::default();
     let mut entries = entries(items, plan, &mut outcome);
     let mut file = Log::open(log)?;
-    outcome.resumed = resume(&mut entries, log)?;
+    outcome.resumed = resume(&mut entries, log, plan.retry_unlabelled)?;
     let todo: Vec<(usize, usize)> = (0..entries.len())
         .flat_map(|at| (0..GAMES).map(move |game| (at, game)))
         .filter(|&(at, game)| {
@@ -95,18 +133,17 @@ pub fn judge_all(
     let total = entries.len() * GAMES;
     at(outcome.resumed, total);
     let mut done = Vec::new();
+    let hope = Hope::default();
     workers::run(
         todo.len(),
         plan.workers,
         plan.stop,
         |job| {
-            let (index, game) = todo.get(job).copied()?;
+            let (index, game) = todo.get(job).copied().filter(|_| !hope.is_gone())?;
             let entry = entries.get(index)?;
-            Some((
-                index,
-                game,
-                play(&entry.as_match(), game, plan.config, plan.judge),
-            ))
+            let result = play(&entry.as_match(), game, plan.config, plan.judge);
+            hope.hear(&result);
+            Some((index, game, result))
         },
         |_, result| {
             match result {
@@ -118,8 +155,12 @@ pub fn judge_all(
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
-                Some((_, _, Err(error))) if error != ChatError::Stopped => {
-                    outcome.error.get_or_insert(error);
+                // What ends the run is what must be told.
+                Some((_, _, Err(error)))
+                    if error != ChatError::Stopped
+                        && (error.is_lasting() || outcome.error.is_none()) =>
+                {
+                    outcome.error = Some(error);
                 }
                 _ => {}
             }
@@ -135,6 +176,10 @@ pub fn judge_all(
         }
     }
     outcome.missing = total - outcome.resumed - outcome.played;
+    let games = entries
+        .iter()
+        .flat_map(|entry| entry.games.iter().flatten());
+    outcome.labelled = games.filter(|game| game.score.is_some()).count();
     outcome.judged = entries
         .into_iter()
         .filter_map(|entry| entry.record(plan))
@@ -210,27 +255,38 @@ impl Entry<'_> {
 }
 
 /// Takes over the games that the log holds for the same question, answers, judge and wording.
-fn resume(entries: &mut [Entry<'_>], log: &Path) -> Result<usize, JudgingError> {
+/// A game without an answer, as older versions recorded it, is as if it were not there; so is one without a label where
+/// `retry_unlabelled`. Of several records of a game the last counts, but one with a label before one without.
+fn resume(
+    entries: &mut [Entry<'_>],
+    log: &Path,
+    retry_unlabelled: bool,
+) -> Result<usize, JudgingError> {
     let places: HashMap<String, usize> = entries
         .iter()
         .enumerate()
         .map(|(at, entry)| (format!("{} {}", entry.hash, entry.item.id), at))
         .collect();
-    let mut taken = 0;
     for (_, mut line) in jsonl::read_any(log)?.records {
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
         let place = places.get(&format!("{} {}", text("hash"), text("id")));
         let number = line.get("game").and_then(Value::as_u64).unwrap_or(u64::MAX);
         let played = line
             .remove("played")
-            .and_then(|value| serde_json::from_value(value).ok());
+            .and_then(|value| serde_json::from_value::<Game>(value).ok())
+            .filter(|game| game.answered() && (game.score.is_some() || !retry_unlabelled));
         let slot = place
             .and_then(|&at| entries.get_mut(at))
             .and_then(|entry| entry.games.get_mut(usize::try_from(number).ok()?));
-        if let (Some(slot @ None), Some(game)) = (slot, played) {
-            *slot = Some(game);
-            taken += 1;
+        if let (Some(slot), Some(game)) = (slot, played) {
+            let better = |old: &Game| game.score.is_some() || old.score.is_none();
+            if slot.as_ref().is_none_or(better) {
+                *slot = Some(game);
+            }
         }
     }
-    Ok(taken)
+    let games = entries
+        .iter()
+        .flat_map(|entry| entry.games.iter().flatten());
+    Ok(games.count())
 }

@@ -40,12 +40,16 @@ pub struct Rating {
     pub name: String,
     /// 1000 + 400/ln 10 · (θ − θ of the baseline).
     pub rating: f64,
-    /// The 95 % interval, from resampled items; absent without bootstrap rounds.
+    /// The 95 % interval, from resampled items; absent without bootstrap rounds, for the baseline, which is where it is by
+    /// definition, and where there is a warning.
     pub interval: Option<[f64; 2]>,
     /// Predicted share of games won against the baseline.
     pub win_rate: f64,
     /// Games behind it.
     pub games: usize,
+    /// Why the rating or its interval says little; then there is no interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Games of several players on numbered items.
@@ -150,10 +154,16 @@ impl Board {
             .enumerate()
             .map(|(player, (name, sample))| {
                 let own = rating(&strengths, player);
+                let interval = interval(sample);
+                let warning = match player == anchor {
+                    true => None,
+                    false => self.warning(player, interval),
+                };
                 Rating {
                     name: name.clone(),
                     rating: own,
-                    interval: interval(sample),
+                    interval: interval.filter(|_| warning.is_none() && player != anchor),
+                    warning,
                     win_rate: logistic((own - ANCHOR) / scale),
                     games: self
                         .pairings
@@ -169,6 +179,32 @@ impl Board {
                 .then_with(|| a.name.cmp(&b.name))
         });
         Ok(all)
+    }
+
+    /// What a player's games cannot tell: resampled games that all ended alike never differ.
+    fn warning(&self, player: usize, interval: Option<[f64; 2]>) -> Option<String> {
+        let own = self.pairings.iter().filter_map(|game| match player {
+            _ if game.first == player => Some(game.outcome),
+            _ if game.second == player => Some(1.0 - game.outcome),
+            _ => None,
+        });
+        let outcomes: Vec<f64> = own.collect();
+        let all = |ended: f64| outcomes.iter().all(|outcome| *outcome == ended);
+        let what = if all(0.5) {
+            "tied all its games"
+        } else if all(1.0) {
+            "won all its games: its rating has no upper bound"
+        } else if all(0.0) {
+            "lost all its games: its rating has no lower bound"
+        } else if interval.is_some_and(|[low, high]| high - low < 0.05) {
+            "has games that hardly differ"
+        } else {
+            return None;
+        };
+        let name = self.names.get(player).map_or("", String::as_str);
+        Some(format!(
+            "`{name}` {what}, so resampling tells nothing of its error and no interval is given"
+        ))
     }
 
     /// Players that games connect with `anchor`.

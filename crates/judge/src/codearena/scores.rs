@@ -9,6 +9,11 @@ use super::jsonl::JsonlError;
 use super::tally::Tally;
 use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
 
+/// The labels that count; `A=B` gives no points.
+pub const LABELS: [&str; 9] = [
+    "A>>B", "A>B", "A=B", "B>A", "B>>A", "A<<B", "A<B", "B<A", "B<<A",
+];
+
 /// Points of a label for the model, −2 to 2. In even games the baseline is A, in odd ones the model. Labels that are none of
 /// the eight, and no label, give 0.
 pub fn points(game: usize, label: Option<&str>) -> i32 {

@@ -1,5 +1,7 @@
 //! Evaluation end to end: a prediction is taken apart, matched and scored page by page; then everything is averaged.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -50,6 +52,8 @@ pub struct PageResult {
     pub predicted: bool,
     /// Lists that were matched simply because their time was up.
     pub out_of_time: usize,
+    /// Whether LaTeX tables were matched with annotated ones that have no LaTeX. Told when it happens, not kept.
+    pub without_latex: bool,
     /// Records by list, each list at its place in [`LISTS`].
     records: [Option<Records>; LISTS.len()],
 }
@@ -136,6 +140,7 @@ impl Evaluator {
             attribute: page.attribute.clone(),
             predicted: true,
             out_of_time: found.out_of_time,
+            without_latex: found.without_latex,
             records,
         }
     }
@@ -155,6 +160,24 @@ impl Evaluator {
         let sections: Vec<(String, Value)> = self.metrics.0.par_iter().map(section).collect();
         Value::Object(Map::from_iter(sections))
     }
+}
+
+/// How many records of a metric score 0 without being compared, by reason, the most frequent first; of each a page.
+pub fn failures(pages: &[PageResult]) -> Vec<(&'static str, String, usize, String)> {
+    let mut counts: BTreeMap<(&'static str, &str), (usize, &str)> = BTreeMap::new();
+    let samples = pages.iter().flat_map(|page| page.records.iter().flatten());
+    for sample in samples.flat_map(|list| &list.samples) {
+        if let Some((metric, why)) = &sample.failed {
+            let entry = counts.entry((metric, why)).or_insert((0, &sample.image));
+            entry.0 += 1;
+        }
+    }
+    let mut list: Vec<_> = counts
+        .into_iter()
+        .map(|((metric, why), (count, page))| (metric, why.to_owned(), count, page.to_owned()))
+        .collect();
+    list.sort_by_key(|(_, _, count, _)| std::cmp::Reverse(*count));
+    list
 }
 
 /// All records of a section in the official order, as JSON text.
@@ -269,6 +292,7 @@ impl PageResult {
             attribute: json.get("attribute")?.as_object()?.clone(),
             predicted: json.get("predicted")?.as_bool()?,
             out_of_time: json.get("out_of_time")?.as_u64()? as usize,
+            without_latex: false,
             records,
         })
     }

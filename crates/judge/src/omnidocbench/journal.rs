@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::evaluate::PageResult;
 use super::run::RunError;
@@ -13,7 +13,10 @@ use super::run::RunError;
 /// How much work a run may lose when it is killed.
 const AT_RISK: Duration = Duration::from_secs(5);
 
-/// A file of page results, one a line, after a line that says of what run.
+/// The field of the last line, which says that the run was done, and how many pages there are.
+const END: &str = "done";
+
+/// A file of page results, one a line, after a line that says of what run, and before one that says that it is done.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
@@ -35,11 +38,11 @@ impl Journal {
             source,
         };
         if resume && path.exists() {
-            let (found, mut read) = lines(path)?;
-            if found != *header {
+            let mut found = read(path)?;
+            if found.header != *header {
                 return Err(RunError::Other(path.to_owned()));
             }
-            pages.append(&mut read);
+            pages.append(&mut found.pages);
         }
         // What was read is written again, so that half a line at the end goes.
         let mut text = format!("{header}\n").into_bytes();
@@ -65,16 +68,37 @@ impl Journal {
         // In this thread alone: who writes holds the lock of all results, and a thread that waits for others' help may take up a page.
         let lines: Vec<Vec<u8>> = fresh.iter().map(PageResult::line).collect();
         (self.held, self.since) = (pages.len(), Instant::now());
-        let written = self.file.write_all(&lines.concat());
-        written.map_err(|source| RunError::Journal {
-            path: self.path.clone(),
-            source,
-        })
+        self.write(&lines.concat())
+    }
+
+    /// Says that the run is done.
+    pub fn end(&mut self) -> Result<(), RunError> {
+        let line = format!("{}\n", json!({END: self.held}));
+        self.write(line.as_bytes())
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), RunError> {
+        self.file
+            .write_all(text)
+            .map_err(|source| RunError::Journal {
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 
-/// The header and the pages of a journal; a damaged page is left out.
-pub(super) fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
+/// A journal as it is read.
+pub(super) struct Held {
+    /// What run it is of.
+    pub header: Value,
+    /// Its pages; a damaged one is left out.
+    pub pages: Vec<PageResult>,
+    /// Whether its run was done, and nothing is damaged.
+    pub whole: bool,
+}
+
+/// Reads a journal.
+pub(super) fn read(path: &Path) -> Result<Held, RunError> {
     let failed = |source| RunError::Journal {
         path: path.to_owned(),
         source,
@@ -89,8 +113,22 @@ pub(super) fn lines(path: &Path) -> Result<(Value, Vec<PageResult>), RunError> {
     if header.get("orrery").is_none() {
         return Err(RunError::NoJournal(path.to_owned()));
     }
-    let pages = lines
-        .map_while(Result::ok)
-        .filter_map(|line| PageResult::read(&line));
-    Ok((header, pages.collect()))
+    let (mut pages, mut promised) = (Vec::new(), None);
+    for line in lines.map_while(Result::ok) {
+        match PageResult::read(&line) {
+            Some(page) => pages.push(page),
+            None => promised = end_of(&line).or(promised),
+        }
+    }
+    Ok(Held {
+        header,
+        whole: promised == Some(pages.len() as u64),
+        pages,
+    })
+}
+
+/// The number of pages that the last line of a journal names.
+fn end_of(line: &str) -> Option<u64> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line.get(END)?.as_u64()
 }

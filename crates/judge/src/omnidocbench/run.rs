@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::evaluate::{Evaluator, PageResult};
-use super::journal::{Journal, lines};
+use super::journal::{self, Journal};
 use super::page::{Page, PageError, Pages};
 use super::prediction::{Predictions, read_text};
 use super::sink::{Done, Sink};
@@ -37,7 +37,7 @@ pub enum RunError {
     #[error(transparent)]
     Pages(#[from] PageError),
     /// A folder is not there.
-    #[error("`{}` is no folder: give the one that holds a markdown file for each page", .0.display())]
+    #[error("`{}` is no folder, or cannot be entered: give the one that holds a markdown file for each page", .0.display())]
     Folder(PathBuf),
     /// The journal cannot be written or read.
     #[error("cannot use `{}`: {source}: choose another `--out`", path.display())]
@@ -54,7 +54,7 @@ pub enum RunError {
     #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
     NoJournal(PathBuf),
     /// A prediction, or the folder of all, cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {source}: check who may read it", path.display())]
     Prediction {
         /// The file.
         path: PathBuf,
@@ -198,6 +198,13 @@ fn one(
                 None => evaluator.page(index, page, markdown),
             };
             result.predicted = given.is_some();
+            if result.without_latex {
+                warnings.push(format!(
+                    "`{}`: its annotated tables have no `latex`, the predicted ones are LaTeX: they score 0; the official \
+                     tool ends there",
+                    page.image
+                ));
+            }
             result
         }
     };
@@ -224,24 +231,64 @@ fn header(source: &Source, evaluator: &Evaluator) -> Value {
     })
 }
 
-/// The pages of several shards' journals, in the order of the ground truth, and what they were run with.
+/// Several shards' journals as one run.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// What they were run with.
+    pub header: Value,
+    /// Their pages, in the order of the ground truth.
+    pub pages: Vec<PageResult>,
+    /// What is not there of the whole run, a line each.
+    pub missing: Vec<String>,
+}
+
+/// Puts shards' journals together.
 ///
 /// # Errors
 /// [`RunError`] when a file is no journal, or they are not of one run.
-pub fn merge(journals: &[PathBuf]) -> Result<(Value, Vec<PageResult>), RunError> {
+pub fn merge(journals: &[PathBuf]) -> Result<Merged, RunError> {
     let mut all: BTreeMap<usize, PageResult> = BTreeMap::new();
-    let mut common = Value::Null;
+    let mut merged = Merged::default();
+    let mut common: Option<(Value, usize)> = None;
+    let mut there: BTreeMap<usize, bool> = BTreeMap::new();
     for path in journals {
-        let (mut header, pages) = lines(path)?;
-        if let Some(header) = header.as_object_mut() {
-            header.remove("shard");
+        let mut held = journal::read(path)?;
+        let shard = held.header.as_object_mut().and_then(|h| h.remove("shard"));
+        let number = |at: usize| shard.as_ref()?.get(at)?.as_u64().map(|n| n as usize);
+        let (index, of) = (number(0).unwrap_or(0), number(1).unwrap_or(1));
+        match &common {
+            None => common = Some((held.header, of)),
+            Some(known) if *known == (held.header, of) => {}
+            Some(_) => return Err(RunError::Other(path.clone())),
         }
-        if common.is_null() {
-            common = header;
-        } else if common != header {
-            return Err(RunError::Other(path.clone()));
+        // The same shard may be given twice, once half-written.
+        *there.entry(index).or_default() |= held.whole;
+        if !held.whole {
+            let line = format!("`{}` is of a run that was not done", path.display());
+            merged.missing.push(line);
         }
-        all.extend(pages.into_iter().map(|page| (page.index, page)));
+        for page in held.pages {
+            all.entry(page.index).or_insert(page);
+        }
     }
-    Ok((common, all.into_values().collect()))
+    let (header, of) = common.unwrap_or_default();
+    if there.values().all(|whole| *whole) {
+        merged.missing.clear();
+    }
+    let absent: Vec<String> = (0..of)
+        .filter(|index| !there.contains_key(index))
+        .map(|index| format!("{index}/{of}"))
+        .collect();
+    if !absent.is_empty() {
+        let named = absent.get(..10.min(absent.len())).unwrap_or_default();
+        let more = if absent.len() > 10 { ", …" } else { "" };
+        let line = format!(
+            "{} of {of} shards are missing: {}{more}",
+            absent.len(),
+            named.join(", ")
+        );
+        merged.missing.push(line);
+    }
+    (merged.header, merged.pages) = (header, all.into_values().collect());
+    Ok(merged)
 }

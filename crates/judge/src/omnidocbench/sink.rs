@@ -64,10 +64,14 @@ impl<'a> Sink<'a> {
     /// All pages in order. A run that ends before its time leaves all of them in its journal; the result of a shard is its
     /// journal.
     pub fn finish(mut self, shard: bool) -> Result<Outcome, RunError> {
-        let kept = match shard || self.outcome.stopped || self.problem.is_some() {
+        let cut_short = self.outcome.stopped || self.problem.is_some();
+        let mut kept = match shard || cut_short {
             true => self.keep(true),
             false => Ok(()),
         };
+        if let (true, false, Some(log)) = (shard, cut_short, &mut self.log) {
+            kept = kept.and_then(|()| log.end());
+        }
         if let Some((_, error)) = self.problem {
             return Err(error);
         }

@@ -161,7 +161,7 @@ unsafe fn value<V: Vectors, F: Format>(q: V::Floats, scales: &Scales<V>, step: u
         let q = V::sub(q, V::splat(F::OFFSET as f32));
         let scaled = V::mul(scales.factors[step / (STEPS / 2)], q);
         if F::SHIFTED {
-            V::add(scaled, scales.shift)
+            V::add(scaled, scales.shifts[step / (STEPS / 2)])
         } else {
             scaled
         }

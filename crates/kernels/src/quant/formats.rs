@@ -7,10 +7,10 @@ use super::vectors::{Halves, LANES, Line, Vectors};
 /// Steps of a block: each takes four values of a row.
 pub(super) const STEPS: usize = super::BLOCK / 4;
 
-/// Factors for the first and the second half of a block, and what is added to each value.
+/// Factors for the first and the second half of a block, and what is added to each value of them.
 pub(super) struct Scales<V: Vectors> {
     pub(super) factors: [V::Floats; 2],
-    pub(super) shift: V::Floats,
+    pub(super) shifts: [V::Floats; 2],
 }
 
 /// A format. A value is `factor · (q − OFFSET) + shift`, with q unsigned.
@@ -46,16 +46,16 @@ pub(super) trait Format: Send + Sync + 'static {
     unsafe fn scales<V: Vectors>(header: &Self::Header, index: usize) -> Scales<V>;
 }
 
-const ZEROS: Line = Line([0; 4 * LANES]);
-const NO_SCALES: Halves = Halves([f16::ZERO; LANES]);
+pub(super) const ZEROS: Line = Line([0; 4 * LANES]);
+pub(super) const NO_SCALES: Halves = Halves([f16::ZERO; LANES]);
 
 /// The byte of a line that belongs to a row and a column.
-fn place(lane: usize, column: usize) -> usize {
+pub(super) fn place(lane: usize, column: usize) -> usize {
     4 * lane + column % 4
 }
 
 /// Writes four bits: those of the first sixteen columns are the low ones of a byte.
-fn put_four(lines: &mut [Line], lane: usize, column: usize, q: u8) {
+pub(super) fn put_four(lines: &mut [Line], lane: usize, column: usize, q: u8) {
     let byte = &mut lines[column / 4 % 4].0[place(lane, column)];
     *byte |= q << (4 * (column / 16));
 }
@@ -65,7 +65,7 @@ fn put_four(lines: &mut [Line], lane: usize, column: usize, q: u8) {
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
-unsafe fn unpack_four<V: Vectors>(lines: [&Line; 4]) -> [V::Bytes; STEPS] {
+pub(super) unsafe fn unpack_four<V: Vectors>(lines: [&Line; 4]) -> [V::Bytes; STEPS] {
     // SAFETY: handed down.
     unsafe {
         let [a, b, c, d] = [
@@ -92,12 +92,12 @@ unsafe fn unpack_four<V: Vectors>(lines: [&Line; 4]) -> [V::Bytes; STEPS] {
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
-unsafe fn plain<V: Vectors>(factors: &Halves) -> Scales<V> {
+pub(super) unsafe fn plain<V: Vectors>(factors: &Halves) -> Scales<V> {
     // SAFETY: handed down.
     unsafe {
         Scales {
             factors: [V::halves(factors); 2],
-            shift: V::splat(0.0),
+            shifts: [V::splat(0.0); 2],
         }
     }
 }
@@ -198,7 +198,7 @@ impl Format for Q4_1 {
         unsafe {
             Scales {
                 factors: [V::halves(factors); 2],
-                shift: V::halves(shifts),
+                shifts: [V::halves(shifts); 2],
             }
         }
     }
@@ -220,14 +220,7 @@ pub(super) struct HeaderQ4K {
 impl Format for Q4K {
     type Block = [Line; 4];
     type Header = HeaderQ4K;
-    const EMPTY: (Self::Block, Self::Header) = (
-        [ZEROS; 4],
-        HeaderQ4K {
-            d: NO_SCALES,
-            d_min: NO_SCALES,
-            blocks: [[[0; LANES]; 2]; 8],
-        },
-    );
+    const EMPTY: (Self::Block, Self::Header) = ([ZEROS; 4], HeaderQ4K::EMPTY);
     const BLOCKS: usize = 8;
     const SHIFTED: bool = true;
 
@@ -243,16 +236,8 @@ impl Format for Q4K {
 
     #[inline(always)]
     unsafe fn scales<V: Vectors>(header: &Self::Header, index: usize) -> Scales<V> {
-        let [factors, shifts] = &header.blocks[index];
         // SAFETY: handed down.
-        unsafe {
-            let factors = V::mul(V::halves(&header.d), V::unsigned(factors));
-            let shifts = V::mul(V::halves(&header.d_min), V::unsigned(shifts));
-            Scales {
-                factors: [factors; 2],
-                shift: V::sub(V::splat(0.0), shifts),
-            }
-        }
+        unsafe { header.scales(index) }
     }
 }
 
@@ -315,7 +300,7 @@ impl Format for Q6K {
             let d = V::halves(&header.d);
             Scales {
                 factors: [V::mul(d, V::signed(first)), V::mul(d, V::signed(second))],
-                shift: V::splat(0.0),
+                shifts: [V::splat(0.0); 2],
             }
         }
     }

@@ -16,12 +16,12 @@ pub(super) trait Stored: Format {
 }
 
 /// Writes the f16 at `at` into a lane.
-fn half(bytes: &[u8], at: usize, lane: usize, to: &mut Halves) {
+pub(super) fn half(bytes: &[u8], at: usize, lane: usize, to: &mut Halves) {
     to.0[lane] = f16::from_le_bytes([bytes[at], bytes[at + 1]]);
 }
 
 /// Low four bits, then high ones.
-fn fours(bytes: &[u8], q: &mut [u8]) {
+pub(super) fn fours(bytes: &[u8], q: &mut [u8]) {
     let (low, high) = q.split_at_mut(bytes.len());
     for ((low, high), byte) in low.iter_mut().zip(high).zip(bytes) {
         *low = byte & 15;
@@ -64,16 +64,9 @@ impl Stored for Q4K {
     const BYTES: usize = 144;
 
     fn read(bytes: &[u8], lane: usize, header: &mut Self::Header, q: &mut [u8]) {
-        half(bytes, 0, lane, &mut header.d);
-        half(bytes, 2, lane, &mut header.d_min);
-        let (scales, values) = bytes[4..].split_at(12);
-        for (b, [factor, shift]) in header.blocks.iter_mut().enumerate() {
-            let (first, second) = six_bits(scales, b);
-            factor[lane] = first;
-            shift[lane] = second;
-        }
+        header.read(bytes, lane);
         // 64 columns share 32 bytes.
-        for (values, q) in values.chunks_exact(32).zip(q.chunks_exact_mut(64)) {
+        for (values, q) in bytes[16..].chunks_exact(32).zip(q.chunks_exact_mut(64)) {
             fours(values, q);
         }
     }
@@ -81,7 +74,7 @@ impl Stored for Q4K {
 
 /// Factor and shift of block `b`: whole in the first eight bytes for the first four blocks; for the others, four
 /// bits in the last four bytes and two on top of the first eight.
-fn six_bits(scales: &[u8], b: usize) -> (u8, u8) {
+pub(super) fn six_bits(scales: &[u8], b: usize) -> (u8, u8) {
     if b < 4 {
         return (scales[b] & 63, scales[b + 4] & 63);
     }

@@ -46,7 +46,11 @@ impl<F: Format> Panels<F> {
     /// Writes the values of a row.
     pub(super) fn row(&self, row: usize, values: &mut [f32]) {
         let Panel { blocks, headers } = self.panel(row / LANES);
-        for (b, (block, values)) in blocks.iter().zip(values.chunks_exact_mut(BLOCK)).enumerate() {
+        for (b, (block, values)) in blocks
+            .iter()
+            .zip(values.chunks_exact_mut(BLOCK))
+            .enumerate()
+        {
             let block = dequantize_block::<F>(block, &headers[b / F::BLOCKS], b % F::BLOCKS);
             for (to, column) in values.iter_mut().zip(&block) {
                 *to = column[row % LANES];
@@ -83,7 +87,7 @@ fn dequantize_block<F: Format>(
     index: usize,
 ) -> [[f32; LANES]; BLOCK] {
     // SAFETY: portable code runs on every machine.
-    let (bytes, Scales { factors, shift }) = unsafe {
+    let (bytes, Scales { factors, shifts }) = unsafe {
         (
             F::unpack::<Portable>(block),
             F::scales::<Portable>(header, index),
@@ -95,7 +99,7 @@ fn dequantize_block<F: Format>(
             let q = i32::from(bytes[column / 4][4 * lane + column % 4]);
             let value = factors[lane] * (q - F::OFFSET) as f32;
             if F::SHIFTED {
-                value + shift[lane]
+                value + shifts[column / 16][lane]
             } else {
                 value
             }

@@ -108,10 +108,7 @@ impl Plan {
     }
 
     pub(super) fn part(&self, task: usize) -> Part {
-        let (row, panel) = (
-            task / self.tasks * ROWS,
-            task % self.tasks * self.step,
-        );
+        let (row, panel) = (task / self.tasks * ROWS, task % self.tasks * self.step);
         Part {
             rows: [row, self.rows.min(row + ROWS)],
             panels: [panel, self.count.min(panel + self.step)],
@@ -180,7 +177,12 @@ pub(super) unsafe fn multiply_part<F: Format>(
 /// As for [`compute`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn avx512<F: Format>(part: Part, input: &QuantRows, panels: &Panels<F>, target: &Target<'_>) {
+unsafe fn avx512<F: Format>(
+    part: Part,
+    input: &QuantRows,
+    panels: &Panels<F>,
+    target: &Target<'_>,
+) {
     // SAFETY: handed down.
     unsafe { compute::<Avx512, F>(part, input, panels, target) }
 }
@@ -301,7 +303,16 @@ unsafe fn term<V: Vectors, F: Format>(
             value = V::add(V::mul(V::floats(sums), first), value);
         }
         if F::SHIFTED {
-            value = V::add(value, V::mul(scales.shift, V::splat(x.sum)));
+            let [first, second] = scales.shifts;
+            let shift = if F::SPLIT {
+                V::add(
+                    V::mul(first, V::splat(x.halves[0] as f32)),
+                    V::mul(second, V::splat(x.halves[1] as f32)),
+                )
+            } else {
+                V::mul(first, V::splat(x.sum))
+            };
+            value = V::add(value, shift);
         }
         value
     }

@@ -45,6 +45,13 @@ pub(super) trait Vectors {
     /// Bits `2·PAIR` and `2·PAIR + 1` of each byte of `bits`, as bits 4 and 5 above `low`.
     unsafe fn with_pair<const PAIR: usize>(low: Self::Bytes, bits: Self::Bytes) -> Self::Bytes;
 
+    /// Both.
+    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+
+    /// Each pair of bytes moved `left` bits (right where negative), then those of `mask` in each byte. `left` is
+    /// known to the compiler, and bits that cross bytes are masked.
+    unsafe fn field(bytes: Self::Bytes, left: i32, mask: u8) -> Self::Bytes;
+
     /// What sums of products start from: `start` is minus the offset of the weights times the sum of the input.
     unsafe fn start(start: i32, wide: bool) -> Self::Ints;
 
@@ -103,6 +110,22 @@ impl Vectors for Portable {
             *low |= (bits >> (2 * PAIR) & 3) << 4;
         }
         low
+    }
+
+    #[inline(always)]
+    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
+        std::array::from_fn(|i| a[i] | b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn field(bytes: Self::Bytes, left: i32, mask: u8) -> Self::Bytes {
+        bytes.map(|byte| {
+            let moved = match left {
+                0.. => byte << left,
+                _ => byte >> -left,
+            };
+            moved & mask
+        })
     }
 
     #[inline(always)]

@@ -57,6 +57,25 @@ impl Vectors for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
+        // SAFETY: see above.
+        unsafe { _mm512_or_si512(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn field(bytes: Self::Bytes, left: i32, mask: u8) -> Self::Bytes {
+        // SAFETY: see above.
+        unsafe {
+            let count = _mm_cvtsi32_si128(left.abs());
+            let moved = match left {
+                0.. => _mm512_sll_epi16(bytes, count),
+                _ => _mm512_srl_epi16(bytes, count),
+            };
+            _mm512_and_si512(moved, _mm512_set1_epi8(mask.cast_signed()))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn start(start: i32, _: bool) -> Self::Ints {
         // SAFETY: see above.
         unsafe { _mm512_set1_epi32(start) }
@@ -188,6 +207,25 @@ impl Vectors for Avx2 {
                 _ => _mm256_srli_epi16::<2>(bits),
             };
             _mm256_or_si256(low, _mm256_and_si256(moved, _mm256_set1_epi8(0x30)))
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
+        // SAFETY: see above.
+        both(a, b, |a, b| unsafe { _mm256_or_si256(a, b) })
+    }
+
+    #[inline(always)]
+    unsafe fn field(bytes: Self::Bytes, left: i32, mask: u8) -> Self::Bytes {
+        // SAFETY: see above.
+        bytes.map(|bytes| unsafe {
+            let count = _mm_cvtsi32_si128(left.abs());
+            let moved = match left {
+                0.. => _mm256_sll_epi16(bytes, count),
+                _ => _mm256_srl_epi16(bytes, count),
+            };
+            _mm256_and_si256(moved, _mm256_set1_epi8(mask.cast_signed()))
         })
     }
 

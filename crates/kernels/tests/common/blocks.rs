@@ -33,6 +33,47 @@ fn decode(kind: QuantKind, block: &[u8], i: usize) -> Value {
             let q = nibble(block[16 + i / 64 * 32 + i % 32], group % 2 == 1);
             (half(0) * f64::from(scale) * q, -half(2) * f64::from(min))
         }
+        QuantKind::Q5_0 | QuantKind::Q5_1 => {
+            let old = kind == QuantKind::Q5_0;
+            let at = if old { 2 } else { 4 };
+            let high = block[at + i / 8] >> (i % 8) & 1;
+            let q = nibble(block[at + 4 + i % 16], i >= 16) + 16.0 * f64::from(high);
+            match old {
+                true => (half(0) * (q - 16.0), 0.0),
+                false => (half(0) * q, half(2)),
+            }
+        }
+        QuantKind::Q5K => {
+            let same = [&block[..16], &block[48..]].concat();
+            let four = decode(QuantKind::Q4K, &same, i);
+            let ones = decode(
+                QuantKind::Q4K,
+                &[&block[..16], &[0x11; 128][..]].concat(),
+                i,
+            );
+            let zero = decode(QuantKind::Q4K, &[&block[..16], &[0; 128][..]].concat(), i);
+            let scale = ones.value - zero.value;
+            let high = block[16 + i % 32] >> (i / 32) & 1;
+            let q = four.value - zero.value;
+            (q + 16.0 * f64::from(high) * scale, zero.value)
+        }
+        QuantKind::Q2K | QuantKind::Q3K => {
+            let (part, j) = (i / 128, i % 128);
+            let two = |from: usize| block[from + part * 32 + j % 32] >> (j / 32 * 2) & 3;
+            if kind == QuantKind::Q2K {
+                let scale = block[i / 16];
+                let product = half(80) * f64::from(scale & 15) * f64::from(two(16));
+                (product, -half(82) * f64::from(scale >> 4))
+            } else {
+                let s = &block[96..108];
+                let n = i / 16;
+                let low = if n < 8 { s[n] & 15 } else { s[n - 8] >> 4 };
+                let scale = i32::from(low) + 16 * i32::from(s[8 + n % 4] >> (n / 4 * 2) & 3) - 32;
+                let high = block[i % 32] >> (i / 32) & 1;
+                let q = f64::from(two(32)) + 4.0 * f64::from(high) - 4.0;
+                (half(108) * f64::from(scale) * q, 0.0)
+            }
+        }
         QuantKind::Q6K => {
             let (part, j) = (i / 128, i % 128);
             let low = nibble(block[part * 64 + j % 64], j >= 64);
@@ -60,8 +101,10 @@ pub fn decode_all(kind: QuantKind, bytes: &[u8]) -> Vec<Value> {
 /// Where the f16 scales of a block lie.
 pub fn scales(kind: QuantKind) -> &'static [usize] {
     match kind {
-        QuantKind::Q8_0 | QuantKind::Q4_0 => &[0],
-        QuantKind::Q4_1 | QuantKind::Q4K => &[0, 2],
+        QuantKind::Q8_0 | QuantKind::Q4_0 | QuantKind::Q5_0 => &[0],
+        QuantKind::Q4_1 | QuantKind::Q5_1 | QuantKind::Q4K | QuantKind::Q5K => &[0, 2],
+        QuantKind::Q2K => &[80, 82],
+        QuantKind::Q3K => &[108],
         QuantKind::Q6K => &[208],
     }
 }

@@ -3,7 +3,7 @@
 use super::chat_server::{ChatServer, Mood};
 use super::common::{folder, interrupt, orrery, start};
 use super::{judging, results};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -136,17 +136,78 @@ fn a_server_that_refuses_or_is_not_there() {
     results(at, 2);
     let server = ChatServer::start(vec![Mood::Refusing], longer_wins);
     let url = server.url();
-    // A refusal is an answer: attempts are consumed, the items count as ties, and the score says how many failed.
-    orrery(at, &judging(&url, &[])).worked();
+    // A refusal is no result: it ends the run at once, and nothing of it is kept.
+    let line = orrery(at, &judging(&url, &["--workers", "1"])).refused(1);
+    assert!(
+        line.contains("401") && line.contains("no key") && line.contains("check the key"),
+        "{line}"
+    );
+    assert_eq!(server.asked(), 1);
+    assert!(logged(at).is_empty() && !at.join("judged.jsonl").exists());
+    // A journal from before, in which such games stand as ties, is mended by the right judge; ones without a label when asked.
+    let fine = ChatServer::start(vec![Mood::Fine], |prompt| {
+        match prompt.contains("Question 0?") {
+            true => "I cannot say.".to_owned(),
+            false => longer_wins(prompt),
+        }
+    });
+    let fine_url = fine.url();
+    let told = |more: &[&str]| -> Value {
+        let ran = orrery(at, &judging(&fine_url, more)).worked();
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let first = told(&[]);
+    assert_eq!(
+        (&first["played_games"], &first["labelled_games"]),
+        (&4.into(), &2.into())
+    );
+    let log = at.join("judged.jsonl.games");
+    let text = fs::read_to_string(&log).unwrap();
+    let emptied = text.lines().map(|line| {
+        let mut game: Value = serde_json::from_str(line).unwrap();
+        if game["id"] == "q1" {
+            game["played"]["judgment"] = "".into();
+            game["played"]["score"] = Value::Null;
+        }
+        format!("{game}\n")
+    });
+    fs::write(&log, emptied.collect::<String>()).unwrap();
+    assert_eq!(told(&[])["played_games"], 2, "games without an answer");
+    let again = told(&["--retry-unlabelled"]);
+    assert_eq!(
+        (&again["played_games"], &again["labelled_games"]),
+        (&2.into(), &2.into())
+    );
+    // Scores say how many games have a label, and are refused where these are too few.
+    let none = json!({"id": 1, "question": "q", "response": "a", "games": [{"score": null}, {"score": null}]});
+    fs::write(at.join("judged.jsonl"), format!("{none}\n{none}\n")).unwrap();
+    for verb in [
+        &["score", "--judged", "judged.jsonl"][..],
+        &["leaderboard", "judged.jsonl", "--rating", "bt"],
+    ] {
+        let line = orrery(at, &[&["codearena"], verb].concat()).refused(2);
+        assert!(
+            line.contains("only 0 of 2 games") && line.contains("--retry-unlabelled"),
+            "{line}"
+        );
+    }
     let score = orrery(
         at,
-        &["codearena", "score", "--judged", "judged.jsonl", "--json"],
+        &[
+            "codearena",
+            "score",
+            "--judged",
+            "judged.jsonl",
+            "--json",
+            "--min-labelled",
+            "0",
+        ],
     )
     .worked();
     let score: Value = serde_json::from_str(&score.out).unwrap();
     assert_eq!(
-        (&score["failed_items"], &score["metric"]["tie_rate"]),
-        (&2.into(), &1.0.into())
+        (&score["failed_items"], &score["labelled_games"]),
+        (&1.into(), &0.into())
     );
     let none = orrery(
         at,

@@ -10,6 +10,7 @@ mod common;
 mod check;
 mod files;
 mod judge;
+mod servers;
 mod syncode;
 
 use common::{folder, orrery};

@@ -257,7 +257,9 @@ fn an_encoder_tells_languages_by_its_vectors() {
                 .to_string()
         }),
     );
-    let server = ChatServer::start(vec![Mood::Busy, Mood::Malformed], |_| String::new());
+    let mut moods = vec![Mood::Busy, Mood::Page];
+    moods.resize(40, Mood::Fine);
+    let server = ChatServer::start(moods, |_| String::new());
     let url = server.url();
     let encoder = ["--encoder", url.as_str(), "--encoder-model", "counter"];
     let lang = |more: &[&str]| {

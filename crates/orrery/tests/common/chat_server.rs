@@ -21,8 +21,10 @@ pub enum Mood {
     Busy,
     /// 500.
     Broken,
-    /// 200, and no JSON.
+    /// 200, and JSON that breaks off.
     Malformed,
+    /// 200, and a web page.
+    Page,
     /// No answer at all.
     Silent,
     /// An answer without a label.
@@ -135,6 +137,7 @@ impl Shared {
             (Mood::Busy, 1) => ("429 Too Many Requests\r\nRetry-After: 0", "{}".to_owned()),
             (Mood::Broken, 1) => ("500 Internal Server Error", "<html>".to_owned()),
             (Mood::Malformed, 1) => ("200 OK", "{\"choices\": [".to_owned()),
+            (Mood::Page, 1) => ("200 OK", "<html>".to_owned()),
             (Mood::Silent, 1) => {
                 std::thread::sleep(Duration::from_secs(8));
                 return;

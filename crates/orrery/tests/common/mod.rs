@@ -42,7 +42,7 @@ impl Ran {
     fn complaints(&self) -> Vec<&str> {
         let lines = self.err.lines();
         lines
-            .filter(|line| !line.starts_with("warning: "))
+            .filter(|line| !line.starts_with("warning: ") && !line.starts_with("training: step "))
             .collect()
     }
 }

@@ -83,12 +83,23 @@ pub fn content_cuts(changes: &[Change], threshold: f64, min_length: usize) -> Ve
 /// Frames that start a scene after a fade: midway between the frame where the mean pixel falls below `threshold` and the
 /// one where it is back, at least `min_length` frames after the last fade-in. Halves go to the even frame.
 pub fn fade_cuts(frames: &[Picture], threshold: f64, min_length: usize) -> Vec<usize> {
+    let levels: Vec<f64> = frames.iter().map(brightness).collect();
+    cuts_at_fades(&levels, threshold, min_length)
+}
+
+/// The mean value of a frame's pixels, in `[0, 255]`.
+pub fn brightness(frame: &Picture) -> f64 {
+    let sum: u64 = frame.pixels.iter().map(|&value| u64::from(value)).sum();
+    sum as f64 / frame.pixels.len().max(1) as f64
+}
+
+/// [`fade_cuts`] of frames whose [`brightness`] is known.
+pub fn cuts_at_fades(levels: &[f64], threshold: f64, min_length: usize) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut last_in = 0;
     let mut faded: Option<usize> = None;
-    for (at, frame) in frames.iter().enumerate() {
-        let sum: u64 = frame.pixels.iter().map(|&value| u64::from(value)).sum();
-        let dark = (sum as f64 / frame.pixels.len().max(1) as f64) < threshold;
+    for (at, &level) in levels.iter().enumerate() {
+        let dark = level < threshold;
         match (faded, dark) {
             (None, true) => faded = Some(at),
             (Some(from), false) => {

@@ -46,8 +46,8 @@ pub fn word_config(seed: u64) -> TrainConfig {
     }
 }
 
-/// Trains the word tower on a choice of subjects, of which those that `known` knows keep about their vectors; gives it with
-/// the mean loss at the end.
+/// Trains the word tower on a choice of subjects, of which those that `known` knows keep about their vectors. `device` is
+/// one with autodiff, here as for the other stages.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
@@ -56,8 +56,8 @@ pub fn train_words(
     known: Option<&WordTower>,
     config: &TrainConfig,
     run: Run,
-) -> Result<(WordTower, f64), StageError> {
-    let device = Device::flex().autodiff();
+    device: &Device,
+) -> Result<Trained<WordTower>, StageError> {
     let pack = EmojiPack::embedded()?;
     let grid = EmojiGrid::new(pack, &subjects.codes(pack))?;
     let task = WordTask::new(grid.subjects, 256, device.clone());
@@ -67,10 +67,19 @@ pub fn train_words(
         task.subjects(),
         known,
         &mut rng,
-        &device,
+        device,
     );
     let trained = train(&task, model, config, run)?;
-    Ok((tower::tower(&trained.ema, task), trained.loss))
+    let tower = tower::tower(&trained.ema, task);
+    Ok(Trained {
+        model: tower.clone(),
+        ema: tower,
+        step: trained.step,
+        loss: trained.loss,
+        skipped: trained.skipped,
+        elapsed: trained.elapsed,
+        interrupted: trained.interrupted,
+    })
 }
 
 /// What steps the weights.
@@ -136,8 +145,8 @@ pub fn train_pictures(
     recipe: Recipe,
     config: &TrainConfig,
     run: Run,
+    device: &Device,
 ) -> Result<Trained<Stiv>, StageError> {
-    let device = Device::flex().autodiff();
     let grid = EmojiGrid::new(EmojiPack::embedded()?, &tower.codes)?;
     let task = StivTask {
         examples: Arc::new(Pictures { grid }),
@@ -147,7 +156,7 @@ pub fn train_pictures(
         device: device.clone(),
     };
     let model =
-        start.unwrap_or_else(|| shape.init(&mut Rng::new(config.seed).child("init"), &device));
+        start.unwrap_or_else(|| shape.init(&mut Rng::new(config.seed).child("init"), device));
     Ok(train(&task, model, config, run)?)
 }
 
@@ -188,6 +197,7 @@ pub fn train_clips(
     recipe: Recipe,
     config: &TrainConfig,
     run: Run,
+    device: &Device,
 ) -> Result<Trained<Stiv>, StageError> {
     let clips = Clips::new(EmojiPack::embedded()?, ClipPack::embedded()?, &tower.codes)?;
     let task = StivTask {
@@ -195,7 +205,7 @@ pub fn train_clips(
         tower,
         recipe,
         spatial_patch: shape.spatial_patch,
-        device: Device::flex().autodiff(),
+        device: device.clone(),
     };
     let mut rng = Rng::new(config.seed).child("inflate");
     let model = inflate(picture, shape, 2, &mut rng);

@@ -14,7 +14,7 @@ pub(super) struct Linear {
 
 /// Gate, up and down, or experts.
 pub(super) enum FeedForward {
-    Dense([Linear; 3]),
+    Dense(Box<[Linear; 3]>),
     Experts(Mixture),
 }
 
@@ -95,11 +95,11 @@ impl Layer {
                     let names = names.experts(layer);
                     FeedForward::Experts(Mixture::load(loader, config, experts, &names)?)
                 }
-                None => FeedForward::Dense([
+                None => FeedForward::Dense(Box::new([
                     linear(loader, Slot::Gate, width, config.ffn_bias)?,
                     linear(loader, Slot::Up, width, config.ffn_bias)?,
                     linear(loader, Slot::Down, ffn, config.ffn_bias)?,
-                ]),
+                ])),
             },
             after_ffn: optional(loader, config.post_norms, NormSlot::AfterFfn)?,
         })

@@ -38,7 +38,7 @@ pub struct Check {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The k of pass@k, several with commas
-    #[arg(long, value_delimiter = ',', default_value = "1")]
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     k: Vec<u64>,
     /// Seconds of processor time for a run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -96,7 +96,15 @@ impl Entry {
         let tool = self.language.tool().map_or(String::new(), |tool| tool.path);
         let check = json!(self.check).to_string();
         let limits = format!("{} {}", limits.cpu_seconds, limits.memory);
-        let parts = [self.language.name, &self.answer, &check, &limits, &tool];
+        // Grades from before each pass was proven count no more.
+        let parts = [
+            self.language.name,
+            &self.answer,
+            &check,
+            &limits,
+            &tool,
+            "proven",
+        ];
         format!("{:016x}", fingerprint(&parts))
     }
 }

@@ -54,6 +54,15 @@ pub struct Judge {
     /// Judge questions of 1024 words and more too, which the official program leaves out
     #[arg(long)]
     keep_long: bool,
+    /// Play games again that have no label
+    #[arg(long)]
+    retry_unlabelled: bool,
+    /// Count labels inside `<think>` blocks too, as the official program does
+    #[arg(long)]
+    keep_thinking: bool,
+    /// Write the items whose games were played even if others are missing
+    #[arg(long)]
+    partial: bool,
     /// Print the first prompt and an estimate of the tokens, and ask nobody
     #[arg(long)]
     dry_run: bool,
@@ -85,6 +94,7 @@ impl Judge {
             baseline: &self.baseline,
             workers: self.workers,
             keep_long: self.keep_long,
+            retry_unlabelled: self.retry_unlabelled,
             stop: context.stop,
         };
         let mut steps = Steps::new("judging", self.json);
@@ -102,6 +112,10 @@ impl Judge {
                 self.baseline
             )));
         }
+        let partial = self.partial && !outcome.judged.is_empty() && !context.stopped();
+        if outcome.missing > 0 && partial {
+            write_lines(out, &outcome.judged)?;
+        }
         if outcome.missing > 0 {
             return Err(incomplete(
                 context.stopped(),
@@ -114,7 +128,7 @@ impl Judge {
         write_lines(out, &outcome.judged)?;
         if self.json {
             return say(&json!({
-                "out": out, "items": outcome.judged.len(), "resumed_games": outcome.resumed, "played_games": outcome.played,
+                "out": out, "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
                 "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
             })
             .to_string());
@@ -124,11 +138,12 @@ impl Judge {
             n => format!(", {n} left out with {TOO_MANY_WORDS} words or more"),
         };
         say(&format!(
-            "wrote {}: {} items, {} games now and {} before{long}",
+            "wrote {}: {} items, {} games now and {} before, {} with a label{long}",
             out.display(),
             outcome.judged.len(),
             outcome.played,
-            outcome.resumed
+            outcome.resumed,
+            outcome.labelled
         ))
     }
 
@@ -137,7 +152,7 @@ impl Judge {
             return Ok(Box::new(RubricJudge));
         }
         if let Some(label) = self.judge.strip_prefix("always:") {
-            return Ok(Box::new(FixedJudge(label.to_owned())));
+            return Ok(Box::new(FixedJudge::new(label).map_err(Failure::input)?));
         }
         if let Some(path) = self.judge.strip_prefix("file:") {
             let (judge, troubles) = RecordedJudge::read(Path::new(path))?;
@@ -145,7 +160,10 @@ impl Judge {
             return Ok(Box::new(judge));
         }
         let model = self.server.model(&self.judge, &self.judge_model, context)?;
-        Ok(Box::new(ModelJudge(model)))
+        Ok(Box::new(ModelJudge {
+            model,
+            keep_thinking: self.keep_thinking,
+        }))
     }
 
     /// What would be asked, and about how much of it: four characters a token.

@@ -1,6 +1,6 @@
 //! `orrery codearena leaderboard`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, say};
@@ -8,7 +8,9 @@ use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::score::read;
+use super::options::warn;
+use super::score::{LABELLED, demand_labels, read, share};
+use crate::codearena::bias::Bias;
 use crate::codearena::item::BASELINE;
 use crate::codearena::rating::{Board, Rating};
 use crate::codearena::scores::Scores;
@@ -52,6 +54,9 @@ pub struct Leaderboard {
     /// JSON with a score of another benchmark for each model: prints the pairs and their rank correlation
     #[arg(long, value_name = "FILE", conflicts_with = "rating")]
     against: Option<PathBuf>,
+    /// Least share of games with a label in each file; below it there is no table
+    #[arg(long, value_name = "SHARE", default_value_t = LABELLED, value_parser = share)]
+    min_labelled: f32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -62,6 +67,7 @@ impl Leaderboard {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
             let file = read(path)?;
+            demand_labels(path, &Bias::of(&file.items), self.min_labelled)?;
             let stem = || {
                 path.file_stem()
                     .unwrap_or_default()
@@ -71,8 +77,18 @@ impl Leaderboard {
             let name = file.model.clone().unwrap_or_else(stem);
             let scores = Scores::of(&file.items, file.model.clone());
             let baseline = file.baseline.as_deref().unwrap_or(&self.baseline);
+            // Files agree in their questions and not in their ids, which the official judge numbers anew; items that share a
+            // text are told apart by how often it came before.
+            let mut times: HashMap<&str, usize> = HashMap::new();
             for item in &file.items {
-                board.add(&name, baseline, &item.item.question, &item.labels);
+                let time = times.entry(&item.item.question).or_default();
+                board.add(
+                    &name,
+                    baseline,
+                    &format!("{time} {}", item.item.question),
+                    &item.labels,
+                );
+                *time += 1;
             }
             rows.push(Row {
                 name,
@@ -86,6 +102,8 @@ impl Leaderboard {
                 self.rounds as usize,
                 &Rng::new(self.seed).child("bootstrap"),
             )?;
+            let warnings = ratings.iter().filter_map(|rating| rating.warning.clone());
+            warn(&warnings.collect::<Vec<_>>());
             return match self.json || self.format == Format::Json {
                 true => say(&json!({"ratings": ratings}).to_string()),
                 false => say(&self.ratings(&ratings)),

@@ -4,15 +4,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::command::{Context, Failure, tell};
-use base::endpoint::{ChatModel, Embedder, Endpoint, EndpointConfig, Retry};
-use clap::Args;
+use base::endpoint::{ChatModel, Dialect, Embedder, Endpoint, EndpointConfig, Retry, TokenLimit};
+use clap::{Args, ValueEnum};
 
 use crate::codearena::syncode::Scripted;
 
 /// Most lines of trouble that are printed.
 const TOLD: usize = 20;
 
-/// How patiently a server is asked.
+/// How the most tokens of a reply are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TokenLimitName {
+    #[value(name = "max_tokens")]
+    MaxTokens,
+    #[value(name = "max_completion_tokens")]
+    MaxCompletionTokens,
+    /// Not sent
+    None,
+}
+
+/// How patiently a server is asked, and in which dialect. What a server complains of is changed without being told.
 #[derive(Args, Debug)]
 pub(super) struct ServerOptions {
     /// Environment variable that holds the server's key
@@ -24,6 +35,30 @@ pub(super) struct ServerOptions {
     /// How often a request is sent when the server does not answer, is busy or fails
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
+    /// Name of the token limit [default: max_tokens, until the server wants another]
+    #[arg(long, value_enum, value_name = "NAME")]
+    token_limit: Option<TokenLimitName>,
+    /// Do not send the temperature
+    #[arg(long)]
+    no_temperature: bool,
+    /// Put the system message before the first user message
+    #[arg(long)]
+    no_system_role: bool,
+    /// Ask for the reply as a stream of events
+    #[arg(long)]
+    stream: bool,
+    /// Header that carries the key, such as `api-key` [default: authorization, as a bearer]
+    #[arg(long, value_name = "NAME", value_parser = header_name)]
+    key_header: Option<String>,
+}
+
+/// The name of a header.
+fn header_name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("a header's name has letters, digits and `-`".into()),
+    }
 }
 
 impl ServerOptions {
@@ -62,6 +97,18 @@ impl ServerOptions {
             retry: Retry {
                 tries: self.tries,
                 ..Retry::default()
+            },
+            dialect: Dialect {
+                token_limit: match self.token_limit {
+                    Some(TokenLimitName::MaxCompletionTokens) => TokenLimit::MaxCompletionTokens,
+                    Some(TokenLimitName::None) => TokenLimit::None,
+                    Some(TokenLimitName::MaxTokens) | None => TokenLimit::MaxTokens,
+                },
+                temperature: !self.no_temperature,
+                system_role: !self.no_system_role,
+                stream: self.stream,
+                key_header: self.key_header.clone(),
+                ..Dialect::default()
             },
         };
         Endpoint::new(config, Some(context.stop)).map_err(Failure::input)

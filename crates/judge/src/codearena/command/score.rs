@@ -32,6 +32,9 @@ pub struct Score {
     /// Leave out items whose games both have no label; the official program counts them as ties
     #[arg(long)]
     drop_failed: bool,
+    /// Least share of games with a label; below it there is no score
+    #[arg(long, value_name = "SHARE", default_value_t = LABELLED, value_parser = share)]
+    min_labelled: f32,
     /// Write the metrics as the official program does, with the same keys
     #[arg(long, value_name = "FILE")]
     metric: Option<PathBuf>,
@@ -53,6 +56,7 @@ impl Score {
         }
         let scores = Scores::of(&file.items, file.model.clone());
         let bias = Bias::of(&file.items);
+        demand_labels(&self.judged, &bias, self.min_labelled)?;
         if let Some(path) = &self.metric {
             let mut text =
                 serde_json::to_vec_pretty(&scores.official()).map_err(Failure::failed)?;
@@ -67,6 +71,7 @@ impl Score {
         if self.json {
             return say(&json!({
                 "metric": scores.official(), "items": scores.all.items, "failed_items": scores.failed,
+                "games": bias.games, "labelled_games": bias.games - bias.failed_games,
                 "table": table.json(), "bias": bias,
             })
             .to_string());
@@ -79,8 +84,10 @@ impl Score {
             share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
         };
         say(&format!(
-            "\nscore {:.1} %, won {:.1} %, tied {:.1} % of {} items; {} items without any label count as ties\n\
+            "\n{} of {} games have a label\nscore {:.1} %, won {:.1} %, tied {:.1} % of {} items; {} items without any label count as ties\n\
              judge: position bias {} of {} items, {} of the games without a label",
+            bias.games - bias.failed_games,
+            bias.games,
             100.0 * scores.all.score(),
             100.0 * scores.all.win_rate(),
             100.0 * scores.all.tie_rate(),
@@ -90,6 +97,32 @@ impl Score {
             bias.complete,
             percent(bias.failure_rate),
         ))
+    }
+}
+
+/// Least share of games with a label, where nobody says otherwise.
+pub(super) const LABELLED: f32 = 0.5;
+
+/// A share from 0 to 1, for clap.
+pub(super) fn share(text: &str) -> Result<f32, String> {
+    base::command::number_in(text, 0.0, 1.0)
+}
+
+/// Refuses a file in which fewer than `least` of the games have a label: ties that nobody judged are no result.
+pub(super) fn demand_labels(
+    path: &std::path::Path,
+    bias: &Bias,
+    least: f32,
+) -> Result<(), Failure> {
+    let labelled = bias.games - bias.failed_games;
+    match labelled as f64 >= f64::from(least) * bias.games as f64 {
+        true => Ok(()),
+        false => Err(Failure::input(format!(
+            "only {labelled} of {} games of `{}` have a label, fewer than {:.0} %: play them again with `judge --retry-unlabelled`, or lower `--min-labelled`",
+            bias.games,
+            path.display(),
+            100.0 * least
+        ))),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extract::tested_block;
 use super::language::COMPILE_ERROR;
+use super::proof::Proof;
 use super::{Ended, Language, Limits, Ran, Sandbox, SandboxError, code_block};
 
 /// Input and expected output of a program.
@@ -62,6 +64,8 @@ pub enum Grade {
     },
     /// The answer holds no code of the language.
     NoCode,
+    /// There is no test, so nothing can show that the answer is right.
+    NoTests,
     /// This machine cannot run the language.
     Unavailable,
 }
@@ -107,31 +111,46 @@ pub fn grade(
             total,
         })
     };
-    let Some(code) = code_block(answer, language.tags) else {
+    if tests.iter().all(|test| language.says_nothing(test)) {
+        return graded(Grade::NoTests, 0);
+    }
+    let fenced = answer.contains("```");
+    let code = match fenced {
+        true => tested_block(answer, language.tags, &tests),
+        false => Some(answer.to_owned()),
+    };
+    let Some(code) = code else {
         return graded(Grade::NoCode, 0);
     };
-    let all = attempt(sandbox, language, &code, &tests.join("\n"), limits)?;
+    let all = attempt(sandbox, language, &code, &tests, limits)?;
     let failure = match all {
         Attempt::Passed => return graded(Grade::Pass, total),
         Attempt::Unavailable => return graded(Grade::Unavailable, 0),
         Attempt::Failed(failure) => failure,
     };
-    if matches!(failure, Grade::CompileError { .. }) && total == 0 {
-        return graded(failure, 0);
+    if !fenced && matches!(failure, Grade::CompileError { .. }) {
+        return graded(Grade::NoCode, 0);
     }
-    // Which test is it? First whether the answer runs without any.
-    if let Attempt::Failed(alone) = attempt(sandbox, language, &code, "", limits)? {
-        // What needs its tests to be a whole program cannot run alone.
-        let incomplete = language.print.is_none();
-        return graded(if incomplete { failure } else { alone }, 0);
+    if language.whole {
+        // Answer and test are a program only together; tests that each bring their own `main` run one by one.
+        if total < 2 || failure == Grade::Timeout {
+            return graded(failure, 0);
+        }
+    } else if let Attempt::Failed(alone) = attempt(sandbox, language, &code, &[], limits)? {
+        // Which test is it? First whether the answer runs without any.
+        return graded(alone, 0);
     }
     let (mut passed, mut first, mut slow) = (0, None, false);
     for (at, test) in tests.iter().enumerate() {
-        match attempt(sandbox, language, &code, test, limits)? {
+        match attempt(sandbox, language, &code, std::slice::from_ref(test), limits)? {
             Attempt::Passed => passed += 1,
             Attempt::Failed(grade) => {
                 slow |= first.is_none() && grade == Grade::Timeout;
                 first.get_or_insert(at);
+                // The answer does not compile with any test.
+                if language.whole && at == 0 && matches!(grade, Grade::CompileError { .. }) {
+                    return graded(grade, 0);
+                }
             }
             Attempt::Unavailable => return graded(Grade::Unavailable, 0),
         }
@@ -141,6 +160,7 @@ pub fn grade(
         Some(test) => graded(Grade::Fail { test }, passed),
         // Each passes alone and not all together: there was not time enough for all, or the last one is to blame.
         None if failure == Grade::Timeout => graded(failure, passed),
+        None if language.whole => graded(Grade::Pass, passed),
         None => graded(
             Grade::Fail {
                 test: total.saturating_sub(1),
@@ -159,7 +179,19 @@ fn grade_streams(
 ) -> Result<Graded, SandboxError> {
     let total = streams.len();
     let (mut passed, mut worst) = (0, None);
-    let Some(code) = code_block(answer, language.tags) else {
+    let fenced = answer.contains("```");
+    let code = match fenced {
+        true => code_block(answer, language.tags),
+        false => Some(answer.to_owned()),
+    };
+    if streams.is_empty() {
+        return Ok(Graded {
+            grade: Grade::NoTests,
+            passed,
+            total,
+        });
+    }
+    let Some(code) = code else {
         return Ok(Graded {
             grade: Grade::NoCode,
             passed,
@@ -178,7 +210,7 @@ fn grade_streams(
         match trouble(language, &ran) {
             Some(grade @ Grade::CompileError { .. }) => {
                 return Ok(Graded {
-                    grade,
+                    grade: if fenced { grade } else { Grade::NoCode },
                     passed,
                     total,
                 });
@@ -210,48 +242,26 @@ enum Attempt {
     Unavailable,
 }
 
-/// Runs code with tests behind it. It passed when it came to its end: an answer that ends the process early does not.
+/// Runs code with tests behind it. It passed where the run proves that each of them held.
 fn attempt(
     sandbox: &Sandbox,
     language: &Language,
     code: &str,
-    tests: &str,
+    tests: &[String],
     limits: &Limits,
 ) -> Result<Attempt, SandboxError> {
-    let nonce = format!(
-        "end-{:016x}",
-        super::super::fingerprint(&[code, tests, &nonce_seed()])
-    );
-    let mut source = format!("{code}\n{tests}\n");
-    if let Some(print) = language.print {
-        source.push_str(&print.replace("NONCE", &nonce));
-        source.push('\n');
-    }
-    let Some((job, limits)) = language.job(&source, b"", limits) else {
+    let proof = Proof::new(tests.len());
+    let Some((job, limits)) = language.checked(code, tests, &proof, limits) else {
         return Ok(Attempt::Unavailable);
     };
     let ran = sandbox.run(&job, &limits)?;
-    if let Some(grade) = trouble(language, &ran) {
-        return Ok(Attempt::Failed(grade));
-    }
-    let reached = || {
-        String::from_utf8_lossy(&ran.stdout)
-            .trim_end()
-            .ends_with(&nonce)
-    };
-    Ok(match language.print {
-        Some(_) if !reached() => Attempt::Failed(Grade::Crash {
+    Ok(match trouble(language, &ran) {
+        Some(grade) => Attempt::Failed(grade),
+        None if proof.is_in(&ran.proof) => Attempt::Passed,
+        None => Attempt::Failed(Grade::Crash {
             cause: "it ends before its tests".into(),
         }),
-        _ => Attempt::Passed,
     })
-}
-
-/// Something that an answer cannot guess.
-fn nonce_seed() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let state = std::collections::hash_map::RandomState::new();
-    state.build_hasher().finish().to_string()
 }
 
 /// Why a run is no success by itself.
@@ -272,9 +282,7 @@ fn trouble(language: &Language, ran: &Ran) -> Option<Grade> {
         Ended::Output => Some(Grade::Crash {
             cause: "it writes too much".into(),
         }),
-        Ended::Exit(COMPILE_ERROR) if language.print.is_none() => {
-            Some(Grade::CompileError { cause })
-        }
+        Ended::Exit(COMPILE_ERROR) if language.whole => Some(Grade::CompileError { cause }),
         Ended::Exit(_)
             if language
                 .unreadable

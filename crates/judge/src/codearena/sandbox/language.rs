@@ -1,5 +1,6 @@
 //! Languages that can be run, and how.
 
+use super::proof::{self, Proof, Start};
 use super::tool::Tool;
 use super::{Job, Limits, python};
 
@@ -16,8 +17,12 @@ pub struct Language {
     tool: &'static str,
     /// Arguments of the tool before the file; for compilers the shell script that compiles and runs, `TOOL` being the tool.
     run: How,
-    /// A statement that prints `NONCE`: shows that a program ran to its end.
-    pub print: Option<&'static str>,
+    /// How a run shows that its assertions held.
+    start: Start,
+    /// Arguments with which the tool must succeed: what it cannot do here is *unavailable*.
+    needs: &'static [&'static str],
+    /// Whether answer and test are a program only together.
+    pub(super) whole: bool,
     /// What the tool says of a program that it cannot read.
     pub unreadable: &'static [&'static str],
 }
@@ -28,8 +33,9 @@ enum How {
     Python,
     /// An interpreter and its options.
     Script(&'static [&'static str]),
-    /// A shell script; compilers exit with [`COMPILE_ERROR`] through it.
-    Compile(&'static str),
+    /// Shell scripts that compile a program alone and with the source of its proof; where they fail the run exits with
+    /// [`COMPILE_ERROR`].
+    Compile([&'static str; 2]),
     /// A runtime that reserves addresses, takes many threads or much memory.
     Runtime(&'static [&'static str]),
 }
@@ -50,7 +56,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.py",
         tool: "python3",
         run: How::Python,
-        print: Some("print(\"NONCE\")"),
+        start: Start::Python,
+        needs: &[],
+        whole: false,
         unreadable: &["SyntaxError", "IndentationError", "TabError"],
     },
     Language {
@@ -59,7 +67,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.js",
         tool: "node",
         run: How::Runtime(&["--max-old-space-size=384"]),
-        print: Some("console.log(\"NONCE\");"),
+        start: proof::NODE,
+        needs: &[],
+        whole: false,
         unreadable: &["SyntaxError"],
     },
     Language {
@@ -72,7 +82,12 @@ pub const LANGUAGES: &[Language] = &[
             "--experimental-strip-types",
             "--no-warnings",
         ]),
-        print: Some("console.log(\"NONCE\");"),
+        start: proof::NODE,
+        needs: &[
+            "-e",
+            "require('module').stripTypeScriptTypes || process.exit(1)",
+        ],
+        whole: false,
         unreadable: &["SyntaxError"],
     },
     Language {
@@ -81,7 +96,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.sh",
         tool: "bash",
         run: How::Script(&[]),
-        print: Some("echo \"NONCE\""),
+        start: Start::Bash,
+        needs: &[],
+        whole: false,
         unreadable: &["syntax error"],
     },
     Language {
@@ -90,7 +107,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.lua",
         tool: "lua",
         run: How::Script(&[]),
-        print: Some("print(\"NONCE\")"),
+        start: proof::LUA,
+        needs: &[],
+        whole: false,
         unreadable: &["expected near", "unexpected symbol near"],
     },
     Language {
@@ -99,7 +118,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.rb",
         tool: "ruby",
         run: How::Script(&[]),
-        print: Some("puts \"NONCE\""),
+        start: proof::RUBY,
+        needs: &[],
+        whole: false,
         unreadable: &["syntax error"],
     },
     Language {
@@ -108,7 +129,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.pl",
         tool: "perl",
         run: How::Script(&[]),
-        print: Some("print \"NONCE\\n\";"),
+        start: proof::PERL,
+        needs: &[],
+        whole: false,
         unreadable: &["syntax error"],
     },
     Language {
@@ -117,7 +140,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.php",
         tool: "php",
         run: How::Script(&["-n"]),
-        print: Some("echo \"NONCE\\n\";"),
+        start: proof::PHP,
+        needs: &[],
+        whole: false,
         unreadable: &["Parse error"],
     },
     Language {
@@ -126,7 +151,9 @@ pub const LANGUAGES: &[Language] = &[
         file: "main.sql",
         tool: "python3",
         run: How::Script(&["-I", "-S", "-c", SQL]),
-        print: Some(";SELECT 'NONCE';"),
+        start: proof::SQL,
+        needs: &[],
+        whole: false,
         unreadable: &["syntax error", "incomplete input"],
     },
     Language {
@@ -134,10 +161,13 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["go", "golang"],
         file: "main.go",
         tool: "go",
-        run: How::Compile(
+        run: How::Compile([
             "GOCACHE=/work/.go GOTOOLCHAIN=local GO111MODULE=off TOOL build -o main main.go",
-        ),
-        print: None,
+            "GOCACHE=/work/.go GOTOOLCHAIN=local GO111MODULE=off TOOL build -o main proof.go main.go",
+        ]),
+        start: Start::Go,
+        needs: &[],
+        whole: true,
         unreadable: &[],
     },
     Language {
@@ -145,8 +175,10 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["rust", "rs"],
         file: "main.rs",
         tool: "rustc",
-        run: How::Compile("TOOL -O --edition 2021 -C codegen-units=1 -o main main.rs"),
-        print: None,
+        run: How::Compile(["TOOL -O --edition 2021 -C codegen-units=1 -o main main.rs"; 2]),
+        start: Start::Rust,
+        needs: &[],
+        whole: true,
         unreadable: &[],
     },
     Language {
@@ -154,8 +186,13 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["c"],
         file: "main.c",
         tool: "gcc",
-        run: How::Compile("TOOL -O1 -o main main.c -lm"),
-        print: None,
+        run: How::Compile([
+            "TOOL -O1 -o main main.c -lm",
+            "TOOL -O1 -c main.c && objcopy --redefine-sym main=checked_main main.o && TOOL -O1 -o main proof.c main.o -lm",
+        ]),
+        start: Start::Linked,
+        needs: &[],
+        whole: true,
         unreadable: &[],
     },
     Language {
@@ -163,8 +200,13 @@ pub const LANGUAGES: &[Language] = &[
         tags: &["cpp", "c++", "cc"],
         file: "main.cpp",
         tool: "g++",
-        run: How::Compile("TOOL -O1 -o main main.cpp"),
-        print: None,
+        run: How::Compile([
+            "TOOL -O1 -o main main.cpp",
+            "TOOL -O1 -c main.cpp && objcopy --redefine-sym main=checked_main main.o && TOOL -O1 -o main -x c proof.c -x none main.o",
+        ]),
+        start: Start::Linked,
+        needs: &[],
+        whole: true,
         unreadable: &[],
     },
     Language {
@@ -179,7 +221,9 @@ pub const LANGUAGES: &[Language] = &[
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
         ]),
-        print: None,
+        start: proof::JAVA,
+        needs: &["--describe-module", "jdk.compiler"],
+        whole: true,
         unreadable: &["error: compilation failed"],
     },
 ];
@@ -197,6 +241,17 @@ impl Language {
         }
     }
 
+    /// Whether a test is blank or nothing but comments.
+    pub(super) fn says_nothing(&self, test: &str) -> bool {
+        let comment = match self.name {
+            "python" | "bash" | "ruby" | "perl" => "#",
+            "lua" | "sql" => "--",
+            _ => "//",
+        };
+        let mut lines = test.lines().map(str::trim);
+        lines.all(|line| line.is_empty() || line.starts_with(comment))
+    }
+
     /// The language with a name or tag.
     pub fn named(name: &str) -> Option<&'static Self> {
         let same = |text: &str| text.eq_ignore_ascii_case(name.trim());
@@ -207,47 +262,81 @@ impl Language {
 
     /// Its tool, where this machine has it.
     pub fn tool(&self) -> Option<Tool> {
-        Tool::named(self.tool)
+        Tool::named(self.tool).filter(|tool| tool.can(self.needs))
     }
 
     /// A job that runs `source`, and the limits it takes. None where the tool is missing.
     pub fn job(&self, source: &str, stdin: &[u8], limits: &Limits) -> Option<(Job, Limits)> {
+        let (mut job, limits, tool) = self.frame(limits, None)?;
+        match self.run {
+            How::Python => job.argv.extend(python::arguments(self.file, &tool.modules)),
+            How::Script(options) | How::Runtime(options) => {
+                job.argv
+                    .extend(options.iter().map(|text| (*text).to_owned()));
+                if !options.contains(&"-c") {
+                    job.argv.push(self.file.to_owned());
+                }
+            }
+            How::Compile(_) => {}
+        }
+        job.files
+            .push((self.file.to_owned(), source.as_bytes().to_vec()));
+        job.stdin = stdin.to_vec();
+        Some((job, limits))
+    }
+
+    /// A job that runs `code` and then `tests`, and writes `proof` where all of them held.
+    pub(super) fn checked(
+        &self,
+        code: &str,
+        tests: &[String],
+        proof: &Proof,
+        limits: &Limits,
+    ) -> Option<(Job, Limits)> {
+        let (mut job, limits, tool) = self.frame(limits, Some(()))?;
+        match self.run {
+            How::Python => job.argv.extend(python::checked(self.file, &tool.modules)),
+            How::Script(options) | How::Runtime(options) => {
+                let own = options.iter().take_while(|text| **text != "-c");
+                job.argv.extend(own.map(|text| (*text).to_owned()));
+            }
+            How::Compile(_) => {}
+        }
+        proof::arm(&mut job, self.start, self.file, code, tests, proof);
+        Some((job, limits))
+    }
+
+    /// A job without program and files.
+    fn frame(&self, limits: &Limits, checked: Option<()>) -> Option<(Job, Limits, Tool)> {
         let tool = self.tool()?;
         let (mut argv, mut limits) = (vec![tool.path.clone()], *limits);
-        let reserves_addresses = matches!(self.run, How::Compile(_) | How::Runtime(_));
         match self.run {
-            How::Python => argv.extend(python::arguments(self.file, &tool.modules)),
-            How::Script(options) => argv.extend(options.iter().map(|text| (*text).to_owned())),
-            How::Runtime(options) => {
-                argv.extend(options.iter().map(|text| (*text).to_owned()));
+            How::Python | How::Script(_) => {}
+            How::Runtime(_) => {
                 limits.processes = limits.processes.max(128);
                 limits.memory = limits.memory.max(768 << 20);
             }
-            How::Compile(script) => {
+            How::Compile([plain, with_proof]) => {
+                let script = checked.map_or(plain, |()| with_proof);
                 let compile = script.replace("TOOL", &tool.path);
                 // Binaries are larger than what a program may write: the limit on files comes after the compiler.
                 let blocks = limits.file_size / 512;
                 let memory = limits.memory >> 10;
                 argv = ["/bin/sh", "-c"].map(str::to_owned).to_vec();
                 argv.push(format!(
-                    "{compile} 2>.errors 1>&2 || {{ cat .errors >&2; exit {COMPILE_ERROR}; }}; ulimit -f {blocks}; ulimit -v {memory}; exec ./main"
+                    "{{ {compile}; }} 2>.errors 1>&2 4<&- 5>&- || {{ cat .errors >&2; exit {COMPILE_ERROR}; }}; ulimit -f {blocks}; ulimit -v {memory}; exec ./main"
                 ));
                 limits.file_size = 64 << 20;
                 limits.memory = limits.memory.max(1 << 30);
                 limits.processes = limits.processes.max(64);
             }
         }
-        let script = matches!(self.run, How::Script(_) | How::Runtime(_));
-        if script && !argv.iter().any(|text| text == "-c") {
-            argv.push(self.file.to_owned());
-        }
         let job = Job {
             argv,
-            files: vec![(self.file.to_owned(), source.as_bytes().to_vec())],
-            stdin: stdin.to_vec(),
-            folders: tool.folder.into_iter().collect(),
-            reserves_addresses,
+            folders: tool.folder.iter().cloned().collect(),
+            reserves_addresses: matches!(self.run, How::Compile(_) | How::Runtime(_)),
+            ..Job::default()
         };
-        Some((job, limits))
+        Some((job, limits, tool))
     }
 }

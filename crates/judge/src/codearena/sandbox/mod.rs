@@ -10,6 +10,7 @@ mod extract;
 mod language;
 #[cfg(target_os = "linux")]
 mod linux;
+mod proof;
 mod python;
 mod tool;
 
@@ -63,6 +64,8 @@ pub struct Job {
     pub folders: Vec<String>,
     /// Whether the runtime reserves far more addresses than memory, so that addresses cannot be limited.
     pub reserves_addresses: bool,
+    /// What it finds on descriptor 4; it may then write to descriptor 5.
+    pub payload: Option<Vec<u8>>,
 }
 
 /// How a run ended.
@@ -89,6 +92,8 @@ pub struct Ran {
     pub stdout: Vec<u8>,
     /// The beginning of standard error.
     pub stderr: Vec<u8>,
+    /// The beginning of what it wrote to descriptor 5.
+    pub proof: Vec<u8>,
     /// How long it took.
     pub wall: Duration,
 }

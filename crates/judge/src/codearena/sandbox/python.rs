@@ -41,6 +41,28 @@ pub(super) fn arguments(file: &str, modules: &[String]) -> Vec<String> {
     arguments
 }
 
+/// Arguments of the interpreter for the program `file` and its assertions: see [`super::proof`].
+pub(super) fn checked(file: &str, modules: &[String]) -> Vec<String> {
+    let quoted: Vec<String> = modules.iter().map(|path| quote(path)).collect();
+    let mut start = String::from("import sys, site\n");
+    if !modules.is_empty() {
+        start.push_str(&format!("sys.path[:] = [{}]\n", quoted.join(", ")));
+    }
+    start.push_str(
+        "site.setquit(); site.setcopyright(); site.sethelper()\nsys.argv[:] = ['FILE']\n",
+    );
+    start.push_str(super::proof::PYTHON);
+    let quick: &[&str] = if modules.is_empty() {
+        &["-I"]
+    } else {
+        &["-I", "-S"]
+    };
+    let mut arguments: Vec<String> = quick.iter().map(|text| (*text).to_owned()).collect();
+    arguments.push("-c".into());
+    arguments.push(start.replace("FILE", file));
+    arguments
+}
+
 /// A text as Python source.
 fn quote(text: &str) -> String {
     let mut out = String::from("'");

@@ -19,6 +19,28 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Whether it succeeds with these arguments; always without any. It is tried once.
+    pub(super) fn can(&self, arguments: &'static [&'static str]) -> bool {
+        type Tried = HashMap<(String, &'static [&'static str]), bool>;
+        static TRIED: OnceLock<Mutex<Tried>> = OnceLock::new();
+        if arguments.is_empty() {
+            return true;
+        }
+        let mut tried = TRIED
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        let works = || {
+            let mut command = Command::new(&self.path);
+            command.args(arguments).stdin(Stdio::null());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        *tried
+            .entry((self.path.clone(), arguments))
+            .or_insert_with(works)
+    }
+
     /// The tool with a name, where this machine has it. It is looked for once.
     pub(super) fn named(name: &'static str) -> Option<Self> {
         static FOUND: OnceLock<Mutex<HashMap<&str, Option<Tool>>>> = OnceLock::new();

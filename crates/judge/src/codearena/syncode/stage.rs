@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::fingerprint;
-use super::super::journal::{Journal, JournalError};
+use super::super::journal::{Journal, JournalError, Lasting};
 use super::super::jsonl::{self, JsonlError, Record};
 use super::super::sandbox::SandboxError;
 
@@ -106,6 +106,12 @@ pub enum WorkError {
     /// The answer cannot be run.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+}
+
+impl Lasting for WorkError {
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Model(error) if error.is_lasting())
+    }
 }
 
 /// A step to run.

@@ -6,8 +6,8 @@ use base::command::{Failure, say, tell};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::options::{ProtocolName, RendererName, metric};
-use super::output;
+use super::options::{ProtocolName, RendererName, file_name, metric};
+use super::output::{self, Output};
 use crate::omnidocbench::module::{Module, ModuleConfig, single};
 use crate::omnidocbench::score::Metric;
 
@@ -38,6 +38,9 @@ struct Common {
     /// Folder for the result files
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// What the names of result files begin with [default: that of the file up to its first point, as in the official tool]
+    #[arg(long, value_parser = file_name)]
+    name: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -106,19 +109,43 @@ impl Common {
         if !self.metrics.is_empty() {
             config.metrics.clone_from(&self.metrics);
         }
-        evaluate(&self.gt, &config, self.out.as_deref(), self.json)
+        let output = Output {
+            folder: self.out.as_deref(),
+            name: self.name.as_deref(),
+            json: self.json,
+        };
+        evaluate(&self.gt, &config, output)
     }
 }
 
 /// Reads a JSON file whole; a byte order mark is passed over.
 pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    parse(path, &read_bytes(path)?)
+}
+
+/// Reads a result file, ours or one that Python wrote: bare `NaN` and `Infinity`, which are not JSON, count as null.
+pub(super) fn read_result(path: &Path) -> Result<Value, Failure> {
+    let bytes = read_bytes(path)?;
+    match serde_json::from_slice(&bytes) {
+        Ok(json) => Ok(json),
+        Err(_) => parse(path, &finite(&bytes)),
+    }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = std::fs::read(path).map_err(|error| {
         Failure::input(format!(
             "cannot read `{}`: {error}: check the path",
             path.display()
         ))
     })?;
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    Ok(bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         Failure::input(format!(
             "`{}` is not whole JSON: {error}: fetch it again or check how it was written",
@@ -127,12 +154,32 @@ pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
     })
 }
 
+/// JSON with null for Python's numbers that are none, outside of texts.
+fn finite(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len());
+    let (mut rest, mut in_text) = (json, false);
+    while let Some(&first) = rest.first() {
+        let word: Option<&[u8]> = [&b"NaN"[..], b"-Infinity", b"Infinity"]
+            .into_iter()
+            .find(|word| !in_text && rest.starts_with(word));
+        let length = match (word, first) {
+            (Some(word), _) => word.len(),
+            (None, b'\\') if in_text => 2.min(rest.len()),
+            _ => 1,
+        };
+        in_text ^= first == b'"';
+        let (head, tail) = rest.split_at(length);
+        out.extend(if word.is_some() { &b"null"[..] } else { head });
+        rest = tail;
+    }
+    out
+}
+
 /// Scores single blocks, writes and prints what came out.
 pub(super) fn evaluate(
     gt: &Path,
     config: &ModuleConfig,
-    out: Option<&Path>,
-    as_json: bool,
+    output: Output<'_>,
 ) -> Result<(), Failure> {
     let json = read_json(gt)?;
     let pages: Vec<&Map<String, Value>> = json
@@ -158,23 +205,20 @@ pub(super) fn evaluate(
         "blocks": scored,
         "without_prediction": result.missing,
     });
-    if let Some(out) = out {
+    if let Some(out) = output.folder {
         output::folder(out)?;
-        let name = match config.module {
-            Module::Text => "ocr",
-            Module::Table => "table_recognition",
-            Module::Formula => "formula_recognition",
-        };
-        output::write_list(
-            &out.join(format!("{name}_result.json")),
-            result.records.iter().map(ToString::to_string),
-        )?;
-        output::write_json(
-            &out.join(format!("{name}_metric_result.json")),
-            &result.summary,
-        )?;
+        let file = gt.file_name().unwrap_or_default().to_string_lossy();
+        let usual = file.split('.').next().unwrap_or("");
+        let name = output.name.unwrap_or(usual);
+        let texts = || result.records.iter().map(ToString::to_string);
+        let path = |end: &str| out.join(format!("{name}_{end}.json"));
+        output::write_list(&path("result"), texts())?;
+        output::write_json(&path("metric_result"), &result.summary)?;
+        if config.metrics.contains(&Metric::CdmPlain) {
+            output::write_plain_pairs(&path("formula"), texts())?;
+        }
     }
-    if as_json {
+    if output.json {
         return say(&json!({"run": about, "result": result.summary}).to_string());
     }
     if result.missing > 0 {

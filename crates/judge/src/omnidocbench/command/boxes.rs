@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::blocks::read_json;
-use super::output;
+use super::options::{file_name, pair};
+use super::output::{self, Output};
 use crate::omnidocbench::config::{self, Task};
 use crate::omnidocbench::metrics::detection;
 
@@ -29,6 +30,12 @@ pub struct Layout {
     /// Folder for the result file
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Count only pages with this attribute; may be given several times
+    #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
+    filter: Vec<(String, String)>,
+    /// What the name of the result file begins with [default: layout]
+    #[arg(long, value_parser = file_name)]
+    name: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -38,11 +45,23 @@ impl Layout {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut any = false;
         for task in config::read(&self.config)? {
-            if let Task::Detection { gt, pred, layout } = task {
+            if let Task::Detection {
+                gt,
+                pred,
+                layout,
+                mut filter,
+            } = task
+            {
                 any = true;
+                filter.extend(self.filter.iter().cloned());
+                let output = Output {
+                    folder: self.out.as_deref(),
+                    name: self.name.as_deref(),
+                    json: self.json,
+                };
                 let gt = self.gt.as_ref().unwrap_or(&gt);
                 let pred = self.pred.as_ref().unwrap_or(&pred);
-                evaluate(gt, pred, &layout, self.out.as_deref(), self.json)?;
+                evaluate(gt, pred, &layout, &filter, output)?;
             }
         }
         match any {
@@ -60,13 +79,19 @@ pub(super) fn evaluate(
     gt: &Path,
     pred: &Path,
     layout: &detection::Layout,
-    out: Option<&Path>,
-    as_json: bool,
+    filter: &[(String, String)],
+    output: Output<'_>,
 ) -> Result<(), Failure> {
-    let read = detection::read(&read_json(gt)?, &read_json(pred)?, layout);
+    let read = detection::read(&read_json(gt)?, &read_json(pred)?, layout, filter);
     let pages = read.map_err(|error| {
         Failure::input(format!("`{}`, `{}`: {error}", gt.display(), pred.display()))
     })?;
+    if pages.pages.is_empty() {
+        return Err(Failure::input(format!(
+            "no page in `{}` counts: check the file and `filter`",
+            gt.display()
+        )));
+    }
     output::warn(&pages.skipped);
     let classes = layout.classes();
     let found = detection::evaluate(classes.len(), &pages.pages).named(&classes);
@@ -74,12 +99,14 @@ pub(super) fn evaluate(
         .iter()
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
-    if let Some(out) = out {
+    if let Some(out) = output.folder {
         output::folder(out)?;
-        output::write_json(&out.join("layout_metric_result.json"), &json!(result))?;
+        let name = output.name.unwrap_or("layout");
+        let path = out.join(format!("{name}_metric_result.json"));
+        output::write_json(&path, &json!(result))?;
     }
     let predicted = pages.pages.len() - pages.missing.len();
-    if as_json {
+    if output.json {
         let run =
             json!({"pages": pages.pages.len(), "predicted": predicted, "missing": pages.missing});
         return say(&json!({"run": run, "result": result}).to_string());

@@ -122,15 +122,17 @@ impl Eval {
             Task::Module { gt, mut config } => {
                 config.protocol = self.common.matching.protocol.into();
                 config.renderer = self.common.cdm_renderer.find()?;
-                super::blocks::evaluate(&gt, &config, self.common.out.as_deref(), self.common.json)
+                super::blocks::evaluate(&gt, &config, self.common.output())
             }
-            Task::Detection { gt, pred, layout } => super::boxes::evaluate(
-                &gt,
-                &pred,
-                &layout,
-                self.common.out.as_deref(),
-                self.common.json,
-            ),
+            Task::Detection {
+                gt,
+                pred,
+                layout,
+                mut filter,
+            } => {
+                filter.extend(self.common.filter.iter().cloned());
+                super::boxes::evaluate(&gt, &pred, &layout, &filter, self.common.output())
+            }
         }
     }
 }

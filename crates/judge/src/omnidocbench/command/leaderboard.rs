@@ -7,7 +7,7 @@ use base::files::write_bytes;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::blocks::read_json;
+use super::blocks::read_result;
 use super::output::number;
 
 /// How the table is written.
@@ -62,7 +62,7 @@ impl Leaderboard {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut rows: Vec<(String, Vec<Column>)> = Vec::new();
         for path in &self.results {
-            let result = read_json(path)?;
+            let result = read_result(path)?;
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             let name = file
                 .strip_suffix("_metric_result.json")

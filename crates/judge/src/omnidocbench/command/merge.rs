@@ -6,11 +6,12 @@ use base::command::{Failure, say};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::options::file_name;
 use super::output;
 use crate::omnidocbench::Protocol;
-use crate::omnidocbench::evaluate::{Evaluator, PageResult};
+use crate::omnidocbench::evaluate::{Evaluator, PageResult, failures};
 use crate::omnidocbench::matching::Matching;
-use crate::omnidocbench::run;
+use crate::omnidocbench::run::{self, Merged};
 use crate::omnidocbench::score::Metrics;
 
 /// Options of `merge`.
@@ -24,8 +25,11 @@ pub struct Merge {
     /// Folder for the result files
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// Make results of what is there, where shards are missing or were not done
+    #[arg(long)]
+    partial: bool,
     /// Name of the result files
-    #[arg(long, default_value = "merged")]
+    #[arg(long, default_value = "merged", value_parser = file_name)]
     name: String,
     /// Print one JSON object
     #[arg(long)]
@@ -52,6 +56,7 @@ pub(super) fn report(
     });
     let mut written = written.transpose()?.unwrap_or_default();
     written.extend(last.transpose()?.into_iter().flatten());
+    output::warn_of_failures(&failures(pages));
     if as_json {
         return say(&json!({"run": about, "result": summary, "files": written}).to_string());
     }
@@ -68,7 +73,18 @@ pub(super) fn report(
 
 impl Merge {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let (header, pages) = run::merge(&self.journals)?;
+        let Merged {
+            header,
+            pages,
+            missing,
+        } = run::merge(&self.journals)?;
+        if !missing.is_empty() && !self.partial {
+            return Err(Failure::input(format!(
+                "{}: finish them with `eval --resume`, give all journals, or take what is there with `--partial`",
+                missing.join("; ")
+            )));
+        }
+        output::warn(&missing);
         output::folder(&self.out)?;
         let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("");
         let protocol = match field("protocol") {
@@ -88,6 +104,10 @@ impl Merge {
         let mut about = output::about(&pages, protocol, field("match"));
         for name in ["latex_tables", "cdm_renderer"] {
             about[name] = json!(field(name));
+        }
+        if !missing.is_empty() {
+            about["incomplete"] = json!(missing);
+            about["data"] = json!("unknown (a part)");
         }
         report(
             &pages,

@@ -136,6 +136,16 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// What the names of result files may begin with.
+pub(super) fn file_name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(['/', '\\', '\0']) {
+        true => {
+            Err("it begins the names of files: give it without `/`, the folder is `--out`".into())
+        }
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// `I/N`, from 0/N to N-1/N.
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let parsed = text.split_once('/').and_then(|(index, of)| {

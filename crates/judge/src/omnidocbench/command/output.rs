@@ -9,13 +9,24 @@ use serde_json::{Value, json};
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::{Evaluator, PageResult, records};
-use crate::omnidocbench::score::Section;
+use crate::omnidocbench::score::{Metric, Section, plain_pair};
 
 /// Bytes that are written to a file together.
 const PIECE: usize = 1 << 18;
 
 /// Most warnings that are printed.
 const TOLD: usize = 20;
+
+/// Where results go.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    /// The folder for result files, if any.
+    pub folder: Option<&'a Path>,
+    /// What their names begin with, where that was chosen.
+    pub name: Option<&'a str>,
+    /// Whether one JSON object is printed.
+    pub json: bool,
+}
 
 /// Prints warnings, a line each, and how many more there are.
 pub(super) fn warn(lines: &[String]) {
@@ -28,6 +39,16 @@ pub(super) fn warn(lines: &[String]) {
             lines.len() - TOLD
         ));
     }
+}
+
+/// Says which records score 0 without being compared, and why.
+pub(super) fn warn_of_failures(failures: &[(&'static str, String, usize, String)]) {
+    let line = |(metric, why, count, page): &(&str, String, usize, String)| {
+        let records = if *count == 1 { "record" } else { "records" };
+        format!("{metric} of {count} {records} is 0, first on `{page}`: {why}")
+    };
+    let lines: Vec<String> = failures.iter().map(line).collect();
+    warn(&lines);
 }
 
 /// The folder for results, made when absent.
@@ -81,6 +102,7 @@ pub(super) fn about(pages: &[PageResult], protocol: Protocol, method: &str) -> V
     let data = match pages.len() {
         981 => "v1.0 (981 pages)".to_owned(),
         1355 => "v1.5 (1355 pages)".to_owned(),
+        1651 => "v1.6 (1651 pages), not by the rules of v1.6".to_owned(),
         pages => format!("unknown ({pages} pages)"),
     };
     json!({
@@ -104,13 +126,31 @@ pub(super) fn write_records(
 ) -> Result<Vec<PathBuf>, Failure> {
     let sections = Section::ALL.into_par_iter();
     let sections = sections.filter(|section| evaluator.metrics.of(*section).is_some());
-    sections
+    let written: Vec<Vec<PathBuf>> = sections
         .map(|section| {
-            let path = out.join(format!("{name}_{}_result.json", section.name()));
-            write_list(&path, records(pages, section, evaluator.matching.protocol))?;
-            Ok(path)
+            let records = || records(pages, section, evaluator.matching.protocol);
+            let named = |end: &str| out.join(format!("{name}_{}_{end}.json", section.name()));
+            let mut paths = vec![named("result")];
+            write_list(&named("result"), records())?;
+            let metrics = evaluator.metrics.of(section).unwrap_or_default();
+            if metrics.contains(&Metric::CdmPlain) {
+                write_plain_pairs(&named("formula"), records())?;
+                paths.push(named("formula"));
+            }
+            Ok(paths)
         })
-        .collect()
+        .collect::<Result<_, Failure>>()?;
+    Ok(written.concat())
+}
+
+/// The formula pairs that `CDM_plain` asks for, from the records of formulas.
+pub(super) fn write_plain_pairs(
+    path: &Path,
+    records: impl Iterator<Item = impl AsRef<[u8]>>,
+) -> Result<(), Failure> {
+    let pairs = records.enumerate();
+    let pairs = pairs.filter_map(|(index, record)| plain_pair(record.as_ref(), index));
+    write_list(path, pairs.map(|pair| pair.to_string()))
 }
 
 /// The averages under the official name, and what is said of the run.
@@ -151,6 +191,12 @@ pub(super) fn table(summary: &Value) -> String {
                 };
                 lines.push(format!("{section:<16} {what:<28} {}", cell(value.as_f64())));
             }
+            // The leaderboard takes the mean over pages, `all` is the one over records.
+            let of_pages = number(result, &["page", metric, "ALL"]);
+            if values.get("all").is_some() && of_pages.is_some() {
+                let what = format!("{metric}, mean over pages");
+                lines.push(format!("{section:<16} {what:<28} {}", cell(of_pages)));
+            }
         }
     }
     lines.join("\n")
@@ -167,13 +213,16 @@ pub(super) fn coverage(about: &Value) -> String {
             .to_owned()
     };
     let (pages, predicted) = (number("pages"), number("predicted"));
-    let share = 100.0 * predicted as f64 / pages.max(1) as f64;
+    let share = match about.get("incomplete") {
+        Some(_) => "incomplete run".to_owned(),
+        None => format!("{:.1} %", 100.0 * predicted as f64 / pages.max(1) as f64),
+    };
     let tables = match text("latex_tables").as_str() {
         "convert" => " · LaTeX tables converted",
         _ => "",
     };
     format!(
-        "protocol {} · {}{tables} · data {} · {predicted} of {pages} pages predicted ({share:.1} %)",
+        "protocol {} · {}{tables} · data {} · {predicted} of {pages} pages predicted ({share})",
         text("protocol"),
         text("match"),
         text("data")

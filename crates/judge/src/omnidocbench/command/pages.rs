@@ -6,8 +6,8 @@ use base::command::{Context, Failure, Steps, say, take_part, tell};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::options::{MatchOptions, RendererName, metric, pair, shard};
-use super::output;
+use super::options::{MatchOptions, RendererName, file_name, metric, pair, shard};
+use super::output::{self, Output};
 use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::run::{self, Missing, Outcome, Shard, Source};
@@ -35,15 +35,15 @@ pub(super) struct PageOptions {
     pub cdm_renderer: RendererName,
     /// Count only pages with this attribute; may be given several times
     #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
-    filter: Vec<(String, String)>,
+    pub filter: Vec<(String, String)>,
     /// What becomes of pages without a prediction
     #[arg(long, value_enum, default_value = "skip")]
     missing: MissingName,
     /// Folder for the result files; without it the scores are only printed
     #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
-    /// Name of the result files [default: that of the predictions' folder and the match]
-    #[arg(long)]
+    out: Option<PathBuf>,
+    /// What the names of result files begin with [default: the predictions' folder and the match, as in the official tool]
+    #[arg(long, value_parser = file_name)]
     name: Option<String>,
     /// Work on every Nth page only, from the Ith, counted from 0; `merge` puts shards together. Without it the index of a
     /// Slurm array task counts
@@ -54,10 +54,19 @@ pub(super) struct PageOptions {
     resume: bool,
     /// Print one JSON object
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
 impl PageOptions {
+    /// Where results go.
+    pub fn output(&self) -> Output<'_> {
+        Output {
+            folder: self.out.as_deref(),
+            name: self.name.as_deref(),
+            json: self.json,
+        }
+    }
+
     /// Evaluates the pages of a source; options go before what a configuration said.
     pub fn run(
         &self,
@@ -126,7 +135,7 @@ impl PageOptions {
         let known = |section: Section, metric: &Metric| match metric {
             Metric::EditDist => true,
             Metric::Teds => section == Section::Table,
-            Metric::Cdm => section == Section::Formula,
+            Metric::Cdm | Metric::CdmPlain => section == Section::Formula,
             Metric::Bleu | Metric::Meteor => section == Section::Text,
         };
         let sections = metrics.0.into_iter().map(|(section, _)| {
@@ -142,8 +151,7 @@ impl PageOptions {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
         let usual = || format!("{}_{}", folder.as_deref().unwrap_or("pred"), method.name());
-        let name = self.name.clone().unwrap_or_else(usual);
-        name.replace(['/', '\\'], "_")
+        self.name.clone().unwrap_or_else(usual)
     }
 
     fn finish(

@@ -7,7 +7,7 @@ use base::files::write_bytes;
 use clap::Args;
 use serde_json::Value;
 
-use super::blocks::read_json;
+use super::blocks::read_result;
 use crate::omnidocbench::report::html;
 
 /// Options of `show`.
@@ -32,7 +32,7 @@ pub struct Show {
 
 impl Show {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let json = read_json(&self.pairs)?;
+        let json = read_result(&self.pairs)?;
         let all = json.as_array().map(Vec::as_slice).unwrap_or_default();
         let wanted = |pair: &&Value| {
             self.image

@@ -66,6 +66,7 @@ impl File<'_> {
                 gt,
                 pred: self.file(data, "prediction.data_path")?,
                 layout: self.layout(section)?,
+                filter: filter(data),
             }),
             // The official examples spell it so.
             "recogition_eval" | "recognition_eval" => self.module(section, data, gt),
@@ -123,8 +124,12 @@ impl File<'_> {
             "formula" | "latex" => Module::Formula,
             _ => return Err(self.unknown("category type", kind)),
         };
-        let names = find(data, "ground_truth.category_filter").and_then(Value::as_array);
-        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        // A list of categories, or the name of one.
+        let names = match find(data, "ground_truth.category_filter") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(name)) => vec![name.as_str()],
+            _ => Vec::new(),
+        };
         let metrics = find(section, "metrics").ok_or_else(|| self.missing("metrics"))?;
         let pred = find(data, "prediction.data_key").and_then(Value::as_str);
         Ok(Task::Module {
@@ -133,7 +138,7 @@ impl File<'_> {
                 module,
                 data_key: key.to_owned(),
                 pred_key: pred.unwrap_or("pred").to_owned(),
-                categories: names.map(str::to_owned).collect(),
+                categories: names.into_iter().map(str::to_owned).collect(),
                 metrics: self.metric_list(metrics)?,
                 protocol: Protocol::default(),
                 renderer: Renderer::default(),

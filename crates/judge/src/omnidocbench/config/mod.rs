@@ -56,6 +56,8 @@ pub enum Task {
         pred: PathBuf,
         /// Classes and what leads to them.
         layout: Layout,
+        /// Attributes that a page must have.
+        filter: Vec<(String, String)>,
     },
 }
 

@@ -12,7 +12,7 @@ pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
     }
     // Three marks that were apart may have been joined by a picture's going.
     if markdown.contains('`') {
-        text = without_fences(text);
+        text = without_fences(text, protocol);
     }
     let long = |run: &[char]| *run == [' '; 5] || *run == ['_'; 5];
     if text.windows(5).any(long) {
@@ -55,8 +55,12 @@ fn without_pictures(text: &[char]) -> Vec<char> {
 }
 
 /// Without opening fences of pages given as a whole in a fence, and without closing fences of any block.
-fn without_fences(mut text: Vec<char>) -> Vec<char> {
-    for fence in ["```markdown", "```html", "```latex"] {
+fn without_fences(mut text: Vec<char>, protocol: Protocol) -> Vec<char> {
+    let fences: &[&str] = match protocol {
+        Protocol::V1_0 => &["```markdown"],
+        Protocol::V1_5 => &["```markdown", "```html", "```latex"],
+    };
+    for fence in fences {
         let fence: Vec<char> = fence.chars().collect();
         text = without_opening(&text, &fence);
     }

@@ -115,7 +115,8 @@ impl Reader {
             (None, Lines::Mixed) if is_text => text(raw).into(),
             (_, Lines::Text) => text(raw).into(),
             (_, Lines::Mixed | Lines::Formula) => formula(raw, protocol).into(),
-            (None, Lines::LatexTable) => block.latex.as_deref().unwrap_or("").into(),
+            // The official tool fails where the annotation has no LaTeX.
+            (None, Lines::LatexTable) => block.latex.as_deref().unwrap_or(raw).into(),
             (_, Lines::HtmlTable | Lines::LatexTable) => raw.into(),
         };
         self.line(raw, norm, category)

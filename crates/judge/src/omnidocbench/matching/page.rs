@@ -26,6 +26,8 @@ pub struct PageMatches {
     pub order: Option<Order>,
     /// Lists that were matched simply because the time was up.
     pub out_of_time: usize,
+    /// Whether predicted LaTeX tables met annotated ones without LaTeX, where the official tool fails.
+    pub without_latex: bool,
 }
 
 /// Predicted pieces of one kind.
@@ -149,6 +151,8 @@ impl PageMatches {
         }
         let latex = of_kind(pred, Kind::LatexTable);
         let html = of_kind(pred, Kind::HtmlTable);
+        self.without_latex =
+            latex.len() > html.len() && gt.iter().any(|table| table.latex.is_none());
         let (pred, lines, place) = match latex.len() > html.len() {
             true => (latex, Lines::LatexTable, &mut self.latex_table),
             false => (html, Lines::HtmlTable, &mut self.html_table),

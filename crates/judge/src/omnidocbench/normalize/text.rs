@@ -85,6 +85,9 @@ mod tests {
             (r"x $\alpha\_\beta$ y", "x αβ y"),
             (r"\(50\% x^2\)", "50 x^2"),
             (r"$a\\b$ $100\%$", r"$a\\b$ $100\%$"),
+            // Maths in place of an argument cannot be read.
+            (r"a $\textsc\[x$ b", r"a $\textsc\[x$ b"),
+            (r"$\hat\[a$ $x_\[$ $\[x_1\]$", r"$\hat\[a$ x_ x_1"),
         ] {
             assert_eq!(text_to_unicode(text), unicode);
         }

@@ -84,7 +84,12 @@ impl Part for String {
     }
 }
 
+/// A number, or a text that is one.
 impl Part for f64 {
+    fn text(text: &str) -> Option<Self> {
+        let number = text.trim().parse::<Self>().ok();
+        number.filter(|number| number.is_finite())
+    }
     fn number(number: Number) -> Option<Self> {
         number.as_f64()
     }

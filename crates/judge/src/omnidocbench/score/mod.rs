@@ -6,7 +6,7 @@ mod sample;
 
 pub use aggregate::{Pages, aggregate};
 pub use labels::{label, page_labels};
-pub use sample::{Sample, order_sample, sample, write_order_sample, write_sample};
+pub use sample::{Sample, order_sample, plain_pair, sample, write_order_sample, write_sample};
 
 use serde_json::Value;
 
@@ -56,16 +56,19 @@ pub enum Metric {
     Meteor,
     /// `CDM`: F1 of a formula's symbols by what they look like; higher is better.
     Cdm,
+    /// `CDM_plain`: no score, but a file of formula pairs, `NAME_formula.json`, to be scored elsewhere.
+    CdmPlain,
 }
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::EditDist,
         Self::Teds,
         Self::Bleu,
         Self::Meteor,
         Self::Cdm,
+        Self::CdmPlain,
     ];
 
     /// The official name.
@@ -76,6 +79,7 @@ impl Metric {
             Self::Bleu => "BLEU",
             Self::Meteor => "METEOR",
             Self::Cdm => "CDM",
+            Self::CdmPlain => "CDM_plain",
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Sample {
     pub labels: Vec<String>,
     /// Annotated and predicted text, where averages need them.
     pub texts: [String; 2],
+    /// The metric that is 0 because the two could not be compared, and why.
+    pub failed: Option<(&'static str, String)>,
 }
 
 /// The official record of a match, with its scores; `renderer` draws formulas for CDM.
@@ -58,7 +60,15 @@ pub fn write_sample(
     let kept = metrics
         .iter()
         .any(|m| matches!(m, Metric::Bleu | Metric::Meteor));
+    let failed = [
+        ("TEDS", record.teds_failed.take()),
+        ("CDM", record.cdm_failed.take()),
+    ];
+    let failed = failed
+        .into_iter()
+        .find_map(|(name, why)| Some((name, why?)));
     Ok(Sample {
+        failed,
         image: found.image.clone(),
         scores: record.metric.take().unwrap_or_default(),
         length: record.upper_len.unwrap_or(0),
@@ -127,8 +137,8 @@ fn scored<'a>(found: &'a Match, metrics: &[Metric], renderer: &Renderer) -> Reco
                 }
                 scores.push(("CDM".into(), compared.map_or(0.0, |score| score.f1)));
             }
-            // Of all samples together.
-            Metric::Bleu | Metric::Meteor => {}
+            // Of all samples together, or in a file of its own.
+            Metric::Bleu | Metric::Meteor | Metric::CdmPlain => {}
         }
     }
     record.image_name = Some(&found.image);
@@ -218,6 +228,19 @@ fn formula(text: &str) -> String {
         .to_owned()
 }
 
+/// The official `CDM_plain` record of a formula's record, which is the `index`th of all; `None` where it is no record.
+pub fn plain_pair(record: &[u8], index: usize) -> Option<Value> {
+    let mut record: Value = serde_json::from_slice(record).ok()?;
+    let pair = record.as_object_mut()?;
+    let image = pair.insert("img_id".into(), index.to_string().into());
+    pair.insert("img_name".into(), image.unwrap_or_default());
+    for side in ["gt", "pred"] {
+        let bare = pair.get(side).and_then(Value::as_str).map(formula);
+        pair.insert(side.into(), bare.unwrap_or_default().into());
+    }
+    Some(record)
+}
+
 /// The normalised text, or the text as it is where nothing is left of it.
 fn text<'a>(norm: &'a str, raw: &'a str) -> &'a str {
     if norm.is_empty() { raw } else { norm }
@@ -254,6 +277,9 @@ impl Sample {
             ),
             length: count("upper_len").unwrap_or(0),
             edits: count("Edit_num"),
+            failed: [("TEDS", "TEDS_failed"), ("CDM", "CDM_failed")]
+                .into_iter()
+                .find_map(|(metric, key)| Some((metric, record.get(key)?.as_str()?.to_owned()))),
             labels,
             texts: [kept("norm_gt", "gt"), kept("norm_pred", "pred")],
         }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use base::command::Failure;
 use burn::tensor::Device;
@@ -50,11 +49,17 @@ impl Default for Start {
     }
 }
 
-/// Trains, and writes the model when the run came to its end.
+/// Trains on `device`, one with autodiff, and writes the model when the run came to its end.
 ///
 /// # Errors
 /// When the run fails or cannot be written.
-pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<Outcome, Failure> {
+pub fn carry_out(
+    plan: &Plan,
+    start: Start,
+    run: Run,
+    folder: &Path,
+    device: &Device,
+) -> Result<Outcome, Failure> {
     let file = folder.join(MODEL);
     let tower = match (plan.stage, start.tower) {
         (Stage::Words, known) => {
@@ -64,17 +69,15 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 bf16: plan.bf16,
                 ..stages::word_config(plan.seed)
             };
-            let stop = run.stop;
-            let (tower, loss) =
-                stages::train_words(plan.subjects, known.as_ref(), &config, run).map_err(failed)?;
-            let interrupted = stop.load(Ordering::Relaxed);
-            if !interrupted {
-                write_tower(&tower, plan, Precision::F32, &file)?;
+            let trained = stages::train_words(plan.subjects, known.as_ref(), &config, run, device)
+                .map_err(failed)?;
+            if !trained.interrupted {
+                write_tower(&trained.model, plan, Precision::F32, &file)?;
             }
             return Ok(Outcome {
-                step: plan.steps,
-                loss,
-                interrupted,
+                step: trained.step,
+                loss: trained.loss,
+                interrupted: trained.interrupted,
             });
         }
         (Stage::Judge, _) => {
@@ -84,12 +87,13 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 ..judge_config(plan.steps, plan.seed, plan.optimizer)
             };
             let codes = plan.subjects.codes(EmojiPack::embedded()?);
-            let trained = train_judge(&codes, &config, run).map_err(failed)?;
+            let trained = train_judge(&codes, &config, run, device).map_err(failed)?;
             if !trained.interrupted {
                 let notes = plan.notes();
                 let notes: Vec<(&str, &str)> =
                     notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                Judge::new(trained.ema, codes, &Device::flex()).save(&notes, &file)?;
+                let device = device.clone().without_autodiff();
+                Judge::new(trained.ema, codes, &device).save(&notes, &file)?;
             }
             return Ok(Outcome {
                 step: trained.step,
@@ -118,7 +122,15 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 time: plan.times,
                 ..stages::clip_recipe()
             };
-            stages::train_clips(picture, &plan.shape, tower.clone(), recipe, &config, run)
+            stages::train_clips(
+                picture,
+                &plan.shape,
+                tower.clone(),
+                recipe,
+                &config,
+                run,
+                device,
+            )
         }
         (_, start) => {
             let config = TrainConfig {
@@ -133,7 +145,15 @@ pub fn carry_out(plan: &Plan, start: Start, run: Run, folder: &Path) -> Result<O
                 time: plan.times,
                 ..Recipe::default()
             };
-            stages::train_pictures(start, &plan.shape, tower.clone(), recipe, &config, run)
+            stages::train_pictures(
+                start,
+                &plan.shape,
+                tower.clone(),
+                recipe,
+                &config,
+                run,
+                device,
+            )
         }
     }
     .map_err(failed)?;

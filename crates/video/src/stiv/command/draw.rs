@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::command::{Context, Failure, Steps, limit_threads, say, take_part, tell};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{Clip, Picture};
 use engine::device;
@@ -33,6 +33,10 @@ pub struct Drawing {
     pub device: String,
     /// One JSON object instead of words.
     pub json: bool,
+    /// Neither a bar nor a line about what was written; warnings remain.
+    pub quiet: bool,
+    /// Threads that work; absent: one a processor.
+    pub threads: Option<usize>,
     /// Whether the prompt may be empty.
     pub wordless: bool,
 }
@@ -61,6 +65,9 @@ pub struct Drawn {
 pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     let begun = Instant::now();
     let mut ticket = drawing.ticket.clone();
+    if ticket.prompt == output::STDOUT {
+        ticket.prompt = reading::from_stdin()?;
+    }
     reading::check(&ticket.prompt, !drawing.wordless)?;
     if let Some(problem) = ticket.problem() {
         return Err(Failure::input(problem));
@@ -68,7 +75,10 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     if let Some(out) = &drawing.out {
         output::check(out, ticket.video)?;
     }
-    take_part();
+    match drawing.threads {
+        Some(threads) => limit_threads(threads),
+        None => take_part(),
+    }
     let studio = open(drawing)?;
     let painter = match ticket.picture_first {
         true => Some(embedded::pictures(&device(&drawing.device)?)?),
@@ -97,12 +107,21 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
         studio,
         code: reading.code.clone(),
     });
-    let (sheet, first) = work(&studio, painter.as_ref(), &ticket, drawing.json, context)?;
+    let (sheet, first) = work(
+        &studio,
+        painter.as_ref(),
+        &ticket,
+        drawing.json || drawing.quiet,
+        context,
+    )?;
+    let note = ticket.to_json();
     let path = match &drawing.out {
-        Some(out) => out.clone(),
-        None => output::free_name(&ticket.prompt, &reading.subject, ticket.video),
+        Some(out) => {
+            sheet.write(out, &note)?;
+            out.clone()
+        }
+        None => sheet.write_new(&ticket.prompt, &reading.subject, ticket.video, &note)?,
     };
-    sheet.write(&path, &ticket.to_json())?;
     Ok(Drawn {
         ticket,
         reading,
@@ -257,6 +276,9 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
             drawn.seconds
         )
     };
+    if drawing.quiet && !drawing.json {
+        return Ok(());
+    }
     if output::is_device(&drawn.path) && drawn.path != Path::new("/dev/null") {
         tell(&line);
         return Ok(());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, tell};
-use base::media::{Clip, read_clip, read_still};
+use base::media::{Clip, Picture, each_frame, read_still};
 use clap::{Args, ValueEnum};
 use engine::diffusion::{Renorm, Solver};
 
@@ -191,10 +191,18 @@ pub fn first_frame(path: &Path) -> Result<KnownFrame, Failure> {
     KnownFrame::new(0, &still.picture)
 }
 
+/// The clip at `path`, each frame cropped to a square and shrunk to the model's size as it is read.
+fn small_clip(path: &Path) -> Result<Clip, Failure> {
+    let mut frames: Vec<Picture> = Vec::new();
+    let side = crate::stiv::data::SIZE as u32;
+    let delay_ms = each_frame(path, &mut |frame| frames.push(frame.resize_square(side)))?;
+    Ok(Clip::new(frames, delay_ms)?)
+}
+
 impl FromClip {
     /// The clip's first four frames, continued.
     pub(super) fn predict(&self, context: Context) -> Result<(), Failure> {
-        let clip = read_clip(&self.clip)?;
+        let clip = small_clip(&self.clip)?;
         let places = match self.given.as_slice() {
             [] => (0..clip.frames.len().min(LEADING)).collect(),
             given => given.to_vec(),
@@ -204,7 +212,7 @@ impl FromClip {
 
     /// The clip's frames, with new ones between.
     pub(super) fn interpolate(&self, context: Context) -> Result<(), Failure> {
-        let clip = read_clip(&self.clip)?;
+        let clip = small_clip(&self.clip)?;
         let frames = clip.frames.len();
         let places: Vec<usize> = match (self.given.as_slice(), frames) {
             ([], 1) => {

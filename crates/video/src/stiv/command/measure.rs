@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, number_in, say};
-use base::media::read_clip;
+use base::media::{Picture, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::stiv::metrics::{Mention, Scores, Totals, aggregate, dsg_video};
-use crate::stiv::scenes::{self, changes, content_cuts, fade_cuts};
+use crate::stiv::scenes::{self, brightness, changes, content_cuts, cuts_at_fades};
 
 /// Largest file of scores or answers that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -51,23 +51,37 @@ fn level(text: &str) -> Result<f32, String> {
 
 impl Scenes {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let frames = read_clip(&self.clip)?.frames;
+        // Only what is compared is kept: films are longer than memory.
+        let mut seen = Vec::new();
+        let mut levels = Vec::new();
+        let mut before: Option<Picture> = None;
+        each_frame(&self.clip, &mut |frame| {
+            levels.push(brightness(&frame));
+            before = Some(match before.take() {
+                Some(before) if self.detector == Detector::Content => {
+                    let pair = [before, frame];
+                    seen.extend(changes(&pair));
+                    let [_, frame] = pair;
+                    frame
+                }
+                _ => frame,
+            });
+        })?;
         let threshold = |usual: f64| self.threshold.map_or(usual, f64::from);
         let cuts = match self.detector {
-            Detector::Content => content_cuts(
-                &changes(&frames),
-                threshold(scenes::CONTENT_THRESHOLD),
-                self.min_length,
-            ),
+            Detector::Content => {
+                content_cuts(&seen, threshold(scenes::CONTENT_THRESHOLD), self.min_length)
+            }
             Detector::Fade => {
-                fade_cuts(&frames, threshold(scenes::FADE_THRESHOLD), self.min_length)
+                cuts_at_fades(&levels, threshold(scenes::FADE_THRESHOLD), self.min_length)
             }
         };
+        let frames = levels.len();
         if self.json {
-            return say(&json!({"frames": frames.len(), "cuts": cuts}).to_string());
+            return say(&json!({"frames": frames, "cuts": cuts}).to_string());
         }
         let starts = [0].into_iter().chain(cuts.iter().copied());
-        let ends = cuts.iter().copied().chain([frames.len()]);
+        let ends = cuts.iter().copied().chain([frames]);
         say("scene  frames")?;
         for (i, (start, end)) in starts.zip(ends).enumerate() {
             say(&format!(

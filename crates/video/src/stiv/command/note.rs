@@ -1,11 +1,11 @@
-//! The ticket inside files: a text chunk of a PNG, a comment of a GIF.
+//! The ticket inside files: a text chunk of a PNG, a comment of a GIF, the EXIF description of a JPEG or WebP.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use base::command::Failure;
-use base::media::{self, MAX_BYTES, MediaError};
+use base::media::{self, MAX_BYTES, MAX_TEXT, MediaError};
 
 use super::ticket::KEY;
 
@@ -19,18 +19,16 @@ const COMMENT: [u8; 2] = [0x21, 0xfe];
 pub fn read(path: &Path) -> Result<String, Failure> {
     let found = match gif_note(path) {
         Some(note) => Some(note),
-        None => match media::read_texts(path) {
-            Ok(texts) => texts
-                .into_iter()
-                .find_map(|(key, text)| (key == KEY).then_some(text)),
-            // A JPEG or WebP is sound, but has no room for notes.
+        None => match media::read_text(path, KEY) {
+            Ok(text) => text,
+            // A GIF without a comment of ours.
             Err(MediaError::Unsupported { .. }) if media::read_still(path).is_ok() => None,
             Err(error) => return Err(error.into()),
         },
     };
     found.ok_or_else(|| {
         Failure::input(format!(
-            "`{}` does not say how it was made: use a PNG or GIF as `orrery create` wrote it",
+            "`{}` does not say how it was made: use a picture or clip as `orrery create` wrote it",
             path.display()
         ))
     })
@@ -47,6 +45,9 @@ fn gif_note(path: &Path) -> Option<String> {
             break;
         }
         text.extend_from_slice(after.get(..usize::from(length))?);
+        if text.len() > MAX_TEXT {
+            return None;
+        }
         rest = &after[usize::from(length)..];
     }
     let text = String::from_utf8(text).ok()?;

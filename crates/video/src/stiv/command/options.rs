@@ -34,9 +34,9 @@ pub struct DrawOptions {
         defaults::RENORM,
     ))]
     pub renorm: Option<f32>,
-    /// The same seed draws the same picture; of several the first [default: random, printed]
-    #[arg(long)]
-    pub seed: Option<u64>,
+    /// The same seed draws the same picture; of several the first; -1 is a random one [default: random, printed]
+    #[arg(long, value_parser = seed, allow_negative_numbers = true)]
+    pub seed: Option<Seed>,
     /// Side of the square that a pixel becomes
     #[arg(long, value_parser = scale, allow_negative_numbers = true, help = format!(
         "How large each pixel of the 32x32 drawing becomes: 1x, 2x, 4x, 8x or 16x [default: {}x]",
@@ -46,15 +46,42 @@ pub struct DrawOptions {
     /// Weights written by `orrery stiv train` or `export`, in place of the embedded ones
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// The file to write; replaced when it is there [default: named after the prompt]
+    /// The file to write; replaced when it is there; - is standard output [default: named after the prompt, numbered where
+    /// that name is taken]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// How many threads work, 1 to 1024 [default: one a processor]
+    #[arg(long, value_parser = threads, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+    /// Print nothing but warnings and errors
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// A seed as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// A new one each time.
+    Random,
+    /// This one.
+    Fixed(u64),
+}
+
+fn seed(text: &str) -> Result<Seed, String> {
+    match (text.trim(), text.trim().parse()) {
+        ("-1", _) => Ok(Seed::Random),
+        (_, Ok(seed)) => Ok(Seed::Fixed(seed)),
+        _ => Err(format!(
+            "give a whole number from 0 to {}, or -1 for a random one",
+            u64::MAX
+        )),
+    }
 }
 
 impl DrawOptions {
@@ -68,7 +95,10 @@ impl DrawOptions {
             prompt: prompt.to_owned(),
             video,
             guidance,
-            seed: self.seed.unwrap_or_else(any_seed),
+            seed: match self.seed {
+                Some(Seed::Fixed(seed)) => seed,
+                Some(Seed::Random) | None => any_seed(),
+            },
             style: self.style.unwrap_or(usual).name().to_owned(),
             steps: self.steps.unwrap_or(defaults::STEPS),
             renorm: self.renorm.unwrap_or(defaults::RENORM),
@@ -82,6 +112,8 @@ impl DrawOptions {
             out: self.out.clone(),
             device: self.device.clone(),
             json: self.json,
+            quiet: self.quiet,
+            threads: self.threads,
             wordless: false,
         }
     }
@@ -117,6 +149,10 @@ fn whole(text: &str, most: usize) -> Result<usize, String> {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(format!("give a whole number from 1 to {most}")),
     }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    whole(text, 1024)
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -1,9 +1,10 @@
 //! Where the picture goes: checked before the work, named after the prompt, written whole or not at all.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::files::{FileError, write_bytes};
+use base::files::{FileError, write_bytes, write_new};
 use base::media::{
     self, CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture, apng_bytes, gif_bytes,
     png_bytes,
@@ -12,6 +13,8 @@ use base::media::{
 use super::note::with_gif_note;
 use super::ticket::KEY;
 
+/// Stands for standard output.
+pub const STDOUT: &str = "-";
 /// Letters of a file name that are taken from the prompt.
 const LONGEST_NAME: usize = 40;
 
@@ -37,15 +40,54 @@ impl Sheet {
         }
     }
 
-    /// Writes it as the ending of `path` says, with `note`; a device gets PNG or GIF.
+    /// Writes it as the ending of `path` says, with `note`; a device and [`STDOUT`] get PNG or GIF.
     ///
     /// # Errors
     /// When it cannot be written; nothing half-written is left.
     pub fn write(&self, path: &Path, note: &str) -> Result<(), Failure> {
+        let bytes = self.bytes(path, note)?;
+        if path == Path::new(STDOUT) {
+            let mut out = std::io::stdout().lock();
+            let written = out.write_all(&bytes).and_then(|()| out.flush());
+            return written.map_err(|cause| {
+                Failure::failed(format!(
+                    "cannot write to standard output: {cause}: check where it is sent"
+                ))
+            });
+        }
+        Ok(write_bytes(path, &bytes)?)
+    }
+
+    /// Writes it, with `note`, under the first name that [`names`] gives and nobody has; two who draw the same at a time
+    /// get two files.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_new(
+        &self,
+        prompt: &str,
+        otherwise: &str,
+        video: bool,
+        note: &str,
+    ) -> Result<PathBuf, Failure> {
+        for path in names(prompt, otherwise, video) {
+            if path.symlink_metadata().is_err() && write_new(&path, &self.bytes(&path, note)?)? {
+                return Ok(path);
+            }
+        }
+        Err(Failure::failed(
+            "no free file name is left: give one with `--out`",
+        ))
+    }
+
+    /// It as the format that the ending of `path` says, with `note`.
+    fn bytes(&self, path: &Path, note: &str) -> Result<Vec<u8>, Failure> {
         let texts = [(KEY.to_owned(), note.to_owned())];
-        let bytes = match (self, ending(path).as_str()) {
-            (Self::Still(picture), "jpg" | "jpeg") => media::jpeg_bytes(picture)?,
-            (Self::Still(picture), "webp") => media::webp_bytes(picture)?,
+        Ok(match (self, ending(path).as_str()) {
+            (Self::Still(picture), "jpg" | "jpeg") => {
+                media::jpeg_bytes(picture, Some(&ascii(note)))?
+            }
+            (Self::Still(picture), "webp") => media::webp_bytes(picture, Some(&ascii(note)))?,
             (Self::Still(picture), "gif") => {
                 let clip = Clip::new(vec![picture.clone()], 100)?;
                 with_gif_note(gif_bytes(&clip)?, note)
@@ -53,9 +95,21 @@ impl Sheet {
             (Self::Still(picture), _) => png_bytes(picture, &texts)?,
             (Self::Moving(clip), "png" | "apng") => apng_bytes(clip, &texts)?,
             (Self::Moving(clip), _) => with_gif_note(gif_bytes(clip)?, note),
-        };
-        Ok(write_bytes(path, &bytes)?)
+        })
     }
+}
+
+/// A note for EXIF, which holds ASCII: JSON has escapes for all other characters.
+fn ascii(note: &str) -> String {
+    let mut text = format!("{KEY} ");
+    for c in note.chars() {
+        match c.is_ascii() {
+            true => text.push(c),
+            false => (c.encode_utf16(&mut [0; 2]).iter())
+                .for_each(|unit| text.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    text
 }
 
 fn ending(path: &Path) -> String {
@@ -63,10 +117,12 @@ fn ending(path: &Path) -> String {
     ending.to_string_lossy().to_lowercase()
 }
 
-/// Whether something that is no ordinary file is there, such as `/dev/stdout`.
+/// Whether it is standard output, or something that is no ordinary file is there, such as `/dev/stdout`.
 pub fn is_device(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|there| !there.is_file() && !there.is_dir())
+    path == Path::new(STDOUT)
+        || path
+            .metadata()
+            .is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// Looks whether `path` can be written, before any work is done.
@@ -74,6 +130,9 @@ pub fn is_device(path: &Path) -> bool {
 /// # Errors
 /// For a folder, a missing folder, an unknown ending.
 pub fn check(path: &Path, video: bool) -> Result<(), Failure> {
+    if path == Path::new(STDOUT) {
+        return Ok(());
+    }
     check_place(path)?;
     if is_device(path) {
         return Ok(());
@@ -114,20 +173,17 @@ pub fn check_place(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// A file name out of `prompt` (or `otherwise`, where it has no letters) that is not taken yet.
-pub fn free_name(prompt: &str, otherwise: &str, video: bool) -> PathBuf {
+/// File names out of `prompt` (or `otherwise`, where it has no letters): plain, then numbered.
+fn names(prompt: &str, otherwise: &str, video: bool) -> impl Iterator<Item = PathBuf> {
     let name = [prompt, otherwise, "picture"]
         .into_iter()
         .map(spelled)
         .find(|name| !name.is_empty())
         .unwrap_or_default();
     let ending = if video { "gif" } else { "png" };
-    let numbered = (2..).map(|number| format!("{name}-{number}.{ending}"));
-    std::iter::once(format!("{name}.{ending}"))
-        .chain(numbered)
-        .map(PathBuf::from)
-        .find(|path| path.symlink_metadata().is_err())
-        .unwrap_or_default()
+    let plain = format!("{name}.{ending}");
+    let numbered = (2..u32::MAX).map(move |number| format!("{name}-{number}.{ending}"));
+    std::iter::once(plain).chain(numbered).map(PathBuf::from)
 }
 
 /// The words of `text` joined by hyphens.

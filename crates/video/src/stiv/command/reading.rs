@@ -1,5 +1,7 @@
 //! What the text tower makes of a prompt, in words: unknown ones, doubtful ones, and what will be drawn.
 
+use std::io::Read;
+
 use base::command::Failure;
 use engine::data::lexicon::MAX_CHARS;
 use engine::data::pack::{EmojiPack, Style};
@@ -30,6 +32,23 @@ pub struct Reading {
     pub style: Option<Style>,
     /// Whether any word says what to draw.
     pub known: bool,
+}
+
+/// The prompt on standard input, without the spaces around it.
+///
+/// # Errors
+/// When it cannot be read or is no text. What is too long is refused later.
+pub fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    // A few bytes more than any prompt has: too long a one is seen to be.
+    let most = 8 * MAX_CHARS as u64;
+    let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
+    read.map_err(|cause| {
+        Failure::input(format!(
+            "the prompt cannot be read from standard input ({cause}): send text in UTF-8"
+        ))
+    })?;
+    Ok(text.trim().to_owned())
 }
 
 /// Looks at the bare text.

@@ -21,6 +21,8 @@ pub const MOST_GUIDANCE: f32 = 50.0;
 pub const MOST_STEPS: usize = 1000;
 /// Most samples of one call.
 pub const MOST_SAMPLES: usize = 64;
+/// Hexadecimal digits of a given frame that are read: a PNG of 32×32 RGB takes less, however badly it is packed.
+const LONGEST_FRAME: usize = 16_384;
 /// Sides of the square that a pixel may become.
 pub const SCALES: [u32; 5] = [1, 2, 4, 8, 16];
 
@@ -117,10 +119,19 @@ impl KnownFrame {
         Ok(Self { at, png })
     }
 
+    /// The frame, where it is one as [`Self::new`] writes it: nothing larger is unpacked.
     fn picture(&self) -> Option<(usize, Picture)> {
         let digits = self.png.as_bytes();
+        if digits.len() > LONGEST_FRAME {
+            return None;
+        }
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let bytes: Vec<u8> = digits.chunks(2).map(byte).collect::<Option<_>>()?;
+        // Width and height stand at the same place of every PNG.
+        let side = (crate::stiv::data::SIZE as u32).to_be_bytes();
+        if bytes.get(16..24)? != [side, side].concat() {
+            return None;
+        }
         let still = media::decode_still(&bytes, "the given frame").ok()?;
         (self.at < FRAMES).then_some((self.at, still.picture))
     }
@@ -210,6 +221,8 @@ impl Ticket {
             Some(format!("the size {}x is not one of {SCALES:?}", self.size))
         } else if self.style().is_none() {
             Some("its style is not `noto`, `twemoji` or `fluent3d`".into())
+        } else if self.known.len() > FRAMES {
+            Some(format!("more than {FRAMES} frames are given in it"))
         } else if self.known().len() != self.known.len() {
             Some("a given frame in it is damaged".into())
         } else {

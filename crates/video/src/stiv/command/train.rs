@@ -2,13 +2,13 @@
 
 mod start;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, number_in, say, take_part};
+use burn::tensor::Device;
 use clap::Args;
 use engine::device;
-use engine::train::{CHECKPOINT, Progress, Run, TrainError};
+use engine::train::{CHECKPOINT, Progress, Run, RunLock, TrainError};
 use engine::weights::Precision;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ pub struct Train {
     #[arg(long, value_enum)]
     subjects: Option<SubjectSet>,
     /// Where to begin: for words a text tower whose subjects keep their vectors, for t2i a text tower or a picture model,
-    /// for stiv a picture model [default: the embedded tower,
+    /// for stiv a picture model; a run that goes on keeps what it began with [default: the embedded tower,
     /// and for stiv the embedded picture model]
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
@@ -108,6 +108,11 @@ impl Train {
         take_part();
         let device = device(&self.device)?.autodiff();
         self.check_folder()?;
+        // Held until the run has ended.
+        let mut lock = match self.out.is_dir() {
+            true => Some(RunLock::take(&self.out)?),
+            false => None,
+        };
         let old = if self.resume {
             Plan::read(&self.out)?
         } else {
@@ -121,7 +126,9 @@ impl Train {
         let plan = self.plan(&start);
         if let Some(old) = old.filter(|_| begun) {
             self.compare(&old)?;
-            return self.follow(&old, start, context);
+            let followed = self.follow(&old, start, context, &device);
+            drop(lock);
+            return followed;
         }
         if begun && !self.resume {
             let path = self.out.join(CHECKPOINT);
@@ -134,11 +141,16 @@ impl Train {
             path: self.out.clone(),
             source,
         })?;
+        if lock.is_none() {
+            lock = Some(RunLock::take(&self.out)?);
+        }
         if let Some(tower) = &start.tower {
             write_tower(tower, &plan, Precision::F32, &self.out.join(TOWER))?;
         }
         plan.write(&self.out)?;
-        self.follow(&plan, start, context)
+        let followed = self.follow(&plan, start, context, &device);
+        drop(lock);
+        followed
     }
 
     /// The folder must not be a file.
@@ -227,10 +239,17 @@ impl Train {
         }
     }
 
-    fn follow(&self, plan: &Plan, start: Start, context: Context) -> Result<(), Failure> {
-        let mut progress = match std::io::stderr().is_terminal() && !self.json {
-            true => Progress::new("training"),
-            false => Progress::silent(),
+    fn follow(
+        &self,
+        plan: &Plan,
+        start: Start,
+        context: Context,
+        device: &Device,
+    ) -> Result<(), Failure> {
+        // Off a terminal it is a plain line now and then.
+        let mut progress = match self.json {
+            true => Progress::silent(),
+            false => Progress::new("training"),
         };
         let run = Run {
             folder: &self.out,
@@ -238,7 +257,7 @@ impl Train {
             stop: context.stop,
             progress: &mut progress,
         };
-        let outcome = carry_out(plan, start, run, &self.out)?;
+        let outcome = carry_out(plan, start, run, &self.out, device)?;
         let folder = self.out.display();
         if outcome.interrupted {
             return Err(Failure::interrupted(format!(
@@ -246,14 +265,12 @@ impl Train {
                 outcome.step, plan.steps
             )));
         }
+        let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
         say(&if self.json {
-            let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
             json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
         } else {
-            format!(
-                "wrote {folder}/{MODEL}: step {}, loss {:.4}",
-                outcome.step, outcome.loss
-            )
+            let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+            format!("wrote {folder}/{MODEL}: step {}{loss}", outcome.step)
         })
     }
 }

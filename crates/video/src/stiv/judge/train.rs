@@ -87,7 +87,7 @@ pub fn judge_config(steps: u64, seed: u64, optimizer: StageOptimizer) -> TrainCo
     }
 }
 
-/// Trains a judge on the real pictures of a choice of subjects.
+/// Trains a judge on the real pictures of a choice of subjects, on a device with autodiff.
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
@@ -95,13 +95,13 @@ pub fn train_judge(
     subjects: &[String],
     config: &TrainConfig,
     run: Run,
+    device: &Device,
 ) -> Result<Trained<JudgeNet>, StageError> {
-    let device = Device::flex().autodiff();
     let task = JudgeTask {
         grid: EmojiGrid::new(EmojiPack::embedded()?, subjects)?,
         device: device.clone(),
     };
     let mut rng = Rng::new(config.seed).child("judge");
-    let net = JudgeNet::new(subjects.len(), &mut rng, &device);
+    let net = JudgeNet::new(subjects.len(), &mut rng, device);
     Ok(train(&task, net, config, run)?)
 }

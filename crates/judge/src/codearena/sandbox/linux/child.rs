@@ -29,10 +29,31 @@ pub(super) struct Child<'a> {
     pub files: Vec<(CString, &'a [u8])>,
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
+    /// Where this process's own command line stands, as address and length: process 1 inherits it and makes it blank.
+    pub arguments: Option<(usize, usize)>,
     pub limits: Vec<(c_int, u64)>,
     pub filters: &'static [BpfProgram],
     /// Standard input, output, error, and where the end is told.
     pub fds: [RawFd; 4],
+    /// What becomes descriptors 4 and 5 of the program.
+    pub pipes: Option<[RawFd; 2]>,
+}
+
+/// Descriptors of the program for its payload and its proof.
+const PAYLOAD: RawFd = 4;
+const PROOF: RawFd = 5;
+/// Descriptors of the parent are moved up to here, out of the way of those that the program gets.
+const ASIDE: c_int = 64;
+
+/// Where the kernel finds this process's command line: fields 48 and 49 of `/proc/self/stat`.
+pub(super) fn own_arguments() -> Option<(usize, usize)> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field, in brackets, may hold anything.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(48 - 3);
+    let start: usize = fields.next()?.parse().ok()?;
+    let end: usize = fields.next()?.parse().ok()?;
+    Some((start, end.checked_sub(start)?)).filter(|(start, _)| *start > 0)
 }
 
 /// Limits of one process, as the system counts them.
@@ -82,16 +103,29 @@ impl Child<'_> {
 
     /// Process 1.
     fn first(&self, argv: &[*const c_char], environment: &[*const c_char]) -> ! {
-        let [stdin, stdout, stderr, status] = self.fds;
         // SAFETY: system calls on descriptors and memory that this process owns; it has one thread.
         unsafe {
+            let aside = |fd: RawFd| libc::fcntl(fd, libc::F_DUPFD, ASIDE);
+            let [stdin, stdout, stderr, status] = self.fds.map(aside);
+            let pipes = self.pipes.map(|pipes| pipes.map(aside));
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::prctl(libc::PR_SET_NAME, c"init".as_ptr());
+            if let Some((start, length)) = self.arguments {
+                // This process's own copy of the page; the kernel said where it is.
+                std::ptr::write_bytes(start as *mut u8, 0, length);
+            }
             libc::dup2(stdin, 0);
             libc::dup2(stdout, 1);
             libc::dup2(stderr, 2);
             libc::dup2(status, STATUS);
+            let mut first_free = PAYLOAD;
+            if let Some([payload, proof]) = pipes {
+                libc::dup2(payload, PAYLOAD);
+                libc::dup2(proof, PROOF);
+                first_free = PROOF + 1;
+            }
             // Descriptors of the parent, ends of other runs' pipes among them.
-            libc::syscall(libc::SYS_close_range, 4_u32, u32::MAX, 0_u32);
+            libc::syscall(libc::SYS_close_range, first_free as u32, u32::MAX, 0_u32);
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
@@ -121,7 +155,13 @@ impl Child<'_> {
             match fork(0) {
                 0 => self.second(argv, environment),
                 pid if pid < 0 => demand(Step::Exec, false),
-                pid => wait_for(pid),
+                pid => {
+                    if self.pipes.is_some() {
+                        libc::close(PAYLOAD);
+                        libc::close(PROOF);
+                    }
+                    wait_for(pid);
+                }
             }
         }
         // SAFETY: ends this process; the kernel ends every other one of the namespace.
@@ -205,6 +245,11 @@ impl Child<'_> {
                 libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
             }
             if self.mode == Mode::Root {
+                if self.pipes.is_some() {
+                    // Runtimes that know files by name alone open `/dev/fd/4` anew.
+                    libc::fchown(PAYLOAD, self.user, self.user);
+                    libc::fchown(PROOF, self.user, self.user);
+                }
                 // The library's wrappers would speak to threads that are not in this copy of the process.
                 let user = self.user;
                 let none = null::<libc::gid_t>();

@@ -55,6 +55,16 @@ const REFUSED: &[i64] = &[
     libc::SYS_sethostname,
     libc::SYS_setdomainname,
     libc::SYS_vhangup,
+    // Memory that belongs to no process, so that nothing counts it: System V objects, memory files, descriptors on their way
+    // through a socket.
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
 ];
 
 /// The filters, in the order of installation.

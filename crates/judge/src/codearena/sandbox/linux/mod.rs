@@ -51,6 +51,10 @@ pub fn probe() -> Result<Mode, SandboxError> {
         .clone()
 }
 
+/// Where a run makes its root: any folder that is always there and shows nothing that a run needs. The run alone sees what it
+/// mounts on it, and nothing is left behind, whatever ends this process.
+const STAGE: &str = "/proc";
+
 /// Runs a job and waits for its end.
 pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> {
     let setup = |step| {
@@ -59,10 +63,6 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
             cause: cause.to_string(),
         }
     };
-    let stage = tempfile::Builder::new()
-        .prefix("orrery-run-")
-        .tempdir()
-        .map_err(setup("a folder for its root"))?;
     let mut stdin = tempfile::tempfile().map_err(setup("its standard input"))?;
     stdin
         .write_all(&job.stdin)
@@ -71,6 +71,11 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     let (stdout, stdout_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (stderr, stderr_end) = std::io::pipe().map_err(setup("a pipe"))?;
     let (status, status_end) = std::io::pipe().map_err(setup("a pipe"))?;
+    let pipes = job
+        .payload
+        .as_ref()
+        .map(|_| Ok((std::io::pipe()?, std::io::pipe()?)));
+    let pipes = pipes.transpose().map_err(setup("a pipe"))?;
     let text =
         |text: &str| CString::new(text).map_err(|_| SandboxError::Job("a text holds a zero byte"));
     let texts = |all: &[String]| {
@@ -95,20 +100,20 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
             false => Err(SandboxError::Job("a file's name is not plain")),
         }
     });
-    let stage_path = stage.path().to_string_lossy().into_owned();
     // SAFETY: both only read this process's ids.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let child = Child {
         mode,
-        stage: text(&stage_path)?,
+        stage: text(STAGE)?,
         uid_map: format!("{uid} {uid} 1\n").into_bytes(),
         gid_map: format!("{gid} {gid} 1\n").into_bytes(),
         user: own_user(),
-        room: room::steps(&stage_path, &job.folders)
+        room: room::steps(STAGE, &job.folders)
             .map_err(|_| SandboxError::Job("a path holds a zero byte"))?,
         files: files.collect::<Result<_, _>>()?,
         argv: texts(&job.argv)?,
         environment: texts(&environment)?,
+        arguments: child::own_arguments(),
         limits: child::resource_limits(limits, job.reserves_addresses),
         filters: filter::programs()?,
         fds: [
@@ -117,6 +122,9 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
             stderr_end.as_raw_fd(),
             status_end.as_raw_fd(),
         ],
+        pipes: pipes
+            .as_ref()
+            .map(|((payload, _), (_, proof))| [payload.as_raw_fd(), proof.as_raw_fd()]),
     };
     if child.argv.is_empty() {
         return Err(SandboxError::Job("no program is named"));
@@ -124,8 +132,19 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     let begun = Instant::now();
     let pid = child.spawn().map_err(setup("new namespaces"))?;
     drop((stdout_end, stderr_end, status_end));
+    let mut proof = pipes.map(|((_, to_program), (proof, _))| {
+        if let Some(payload) = job.payload.clone() {
+            // It waits where the pipe is full, and ends with the last reader. What it could not write nobody wants.
+            std::thread::spawn(move || {
+                let mut to_program = to_program;
+                let _ = to_program.write_all(&payload);
+            });
+        }
+        proof
+    });
     let seen = watch::watch(pid, stdout, stderr, limits, begun);
     let told = watch::status(status);
+    let proof = proof.take().map(watch::first_page).unwrap_or_default();
     let ended = match (seen.killed, told) {
         (Some(reason), _) => reason,
         (None, Some((Step::Exited, raw))) => ended(raw),
@@ -140,6 +159,7 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
         ended,
         stdout: seen.stdout,
         stderr: seen.stderr,
+        proof,
         wall: begun.elapsed(),
     })
 }

@@ -1,6 +1,6 @@
 //! The parent's side of a run: it reads what is written, counts memory, watches the clock, and ends everything in time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{PipeReader, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -140,22 +140,37 @@ fn gone(pid: libc::pid_t) -> bool {
     unsafe { libc::waitpid(pid, &mut raw, libc::WNOHANG) != 0 }
 }
 
-/// Resident bytes of a process and everything below it. Orphans of the namespace are children of process 1, so all are found.
+/// What a socket's buffers can hold at most, both ways, as the kernel counts it by default.
+const SOCKET: u64 = 2 * 212_992;
+
+/// Bytes that a process and everything below it hold: resident pages, anonymous memory that they share (which stays when nobody
+/// has it resident), what open sockets may hold, and the files of the working folder. Orphans of the namespace are children of
+/// process 1, so all are found.
 fn memory(first: libc::pid_t, processes: usize) -> u64 {
     let (mut open, mut known, mut pages) = (vec![first], HashSet::new(), 0_u64);
+    let (mut shared, mut sockets) = (HashMap::new(), HashSet::new());
+    let mut files = None;
     while let Some(pid) = open.pop() {
         if !known.insert(pid) || known.len() > processes + 2 {
             continue;
         }
         let number = |text: String| {
-            text.split(' ')
-                .nth(1)
-                .and_then(|word| word.parse::<u64>().ok())
+            let mut words = text.split(' ').skip(1).map(|word| word.parse::<u64>().ok());
+            let (resident, of_files) = (words.next()??, words.next()??);
+            Some((resident, of_files))
         };
-        pages += std::fs::read_to_string(format!("/proc/{pid}/statm"))
+        let (resident, of_files) = std::fs::read_to_string(format!("/proc/{pid}/statm"))
             .ok()
             .and_then(number)
-            .unwrap_or(0);
+            .unwrap_or((0, 0));
+        pages += resident;
+        if of_files > 0 {
+            shared_memory(pid, &mut shared);
+        }
+        count_sockets(pid, &mut sockets);
+        if pid != first && files.is_none() {
+            files = files_in(&format!("/proc/{pid}/root/work"));
+        }
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
             .into_iter()
             .flatten()
@@ -173,6 +188,62 @@ fn memory(first: libc::pid_t, processes: usize) -> u64 {
     // SAFETY: asks for a constant of the system.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages * u64::try_from(page).unwrap_or(4096)
+        + shared.values().sum::<u64>()
+        + sockets.len() as u64 * SOCKET
+        + files.unwrap_or(0)
+}
+
+/// Anonymous memory that a process shares with others, by its number: the part of each mapping that is not resident here.
+fn shared_memory(pid: libc::pid_t, shared: &mut HashMap<String, u64>) {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mut own: HashMap<String, u64> = HashMap::new();
+    for line in maps.lines().filter(|line| line.contains("/dev/zero")) {
+        let mut words = line.split_ascii_whitespace();
+        let range = words.next().and_then(|range| range.split_once('-'));
+        let Some((start, end)) = range else { continue };
+        let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
+        let number_of_file = words.nth(3).unwrap_or_default().to_owned();
+        *own.entry(number_of_file).or_default() += number(end).saturating_sub(number(start));
+    }
+    for (number, bytes) in own {
+        let most = shared.entry(number).or_default();
+        *most = bytes.max(*most);
+    }
+}
+
+/// Adds the sockets that a process has open.
+fn count_sockets(pid: libc::pid_t, sockets: &mut HashSet<std::path::PathBuf>) {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let targets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    sockets.extend(targets.filter(|target| {
+        target
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(b"socket:")
+    }));
+}
+
+/// Bytes in the files of a memory disk.
+fn files_in(path: &str) -> Option<u64> {
+    let path = std::ffi::CString::new(path).ok()?;
+    // SAFETY: the kernel fills a struct of ours, which may be all zero.
+    let about = unsafe {
+        let mut about: libc::statfs = std::mem::zeroed();
+        (libc::statfs(path.as_ptr(), &mut about) == 0).then_some(about)
+    }?;
+    let tmpfs = about.f_type as i64 == 0x0102_1994;
+    let used = about.f_blocks.saturating_sub(about.f_bfree);
+    tmpfs.then_some(used * about.f_bsize as u64)
+}
+
+/// The first bytes that all writers, who are dead, left in a pipe.
+pub(super) fn first_page(pipe: PipeReader) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Source::new(pipe).read(&mut bytes, 4096);
+    bytes
 }
 
 /// What the run told last before its end.

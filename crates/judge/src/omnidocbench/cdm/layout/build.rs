@@ -1,5 +1,6 @@
 //! From TeX's tokens to boxes: lists, groups, scripts and plain symbols.
 
+use super::LayoutError;
 use super::atoms::{Atom, Class, Item, Limits, assemble};
 use super::boxes::Bx;
 use super::lex::Tex;
@@ -22,10 +23,6 @@ pub(super) enum End {
     Bracket,
 }
 
-/// The formula is nested too deep to be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
-
 pub(super) struct Builder {
     tokens: Vec<Tex>,
     at: usize,
@@ -34,9 +31,11 @@ pub(super) struct Builder {
     /// The family that letters and digits are set in, where it is not the usual one.
     pub(super) family: Option<&'static str>,
     depth: usize,
+    /// What `\tag` puts at the margin.
+    pub(super) tag: Option<Bx>,
 }
 
-pub(super) type Built<T> = Result<T, TooDeep>;
+pub(super) type Built<T> = Result<T, LayoutError>;
 
 impl Builder {
     pub(super) fn new(tokens: Vec<Tex>) -> Self {
@@ -46,6 +45,7 @@ impl Builder {
             colours: Vec::new(),
             family: None,
             depth: 0,
+            tag: None,
         }
     }
 
@@ -85,7 +85,7 @@ impl Builder {
     pub(super) fn items(&mut self, mut style: Style, end: End) -> Built<(Vec<Item>, Style)> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(TooDeep);
+            return Err(LayoutError::Depth);
         }
         let family = self.family;
         let mut items = Vec::new();
@@ -181,7 +181,7 @@ impl Builder {
             Some(token) => {
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    return Err(TooDeep);
+                    return Err(LayoutError::Depth);
                 }
                 let (mut items, mut style) = (Vec::new(), style);
                 self.item(token, &mut style, &mut items)?;

@@ -4,14 +4,17 @@ use super::atoms::{Atom, Class, Item, Limits, assemble};
 use super::boxes::Bx;
 use super::build::{Builder, Built};
 use super::delimiter::fence;
+use super::lex::Tex;
 use super::style::Style;
 use super::symbols::character;
+use super::{LayoutError, measured};
 
 /// How tall `\big` is; `\Big`, `\bigg` and `\Bigg` are 1.5, 2 and 2.5 times that.
 const BIG: f64 = 14.4;
 
 impl Builder {
-    /// Sets a command. What is not known leaves nothing, as in TeX's nonstop mode.
+    /// Sets a command. One that LaTeX does not know leaves nothing, as in TeX's nonstop mode; one that it knows and that is
+    /// not drawn here is an error, since what it shows would be missing.
     pub(super) fn command(
         &mut self,
         name: &str,
@@ -38,8 +41,8 @@ impl Builder {
                 let stacked = self.stacked(name, *style)?;
                 items.push(Item::Atom(stacked));
             }
-            "underbrace" | "overbrace" => {
-                let braced = self.brace(name == "overbrace", *style)?;
+            "underbrace" => {
+                let braced = self.brace(*style)?;
                 items.push(Item::Atom(Atom {
                     limits: Limits::Always,
                     ..Atom::new(Class::Op, braced)
@@ -158,9 +161,14 @@ impl Builder {
                     ..Atom::new(Class::Op, signs)
                 }));
             }
-            "hspace" | "vspace" | "label" | "tag" | "ref" | "color" | "textcolor" => {
-                self.raw_group();
+            "label" => drop(self.raw_group()),
+            // Where a colour ends before the argument, the argument is not taken, and seen.
+            "hspace" | "vspace" | "ref" => {
+                if self.peek() == Some(&Tex::Open) {
+                    self.raw_group();
+                }
             }
+            "tag" => self.tag(*style)?,
             "," | "thinspace" => items.push(Item::Space(3.0 * style.mu())),
             ":" | ">" | "medspace" => items.push(Item::Space(4.0 * style.mu())),
             ";" | "thickspace" => items.push(Item::Space(5.0 * style.mu())),
@@ -200,9 +208,24 @@ impl Builder {
                     }
                 } else if let Some(atom) = self.symbol(name, *style) {
                     items.push(Item::Atom(atom));
+                } else if let Some(atom) = measured::command(name, *style, self.colour()) {
+                    items.push(Item::Atom(atom));
+                } else if measured::is_undrawn(name) {
+                    return Err(LayoutError::Command(name.to_owned()));
                 }
             }
         }
+        Ok(())
+    }
+
+    /// `\tag{1}`: `(1)` at the margin.
+    fn tag(&mut self, style: Style) -> Built<()> {
+        let colour = self.colour();
+        let fence = |c| character(c, Some("lmr"), style, colour).map(Item::Atom);
+        let mut items: Vec<Item> = fence('(').into_iter().collect();
+        items.extend(self.styled("lmr", style)?);
+        items.extend(fence(')'));
+        self.tag = Some(assemble(items, style));
         Ok(())
     }
 

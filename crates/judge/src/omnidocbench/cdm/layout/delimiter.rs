@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::boxes::Bx;
 use super::style::Style;
 
-/// Name, small family, small code, large code in the extension font.
+/// Name, small family, small code, large code in the extension font, 255 where there is no larger one.
 static DELIMITERS: LazyLock<HashMap<&str, (&str, u16, u16)>> = LazyLock::new(|| {
     include_str!("delimiters.txt")
         .lines()
@@ -35,9 +35,11 @@ pub(super) fn delimiter(name: &str, size: f64, style: Style, colour: Option<usiz
     let Some(&(family, small, large)) = DELIMITERS.get(name) else {
         return Bx::space(NULL);
     };
-    let found = Bx::glyph(style.font(family), small, colour).filter(|small| small.total() >= size);
+    let small = Bx::glyph(style.font(family), small, colour);
+    let found = small.clone().filter(|small| small.total() >= size);
     found
         .or_else(|| grown(large, size, style, colour))
+        .or(small)
         .unwrap_or_else(|| Bx::space(NULL))
         .on_axis(style.axis())
 }

@@ -71,17 +71,12 @@ impl Builder {
         Ok(Atom::new(class, assemble(vec![Item::Atom(atom)], style)))
     }
 
-    /// A horizontal brace of four pieces and the rules between them.
-    pub(super) fn brace(&mut self, above: bool, style: Style) -> Built<Bx> {
+    /// A brace below: four pieces and the rules between them.
+    pub(super) fn brace(&mut self, style: Style) -> Built<Bx> {
         let colour = self.colour();
         let mut inner = self.argument(Style::DISPLAY)?;
         let font = style.font("cmex");
-        let codes = if above {
-            [0x7a, 0x7d, 0x7c, 0x7b]
-        } else {
-            [0x7c, 0x7b, 0x7a, 0x7d]
-        };
-        let pieces: Vec<Bx> = codes
+        let pieces: Vec<Bx> = [0x7c, 0x7b, 0x7a, 0x7d]
             .into_iter()
             .filter_map(|code| Bx::glyph(font, code, colour))
             .collect();
@@ -96,12 +91,9 @@ impl Builder {
             brace.push(piece, 0.0);
         }
         let width = inner.width.max(brace.width);
-        let (down, up) = (
-            inner.depth + 3.0 + brace.height,
-            inner.height + 3.0 + brace.depth,
-        );
+        let down = inner.depth + 3.0 + brace.height;
         inner = inner.centred(width);
-        inner.lay(brace, 0.0, if above { -up } else { down });
+        inner.lay(brace, 0.0, down);
         Ok(inner)
     }
 

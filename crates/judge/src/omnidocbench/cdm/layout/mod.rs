@@ -14,6 +14,7 @@ mod fonts;
 mod fractions;
 mod lex;
 mod marks;
+mod measured;
 mod page;
 mod style;
 mod symbols;
@@ -26,7 +27,7 @@ use build::{Builder, End};
 use style::Style;
 
 /// Why a formula could not be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// Too deeply nested.
     #[error("groups nest too deep")]
@@ -34,16 +35,20 @@ pub enum LayoutError {
     /// No token left ink.
     #[error("nothing in it can be seen")]
     Blank,
+    /// A command that LaTeX has and this typesetter has not: what it shows would be missing.
+    #[error("the built-in renderer cannot draw `\\{0}`: use `--cdm-renderer xelatex`")]
+    Command(String),
 }
 
 /// Sets a formula in display style.
 ///
 /// # Errors
-/// [`LayoutError`] where it nests too deep, or shows nothing.
+/// [`LayoutError`] where it nests too deep, shows nothing, or holds a command that cannot be drawn.
 pub fn draw(formula: &Coloured) -> Result<Drawing, LayoutError> {
     let mut builder = Builder::new(lex::lex(formula));
-    let set = builder
-        .list(Style::DISPLAY, End::Group)
-        .map_err(|_| LayoutError::Depth)?;
+    let mut set = builder.list(Style::DISPLAY, End::Group)?;
+    if let Some(tag) = builder.tag.take() {
+        page::add_tag(&mut set, tag);
+    }
     page::draw(set, &formula.visible).ok_or(LayoutError::Blank)
 }

@@ -14,6 +14,15 @@ const LINE: f64 = 1.184 / 25.4 * 72.27 + 12.0;
 const BASELINE: f64 = 14.5;
 const LINESKIP: f64 = 1.0;
 
+/// Half the width of lines.
+const HALF_LINE: f64 = 0.98 * MIDDLE;
+
+/// Adds a tag, which ends at the right margin, to a formula in the middle of the line.
+pub(super) fn add_tag(formula: &mut Bx, tag: Bx) {
+    let x = formula.width / 2.0 + HALF_LINE - tag.width;
+    formula.lay(tag, x.max(formula.width), 0.0);
+}
+
 /// Left, top, right and bottom pixel, all within.
 type Bounds = [i64; 4];
 

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::atoms::{Atom, Class, Limits};
 use super::boxes::Bx;
 use super::delimiter::grown;
+use super::measured;
 use super::style::Style;
 
 /// Name, class, family and code.
@@ -98,12 +99,15 @@ pub(super) fn character(
         ')' | ']' | '!' | '?' => (Class::Close, "cmr", code),
         '|' => (Class::Ord, "cmsy", 0x6a),
         '@' | '"' | '`' => (Class::Ord, "lmr", code),
-        _ => return ideograph(c, style, colour),
+        _ => {
+            return ideograph(c, style, colour)
+                .or_else(|| measured::character(c, family, style, colour));
+        }
     };
     atom(class, usual, code, style, colour)
 }
 
-/// Chinese, Japanese and Korean characters fill a square; others that the fonts lack leave nothing.
+/// Chinese, Japanese and Korean characters fill a square.
 fn ideograph(c: char, style: Style, colour: Option<usize>) -> Option<Atom> {
     if !matches!(u32::from(c), 0x2e80..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff | 0xff00..=0xffef | 0x20000..=0x3ffff)
     {

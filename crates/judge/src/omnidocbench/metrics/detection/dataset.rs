@@ -7,6 +7,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{Found, Page, Truth};
+use crate::omnidocbench::page::Page as Annotated;
+use crate::omnidocbench::source::passes;
 
 /// What is to be detected, as in the official configuration.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub struct Layout {
     /// Annotated category → class; a category that is not named stands for itself, and one that leads to no class does
     /// not count.
     pub gt_cat_mapping: BTreeMap<String, String>,
-    /// Predicted category → class, likewise.
+    /// Predicted category → class, likewise; in the simple format a category that is not named does not count.
     pub pred_cat_mapping: BTreeMap<String, String>,
 }
 
@@ -75,7 +77,8 @@ pub enum DetectionError {
 }
 
 /// Reads annotations and predictions, of either format: pages like the annotation's whose boxes have a `score`, or the
-/// simple one, `{"results": [{image_name, bbox, category_id, score}], "categories": {id: name}}`.
+/// simple one, `{"results": [{image_name, bbox, category_id, score}], "categories": {id: name}}`. Only pages with all
+/// attributes of `filter` count.
 ///
 /// # Errors
 /// When either is something else altogether; single boxes without four finite numbers or without a score are passed over
@@ -84,6 +87,7 @@ pub fn read(
     ground_truth: &Value,
     prediction: &Value,
     layout: &Layout,
+    filter: &[(String, String)],
 ) -> Result<Pages, DetectionError> {
     let classes = layout.classes();
     if classes.is_empty() {
@@ -91,6 +95,11 @@ pub fn read(
     }
     let mut found = Pages::default();
     let annotated = ground_truth.as_array().ok_or(DetectionError::GroundTruth)?;
+    let counts = |page: &&Value| match page.as_object() {
+        Some(page) => passes(&Annotated::read_head(page), filter),
+        None => filter.is_empty(),
+    };
+    let annotated: Vec<&Value> = annotated.iter().filter(counts).collect();
     let mut places = BTreeMap::new();
     for (index, page) in annotated.iter().enumerate() {
         let name = page_name(page).ok_or(DetectionError::GroundTruth)?;
@@ -121,11 +130,18 @@ pub fn read(
         let Some(label) = label else {
             continue;
         };
-        let score = item
-            .get("score")
-            .and_then(Value::as_f64)
-            .filter(|score| score.is_finite());
-        match (corners(item), score) {
+        let score = item.get("score").and_then(Value::as_f64);
+        // In the annotation's format no score, and none above 0, is full confidence.
+        let score = match prediction.is_array() {
+            true => score.filter(|score| *score != 0.0).or(Some(1.0)),
+            false => score,
+        };
+        let score = score.filter(|score| score.is_finite());
+        let corners = match prediction.is_array() {
+            true => corners(item),
+            false => given(item).or_else(|| corners(item)),
+        };
+        match (corners, score) {
             (Some(corners), Some(score)) => {
                 if let Some(page) = found.pages.get_mut(index) {
                     page.found.push(Found {
@@ -185,12 +201,9 @@ fn predicted<'a>(
             Value::String(id) => id.clone(),
             id => id.to_string(),
         };
-        let class = categories.get(&id).and_then(Value::as_str).map(|category| {
-            layout
-                .pred_cat_mapping
-                .get(category)
-                .map_or(category, String::as_str)
-        });
+        // In this format a category that the mapping does not name does not count.
+        let category = categories.get(&id).and_then(Value::as_str);
+        let class = category.and_then(|category| layout.pred_cat_mapping.get(category));
         Some((name, class.and_then(|class| label(class, classes)), item))
     };
     Ok(results.iter().filter_map(one).collect())
@@ -250,33 +263,26 @@ fn stem(path: &str) -> String {
     }
 }
 
-/// The box of an item: its `bbox`, or what encloses its `poly`.
+/// The numbers of a field.
+fn numbers(item: &Value, key: &str) -> Option<Vec<f64>> {
+    let numbers = item.get(key)?.as_array()?.iter().map(Value::as_f64);
+    numbers.collect()
+}
+
+/// The box of an item: its `bbox`.
+fn given(item: &Value) -> Option<[f64; 4]> {
+    <[f64; 4]>::try_from(numbers(item, "bbox")?).ok()
+}
+
+/// The box of an item of a page: the official one of its `poly`, else its `bbox`.
 fn corners(item: &Value) -> Option<[f64; 4]> {
-    let read = |key: &str| -> Option<Vec<f64>> {
-        let numbers = item.get(key)?.as_array()?.iter().map(Value::as_f64);
-        numbers.collect::<Option<Vec<f64>>>()
-    };
-    if let Some(numbers) = read("bbox") {
-        return <[f64; 4]>::try_from(numbers).ok();
+    match numbers(item, "poly").as_deref() {
+        // Upper left, upper right, lower right corner: the left and top of the first, the right of the second, the bottom
+        // of the third, also where the box is slanted.
+        Some(&[x1, y1, x2, _, _, y3, ..]) => Some([x1.min(x2), y1.min(y3), x1.max(x2), y1.max(y3)]),
+        Some(&[x1, y1, x2, y2]) => Some([x1.min(x2), y1.min(y2), x1.max(x2), y1.max(y2)]),
+        _ => given(item),
     }
-    let points = read("poly")?;
-    if points.len() < 4 || points.len() % 2 == 1 {
-        return None;
-    }
-    let mut enclosing = [
-        f64::INFINITY,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        f64::NEG_INFINITY,
-    ];
-    for point in points.chunks_exact(2) {
-        let &[x, y] = point else {
-            continue;
-        };
-        let [left, top, right, bottom] = enclosing;
-        enclosing = [left.min(x), top.min(y), right.max(x), bottom.max(y)];
-    }
-    Some(enclosing)
 }
 
 /// The beginning of an item, for a message.

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use super::super::html::{Element, Tree};
 use super::super::tree_distance::Order;
 use super::cells::Contents;
+use crate::omnidocbench::python::digit;
 
 /// A table's tree, in postorder. Cells are leaves.
 pub struct Table {
@@ -67,8 +68,18 @@ fn span<'a>(
 }
 
 /// What Python's `int` makes of a text, in one spelling: digits with single underscores between them, a sign, blanks
-/// around. Digits of other scripts than ASCII's are not taken.
+/// around.
 fn whole_number(text: &str) -> Option<Cow<'_, str>> {
+    if !text.is_ascii() {
+        // Digits of all scripts count.
+        let digit = |c: char| digit(c).and_then(|digit| char::from_digit(digit, 10));
+        let ascii: String = text.chars().map(|c| digit(c).unwrap_or(c)).collect();
+        return ascii_number(&ascii).map(|number| number.into_owned().into());
+    }
+    ascii_number(text)
+}
+
+fn ascii_number(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_matches(is_python_blank);
     let (minus, digits) = match text.strip_prefix(['+', '-']) {
         Some(rest) => (text.starts_with('-'), rest),
@@ -135,6 +146,9 @@ mod tests {
             ("+1_0", Some("10")),
             ("-0", Some("0")),
             ("-3", Some("-3")),
+            ("\u{0663}", Some("3")),
+            ("1\u{09ec}", Some("16")),
+            ("\u{b2}", None),
             ("", None),
             ("2.0", None),
             ("1__0", None),

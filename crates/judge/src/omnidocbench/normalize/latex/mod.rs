@@ -24,12 +24,18 @@ pub enum Error {
     /// `\href` is read without its arguments.
     #[error("`\\href` has no text here; write its text alone")]
     NoArguments,
+    /// Maths opens or closes where a macro's argument should stand.
+    #[error(
+        "a macro is followed by a maths delimiter in place of its argument; put braces around the argument"
+    )]
+    MathArgument,
 }
 
 /// The text of a piece of LaTeX.
 ///
 /// # Errors
-/// Where pylatexenc fails too: on endless nesting, a backslash at the end, an empty matrix, `\href`.
+/// Where pylatexenc fails too: on endless nesting, a backslash at the end, an empty matrix, `\href`,
+/// maths in place of an argument.
 pub fn latex_to_text(latex: &str) -> Result<String, Error> {
     match parse::parse(latex)? {
         Some(nodes) => render::Renderer::default().nodes(&nodes, false),

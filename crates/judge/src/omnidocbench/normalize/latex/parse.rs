@@ -212,7 +212,9 @@ impl Parser {
                     None
                 }
                 Sort::Chars(text) => Some(Node::Chars(text)),
-                Sort::Math(_) | Sort::Begin(_) | Sort::End(_) => None,
+                Sort::Begin(_) | Sort::End(_) => None,
+                // pylatexenc 3.0a30 fails over its own error here.
+                Sort::Math(_) => return Err(Error::MathArgument),
             });
         }
     }

@@ -37,12 +37,15 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\n' | '\t' | '\x0c' | '\r')
 }
 
+/// How many of each name.
+type Counts<'a> = FxHashMap<Cow<'a, str>, usize>;
+
 #[derive(Default)]
 struct Soup<'a> {
     events: Vec<Event<'a>>,
     open: Vec<Cow<'a, str>>,
     /// How many elements of a name are open.
-    counts: FxHashMap<Cow<'a, str>, usize>,
+    counts: Counts<'a>,
     text: Cow<'a, str>,
 }
 
@@ -50,7 +53,7 @@ struct Soup<'a> {
 pub(super) fn events(html: &str) -> Vec<Event<'_>> {
     let mut soup = Soup::default();
     // End tags of elements without contents that were closed already.
-    let mut closed_early: FxHashMap<Cow<'_, str>, usize> = FxHashMap::default();
+    let mut closed_early = Counts::default();
     for token in tokens(html) {
         match token {
             Token::Text(text) if soup.text.is_empty() => soup.text = text,
@@ -68,17 +71,14 @@ pub(super) fn events(html: &str) -> Vec<Event<'_>> {
                 soup.events.push(Event::Start(name.clone(), attributes));
                 soup.open.push(name.clone());
                 *soup.counts.entry(name.clone()).or_default() += 1;
-                if closed {
-                    soup.close(&name);
-                } else if is_empty(&name) {
+                if is_empty(&name) && !closed {
                     soup.close(&name);
                     *closed_early.entry(name).or_default() += 1;
+                } else if closed {
+                    end(&mut soup, &name, &mut closed_early);
                 }
             }
-            Token::End(name) => match closed_early.get_mut(&name).filter(|count| **count > 0) {
-                Some(count) => *count -= 1,
-                None => soup.close(&name),
-            },
+            Token::End(name) => end(&mut soup, &name, &mut closed_early),
         }
     }
     soup.flush();
@@ -86,6 +86,14 @@ pub(super) fn events(html: &str) -> Vec<Event<'_>> {
         soup.events.push(Event::End(name));
     }
     soup.events
+}
+
+/// An end tag, or the end of a tag like `<br/>`: after `<br>` the next one is taken for its, even where it is another's.
+fn end<'a>(soup: &mut Soup<'a>, name: &str, closed_early: &mut Counts<'a>) {
+    match closed_early.get_mut(name).filter(|count| **count > 0) {
+        Some(count) => *count -= 1,
+        None => soup.close(name),
+    }
 }
 
 impl Soup<'_> {

@@ -36,6 +36,9 @@ pub(super) fn tokens(html: &str) -> Vec<Token<'_>> {
     let last_tag = html.rfind('>');
     let last_comment = comment_end().and_then(|end| end.find_iter(html).last());
     let last_comment = last_comment.map(|found| found.start());
+    let last_section = section_end().filter(|_| html.contains("<!["));
+    let last_section = last_section.and_then(|end| end.find_iter(html).last());
+    let last_section = last_section.map(|found| found.start());
     while !rest.is_empty() {
         let (text, after) = rest.split_at(rest.find(['<', '&']).unwrap_or(rest.len()));
         if !text.is_empty() {
@@ -51,15 +54,37 @@ pub(super) fn tokens(html: &str) -> Vec<Token<'_>> {
         let found = match first {
             '&' => Some(reference(rest)),
             _ if !closes || (rest.starts_with("<!--") && !comment_closes) => None,
+            _ if is_section(rest) && last_section.is_none_or(|last| last < at) => None,
             _ => markup(rest),
         };
         let (token, length) = found.unwrap_or_else(|| loose(rest, closes));
-        if let Some(token) = token {
-            out.push(token);
-        }
         rest = rest.get(length..).unwrap_or("");
+        let raw = match &token {
+            Some(Token::Start { name, closed, .. }) if !closed => raw_text(name, rest),
+            _ => None,
+        };
+        out.extend(token);
+        if let Some((text, after)) = raw {
+            out.push(Token::Text(unescape(text)));
+            rest = after;
+        }
     }
     out
+}
+
+/// The text of a `script` or `style`, in which nothing is a tag but its end, and what follows; without an end the official
+/// tool loses all that follows.
+fn raw_text<'a>(name: &str, rest: &'a str) -> Option<(&'a str, &'a str)> {
+    static ENDS: LazyLock<[Option<Regex>; 2]> = LazyLock::new(|| {
+        ["script", "style"].map(|name| Regex::new(&format!(r"(?i)</\s*{name}\s*>")).ok())
+    });
+    let end = match name {
+        "script" => ENDS[0].as_ref(),
+        "style" => ENDS[1].as_ref(),
+        _ => return None,
+    };
+    let found = end?.find(rest);
+    Some(found.map_or(("", ""), |found| rest.split_at(found.start())))
 }
 
 /// What begins with `<` and ends nowhere is text: up to the next `>`, else before the next `<`.
@@ -186,13 +211,34 @@ fn comment_end() -> Option<&'static Regex> {
     END.as_ref()
 }
 
-/// `<!-- … -->`, `<!doctype …>` and the like.
+/// Whether a marked section of character data begins.
+fn is_section(rest: &str) -> bool {
+    let begin = rest.get(..9);
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case("<![cdata["))
+}
+
+/// The end of a marked section.
+fn section_end() -> Option<&'static Regex> {
+    static END: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\]\s*\]\s*>").ok());
+    END.as_ref()
+}
+
+/// `<!-- … -->`, `<![CDATA[ … ]]>`, `<!doctype …>` and the like.
 fn declaration(rest: &str) -> Option<(Option<Token<'_>>, usize)> {
     if let Some(comment) = rest.strip_prefix("<!--") {
         let end = comment_end()?.find(comment)?;
         let text = comment.get(..end.start())?;
         let text = format!("<!--{text}-->");
         return Some((Some(Token::Other(text.into())), 4 + end.end()));
+    }
+    if rest
+        .get(..9)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case("<![cdata["))
+    {
+        let inner = rest.get(9..)?;
+        let end = section_end()?.find(inner)?;
+        let text = format!("<![CDATA[{}]]>", inner.get(..end.start())?);
+        return Some((Some(Token::Other(text.into())), 9 + end.end()));
     }
     let close = rest.find('>')?;
     let inner = rest.get(2..close)?;
@@ -240,8 +286,9 @@ fn reference(rest: &str) -> (Option<Token<'_>>, usize) {
     let text = match is_number {
         true => numbered(word, if hex { 16 } else { 10 }),
         false => {
+            // Only whole names count; of `&lt0` the digit is a part of the name.
             let found = unescaped(&format!("&{word};"));
-            match found.starts_with('&') && word != "amp" && word != "AMP" {
+            match found.ends_with(';') && word != "semi" {
                 true => format!("&{word}"),
                 false => found,
             }
@@ -261,7 +308,7 @@ fn numbered(digits: &str, radix: u32) -> String {
 }
 
 /// A text with all character references resolved.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     match text.contains('&') {
         true => unescaped(text).into(),
         false => text.into(),

@@ -103,13 +103,9 @@ impl Train {
         }
     }
 
-    /// Tower and shape of a run that goes on; its weights come from the checkpoint.
+    /// Tower and shape of a run that goes on; its weights come from the checkpoint. `--init` and `--tower` were followed when
+    /// it began: a loop that restarts one and the same command need not change it.
     pub(super) fn again(&self, plan: &Plan, device: &Device) -> Result<Start, Failure> {
-        if self.init.is_some() {
-            return Err(Failure::input(
-                "`--init` has no meaning for a run that goes on: leave it out",
-            ));
-        }
         let tower = match plan.stage {
             Stage::Words | Stage::Judge => None,
             _ => Some(tower::read(&Weights::open(self.out.join(TOWER))?)?),

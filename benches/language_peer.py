@@ -1,0 +1,92 @@
+"""llama.cpp's side of `orrery bench --suite language`: runs what each JSON line asks for and answers with seconds.
+
+    python3 -m venv peers && peers/bin/pip install xllamacpp
+    orrery bench --suite language --model smollm2.gguf --peer peers/bin/python
+
+A line is {"work": "generate", "prompts": [[ids], ...], "tokens": n}, greedy, without its prompt cache; the answer is
+{"prefill_s": ..., "decode_s": ...}. {"work": "start"} asks for the seconds from opening the file to the first token.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+
+threads, model = int(sys.argv[1]), sys.argv[2]
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+import xllamacpp as xl  # noqa: E402
+
+
+def server(parallel):
+    params = xl.CommonParams()
+    params.model.path = model
+    params.n_gpu_layers = 0
+    params.n_ctx = 2048 * parallel
+    params.n_parallel = parallel
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.warmup = False
+    params.verbosity = -1
+    params.cache_ram_mib = 0
+    return xl.Server(params)
+
+
+def complete(engine, prompt, tokens):
+    result = engine.handle_completions({
+        "prompt": prompt, "n_predict": tokens, "temperature": 0, "ignore_eos": True,
+        "cache_prompt": False,
+    })
+    result = json.loads(result) if isinstance(result, str) else result
+    if "timings" not in result:
+        raise RuntimeError(str(result)[:200])
+    return result
+
+
+engines = {}
+
+
+def run(ask):
+    if ask["work"] == "start":
+        begin = time.perf_counter()
+        complete(server(1), ask["prompts"][0], 1)
+        return {"prefill_s": time.perf_counter() - begin, "decode_s": 0}
+    prompts = ask["prompts"]
+    parallel = len(prompts)
+    if parallel not in engines:
+        engines[parallel] = server(parallel)
+        complete(engines[parallel], prompts[0], 2)
+    results = [None] * parallel
+
+    def one(i):
+        results[i] = complete(engines[parallel], prompts[i], ask["tokens"])
+
+    begin = time.perf_counter()
+    if parallel == 1:
+        one(0)
+    else:
+        workers = [threading.Thread(target=one, args=(i,)) for i in range(parallel)]
+        [worker.start() for worker in workers]
+        [worker.join() for worker in workers]
+    wall = time.perf_counter() - begin
+    timings = [result["timings"] for result in results]
+    if parallel == 1:
+        prefill, decode = timings[0]["prompt_ms"] / 1e3, timings[0]["predicted_ms"] / 1e3
+    else:
+        prefill, decode = 0, wall
+    return {"prefill_s": prefill, "decode_s": decode}
+
+
+def answer(value):
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+answer({"version": "llama.cpp (xllamacpp " + xl.__version__ + ")"})
+for line in sys.stdin:
+    try:
+        answer(run(json.loads(line)))
+    except Exception as error:
+        answer({"error": f"{type(error).__name__}: {error}"})

@@ -1,0 +1,256 @@
+//! A language model timed beside llama.cpp, which reads the same file: `orrery bench --suite language`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use rayon::ThreadPool;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::median;
+use super::peer::{Peer, PeerError};
+use crate::models::decoder::{
+    Cache, Decoder, DecoderError, Input, Logits, Output, Request, Segment,
+};
+use base::rng::Rng;
+
+const SCRIPT: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../benches/language_peer.py"
+));
+/// Tokens that are generated where decoding is timed.
+const GENERATED: usize = 64;
+
+/// Why nothing was timed.
+#[derive(Debug, thiserror::Error)]
+pub enum LanguageError {
+    /// The other side.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// Our side.
+    #[error(transparent)]
+    Model(#[from] DecoderError),
+    /// It ended with words of its own.
+    #[error("the peer cannot run `{name}`: {cause}")]
+    Work {
+        /// The work.
+        name: &'static str,
+        /// Its words.
+        cause: String,
+    },
+}
+
+/// What came out of a work.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// The work's name.
+    pub name: &'static str,
+    /// What is counted.
+    pub unit: &'static str,
+    /// Median of ours.
+    pub ours: f64,
+    /// Median of the peer's.
+    pub peer: Option<f64>,
+    /// How many times faster we are.
+    pub ratio: Option<f64>,
+    /// How many times faster we must be at least.
+    pub floor: Option<f64>,
+}
+
+impl Speed {
+    /// Whether the peer stood beside it and we were too slow.
+    pub fn missed(&self) -> bool {
+        matches!((self.ratio, self.floor), (Some(ratio), Some(floor)) if ratio.is_nan() || ratio < floor)
+    }
+}
+
+struct Work {
+    name: &'static str,
+    prompts: usize,
+    prompt: usize,
+    tokens: usize,
+    floor: Option<f64>,
+}
+
+/// Everything that is timed; floors are those that the engine was built for.
+const WORKS: [Work; 5] = [
+    Work {
+        name: "decode",
+        prompts: 1,
+        prompt: 64,
+        tokens: GENERATED,
+        floor: Some(1.2),
+    },
+    Work {
+        name: "prefill-128",
+        prompts: 1,
+        prompt: 128,
+        tokens: 1,
+        floor: Some(1.5),
+    },
+    Work {
+        name: "prefill-1000",
+        prompts: 1,
+        prompt: 1000,
+        tokens: 1,
+        floor: Some(1.5),
+    },
+    Work {
+        name: "eight-sequences",
+        prompts: 8,
+        prompt: 16,
+        tokens: GENERATED,
+        floor: None,
+    },
+    Work {
+        name: "first-token",
+        prompts: 1,
+        prompt: 32,
+        tokens: 1,
+        floor: None,
+    },
+];
+
+#[derive(Deserialize)]
+struct Answer {
+    prefill_s: Option<f64>,
+    decode_s: Option<f64>,
+    error: Option<String>,
+}
+
+/// Times all works on the threads of `pool`, each in turn with the peer where there is one.
+///
+/// # Errors
+/// [`LanguageError`].
+pub fn speeds(
+    path: &Path,
+    python: Option<&Path>,
+    rounds: usize,
+    pool: &ThreadPool,
+    mut each: impl FnMut(&Speed),
+) -> Result<(Vec<Speed>, Option<String>), LanguageError> {
+    let model = Decoder::open(path)?;
+    let threads = pool.current_num_threads();
+    let start = |python: &Path| Peer::run(python, SCRIPT, threads, &[path.as_os_str()]);
+    let mut peer = python.map(start).transpose()?;
+    let mut all = Vec::new();
+    for work in &WORKS {
+        let mut rng = Rng::new(1);
+        let limit = model.config().vocab.min(40_000) - 100;
+        let prompts: Vec<Vec<u32>> = (0..work.prompts)
+            .map(|_| {
+                (0..work.prompt)
+                    .map(|_| 100 + rng.below(limit) as u32)
+                    .collect()
+            })
+            .collect();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for round in 0..=rounds {
+            let mine = pool.install(|| ours_of(work, &model, path, &prompts))?;
+            let other = peer
+                .as_mut()
+                .map(|peer| peer_of(work, peer, &prompts))
+                .transpose()?;
+            // The first round warms both up.
+            if round > 0 {
+                ours.push(mine);
+                theirs.extend(other);
+            }
+        }
+        let (ours, peer) = (
+            median(&mut ours),
+            (!theirs.is_empty()).then(|| median(&mut theirs)),
+        );
+        let seconds = work.name == "first-token";
+        let speed = Speed {
+            name: work.name,
+            unit: if seconds { "s" } else { "tokens/s" },
+            ours,
+            peer,
+            ratio: peer.map(|peer| if seconds { peer / ours } else { ours / peer }),
+            floor: work.floor,
+        };
+        each(&speed);
+        all.push(speed);
+    }
+    Ok((all, peer.map(|peer| peer.version.clone())))
+}
+
+/// Tokens a second, or for the first token seconds.
+fn figure(work: &Work, prefill: f64, decode: f64) -> f64 {
+    match work.name {
+        "first-token" => prefill,
+        "decode" => (work.tokens - 1) as f64 / decode,
+        "eight-sequences" => (work.prompts * work.tokens) as f64 / (prefill + decode),
+        _ => work.prompt as f64 / prefill,
+    }
+}
+
+fn peer_of(work: &Work, peer: &mut Peer, prompts: &[Vec<u32>]) -> Result<f64, LanguageError> {
+    let kind = if work.name == "first-token" {
+        "start"
+    } else {
+        "generate"
+    };
+    let ask = json!({"work": kind, "prompts": prompts, "tokens": work.tokens});
+    let answer: Answer = peer.ask(&ask.to_string())?;
+    match (answer.prefill_s, answer.decode_s) {
+        (Some(prefill), Some(decode)) => Ok(figure(work, prefill, decode)),
+        _ => Err(LanguageError::Work {
+            name: work.name,
+            cause: answer.error.unwrap_or_default(),
+        }),
+    }
+}
+
+fn ours_of(
+    work: &Work,
+    model: &Decoder,
+    path: &Path,
+    prompts: &[Vec<u32>],
+) -> Result<f64, LanguageError> {
+    let begun = Instant::now();
+    let fresh;
+    let model = match work.name {
+        "first-token" => {
+            fresh = Decoder::open(path)?;
+            &fresh
+        }
+        _ => model,
+    };
+    let mut caches = vec![Cache::new(model.config()); prompts.len()];
+    let mut next = forward(model, &mut caches, prompts)?;
+    let prefill = begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    for _ in 1..work.tokens {
+        next = forward(model, &mut caches, &next)?;
+    }
+    Ok(figure(work, prefill, begun.elapsed().as_secs_f64()))
+}
+
+/// The most likely next token of each sequence.
+fn forward(
+    model: &Decoder,
+    caches: &mut [Cache],
+    tokens: &[Vec<u32>],
+) -> Result<Vec<Vec<u32>>, DecoderError> {
+    let mut batch: Vec<Segment<'_>> = caches
+        .iter_mut()
+        .zip(tokens)
+        .map(|(cache, ids)| Segment::new(Input::Ids(ids), cache))
+        .collect();
+    let request = Request {
+        logits: Logits::Last,
+        ..Request::default()
+    };
+    let best = |output: &Output| {
+        let logits = output.logits.iter().enumerate();
+        let best = logits.max_by(|a, b| a.1.total_cmp(b.1));
+        vec![best.map_or(0, |(id, _)| id as u32)]
+    };
+    Ok(model
+        .forward(&mut batch, &request)?
+        .iter()
+        .map(best)
+        .collect())
+}

@@ -1,0 +1,54 @@
+//! One run in a folder at a time.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use super::TrainError;
+
+/// The file's name in a run folder. It stays there; what counts is who holds it open.
+const LOCK: &str = "lock";
+
+/// A run folder that no other process trains in, until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the folder, which must be there.
+    ///
+    /// # Errors
+    /// [`TrainError::Busy`] where another run has it; [`TrainError::Folder`] where nothing can be written there.
+    pub fn take(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join(LOCK);
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        let file = options.open(&path).map_err(|source| TrainError::Folder {
+            path: path.clone(),
+            source,
+        })?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(TrainError::Busy {
+                path: folder.into(),
+            }),
+            // A file system without locks: the run goes on as it would have without them.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { _file: file }),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_one_runs_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunLock::take(folder.path()).unwrap();
+        let second = RunLock::take(folder.path());
+        assert!(matches!(second, Err(TrainError::Busy { .. })));
+        drop(first);
+        assert!(RunLock::take(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,36 @@
+//! What the program says of its build: the commit and the features beside the usual ones.
+
+use std::process::Command;
+
+fn main() {
+    let git = |arguments: &[&str]| {
+        let ran = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(ran.stdout).ok()?;
+        ran.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
+    println!("cargo::rustc-env=ORRERY_COMMIT={commit}");
+    // The log of HEAD grows with every commit and checkout.
+    let watched = git(&[
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-path",
+        "logs/HEAD",
+    ]);
+    if let Some(log) = watched.filter(|log| std::path::Path::new(log).exists()) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    let features: Vec<&str> = ["cuda", "metal", "rocm", "wgpu"]
+        .into_iter()
+        .filter(|name| {
+            let variable = format!("CARGO_FEATURE_{}", name.to_uppercase());
+            std::env::var_os(variable).is_some()
+        })
+        .collect();
+    let features = match features.as_slice() {
+        [] => "none".to_owned(),
+        some => some.join(" "),
+    };
+    println!("cargo::rustc-env=ORRERY_FEATURES={features}");
+}
