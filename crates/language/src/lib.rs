@@ -1,5 +1,7 @@
 //! Decoding, steering, guarding and speaking: systems around language models.
 
+#[cfg(feature = "guardian")]
+pub mod guardian;
 #[cfg(feature = "harp")]
 pub mod harp;
 mod systems;

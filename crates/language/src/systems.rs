@@ -3,6 +3,8 @@
 use base::card::Card;
 use base::system::System;
 
+#[cfg(feature = "guardian")]
+use crate::guardian;
 #[cfg(feature = "harp")]
 use crate::harp;
 
@@ -36,19 +38,8 @@ pub const SYSTEMS: &[System] = &[
         weights: "hub: moxin-org",
         licence: "code Apache-2.0 (moxin-org/Moxin-LLM)",
     }),
-    System::planned(Card {
-        slug: "guardian",
-        title: "Granite Guardian: risk detection",
-        paper: "arXiv 2412.07724",
-        domain: "language",
-        purpose: "Risk detection in prompts, answers, retrieved context and tool calls",
-        claims: &[
-            "harm benchmarks, 8B: AUC 0.871, F1 0.758; Llama-Guard-3-8B 0.826 and 0.710",
-            "groundedness on TRUE: AUC 0.854",
-        ],
-        weights: "hub: ibm-granite",
-        licence: "Apache-2.0 (ibm-granite/granite-guardian)",
-    }),
+    #[cfg(feature = "guardian")]
+    guardian::SYSTEM,
     System::planned(Card {
         slug: "counterspeech",
         title: "Contextualized counterspeech",
