@@ -10,6 +10,7 @@ mod grammar;
 mod logits;
 mod sampler;
 mod schema;
+mod session;
 mod stop;
 
 pub use beam::{Beam, BeamConfig, BeamModel, LengthPenalty, beam_search};
@@ -18,4 +19,5 @@ pub use generate::{GenerateOptions, Generation, LanguageModel, StopReason, Token
 pub use grammar::{Constraint, Grammar, GrammarKind};
 pub use logits::{argmax, entropy_bits, log_probability, softmax, top_log_probabilities};
 pub use sampler::{Candidate, Sampler, SamplerConfig};
+pub use session::{BeamSession, Session};
 pub use stop::StopStrings;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use base::command::{Failure, one_line};
 
+use crate::weights::WeightsError;
+
 /// Why text could not be turned into tokens, or tokens into text.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
@@ -15,6 +17,9 @@ pub enum TextError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A GGUF file is broken.
+    #[error(transparent)]
+    Weights(WeightsError),
     /// There is no tokenizer where one was looked for.
     #[error("`{}` has no `tokenizer.json`, `tokenizer.model` or GGUF file: copy the tokenizer that belongs to the weights into it", path.display())]
     NoTokenizer {

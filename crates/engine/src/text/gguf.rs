@@ -14,8 +14,9 @@ use super::bytes::{Pieces, TokenBytes};
 use super::hub::{self, AssembleFrom};
 use super::patterns::patterns;
 use super::sentencepiece::{self, Unigram};
-use super::spm::Spm;
+use super::spm::{Prefix, Spm};
 use super::tokenizer::{Model, SpecialTokens, Tokenizer};
+use crate::weights::{Gguf, GgufValue};
 
 /// Kinds of tokens in `tokenizer.ggml.token_type`.
 const UNKNOWN: i32 = 2;
@@ -80,6 +81,57 @@ pub struct GgufVocabulary {
 }
 
 impl GgufVocabulary {
+    /// What `file` says.
+    pub fn read(file: &Gguf, origin: &str) -> Self {
+        let key = |name: &str| file.value(&format!("tokenizer.ggml.{name}"));
+        let id = |name: &str| u32::try_from(key(name)?.int()?).ok();
+        let text = |value: Option<&GgufValue>| value.and_then(|it| it.text().map(str::to_owned));
+        let texts = |name: &str| -> Vec<String> {
+            let texts = key(name).and_then(GgufValue::texts).unwrap_or_default();
+            let texts = texts
+                .iter()
+                .map(|it| String::from_utf8_lossy(it).into_owned());
+            texts.collect()
+        };
+        let scores = key("scores")
+            .and_then(GgufValue::floats)
+            .unwrap_or_default();
+        let types = key("token_type")
+            .and_then(GgufValue::ints)
+            .unwrap_or_default();
+        let charsmap = key("precompiled_charsmap")
+            .and_then(GgufValue::ints)
+            .unwrap_or_default();
+        let flag = |name: &str| key(name).and_then(GgufValue::bool);
+        Self {
+            origin: origin.to_owned(),
+            architecture: text(file.value("general.architecture")).unwrap_or_default(),
+            model: text(key("model")).unwrap_or_default(),
+            pre: text(key("pre")),
+            tokens: texts("tokens"),
+            scores: scores.iter().map(|&score| score as f32).collect(),
+            types: types
+                .iter()
+                .map(|&kind| i32::try_from(kind).unwrap_or(1))
+                .collect(),
+            merges: texts("merges"),
+            bos: id("bos_token_id"),
+            eos: id("eos_token_id"),
+            end_of_turn: ["eot_token_id", "eom_token_id"]
+                .iter()
+                .filter_map(|name| id(name))
+                .collect(),
+            unk: id("unknown_token_id"),
+            pad: id("padding_token_id"),
+            add_bos: flag("add_bos_token"),
+            add_eos: flag("add_eos_token"),
+            add_space_prefix: flag("add_space_prefix"),
+            remove_extra_whitespaces: flag("remove_extra_whitespaces").unwrap_or(false),
+            charsmap: charsmap.iter().map(|&byte| byte as u8).collect(),
+            chat_template: text(file.value("tokenizer.chat_template")),
+        }
+    }
+
     /// See [`Tokenizer::from_gguf`].
     pub(super) fn tokenizer(&self) -> Result<Tokenizer, TextError> {
         if self.tokens.is_empty() {
@@ -163,7 +215,11 @@ impl GgufVocabulary {
         let byte_fallback = (0..self.tokens.len()).any(|id| self.kind(id) == BYTE);
         let prefix = self.add_space_prefix.unwrap_or(true);
         let model = Spm::new(self.normal_pieces(), self.unk, byte_fallback)
-            .with_prefix(prefix)
+            .with_prefix(if prefix {
+                Prefix::AfterAdded
+            } else {
+                Prefix::Never
+            })
             .with_normalizer(
                 sentencepiece::normalizer(&self.charsmap, &self.origin)?,
                 self.remove_extra_whitespaces,
@@ -214,7 +270,10 @@ impl GgufVocabulary {
         hub::assemble(AssembleFrom {
             model,
             pieces,
-            added: self.added(),
+            added: match self.model.as_str() {
+                "t5" => sentencepiece::in_normalized(self.added()),
+                _ => self.added(),
+            },
             table: self.tokens.iter().map(String::as_str).zip(0..).collect(),
             origin: &self.origin,
         })

@@ -11,7 +11,8 @@ use tokenizers::{
 use super::added::{Added, AddedTokens, Control};
 use super::bytes::{Pieces, TokenBytes};
 use super::tokenizer::{Model, SpecialTokens, Tokenizer};
-use super::{TextError, sentencepiece};
+use super::{GgufVocabulary, TextError, sentencepiece};
+use crate::weights::Gguf;
 
 /// Largest tokenizer file that is read, in bytes; the largest known one has about 35 MB.
 const LARGEST: u64 = 256 << 20;
@@ -30,6 +31,10 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
         true => path.join("tokenizer.model"),
         false => path.to_owned(),
     };
+    if path.extension().is_some_and(|it| it == "gguf") && !folder {
+        let file = Gguf::open(path).map_err(TextError::Weights)?;
+        return GgufVocabulary::read(&file, &origin).tokenizer();
+    }
     let mut tokenizer = if json.extension().is_some_and(|it| it == "json") && json.exists() {
         from_json(&read(&json)?, &origin)?
     } else if model.extension().is_some_and(|it| it == "model") && model.exists() {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use tokenizers::normalizers::precompiled::Precompiled;
+use tokenizers::normalizers::prepend::Prepend;
 use tokenizers::normalizers::replace::{Replace, ReplacePattern};
+use tokenizers::normalizers::strip::Strip;
 use tokenizers::normalizers::{NormalizerWrapper, Sequence};
-use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{AddedToken, models::unigram};
 
 use super::TextError;
@@ -13,7 +14,7 @@ use super::added::{Added, AddedTokens};
 use super::bytes::{Pieces, SPACE, TokenBytes};
 use super::hub::{self, AssembleFrom};
 use super::protobuf::{Value, fields};
-use super::spm::Spm;
+use super::spm::{Prefix, Spm};
 use super::tokenizer::{Model, SpecialTokens, Tokenizer};
 
 /// Kinds of pieces.
@@ -76,7 +77,8 @@ pub(super) fn read(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
             hub::assemble(AssembleFrom {
                 model: model.build(origin)?,
                 pieces: &Pieces::SentencePiece,
-                added: added(&proto),
+                // Looked for in the normalized text: a space before one stays a token of its own.
+                added: in_normalized(added(&proto)),
                 table: proto
                     .pieces
                     .iter()
@@ -117,7 +119,11 @@ fn bpe(proto: &Proto, unk: Option<u32>, origin: &str) -> Result<Tokenizer, TextE
         }
     }
     let model = Spm::new(pieces, unk, proto.byte_fallback)
-        .with_prefix(proto.prefix)
+        .with_prefix(if proto.prefix {
+            Prefix::Once
+        } else {
+            Prefix::Never
+        })
         .with_normalizer(
             normalizer(&proto.charsmap, origin)?,
             proto.remove_extra_whitespaces,
@@ -149,6 +155,12 @@ fn added(proto: &Proto) -> Vec<Added> {
         }
     });
     added.collect()
+}
+
+/// The same tokens, looked for after the normalizer, as SentencePiece does.
+pub(super) fn in_normalized(mut added: Vec<Added>) -> Vec<Added> {
+    added.iter_mut().for_each(|it| it.token.normalized = true);
+    added
 }
 
 /// The table of what characters become; none where it is empty.
@@ -194,19 +206,21 @@ impl Unigram<'_> {
         steps.extend(normalizer(self.charsmap, origin)?.map(NormalizerWrapper::from));
         if self.remove_extra_whitespaces {
             let runs = ReplacePattern::Regex(" {2,}".to_owned());
-            steps.push(tokenizers::normalizers::strip::Strip::new(true, true).into());
+            steps.push(Strip::new(true, true).into());
             steps.push(Replace::new(runs, " ").map_err(wrong)?.into());
         }
-        if !steps.is_empty() {
-            model
-                .with_normalizer(Some(Sequence::new(steps)))
-                .map_err(wrong)?;
+        if self.prefix {
+            steps.push(Prepend::new(" ".to_owned()).into());
         }
-        let scheme = match self.prefix {
-            true => PrependScheme::Always,
-            false => PrependScheme::Never,
-        };
-        model.with_pre_tokenizer(Some(Metaspace::new(SPACE, scheme, true)));
+        let space = ReplacePattern::String(" ".to_owned());
+        steps.push(
+            Replace::new(space, SPACE.to_string())
+                .map_err(wrong)?
+                .into(),
+        );
+        model
+            .with_normalizer(Some(Sequence::new(steps)))
+            .map_err(wrong)?;
         Ok(model)
     }
 }

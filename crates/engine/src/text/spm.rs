@@ -4,7 +4,12 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
-use tokenizers::{NormalizedString, Normalizer as _, normalizers::precompiled::Precompiled};
+use tokenizers::normalizer::{NormalizedString, Range};
+use tokenizers::{
+    Normalizer as _,
+    normalizers::precompiled::Precompiled,
+    normalizers::replace::{Replace, ReplacePattern},
+};
 
 use super::TextError;
 use super::added::{AddedTokens, Control};
@@ -16,10 +21,21 @@ pub(super) struct Spm {
     /// Tokens of the 256 bytes, where the vocabulary has them.
     bytes: Vec<Option<u32>>,
     unk: Option<u32>,
-    prefix: bool,
+    prefix: Prefix,
     normalizer: Option<Precompiled>,
     remove_extra_whitespaces: bool,
     longest: usize,
+}
+
+/// Where a space is put before text, so that words at its beginning look as they do inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// Nowhere.
+    Never,
+    /// At the beginning of a text: SentencePiece.
+    Once,
+    /// At the beginning and after every added token, where text follows: llama.cpp.
+    AfterAdded,
 }
 
 /// A run of characters between two neighbours; empty once it is joined to the one before.
@@ -28,6 +44,13 @@ struct Symbol {
     end: usize,
     before: usize,
     after: usize,
+}
+
+/// Runs of spaces become one.
+fn one_space(text: &mut NormalizedString) -> Result<(), TextError> {
+    let runs = ReplacePattern::Regex(" {2,}".to_owned());
+    let replace = Replace::new(runs, " ").map_err(TextError::encode)?;
+    replace.normalize(text).map_err(TextError::encode)
 }
 
 /// No neighbour.
@@ -76,14 +99,14 @@ impl Spm {
             longest: pieces.keys().map(String::len).max().unwrap_or(0),
             pieces,
             unk,
-            prefix: false,
+            prefix: Prefix::Never,
             normalizer: None,
             remove_extra_whitespaces: false,
         }
     }
 
-    /// Whether a space is put before a text.
-    pub fn with_prefix(self, prefix: bool) -> Self {
+    /// Where a space is put before text.
+    pub fn with_prefix(self, prefix: Prefix) -> Self {
         Self { prefix, ..self }
     }
 
@@ -107,38 +130,43 @@ impl Spm {
         text: &str,
         control: Control<'_>,
     ) -> Result<Vec<u32>, TextError> {
+        let mut whole = NormalizedString::from(text);
+        if let Some(normalizer) = &self.normalizer {
+            normalizer
+                .normalize(&mut whole)
+                .map_err(TextError::encode)?;
+        }
+        if self.remove_extra_whitespaces {
+            whole.strip();
+            one_space(&mut whole)?;
+        }
+        if self.prefix == Prefix::Once && !whole.is_empty() {
+            whole.prepend(" ");
+        }
+        let original = |start: usize, end: usize| {
+            let range = whole.convert_offsets(Range::Normalized(start..end));
+            range.map_or((0, usize::MAX), |range| (range.start, range.end))
+        };
+        let text = whole.get();
         let mut ids = Vec::new();
-        let mut after_added = true;
-        for piece in added.find(text, false, control, |start, end| (start, end)) {
+        let mut begins = self.prefix == Prefix::AfterAdded;
+        for piece in added.find(text, false, control, original) {
             match piece.id {
                 Some(id) => ids.push(id),
-                None => self.encode_part(&text[piece.start..piece.end], after_added, &mut ids)?,
+                None => self.encode_part(&text[piece.start..piece.end], begins, &mut ids)?,
             }
-            after_added = piece.id.is_some();
+            begins = self.prefix == Prefix::AfterAdded && piece.id.is_some();
         }
         Ok(ids)
     }
 
-    /// The tokens of a stretch of text at the beginning or after an added token, or neither.
+    /// The tokens of a stretch of text, after a space where it begins one.
     fn encode_part(&self, text: &str, begins: bool, ids: &mut Vec<u32>) -> Result<(), TextError> {
-        let mut text = text.to_owned();
-        if let Some(normalizer) = &self.normalizer {
-            let mut normalized = NormalizedString::from(text.as_str());
-            normalizer
-                .normalize(&mut normalized)
-                .map_err(TextError::encode)?;
-            text = normalized.get().to_owned();
-        }
-        if self.remove_extra_whitespaces {
-            let words = text.split(' ').filter(|word| !word.is_empty());
-            text = words.collect::<Vec<_>>().join(" ");
-        }
-        if begins && self.prefix {
-            text.insert(0, ' ');
-        }
-        let text = text.replace(' ', SPACE.encode_utf8(&mut [0; 4]));
-        for (start, end) in self.join(&text) {
-            self.push(&text[start..end], ids)?;
+        let sign = SPACE.to_string();
+        let mut written = if begins { sign.clone() } else { String::new() };
+        written.push_str(&text.replace(' ', &sign));
+        for (start, end) in self.join(&written) {
+            self.push(&written[start..end], ids)?;
         }
         Ok(())
     }

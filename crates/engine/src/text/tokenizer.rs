@@ -61,7 +61,7 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// The tokenizer in the folder `path` (`tokenizer.json`, else `tokenizer.model`) with its chat template and special
     /// tokens from `tokenizer_config.json`, `chat_template.jinja` and `generation_config.json`; or a single file of one of
-    /// the two kinds.
+    /// the two kinds, or a GGUF file, which has it all.
     ///
     /// # Errors
     /// [`TextError`] when there is none or it is not whole.
