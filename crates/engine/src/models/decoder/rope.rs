@@ -71,7 +71,7 @@ impl Rope {
             return Err(format!("its rotary base is {}", self.theta));
         }
         let fits = |factors: &Vec<f64>| {
-            factors.len() == half && factors.iter().all(|factor| *factor > 0.0)
+            factors.len() == half && factors.iter().all(|f| f.is_finite() && *f != 0.0)
         };
         let good = match &self.scaling {
             RopeScaling::None => true,
