@@ -18,19 +18,8 @@ pub const SYSTEMS: &[System] = &[
         weights: "none needed: any decoder-only language model",
         licence: "code Apache-2.0 (romsto/HARP)",
     }),
-    System::planned(Card {
-        slug: "frames",
-        title: "Frame representation hypothesis: concept-guided decoding",
-        paper: "arXiv 2412.07334",
-        domain: "language",
-        purpose: "Concepts as frames of words, and decoding that leans towards them",
-        claims: &[
-            "over 99 % of Open Multilingual WordNet words are full-rank token matrices",
-            "words project positively on their own concept, random frames around zero",
-        ],
-        weights: "none needed: any language model and WordNet",
-        licence: "code MIT (phvv-me/frame-representation-hypothesis)",
-    }),
+    #[cfg(feature = "frames")]
+    crate::frames::SYSTEM,
     System::planned(Card {
         slug: "moxin",
         title: "Moxin-7B: a fully open language model",

@@ -121,12 +121,14 @@ impl ConceptDb {
         let &[count, width, columns] = &shape[..] else {
             return Err(unfit("its tensor `concepts` is not of rank 3").into());
         };
-        let [counts, ranks] = ["counts", "ranks"].map(|name| {
+        let numbers = |name: &str| -> Result<Vec<usize>, FramesError> {
             let ints = weights.ints(name)?;
-            Ok(ints.into_iter().map(|it| it.max(0) as usize).collect::<Vec<_>>())
-        });
-        let (counts, ranks) = (counts?, ranks?) as (Vec<usize>, Vec<usize>);
-        let wrong = [names.len(), counts.len(), ranks.len()].iter().any(|len| *len != count);
+            Ok(ints.into_iter().map(|it| it.max(0) as usize).collect())
+        };
+        let (counts, ranks) = (numbers("counts")?, numbers("ranks")?);
+        let wrong = [names.len(), counts.len(), ranks.len()]
+            .iter()
+            .any(|len| *len != count);
         if wrong || columns != info.columns || columns == 0 || width == 0 {
             return Err(unfit("names and tensors do not fit together").into());
         }
@@ -142,7 +144,10 @@ impl ConceptDb {
         };
         match db.values() {
             Some(values) if values.len() == count * width * columns => Ok(db),
-            _ => Err(db.weights.unfit("its concepts are not f32 numbers; make the file again").into()),
+            _ => Err(db
+                .weights
+                .unfit("its concepts are not f32 numbers; make the file again")
+                .into()),
         }
     }
 
@@ -175,7 +180,9 @@ impl ConceptDb {
     /// The frame of concept number `at`.
     pub fn frame(&self, at: usize) -> Frame {
         let size = self.width * self.info.columns;
-        let values = self.values().and_then(|values| values.get(at * size..(at + 1) * size));
+        let values = self
+            .values()
+            .and_then(|values| values.get(at * size..(at + 1) * size));
         Frame::from_matrix(self.info.columns, values.unwrap_or_default())
     }
 
@@ -210,7 +217,9 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> 
         Some(other) => format!("did you mean `{other}`?"),
         None => "names look like `woman.n.01`".to_owned(),
     };
-    FramesError::Input(format!("there is no concept `{name}` with enough words: {hint}"))
+    FramesError::Input(format!(
+        "there is no concept `{name}` with enough words: {hint}"
+    ))
 }
 
 /// Length and JSON of the header, padded to eight bytes.
@@ -222,7 +231,8 @@ fn header(
     let (count, columns) = (concepts.len(), info.columns);
     let names: Vec<&str> = concepts.iter().map(|it| it.name.as_str()).collect();
     let frames = count * width * columns * 4;
-    let cannot = |error| FramesError::Input(format!("names of concepts cannot be written: {error}"));
+    let cannot =
+        |error| FramesError::Input(format!("names of concepts cannot be written: {error}"));
     let header = json!({
         "__metadata__": {
             INFO: serde_json::to_string(info).map_err(cannot)?,

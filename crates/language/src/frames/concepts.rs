@@ -1,4 +1,4 @@
-//! Concept frames (sections 3.3 and 3.4): what the words of a concept have in common.
+//! Concept frames: what the words of a concept have in common.
 
 use rayon::prelude::*;
 
@@ -72,7 +72,10 @@ pub fn tokenise(
 /// Every way of writing every lemma, each once.
 pub fn written(lemmas: &[String], variants: &[Variant]) -> Vec<String> {
     let mut texts: Vec<String> = Vec::with_capacity(lemmas.len() * variants.len());
-    for text in lemmas.iter().flat_map(|lemma| variants.iter().map(|it| it.write(lemma))) {
+    for text in lemmas
+        .iter()
+        .flat_map(|lemma| variants.iter().map(|it| it.write(lemma)))
+    {
         if !texts.contains(&text) {
             texts.push(text);
         }

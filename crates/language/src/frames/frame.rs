@@ -1,4 +1,4 @@
-//! Frames: ordered columns of token vectors (section 3 of the paper).
+//! Frames: ordered columns of token vectors.
 
 use super::linalg::dot;
 
@@ -70,7 +70,9 @@ impl Frame {
     /// Number of columns that are not all zeros: the paper's stand-in for the rank.
     pub fn rank(&self) -> usize {
         let columns = self.values.chunks_exact(self.width.max(1));
-        columns.filter(|column| column.iter().any(|x| *x != 0.0)).count()
+        columns
+            .filter(|column| column.iter().any(|x| *x != 0.0))
+            .count()
     }
 
     /// Adds `other` column by column; columns that this frame lacks are left out.

@@ -1,4 +1,4 @@
-//! Top-k concept-guided decoding (section 3.6): of the likeliest next tokens the one whose hidden state expresses the concept
+//! Top-k concept-guided decoding: of the likeliest next tokens the one whose hidden state expresses the concept
 //! most.
 
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Output, Request, Segment};
@@ -157,7 +157,11 @@ fn look_ahead(
     model: &Decoder,
     texts: &[Text<'_>],
 ) -> Result<(Vec<Cache>, Vec<Output>), FramesError> {
-    let all = || texts.iter().flat_map(|text| text.candidates.iter().map(move |it| (text, it)));
+    let all = || {
+        texts
+            .iter()
+            .flat_map(|text| text.candidates.iter().map(move |it| (text, it)))
+    };
     let mut caches: Vec<Cache> = all().map(|(text, _)| text.cache.fork()).collect();
     let ids: Vec<[u32; 1]> = all().map(|(_, candidate)| [candidate.id]).collect();
     let mut batch: Vec<Segment<'_>> = ids
@@ -177,7 +181,10 @@ impl Text<'_> {
         caches: Vec<Cache>,
         options: &GuideOptions,
     ) -> Result<(), FramesError> {
-        let totals: Vec<f64> = outputs.iter().map(|output| self.probe.with(&output.hidden)).collect();
+        let totals: Vec<f64> = outputs
+            .iter()
+            .map(|output| self.probe.with(&output.hidden))
+            .collect();
         self.shown = Vec::new();
         for output in &outputs {
             let all = self.probe.all_with(&output.hidden);
@@ -186,18 +193,29 @@ impl Text<'_> {
                 *most = most.max(value);
             }
         }
-        let scores = totals.iter().zip(&self.candidates).map(|(total, candidate)| {
-            options.weight.map_or(*total, |weight| candidate.log_probability + f64::from(weight) * total)
-        });
+        let scores = totals
+            .iter()
+            .zip(&self.candidates)
+            .map(|(total, candidate)| {
+                options.weight.map_or(*total, |weight| {
+                    candidate.log_probability + f64::from(weight) * total
+                })
+            });
         // The first of equals: the likelier one.
-        let best = scores.enumerate().fold(None, |best: Option<(usize, f64)>, (at, score)| match best {
-            Some((_, most)) if most >= score => best,
-            _ => Some((at, score)),
-        });
+        let best = scores
+            .enumerate()
+            .fold(None, |best: Option<(usize, f64)>, (at, score)| match best {
+                Some((_, most)) if most >= score => best,
+                _ => Some((at, score)),
+            });
         let chosen = best.map_or(0, |(at, _)| at);
         let (output, cache) = match (outputs.get(chosen), caches.into_iter().nth(chosen)) {
             (Some(output), Some(cache)) => (output, cache),
-            _ => return Err(FramesError::Input("there are no candidates: give `-k` of 1 or more".into())),
+            _ => {
+                return Err(FramesError::Input(
+                    "there are no candidates: give `-k` of 1 or more".into(),
+                ));
+            }
         };
         self.ids.push(self.candidates[chosen].id);
         self.total = totals[chosen];
@@ -224,7 +242,9 @@ fn likeliest(logits: &[f32], k: usize) -> Vec<Candidate> {
     let sum: f64 = logits.iter().map(|x| f64::from(x - largest).exp()).sum();
     let mut order: Vec<u32> = (0..logits.len() as u32).collect();
     let by_logit = |a: &u32, b: &u32| {
-        logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b))
+        logits[*b as usize]
+            .total_cmp(&logits[*a as usize])
+            .then(a.cmp(b))
     };
     if k < order.len() {
         order.select_nth_unstable_by(k - 1, by_logit);

@@ -57,7 +57,11 @@ pub fn heat_map(concept: &str, model: &str, kind: &str, tokens: &[TokenProbe]) -
 
 /// Blue for −1, nearly white for 0, orange for 1.
 fn colour(share: f64) -> [u8; 3] {
-    let end = if share < 0.0 { [49.0, 110.0, 186.0] } else { [217.0, 112.0, 22.0] };
+    let end = if share < 0.0 {
+        [49.0, 110.0, 186.0]
+    } else {
+        [217.0, 112.0, 22.0]
+    };
     let strength = share.abs().min(1.0);
     // Full colours would hide dark letters.
     end.map(|end: f64| (245.0 + (end - 245.0) * 0.85 * strength) as u8)

@@ -25,7 +25,12 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
     let mut sums = [0.0_f32; LANES];
     let (heads, tails) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = heads.remainder().iter().zip(tails.remainder()).map(|(x, y)| x * y).sum();
+    let rest: f32 = heads
+        .remainder()
+        .iter()
+        .zip(tails.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in heads.zip(tails) {
         for lane in 0..LANES {
             sums[lane] += x[lane] * y[lane];
@@ -35,7 +40,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// The orthogonal factor `U Vᵀ` of the singular value decomposition `U Σ Vᵀ` of a frame: the nearest frame of
-/// orthonormal columns, and of a sum of frames their mean under the Procrustes distance (section 3.3). Columns of zeros
+/// orthonormal columns, and of a sum of frames their mean under the Procrustes distance. Columns of zeros
 /// stay zeros under [`Degenerate::Drop`]. NaN where the frame holds values that are not finite.
 pub fn procrustes(frame: &Frame, degenerate: Degenerate) -> Frame {
     let (width, columns) = (frame.width(), frame.columns());
@@ -55,7 +60,11 @@ pub fn procrustes(frame: &Frame, degenerate: Degenerate) -> Frame {
             let mut v = vec![0.0; columns];
             for (share, &j) in turn.iter().zip(&used) {
                 v[j] = *share;
-                add_scaled(&mut u, frame.column(j).iter().map(|x| f64::from(*x)), share / value);
+                add_scaled(
+                    &mut u,
+                    frame.column(j).iter().map(|x| f64::from(*x)),
+                    share / value,
+                );
             }
             left.push(u);
             turns.push(v);
@@ -94,8 +103,14 @@ fn singular(frame: &Frame, used: &[usize]) -> Option<Singular> {
     let mut order: Vec<usize> = (0..used.len()).collect();
     order.sort_by(|a, b| eigenvalues[*b].total_cmp(&eigenvalues[*a]));
     Some(Singular {
-        values: order.iter().map(|i| eigenvalues[*i].max(0.0).sqrt()).collect(),
-        right: order.iter().map(|i| vectors.column(*i).iter().copied().collect()).collect(),
+        values: order
+            .iter()
+            .map(|i| eigenvalues[*i].max(0.0).sqrt())
+            .collect(),
+        right: order
+            .iter()
+            .map(|i| vectors.column(*i).iter().copied().collect())
+            .collect(),
     })
 }
 
@@ -188,7 +203,11 @@ pub fn inverse_square_root(matrix: &[f64], width: usize, negligible: f64) -> Opt
     let (values, vectors) = symmetric_eigen(DMatrix::from_row_slice(width, width, matrix))?;
     let mut scaled = vectors.clone();
     for (mut column, value) in scaled.column_iter_mut().zip(values) {
-        column *= if value > negligible { 1.0 / value.sqrt() } else { 0.0 };
+        column *= if value > negligible {
+            1.0 / value.sqrt()
+        } else {
+            0.0
+        };
     }
     let root = scaled * vectors.transpose();
     Some(root.iter().map(|x| *x as f32).collect())

@@ -57,12 +57,14 @@ impl FramesModel {
     /// [`FramesError::Input`] for an empty text, [`FramesError::Text`] where the model has no chat template.
     pub fn prompt(&self, text: &str, chat: bool) -> Result<Vec<u32>, FramesError> {
         if text.is_empty() {
-            return Err(FramesError::Input("the text is empty: give at least a word".into()));
+            return Err(FramesError::Input(
+                "the text is empty: give at least a word".into(),
+            ));
         }
         Ok(match chat {
             false => self.tokenizer.encode_prompt(text)?,
             true => {
-                let input = ChatInput::new(&[Message::new("user", text)]);
+                let input = ChatInput::new(&[Message::user(text)]);
                 self.tokenizer.chat()?.encode(&self.tokenizer, &input)?
             }
         })

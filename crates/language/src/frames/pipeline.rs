@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::concept_file::{ConceptDb, ConceptInfo, unknown};
 use super::concepts::{
-    ConceptTokens, TokenVectors, Vocabulary, WordOptions, combine, concept_frame, tokenise, word_frame, written,
+    ConceptTokens, TokenVectors, Vocabulary, WordOptions, combine, concept_frame, tokenise,
+    word_frame, written,
 };
 use super::error::FramesError;
 use super::frame::Frame;
@@ -79,7 +80,11 @@ impl ConceptOptions {
             pad: model.pad,
             offset: self.offset,
             unit: self.unit,
-            skip: if self.skip_special { control.collect() } else { Vec::new() },
+            skip: if self.skip_special {
+                control.collect()
+            } else {
+                Vec::new()
+            },
             cache: cache_folder(),
         };
         Whitening::from_unembedding(&model.decoder.unembedding(), &options)
@@ -124,14 +129,20 @@ impl ConceptOptions {
         let concepts = tokenise(&words, &model.tokenizer, &self.words)?;
         let vectors = self.vocabulary(model)?;
         let count = concepts.len();
-        ConceptDb::build(out, &concepts, &vectors, &self.info(model), &mut |done| listen(done, count))?;
+        ConceptDb::build(out, &concepts, &vectors, &self.info(model), &mut |done| {
+            listen(done, count)
+        })?;
         Ok(count)
     }
 }
 
 /// `orrery` below the user's cache directory.
 fn cache_folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|it| !it.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("orrery").join("frames"))
 }
@@ -183,7 +194,9 @@ impl<'a> Concepts<'a> {
 
     /// Columns of every frame.
     pub fn columns(&self) -> usize {
-        self.file.as_ref().map_or(self.options.words.max_tokens, |file| file.info().columns)
+        self.file
+            .as_ref()
+            .map_or(self.options.words.max_tokens, |file| file.info().columns)
     }
 
     /// The frame that `text` names: a synset (`woman.n.01`), a difference (`woman.n.01-man.n.01`: from the second to the
@@ -206,7 +219,11 @@ impl<'a> Concepts<'a> {
         let towards = self.frame(towards)?;
         match away {
             None => Ok(towards),
-            Some(away) => Ok(combine(&towards, &self.frame(away)?, self.options.degenerate)),
+            Some(away) => Ok(combine(
+                &towards,
+                &self.frame(away)?,
+                self.options.degenerate,
+            )),
         }
     }
 
@@ -221,7 +238,9 @@ impl<'a> Concepts<'a> {
             Some(words) => words,
             None => {
                 let all = self.options.concept_words()?;
-                let named = all.into_iter().map(|concept| (concept.name.clone(), concept));
+                let named = all
+                    .into_iter()
+                    .map(|concept| (concept.name.clone(), concept));
                 self.words.get_or_init(|| named.collect())
             }
         };
@@ -253,7 +272,12 @@ impl<'a> Concepts<'a> {
             }
         };
         let some = SomeTokens::new(self.model, whitening, tokens)?;
-        Ok(concept_frame(&some, tokens, columns, self.options.degenerate))
+        Ok(concept_frame(
+            &some,
+            tokens,
+            columns,
+            self.options.degenerate,
+        ))
     }
 
     /// The `count` concepts of the file that a text expresses most: their numbers and cumulative probes, the largest first.
@@ -268,7 +292,9 @@ impl<'a> Concepts<'a> {
         })?;
         let hidden = self.model.hidden(ids)?;
         let totals = file.totals(&summed(&hidden, file.width(), self.columns()));
-        let mut order: Vec<usize> = (0..totals.len()).filter(|at| !totals[*at].is_nan()).collect();
+        let mut order: Vec<usize> = (0..totals.len())
+            .filter(|at| !totals[*at].is_nan())
+            .collect();
         order.sort_by(|a, b| totals[*b].total_cmp(&totals[*a]));
         order.truncate(count);
         Ok(order.into_iter().map(|at| (at, totals[at])).collect())
@@ -280,10 +306,13 @@ fn difference(text: &str) -> Option<(&str, &str)> {
     let synset = |name: &str| {
         let mut parts = name.rsplitn(3, '.');
         let (sense, kind) = (parts.next(), parts.next());
-        let number = sense.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            sense.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
         number && matches!(kind, Some("n" | "v" | "a" | "s" | "r")) && parts.next().is_some()
     };
-    let hyphens = text.match_indices('-').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let hyphens = text
+        .match_indices('-')
+        .map(|(at, _)| (&text[..at], &text[at + 1..]));
     hyphens.into_iter().find(|(a, b)| synset(a) && synset(b))
 }
 
@@ -318,7 +347,10 @@ impl TokenVectors for SomeTokens {
 
     fn vector(&self, token: u32) -> &[f32] {
         let width = self.width();
-        let row = self.rows.get(&token).map(|row| &self.values[row * width..][..width]);
+        let row = self
+            .rows
+            .get(&token)
+            .map(|row| &self.values[row * width..][..width]);
         row.unwrap_or(&self.zero)
     }
 }
@@ -346,8 +378,9 @@ pub fn rank_counts(
     longest: usize,
 ) -> Result<Vec<RankCount>, FramesError> {
     let lemmas = concepts.iter().flat_map(|concept| &concept.lemmas);
-    let mut texts: Vec<String> =
-        lemmas.flat_map(|lemma| written(std::slice::from_ref(lemma), &options.variants)).collect();
+    let mut texts: Vec<String> = lemmas
+        .flat_map(|lemma| written(std::slice::from_ref(lemma), &options.variants))
+        .collect();
     texts.sort_unstable();
     texts.dedup();
     let ranks: Result<Vec<(usize, bool)>, FramesError> = texts
@@ -380,7 +413,10 @@ mod tests {
 
     #[test]
     fn hyphens_within_names_do_not_split_them() {
-        assert_eq!(difference("woman.n.01-man.n.01"), Some(("woman.n.01", "man.n.01")));
+        assert_eq!(
+            difference("woman.n.01-man.n.01"),
+            Some(("woman.n.01", "man.n.01"))
+        );
         assert_eq!(difference("mother-in-law.n.01"), None);
         assert_eq!(
             difference("mother-in-law.n.01-by-law.n.02"),

@@ -1,4 +1,4 @@
-//! How strongly hidden states express a concept (section 3.5).
+//! How strongly hidden states express a concept.
 
 use super::frame::Frame;
 use super::linalg::dot;
@@ -147,7 +147,9 @@ mod tests {
     use super::*;
 
     fn numbers(count: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * 37 % 23) as f32 - 11.0) / 7.0).collect()
+        (0..count)
+            .map(|i| ((i * 37 % 23) as f32 - 11.0) / 7.0)
+            .collect()
     }
 
     #[test]
@@ -167,7 +169,10 @@ mod tests {
                 all.iter().zip(&whole).for_each(|(a, b)| close(*a, *b));
                 let summed = summed(&hidden, width, columns);
                 let products = (0..columns).map(|j| dot(summed.column(j), concept.column(j)));
-                close(products.sum::<f64>() / (concept.rank() as f64).sqrt(), whole[tokens - 1]);
+                close(
+                    products.sum::<f64>() / (concept.rank() as f64).sqrt(),
+                    whole[tokens - 1],
+                );
             }
         }
     }
@@ -177,6 +182,12 @@ mod tests {
         let concept = Frame::from_columns(1, vec![1.0, 10.0]);
         let found = probe(&[1.0, 2.0, 3.0], &concept, ProbeKind::Window);
         let expected = [1.0 / 2.0_f64.sqrt(), 21.0 / 2.0, 32.0 / 2.0];
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The whitened token space (section 3.1): rows of the unembedding times the inverse square root of their covariance.
+//! The whitened token space: rows of the unembedding times the inverse square root of their covariance.
 
 use std::path::{Path, PathBuf};
 
@@ -125,7 +125,9 @@ impl Whitening {
         }
         let fingerprint = fingerprint(table, &options.skip);
         let file = options.cache.as_ref().map(|cache| {
-            cache.join(format!("whitening-{vocab}x{width}-{fingerprint:016x}.safetensors"))
+            cache.join(format!(
+                "whitening-{vocab}x{width}-{fingerprint:016x}.safetensors"
+            ))
         });
         let kept = file.as_deref().and_then(|file| read(file, width));
         let (mean, root) = match kept {
@@ -321,7 +323,13 @@ pub fn covariance(table: &dyn Rows, skip: &[u32]) -> Result<(Vec<f64>, Vec<f64>)
 /// Tells models apart by a few rows of their unembeddings.
 pub fn sample_fingerprint(table: &dyn Rows) -> u64 {
     let [vocab, width] = table.shape();
-    let mut hash = fnv1a(FNV_START, [vocab, width].map(|it| it as u64).iter().flat_map(|it| it.to_le_bytes()));
+    let mut hash = fnv1a(
+        FNV_START,
+        [vocab, width]
+            .map(|it| it as u64)
+            .iter()
+            .flat_map(|it| it.to_le_bytes()),
+    );
     let mut row = vec![0.0; width];
     for token in (0..vocab).step_by((vocab / 64).max(1)) {
         table.read(token, &mut row);

@@ -74,15 +74,13 @@ pub fn read(path: &Path, parts: &[PartOfSpeech]) -> Result<Vec<Synset>, FramesEr
     })?;
     let mut synsets = Vec::new();
     for part in parts {
-        let [index, data] = ["index", "data"]
-            .map(|kind| folder.join(format!("{kind}.{}", part.extension())));
+        let [index, data] =
+            ["index", "data"].map(|kind| folder.join(format!("{kind}.{}", part.extension())));
         let senses = senses(&index)?;
         let text = text(&data)?;
         let lines = text.lines().enumerate();
         for (number, line) in lines.filter(|(_, line)| !line.starts_with(' ') && !line.is_empty()) {
-            synsets.push(
-                synset(line, *part, &senses).ok_or_else(|| malformed(&data, number))?,
-            );
+            synsets.push(synset(line, *part, &senses).ok_or_else(|| malformed(&data, number))?);
         }
     }
     Ok(synsets)
@@ -95,9 +93,13 @@ fn text(path: &Path) -> Result<String, FramesError> {
             path.display()
         ))
     };
-    let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| cannot(error.to_string()))?
+        .len();
     if size > LARGEST {
-        return Err(cannot(format!("{size} bytes are too many for a file of WordNet")));
+        return Err(cannot(format!(
+            "{size} bytes are too many for a file of WordNet"
+        )));
     }
     let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -123,8 +125,16 @@ fn senses(path: &Path) -> Result<Senses, FramesError> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let offsets = || {
             let count: usize = fields.get(2)?.parse().ok()?;
-            let first = fields.len().checked_sub(count).filter(|first| *first >= 6)?;
-            Some(fields[first..].iter().map(|offset| (*offset).to_owned()).collect())
+            let first = fields
+                .len()
+                .checked_sub(count)
+                .filter(|first| *first >= 6)?;
+            Some(
+                fields[first..]
+                    .iter()
+                    .map(|offset| (*offset).to_owned())
+                    .collect(),
+            )
         };
         let offsets = offsets().ok_or_else(|| malformed(path, number))?;
         senses.insert(fields[0].to_owned(), offsets);
@@ -137,7 +147,9 @@ fn synset(line: &str, part: PartOfSpeech, senses: &Senses) -> Option<Synset> {
     let (line, gloss) = line.split_once('|').unwrap_or((line, ""));
     let mut fields = line.split_ascii_whitespace();
     let (offset, _, kind) = (fields.next()?, fields.next()?, fields.next()?);
-    let count = usize::from_str_radix(fields.next()?, 16).ok().filter(|count| *count > 0)?;
+    let count = usize::from_str_radix(fields.next()?, 16)
+        .ok()
+        .filter(|count| *count > 0)?;
     let mut words = Vec::new();
     for _ in 0..count {
         words.push(without_marker(fields.next()?));
@@ -170,21 +182,37 @@ mod tests {
     fn lines_of_every_kind() {
         let senses: Senses = [("galore", vec!["01", "00013887"]), ("ad", vec!["5"])]
             .map(|(lemma, offsets)| {
-                (lemma.to_owned(), offsets.into_iter().map(str::to_owned).collect())
+                (
+                    lemma.to_owned(),
+                    offsets.into_iter().map(str::to_owned).collect(),
+                )
             })
             .into();
         let line = "00013887 00 s 01 galore(ip) 0 001 & 00013662 a 0000 | existing in abundance; \"a | b\"";
         let found = synset(line, PartOfSpeech::Adj, &senses).unwrap();
         assert_eq!(
             (&found.name[..], &found.key[..], &found.gloss[..]),
-            ("galore.s.02", "00013887-a", "existing in abundance; \"a | b\"")
+            (
+                "galore.s.02",
+                "00013887-a",
+                "existing in abundance; \"a | b\""
+            )
         );
         // 0x0b words, an upper-case one first.
         let line = format!("5 00 n 0b {}000 | x", "A_D 0 ".repeat(11)).replace("A_D", "AD");
         let found = synset(&line, PartOfSpeech::Noun, &senses).unwrap();
         assert_eq!((found.lemmas.len(), &found.name[..]), (11, "ad.n.01"));
-        for wrong in ["", "5 00 n zz AD 0", "5 00 n 02 AD 0", "6 00 n 01 AD 0", "5 00 n 00 AD 0"] {
-            assert!(synset(wrong, PartOfSpeech::Noun, &senses).is_none(), "{wrong}");
+        for wrong in [
+            "",
+            "5 00 n zz AD 0",
+            "5 00 n 02 AD 0",
+            "6 00 n 01 AD 0",
+            "5 00 n 00 AD 0",
+        ] {
+            assert!(
+                synset(wrong, PartOfSpeech::Noun, &senses).is_none(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -39,7 +39,8 @@ impl Multilingual {
                 continue;
             }
             let mut fields = line.split('\t');
-            let (Some(key), Some(kind), Some(lemma)) = (fields.next(), fields.next(), fields.next())
+            let (Some(key), Some(kind), Some(lemma)) =
+                (fields.next(), fields.next(), fields.next())
             else {
                 return Err(FramesError::Input(format!(
                     "line {} of `{}` is not `OFFSET-POS <TAB> LANGUAGE:lemma <TAB> WORD`: give a tab file of the Open Multilingual Wordnet",
@@ -60,7 +61,9 @@ impl Multilingual {
     /// One more lemma.
     pub fn add(&mut self, key: &str, language: &str, lemma: &str) {
         // Satellites count as adjectives.
-        let key = key.strip_suffix("-s").map_or(key.to_owned(), |offset| format!("{offset}-a"));
+        let key = key
+            .strip_suffix("-s")
+            .map_or(key.to_owned(), |offset| format!("{offset}-a"));
         let entry = (language.to_owned(), lemma.replace('_', " "));
         self.entries.entry(key).or_default().push(entry);
     }
@@ -117,7 +120,10 @@ pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
 /// The text of a file; bytes that are no UTF-8 are replaced.
 pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
     let cannot = |reason: String| {
-        FramesError::Input(format!("cannot read `{}`: {reason}; check the path", path.display()))
+        FramesError::Input(format!(
+            "cannot read `{}`: {reason}; check the path",
+            path.display()
+        ))
     };
     let there = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
     if there.len() > LARGEST {
@@ -164,7 +170,8 @@ mod tests {
     #[test]
     fn tab_files_join_by_offset() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = "# French\n1-n\tfra:lemma\tcrème_glacée\n1-n\tfra:def\t0\tdoux\n2-s\tfra:lemma\tbleu\n";
+        let text =
+            "# French\n1-n\tfra:lemma\tcrème_glacée\n1-n\tfra:def\t0\tdoux\n2-s\tfra:lemma\tbleu\n";
         std::fs::write(file.path(), text).unwrap();
         let mut words = Multilingual::default();
         words.read(file.path(), None).unwrap();
@@ -178,11 +185,19 @@ mod tests {
         let all = words.concepts(&synsets, &["eng".into(), "fra".into()]);
         assert_eq!(all[1].lemmas, ["ice cream", "crème glacée"]);
         let french = words.concepts(&synsets, &["fra".into()]);
-        assert_eq!((&french[0].name[..], &french[0].lemmas[..]), ("blue.s.01", &["bleu".to_owned()][..]));
+        assert_eq!(
+            (&french[0].name[..], &french[0].lemmas[..]),
+            ("blue.s.01", &["bleu".to_owned()][..])
+        );
         std::fs::write(file.path(), "1-n fra:lemma femme\n").unwrap();
         let error = words.read(file.path(), None).unwrap_err().to_string();
         assert!(error.starts_with("line 1 of"), "{error}");
         std::fs::write(file.path(), "# nothing\n").unwrap();
-        assert!(word_list(file.path()).unwrap_err().to_string().contains("0 words"));
+        assert!(
+            word_list(file.path())
+                .unwrap_err()
+                .to_string()
+                .contains("0 words")
+        );
     }
 }

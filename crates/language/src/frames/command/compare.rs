@@ -37,9 +37,11 @@ impl Compare {
     /// Prints how alike concepts are: the mean, and both ends.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
         let folder = tempfile::tempdir().map_err(Failure::failed)?;
-        let mut sides = self.sides.iter().zip(["a", "b"]).map(|(side, name)| {
-            self.open(side, &folder.path().join(name), context)
-        });
+        let mut sides = self
+            .sides
+            .iter()
+            .zip(["a", "b"])
+            .map(|(side, name)| self.open(side, &folder.path().join(name), context));
         let (Some(a), Some(b)) = (sides.next(), sides.next()) else {
             return Err(Failure::input("give two files or two models"));
         };
@@ -60,7 +62,9 @@ impl Compare {
         alike.retain(|(_, value)| !value.is_nan());
         alike.sort_by(|x, y| y.1.total_cmp(&x.1));
         if alike.is_empty() {
-            return Err(Failure::input("the two have no concept in common: build both from the same WordNet"));
+            return Err(Failure::input(
+                "the two have no concept in common: build both from the same WordNet",
+            ));
         }
         let mean = alike.iter().map(|(_, value)| value).sum::<f64>() / alike.len() as f64;
         let ends: Vec<_> = match alike.len() > 2 * self.n {
@@ -68,10 +72,16 @@ impl Compare {
             false => alike.clone(),
         };
         if self.json {
-            let rows: Vec<_> = ends.iter().map(|(name, value)| json!({"concept": name, "similarity": value})).collect();
+            let rows: Vec<_> = ends
+                .iter()
+                .map(|(name, value)| json!({"concept": name, "similarity": value}))
+                .collect();
             return print_json(&json!({"concepts": alike.len(), "mean": mean, "ends": rows}));
         }
-        say(&format!("{} concepts, mean similarity {mean:.3}", alike.len()))?;
+        say(&format!(
+            "{} concepts, mean similarity {mean:.3}",
+            alike.len()
+        ))?;
         for (at, (name, value)) in ends.iter().enumerate() {
             if at == self.n && alike.len() > ends.len() {
                 say("       …")?;
@@ -88,7 +98,13 @@ impl Compare {
             return Ok(ConceptDb::open(&path)?);
         }
         let model = FramesModel::open(side, self.pad)?;
-        build(&model, &self.making.options(), temporary, context, self.json)?;
+        build(
+            &model,
+            &self.making.options(),
+            temporary,
+            context,
+            self.json,
+        )?;
         Ok(ConceptDb::open(temporary)?)
     }
 }

@@ -79,18 +79,24 @@ impl DecodeArgs {
         guide: &Frame,
         context: Context,
     ) -> Result<Vec<Pair>, Failure> {
-        let ids: Result<Vec<Vec<u32>>, _> =
-            prompts.iter().map(|prompt| model.prompt(prompt, self.chat)).collect();
+        let ids: Result<Vec<Vec<u32>>, _> = prompts
+            .iter()
+            .map(|prompt| model.prompt(prompt, self.chat))
+            .collect();
         let ids = ids?;
         let decode = |k: u8| {
             let options = self.options(model, k);
-            let texts = guided_decode(&model.decoder, &ids, guide, &options, |_| unless_stopped(context));
+            let texts = guided_decode(&model.decoder, &ids, guide, &options, |_| {
+                unless_stopped(context)
+            });
             context.proceed()?;
             Ok::<_, Failure>(texts?)
         };
         let (unguided, guided) = (decode(1)?, decode(self.k)?);
         let end = model.end();
-        let text = |it: &Guided| -> Result<String, Failure> { Ok(model.tokenizer.decode(it.answer(&end))?) };
+        let text = |it: &Guided| -> Result<String, Failure> {
+            Ok(model.tokenizer.decode(it.answer(&end))?)
+        };
         prompts
             .iter()
             .zip(unguided.iter().zip(&guided))
@@ -159,8 +165,14 @@ impl Guide {
         }
         for pair in pairs {
             say(&pair.prompt)?;
-            say(&format!("  unguided {:>+8.2} {}", pair.unguided_probe, pair.unguided))?;
-            say(&format!("  guided   {:>+8.2} {}", pair.guided_probe, pair.guided))?;
+            say(&format!(
+                "  unguided {:>+8.2} {}",
+                pair.unguided_probe, pair.unguided
+            ))?;
+            say(&format!(
+                "  guided   {:>+8.2} {}",
+                pair.guided_probe, pair.guided
+            ))?;
         }
         Ok(())
     }
@@ -208,7 +220,9 @@ impl Bias {
         let mut rows = Vec::new();
         for pair in &self.pairs {
             let (a, b) = pair.split_once(',').ok_or_else(|| {
-                Failure::input(format!("`{pair}` is not a pair: give two concepts with a comma between"))
+                Failure::input(format!(
+                    "`{pair}` is not a pair: give two concepts with a comma between"
+                ))
             })?;
             for [towards, away] in [[a, b], [b, a]] {
                 let guide = concepts.direction(towards, Some(away))?;
@@ -227,7 +241,9 @@ impl Bias {
             }
         }
         if self.json {
-            return print_json(&json!({"model": model.name, "prompts": list.lemmas.len(), "directions": rows}));
+            return print_json(
+                &json!({"model": model.name, "prompts": list.lemmas.len(), "directions": rows}),
+            );
         }
         say("  unguided     guided   relative  direction")?;
         for row in rows {

@@ -73,7 +73,13 @@ impl Build {
     fn run(&self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
         let model = self.model.open()?;
-        let count = build(&model, &self.making.options(), &self.out, context, self.json)?;
+        let count = build(
+            &model,
+            &self.making.options(),
+            &self.out,
+            context,
+            self.json,
+        )?;
         let seconds = begun.elapsed().as_secs_f64();
         match self.json {
             true => print_json(&serde_json::json!({

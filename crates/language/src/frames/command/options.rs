@@ -51,7 +51,12 @@ pub struct MakingArgs {
     #[arg(long, value_name = "FILE")]
     omw: Vec<String>,
     /// Languages of the words, as the tab files call them
-    #[arg(long, value_delimiter = ',', default_value = "eng", value_name = "LANGUAGES")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "eng",
+        value_name = "LANGUAGES"
+    )]
     langs: Vec<String>,
     /// Parts of speech [default: all]
     #[arg(long, value_delimiter = ',', value_enum, value_name = "PARTS")]
@@ -63,7 +68,12 @@ pub struct MakingArgs {
     #[arg(long, default_value_t = 3, value_name = "WORDS")]
     min_lemmas: usize,
     /// How words are written
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "bare,leading,trailing,both")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        default_value = "bare,leading,trailing,both"
+    )]
     variants: Vec<Variant>,
     /// What token vectors are measured from
     #[arg(long, value_enum, default_value_t)]

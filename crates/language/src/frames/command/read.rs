@@ -52,12 +52,18 @@ impl Probe {
         let name = match (&self.concept, &self.words) {
             (Some(concept), _) => concept.clone(),
             (None, Some(words)) => format!("@{}", words.display()),
-            (None, None) => return Err(Failure::input("give a concept with `--concept` or `--words`")),
+            (None, None) => {
+                return Err(Failure::input(
+                    "give a concept with `--concept` or `--words`",
+                ));
+            }
         };
         let frame = concepts.frame(&name)?;
         let ids = model.prompt(&text, false)?;
         let hidden = model.hidden(&ids)?;
-        let values = projections(&hidden, &frame).into_iter().zip(probe(&hidden, &frame, self.probe));
+        let values = projections(&hidden, &frame)
+            .into_iter()
+            .zip(probe(&hidden, &frame, self.probe));
         let tokens: Vec<TokenProbe> = ids
             .iter()
             .zip(values)
@@ -75,13 +81,22 @@ impl Probe {
             write_bytes(path, heat_map(&name, &model.name, kind, &tokens).as_bytes())?;
         }
         if self.json {
-            return print_json(&json!({"concept": name, "model": model.name, "probe": kind, "tokens": tokens}));
+            return print_json(
+                &json!({"concept": name, "model": model.name, "probe": kind, "tokens": tokens}),
+            );
         }
         say("projection      probe  token")?;
         for token in &tokens {
             let shown = one_line(&token.text.replace('\n', "⏎"));
-            let shown = if token.text.ends_with(' ') { format!("{shown} ") } else { shown };
-            say(&format!("{:>10.3} {:>10.3}  {shown}", token.projection, token.probe))?;
+            let shown = if token.text.ends_with(' ') {
+                format!("{shown} ")
+            } else {
+                shown
+            };
+            say(&format!(
+                "{:>10.3} {:>10.3}  {shown}",
+                token.projection, token.probe
+            ))?;
         }
         match &self.html {
             Some(path) => say(&format!("heat map: `{}`", path.display())),
@@ -120,11 +135,17 @@ impl Top {
         let Some(file) = concepts.file() else {
             return Ok(());
         };
-        let named = top.iter().map(|(at, probe)| (&file.names()[*at], file.count(*at), *probe));
+        let named = top
+            .iter()
+            .map(|(at, probe)| (&file.names()[*at], file.count(*at), *probe));
         if self.json {
-            let rows = named.map(|(name, words, probe)| json!({"concept": name, "words": words, "probe": probe}));
+            let rows = named.map(
+                |(name, words, probe)| json!({"concept": name, "words": words, "probe": probe}),
+            );
             let rows: Vec<_> = rows.collect();
-            return print_json(&json!({"model": model.name, "of": file.names().len(), "concepts": rows}));
+            return print_json(
+                &json!({"model": model.name, "of": file.names().len(), "concepts": rows}),
+            );
         }
         say("     probe  words  concept")?;
         for (name, words, probe) in named {
@@ -157,7 +178,13 @@ impl Rank {
         let words = options.concept_words()?;
         let model = self.model.open()?;
         let vectors = options.vocabulary(&model)?;
-        let counts = rank_counts(&model, &vectors, &words, &options.words, self.longest.into())?;
+        let counts = rank_counts(
+            &model,
+            &vectors,
+            &words,
+            &options.words,
+            self.longest.into(),
+        )?;
         if self.json {
             return print_json(&json!({"model": model.name, "counts": counts}));
         }
@@ -167,11 +194,20 @@ impl Rank {
         };
         say("tokens    words  full rank")?;
         for it in &counts {
-            let bar = "█".repeat(it.words * 40 / counts.iter().map(|it| it.words).max().unwrap_or(1).max(1));
-            let row = format!("{:>6} {:>8} {:>10}  {bar}", it.tokens, it.words, share(it.full, it.words));
+            let bar = "█"
+                .repeat(it.words * 40 / counts.iter().map(|it| it.words).max().unwrap_or(1).max(1));
+            let row = format!(
+                "{:>6} {:>8} {:>10}  {bar}",
+                it.tokens,
+                it.words,
+                share(it.full, it.words)
+            );
             say(row.trim_end())?;
         }
-        let [words, full] = [counts.iter().map(|it| it.words).sum(), counts.iter().map(|it| it.full).sum()];
+        let [words, full] = [
+            counts.iter().map(|it| it.words).sum(),
+            counts.iter().map(|it| it.full).sum(),
+        ];
         say(&format!("   all {words:>8} {:>10}", share(full, words)))
     }
 }
