@@ -10,12 +10,13 @@ use language::frames::concepts::Vocabulary;
 use language::frames::linalg::{
     Degenerate, gram_schmidt, inverse_square_root, procrustes, relative_rank,
 };
-use language::frames::whitening::{Matrix, Offset, covariance};
-use language::frames::{
-    Frame, GuideOptions, ProbeKind, Whitening, WhiteningOptions, combine, concept_frame, guided_decode, probe,
-    word_frame,
-};
 use language::frames::probe::projections;
+use language::frames::unembedding::{Matrix, covariance};
+use language::frames::whitening::Offset;
+use language::frames::{
+    Frame, GuideOptions, ProbeKind, Whitening, WhiteningOptions, combine, concept_frame,
+    guided_decode, probe, word_frame,
+};
 
 fn committed() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
@@ -40,7 +41,10 @@ fn frames(case: &Case, name: &str) -> Vec<Frame> {
     let shape = shape(case, name);
     let [width, columns] = [shape[shape.len() - 2], shape[shape.len() - 1]];
     let values = case.values(name);
-    values.chunks_exact(width * columns).map(|matrix| Frame::from_matrix(columns, matrix)).collect()
+    values
+        .chunks_exact(width * columns)
+        .map(|matrix| Frame::from_matrix(columns, matrix))
+        .collect()
 }
 
 fn matrices(frames: &[Frame]) -> Vec<f32> {
@@ -50,9 +54,15 @@ fn matrices(frames: &[Frame]) -> Vec<f32> {
 /// `AᵀB`.
 fn products(a: &Frame, b: &Frame) -> Vec<Vec<f64>> {
     let product = |i: usize, j: usize| {
-        a.column(i).iter().zip(b.column(j)).map(|(x, y)| f64::from(x * y)).sum()
+        a.column(i)
+            .iter()
+            .zip(b.column(j))
+            .map(|(x, y)| f64::from(x * y))
+            .sum()
     };
-    (0..a.columns()).map(|i| (0..b.columns()).map(|j| product(i, j)).collect()).collect()
+    (0..a.columns())
+        .map(|i| (0..b.columns()).map(|j| product(i, j)).collect())
+        .collect()
 }
 
 #[test]
@@ -65,12 +75,28 @@ fn linear_algebra() {
         assert_eq!(ranks(&b), case.ints("rank_b"));
 
         let correlations = |pairs: Vec<(&Frame, &Frame)>| -> Vec<f32> {
-            pairs.into_iter().map(|(a, b)| a.correlation(b) as f32).collect()
+            pairs
+                .into_iter()
+                .map(|(a, b)| a.correlation(b) as f32)
+                .collect()
         };
-        let every = a.iter().flat_map(|a| b.iter().map(move |b| (a, b))).collect();
-        assert_close(case, "corr_ab", &correlations(every), &case.values("corr_ab"));
+        let every = a
+            .iter()
+            .flat_map(|a| b.iter().map(move |b| (a, b)))
+            .collect();
+        assert_close(
+            case,
+            "corr_ab",
+            &correlations(every),
+            &case.values("corr_ab"),
+        );
         let same = a.iter().zip(&b).collect();
-        assert_close(case, "corr_diag", &correlations(same), &case.values("corr_diag"));
+        assert_close(
+            case,
+            "corr_diag",
+            &correlations(same),
+            &case.values("corr_diag"),
+        );
 
         // A frame without full rank has no unique factor: only what all factors have in common is compared.
         for (a, expected) in a.iter().zip(frames(case, "procrustes_a")) {
@@ -84,7 +110,10 @@ fn linear_algebra() {
             }
             for (i, row) in products(&whole, &whole).iter().enumerate() {
                 for (j, x) in row.iter().enumerate() {
-                    assert!((x - f64::from(u8::from(i == j))).abs() < 1e-5, "columns are not orthonormal");
+                    assert!(
+                        (x - f64::from(u8::from(i == j))).abs() < 1e-5,
+                        "columns are not orthonormal"
+                    );
                 }
             }
             let (found, theirs) = (products(&whole, a), products(&expected, a));
@@ -98,14 +127,25 @@ fn linear_algebra() {
                 }
             }
         }
-        let differences: Vec<Frame> = a.iter().zip(&b).map(|(a, b)| combine(a, b, Degenerate::Drop)).collect();
-        assert_close(case, "subtract", &matrices(&differences), &case.values("subtract"));
+        let differences: Vec<Frame> = a
+            .iter()
+            .zip(&b)
+            .map(|(a, b)| combine(a, b, Degenerate::Drop))
+            .collect();
+        assert_close(
+            case,
+            "subtract",
+            &matrices(&differences),
+            &case.values("subtract"),
+        );
 
-        for (matrix, root, negligible) in
-            [("spd", "spd_invsqrt", 1e-6), ("psd_deficient", "psd_deficient_invsqrt", 1e-4)]
-        {
+        for (matrix, root, negligible) in [
+            ("spd", "spd_invsqrt", 1e-6),
+            ("psd_deficient", "psd_deficient_invsqrt", 1e-4),
+        ] {
             let width = shape(case, matrix)[0];
-            let found = inverse_square_root(&case.weights().doubles(matrix).unwrap(), width, negligible);
+            let found =
+                inverse_square_root(&case.weights().doubles(matrix).unwrap(), width, negligible);
             assert_close(case, root, &found.unwrap(), &case.values(root));
         }
         let [.., count, width] = shape(case, "gs_in")[..] else {
@@ -157,16 +197,36 @@ fn concepts() {
             ..WhiteningOptions::default()
         };
         let (whitening, vectors) = vocabulary(table, &options);
-        assert_close(case, "inv_sqrt_cov", whitening.root(), &case.values("inv_sqrt_cov"));
-        assert_close(case, "mean_vector", whitening.offset(), &case.values("mean_vector"));
-        assert_close(case, "token_repr", &vectors.values, &case.values("token_repr"));
+        assert_close(
+            case,
+            "inv_sqrt_cov",
+            whitening.root(),
+            &case.values("inv_sqrt_cov"),
+        );
+        assert_close(
+            case,
+            "mean_vector",
+            whitening.offset(),
+            &case.values("mean_vector"),
+        );
+        assert_close(
+            case,
+            "token_repr",
+            &vectors.values,
+            &case.values("token_repr"),
+        );
         let unit = WhiteningOptions {
             offset: Offset::Pad,
             unit: true,
             ..options
         };
         let name = "token_repr_pad_normalized";
-        assert_close(case, name, &vocabulary(table, &unit).1.values, &case.values(name));
+        assert_close(
+            case,
+            name,
+            &vocabulary(table, &unit).1.values,
+            &case.values(name),
+        );
 
         let tokens = concept_tokens(case, "synset_tokens", pad);
         let columns = shape(case, "synset_tokens")[2];
@@ -174,23 +234,44 @@ fn concepts() {
             .iter()
             .map(|words| concept_frame(&vectors, words, columns, Degenerate::Drop))
             .collect();
-        assert_close(case, "concept_frames", &matrices(&concepts), &case.values("concept_frames"));
+        assert_close(
+            case,
+            "concept_frames",
+            &matrices(&concepts),
+            &case.values("concept_frames"),
+        );
         let words = tokens[0].len();
         let by_word: Vec<Frame> = (0..words)
             .flat_map(|word| tokens.iter().map(move |concept| &concept[word]))
             .map(|tokens| word_frame(&vectors, tokens, columns))
             .collect();
-        assert_close(case, "word_frames", &matrices(&by_word), &case.values("word_frames"));
+        assert_close(
+            case,
+            "word_frames",
+            &matrices(&by_word),
+            &case.values("word_frames"),
+        );
         let similarity: Vec<f32> = by_word
             .iter()
             .zip(concepts.iter().cycle())
             .map(|(word, concept)| word.correlation(concept) as f32)
             .collect();
         assert_close(case, "similarity", &similarity, &case.values("similarity"));
-        let combined: Vec<Frame> =
-            concepts.as_chunks::<2>().0.iter().map(|[a, b]| combine(a, b, Degenerate::Drop)).collect();
-        assert_close(case, "combined", &matrices(&combined), &case.values("combined"));
-        let ranks: Vec<f32> = [0, 1, 5, 10, 15].map(|at| relative_rank(&by_word[at]) as f32).to_vec();
+        let combined: Vec<Frame> = concepts
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|[a, b]| combine(a, b, Degenerate::Drop))
+            .collect();
+        assert_close(
+            case,
+            "combined",
+            &matrices(&combined),
+            &case.values("combined"),
+        );
+        let ranks: Vec<f32> = [0, 1, 5, 10, 15]
+            .map(|at| relative_rank(&by_word[at]) as f32)
+            .to_vec();
         assert_close(case, "relative_rank", &ranks, &case.values("relative_rank"));
     }
     report("frames", "concepts", all.len());
@@ -224,7 +305,12 @@ fn guided_decoding() {
         let (_, vectors) = vocabulary(table, &options);
         let columns = case.usize("K");
         let [a, b] = ["concept_a_tokens", "concept_b_tokens"].map(|name| {
-            concept_frame(&vectors, &concept_tokens(case, name, pad)[0], columns, Degenerate::Drop)
+            concept_frame(
+                &vectors,
+                &concept_tokens(case, name, pad)[0],
+                columns,
+                Degenerate::Drop,
+            )
         });
         let guide = combine(&a, &b, Degenerate::Drop);
         assert_close(case, "guide", &guide.to_matrix(), &case.values("guide"));
@@ -243,10 +329,17 @@ fn guided_decoding() {
                 hidden: true,
                 ..Request::default()
             };
-            let output = model.forward(&mut [Segment::new(Input::Ids(prompt), &mut cache)], &request);
+            let output = model.forward(
+                &mut [Segment::new(Input::Ids(prompt), &mut cache)],
+                &request,
+            );
             let hidden = output.unwrap().remove(0).hidden;
             projected.extend(projections(&hidden, &guide).iter().map(|x| *x as f32));
-            probed.extend(probe(&hidden, &guide, ProbeKind::Cumulative).iter().map(|x| *x as f32));
+            probed.extend(
+                probe(&hidden, &guide, ProbeKind::Cumulative)
+                    .iter()
+                    .map(|x| *x as f32),
+            );
         }
         let tolerance = case.tolerance("probe", 2e-3) as f32;
         assert!(furthest(&projected, &case.values("project_prompt")) <= tolerance);
@@ -267,16 +360,33 @@ fn guided_decoding() {
                 .zip(&together)
                 .flat_map(|(prompt, text)| prompt.iter().chain(&text.ids).map(|id| i64::from(*id)))
                 .collect();
-            assert_eq!(tokens, case.ints(&format!("tokens_k{k}")), "{}: k = {k}", case.name);
-            let probes: Vec<f32> =
-                together.iter().flat_map(|text| text.probe.iter().map(|x| *x as f32)).collect();
+            assert_eq!(
+                tokens,
+                case.ints(&format!("tokens_k{k}")),
+                "{}: k = {k}",
+                case.name
+            );
+            let probes: Vec<f32> = together
+                .iter()
+                .flat_map(|text| text.probe.iter().map(|x| *x as f32))
+                .collect();
             let expected = case.values(&format!("probe_k{k}"));
             let off = furthest(&probes, &expected);
-            assert!(off <= tolerance, "{}: probe of k = {k} is off by {off}", case.name);
+            assert!(
+                off <= tolerance,
+                "{}: probe of k = {k} is off by {off}",
+                case.name
+            );
 
             // Alone, each prompt is continued in the same way, to the last bit.
             for (prompt, text) in prompts.iter().zip(&together) {
-                let alone = guided_decode(&model, std::slice::from_ref(prompt), &guide, &options, |_| Ok(()));
+                let alone = guided_decode(
+                    &model,
+                    std::slice::from_ref(prompt),
+                    &guide,
+                    &options,
+                    |_| Ok(()),
+                );
                 assert_eq!(&alone.unwrap()[0], text);
             }
         }

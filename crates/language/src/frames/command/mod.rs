@@ -14,8 +14,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::error::FramesError;
+use super::making::ConceptOptions;
 use super::model::FramesModel;
-use super::pipeline::ConceptOptions;
 use options::{MakingArgs, ModelArgs};
 
 /// The verbs.

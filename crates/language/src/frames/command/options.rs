@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::frames::concepts::WordOptions;
 use crate::frames::linalg::Degenerate;
+use crate::frames::making::ConceptOptions;
 use crate::frames::model::FramesModel;
-use crate::frames::pipeline::ConceptOptions;
 use crate::frames::whitening::Offset;
 use crate::frames::wordnet::PartOfSpeech;
 use crate::frames::words::Variant;

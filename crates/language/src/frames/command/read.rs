@@ -10,8 +10,9 @@ use serde_json::json;
 use super::options::{ConceptArgs, MakingArgs, ModelArgs, TextArgs};
 use super::print_json;
 use crate::frames::html::{TokenProbe, heat_map};
-use crate::frames::pipeline::{Concepts, rank_counts};
+use crate::frames::pipeline::Concepts;
 use crate::frames::probe::{ProbeKind, probe, projections};
+use crate::frames::rank::rank_counts;
 
 /// Options of `probe`.
 #[derive(Args, Debug)]

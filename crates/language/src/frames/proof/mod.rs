@@ -17,8 +17,8 @@ use base::proof::{Outcome, Proof, ProofOptions, Report, run_parts};
 use super::CARD;
 use super::concepts::{Vocabulary, WordOptions};
 use super::error::FramesError;
+use super::making::ConceptOptions;
 use super::model::FramesModel;
-use super::pipeline::ConceptOptions;
 use super::wordnet::Synset;
 use super::words::{ConceptWords, Multilingual, Variant, text};
 

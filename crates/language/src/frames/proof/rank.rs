@@ -5,7 +5,7 @@ use base::proof::{Arm, Better, Bound, Claim, Experiment, Measure, Outcome, Repor
 
 use super::World;
 use crate::frames::concepts::WordOptions;
-use crate::frames::pipeline::{RankCount, rank_counts};
+use crate::frames::rank::{RankCount, rank_counts};
 use crate::frames::words::Variant;
 
 /// Words of more tokens are left out.
