@@ -3,11 +3,11 @@
 
 use std::ops::ControlFlow;
 
+use base::rng::Rng;
 use engine::decode::{
     DecodeError, GenerateOptions, Grammar, GrammarKind, LanguageModel, Sampler, SamplerConfig,
     StopReason, generate,
 };
-use base::rng::Rng;
 use engine::text::{GgufVocabulary, Tokenizer};
 use serde_json::json;
 

@@ -48,9 +48,9 @@ pub use conv::{
     conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
 };
 pub use decoder::{
-    Activation, CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries, RowInput, RowProduct,
-    WeightRows, add_row, attention_weights, cached_attention, gate_row, layer_norm_row, rms_norm_row, rotate_row,
-    row_products,
+    Activation, CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries,
+    RowInput, RowProduct, WeightRows, add_row, attention_weights, cached_attention, gate_row,
+    layer_norm_row, rms_norm_row, rotate_row, row_products,
 };
 pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
@@ -65,7 +65,9 @@ pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};
 pub use optimizer::{AdamW, adamw};
 pub use packed::PackedWeight;
 pub use product::Precision;
-pub use quant::{QuantError, QuantInput, QuantKind, QuantMatrix, QuantRows, quant_linear, quant_linear_exact};
+pub use quant::{
+    QuantError, QuantInput, QuantKind, QuantMatrix, QuantRows, quant_linear, quant_linear_exact,
+};
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
 pub use swiglu::{swiglu, swiglu_backward};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use base::command::{Context, Failure, Steps, say};
+use clap::Args;
 use engine::weights::hub::{HubSettings, ModelId, PACKAGED, pull, pull_packaged};
 
 /// Options of `pull`.

@@ -1,7 +1,7 @@
 //! Why no text could be generated.
 
-use base::command::{Failure, one_line};
 use crate::text::TextError;
+use base::command::{Failure, one_line};
 
 /// Why no text could be generated.
 #[derive(Debug, thiserror::Error)]

@@ -92,6 +92,12 @@ impl AddedTokens {
         found.is_ok_and(|at| self.tokens[at].token.special)
     }
 
+    /// Whether `id` is a control token that is written `text`.
+    pub fn is_control(&self, id: u32, text: &str) -> bool {
+        let found = self.tokens.binary_search_by_key(&id, |added| added.id);
+        found.is_ok_and(|at| self.tokens[at].control && self.tokens[at].token.content == text)
+    }
+
     /// Tokens whose text `source` mentions and which look like markers (`<…>`, `[…]`) become control tokens.
     pub fn protect(&mut self, source: &str) {
         for added in &mut self.tokens {

@@ -51,6 +51,11 @@ fn byte_of(piece: &str) -> Option<u8> {
     }
 }
 
+/// Whether `piece` is written like a byte.
+pub(super) fn is_byte_piece(piece: &str) -> bool {
+    byte_of(piece).is_some()
+}
+
 /// How SentencePiece writes a byte that no piece has: `<0x0A>`.
 pub(super) fn byte_piece(byte: u8) -> String {
     let mut piece = String::with_capacity(6);

@@ -1,140 +1,17 @@
-//! `tokenizer.json` and the files beside it, as model hubs lay them out.
+//! `tokenizer.json`: a pipeline of the `tokenizers` crate, with our rule for control tokens.
 
-use std::path::Path;
-
-use serde_json::Value;
 use tokenizers::{
     Encoding, Model as _, Normalizer as _, OffsetReferential, OffsetType, PostProcessor as _,
-    PreTokenizedString, PreTokenizer as _, decoders::DecoderWrapper,
+    PreTokenizedString, PreTokenizer as _, Token, decoders::DecoderWrapper,
 };
 
+use super::TextError;
 use super::added::{Added, AddedTokens, Control};
-use super::bytes::{Pieces, TokenBytes};
+use super::bytes::{Pieces, TokenBytes, is_byte_piece};
 use super::tokenizer::{Model, SpecialTokens, Tokenizer};
-use super::{GgufVocabulary, TextError, sentencepiece};
-use crate::weights::Gguf;
 
-/// Largest tokenizer file that is read, in bytes; the largest known one has about 35 MB.
-const LARGEST: u64 = 256 << 20;
 /// Highest id of an added token: ids are indices of tables.
 const HIGHEST_ID: u32 = 1 << 22;
-
-/// See [`Tokenizer::open`].
-pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
-    let folder = path.is_dir();
-    let origin = path.display().to_string();
-    let json = match folder {
-        true => path.join("tokenizer.json"),
-        false => path.to_owned(),
-    };
-    let model = match folder {
-        true => path.join("tokenizer.model"),
-        false => path.to_owned(),
-    };
-    if path.extension().is_some_and(|it| it == "gguf") && !folder {
-        let file = Gguf::open(path).map_err(TextError::Weights)?;
-        return GgufVocabulary::read(&file, &origin).tokenizer();
-    }
-    let mut tokenizer = if json.extension().is_some_and(|it| it == "json") && json.exists() {
-        from_json(&read(&json)?, &origin)?
-    } else if model.extension().is_some_and(|it| it == "model") && model.exists() {
-        sentencepiece::read(&read(&model)?, &origin)?
-    } else if path.exists() {
-        return Err(TextError::NoTokenizer { path: path.into() });
-    } else {
-        read(path)?;
-        return Err(TextError::NoTokenizer { path: path.into() });
-    };
-    let beside = match folder {
-        true => path,
-        false => path.parent().unwrap_or(path),
-    };
-    configure(&mut tokenizer, beside)?;
-    Ok(tokenizer)
-}
-
-/// Reads a file of bounded size.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, TextError> {
-    let failed = |source| TextError::Read {
-        path: path.into(),
-        source,
-    };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > LARGEST {
-        return Err(TextError::malformed(
-            &path.display().to_string(),
-            format!(
-                "it has {size} bytes, more than any tokenizer ({} MB)",
-                LARGEST >> 20
-            ),
-        ));
-    }
-    std::fs::read(path).map_err(failed)
-}
-
-/// Special tokens and chat template from the files in `folder`.
-fn configure(tokenizer: &mut Tokenizer, folder: &Path) -> Result<(), TextError> {
-    let config = json_beside(folder, "tokenizer_config.json")?;
-    let generation = json_beside(folder, "generation_config.json")?;
-    let model = json_beside(folder, "config.json")?;
-    let named = |name: &str| {
-        let value = config.get(name)?;
-        let text = value.as_str().or_else(|| value.get("content")?.as_str())?;
-        tokenizer.added_id(text)
-    };
-    let ids = |value: &Value| -> Vec<u32> {
-        let id = |value: &Value| u32::try_from(value.as_u64()?).ok();
-        match value.get("eos_token_id") {
-            Some(Value::Array(list)) => list.iter().filter_map(id).collect(),
-            Some(value) => id(value).into_iter().collect(),
-            None => Vec::new(),
-        }
-    };
-    let (bos, eos) = (named("bos_token"), named("eos_token"));
-    let (unk, pad) = (named("unk_token"), named("pad_token"));
-    let mut end: Vec<u32> = ids(&generation);
-    end.extend(ids(&model));
-    let special = &mut tokenizer.special;
-    special.bos = bos.or(special.bos);
-    special.eos = eos.or(special.eos).or(end.first().copied());
-    special.unk = unk.or(special.unk);
-    special.pad = pad.or(special.pad);
-    special.end.extend(end);
-    special.end.extend(special.eos);
-    special.end.sort_unstable();
-    special.end.dedup();
-    let size = tokenizer.bytes.len();
-    tokenizer.special.end.retain(|&id| (id as usize) < size);
-    let file = folder.join("chat_template.jinja");
-    let source = match file.exists() {
-        true => Some(String::from_utf8_lossy(&read(&file)?).into_owned()),
-        false => template_of(&config),
-    };
-    source.map_or(Ok(()), |source| tokenizer.set_chat_template(&source))
-}
-
-/// The template in `tokenizer_config.json`: one, or the default one of several.
-fn template_of(config: &Value) -> Option<String> {
-    let template = config.get("chat_template")?;
-    let text = match template.as_array() {
-        Some(several) => {
-            let default = several.iter().find(|it| it["name"] == "default");
-            default.or(several.first())?.get("template")?.as_str()?
-        }
-        None => template.as_str()?,
-    };
-    Some(text.to_owned())
-}
-
-/// A JSON file in `folder`; null where there is none.
-fn json_beside(folder: &Path, name: &str) -> Result<Value, TextError> {
-    let path = folder.join(name);
-    if !path.exists() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_slice(&read(&path)?)
-        .map_err(|cause| TextError::malformed(&path.display().to_string(), cause))
-}
 
 /// See [`Tokenizer::from_json`].
 pub(super) fn from_json(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
@@ -287,10 +164,7 @@ fn around(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), TextError> {
         return Ok(Default::default());
     };
     // A text of one token that no vocabulary has shows what comes before and after.
-    let text = Encoding::from_tokens(
-        vec![tokenizers::Token::new(u32::MAX, String::new(), (0, 0))],
-        0,
-    );
+    let text = Encoding::from_tokens(vec![Token::new(u32::MAX, String::new(), (0, 0))], 0);
     let whole = processor
         .process(text, None, true)
         .map_err(|cause| TextError::malformed(&tokenizer.origin, cause))?;
@@ -329,7 +203,7 @@ pub(super) fn encode(
         if let Some(pre) = model.get_pre_tokenizer() {
             pre.pre_tokenize(parts)?;
         }
-        parts.tokenize(|part| model.get_model().tokenize(part.get()))
+        parts.tokenize(|part| text_tokens(model, added, part.get()))
     };
     run(&mut parts).map_err(TextError::encode)?;
     let splits = parts.get_splits(OffsetReferential::Normalized, OffsetType::None);
@@ -337,4 +211,35 @@ pub(super) fn encode(
         .into_iter()
         .flat_map(|(_, _, tokens)| tokens.iter().flatten());
     Ok(tokens.map(|token| token.id).collect())
+}
+
+/// The model's tokens of `text`, which holds no added token any more. Some models know control tokens and bytes as pieces
+/// like any other (unigram ones do): what a user spelled like one of these is cut into characters.
+fn text_tokens(
+    model: &tokenizers::Tokenizer,
+    added: &AddedTokens,
+    text: &str,
+) -> tokenizers::Result<Vec<Token>> {
+    let model = model.get_model();
+    let tokens = model.tokenize(text)?;
+    let spelled = |token: &Token| {
+        let slice = text.get(token.offsets.0..token.offsets.1);
+        let slice = slice.filter(|slice| added.is_control(token.id, slice) || is_byte_piece(slice));
+        slice.filter(|slice| slice.chars().nth(1).is_some() && token.value == **slice)
+    };
+    if !tokens.iter().any(|token| spelled(token).is_some()) {
+        return Ok(tokens);
+    }
+    let mut safe = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match spelled(&token) {
+            None => safe.push(token),
+            Some(slice) => {
+                for (at, c) in slice.char_indices() {
+                    safe.extend(model.tokenize(&slice[at..at + c.len_utf8()])?);
+                }
+            }
+        }
+    }
+    Ok(safe)
 }

@@ -70,6 +70,9 @@ pub(super) fn read(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
                     .collect(),
                 unk,
                 byte_fallback: proto.byte_fallback,
+                control: (0..proto.pieces.len())
+                    .filter(|&id| matches!(proto.pieces[id].2, UNKNOWN | CONTROL))
+                    .collect(),
                 charsmap: &proto.charsmap,
                 prefix: proto.prefix,
                 remove_extra_whitespaces: proto.remove_extra_whitespaces,
@@ -190,6 +193,8 @@ pub(super) struct Unigram<'a> {
     pub pieces: Vec<(String, f64)>,
     pub unk: Option<u32>,
     pub byte_fallback: bool,
+    /// Pieces that no text is cut into.
+    pub control: Vec<usize>,
     pub charsmap: &'a [u8],
     pub prefix: bool,
     pub remove_extra_whitespaces: bool,
@@ -199,8 +204,15 @@ impl Unigram<'_> {
     /// It as a pipeline.
     pub fn build(self, origin: &str) -> Result<tokenizers::Tokenizer, TextError> {
         let wrong = |cause: tokenizers::Error| TextError::malformed(origin, cause);
+        // Only these names are kept apart from what text may spell; normalized text has no space.
+        let mut pieces = self.pieces;
+        for (id, (piece, _)) in pieces.iter_mut().enumerate() {
+            if self.control.contains(&id) {
+                *piece = format!(" {id}");
+            }
+        }
         let unk = self.unk.map(|id| id as usize);
-        let model = unigram::Unigram::from(self.pieces, unk, self.byte_fallback).map_err(wrong)?;
+        let model = unigram::Unigram::from(pieces, unk, self.byte_fallback).map_err(wrong)?;
         let mut model = tokenizers::Tokenizer::new(model);
         let mut steps: Vec<NormalizerWrapper> = Vec::new();
         steps.extend(normalizer(self.charsmap, origin)?.map(NormalizerWrapper::from));

@@ -163,8 +163,8 @@ impl Formatter for Python {
             return out.write_all(text.as_bytes());
         }
         for c in text.chars() {
-            // The signs that mark a user's characters stay what they are (see `template`).
-            if c.is_ascii() || super::template::is_sign(c) {
+            // The signs that mark a user's characters stay what they are (see `marks`).
+            if c.is_ascii() || super::marks::is_sign(c) {
                 write!(out, "{c}")?;
             } else {
                 for unit in c.encode_utf16(&mut [0; 2]) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::added::{AddedTokens, Control};
 use super::bytes::TokenBytes;
+use super::folder;
 use super::hub;
 use super::sentencepiece;
 use super::spm::Spm;
@@ -66,7 +67,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TextError`] when there is none or it is not whole.
     pub fn open(path: &Path) -> Result<Self, TextError> {
-        hub::open(path)
+        folder::open(path)
     }
 
     /// The tokenizer in the bytes of a `tokenizer.json`; `origin` names it in errors.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use kernels::{DenseKind, QuantKind};
 use memmap2::{Mmap, UncheckedAdvice};
 
+use super::WeightsError;
 use super::gguf_types::{GgufValue, Reader};
 use super::source::{SharedBytes, StoredTensor, TensorKind, TensorSource};
-use super::WeightsError;
 
 /// Names of tensor types by number, as ggml gives them; what is not here is called by its number.
 const TYPES: [(u32, &str); 22] = [
@@ -177,11 +177,15 @@ impl TensorSource for Gguf {
     }
 
     fn stored(&self, name: &str) -> Result<StoredTensor, WeightsError> {
-        let info = self.0.tensors.get(name).ok_or_else(|| WeightsError::Absent {
-            origin: self.0.origin.clone(),
-            name: name.into(),
-            hint: String::new(),
-        })?;
+        let info = self
+            .0
+            .tensors
+            .get(name)
+            .ok_or_else(|| WeightsError::Absent {
+                origin: self.0.origin.clone(),
+                name: name.into(),
+                hint: String::new(),
+            })?;
         Ok(StoredTensor {
             kind: info.kind.clone(),
             shape: info.shape.clone(),
@@ -240,7 +244,11 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
             return Err(format!("tensor `{name}` has {axes} axes"));
         }
         let mut shape = (0..axes)
-            .map(|_| reader.u64().map(|size| usize::try_from(size).unwrap_or(usize::MAX)))
+            .map(|_| {
+                reader
+                    .u64()
+                    .map(|size| usize::try_from(size).unwrap_or(usize::MAX))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         shape.reverse();
         infos.push((name, shape, reader.u32()?, reader.u64()?));
@@ -250,7 +258,8 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         Some(value) => value
             .int()
             .filter(|n| (1..=ALIGNMENT).contains(n))
-            .ok_or("`general.alignment` is no number between 1 and 2²⁰")? as usize,
+            .ok_or("`general.alignment` is no number between 1 and 2²⁰")?
+            as usize,
     };
     let start = reader.at().next_multiple_of(alignment);
     let mut tensors = BTreeMap::new();
@@ -287,7 +296,9 @@ fn kind(number: u32) -> TensorKind {
         _ => QuantKind::from_gguf_type(number).map_or_else(
             || {
                 let known = TYPES.iter().find(|(n, _)| *n == number);
-                TensorKind::Other(known.map_or_else(|| format!("type {number}"), |(_, name)| (*name).into()))
+                TensorKind::Other(
+                    known.map_or_else(|| format!("type {number}"), |(_, name)| (*name).into()),
+                )
             },
             TensorKind::Quant,
         ),
@@ -296,7 +307,9 @@ fn kind(number: u32) -> TensorKind {
 
 /// Bytes of a tensor; none for kinds that cannot be read, and for shapes that cannot be.
 fn size(kind: &TensorKind, shape: &[usize]) -> Option<usize> {
-    let count = shape.iter().try_fold(1_usize, |n, axis| n.checked_mul(*axis))?;
+    let count = shape
+        .iter()
+        .try_fold(1_usize, |n, axis| n.checked_mul(*axis))?;
     match kind {
         TensorKind::Dense(kind) => count.checked_mul(kind.size()),
         TensorKind::Quant(kind) => {
@@ -307,4 +320,3 @@ fn size(kind: &TensorKind, shape: &[usize]) -> Option<usize> {
         TensorKind::Other(_) => None,
     }
 }
-

@@ -131,7 +131,11 @@ impl<'a> Reader<'a> {
         let count = self.u64()?;
         usize::try_from(count)
             .ok()
-            .filter(|count| count.checked_mul(size).is_some_and(|size| size <= self.left()))
+            .filter(|count| {
+                count
+                    .checked_mul(size)
+                    .is_some_and(|size| size <= self.left())
+            })
             .ok_or_else(|| format!("it claims {count} {what}, more than it has room for"))
     }
 
@@ -185,7 +189,10 @@ impl<'a> Reader<'a> {
         let count = self.count("values of a list", size)?;
         let all: Range<usize> = 0..count;
         Ok(match kind {
-            8 => GgufValue::Texts(all.map(|_| self.bytes().map(<[u8]>::to_vec)).collect::<Read<_>>()?),
+            8 => GgufValue::Texts(
+                all.map(|_| self.bytes().map(<[u8]>::to_vec))
+                    .collect::<Read<_>>()?,
+            ),
             6 => GgufValue::Floats(
                 all.map(|_| self.array().map(f32::from_le_bytes).map(f64::from))
                     .collect::<Read<_>>()?,

@@ -185,8 +185,13 @@ impl Sharded {
         let mut numbers = BTreeMap::new();
         for name in files {
             let mut parts = Path::new(name).components();
-            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                return Err(unfit(format!("it names `{name}`, which is no file beside it")));
+            if !matches!(
+                (parts.next(), parts.next()),
+                (Some(Component::Normal(_)), None)
+            ) {
+                return Err(unfit(format!(
+                    "it names `{name}`, which is no file beside it"
+                )));
             }
             numbers.insert(name, shards.len());
             shards.push(Weights::open(path.with_file_name(name))?);
@@ -194,7 +199,10 @@ impl Sharded {
         let mut places = BTreeMap::new();
         for (tensor, file) in &index.weight_map {
             let number = numbers.get(file.as_str()).copied().unwrap_or_default();
-            if !shards.get(number).is_some_and(|shard: &Weights| shard.contains(tensor)) {
+            if !shards
+                .get(number)
+                .is_some_and(|shard: &Weights| shard.contains(tensor))
+            {
                 return Err(unfit(format!("`{file}` does not hold `{tensor}`")));
             }
             places.insert(tensor.clone(), number);

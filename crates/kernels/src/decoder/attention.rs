@@ -58,7 +58,9 @@ impl CacheDims {
         expect("value", value.len(), self.heads * self.head)?;
         expect("slot", slot.min(PAGE - 1), slot)?;
         let heads = page.chunks_exact_mut(self.head_len().max(1));
-        let sources = key.chunks_exact(self.head).zip(value.chunks_exact(self.head));
+        let sources = key
+            .chunks_exact(self.head)
+            .zip(value.chunks_exact(self.head));
         for (page, (key, value)) in heads.zip(sources) {
             let (keys, values) = page.split_at_mut(PAGE * self.head);
             for (column, key) in keys.chunks_exact_mut(PAGE).zip(key) {
@@ -220,7 +222,11 @@ pub fn cached_attention<P: AsRef<[f32]> + Sync>(
             queries: Queries { ..*queries },
             head: number % heads,
             tokens,
-            spans: if apart { [step, spans.min(step + 1)] } else { [0, spans] },
+            spans: if apart {
+                [step, spans.min(step + 1)]
+            } else {
+                [0, spans]
+            },
         };
         SCRATCH.with_borrow_mut(|scratch| {
             // SAFETY: each task is run once; tasks write results or records of their own.
@@ -256,7 +262,12 @@ pub fn cached_attention<P: AsRef<[f32]> + Sync>(
                         let record = records.slice((number * steps + step) * record, record);
                         task.read_record(record, &mut scratch.span);
                     }
-                    merge(level, &scratch.span, &mut scratch.all, attention.dims.padded());
+                    merge(
+                        level,
+                        &scratch.span,
+                        &mut scratch.all,
+                        attention.dims.padded(),
+                    );
                 }
                 // SAFETY: each task is run once.
                 unsafe { task.write(&scratch.all, row, &out) };
@@ -398,7 +409,8 @@ impl<P: AsRef<[f32]>> Task<'_, P> {
             }
             scores[..first].fill(f32::NEG_INFINITY);
             scores[end.max(first)..].fill(f32::NEG_INFINITY);
-            let factor = probabilities::<FMA>(scores, &mut span.largest[row], &mut span.totals[row]);
+            let factor =
+                probabilities::<FMA>(scores, &mut span.largest[row], &mut span.totals[row]);
             if factor != 1.0 {
                 for value in &mut span.values[row * padded..][..padded] {
                     *value *= factor;
@@ -576,7 +588,8 @@ unsafe fn columns<L: Lanes, const N: usize, const C: usize>(
             std::array::from_fn(|c| L::load(sums.as_ptr().add(place(r, c))))
         });
         for key in first..end {
-            let value: [L; C] = std::array::from_fn(|c| L::load(values.as_ptr().add(place(key, c))));
+            let value: [L; C] =
+                std::array::from_fn(|c| L::load(values.as_ptr().add(place(key, c))));
             for (r, parts) in parts.iter_mut().enumerate() {
                 let weight = L::splat(*weights.get_unchecked(r).get_unchecked(key));
                 for (part, value) in parts.iter_mut().zip(value) {

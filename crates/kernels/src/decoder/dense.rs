@@ -216,8 +216,9 @@ impl<'a> DensePlan<'a> {
         let columns = self.weight.columns;
         let size = self.weight.kind.size();
         let x: [&[f32]; R] = std::array::from_fn(|r| &self.x[(row + r) * columns..][..columns]);
-        let w: [&[u8]; C] =
-            std::array::from_fn(|c| &self.weight.bytes[(output + c) * columns * size..][..columns * size]);
+        let w: [&[u8]; C] = std::array::from_fn(|c| {
+            &self.weight.bytes[(output + c) * columns * size..][..columns * size]
+        });
         let whole = columns / LANES * LANES;
         // SAFETY: reads stay inside the rows; the instructions are promised.
         unsafe {

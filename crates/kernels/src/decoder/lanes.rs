@@ -53,9 +53,7 @@ mod x86 {
         #[inline(always)]
         unsafe fn load_f16(from: *const u8) -> Self {
             // SAFETY: see above.
-            unsafe {
-                [0, 16].map(|at| _mm256_cvtph_ps(_mm_loadu_si128(from.add(at).cast())))
-            }
+            unsafe { [0, 16].map(|at| _mm256_cvtph_ps(_mm_loadu_si128(from.add(at).cast()))) }
         }
 
         #[inline(always)]

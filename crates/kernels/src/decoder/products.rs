@@ -73,13 +73,9 @@ pub fn row_products(
             let [outputs, inputs] = product.weight.shape();
             expect("out", product.out.len(), rows * outputs)?;
             let plan = match product.weight {
-                WeightRows::Quant(weight) => Plan::Quant(QuantPlan::new(
-                    level,
-                    weight,
-                    rounded,
-                    rows,
-                    product.out,
-                )?),
+                WeightRows::Quant(weight) => {
+                    Plan::Quant(QuantPlan::new(level, weight, rounded, rows, product.out)?)
+                }
                 WeightRows::Dense(weight) => {
                     expect("values", values.len(), rows * inputs)?;
                     Plan::Dense(DensePlan::new(weight, values, rows, product.out))

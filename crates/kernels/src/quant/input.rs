@@ -90,7 +90,12 @@ impl QuantRows {
             let count = GROUP.min(rows - first);
             // SAFETY: groups do not overlap, and each is given out once.
             let blocks = unsafe { places.slice(first * width, count * width) };
-            round_rows(level, &x[first * columns..][..count * columns], columns, blocks);
+            round_rows(
+                level,
+                &x[first * columns..][..count * columns],
+                columns,
+                blocks,
+            );
         });
         Ok(())
     }

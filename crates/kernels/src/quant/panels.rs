@@ -46,7 +46,11 @@ impl<F: Format> Panels<F> {
     /// Writes the values of a row.
     pub(super) fn row(&self, row: usize, values: &mut [f32]) {
         let Panel { blocks, headers } = self.panel(row / LANES);
-        for (b, (block, values)) in blocks.iter().zip(values.chunks_exact_mut(BLOCK)).enumerate() {
+        for (b, (block, values)) in blocks
+            .iter()
+            .zip(values.chunks_exact_mut(BLOCK))
+            .enumerate()
+        {
             let block = dequantize_block::<F>(block, &headers[b / F::BLOCKS], b % F::BLOCKS);
             for (to, column) in values.iter_mut().zip(&block) {
                 *to = column[row % LANES];

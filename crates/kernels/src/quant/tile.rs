@@ -108,10 +108,7 @@ impl Plan {
     }
 
     pub(super) fn part(&self, task: usize) -> Part {
-        let (row, panel) = (
-            task / self.tasks * ROWS,
-            task % self.tasks * self.step,
-        );
+        let (row, panel) = (task / self.tasks * ROWS, task % self.tasks * self.step);
         Part {
             rows: [row, self.rows.min(row + ROWS)],
             panels: [panel, self.count.min(panel + self.step)],
@@ -180,7 +177,12 @@ pub(super) unsafe fn multiply_part<F: Format>(
 /// As for [`compute`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn avx512<F: Format>(part: Part, input: &QuantRows, panels: &Panels<F>, target: &Target<'_>) {
+unsafe fn avx512<F: Format>(
+    part: Part,
+    input: &QuantRows,
+    panels: &Panels<F>,
+    target: &Target<'_>,
+) {
     // SAFETY: handed down.
     unsafe { compute::<Avx512, F>(part, input, panels, target) }
 }

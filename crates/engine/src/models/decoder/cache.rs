@@ -96,7 +96,11 @@ impl Cache {
 
     /// Whether the first `len` tokens can still be gone on from: windows may have dropped pages before them.
     pub fn can_truncate(&self, len: usize) -> bool {
-        len <= self.len && self.layers.iter().all(|layer| layer.skipped <= layer.oldest(len))
+        len <= self.len
+            && self
+                .layers
+                .iter()
+                .all(|layer| layer.skipped <= layer.oldest(len))
     }
 
     /// Forgets all but the first `len` tokens.
@@ -151,12 +155,8 @@ impl Cache {
                 for position in start.max(first)..end.min(start + PAGE) {
                     let row = (position - first) * width..(position - first + 1) * width;
                     // All lengths were made to fit above.
-                    let stored = dims.store(
-                        page,
-                        position - start,
-                        &keys[row.clone()],
-                        &values[row],
-                    );
+                    let stored =
+                        dims.store(page, position - start, &keys[row.clone()], &values[row]);
                     debug_assert!(stored.is_ok());
                 }
             }

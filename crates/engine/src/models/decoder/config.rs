@@ -167,7 +167,10 @@ impl DecoderConfig {
         if let Some(experts) = self.experts
             && (experts.used == 0 || experts.used > experts.count || experts.count > 4096)
         {
-            return Err(format!("{} of {} experts are used", experts.used, experts.count));
+            return Err(format!(
+                "{} of {} experts are used",
+                experts.used, experts.count
+            ));
         }
         let scales = [
             self.eps,
@@ -180,6 +183,8 @@ impl DecoderConfig {
             return Err("one of its multipliers is not finite".into());
         }
         self.rope.check(self.head_dim)?;
-        self.window_rope.iter().try_for_each(|rope| rope.check(self.head_dim))
+        self.window_rope
+            .iter()
+            .try_for_each(|rope| rope.check(self.head_dim))
     }
 }

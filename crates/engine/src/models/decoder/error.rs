@@ -15,7 +15,9 @@ pub enum DecoderError {
     )]
     Family(String),
     /// A config that is not one.
-    #[error("the model's config cannot be used: {0}; take the `config.json` or GGUF file that belongs to the model")]
+    #[error(
+        "the model's config cannot be used: {0}; take the `config.json` or GGUF file that belongs to the model"
+    )]
     Config(String),
     /// No model where one was looked for.
     #[error(
@@ -37,7 +39,9 @@ pub enum DecoderError {
         sequence: usize,
     },
     /// A token that is not in the vocabulary.
-    #[error("token {token} is not in the vocabulary of {vocab}: use the tokenizer that belongs to the model")]
+    #[error(
+        "token {token} is not in the vocabulary of {vocab}: use the tokenizer that belongs to the model"
+    )]
     Token {
         /// The token.
         token: u32,
@@ -45,7 +49,9 @@ pub enum DecoderError {
         vocab: usize,
     },
     /// More tokens than the context holds.
-    #[error("{found} tokens do not fit the context of {limit}: shorten the input or start a new sequence")]
+    #[error(
+        "{found} tokens do not fit the context of {limit}: shorten the input or start a new sequence"
+    )]
     Context {
         /// Tokens with those of the cache.
         found: usize,

@@ -114,7 +114,8 @@ impl Mixture {
             let count = rows.rows.len();
             rows.x.clear();
             for (row, _) in &rows.rows {
-                rows.x.extend_from_slice(&input.values[row * width..][..width]);
+                rows.x
+                    .extend_from_slice(&input.values[row * width..][..width]);
             }
             rows.gate.resize(count * ffn, 0.0);
             rows.up.resize(count * ffn, 0.0);
@@ -146,7 +147,8 @@ impl Mixture {
                 gate_row(level, config.activation, gate, &up[row * ffn..][..ffn]);
             });
             if weights[2].quantised() {
-                rows.hidden.round(team, level, &rows.gate, rows.rows.len())?;
+                rows.hidden
+                    .round(team, level, &rows.gate, rows.rows.len())?;
             }
         }
         let mut products = Vec::new();
@@ -166,7 +168,12 @@ impl Mixture {
         team.rows(out, width, |row, out| {
             out.fill(0.0);
             for &(expert, place, share) in &chosen[row] {
-                add_row(level, out, &all[expert].out[place * width..][..width], share);
+                add_row(
+                    level,
+                    out,
+                    &all[expert].out[place * width..][..width],
+                    share,
+                );
             }
         });
         Ok(())

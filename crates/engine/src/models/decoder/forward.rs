@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use kernels::{
-    CachedAttention, Level, PartialSums, QuantRows, Queries, RowInput, RowProduct, ShapeError, Team,
-    add_row, attention_weights, cached_attention, gate_row, layer_norm_row, rms_norm_row, rotate_row,
-    row_products,
+    CachedAttention, Level, PartialSums, QuantRows, Queries, RowInput, RowProduct, ShapeError,
+    Team, add_row, attention_weights, cached_attention, gate_row, layer_norm_row, rms_norm_row,
+    rotate_row, row_products,
 };
 
 use super::config::{DecoderConfig, Norm};
@@ -90,7 +90,11 @@ impl Decoder {
         }
         let mut outputs = vec![Output::default(); batch.len()];
         for output in &mut outputs {
-            let states = if request.states { self.config.layers + 1 } else { 0 };
+            let states = if request.states {
+                self.config.layers + 1
+            } else {
+                0
+            };
             output.states.resize(states, Vec::new());
             output.attention.resize(request.attention.len(), Vec::new());
         }
@@ -295,8 +299,24 @@ impl Pass<'_> {
             low,
         )?;
         let norms = layer.head_norms.as_ref();
-        turn(team, level, config, norms.map(|n| &n[0][..]), angles, q, queries);
-        turn(team, level, config, norms.map(|n| &n[1][..]), angles, k, keys);
+        turn(
+            team,
+            level,
+            config,
+            norms.map(|n| &n[0][..]),
+            angles,
+            q,
+            queries,
+        );
+        turn(
+            team,
+            level,
+            config,
+            norms.map(|n| &n[1][..]),
+            angles,
+            k,
+            keys,
+        );
         for part in &self.parts {
             let rows = part.rows.start * keys..part.rows.end * keys;
             let cache = &mut *batch[part.segment].cache;
@@ -335,7 +355,12 @@ impl Pass<'_> {
         if layer.output.weight.quantised() {
             rounded.round(team, level, second, rows)?;
         }
-        products.run(second, rounded, &mut [(Slot::O, &layer.output, update)], low)?;
+        products.run(
+            second,
+            rounded,
+            &mut [(Slot::O, &layer.output, update)],
+            low,
+        )?;
         if config.parallel {
             // The feed-forward layer reads the same residual: it adds both.
             return Ok(());
@@ -443,7 +468,12 @@ impl Pass<'_> {
             }
         };
         team.rows(x, width, |row, x| {
-            add_row(level, x, &update[row * width..][..width], config.residual_scale);
+            add_row(
+                level,
+                x,
+                &update[row * width..][..width],
+                config.residual_scale,
+            );
         });
     }
 
@@ -545,7 +575,11 @@ fn turn(
         );
         for (h, values) in values.chunks_exact_mut(head).enumerate() {
             if let Some(norm) = norm {
-                let norm = if norm.len() == head { norm } else { &norm[h * head..][..head] };
+                let norm = if norm.len() == head {
+                    norm
+                } else {
+                    &norm[h * head..][..head]
+                };
                 let copy = values.to_vec();
                 norm_row(level, config, &copy, norm, values);
             }

@@ -30,10 +30,7 @@ impl DecoderConfig {
             "command-r" => Family::Cohere,
             other => return Err(DecoderError::Family(other.into())),
         };
-        let fields = Fields {
-            file,
-            architecture,
-        };
+        let fields = Fields { file, architecture };
         let config = read(&fields, family).map_err(DecoderError::Config)?;
         config.check().map_err(DecoderError::Config)?;
         Ok(config)
@@ -102,20 +99,25 @@ fn read(fields: &Fields<'_>, family: Family) -> Result<DecoderConfig, String> {
         .ok_or("`token_embd.weight` is missing")?;
     let root = |size: usize| 1.0 / (size.max(1) as f64).sqrt();
     // The 27B model of Gemma 2 and 3 scales by the width of a head of the residual.
-    let large = (family == Family::Gemma2 && layers == 46) || (family == Family::Gemma3 && layers == 62);
+    let large =
+        (family == Family::Gemma2 && layers == 46) || (family == Family::Gemma3 && layers == 62);
     let scale = match fields.number("attention.scale") {
         Some(scale) => scale,
         None if large => root(width / heads.max(1)),
         None => root(head_dim),
     };
     let eps = match family {
-        Family::Cohere => fields.number("attention.layer_norm_epsilon").unwrap_or(1e-5),
+        Family::Cohere => fields
+            .number("attention.layer_norm_epsilon")
+            .unwrap_or(1e-5),
         _ => fields
             .number("attention.layer_norm_rms_epsilon")
             .unwrap_or(1e-5),
     };
     let logits = fields.number("logit_scale").unwrap_or(1.0);
-    let window = fields.size("attention.sliding_window")?.filter(|size| *size > 0);
+    let window = fields
+        .size("attention.sliding_window")?
+        .filter(|size| *size > 0);
     let experts = match family {
         Family::GraniteMoe => Some(Experts {
             count: fields.needed("expert_count")?,

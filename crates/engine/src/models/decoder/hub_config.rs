@@ -40,7 +40,8 @@ impl Fields<'_> {
     }
 
     fn needed(&self, name: &str) -> Result<usize, String> {
-        self.size(name)?.ok_or_else(|| format!("`{name}` is missing"))
+        self.size(name)?
+            .ok_or_else(|| format!("`{name}` is missing"))
     }
 
     fn number(&self, name: &str) -> Result<Option<f64>, String> {
@@ -94,7 +95,10 @@ impl Fields<'_> {
 fn read(fields: &Fields<'_>, family: Family) -> Result<DecoderConfig, String> {
     use Family::{Cohere, Gemma2, Gemma3, InternLm2, Mistral, Qwen2};
     let gemma = matches!(family, Gemma2 | Gemma3);
-    let (width, heads) = (fields.needed("hidden_size")?, fields.needed("num_attention_heads")?);
+    let (width, heads) = (
+        fields.needed("hidden_size")?,
+        fields.needed("num_attention_heads")?,
+    );
     let head_dim = match fields.size("head_dim")? {
         Some(size) => size,
         None if gemma => 256,
@@ -112,7 +116,11 @@ fn read(fields: &Fields<'_>, family: Family) -> Result<DecoderConfig, String> {
         _ => 2048,
     });
     let bias = |name: &str| fields.flag(name).unwrap_or(false);
-    let attention_bias = bias(if family == InternLm2 { "bias" } else { "attention_bias" });
+    let attention_bias = bias(if family == InternLm2 {
+        "bias"
+    } else {
+        "attention_bias"
+    });
     let scale = match fields.number("attention_multiplier")? {
         Some(scale) if matches!(family, Family::Granite | Family::GraniteMoe) => scale,
         _ if matches!(family, Family::Granite | Family::GraniteMoe) => 1.0,

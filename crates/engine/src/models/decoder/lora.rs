@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kernels::{DenseKind, DenseRows, Level, QuantRows, RowInput, RowProduct, ShapeError, Team, WeightRows, add_row, row_products};
+use kernels::{
+    DenseKind, DenseRows, Level, QuantRows, RowInput, RowProduct, ShapeError, Team, WeightRows,
+    add_row, row_products,
+};
 use serde_json::Value;
 
 use super::config::DecoderConfig;
@@ -31,7 +34,11 @@ pub struct Lora {
 impl std::fmt::Debug for Lora {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let products = self.layers.iter().flatten().flatten().count();
-        write!(f, "Lora({products} products in {} layers)", self.layers.len())
+        write!(
+            f,
+            "Lora({products} products in {} layers)",
+            self.layers.len()
+        )
     }
 }
 
@@ -56,7 +63,11 @@ impl Lora {
         };
         let json = std::fs::read(&file).map_err(|error| place(error.to_string()))?;
         let json = serde_json::from_slice(&json).map_err(|error| place(error.to_string()))?;
-        Self::from_source(&json, &Weights::open(path.join("adapter_model.safetensors"))?, config)
+        Self::from_source(
+            &json,
+            &Weights::open(path.join("adapter_model.safetensors"))?,
+            config,
+        )
     }
 
     /// From the contents of `adapter_config.json` and the tensors.
@@ -114,8 +125,8 @@ impl Lora {
     }
 
     pub(super) fn check(&self, config: &DecoderConfig) -> Result<(), DecoderError> {
-        let fits = [self.layers.len(), self.width, self.ffn]
-            == [config.layers, config.width, config.ffn];
+        let fits =
+            [self.layers.len(), self.width, self.ffn] == [config.layers, config.width, config.ffn];
         fits.then_some(()).ok_or_else(|| {
             DecoderError::Foreign(
                 "the adapter was made for a model of other sizes: load it with this model's config"
@@ -135,7 +146,10 @@ impl Lora {
         out: &mut [f32],
         scratch: &mut [Vec<f32>; 2],
     ) -> Result<(), ShapeError> {
-        let Some(product) = self.layers.get(layer).and_then(|all| all[slot as usize].as_ref())
+        let Some(product) = self
+            .layers
+            .get(layer)
+            .and_then(|all| all[slot as usize].as_ref())
         else {
             return Ok(());
         };
@@ -185,10 +199,20 @@ impl Settings {
     fn read(json: &Value) -> Result<Self, String> {
         let kind = json.get("peft_type").and_then(Value::as_str);
         if kind.is_some_and(|kind| kind != "LORA") {
-            return Err(format!("it is of the type {}, not LORA", kind.unwrap_or_default()));
+            return Err(format!(
+                "it is of the type {}, not LORA",
+                kind.unwrap_or_default()
+            ));
         }
-        for flag in ["use_dora", "fan_in_fan_out", "alora_invocation_tokens", "lora_bias"] {
-            let set = json.get(flag).is_some_and(|value| !value.is_null() && value != false);
+        for flag in [
+            "use_dora",
+            "fan_in_fan_out",
+            "alora_invocation_tokens",
+            "lora_bias",
+        ] {
+            let set = json
+                .get(flag)
+                .is_some_and(|value| !value.is_null() && value != false);
             if set {
                 return Err(format!("`{flag}` is not supported"));
             }
@@ -205,7 +229,10 @@ impl Settings {
         let pattern = |name: &str| json.get(name).cloned().unwrap_or_default();
         Ok(Self {
             rank: usize::try_from(rank).unwrap_or(usize::MAX),
-            alpha: json.get("lora_alpha").and_then(Value::as_f64).unwrap_or(8.0),
+            alpha: json
+                .get("lora_alpha")
+                .and_then(Value::as_f64)
+                .unwrap_or(8.0),
             stabilised: json.get("use_rslora").and_then(Value::as_bool) == Some(true),
             ranks: pattern("rank_pattern"),
             alphas: pattern("alpha_pattern"),
@@ -218,7 +245,9 @@ impl Settings {
         let find = |patterns: &Value| {
             let all = patterns.as_object()?.iter();
             let mut fit = all.filter(|(name, _)| {
-                module.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                module
+                    .strip_suffix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             });
             fit.next().and_then(|(_, value)| value.as_f64())
         };
@@ -248,9 +277,12 @@ impl Reader<'_> {
     ) -> Result<Option<LowRank>, DecoderError> {
         let (rank, scale) = settings.of(&place.module);
         if !(1..=RANK).contains(&rank) {
-            return Err(DecoderError::Foreign(format!("an adapter of rank {rank} cannot be used")));
+            return Err(DecoderError::Foreign(format!(
+                "an adapter of rank {rank} cannot be used"
+            )));
         }
-        let names = ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{}.{part}.weight", place.module));
+        let names =
+            ["lora_A", "lora_B"].map(|part| format!("{PREFIX}{}.{part}.weight", place.module));
         if names.iter().all(|name| self.source.shape(name).is_none()) {
             return Ok(None);
         }
@@ -271,7 +303,9 @@ impl Reader<'_> {
                     let tensor = self.source.stored(name)?;
                     parts.extend(floats(&tensor));
                     if parts.is_empty() {
-                        return Err(DecoderError::Foreign(format!("`{name}` does not hold floats")));
+                        return Err(DecoderError::Foreign(format!(
+                            "`{name}` does not hold floats"
+                        )));
                     }
                 }
             }

@@ -207,7 +207,7 @@ fn read_config(path: &Path) -> Result<DecoderConfig, DecoderError> {
         reason,
     };
     let bytes = std::fs::read(path).map_err(|error| place(error.to_string()))?;
-    let json: Value =
-        serde_json::from_slice(&bytes).map_err(|error| place(format!("it is no JSON ({error})")))?;
+    let json: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| place(format!("it is no JSON ({error})")))?;
     DecoderConfig::from_config_json(&json)
 }

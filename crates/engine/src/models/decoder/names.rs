@@ -185,7 +185,9 @@ impl<'a> Names<'a> {
             (false, Family::Phi3, Slot::Q | Slot::K | Slot::V) => {
                 fused("self_attn.qkv_proj", qkv, start)
             }
-            (false, Family::Phi3, Slot::Gate | Slot::Up) => fused("mlp.gate_up_proj", gate_up, start),
+            (false, Family::Phi3, Slot::Gate | Slot::Up) => {
+                fused("mlp.gate_up_proj", gate_up, start)
+            }
             (false, Family::InternLm2, slot) => match slot {
                 Slot::O => apart("attention.wo"),
                 Slot::Gate => apart("feed_forward.w1"),

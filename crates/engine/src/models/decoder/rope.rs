@@ -96,7 +96,9 @@ impl Rope {
         let plain = |i: usize| 1.0 / self.theta.powf(2.0 * i as f64 / self.dims as f64);
         let divided = |factors: &[f64]| {
             let values = factors.iter().enumerate();
-            values.map(|(i, factor)| (plain(i) / factor) as f32).collect()
+            values
+                .map(|(i, factor)| (plain(i) / factor) as f32)
+                .collect()
         };
         let all = |frequency: &dyn Fn(f64, usize) -> f64| {
             (0..half).map(|i| frequency(plain(i), i) as f32).collect()

@@ -126,7 +126,11 @@ impl<'a> Loader<'a> {
     }
 
     /// The tensor, if it is there in this shape.
-    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Option<StoredTensor>, DecoderError> {
+    fn tensor(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<StoredTensor>, DecoderError> {
         self.used.insert(name.to_owned());
         match self.source.shape(name) {
             None => self.mismatch.missing.push((name.into(), shape.into())),
@@ -154,11 +158,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A dense tensor's values; what is missing counts as empty until [`Self::finish`].
-    pub(super) fn vector(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Vec<f32>, DecoderError> {
+    pub(super) fn vector(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, DecoderError> {
         let Some(tensor) = self.tensor(name, shape)? else {
             return Ok(Vec::new());
         };
@@ -212,7 +212,10 @@ impl<'a> Loader<'a> {
     pub(super) fn bias(&mut self, place: &Place) -> Result<Vec<f32>, DecoderError> {
         let all = self.vector(&format!("{}.bias", place.module), &[place.rows])?;
         Ok(match &place.order {
-            Some(order) => order.iter().filter_map(|&row| all.get(row).copied()).collect(),
+            Some(order) => order
+                .iter()
+                .filter_map(|&row| all.get(row).copied())
+                .collect(),
             None => all,
         })
     }
