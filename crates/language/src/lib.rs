@@ -1,5 +1,7 @@
 //! Decoding, steering, guarding and speaking: systems around language models.
 
+#[cfg(feature = "frames")]
+pub mod frames;
 #[cfg(feature = "guardian")]
 pub mod guardian;
 #[cfg(feature = "harp")]

@@ -10,6 +10,21 @@ use crate::harp;
 
 /// See [`System`].
 pub const SYSTEMS: &[System] = &[
+    System::planned(Card {
+        slug: "harp",
+        title: "HARP: hesitation-aware reframed forward pass",
+        paper: "arXiv 2412.07282",
+        domain: "language",
+        purpose: "Decoding that looks twice where the model is unsure",
+        claims: &[
+            "LLaMA-3.1 8B, LAMBADA: 30.86 greedy, 36.02 with HARP, at 1.16 times the cost",
+            "CommonsenseQA: 78.79 greedy, 79.29 beam search, 80.30 HARP",
+        ],
+        weights: "none needed: any decoder-only language model",
+        licence: "code Apache-2.0 (romsto/HARP)",
+    }),
+    #[cfg(feature = "frames")]
+    crate::frames::SYSTEM,
     #[cfg(feature = "harp")]
     harp::SYSTEM,
     System::planned(Card {

@@ -1,0 +1,124 @@
+//! `orrery frames`: the verbs.
+
+mod compare;
+mod guide;
+mod options;
+mod read;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use base::command::{Context, Failure, Steps, say};
+use base::system::Verbs;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::error::FramesError;
+use super::making::ConceptOptions;
+use super::model::FramesModel;
+use options::{MakingArgs, ModelArgs};
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make the frames of all concepts of WordNet, once for each model
+    Build(Build),
+    /// Measure, token by token, how much a text expresses a concept
+    Probe(read::Probe),
+    /// List the concepts that a text expresses most
+    Top(read::Top),
+    /// Write on, towards a concept
+    Guide(guide::Guide),
+    /// Count the words whose frames have full rank
+    Rank(read::Rank),
+    /// Compare the concepts of two models of equal width
+    Compare(compare::Compare),
+    /// Measure how far guidance moves prompts between pairs of concepts
+    Bias(guide::Bias),
+}
+
+impl Verbs for Command {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Build(build) => build.run(context),
+            Self::Probe(probe) => probe.run(),
+            Self::Top(top) => top.run(),
+            Self::Guide(guide) => guide.run(context),
+            Self::Rank(rank) => rank.run(),
+            Self::Compare(compare) => compare.run(context),
+            Self::Bias(bias) => bias.run(context),
+        }
+    }
+}
+
+/// Options of `build`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery frames build --pos noun --out concepts.safetensors
+  orrery frames build --wordnet package/dict --omw wn-data-fra.tab --langs eng,fra --out concepts.safetensors")]
+pub struct Build {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    making: MakingArgs,
+    /// Where the concepts go
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Build {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let model = self.model.open()?;
+        let count = build(
+            &model,
+            &self.making.options(),
+            &self.out,
+            context,
+            self.json,
+        )?;
+        let seconds = begun.elapsed().as_secs_f64();
+        match self.json {
+            true => print_json(&serde_json::json!({
+                "concepts": count, "seconds": seconds, "out": self.out, "model": model.name,
+            })),
+            false => say(&format!(
+                "{count} concepts in {seconds:.1} s: `{}`",
+                self.out.display()
+            )),
+        }
+    }
+}
+
+/// Builds a file with a bar; Ctrl-C leaves none.
+fn build(
+    model: &FramesModel,
+    options: &ConceptOptions,
+    out: &std::path::Path,
+    context: Context,
+    quiet: bool,
+) -> Result<usize, Failure> {
+    let mut bar = Steps::new("concepts", quiet);
+    let built = options.build(model, out, &mut |done, all| {
+        bar.at(done, all);
+        !context.stopped()
+    });
+    bar.finish();
+    context.proceed()?;
+    Ok(built?)
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    say(&serde_json::to_string(value).map_err(Failure::failed)?)
+}
+
+/// The error of a loop that Ctrl-C ends; the caller turns it into [`Failure::Interrupted`].
+fn unless_stopped(context: Context) -> Result<(), FramesError> {
+    match context.stopped() {
+        true => Err(FramesError::Input("stopped".into())),
+        false => Ok(()),
+    }
+}
