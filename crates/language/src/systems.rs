@@ -3,6 +3,8 @@
 use base::card::Card;
 use base::system::System;
 
+#[cfg(feature = "frames")]
+use crate::frames;
 #[cfg(feature = "guardian")]
 use crate::guardian;
 #[cfg(feature = "harp")]
@@ -10,36 +12,12 @@ use crate::harp;
 
 /// See [`System`].
 pub const SYSTEMS: &[System] = &[
-    System::planned(Card {
-        slug: "harp",
-        title: "HARP: hesitation-aware reframed forward pass",
-        paper: "arXiv 2412.07282",
-        domain: "language",
-        purpose: "Decoding that looks twice where the model is unsure",
-        claims: &[
-            "LLaMA-3.1 8B, LAMBADA: 30.86 greedy, 36.02 with HARP, at 1.16 times the cost",
-            "CommonsenseQA: 78.79 greedy, 79.29 beam search, 80.30 HARP",
-        ],
-        weights: "none needed: any decoder-only language model",
-        licence: "code Apache-2.0 (romsto/HARP)",
-    }),
-    #[cfg(feature = "frames")]
-    crate::frames::SYSTEM,
     #[cfg(feature = "harp")]
     harp::SYSTEM,
-    System::planned(Card {
-        slug: "frames",
-        title: "Frame representation hypothesis: concept-guided decoding",
-        paper: "arXiv 2412.07334",
-        domain: "language",
-        purpose: "Concepts as frames of words, and decoding that leans towards them",
-        claims: &[
-            "over 99 % of Open Multilingual WordNet words are full-rank token matrices",
-            "words project positively on their own concept, random frames around zero",
-        ],
-        weights: "none needed: any language model and WordNet",
-        licence: "code MIT (phvv-me/frame-representation-hypothesis)",
-    }),
+    #[cfg(feature = "frames")]
+    frames::SYSTEM,
+    #[cfg(feature = "frames")]
+    crate::frames::SYSTEM,
     System::planned(Card {
         slug: "moxin",
         title: "Moxin-7B: a fully open language model",
