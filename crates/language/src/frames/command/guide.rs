@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, number_in, say};
+use base::command::{Context, Failure, Steps, number_in, say};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -86,9 +86,12 @@ impl DecodeArgs {
         let ids = ids?;
         let decode = |k: u8| {
             let options = self.options(model, k);
-            let texts = guided_decode(&model.decoder, &ids, guide, &options, |_| {
+            let mut bar = Steps::new("tokens", false);
+            let texts = guided_decode(&model.decoder, &ids, guide, &options, |step| {
+                bar.at(step, options.steps);
                 unless_stopped(context)
             });
+            bar.finish();
             context.proceed()?;
             Ok::<_, Failure>(texts?)
         };
