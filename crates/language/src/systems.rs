@@ -16,8 +16,6 @@ pub const SYSTEMS: &[System] = &[
     harp::SYSTEM,
     #[cfg(feature = "frames")]
     frames::SYSTEM,
-    #[cfg(feature = "frames")]
-    crate::frames::SYSTEM,
     System::planned(Card {
         slug: "moxin",
         title: "Moxin-7B: a fully open language model",
