@@ -168,7 +168,7 @@ pub(super) fn prove(
     claims(&aucs, report);
     aucs.extend([alarms, caught]);
     report.notes.push(format!(
-        "The small guard (on {}) saw the train split of each set alone; its training was chosen by the dev split. The split is a rule on the text (`guardian::sets`).",
+        "The small guard (on {}) saw the train split of each set alone; nothing was chosen by the test split. The split is a rule on the text (`guardian::sets`).",
         head.info.base
     ));
     report.experiments.push(Experiment {
