@@ -73,7 +73,19 @@ pub(super) fn prove(
         ));
         return Ok(());
     }
-    let head = Head::embedded()?;
+    let head = match Head::embedded() {
+        Ok(head) => head,
+        Err(error) => {
+            let what = [
+                "The small guard beside other detectors",
+                "AUC on held-out parts of four public sets",
+            ];
+            report
+                .claims
+                .push(Claim::not_run(what, "ours", &error.to_string()));
+            return Ok(());
+        }
+    };
     let mut aucs = Vec::new();
     let mut alarms = Measure::new(
         "flagged safe prompts",
