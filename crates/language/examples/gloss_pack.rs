@@ -58,7 +58,7 @@ const EVERYDAY: [&str; 17] = [
     "possession",
 ];
 /// Meanings with words that begin so are left out.
-const LEFT_OUT: [&str; 20] = [
+const LEFT_OUT: [&str; 18] = [
     "sex",
     "slur",
     "offensive",
@@ -77,8 +77,6 @@ const LEFT_OUT: [&str; 20] = [
     "insult",
     "vulgar",
     "ethnic",
-    "racial",
-    "race",
 ];
 
 struct Noun {
@@ -157,12 +155,14 @@ fn noun(line: &str, senses: &HashMap<String, (String, u32)>) -> Option<Noun> {
     let parent = all.find(|at| parts.get(*at) == Some(&"@"))?;
     let text = gloss.split(';').next()?.trim();
     let lower = text.to_lowercase();
-    let mut said = lower.split(|c: char| !c.is_ascii_alphanumeric());
+    let said = lower.split(|c: char| !c.is_ascii_alphanumeric());
     let names = said.clone().any(|it| {
         it.strip_prefix(word)
             .is_some_and(|rest| matches!(rest, "" | "s" | "es"))
     });
-    let left_out = said.any(|it| LEFT_OUT.iter().any(|start| it.starts_with(start)));
+    let left_out = said
+        .chain([word])
+        .any(|it| LEFT_OUT.iter().any(|start| it.starts_with(start)));
     ((20..=110).contains(&text.len()) && text.is_ascii() && !names && !left_out).then(|| Noun {
         word: word.to_owned(),
         topic,

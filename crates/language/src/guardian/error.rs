@@ -52,7 +52,7 @@ impl From<GuardianError> for Failure {
         match error {
             GuardianError::Text(error) => error.into(),
             GuardianError::Weights(error) => error.into(),
-            GuardianError::Train(error) => Self::failed(error),
+            GuardianError::Train(error) => error.into(),
             other => Self::input(other),
         }
     }

@@ -16,11 +16,6 @@ use super::error::GuardianError;
 use super::features;
 use super::risk::RiskConfig;
 
-/// The guard that ships with the program; see `assets/models/README.md`.
-static EMBEDDED: &[u8] = include_bytes!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../assets/models/guardian-small.safetensors"
-));
 /// Metadata key of [`HeadInfo`], as JSON.
 const INFO: &str = "guardian.head";
 /// Width of the hidden layer.
@@ -92,12 +87,14 @@ impl Head {
         }
     }
 
-    /// The small guard that ships with the program.
+    /// The small guard that ships with the program: none yet.
     ///
     /// # Errors
-    /// When the program was built with a broken file.
+    /// [`GuardianError::Unsupported`].
     pub fn embedded() -> Result<Self, GuardianError> {
-        Self::read(&Weights::from_bytes(EMBEDDED)?)
+        Err(GuardianError::Unsupported(
+            "no small guard ships with this program yet: train one with `orrery guardian train` and give it with --head, or take the model's own answer with `--head none`".into(),
+        ))
     }
 
     /// The head in a file that [`Head::save`] wrote.

@@ -113,15 +113,16 @@ fn xstest(folder: &Path) -> Result<Keyed, GuardianError> {
 fn xstest_answers(folder: &Path) -> Result<Keyed, GuardianError> {
     let (harm, evasive) = (builtin("harm")?, builtin("evasiveness")?);
     let prompts = table(&folder.join("xstest/xstest_prompts.csv"))?;
+    // The two files number the prompts differently.
     let of = |row: &BTreeMap<String, String>| {
         let unsafe_prompt = row.get("label").is_some_and(|label| label == "unsafe");
-        Some((row.get("id")?.clone(), (xstest_key(row), unsafe_prompt)))
+        Some((row.get("prompt")?.clone(), (xstest_key(row), unsafe_prompt)))
     };
     let keys: BTreeMap<_, _> = prompts.iter().filter_map(of).collect();
     let mut all = Vec::new();
     for row in table(&folder.join("xstest/completions.csv"))? {
         let get = |name: &str| row.get(name).cloned().unwrap_or_default();
-        let Some((key, unsafe_prompt)) = keys.get(&get("id")) else {
+        let Some((key, unsafe_prompt)) = keys.get(&get("prompt")) else {
             continue;
         };
         let label = get("final_label");

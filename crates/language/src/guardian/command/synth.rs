@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use base::command::{Context, Failure, say};
-use base::endpoint::{ChatModel, Endpoint, EndpointConfig, Retry};
+use base::endpoint::{ChatModel, Dialect, Endpoint, EndpointConfig, Retry};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -114,9 +114,10 @@ impl Synth {
             }
         };
         if records.is_empty() {
-            return Err(Failure::failed(
-                "the model wrote no line that begins with `Request:`: try another model",
-            ));
+            return Err(Failure::failed(match self.kind {
+                Kind::Sets => "that split of the sets is empty: check the files in --folder",
+                _ => "the model wrote no line that begins with `Request:`: try another model",
+            }));
         }
         write_records(&self.out, &records)?;
         match self.json {
@@ -142,6 +143,7 @@ impl Synth {
             key: key.filter(|key| !key.is_empty()),
             timeout: Duration::from_secs(600),
             retry: Retry::default(),
+            dialect: Dialect::default(),
         };
         Endpoint::new(config, Some(context.stop))
             .map(Some)

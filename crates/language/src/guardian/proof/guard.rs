@@ -73,7 +73,19 @@ pub(super) fn prove(
         ));
         return Ok(());
     }
-    let head = Head::embedded()?;
+    let head = match Head::embedded() {
+        Ok(head) => head,
+        Err(error) => {
+            let what = [
+                "The small guard beside other detectors",
+                "AUC on held-out parts of four public sets",
+            ];
+            report
+                .claims
+                .push(Claim::not_run(what, "ours", &error.to_string()));
+            return Ok(());
+        }
+    };
     let mut aucs = Vec::new();
     let mut alarms = Measure::new(
         "flagged safe prompts",
@@ -168,7 +180,7 @@ pub(super) fn prove(
     claims(&aucs, report);
     aucs.extend([alarms, caught]);
     report.notes.push(format!(
-        "The small guard (on {}) saw the train split of each set alone; its training was chosen by the dev split. The split is a rule on the text (`guardian::sets`).",
+        "The small guard (on {}) saw the train split of each set alone; nothing was chosen by the test split. The split is a rule on the text (`guardian::sets`).",
         head.info.base
     ));
     report.experiments.push(Experiment {
