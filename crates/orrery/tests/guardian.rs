@@ -51,7 +51,7 @@ fn scored_lines_are_evaluated_and_calibrated_without_a_model() {
     let folder = folder();
     let at = folder.path();
     let line = |index: usize| {
-        let risky = index % 3 == 0;
+        let risky = index.is_multiple_of(3);
         let probability = (index % 50) as f64 / 100.0 + if risky { 0.4 } else { 0.0 };
         let messages = json!([{"role": "user", "content": "x"}]);
         format!(
