@@ -103,9 +103,33 @@ fn folder(slug: &str, committed: &Path, given: Option<&OsStr>) -> PathBuf {
 fn read(path: &Path) -> (&Path, Value) {
     let text = std::fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
-    let json = serde_json::from_str(&text)
+    let json = serde_json::from_str(&without_infinities(&text))
         .unwrap_or_else(|error| panic!("`{}` is not JSON: {error}", path.display()));
     (path, json)
+}
+
+/// The text with Python's bare `NaN`, `Infinity` and `-Infinity`, which JSON has not, as `null`.
+fn without_infinities(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut inside = false;
+    while let Some(c) = rest.chars().next() {
+        let bare = ["-Infinity", "Infinity", "NaN"];
+        if let Some(word) = bare.iter().find(|word| !inside && rest.starts_with(**word)) {
+            out.push_str("null");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        let escaped = inside && c == '\\';
+        inside ^= c == '"';
+        let taken = match escaped {
+            true => rest.chars().take(2).map(char::len_utf8).sum(),
+            false => c.len_utf8(),
+        };
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    out
 }
 
 impl Case {
@@ -283,6 +307,16 @@ mod tests {
         assert!(case_files(&shared).is_empty(), "a case has a kind");
         std::fs::write(shared.join("b.json"), r#"{"kind": "x"}"#).unwrap();
         assert_eq!(case_files(&shared), [shared.join("b.json")]);
+    }
+
+    #[test]
+    fn bare_infinities_are_null_and_texts_stay() {
+        let text = r#"{"a": -Infinity, "b": [NaN, Infinity], "c": "NaN \\" Infinity"}"#;
+        let json: Value = serde_json::from_str(&without_infinities(text)).expect("JSON");
+        assert_eq!(
+            json,
+            json!({"a": null, "b": [null, null], "c": "NaN \" Infinity"})
+        );
     }
 
     #[test]

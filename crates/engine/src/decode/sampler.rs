@@ -239,10 +239,11 @@ fn top_p(mut pairs: Vec<(u32, f32)>, p: f32) -> Vec<(u32, f32)> {
         }
         let end = sorted.min(pairs.len());
         pairs[..end].sort_unstable_by(better);
-        let mut before = 0.0;
+        // Summed in f64 and compared in f32, as PyTorch does: ties at the edge fall as there.
+        let mut before = 0.0f64;
         let keep = pairs[..end].iter().position(|it| {
-            let past = before > p;
-            before += it.1;
+            let past = before as f32 > p;
+            before += f64::from(it.1);
             past
         });
         match keep {

@@ -24,7 +24,7 @@ fn committed() -> &'static Path {
 /// The decoder of a case, config under `config`, tensors under `w.`, and whether its rotary positions are known.
 fn decoder(case: &Case, model_type: &str) -> (Decoder, bool) {
     let mut config = case.json["config"].clone();
-    if config.get("arch").is_none() {
+    if config.get("arch").is_none() && config.get("model_type").is_none() {
         config["model_type"] = Value::from(model_type);
     }
     let config = DecoderConfig::from_config_json(&config).expect("a config");

@@ -247,11 +247,11 @@ impl PageResult {
     /// The result as a line of JSON.
     pub(super) fn line(&self) -> Vec<u8> {
         let head = json!({
-            "index": self.index,
-            "image": self.image,
             "attribute": self.attribute,
-            "predicted": self.predicted,
+            "image": self.image,
+            "index": self.index,
             "out_of_time": self.out_of_time,
+            "predicted": self.predicted,
         });
         let mut line = head.to_string().into_bytes();
         line.pop();

@@ -16,6 +16,11 @@ use super::error::GuardianError;
 use super::features;
 use super::risk::RiskConfig;
 
+/// The guard that ships with the program; see `assets/models/README.md`.
+static EMBEDDED: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../assets/models/guardian-small.safetensors"
+));
 /// Metadata key of [`HeadInfo`], as JSON.
 const INFO: &str = "guardian.head";
 /// Width of the hidden layer.
@@ -87,14 +92,12 @@ impl Head {
         }
     }
 
-    /// The small guard that ships with the program: none yet.
+    /// The small guard that ships with the program.
     ///
     /// # Errors
-    /// [`GuardianError::Unsupported`].
+    /// When the program was built with a broken file.
     pub fn embedded() -> Result<Self, GuardianError> {
-        Err(GuardianError::Unsupported(
-            "no small guard ships with this program yet: train one with `orrery guardian train` and give it with --head, or take the model's own answer with `--head none`".into(),
-        ))
+        Self::read(&Weights::from_bytes(EMBEDDED)?)
     }
 
     /// The head in a file that [`Head::save`] wrote.

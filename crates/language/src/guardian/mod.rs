@@ -50,7 +50,7 @@ const CARD: Card = Card {
         "harm benchmarks, 8B: AUC 0.871, F1 0.758; Llama-Guard-3-8B 0.826 and 0.710",
         "groundedness on TRUE: AUC 0.854",
     ],
-    weights: "hub: ibm-granite; small guards on any language model by `orrery guardian train`",
+    weights: "hub: ibm-granite; a small guard of ours on SmolLM2-135M-Instruct ships",
     licence: "Apache-2.0 (ibm-granite/granite-guardian); the wording of prompts and definitions here is ours",
 };
 

@@ -25,7 +25,7 @@ pub(super) struct ModelOptions {
     /// A folder, a `.gguf` file, OWNER/NAME that was pulled, or `smollm2`
     #[arg(long, default_value = "smollm2")]
     pub(super) model: String,
-    /// A head from `orrery guardian train`, or `none` to take the tokens of the model's answer [default: the answer, for guardian checkpoints]
+    /// A head from `orrery guardian train`, or `none` to take the tokens of the model's answer [default: the small guard that ships with the program for smollm2, the answer for guardian checkpoints]
     #[arg(long, value_name = "FILE")]
     head: Option<String>,
     /// Generation of prompts in place of the checkpoint's own template: 3.0, 3.1 or 3.2
