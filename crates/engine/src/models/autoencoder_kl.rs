@@ -47,21 +47,13 @@ impl Default for AutoencoderKlConfig {
     }
 }
 
-/// Names in a diffusers file ↔ field paths; those of 2022 and 2023 (`query`, `proj_attn`) are read too.
+/// Names in a diffusers file ↔ field paths.
 pub fn key_map() -> KeyMap {
     let mut keys = KeyMap::new();
     for side in ["encoder", "decoder"] {
         let ours = format!("{side}.mid_block.attention");
         let file = format!("{side}.mid_block.attentions.0");
-        for (theirs, field) in [
-            ("to_out.0", "to_out"),
-            ("query", "to_q"),
-            ("key", "to_k"),
-            ("value", "to_v"),
-            ("proj_attn", "to_out"),
-        ] {
-            keys = keys.rename(&format!("{file}.{theirs}"), &format!("{ours}.{field}"));
-        }
+        keys = keys.rename(&format!("{file}.to_out.0"), &format!("{ours}.to_out"));
         keys = keys.rename(&file, &ours);
     }
     keys.rename(
