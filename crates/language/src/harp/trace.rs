@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::{Generation, HarpConfig, Metric, TokenStep};
 
@@ -85,20 +85,43 @@ pub fn legend() -> String {
     line + "\x1b[4mlooked twice\x1b[0m  \x1b[1;4mchanged by it\x1b[0m"
 }
 
+/// A token of a trace.
+#[derive(Serialize)]
+struct TraceLine<'a> {
+    prompt: usize,
+    token: usize,
+    id: u32,
+    text: &'a str,
+    entropy: f32,
+    hesitated: bool,
+    vanilla_argmax: u32,
+    vanilla_text: &'a str,
+    final_argmax: u32,
+}
+
 /// One JSON object a token, with the number of its prompt.
-pub fn json_lines(generations: &[Generation]) -> String {
+///
+/// # Errors
+/// [`serde_json::Error`] for numbers that JSON does not have.
+pub fn json_lines(generations: &[Generation]) -> Result<String, serde_json::Error> {
     let mut out = String::new();
     for (prompt, generation) in generations.iter().enumerate() {
-        for (at, step) in generation.trace.iter().enumerate() {
-            let line = json!({
-                "prompt": prompt, "token": at, "id": step.id, "text": step.text, "entropy": step.entropy,
-                "hesitated": step.hesitated, "vanilla_argmax": step.vanilla, "vanilla_text": step.vanilla_text,
-                "final_argmax": step.best,
-            });
-            let _ = writeln!(out, "{line}");
+        for (token, step) in generation.trace.iter().enumerate() {
+            out += &serde_json::to_string(&TraceLine {
+                prompt,
+                token,
+                id: step.id,
+                text: &step.text,
+                entropy: step.entropy,
+                hesitated: step.hesitated,
+                vanilla_argmax: step.vanilla,
+                vanilla_text: &step.vanilla_text,
+                final_argmax: step.best,
+            })?;
+            out.push('\n');
         }
     }
-    out
+    Ok(out)
 }
 
 /// In a few words: how many tokens, how often the model looked twice and what that changed.

@@ -8,14 +8,15 @@ use std::time::Instant;
 use base::command::{Context, Failure, say, tell};
 use base::files::write_bytes;
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use super::options::{Harp, Model, Sampling};
 use crate::harp::task::read_text;
 use crate::harp::trace::{printable, summary, terminal};
 use crate::harp::{
-    BeamCompat, Colors, Generation, HarpError, HarpPipeline, TokenStep, beam_config, html_page,
-    json_lines, legend,
+    BeamCompat, Colors, Generation, HarpConfig, HarpError, HarpPipeline, TokenStep, beam_config,
+    html_page, json_lines, legend,
 };
 
 /// Longest prompt from standard input, in bytes.
@@ -76,6 +77,22 @@ pub struct Generate {
     json: bool,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    harp: &'a HarpConfig,
+    seconds: f64,
+    texts: Vec<Text<'a>>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    #[serde(flatten)]
+    made: &'a Generation,
+    hesitation_rate: f64,
+    passes_per_token: f64,
+}
+
 impl Generate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let texts = self.texts()?;
@@ -120,17 +137,17 @@ impl Generate {
         }
         self.files(&texts, &made, &config)?;
         if self.json {
-            let texts = made.iter().map(|it| {
-                json!({
-                    "text": it.text, "ids": it.ids, "reason": it.reason, "steps": it.steps,
-                    "hesitations": it.hesitations, "hesitation_rate": it.hesitation_rate(),
-                    "passes_per_token": it.passes_per_token(&config.harp), "trace": it.trace,
-                })
+            let texts = made.iter().map(|it| Text {
+                made: it,
+                hesitation_rate: it.hesitation_rate(),
+                passes_per_token: it.passes_per_token(&config.harp),
             });
-            let texts: Vec<_> = texts.collect();
-            return say(
-                &json!({"harp": config.harp, "seconds": seconds, "texts": texts}).to_string(),
-            );
+            let answer = Answer {
+                harp: &config.harp,
+                seconds,
+                texts: texts.collect(),
+            };
+            return say(&serde_json::to_string(&answer).map_err(Failure::failed)?);
         }
         for (number, it) in (1..).zip(&made).filter(|_| !shown) {
             say(&format!("── {number} ──"))?;
@@ -192,7 +209,8 @@ impl Generate {
         config: &crate::harp::GenerateConfig,
     ) -> Result<(), Failure> {
         if let Some(path) = &self.trace {
-            write_bytes(path, json_lines(made).as_bytes())?;
+            let lines = json_lines(made).map_err(Failure::failed)?;
+            write_bytes(path, lines.as_bytes())?;
         }
         if let Some(path) = &self.html {
             write_bytes(path, html_page(texts, made, config).as_bytes())?;
