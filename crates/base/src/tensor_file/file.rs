@@ -65,22 +65,14 @@ impl Weights {
     /// too long, or does not cover the file exactly.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
-        let read = |source| WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(read)?;
         let origin = path.display().to_string();
-        if file.metadata().map_err(read)?.len() == 0 {
-            return Err(WeightsError::Corrupt {
+        match map_file(path)? {
+            Some(map) => Self::parse(origin, Bytes::Mapped(map)),
+            None => Err(WeightsError::Corrupt {
                 origin,
                 reason: "it is empty".into(),
-            });
+            }),
         }
-        // SAFETY: the map is read-only and private to `Weights`; the documented contract is that nobody
-        // truncates a checkpoint in place while it is open.
-        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
-        Self::parse(origin, Bytes::Mapped(map))
     }
 
     /// Reads a safetensors file that is already in memory, such as one from `include_bytes!`.
@@ -131,6 +123,29 @@ impl Weights {
             origin: self.origin().to_owned(),
             reason: reason.into(),
         }
+    }
+
+    /// Whether tensors have the shapes that a config asks for, before anything of that size is made. `fix` says what to
+    /// do where not.
+    ///
+    /// # Errors
+    /// [`WeightsError::Unfit`] with the first shape that differs.
+    pub fn expect_shapes(
+        &self,
+        expected: &[(String, [usize; 2])],
+        fix: &str,
+    ) -> Result<(), WeightsError> {
+        for (name, shape) in expected {
+            let found = match self.shape(name) {
+                Some(found) if found == shape => continue,
+                Some(found) => format!("is {found:?}"),
+                None => "is missing".into(),
+            };
+            return Err(self.unfit(format!(
+                "its config asks for `{name}` of {shape:?}, which {found}; {fix}"
+            )));
+        }
+        Ok(())
     }
 
     /// The names of all tensors, sorted.
@@ -259,6 +274,24 @@ impl Weights {
             wanted,
         }
     }
+}
+
+/// Maps the file at `path` read-only; none where it is empty. It must not be changed in place while it is mapped.
+///
+/// # Errors
+/// [`WeightsError::Read`] when it cannot be opened.
+pub fn map_file(path: &Path) -> Result<Option<Mmap>, WeightsError> {
+    let read = |source| WeightsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(read)?;
+    if file.metadata().map_err(read)?.len() == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the map is read-only; the documented contract is that nobody truncates a checkpoint in place while it is
+    // open.
+    unsafe { Mmap::map(&file) }.map(Some).map_err(read)
 }
 
 /// Little-endian elements of `N` bytes each.

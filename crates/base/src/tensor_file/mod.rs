@@ -6,5 +6,5 @@ mod file;
 mod write;
 
 pub use error::{Mismatch, WeightsError};
-pub use file::Weights;
+pub use file::{Weights, map_file};
 pub use write::{Precision, TensorFile};

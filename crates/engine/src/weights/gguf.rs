@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use base::tensor_file::map_file;
 use kernels::{DenseKind, QuantKind};
 use memmap2::{Mmap, UncheckedAdvice};
 
@@ -87,18 +87,11 @@ impl Gguf {
     /// or 3.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
-        let read = |source| WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(read)?;
         let origin = path.display().to_string();
-        if file.metadata().map_err(read)?.len() == 0 {
-            return Err(broken(&origin, "it is empty".into()));
+        match map_file(path)? {
+            Some(map) => Self::parse(origin, Bytes::Mapped(map)),
+            None => Err(broken(&origin, "it is empty".into())),
         }
-        // SAFETY: the map is read-only and private; the documented contract is that nobody changes the file.
-        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
-        Self::parse(origin, Bytes::Mapped(map))
     }
 
     /// Reads a file that is already in memory.

@@ -74,16 +74,5 @@ fn check_sizes(weights: &Weights, config: &AcditConfig) -> Result<(), WeightsErr
             [config.mlp_width(), width],
         ),
     ];
-    for (name, shape) in expected {
-        if weights.shape(&name) != Some(&shape) {
-            let found = match weights.shape(&name) {
-                Some(found) => format!("is {found:?}"),
-                None => "is missing".into(),
-            };
-            return Err(weights.unfit(format!(
-                "the config asks for `{name}` of {shape:?}, which {found}: give the config of this checkpoint"
-            )));
-        }
-    }
-    Ok(())
+    weights.expect_shapes(&expected, "give the config of this checkpoint")
 }

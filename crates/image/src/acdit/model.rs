@@ -134,7 +134,8 @@ pub fn scam(blocks: usize) -> Vec<Vec<bool>> {
 }
 
 /// The mask of the first step of block `block` in one pass: rows are the clean block before it and the noisy block, columns
-/// the cached clean blocks `0..block` and the noisy block.
+/// the cached clean blocks `0..block` and the noisy block. [`Acdit::append`] and [`Acdit::denoise`] take the two rows one after
+/// the other, and need no mask.
 pub fn scam_step(block: usize) -> Vec<Vec<bool>> {
     let clean = (0..=block).map(|key| key < block).collect();
     vec![clean, vec![true; block + 1]]

@@ -66,18 +66,7 @@ pub fn check_sizes(weights: &Weights, config: &StivConfig) -> Result<(), Weights
         let name = format!("extra_blocks.{last}.fc1.weight");
         expected.push((name, [config.mlp_width(), config.width]));
     }
-    for (name, shape) in expected {
-        if weights.shape(&name) != Some(&shape) {
-            let found = match weights.shape(&name) {
-                Some(found) => format!("is {found:?}"),
-                None => "is missing".into(),
-            };
-            return Err(weights.unfit(format!(
-                "its config asks for `{name}` of {shape:?}, which {found}; use the file as `orrery stiv train` wrote it"
-            )));
-        }
-    }
-    Ok(())
+    weights.expect_shapes(&expected, "use the file as `orrery stiv train` wrote it")
 }
 
 /// Reads a model and its config.
