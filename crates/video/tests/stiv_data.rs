@@ -19,7 +19,7 @@ fn frames(case: &Case) -> Vec<Picture> {
     let &[count, height, width, 3] = weights.shape("frames_bgr").unwrap() else {
         panic!("`{}`: frames are not T, H, W, BGR", case.name);
     };
-    let bytes = weights.bytes("frames_bgr").unwrap();
+    let bytes = weights.bytes("frames_bgr").unwrap().into_owned();
     let frames = bytes.chunks_exact(3 * height * width).map(|frame| Picture {
         width: width as u32,
         height: height as u32,

@@ -27,6 +27,14 @@ pub enum WeightsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A torch checkpoint that cannot be read.
+    #[error("`{origin}` cannot be read as a torch checkpoint: {reason}")]
+    Torch {
+        /// The file.
+        origin: String,
+        /// What is wrong with it, and the mend.
+        reason: String,
+    },
     /// The bytes are not a whole GGUF file.
     #[error("`{origin}` is not a whole GGUF file: {reason}; download or copy it again")]
     Gguf {

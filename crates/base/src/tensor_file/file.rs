@@ -1,4 +1,4 @@
-//! Reading safetensors, mapped from disk or embedded in the binary.
+//! Reading safetensors, mapped from disk or embedded in the binary, and torch checkpoints.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +12,10 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use super::WeightsError;
+use super::{WeightsError, torch};
 use crate::command::nearest;
 
-/// The tensors of one safetensors file. Cheap to clone; values are read when asked for.
+/// The tensors of one safetensors file or torch checkpoint. Cheap to clone; values are read when asked for.
 #[derive(Clone)]
 pub struct Weights {
     origin: String,
@@ -29,10 +29,20 @@ enum Bytes {
     Held(Cow<'static, [u8]>),
 }
 
-struct Entry {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    range: Range<usize>,
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) dtype: Dtype,
+    pub(super) shape: Vec<usize>,
+    pub(super) place: Place,
+}
+
+/// Where a tensor's bytes are.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// In the mapped file.
+    Mapped(Range<usize>),
+    /// In a torch checkpoint, read when asked for.
+    Torch(pytorch_reader::Tensor),
 }
 
 impl Bytes {
@@ -56,17 +66,28 @@ impl fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Maps the safetensors file at `path`. The header is read and checked, the values are not touched.
+    /// Maps the safetensors file at `path`, or opens the torch checkpoint there (`.pt`, `.pth`, `.bin`, `.ckpt`; see
+    /// [`Weights::within`]). The header is read and checked, the values are not touched.
     ///
     /// The file must not be changed in place while it is mapped; Orrery's own writers rename instead.
     ///
     /// # Errors
     /// [`WeightsError::Read`] when it cannot be opened, [`WeightsError::Corrupt`] when the header is broken,
-    /// too long, or does not cover the file exactly.
+    /// too long, or does not cover the file exactly, [`WeightsError::Torch`] when a torch checkpoint cannot be read or
+    /// holds objects that are not data.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, WeightsError> {
         let path = path.as_ref();
         let origin = path.display().to_string();
         match map_file(path)? {
+            Some(map) if torch::is_checkpoint(&map) => {
+                let (entries, metadata) = torch::read(path)?;
+                Ok(Self {
+                    origin,
+                    bytes: Arc::new(Bytes::Held(Cow::Borrowed(&[]))),
+                    entries: Arc::new(entries),
+                    metadata: Arc::new(metadata),
+                })
+            }
             Some(map) => Self::parse(origin, Bytes::Mapped(map)),
             None => Err(WeightsError::Corrupt {
                 origin,
@@ -99,7 +120,7 @@ impl Weights {
                 let entry = Entry {
                     dtype: info.dtype,
                     shape: info.shape.clone(),
-                    range: start + from..start + to,
+                    place: Place::Mapped(start + from..start + to),
                 };
                 (name, entry)
             })
@@ -163,10 +184,39 @@ impl Weights {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// Element type, shape and place of `name` within [`Weights::file`]; `None` when there is no such tensor.
-    pub fn place(&self, name: &str) -> Option<(Dtype, &[usize], Range<usize>)> {
+    /// The tensors below `prefix` by the rest of their names: `weights.within("ema")` has `ema.x` as `x`. What a training
+    /// script saves often holds several models (`model`, `ema`, `state_dict`).
+    pub fn within(&self, prefix: &str) -> Self {
+        let entries = self.entries.iter().filter_map(|(name, entry)| {
+            let rest = name.strip_prefix(prefix)?.strip_prefix('.')?;
+            Some((rest.to_owned(), entry.clone()))
+        });
+        Self {
+            entries: Arc::new(entries.collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Element type and shape of `name`; `None` when there is no such tensor.
+    pub fn kind(&self, name: &str) -> Option<(Dtype, &[usize])> {
         let entry = self.entries.get(name)?;
-        Some((entry.dtype, &entry.shape, entry.range.clone()))
+        Some((entry.dtype, &entry.shape))
+    }
+
+    /// The place of `name` within [`Weights::file`]; `None` when there is no such tensor, or it lies in a torch checkpoint.
+    pub fn place(&self, name: &str) -> Option<Range<usize>> {
+        match &self.entries.get(name)?.place {
+            Place::Mapped(range) => Some(range.clone()),
+            Place::Torch(_) => None,
+        }
+    }
+
+    /// The bytes of `name` as stored, in row-major order; borrowed from a mapped file, read from a torch checkpoint.
+    ///
+    /// # Errors
+    /// [`WeightsError::Absent`], [`WeightsError::Corrupt`] and [`WeightsError::Torch`].
+    pub fn stored_bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
+        Ok(self.entry(name)?.1)
     }
 
     /// All bytes of the file, header included.
@@ -185,6 +235,7 @@ impl Weights {
     /// [`WeightsError::Absent`], or [`WeightsError::Type`] when it does not hold floats.
     pub fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
         let (entry, bytes) = self.entry(name)?;
+        let bytes = bytes.as_ref();
         Ok(match entry.dtype {
             Dtype::F32 => read(bytes, f32::from_le_bytes),
             Dtype::F16 => read(bytes, |b| f16::from_le_bytes(b).to_f32()),
@@ -200,7 +251,7 @@ impl Weights {
     /// As [`Weights::values`].
     pub fn doubles(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
         match self.entry(name)? {
-            (entry, bytes) if entry.dtype == Dtype::F64 => Ok(read(bytes, f64::from_le_bytes)),
+            (entry, bytes) if entry.dtype == Dtype::F64 => Ok(read(&bytes, f64::from_le_bytes)),
             _ => Ok(self.values(name)?.into_iter().map(f64::from).collect()),
         }
     }
@@ -211,6 +262,7 @@ impl Weights {
     /// [`WeightsError::Absent`], or [`WeightsError::Type`] when it holds no integers, or some above `i64::MAX`.
     pub fn ints(&self, name: &str) -> Result<Vec<i64>, WeightsError> {
         let (entry, bytes) = self.entry(name)?;
+        let bytes = bytes.as_ref();
         Ok(match entry.dtype {
             Dtype::BOOL | Dtype::U8 => bytes.iter().map(|&b| i64::from(b)).collect(),
             Dtype::I8 => read(bytes, |b| i64::from(i8::from_le_bytes(b))),
@@ -228,11 +280,11 @@ impl Weights {
         })
     }
 
-    /// The raw bytes of a `u8` or boolean tensor, without a copy.
+    /// The raw bytes of a `u8` or boolean tensor, without a copy from a mapped file.
     ///
     /// # Errors
-    /// [`WeightsError::Absent`] or [`WeightsError::Type`].
-    pub fn bytes(&self, name: &str) -> Result<&[u8], WeightsError> {
+    /// As [`Weights::stored_bytes`], and [`WeightsError::Type`].
+    pub fn bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
         match self.entry(name)? {
             (entry, bytes) if matches!(entry.dtype, Dtype::U8 | Dtype::BOOL) => Ok(bytes),
             (entry, _) => Err(self.mistyped(name, entry, "bytes")),
@@ -248,16 +300,23 @@ impl Weights {
         }
     }
 
-    fn entry(&self, name: &str) -> Result<(&Entry, &[u8]), WeightsError> {
+    fn entry(&self, name: &str) -> Result<(&Entry, Cow<'_, [u8]>), WeightsError> {
         let entry = self.entries.get(name).ok_or_else(|| self.absent(name))?;
-        let bytes = self
-            .bytes
-            .as_slice()
-            .get(entry.range.clone())
-            .ok_or_else(|| WeightsError::Corrupt {
-                origin: self.origin.clone(),
-                reason: format!("`{name}` reaches past its end"),
-            })?;
+        let bytes = match &entry.place {
+            Place::Mapped(range) => self
+                .bytes
+                .as_slice()
+                .get(range.clone())
+                .ok_or_else(|| WeightsError::Corrupt {
+                    origin: self.origin.clone(),
+                    reason: format!("`{name}` reaches past its end"),
+                })?
+                .into(),
+            Place::Torch(tensor) => tensor
+                .read()
+                .map_err(|error| torch::error(&self.origin, error.to_string()))?
+                .into(),
+        };
         Ok((entry, bytes))
     }
 

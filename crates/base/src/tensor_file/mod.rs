@@ -1,8 +1,9 @@
-//! Safetensors without tensors: mapped files in, whole files out. Nothing from a file is executed, and a broken file is
-//! an error with its path, never a panic.
+//! Safetensors and torch checkpoints without tensors: mapped files in, whole files out. Nothing from a file is executed,
+//! and a broken file is an error with its path, never a panic.
 
 mod error;
 mod file;
+mod torch;
 mod write;
 
 pub use error::{Mismatch, WeightsError};

@@ -129,7 +129,7 @@ impl TensorSource for Weights {
     }
 
     fn stored(&self, name: &str) -> Result<StoredTensor, WeightsError> {
-        let (dtype, shape, range) = self.place(name).ok_or_else(|| self.absent(name))?;
+        let (dtype, shape) = self.kind(name).ok_or_else(|| self.absent(name))?;
         Ok(StoredTensor {
             kind: match dtype {
                 Dtype::F32 => TensorKind::Dense(DenseKind::F32),
@@ -138,9 +138,12 @@ impl TensorSource for Weights {
                 other => TensorKind::Other(format!("{other:?}")),
             },
             shape: shape.to_vec(),
-            bytes: SharedBytes {
-                owner: Owner::Safetensors(self.clone()),
-                range,
+            bytes: match self.place(name) {
+                Some(range) => SharedBytes {
+                    owner: Owner::Safetensors(self.clone()),
+                    range,
+                },
+                None => SharedBytes::held(self.stored_bytes(name)?.into_owned()),
             },
         })
     }

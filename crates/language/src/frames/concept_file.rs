@@ -153,7 +153,7 @@ impl ConceptDb {
 
     /// All frames, `[n, width, columns]`.
     fn values(&self) -> Option<&[f32]> {
-        let (_, _, range) = self.weights.place("concepts")?;
+        let range = self.weights.place("concepts")?;
         bytemuck::try_cast_slice(self.weights.file().get(range)?).ok()
     }
 
