@@ -5,19 +5,8 @@ use base::system::System;
 
 /// See [`System`].
 pub const SYSTEMS: &[System] = &[
-    System::planned(Card {
-        slug: "emov2",
-        title: "EMOv2: lightweight vision backbones",
-        paper: "arXiv 2412.06674",
-        domain: "vision",
-        purpose: "Vision backbones of 1 to 50 million parameters",
-        claims: &[
-            "ImageNet top-1 at 1M/2M/5M/20M/50M parameters: 72.3/75.8/79.4/83.3/84.1",
-            "5M: 80.9 with distillation",
-        ],
-        weights: "github zhangzjn/EMOv2",
-        licence: "see zhangzjn/EMOv2",
-    }),
+    #[cfg(feature = "emov2")]
+    crate::emov2::SYSTEM,
     System::planned(Card {
         slug: "perception-tokens",
         title: "AURORA: perception tokens as visual chain of thought",

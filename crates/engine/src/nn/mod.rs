@@ -9,7 +9,7 @@ mod patch;
 
 pub use attention::{Attention, AttentionConfig};
 pub use condition::{AdaLayerNorm, EmbeddingMlp, sinusoid};
-pub use conv::Conv2d;
+pub use conv::{Conv2d, Conv2dConfig};
 pub use linear::{Init, Linear, LinearConfig};
-pub use norm::{GroupNorm, RmsNorm};
+pub use norm::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
 pub use patch::Cubify;

@@ -22,6 +22,8 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Whether vectors (biases, norm scales) decay too.
     pub decay_vectors: bool,
+    /// Parameters whose path contains one of these do not decay.
+    pub no_decay: Vec<String>,
 }
 
 impl Default for AdamWConfig {
@@ -32,6 +34,7 @@ impl Default for AdamWConfig {
             eps: 1e-8,
             weight_decay: 0.01,
             decay_vectors: false,
+            no_decay: Vec::new(),
         }
     }
 }
@@ -74,6 +77,7 @@ impl Optimizer for AdamW {
             eps,
             weight_decay,
             decay_vectors,
+            ref no_decay,
         } = self.config;
         // Taken out of the map so that the tensors are unique and updated in place.
         let Moments {
@@ -86,7 +90,8 @@ impl Optimizer for AdamW {
             square: values.zeros_like(),
         });
         let steps = steps + 1;
-        let decays = decay_vectors || slot.shape.len() > 1;
+        let spared = no_decay.iter().any(|text| slot.path.contains(text));
+        let decays = (decay_vectors || slot.shape.len() > 1) && !spared;
         let adam = kernels::AdamW {
             lr: size.learning_rate,
             betas: [beta1, beta2],
