@@ -9,13 +9,13 @@ use base::media::Picture;
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use engine::weights::{self, CaseTensor, KeyMap};
+use engine::weights::{self, CaseTensor, KeyMap, ReadTensor, Weights};
 use serde_json::Value;
 use vision::emov2::detect::{self, Detection, MaskRcnnConfig, RetinaConfig, SsdConfig};
 use vision::emov2::segment::{Aspp, FpnHead, PspHead, SegformerHead};
 use vision::emov2::{
-    Block, BlockConfig, DEmoConfig, EmoConfig, Fpn, FpnConfig, Operator, UEmoConfig, checkpoint,
-    losses, macs, operator, params, transform,
+    Block, BlockConfig, DEmoConfig, EmoConfig, Fpn, FpnConfig, MobileNetV2, Operator, UEmoConfig,
+    checkpoint, losses, macs, operator, params, transform,
 };
 
 fn committed() -> PathBuf {
@@ -92,7 +92,8 @@ fn spanning_attention() {
             let config = BlockConfig {
                 dim_in: input,
                 dim_out: input,
-                exp_ratio: case.f64("config.dim_mid") / input as f64,
+                // A half more, so that rounding does not take one off.
+                exp_ratio: (case.f64("config.dim_mid") + 0.5) / input as f64,
                 dw_ks: 1,
                 stride: 1,
                 dim_head: case.usize("config.dim_head"),
@@ -537,6 +538,41 @@ fn mask_rcnn() {
             }
         }
     });
+}
+
+/// Against what `benches/mobilenet_v2.py` recorded in the folder named by `ORRERY_MOBILENET`.
+#[test]
+fn mobilenet_v2_gives_torchvisions_logits() {
+    let Some(folder) = std::env::var_os("ORRERY_MOBILENET").map(PathBuf::from) else {
+        println!("emov2/mobilenet_v2: skipped: ORRERY_MOBILENET is not set");
+        return;
+    };
+    let device = Device::default();
+    let weights = Weights::open(folder.join("mobilenet_v2.pth")).unwrap();
+    let model = MobileNetV2::new(1000, &mut Rng::new(0), &device);
+    let model = weights::load(model, &weights, &MobileNetV2::key_map()).unwrap();
+    let recorded = Weights::open(folder.join("recorded.safetensors")).unwrap();
+    let x: Tensor<4> = recorded.tensor("x", &device).unwrap();
+    let expected = recorded.values("logits").unwrap();
+    let photos = x.dims()[0];
+    let mut most = 0.0f32;
+    for (at, expected) in expected.chunks_exact(1000).enumerate() {
+        let found = flat(model.forward(x.clone().narrow(0, at, 1)));
+        let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        most = off.fold(most, f32::max);
+        let mut order: Vec<usize> = (0..1000).collect();
+        order.sort_by(|a, b| found[*b].total_cmp(&found[*a]));
+        // The same five up to ties: none of them is below the fifth of torchvision's by more than the tolerance.
+        let mut best = expected.to_vec();
+        best.sort_by(|a, b| b.total_cmp(a));
+        assert!(
+            order[..5]
+                .iter()
+                .all(|class| expected[*class] >= best[4] - 1e-3)
+        );
+    }
+    println!("emov2/mobilenet_v2: {photos} photos, logits differ by at most {most:e}");
+    assert!(most <= 1e-3, "{most}");
 }
 
 #[test]

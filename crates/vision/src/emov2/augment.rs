@@ -4,6 +4,7 @@ use base::media::Picture;
 use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::randaugment;
 use super::transform::{DEVIATION, MEAN};
 
 /// How training pictures are changed.
@@ -16,6 +17,8 @@ pub struct AugmentConfig {
     pub flip: bool,
     /// Largest change of brightness, contrast and saturation.
     pub jitter: f32,
+    /// Magnitude of RandAugment, up to 10; 0: none.
+    pub randaugment: f32,
     /// Chance that a picture becomes its negative: light things on dark and dark ones on light are the same.
     pub invert: f32,
     /// Chance that a rectangle is filled with noise (Zhong et al., arXiv 1708.04896).
@@ -32,6 +35,7 @@ impl Default for AugmentConfig {
             crop: 0.35,
             flip: true,
             jitter: 0.4,
+            randaugment: 0.0,
             invert: 0.0,
             erasing: 0.0,
             mixup: 0.0,
@@ -50,6 +54,9 @@ const ERASED_RATIO: f32 = 0.3;
 pub fn view(picture: &Picture, side: usize, config: &AugmentConfig, rng: &mut Rng) -> Vec<f32> {
     let part = random_crop(picture, config.crop, rng);
     let mut view = sampled(picture, part, side, config.flip && rng.chance(0.5));
+    if config.randaugment > 0.0 {
+        randaugment::change(&mut view, side, config.randaugment, rng);
+    }
     jitter(&mut view, config.jitter, rng);
     if config.invert > 0.0 && rng.chance(config.invert) {
         view.iter_mut().for_each(|value| *value = 1.0 - *value);

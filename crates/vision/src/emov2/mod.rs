@@ -26,6 +26,7 @@ mod model;
 mod neck;
 mod pipeline;
 pub mod proof;
+pub mod randaugment;
 pub mod segment;
 pub mod train;
 pub mod transform;

@@ -100,6 +100,9 @@ struct Recipe {
     /// Largest change of brightness, contrast and saturation [default: 0.4]
     #[arg(long, value_parser = within::<0, 1>)]
     jitter: Option<f64>,
+    /// Magnitude of RandAugment, up to 10; the paper takes 9 [default: 0, none]
+    #[arg(long, value_name = "M", value_parser = within::<0, 10>)]
+    randaugment: Option<f64>,
     /// Chance that a picture becomes its negative [default: 0]
     #[arg(long, value_name = "CHANCE", value_parser = within::<0, 1>)]
     invert: Option<f64>,
@@ -372,6 +375,7 @@ impl Recipe {
                 crop: or(self.least_crop, defaults.crop),
                 flip: !self.no_flip,
                 jitter: or(self.jitter, defaults.jitter),
+                randaugment: or(self.randaugment, defaults.randaugment),
                 invert: or(self.invert, defaults.invert),
                 erasing: or(self.erasing, defaults.erasing),
                 mixup: or(self.mixup, defaults.mixup),
