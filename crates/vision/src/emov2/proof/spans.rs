@@ -159,7 +159,7 @@ pub(super) fn prove(
     context: Context,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let steps = if options.full { 3000 } else { STEPS };
+    let steps = if options.full { 1500 } else { STEPS };
     let about = format!(
         "Pictures of {SIDE}² with a thing in the top left and one in the bottom right corner, and clutter between; the class is \
          whether both are the same. Networks of equal size, {steps} steps of {BATCH} pictures, {TEST} test pictures of another \
@@ -207,7 +207,7 @@ pub(super) fn prove(
 }
 
 /// Steps of a short run.
-const STEPS: u64 = 500;
+const STEPS: u64 = 400;
 
 /// A sheet of pictures with their classes.
 fn examples() -> Result<Figure, Failure> {
