@@ -65,6 +65,7 @@ fn a_folder_of_pictures_becomes_a_classifier_that_looks_at_anything() {
         names(&at.join("run")),
         [
             "checkpoint.safetensors",
+            "lock",
             "log.jsonl",
             "model.safetensors",
             "run.json"

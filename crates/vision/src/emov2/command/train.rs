@@ -211,12 +211,6 @@ impl Train {
             true => Progress::silent(),
             false => Progress::new("training"),
         };
-        progress.say(&format!(
-            "{} pictures of {} classes, {} parameters",
-            data.len(),
-            data.classes.len(),
-            crate::emov2::params(&plan.config)
-        ));
         let classes = data.classes.clone();
         let task = ClassifierTask::new(plan.clone(), data, teacher, &device.clone().autodiff());
         let trained = fit(
