@@ -2,6 +2,8 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
+#[cfg(feature = "lora-rar")]
+pub mod lora_rar;
 mod systems;
 
 pub use systems::SYSTEMS;

@@ -18,19 +18,8 @@ pub const SYSTEMS: &[System] = &[
         weights: "hub: JamesHujy/ACDiT",
         licence: "code MIT (thunlp/ACDiT)",
     }),
-    System::planned(Card {
-        slug: "lora-rar",
-        title: "LoRA.rar: merging of LoRAs by a hypernetwork",
-        paper: "arXiv 2412.05148",
-        domain: "image",
-        purpose: "Merging of a subject and a style LoRA by a hypernetwork",
-        claims: &[
-            "merges more than 4000 times faster than ZipLoRA",
-            "about 0.5M parameters",
-        ],
-        weights: "two checkpoints in github donaldssh/LoRA.rar",
-        licence: "code CC BY-NC-SA 4.0 (donaldssh/LoRA.rar)",
-    }),
+    #[cfg(feature = "lora-rar")]
+    crate::lora_rar::SYSTEM,
     System::planned(Card {
         slug: "fiva",
         title: "FiVA: fine-grained visual attributes",

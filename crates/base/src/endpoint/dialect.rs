@@ -125,6 +125,7 @@ impl Dialect {
                 Some(last) if self.join_roles && last.role == message.role => {
                     last.content.push_str("\n\n");
                     last.content.push_str(&message.content);
+                    last.pictures.extend(message.pictures);
                 }
                 _ => out.push(message),
             }

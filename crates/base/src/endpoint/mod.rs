@@ -23,6 +23,9 @@ pub struct Message {
     pub role: String,
     /// The text.
     pub content: String,
+    /// Pictures before the text, as `data:` addresses ([`crate::media::data_address`]), for models that see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<String>,
 }
 
 impl Message {
@@ -45,7 +48,14 @@ impl Message {
         Self {
             role: role.to_owned(),
             content: content.into(),
+            pictures: Vec::new(),
         }
+    }
+
+    /// The same with pictures before the text.
+    pub fn seeing(mut self, pictures: Vec<String>) -> Self {
+        self.pictures = pictures;
+        self
     }
 }
 

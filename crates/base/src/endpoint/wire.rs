@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Dialect, Prompt, Reply, Request, TokenLimit, stream};
+use super::{Dialect, Message, Prompt, Reply, Request, TokenLimit, stream};
 
 /// The path below the base address, and the body in a server's dialect.
 pub(super) fn body(model: &str, request: &Request, dialect: &Dialect) -> (&'static str, Value) {
@@ -22,7 +22,8 @@ pub(super) fn body(model: &str, request: &Request, dialect: &Dialect) -> (&'stat
     }
     let path = match &request.prompt {
         Prompt::Chat(messages) => {
-            body["messages"] = json!(dialect.messages(messages));
+            let messages = dialect.messages(messages);
+            body["messages"] = messages.iter().map(message).collect();
             "/chat/completions"
         }
         Prompt::Raw(text) => {
@@ -37,6 +38,22 @@ pub(super) fn body(model: &str, request: &Request, dialect: &Dialect) -> (&'stat
         body["stream"] = json!(true);
     }
     (path, body)
+}
+
+/// A message; one with pictures as a list of parts.
+fn message(message: &Message) -> Value {
+    let Message {
+        role,
+        content,
+        pictures,
+    } = message;
+    if pictures.is_empty() {
+        return json!({"role": role, "content": content});
+    }
+    let picture = |url: &String| json!({"type": "image_url", "image_url": {"url": url}});
+    let text = json!({"type": "text", "text": content});
+    let parts: Vec<Value> = pictures.iter().map(picture).chain([text]).collect();
+    json!({"role": role, "content": parts})
 }
 
 /// What a body is.
@@ -247,6 +264,13 @@ mod tests {
             json!({"role": "user", "content": "hi"})
         );
         assert!(chat.get("seed").is_none());
+        let seeing = Message::user("what?").seeing(vec!["data:x".into()]);
+        request.prompt = Prompt::Chat(vec![seeing]);
+        let (_, chat) = body("m", &request, &Dialect::default());
+        assert_eq!(
+            chat["messages"][0]["content"],
+            json!([{"type": "image_url", "image_url": {"url": "data:x"}}, {"type": "text", "text": "what?"}])
+        );
         request.prompt = Prompt::Raw("[INST]".into());
         assert_eq!(
             body("m", &request, &Dialect::default()).1["prompt"],

@@ -15,6 +15,36 @@ use super::texts::check_texts;
 
 const JPEG_QUALITY: u8 = 95;
 
+/// A still as a `data:` address, PNG in base64, as servers take pictures.
+///
+/// # Errors
+/// When the picture cannot be encoded.
+pub fn data_address(picture: &Picture) -> Result<String, MediaError> {
+    Ok(format!(
+        "data:image/png;base64,{}",
+        base64(&png_bytes(picture, &[])?)
+    ))
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for place in 0..4 {
+            match place <= chunk.len() {
+                true => out.push(char::from(
+                    LETTERS[(bits >> (18 - 6 * place) & 63) as usize],
+                )),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
 /// A PNG with `texts` (key, text) as `iTXt` chunks in UTF-8.
 ///
 /// # Errors
@@ -191,6 +221,19 @@ mod tests {
         let square = |(x, y): (&u8, &u8)| (f64::from(*x) - f64::from(*y)).powi(2);
         let sum: f64 = a.pixels.iter().zip(&b.pixels).map(square).sum();
         10.0 * (255.0f64.powi(2) * a.pixels.len() as f64 / sum.max(1e-9)).log10()
+    }
+
+    #[test]
+    fn base64_of_the_standard() {
+        for (text, code) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(text.as_bytes()), code);
+        }
+        assert_eq!(base64(&[255, 239]), "/+8=");
     }
 
     #[test]

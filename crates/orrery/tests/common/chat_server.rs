@@ -93,10 +93,11 @@ impl Shared {
             // The first user message names the game; what comes later belongs to the same one.
             Some(messages) => {
                 let mut users = messages.iter().filter(|message| message["role"] == "user");
-                users.next().unwrap()["content"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
+                let content = &users.next().unwrap()["content"];
+                // Beside pictures the text is the last part.
+                let parts = content.as_array().and_then(|parts| parts.last());
+                let text = parts.map_or(content, |part| &part["text"]);
+                text.as_str().unwrap().to_owned()
             }
             None => body["input"].to_string(),
         };

@@ -1,0 +1,121 @@
+//! `orrery lora-rar inspect`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use base::command::{Context, Failure, say};
+use clap::Args;
+use serde_json::json;
+
+use crate::lora_rar::{LoraFile, Network, base_name};
+
+/// Options of `inspect`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery lora-rar inspect dog.safetensors
+  orrery lora-rar inspect dog.safetensors --layers --json")]
+pub struct Inspect {
+    /// A LoRA: safetensors, or a torch file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// List every layer, with the norm of its update
+    #[arg(long)]
+    layers: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let lora = LoraFile::open(&self.file)?;
+        let mut networks: BTreeMap<Network, usize> = BTreeMap::new();
+        let mut ranks: BTreeSet<usize> = BTreeSet::new();
+        let (mut dense, mut asked) = (0, 0);
+        for layer in lora.layers() {
+            *networks.entry(layer.network).or_default() += 1;
+            asked += usize::from(layer.is_merged_by_network());
+            match lora.sizes(layer) {
+                Some((_, Some(rank))) => drop(ranks.insert(rank)),
+                _ => dense += 1,
+            }
+        }
+        let mut rows = Vec::new();
+        if self.layers {
+            for layer in lora.layers() {
+                context.proceed()?;
+                if let Some(factors) = lora.factors(layer)? {
+                    rows.push((layer.to_string(), factors));
+                }
+            }
+        }
+        let base = base_name(lora.text_width());
+        if self.json {
+            let networks: BTreeMap<&str, usize> = networks
+                .iter()
+                .map(|(network, count)| (network.prefix(), *count))
+                .collect();
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|(layer, it)| {
+                    json!({"layer": layer, "size": [it.up.rows, it.down.columns], "rank": it.rank(), "alpha": it.alpha,
+                        "scale": it.scale(), "norm": it.norm()})
+                })
+                .collect();
+            let mut object = json!({
+                "format": lora.format, "base": base, "networks": networks, "ranks": ranks, "dense_layers": dense,
+                "layers_without_alpha": lora.without_alpha(), "asked_of_hypernetwork": asked,
+                "ignored": lora.ignored, "metadata": lora.metadata(),
+            });
+            if self.layers {
+                object["layers"] = json!(rows);
+            }
+            return say(&object.to_string());
+        }
+        let count = lora.layers().count();
+        say(&format!(
+            "{}: for {base}, names as {} writes them",
+            lora.origin(),
+            lora.format
+        ))?;
+        let parts = networks
+            .iter()
+            .map(|(network, count)| format!("{count} in {}", network.prefix()));
+        say(&format!(
+            "layers    {count}: {}",
+            parts.collect::<Vec<_>>().join(", ")
+        ))?;
+        let listed: Vec<String> = ranks.iter().map(usize::to_string).collect();
+        let listed = match (listed.is_empty(), dense) {
+            (true, _) => format!("none: {dense} dense updates"),
+            (_, 0) => listed.join(", "),
+            _ => format!("{}, and {dense} dense updates", listed.join(", ")),
+        };
+        say(&format!("ranks     {listed}"))?;
+        say(&match lora.without_alpha() {
+            0 => "alpha     in every layer".to_owned(),
+            n if n == count => "alpha     in no layer: updates count as they are".to_owned(),
+            n => format!("alpha     missing in {n} layers, where updates count as they are"),
+        })?;
+        say(&format!("LoRA.rar  asks its network about {asked} of them"))?;
+        if let Some(first) = lora.ignored.first() {
+            say(&format!(
+                "ignored   {} tensors, such as `{first}`",
+                lora.ignored.len()
+            ))?;
+        }
+        for (layer, it) in &rows {
+            let alpha = it
+                .alpha
+                .map_or_else(|| "–".to_owned(), |alpha| alpha.to_string());
+            say(&format!(
+                "{:>5} × {:<5} rank {:<4} alpha {alpha:<6} norm {:<10.4} {layer}",
+                it.up.rows,
+                it.down.columns,
+                it.rank(),
+                it.norm()
+            ))?;
+        }
+        Ok(())
+    }
+}

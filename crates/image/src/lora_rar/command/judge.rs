@@ -1,0 +1,232 @@
+//! `orrery lora-rar judge`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::command::{Context, Failure, Steps, say};
+use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
+use base::files::write_bytes;
+use base::media::read_picture;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::lora_rar::judge::{Votes, ask, scores, shown, style_words};
+
+/// Options of `judge`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery lora-rar judge --generated pictures --references data --url http://127.0.0.1:8000/v1 --model llava-critic-7b --out votes.jsonl
+
+Generated pictures are in pictures/SUBJECT/STYLE/, references in data/subjects/SUBJECT/ and data/styles/STYLE/. The key, where the server
+wants one, comes from OPENAI_API_KEY. What is in --out already is not asked again.")]
+pub struct Judge {
+    /// Folder of generated pictures: SUBJECT/STYLE/*.png
+    #[arg(long, value_name = "DIR")]
+    generated: PathBuf,
+    /// Folder with subjects/SUBJECT/* and styles/STYLE/*
+    #[arg(long, value_name = "DIR")]
+    references: PathBuf,
+    /// Address of an OpenAI-compatible server whose model sees pictures
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The model's name on that server
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// Where the answers go, one JSON object a picture
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The answers about one picture.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Line {
+    picture: String,
+    subject: String,
+    style: String,
+    model: String,
+    votes: Votes,
+}
+
+impl Judge {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let pictures = self.pictures()?;
+        let mut lines = self.earlier()?;
+        let endpoint = EndpointConfig {
+            url: self.url.clone(),
+            model: self.model.clone(),
+            key: std::env::var("OPENAI_API_KEY")
+                .ok()
+                .map(|key| key.trim().to_owned())
+                .filter(|key| !key.is_empty()),
+            timeout: Duration::from_secs(600),
+            retry: Retry::default(),
+            dialect: Dialect::default(),
+        };
+        let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
+        let mut references: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        let mut bar = Steps::new("pictures", self.json);
+        for (at, (path, subject, style)) in pictures.iter().enumerate() {
+            bar.at(at, pictures.len());
+            let name = path.display().to_string();
+            let known = |line: &Line| line.picture == name && line.model == self.model;
+            if lines.iter().any(known) {
+                continue;
+            }
+            if context.stopped() {
+                return Err(Failure::interrupted(
+                    "stopped; the same command goes on from here",
+                ));
+            }
+            let folders = [("subjects", subject), ("styles", style)]
+                .map(|(kind, of)| self.references.join(kind).join(of));
+            for folder in &folders {
+                if !references.contains_key(folder) {
+                    let paths = files(folder)?;
+                    let seen = paths.iter().map(|path| Ok(shown(&read_picture(path)?)?));
+                    references.insert(folder.clone(), seen.collect::<Result<_, Failure>>()?);
+                }
+            }
+            let [subjects, styles] = folders
+                .each_ref()
+                .map(|folder| references.get(folder).map_or(&[][..], Vec::as_slice));
+            let test = shown(&read_picture(path)?)?;
+            let votes = ask(&model, &test, subjects, (&style_words(style), styles))?;
+            lines.push(Line {
+                picture: name,
+                subject: subject.clone(),
+                style: style.clone(),
+                model: self.model.clone(),
+                votes,
+            });
+            self.keep(&lines)?;
+        }
+        bar.finish();
+        self.told(&lines, &pictures)
+    }
+
+    /// Path, subject and style of every generated picture.
+    fn pictures(&self) -> Result<Vec<(PathBuf, String, String)>, Failure> {
+        let mut all = Vec::new();
+        for subject in entries(&self.generated)?
+            .into_iter()
+            .filter(|path| path.is_dir())
+        {
+            for style in entries(&subject)?.into_iter().filter(|path| path.is_dir()) {
+                all.extend(
+                    files(&style)?
+                        .into_iter()
+                        .map(|path| (path, name(&subject), name(&style))),
+                );
+            }
+        }
+        match all.is_empty() {
+            true => Err(Failure::input(format!(
+                "`{}` holds no SUBJECT/STYLE folder with a picture: put generated pictures there",
+                self.generated.display()
+            ))),
+            false => Ok(all),
+        }
+    }
+
+    fn earlier(&self) -> Result<Vec<Line>, Failure> {
+        let Ok(text) = std::fs::read_to_string(&self.out) else {
+            return Ok(Vec::new());
+        };
+        let lines = text.lines().enumerate().map(|(at, line)| {
+            serde_json::from_str(line).map_err(|error| {
+                Failure::input(format!(
+                    "line {} of `{}` is no answer of this command ({error}): give another `--out`",
+                    at + 1,
+                    self.out.display()
+                ))
+            })
+        });
+        lines.collect()
+    }
+
+    fn keep(&self, lines: &[Line]) -> Result<(), Failure> {
+        let mut text = String::new();
+        for line in lines {
+            text += &serde_json::to_string(line).map_err(Failure::failed)?;
+            text.push('\n');
+        }
+        Ok(write_bytes(&self.out, text.as_bytes())?)
+    }
+
+    fn told(&self, lines: &[Line], pictures: &[(PathBuf, String, String)]) -> Result<(), Failure> {
+        let mut scenarios: BTreeMap<(&str, &str), Vec<[bool; 3]>> = BTreeMap::new();
+        for (path, subject, style) in pictures {
+            let name = path.display().to_string();
+            let found = lines
+                .iter()
+                .find(|line| line.picture == name && line.model == self.model);
+            if let Some(line) = found {
+                scenarios
+                    .entry((subject, style))
+                    .or_default()
+                    .push(line.votes.verdicts());
+            }
+        }
+        let all: Vec<Vec<[bool; 3]>> = scenarios.values().cloned().collect();
+        let [subject, style, both] = scores(&all);
+        if self.json {
+            let rows: Vec<_> = scenarios
+                .iter()
+                .map(|((subject, style), verdicts)| {
+                    let [s, t, b] = scores(std::slice::from_ref(verdicts));
+                    json!({"subject": subject, "style": style, "pictures": verdicts.len(), "scores": [s, t, b]})
+                })
+                .collect();
+            return say(
+                &json!({"subject": subject, "style": style, "both": both, "scenarios": rows})
+                    .to_string(),
+            );
+        }
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        say(&format!(
+            "subject {}, style {}, both {}: {} pictures, {} scenarios",
+            percent(subject),
+            percent(style),
+            percent(both),
+            pictures.len(),
+            all.len()
+        ))
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let read = std::fs::read_dir(folder).map_err(|error| {
+        Failure::input(format!(
+            "cannot read the folder `{}`: {error}: check its name",
+            folder.display()
+        ))
+    })?;
+    let mut paths: Vec<PathBuf> = read.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The files of a folder, hidden ones aside; at least one.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = entries(folder)?;
+    files.retain(|path| path.is_file() && !name(path).starts_with('.'));
+    match files.is_empty() {
+        true => Err(Failure::input(format!(
+            "`{}` holds no picture: put some there",
+            folder.display()
+        ))),
+        false => Ok(files),
+    }
+}

@@ -1,0 +1,325 @@
+//! `orrery lora-rar merge`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use base::command::{Context, Failure, Steps, number_in, say, tell};
+use base::files::write_bytes;
+use base::tensor_file::Precision;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::lora_rar::pipeline::{Job, LayerReport, fingerprint, open_merger};
+use crate::lora_rar::{Format, LoraFile, LoraRarError, Method, Rule, Settings};
+
+/// Options of `merge`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --hypernet hypernet.pth --out merged.safetensors
+  orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --method direct --style-strength 0.7 --out merged.safetensors
+  orrery lora-rar merge --content a.safetensors --style b.safetensors --method ties_svd --density 0.3 --out merged.safetensors
+
+The result is an ordinary LoRA with alpha equal to its rank. `rar`, `direct` and `cat` are exact and have the sum of both ranks;
+methods that end in svd have the larger rank; the others need equal ranks and keep them. Methods other than `rar` and `direct` are those of
+PEFT. More than two: merge two, then the result with the next.")]
+pub struct Merge {
+    /// The subject's LoRA: safetensors, or a torch file
+    #[arg(long, value_name = "FILE")]
+    content: PathBuf,
+    /// The style's LoRA; the order matters to `rar`
+    #[arg(long, value_name = "FILE")]
+    style: PathBuf,
+    /// How to merge
+    #[arg(long, value_enum, default_value = "rar")]
+    method: Name,
+    /// The network of `rar`: the published `hypernet.pth`, or one of the same names for other widths
+    #[arg(long, value_name = "FILE", required_if_eq("method", "rar"))]
+    hypernet: Option<PathBuf>,
+    /// Where the merged LoRA goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Weight of the content update; 1 for `rar` and `direct`, else 0.5
+    #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
+    content_strength: Option<f32>,
+    /// Weight of the style update; 1 for `rar` and `direct`, else 0.5
+    #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
+    style_strength: Option<f32>,
+    /// Share of values that `ties`, `dare` and `magnitude_prune` keep
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = density)]
+    density: f64,
+    /// Seed of what `dare` drops
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// How the result names its tensors; as the content file does where not given
+    #[arg(long, value_enum)]
+    format: Option<Naming>,
+    /// Element type of the result; the wider of the two inputs where not given
+    #[arg(long, value_enum)]
+    precision: Option<Width>,
+    /// Write ranks, norms and coefficients of every layer as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Only say what would be merged; nothing is computed or written
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Name {
+    /// Coefficients from the hypernetwork
+    Rar,
+    /// The weighted sum of both updates
+    Direct,
+    /// The same with PEFT's default weights
+    Cat,
+    /// The weighted sum, truncated
+    Svd,
+    /// Weighted sums of the factors, which hold cross terms
+    Linear,
+    /// Of the largest factor values those that agree in sign
+    Ties,
+    /// The same on updates, truncated
+    TiesSvd,
+    /// Randomly dropped factor values, summed
+    DareLinear,
+    /// Randomly dropped factor values, those that agree in sign
+    DareTies,
+    /// Randomly dropped values of updates, summed, truncated
+    DareLinearSvd,
+    /// Randomly dropped values of updates, those that agree in sign, truncated
+    DareTiesSvd,
+    /// The largest factor values, summed
+    MagnitudePrune,
+    /// The largest values of updates, summed, truncated
+    MagnitudePruneSvd,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Naming {
+    /// lora_unet_…, with alpha: A1111, ComfyUI, Forge
+    Kohya,
+    /// unet.….lora_A.weight
+    Peft,
+    /// unet.….lora.down.weight
+    Diffusers,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Width {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Name {
+    fn method(self) -> Method {
+        match self {
+            Self::Rar => Method::Rar,
+            Self::Direct | Self::Cat => Method::Direct,
+            Self::Svd => Method::Updates(Rule::Linear),
+            Self::Linear => Method::Factors(Rule::Linear),
+            Self::Ties => Method::Factors(Rule::Ties),
+            Self::TiesSvd => Method::Updates(Rule::Ties),
+            Self::DareLinear => Method::Factors(Rule::DareLinear),
+            Self::DareTies => Method::Factors(Rule::DareTies),
+            Self::DareLinearSvd => Method::Updates(Rule::DareLinear),
+            Self::DareTiesSvd => Method::Updates(Rule::DareTies),
+            Self::MagnitudePrune => Method::Factors(Rule::MagnitudePrune),
+            Self::MagnitudePruneSvd => Method::Updates(Rule::MagnitudePrune),
+        }
+    }
+
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl Merge {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let [content, style] = [LoraFile::open(&self.content)?, LoraFile::open(&self.style)?];
+        let merger = match (self.method, &self.hypernet) {
+            (Name::Rar, Some(path)) => Some(open_merger(path)?),
+            _ => None,
+        };
+        let usual = match self.method {
+            Name::Rar | Name::Direct => 1.0,
+            _ => 0.5,
+        };
+        let job = Job {
+            settings: Settings {
+                method: self.method.method(),
+                strengths: [self.content_strength, self.style_strength]
+                    .map(|given| given.unwrap_or(usual)),
+                density: self.density,
+            },
+            merger: merger.as_ref(),
+            seed: self.seed,
+            format: match self.format {
+                None => content.format,
+                Some(Naming::Kohya) => Format::Kohya,
+                Some(Naming::Peft) => Format::Peft,
+                Some(Naming::Diffusers) => Format::Diffusers,
+            },
+            precision: match self.precision {
+                Some(Width::F32) => Precision::F32,
+                Some(Width::F16) => Precision::F16,
+                Some(Width::Bf16) => Precision::BF16,
+                None if content.precision() == style.precision() => content.precision(),
+                None => Precision::F32,
+            },
+            content: &content,
+            style: &style,
+        };
+        self.warn(&job)?;
+        if self.dry_run {
+            job.check()?;
+            return self.matches(&job);
+        }
+        let mut bar = Steps::new("layers", self.json);
+        let prints = || -> Result<Vec<String>, LoraRarError> {
+            let files = [
+                Some(&self.content),
+                Some(&self.style),
+                self.hypernet.as_ref(),
+            ];
+            files
+                .into_iter()
+                .flatten()
+                .map(|path| fingerprint(path))
+                .collect()
+        };
+        let mut progress = |done: usize, of: usize| {
+            bar.at(done, of);
+            match context.stopped() {
+                true => Err(LoraRarError::Stopped),
+                false => Ok(()),
+            }
+        };
+        let (prints, merged) = std::thread::scope(|scope| {
+            let prints = scope.spawn(prints);
+            let merged = job.run(&mut progress);
+            (prints.join(), merged)
+        });
+        bar.finish();
+        let (mut file, layers) = merged?;
+        let prints =
+            prints.map_err(|_| Failure::failed("the inputs' hashes could not be computed"))??;
+        file.note("method", self.method.name());
+        for (key, print) in ["content_sha256", "style_sha256", "hypernet_sha256"]
+            .iter()
+            .zip(&prints)
+        {
+            file.note(*key, print);
+        }
+        let [of_content, of_style] = job.settings.strengths;
+        file.note("strengths", format!("{of_content}, {of_style}"));
+        context.proceed()?;
+        file.write(&self.out)?;
+        self.told(&layers, begun.elapsed().as_secs_f64())
+    }
+
+    /// What the user should know before.
+    fn warn(&self, job: &Job) -> Result<(), Failure> {
+        let raw = job.merger.is_some_and(|merger| !merger.effective);
+        for lora in [job.content, job.style] {
+            let absent = lora.without_alpha();
+            if lora.format == Format::Kohya && absent > 0 {
+                tell(&format!(
+                    "warning: {absent} layers of `{}` have no alpha: their updates count as they are",
+                    lora.origin()
+                ));
+            }
+            let Some(layer) = lora
+                .layers()
+                .find(|layer| raw && layer.is_merged_by_network())
+            else {
+                continue;
+            };
+            if let Some(factors) = lora
+                .factors(layer)?
+                .filter(|factors| (factors.scale() - 1.0).abs() > 1e-6)
+            {
+                tell(&format!(
+                    "warning: `{}` has alpha / rank {}: the network sees its updates without it, as the published ones were trained",
+                    lora.origin(),
+                    factors.scale()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn matches(&self, job: &Job) -> Result<(), Failure> {
+        let both = job
+            .content
+            .layers()
+            .filter(|layer| job.style.has(layer))
+            .count();
+        let [content, style] = [job.content, job.style].map(|lora| lora.layers().count() - both);
+        let asked = job
+            .content
+            .layers()
+            .filter(|layer| layer.is_merged_by_network())
+            .count();
+        let asked = if job.merger.is_some() { asked } else { 0 };
+        match self.json {
+            true => say(&json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
+                "ignored": [job.content.ignored, job.style.ignored]})
+            .to_string()),
+            false => say(&format!(
+                "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
+            )),
+        }
+    }
+
+    fn told(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
+        if let Some(path) = &self.report {
+            let report = json!({"method": self.method.name(), "layers": layers});
+            write_bytes(path, format!("{report:#}\n").as_bytes())?;
+        }
+        let asked = layers
+            .iter()
+            .filter(|layer| layer.coefficients.is_some())
+            .count();
+        let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
+        if self.json {
+            return say(&json!({"out": self.out, "method": self.method.name(), "layers": layers.len(), "rank": rank,
+                "asked_of_hypernetwork": asked, "seconds": seconds})
+            .to_string());
+        }
+        say(&format!(
+            "{}: {} layers of rank up to {rank}, merged by {} in {seconds:.1} s",
+            self.out.display(),
+            layers.len(),
+            self.method.name()
+        ))?;
+        if asked > 0 {
+            let mean = |side: fn(&LayerReport) -> Option<f32>| {
+                layers.iter().filter_map(side).map(f64::from).sum::<f64>() / asked as f64
+            };
+            let content = mean(|layer| Some(layer.coefficients.as_ref()?.content[0]));
+            let style = mean(|layer| Some(layer.coefficients.as_ref()?.style[0]));
+            say(&format!(
+                "the network gave {asked} layers coefficients of {content:.2} for the content and {style:.2} for the style on average; the others are summed"
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn strength(text: &str) -> Result<f32, String> {
+    number_in(text, -100.0, 100.0)
+}
+
+fn density(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("give a share above 0, up to 1".into()),
+    }
+}
