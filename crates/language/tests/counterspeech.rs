@@ -1,14 +1,15 @@
 //! Counterspeech against recorded numbers: every case of every kind that is there.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use base::fixtures::{Case, cases, furthest, report};
 use base::numerics::statistics::mean;
 use base::numerics::{
-    benjamini_hochberg, cliffs_delta, cohens_d, holm, kendall, mann_whitney, mixed_model, spearman,
-    wilcoxon,
+    benjamini_hochberg, cliffs_delta, cohens_d, holm, kendall, krippendorff_ordinal, mann_whitney,
+    mixed_model, spearman, wilcoxon,
 };
 use engine::models::decoder::{
     Cache, Decoder, DecoderConfig, Input, Logits, Lora, Request, Segment,
@@ -196,16 +197,80 @@ fn human_statistics() {
             }
         }
         mixed(&case, &names, (&configs, &people, &ratings));
+        if case.get("mixed_model_crossed").is_some() {
+            crossed(&case, &names, (&configs, &people, &ratings));
+        }
         correlations(&case);
     }
 }
 
-fn mixed(case: &Case, names: &[&str], (configs, people, ratings): (&[i64], &[i64], &[i64])) {
+/// Rows of an intercept and an indicator for each configuration but the first.
+fn design(names: &[&str], configs: &[i64]) -> Vec<f64> {
     let mut x = Vec::new();
     for config in configs {
         x.push(1.0);
         x.extend((1..names.len()).map(|it| f64::from(u8::from(*config as usize == it))));
     }
+    x
+}
+
+/// Intercepts for participants and messages, and the agreement of raters: in cases of ours.
+fn crossed(case: &Case, names: &[&str], (configs, people, ratings): (&[i64], &[i64], &[i64])) {
+    let messages: Vec<usize> = case.ints("message").iter().map(|it| *it as usize).collect();
+    let y: Vec<f64> = ratings.iter().map(|it| *it as f64).collect();
+    let participants: Vec<usize> = people.iter().map(|it| *it as usize).collect();
+    let x = design(names, configs);
+    let model = mixed_model(&x, names.len(), &y, &[&participants, &messages]).unwrap();
+    let tolerance = case.tolerance("mixed_model", 2e-3);
+    for (at, coefficient) in model.fixed.iter().enumerate() {
+        let name = if at == 0 { "Intercept" } else { names[at] };
+        let expected = &case.json["mixed_model_crossed"]["fixed"][name];
+        near(
+            case,
+            name,
+            coefficient.estimate,
+            expected["est"].as_f64().unwrap(),
+            tolerance,
+        );
+        near(
+            case,
+            name,
+            coefficient.error,
+            expected["se"].as_f64().unwrap(),
+            tolerance,
+        );
+    }
+    let variances = [model.intercepts[0], model.intercepts[1], model.residual];
+    for (name, found) in ["participant_var", "message_var", "resid_var"]
+        .iter()
+        .zip(variances)
+    {
+        near(
+            case,
+            name,
+            found,
+            case.f64(&format!("mixed_model_crossed.{name}")),
+            tolerance,
+        );
+    }
+    let mut units: BTreeMap<(usize, i64), Vec<i64>> = BTreeMap::new();
+    for (at, rating) in ratings.iter().enumerate() {
+        units
+            .entry((messages[at], configs[at]))
+            .or_default()
+            .push(*rating);
+    }
+    let units: Vec<Vec<i64>> = units.into_values().collect();
+    recorded(
+        case,
+        &case.json,
+        "krippendorff_ordinal",
+        krippendorff_ordinal(&units),
+    );
+}
+
+fn mixed(case: &Case, names: &[&str], (configs, people, ratings): (&[i64], &[i64], &[i64])) {
+    let x = design(names, configs);
     let y: Vec<f64> = ratings.iter().map(|it| *it as f64).collect();
     let people: Vec<usize> = people.iter().map(|it| *it as usize).collect();
     let model = mixed_model(&x, names.len(), &y, &[&people]).unwrap();

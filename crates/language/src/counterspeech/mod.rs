@@ -31,6 +31,7 @@ mod rouge;
 mod store;
 pub mod study;
 mod style;
+mod summary;
 mod table;
 
 pub use diversity::{Diversity, repetition_rate};
@@ -48,6 +49,7 @@ pub use refusal::{clean, is_refusal};
 pub use rouge::{Overlap, rouge_l, rouge_n, tokens};
 pub use store::sha256;
 pub use style::{StyleScale, StyleVector, cosine, profile_similarity, style_vector};
+pub use summary::{ConfigurationSummary, DRAWS, FactorEffect, Mean, effects, summarise};
 pub use table::{read_summary, read_table, write_summary, write_table};
 
 /// What `orrery list` and the docs say of it.

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn probabilities_sum_to_one() {
         let model = CharacterModel::learn(["ahoy mate", "ahoy there"]).unwrap();
-        let seen: BTreeSet<char> = model.levels[0][&Vec::new()]
+        let seen: BTreeSet<char> = model.levels[0][&Vec::<char>::new()]
             .counts
             .keys()
             .copied()

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::indicators::{FactorEffect, PANELS};
+use super::FactorEffect;
+use super::indicators::PANELS;
 
 const WIDTH: f64 = 300.0;
 const ROW: f64 = 26.0;

@@ -141,22 +141,18 @@ impl Prompts {
 
     /// Whether a context shows a person's history or a summary of it.
     pub fn profiles(&self, context: &Configuration) -> bool {
-        let shown = self
-            .block
-            .iter()
-            .filter(|it| context.blocks().any(|name| name == it.name));
-        shown
-            .into_iter()
-            .any(|it| it.text.contains("{history}") || it.text.contains("{summary}"))
+        self.shows(context, "{history}") || self.needs_summary(context)
     }
 
     /// Whether a context needs a summary of the user.
     pub fn needs_summary(&self, context: &Configuration) -> bool {
-        let mut shown = self
-            .block
-            .iter()
-            .filter(|it| context.blocks().any(|name| name == it.name));
-        shown.any(|it| it.text.contains("{summary}"))
+        self.shows(context, "{summary}")
+    }
+
+    fn shows(&self, context: &Configuration, key: &str) -> bool {
+        let named = |block: &&Block| context.blocks().any(|name| name == block.name);
+        let mut shown = self.block.iter().filter(named);
+        shown.any(|block| block.text.contains(key))
     }
 
     /// The prompt of a record in a context. Blocks come in the order of the file.

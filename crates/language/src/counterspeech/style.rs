@@ -73,7 +73,7 @@ pub fn style_vector(text: &str) -> StyleVector {
     let rates = counts.into_iter().map(|count| count as f64 * per);
     let words = FUNCTION_WORDS
         .iter()
-        .map(|word| among(&[word]) as f64 * per);
+        .map(|word| among(&[*word]) as f64 * per);
     for (place, rate) in vector[2..].iter_mut().zip(rates.chain(words)) {
         *place = rate;
     }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use base::files::write_bytes;
 
-use super::CounterspeechError;
-use super::indicators::{COLUMNS, ConfigurationSummary, Measured, PANELS};
+use super::indicators::{COLUMNS, Measured, PANELS};
 use super::rank::Scale;
 use super::store::read_text;
+use super::{ConfigurationSummary, CounterspeechError};
 
 /// Columns of the summary before the indicators.
 const HEAD: [&str; 4] = ["config", "replies", "refused", "toxic_share"];

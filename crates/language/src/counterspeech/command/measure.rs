@@ -9,11 +9,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{prompts, records, warn};
-use crate::counterspeech::indicators::{Instruments, PANELS, effects, measure, summarise};
+use crate::counterspeech::indicators::{Instruments, PANELS, measure};
 use crate::counterspeech::store::read_lines;
 use crate::counterspeech::{
-    Aggregate, BASELINE, Grid, Replier, Row, factor_plot, rank, read_summary, write_summary,
-    write_table,
+    Aggregate, BASELINE, Grid, Replier, Row, effects, factor_plot, rank, read_summary, summarise,
+    write_summary, write_table,
 };
 use crate::guardian::{Guardian, GuardianOptions};
 

@@ -9,8 +9,9 @@ use base::proof::{
 };
 use base::rng::Rng;
 
-use crate::counterspeech::indicators::{Instruments, Measured, clustered_mean, measure, value};
+use crate::counterspeech::indicators::{Instruments, Measured, measure, value};
 use crate::counterspeech::store::read_lines;
+use crate::counterspeech::summary::clustered_mean;
 use crate::counterspeech::{Configuration, Drawing, Prompts, Record, Replier, Row, Run, synthetic};
 
 /// Contexts, each an arm; the first is the baseline.

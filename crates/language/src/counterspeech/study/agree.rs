@@ -131,5 +131,5 @@ fn row(
 /// The columns that stand for panels.
 fn indicators() -> impl Iterator<Item = &'static str> {
     let of_panels = |column: &&str| PANELS.iter().any(|panel| panel.2.contains(column));
-    COLUMNS.into_iter().filter(move |column| of_panels(&column))
+    COLUMNS.into_iter().filter(of_panels)
 }

@@ -168,13 +168,13 @@ impl Design {
         let plans = (0..count).map(|number| {
             let (turn, condition) = (number / 2, CONDITIONS[number % 2]);
             let mut rng = rng.child("plans").item(number as u64);
-            let mut chosen: Vec<usize> = (0..options.messages)
+            let chosen: Vec<usize> = (0..options.messages)
                 .map(|at| (turn * options.messages + at) % whole.len())
                 .collect();
             let visits: Vec<usize> = (0..options.messages)
                 .map(|at| (turn * options.messages + at) / whole.len())
                 .collect();
-            let rows: Vec<&Vec<usize>> = chosen
+            let orders: Vec<&Vec<usize>> = chosen
                 .iter()
                 .zip(visits)
                 .map(|(message, visit)| &square[(message + visit) % square.len()])
@@ -183,12 +183,11 @@ impl Design {
             rng.shuffle(&mut order);
             let seen = order.iter().flat_map(|&at| {
                 let message = chosen[at];
-                rows[at]
+                orders[at]
                     .iter()
                     .map(move |config| message * configs.len() + config)
             });
             let seen: Vec<usize> = seen.collect();
-            chosen.clear();
             // One check a message, never at its first reply.
             let checks = (0..options.messages).map(|at| {
                 let place = at * configs.len() + 1 + rng.below(configs.len() - 1);
@@ -272,11 +271,11 @@ fn aspects() -> Vec<Aspect> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+mod tests {
     use super::super::super::synthetic;
     use super::*;
 
-    pub(in super::super) fn rows(records: &[Record], configs: &[&str]) -> Vec<Row> {
+    fn rows(records: &[Record], configs: &[&str]) -> Vec<Row> {
         let row = |record: &Record, config: &str| Row {
             record: record.id.clone(),
             config: config.to_owned(),

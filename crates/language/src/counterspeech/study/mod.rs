@@ -4,6 +4,7 @@ mod agree;
 mod analyse;
 mod compare;
 mod design;
+mod form;
 mod latin;
 mod power;
 mod prereg;
@@ -12,10 +13,11 @@ mod report;
 mod serve;
 mod withdraw;
 
-pub use agree::{Agreement, against_indicators};
-pub use analyse::{Analysis, Excluded, analyse};
+pub use agree::{Agreement, IndicatorAgreement, against_indicators};
+pub use analyse::{Analysis, ConditionDifference, Excluded, Ranks, analyse};
 pub use compare::{Comparison, compare};
 pub use design::{Aspect, CONDITIONS, Design, DesignOptions, Item, Plan};
+pub use form::collected;
 pub use latin::balanced_latin_square;
 pub use power::{PowerOptions, PowerRow, power, simulate};
 pub use prereg::{Exclusion, Preregistration, Primary};
@@ -23,6 +25,6 @@ pub use ratings::{
     Participant, Rating, read_participants, read_ratings, write_participants, write_ratings,
 };
 pub use report::markdown;
-pub use serve::{collected, serve};
+pub use serve::serve;
 pub(super) use withdraw::filter as filter_rows;
 pub use withdraw::{forget_records, withdraw};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::CounterspeechError;
 use super::super::store::{read_lines, write_rows};
-use super::serve::{Answer, Joined};
+use super::form::{Answer, Joined};
 use super::{Design, read_participants, read_ratings, write_participants, write_ratings};
 
 /// Removes a participant from all files of a study; how many lines went.
