@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::linear::lazily;
 use crate::ops;
 use base::rng::Rng;
 
@@ -27,6 +28,22 @@ impl Conv2d {
         let weight = TensorData::new(values, [output, input, kernel, kernel]);
         Self {
             weight: Param::from_data(weight, device),
+            bias: Param::from_data(TensorData::zeros::<f32, _>([output]), device),
+            stride: 1,
+            padding: kernel / 2,
+        }
+    }
+
+    /// As [`Conv2d::new`], with a weight that is drawn when it is first read: never where a checkpoint fills it.
+    pub fn lazy(
+        input: usize,
+        output: usize,
+        kernel: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            weight: lazily([output, input, kernel, kernel], rng, device),
             bias: Param::from_data(TensorData::zeros::<f32, _>([output]), device),
             stride: 1,
             padding: kernel / 2,

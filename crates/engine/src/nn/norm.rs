@@ -54,3 +54,30 @@ impl GroupNorm {
         ops::group_norm(x, self.groups, weight, bias, self.eps as f32)
     }
 }
+
+/// The learned weight and bias of a layer norm, ones and zeros at the start.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[width]`.
+    pub weight: Param<Tensor<1>>,
+    /// `[width]`.
+    pub bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// A norm over `width` values.
+    pub fn new(width: usize, eps: f64, device: &Device) -> Self {
+        Self {
+            weight: Param::from_data(TensorData::ones::<f32, _>([width]), device),
+            bias: Param::from_data(TensorData::zeros::<f32, _>([width]), device),
+            eps,
+        }
+    }
+
+    /// `weight · (x − mean) / √(var + eps) + bias` over the last axis of `[.., width]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::layer_norm(x, self.eps as f32) * self.weight.val().unsqueeze()
+            + self.bias.val().unsqueeze()
+    }
+}
