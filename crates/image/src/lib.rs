@@ -2,6 +2,8 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
+#[cfg(feature = "sd")]
+pub mod sd;
 mod systems;
 
 pub use systems::SYSTEMS;

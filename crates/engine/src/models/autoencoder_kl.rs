@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nn::{Conv2d, GroupNorm, Init, Linear, LinearConfig};
 use crate::ops::{self, AttentionMask};
-use crate::weights::KeyMap;
+use crate::weights::{KeyMap, Weights};
 
 /// Epsilon of every group norm.
 const EPS: f64 = 1e-6;
@@ -49,7 +49,11 @@ impl Default for AutoencoderKlConfig {
 
 /// Names in a diffusers file ↔ field paths.
 pub fn key_map() -> KeyMap {
-    let mut keys = KeyMap::new();
+    with_sizes(KeyMap::new())
+}
+
+/// What all files have in common, behind `keys`.
+fn with_sizes(mut keys: KeyMap) -> KeyMap {
     for side in ["encoder", "decoder"] {
         let ours = format!("{side}.mid_block.attention");
         let file = format!("{side}.mid_block.attentions.0");
@@ -64,6 +68,28 @@ pub fn key_map() -> KeyMap {
         "decoder.up_blocks.{}.upsamplers.0.conv",
         "decoder.up_blocks.{}.resample",
     )
+}
+
+/// [`key_map`] for a file, which may have the attention's older names, as the released Stable Diffusion 1 does.
+pub fn key_map_of(weights: &Weights) -> KeyMap {
+    if !weights.contains("encoder.mid_block.attentions.0.query.weight") {
+        return key_map();
+    }
+    let mut keys = KeyMap::new();
+    for side in ["encoder", "decoder"] {
+        for (file, ours) in [
+            ("query", "to_q"),
+            ("key", "to_k"),
+            ("value", "to_v"),
+            ("proj_attn", "to_out"),
+        ] {
+            keys = keys.rename(
+                &format!("{side}.mid_block.attentions.0.{file}"),
+                &format!("{side}.mid_block.attention.{ours}"),
+            );
+        }
+    }
+    with_sizes(keys)
 }
 
 #[derive(Module, Debug)]

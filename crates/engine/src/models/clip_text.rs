@@ -185,6 +185,19 @@ impl ClipText {
         self.longest
     }
 
+    /// Puts another projection, `[projection, width]`, in the place of the tower's.
+    pub fn set_projection(&mut self, weight: Tensor<2>) {
+        self.text_projection = Some(Linear {
+            weight: Param::from_tensor(weight),
+            bias: None,
+        });
+    }
+
+    /// The token that ends a prompt, where the configuration is wrong about it.
+    pub fn set_end(&mut self, id: u32) {
+        self.end = id;
+    }
+
     /// Reads prompts of equally many tokens; each token sees those before it.
     ///
     /// # Errors

@@ -5,5 +5,6 @@ mod clip_layer;
 pub mod clip_text;
 pub mod decoder;
 pub mod pixart;
+pub mod stable_diffusion;
 pub mod t5_encoder;
 pub mod unet2d;

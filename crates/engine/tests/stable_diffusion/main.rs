@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod hooks;
+mod pipeline;
 mod samplers;
+mod tiny;
 mod towers;
 mod unets;
 
