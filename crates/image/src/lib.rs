@@ -4,6 +4,8 @@
 pub mod acdit;
 #[cfg(feature = "lora-rar")]
 pub mod lora_rar;
+#[cfg(feature = "sd")]
+pub mod sd;
 mod systems;
 
 pub use systems::SYSTEMS;

@@ -32,6 +32,10 @@ pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip
     #[cfg(feature = "stiv")]
     Create(Box<Create>),
+    /// Draw with weights of Stable Diffusion 1, 2 or XL that you have
+    #[cfg(feature = "sd")]
+    #[command(subcommand, arg_required_else_help = true)]
+    Sd(Box<image_systems::sd::Command>),
     /// All systems and how far they are
     List(List),
     /// Fetch a language model into the cache that other tools share
@@ -80,6 +84,8 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
     match Command::from_arg_matches(matches).map_err(Failure::input)? {
         #[cfg(feature = "stiv")]
         Command::Create(create) => create.run(context),
+        #[cfg(feature = "sd")]
+        Command::Sd(verb) => base::system::Verbs::run(verb.as_ref(), context),
         Command::List(list) => list.run(),
         #[cfg(feature = "engine")]
         Command::Pull(pull) => pull.run(context),

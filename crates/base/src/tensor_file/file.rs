@@ -20,7 +20,7 @@ use crate::command::nearest;
 pub struct Weights {
     origin: String,
     bytes: Arc<Bytes>,
-    entries: Arc<BTreeMap<String, Entry>>,
+    pub(super) entries: Arc<BTreeMap<String, Entry>>,
     metadata: Arc<HashMap<String, String>>,
 }
 
@@ -43,6 +43,10 @@ pub(super) enum Place {
     Mapped(Range<usize>),
     /// In a torch checkpoint, read when asked for.
     Torch(pytorch_reader::Tensor),
+    /// Some bytes of another place.
+    Part(Box<Place>, Range<usize>),
+    /// A tensor of another file.
+    Elsewhere(Weights, String),
 }
 
 impl Bytes {
@@ -102,6 +106,15 @@ impl Weights {
     /// [`WeightsError::Corrupt`] as for [`Weights::open`].
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, WeightsError> {
         Self::parse("embedded weights".into(), Bytes::Held(bytes.into()))
+    }
+
+    /// The same with other entries.
+    pub(super) fn with(&self, origin: String, entries: BTreeMap<String, Entry>) -> Self {
+        Self {
+            origin,
+            entries: Arc::new(entries),
+            ..self.clone()
+        }
     }
 
     fn parse(origin: String, bytes: Bytes) -> Result<Self, WeightsError> {
@@ -191,10 +204,7 @@ impl Weights {
             let rest = name.strip_prefix(prefix)?.strip_prefix('.')?;
             Some((rest.to_owned(), entry.clone()))
         });
-        Self {
-            entries: Arc::new(entries.collect()),
-            ..self.clone()
-        }
+        self.with(self.origin.clone(), entries.collect())
     }
 
     /// Element type and shape of `name`; `None` when there is no such tensor.
@@ -203,11 +213,12 @@ impl Weights {
         Some((entry.dtype, &entry.shape))
     }
 
-    /// The place of `name` within [`Weights::file`]; `None` when there is no such tensor, or it lies in a torch checkpoint.
+    /// The place of `name` within [`Weights::file`]; `None` when there is no such tensor, or it lies elsewhere: in a torch
+    /// checkpoint, in part of another tensor, in another file.
     pub fn place(&self, name: &str) -> Option<Range<usize>> {
         match &self.entries.get(name)?.place {
             Place::Mapped(range) => Some(range.clone()),
-            Place::Torch(_) => None,
+            Place::Torch(_) | Place::Part(..) | Place::Elsewhere(..) => None,
         }
     }
 
@@ -302,22 +313,34 @@ impl Weights {
 
     fn entry(&self, name: &str) -> Result<(&Entry, Cow<'_, [u8]>), WeightsError> {
         let entry = self.entries.get(name).ok_or_else(|| self.absent(name))?;
-        let bytes = match &entry.place {
-            Place::Mapped(range) => self
-                .bytes
-                .as_slice()
-                .get(range.clone())
-                .ok_or_else(|| WeightsError::Corrupt {
-                    origin: self.origin.clone(),
-                    reason: format!("`{name}` reaches past its end"),
-                })?
-                .into(),
-            Place::Torch(tensor) => tensor
-                .read()
-                .map_err(|error| torch::error(&self.origin, error.to_string()))?
-                .into(),
-        };
+        let bytes = self.bytes_at(name, &entry.place)?;
         Ok((entry, bytes))
+    }
+
+    fn bytes_at<'a>(&'a self, name: &str, place: &'a Place) -> Result<Cow<'a, [u8]>, WeightsError> {
+        let short = || WeightsError::Corrupt {
+            origin: self.origin.clone(),
+            reason: format!("`{name}` reaches past its end"),
+        };
+        match place {
+            Place::Mapped(range) => {
+                let bytes = self.bytes.as_slice().get(range.clone());
+                Ok(bytes.ok_or_else(short)?.into())
+            }
+            Place::Torch(tensor) => {
+                let bytes = tensor.read();
+                let bytes = bytes.map_err(|error| torch::error(&self.origin, error.to_string()));
+                Ok(bytes?.into())
+            }
+            Place::Part(whole, range) => match self.bytes_at(name, whole)? {
+                Cow::Borrowed(bytes) => Ok(bytes.get(range.clone()).ok_or_else(short)?.into()),
+                Cow::Owned(bytes) => {
+                    let part = bytes.get(range.clone()).ok_or_else(short)?;
+                    Ok(part.to_vec().into())
+                }
+            },
+            Place::Elsewhere(file, name) => file.stored_bytes(name),
+        }
     }
 
     fn nearest(&self, name: &str) -> String {

@@ -4,8 +4,10 @@
 mod error;
 mod file;
 mod torch;
+mod view;
 mod write;
 
 pub use error::{Mismatch, WeightsError};
 pub use file::{Weights, map_file};
+pub use view::View;
 pub use write::{Precision, TensorFile};

@@ -5,9 +5,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Conv2d, GroupNorm, Linear, LinearConfig};
+use crate::nn::{Conv2d, GroupNorm, Init, Linear, LinearConfig};
 use crate::ops::{self, AttentionMask};
-use crate::weights::KeyMap;
+use crate::weights::{KeyMap, Weights};
 
 /// Epsilon of every group norm.
 const EPS: f64 = 1e-6;
@@ -49,7 +49,11 @@ impl Default for AutoencoderKlConfig {
 
 /// Names in a diffusers file ↔ field paths.
 pub fn key_map() -> KeyMap {
-    let mut keys = KeyMap::new();
+    with_sizes(KeyMap::new())
+}
+
+/// What all files have in common, behind `keys`.
+fn with_sizes(mut keys: KeyMap) -> KeyMap {
     for side in ["encoder", "decoder"] {
         let ours = format!("{side}.mid_block.attention");
         let file = format!("{side}.mid_block.attentions.0");
@@ -64,6 +68,28 @@ pub fn key_map() -> KeyMap {
         "decoder.up_blocks.{}.upsamplers.0.conv",
         "decoder.up_blocks.{}.resample",
     )
+}
+
+/// [`key_map`] for a file, which may have the attention's older names, as the released Stable Diffusion 1 does.
+pub fn key_map_of(weights: &Weights) -> KeyMap {
+    if !weights.contains("encoder.mid_block.attentions.0.query.weight") {
+        return key_map();
+    }
+    let mut keys = KeyMap::new();
+    for side in ["encoder", "decoder"] {
+        for (file, ours) in [
+            ("query", "to_q"),
+            ("key", "to_k"),
+            ("value", "to_v"),
+            ("proj_attn", "to_out"),
+        ] {
+            keys = keys.rename(
+                &format!("{side}.mid_block.attentions.0.{file}"),
+                &format!("{side}.mid_block.attention.{ours}"),
+            );
+        }
+    }
+    with_sizes(keys)
 }
 
 #[derive(Module, Debug)]
@@ -147,8 +173,8 @@ impl AutoencoderKlConfig {
         AutoencoderKl {
             encoder: self.encoder(rng, device),
             decoder: self.decoder(rng, device),
-            quant_conv: Conv2d::new(2 * latent, 2 * latent, 1, rng, device),
-            post_quant_conv: Conv2d::new(latent, latent, 1, rng, device),
+            quant_conv: Conv2d::lazy(2 * latent, 2 * latent, 1, rng, device),
+            post_quant_conv: Conv2d::lazy(latent, latent, 1, rng, device),
         }
     }
 
@@ -161,14 +187,14 @@ impl AutoencoderKlConfig {
         let [first, last] = self.ends();
         let mut input = first;
         let count = self.block_out_channels.len();
-        let conv_in = Conv2d::new(self.in_channels, first, 3, rng, device);
+        let conv_in = Conv2d::lazy(self.in_channels, first, 3, rng, device);
         let levels = self.block_out_channels.iter().enumerate();
         let down_blocks = levels
             .map(|(at, &output)| {
                 let resnets = self.resnets(self.layers_per_block, input, output, rng, device);
                 input = output;
                 let resample = (at + 1 < count)
-                    .then(|| Conv2d::new(output, output, 3, rng, device).with_stride(2, 0));
+                    .then(|| Conv2d::lazy(output, output, 3, rng, device).with_stride(2, 0));
                 Level { resnets, resample }
             })
             .collect();
@@ -177,7 +203,7 @@ impl AutoencoderKlConfig {
             down_blocks,
             mid_block: self.mid_block(last, rng, device),
             conv_norm_out: self.norm(last, device),
-            conv_out: Conv2d::new(last, 2 * self.latent_channels, 3, rng, device),
+            conv_out: Conv2d::lazy(last, 2 * self.latent_channels, 3, rng, device),
         }
     }
 
@@ -185,7 +211,7 @@ impl AutoencoderKlConfig {
         let [first, last] = self.ends();
         let mut input = last;
         let count = self.block_out_channels.len();
-        let conv_in = Conv2d::new(self.latent_channels, last, 3, rng, device);
+        let conv_in = Conv2d::lazy(self.latent_channels, last, 3, rng, device);
         let mid_block = self.mid_block(last, rng, device);
         let levels = self.block_out_channels.iter().rev().enumerate();
         let up_blocks = levels
@@ -193,7 +219,7 @@ impl AutoencoderKlConfig {
                 let resnets = self.resnets(self.layers_per_block + 1, input, output, rng, device);
                 input = output;
                 let resample =
-                    (at + 1 < count).then(|| Conv2d::new(output, output, 3, rng, device));
+                    (at + 1 < count).then(|| Conv2d::lazy(output, output, 3, rng, device));
                 Level { resnets, resample }
             })
             .collect();
@@ -202,7 +228,7 @@ impl AutoencoderKlConfig {
             mid_block,
             up_blocks,
             conv_norm_out: self.norm(first, device),
-            conv_out: Conv2d::new(first, self.out_channels, 3, rng, device),
+            conv_out: Conv2d::lazy(first, self.out_channels, 3, rng, device),
         }
     }
 
@@ -223,18 +249,22 @@ impl AutoencoderKlConfig {
                 let input = if at == 0 { input } else { output };
                 Resnet {
                     norm1: self.norm(input, device),
-                    conv1: Conv2d::new(input, output, 3, rng, device),
+                    conv1: Conv2d::lazy(input, output, 3, rng, device),
                     norm2: self.norm(output, device),
-                    conv2: Conv2d::new(output, output, 3, rng, device),
+                    conv2: Conv2d::lazy(output, output, 3, rng, device),
                     conv_shortcut: (input != output)
-                        .then(|| Conv2d::new(input, output, 1, rng, device)),
+                        .then(|| Conv2d::lazy(input, output, 1, rng, device)),
                 }
             })
             .collect()
     }
 
     fn mid_block(&self, channels: usize, rng: &mut Rng, device: &Device) -> MidBlock {
-        let linear = |rng: &mut Rng| LinearConfig::new(channels, channels).init(rng, device);
+        let linear = |rng: &mut Rng| {
+            LinearConfig::new(channels, channels)
+                .with_init(Init::Lazy)
+                .init(rng, device)
+        };
         MidBlock {
             resnets: self.resnets(2, channels, channels, rng, device),
             attention: Attention {

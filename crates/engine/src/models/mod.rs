@@ -1,5 +1,10 @@
 //! The base networks that systems ride on, under their official names.
 
 pub mod autoencoder_kl;
+mod clip_layer;
+pub mod clip_text;
 pub mod decoder;
 pub mod pixart;
+pub mod stable_diffusion;
+pub mod t5_encoder;
+pub mod unet2d;

@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::linear::lazily;
 use crate::ops;
 use base::rng::Rng;
 
@@ -117,6 +118,22 @@ impl Conv2d {
     /// `input → output` channels, stride 1, with a bias; weights uniform in `±1/√(input · kernel²)`.
     pub fn new(input: usize, output: usize, kernel: usize, rng: &mut Rng, device: &Device) -> Self {
         Conv2dConfig::new(input, output, kernel).init(rng, device)
+    }
+
+    /// As [`Conv2d::new`], with a weight that is drawn when it is first read: never where a checkpoint fills it.
+    pub fn lazy(
+        input: usize,
+        output: usize,
+        kernel: usize,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Self {
+        Self {
+            weight: lazily([output, input, kernel, kernel], rng, device),
+            bias: Param::from_data(TensorData::zeros::<f32, _>([output]), device),
+            stride: 1,
+            padding: kernel / 2,
+        }
     }
 
     /// The same with another stride and padding.

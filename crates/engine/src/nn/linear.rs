@@ -1,4 +1,4 @@
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId, Parameter};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::ops;
@@ -13,6 +13,8 @@ pub enum Init {
     Normal(f32),
     /// All zeros: the layer is silent at the start.
     Zeros,
+    /// Uniform in `±1/√in`, drawn when it is first read: never where a checkpoint fills it.
+    Lazy,
 }
 
 impl Init {
@@ -26,6 +28,7 @@ impl Init {
     ) -> Param<Tensor<2>> {
         let count = rows * columns;
         let values = match self {
+            Init::Lazy => return lazily([rows, columns], rng, device),
             Init::Xavier => {
                 let bound = libm::sqrtf(6.0 / (rows + columns) as f32);
                 (0..count)
@@ -37,6 +40,26 @@ impl Init {
         };
         Param::from_data(TensorData::new(values, [rows, columns]), device)
     }
+}
+
+/// A weight `[out, in..]`, uniform in `±1/√in`, that is drawn when it is first read.
+pub(super) fn lazily<const D: usize>(
+    shape: [usize; D],
+    rng: &mut Rng,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    let rng = rng.split();
+    let draw = move |device: &Device, gradient: bool| {
+        let mut rng = rng.clone();
+        let fan = shape[1..].iter().product::<usize>().max(1);
+        let bound = libm::sqrtf(fan as f32).recip();
+        let values: Vec<f32> = (0..shape.iter().product())
+            .map(|_| (2.0 * rng.uniform() - 1.0) * bound)
+            .collect();
+        let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+        Parameter::set_require_grad(tensor, gradient)
+    };
+    Param::uninitialized(ParamId::new(), draw, device.clone(), true, shape.into())
 }
 
 /// An affine map; defaults: bias, Xavier.
@@ -66,6 +89,12 @@ impl LinearConfig {
     /// The same with another initialisation.
     pub fn with_init(mut self, init: Init) -> Self {
         self.init = init;
+        self
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
         self
     }
 

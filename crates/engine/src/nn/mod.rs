@@ -3,6 +3,7 @@
 mod attention;
 mod condition;
 mod conv;
+mod cross_attention;
 mod linear;
 mod norm;
 mod patch;
@@ -10,6 +11,7 @@ mod patch;
 pub use attention::{Attention, AttentionConfig};
 pub use condition::{AdaLayerNorm, EmbeddingMlp, sinusoid};
 pub use conv::{Conv2d, Conv2dConfig};
+pub use cross_attention::{AttentionCall, AttentionHooks, CrossAttention};
 pub use linear::{Init, Linear, LinearConfig};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
 pub use patch::Cubify;

@@ -11,6 +11,11 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         .unwrap_or_else(|| activation::gelu_approximate(x))
 }
 
+/// GELU in its exact form: `x/2 · (1 + erf(x/√2))`, element by element.
+pub fn gelu_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::gelu(x)
+}
+
 /// SiLU: `x · σ(x)`, element by element.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     plug::run(Activation::Silu, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::silu(x))

@@ -21,7 +21,7 @@ mod rms_rope;
 mod rope;
 mod swiglu;
 
-pub use activation::{gelu, silu, softmax};
+pub use activation::{gelu, gelu_erf, silu, softmax};
 pub(crate) use adamw::adamw;
 pub use attention::{AttentionMask, BlockMask, attention};
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::tokenizer::Tokenizer;
-use super::{GgufVocabulary, TextError, hub, sentencepiece};
+use super::{GgufVocabulary, TextError, clip, hub, sentencepiece};
 use crate::weights::Gguf;
 
 /// Largest tokenizer file that is read, in bytes; the largest known one has about 35 MB.
@@ -31,6 +31,9 @@ pub(super) fn open(path: &Path) -> Result<Tokenizer, TextError> {
         hub::from_json(&read(&json)?, &origin)?
     } else if model.extension().is_some_and(|it| it == "model") && model.exists() {
         sentencepiece::read(&read(&model)?, &origin)?
+    } else if folder && path.join("vocab.json").exists() && path.join("merges.txt").exists() {
+        let [vocabulary, merges] = ["vocab.json", "merges.txt"].map(|name| read(&path.join(name)));
+        hub::from_json(&clip::as_json(&vocabulary?, &merges?, &origin)?, &origin)?
     } else if path.exists() {
         return Err(TextError::NoTokenizer { path: path.into() });
     } else {

@@ -6,6 +6,7 @@
 
 mod added;
 mod bytes;
+mod clip;
 mod clock;
 mod error;
 mod folder;

@@ -60,7 +60,8 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// The tokenizer in the folder `path` (`tokenizer.json`, else `tokenizer.model`) with its chat template and special
+    /// The tokenizer in the folder `path` (`tokenizer.json`, else `tokenizer.model`, else CLIP's
+    /// `vocab.json` and `merges.txt`) with its chat template and special
     /// tokens from `tokenizer_config.json`, `chat_template.jinja` and `generation_config.json`; or a single file of one of
     /// the two kinds, or a GGUF file, which has it all.
     ///
@@ -209,6 +210,15 @@ impl Tokenizer {
         let ids = 0..u32::try_from(self.len()).unwrap_or(u32::MAX);
         ids.filter(|&id| self.bytes_of(id) == Some(bytes) && !self.is_special(id))
             .collect()
+    }
+
+    /// The token that the vocabulary spells `piece`, such as `!` or `<|endoftext|>`.
+    pub fn piece_id(&self, piece: &str) -> Option<u32> {
+        let plain = match &self.model {
+            Model::Hub(model) => model.token_to_id(piece),
+            Model::Spm(_) => None,
+        };
+        plain.or_else(|| self.added_id(piece))
     }
 
     /// Whether `id` is a special token: it steers, and is no part of a decoded text.

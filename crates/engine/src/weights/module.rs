@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Gradients;
 
-use super::traverse::{Filler, GradientFinder, Survey, Writer};
+use super::traverse::{Adder, Filler, GradientFinder, Survey, Writer};
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 
 /// One parameter of a module.
@@ -112,6 +112,23 @@ pub fn collect<M: Module>(
     };
     module.visit(&mut writer);
     writer.error.map_or(Ok(()), Err)
+}
+
+/// Adds to every float parameter what `delta` says of its path and shape, as many values as it has; nothing where it says none.
+///
+/// # Errors
+/// The first error of `delta`; parameters before and after it are changed then, too.
+pub fn add<M: Module>(
+    module: M,
+    delta: impl FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, WeightsError>,
+) -> Result<M, WeightsError> {
+    let mut adder = Adder {
+        path: Vec::new(),
+        delta,
+        error: None,
+    };
+    let module = module.map(&mut adder);
+    adder.error.map_or(Ok(module), Err)
 }
 
 /// The gradient of the float parameter at `path`, taken out of `gradients`; `None` where there is none.

@@ -217,6 +217,14 @@ impl Sharded {
         })
     }
 
+    /// All shards as one file.
+    ///
+    /// # Errors
+    /// As [`Weights::joined`].
+    pub fn joined(self) -> Result<Weights, WeightsError> {
+        Weights::joined(&self.origin, self.shards)
+    }
+
     fn shard(&self, name: &str) -> Option<&Weights> {
         self.shards.get(*self.places.get(name)?)
     }

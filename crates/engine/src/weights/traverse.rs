@@ -73,6 +73,37 @@ impl ModuleVisitor for GradientFinder<'_> {
     }
 }
 
+/// Adds to float parameters.
+pub(super) struct Adder<F> {
+    pub path: Vec<String>,
+    pub delta: F,
+    pub error: Option<WeightsError>,
+}
+
+impl<F> ModuleMapper for Adder<F>
+where
+    F: FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, WeightsError>,
+{
+    follow_path!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.lazy_shape();
+        match (self.delta)(&self.path.join("."), shape.as_slice()) {
+            Ok(None) => param,
+            Ok(Some(delta)) => {
+                let delta = TensorData::new(delta, shape);
+                let sum = param.val().detach() + Tensor::from_data(delta, &param.lazy_device());
+                let id = param.id;
+                param.transform_for_load(sum, id)
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+                param
+            }
+        }
+    }
+}
+
 /// Replaces the parameters whose paths `names` holds with tensors of a file.
 pub(super) struct Filler<'a> {
     pub path: Vec<String>,

@@ -30,10 +30,16 @@ fn bar_at(config: &SchedulerConfig, bars: &[f64], t: f64) -> f64 {
 impl Ddim {
     /// `steps` steps.
     pub fn new(config: SchedulerConfig, steps: usize) -> Self {
-        let bars = config.alphas_cumprod();
         let mut timesteps = config.spaced(steps, steps);
         timesteps.iter_mut().for_each(|t| *t = t.round_ties_even());
-        let stride = (config.num_train_timesteps / steps.max(1)) as f64;
+        Self::over(config, timesteps, steps)
+    }
+
+    /// Over the timesteps of another scheduler, the noisiest first; a step goes back by an `intervals`-th of the training
+    /// timesteps.
+    pub fn over(config: SchedulerConfig, timesteps: Vec<f64>, intervals: usize) -> Self {
+        let bars = config.alphas_cumprod();
+        let stride = (config.num_train_timesteps / intervals.max(1)) as f64;
         let bars = timesteps
             .iter()
             .map(|&t| {
@@ -52,11 +58,16 @@ impl Ddim {
 
     /// The inverse over the same timesteps.
     pub fn inverse(config: SchedulerConfig, steps: usize) -> DdimInverse {
+        Self::new(config, steps).inverted()
+    }
+
+    /// The inverse of these steps.
+    pub fn inverted(self) -> DdimInverse {
         let Self {
             config,
             mut timesteps,
             mut bars,
-        } = Self::new(config, steps);
+        } = self;
         timesteps.reverse();
         bars.reverse();
         bars.iter_mut().for_each(|pair| pair.swap(0, 1));

@@ -1,0 +1,192 @@
+//! From a request to pictures.
+
+use base::media::Picture;
+use burn::tensor::Tensor;
+
+use super::{DiffusionError, SamplerKind, Sampling, StableDiffusion};
+use crate::nn::AttentionHooks;
+
+/// The longest side of a picture, in pixels.
+const LONGEST: usize = 4096;
+/// The most pixels of a picture.
+const LARGEST: usize = 2048 * 2048;
+
+/// A picture to start from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The picture.
+    pub picture: Picture,
+    /// White where it is drawn anew, of the same size; none where all of it changes.
+    pub mask: Option<Picture>,
+    /// How far to go away from it, above 0, at most 1.
+    pub strength: f64,
+}
+
+/// What to draw.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is to be seen.
+    pub prompt: String,
+    /// What is not.
+    pub negative: Option<String>,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// The seed of each picture.
+    pub seeds: Vec<u64>,
+    /// How it is sampled.
+    pub sampling: Sampling,
+    /// Layers to leave out at the end of the text towers.
+    pub clip_skip: usize,
+    /// A picture to start from.
+    pub source: Option<Source>,
+}
+
+impl StableDiffusion {
+    /// A request of nothing, with the model's own size and sampler, 25 steps, guidance 7.5, seed 0.
+    pub fn request(&self) -> Request {
+        let side = self.unet_config.sample_size.unwrap_or(64) * self.factor();
+        let side = side.clamp(self.factor(), LONGEST);
+        Request {
+            prompt: String::new(),
+            negative: None,
+            width: side,
+            height: side,
+            seeds: vec![0],
+            sampling: Sampling {
+                steps: 25,
+                sampler: self.usual_sampler(),
+                karras: false,
+                guidance: 7.5,
+                rescale: 0.0,
+            },
+            clip_skip: 0,
+            source: None,
+        }
+    }
+
+    /// The sampler that the model's files name, else DPM-Solver++.
+    fn usual_sampler(&self) -> SamplerKind {
+        match self.schedule.class.as_deref() {
+            Some("DDIMScheduler") => SamplerKind::Ddim,
+            Some("EulerDiscreteScheduler") => SamplerKind::Euler,
+            Some("EulerAncestralDiscreteScheduler") => SamplerKind::EulerAncestral,
+            _ => SamplerKind::DpmSolver,
+        }
+    }
+
+    /// Whether `request` can be drawn.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Request`] with the value and what is possible.
+    pub fn check(&self, request: &Request) -> Result<(), DiffusionError> {
+        let wrong = |line: String| Err(DiffusionError::request(line));
+        let (width, height) = (request.width, request.height);
+        let factor = self.factor();
+        if width == 0
+            || height == 0
+            || !width.is_multiple_of(factor)
+            || !height.is_multiple_of(factor)
+        {
+            let near = |side: usize| (side.max(factor) + factor / 2) / factor * factor;
+            return wrong(format!(
+                "a picture of {width}x{height} is not possible: both sides must be multiples of {factor}; use {}x{}",
+                near(width),
+                near(height)
+            ));
+        }
+        if width > LONGEST || height > LONGEST || width * height > LARGEST {
+            return wrong(format!(
+                "a picture of {width}x{height} is too large: at most {LONGEST} a side and {LARGEST} pixels"
+            ));
+        }
+        if request.seeds.is_empty() || !(1..=1000).contains(&request.sampling.steps) {
+            return wrong("at least one picture and 1 to 1000 steps are needed".into());
+        }
+        let training = self.schedule.config.num_train_timesteps;
+        if request.sampling.steps > training {
+            return wrong(format!("the model knows {training} steps at most"));
+        }
+        let channels = self.unet_config.in_channels;
+        let latent = self.latent_channels();
+        let masked = request.source.as_ref().is_some_and(|it| it.mask.is_some());
+        if channels == 2 * latent {
+            return wrong(
+                "this model edits pictures by instruction (8 input channels); `orrery sd` does not do that; use a model that \
+                 draws"
+                    .into(),
+            );
+        }
+        if channels > latent && !masked {
+            return wrong(
+                "this model paints into pictures (9 input channels): use it with `orrery sd inpaint`".into(),
+            );
+        }
+        match &request.source {
+            Some(source) if !(source.strength > 0.0 && source.strength <= 1.0) => {
+                wrong("the strength must be above 0 and at most 1".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Draws. Pictures depend on their own seeds only, not on which are drawn with them.
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::check`], [`StableDiffusion::sample`] and [`StableDiffusion::decode`].
+    pub fn draw(
+        &self,
+        request: &Request,
+        hooks: &mut dyn AttentionHooks,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Vec<Picture>, DiffusionError> {
+        self.check(request)?;
+        self.decode(self.latents(request, hooks, watch)?)
+    }
+
+    fn latents(
+        &self,
+        request: &Request,
+        hooks: &mut dyn AttentionHooks,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Tensor<4>, DiffusionError> {
+        let size = [request.height, request.width];
+        let sampling = &request.sampling;
+        let conditions = self.conditions(
+            &request.prompt,
+            request.negative.as_deref(),
+            sampling.guidance != 1.0,
+            request.clip_skip,
+            size,
+        )?;
+        let noise = self.noise(&request.seeds, size);
+        let Some(source) = &request.source else {
+            return self.sample(noise, &request.seeds, &conditions, sampling, hooks, watch);
+        };
+        let scaled = |picture: &Picture| match (picture.width as usize, picture.height as usize) {
+            (width, height) if [height, width] == size => picture.clone(),
+            _ => picture.resize(request.width as u32, request.height as u32),
+        };
+        let picture = scaled(&source.picture);
+        let inpaint = match &source.mask {
+            Some(mask) => Some(self.inpaint(&picture, &scaled(mask))?),
+            None => None,
+        };
+        let known = match &inpaint {
+            Some(inpaint) => inpaint.picture.clone(),
+            None => self.encode(std::slice::from_ref(&picture))?,
+        };
+        self.sample_from(
+            known,
+            source.strength,
+            noise,
+            &request.seeds,
+            &conditions,
+            sampling,
+            inpaint.as_ref(),
+            hooks,
+            watch,
+        )
+    }
+}

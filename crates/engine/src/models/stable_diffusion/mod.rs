@@ -1,0 +1,269 @@
+//! Stable Diffusion 1.x, 2.x and XL from a diffusers folder or a single file: text and pictures to latents, latents along a
+//! sampler, latents to pictures; and the way back from a picture to the noise that it came from.
+//!
+//! ```no_run
+//! # use engine::models::stable_diffusion::{OpenOptions, Request, StableDiffusion};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = StableDiffusion::open("sd-v1-5".as_ref(), &OpenOptions::default(), &engine::device("cpu")?)?;
+//! let request = Request { prompt: "a red fox".into(), ..model.request() };
+//! let pictures = model.draw(&request, &mut (), &mut |_, _| true)?;
+//! # Ok(()) }
+//! ```
+
+mod draw;
+mod error;
+mod folder;
+mod info;
+mod ldm;
+mod parts;
+mod picture;
+mod prompt;
+mod sample;
+mod single_file;
+
+use std::path::{Path, PathBuf};
+
+use base::rng::Rng;
+use burn::tensor::{Device, Tensor};
+
+use crate::diffusion::scheduler::Prediction;
+use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
+use crate::models::clip_text::{self, ClipText};
+use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
+use crate::text::Tokenizer;
+use crate::weights::lora::{Lora, merge};
+use crate::weights::{KeyMap, ReadTensor, Weights, load};
+pub use draw::{Request, Source};
+pub use error::DiffusionError;
+pub use info::{ModelInfo, TowerInfo};
+use parts::{Parts, Schedule, TowerPart};
+pub use prompt::Conditions;
+pub use sample::{Inpaint, SamplerKind, Sampling};
+
+/// How a model is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// The folder of another autoencoder.
+    pub vae: Option<PathBuf>,
+    /// The folder of another tokenizer; single files need one.
+    pub tokenizer: Option<PathBuf>,
+    /// What the U-Net predicts, where the model's files are wrong or say nothing.
+    pub prediction: Option<Prediction>,
+    /// LoRA files and their weights, merged in.
+    pub loras: Vec<(PathBuf, f32)>,
+}
+
+/// A text tower with its tokenizer.
+struct Tower {
+    network: ClipText,
+    tokenizer: Tokenizer,
+    ends: [u32; 2],
+    pad: u32,
+}
+
+/// A model, ready to draw.
+pub struct StableDiffusion {
+    unet: Unet2d,
+    unet_config: Unet2dConfig,
+    vae: AutoencoderKl,
+    vae_config: AutoencoderKlConfig,
+    towers: Vec<Tower>,
+    schedule: Schedule,
+    zero_negative: bool,
+    family: &'static str,
+    notes: Vec<String>,
+    device: Device,
+}
+
+fn parts(path: &Path, options: &OpenOptions) -> Result<Parts, DiffusionError> {
+    let parts = match path.is_dir() {
+        true => folder::open(path, options)?,
+        false => single_file::open(path, options)?,
+    };
+    parts.check()?;
+    Ok(parts)
+}
+
+impl StableDiffusion {
+    /// Opens a diffusers folder (with `model_index.json`), or one `.safetensors` or `.ckpt` file, on `device`. Weights in f16
+    /// and bf16 become f32.
+    ///
+    /// # Errors
+    /// [`DiffusionError`]: what is missing, broken or mixed up of two models, with the mend.
+    pub fn open(
+        path: &Path,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusionError> {
+        let parts = parts(path, options)?;
+        let family = parts.family();
+        let rng = &mut Rng::new(0);
+        let unfit = |reason| DiffusionError::model(path, reason);
+        let unet = parts.unet.config.init(rng, device).map_err(unfit)?;
+        let unet = load(unet, &parts.unet.weights, &unet2d::key_map())?;
+        let vae = parts.vae.config.init(rng, device);
+        let keys = autoencoder_kl::key_map_of(&parts.vae.weights);
+        let vae = load(vae, &parts.vae.weights, &keys)?;
+        let towers: Result<Vec<(Tower, KeyMap)>, DiffusionError> = parts
+            .towers
+            .into_iter()
+            .map(|part| tower(part, path, device))
+            .collect();
+        let mut model = Self {
+            unet,
+            unet_config: parts.unet.config,
+            vae,
+            vae_config: parts.vae.config,
+            towers: Vec::new(),
+            schedule: parts.scheduler,
+            zero_negative: parts.zero_negative,
+            family,
+            notes: Vec::new(),
+            device: device.clone(),
+        };
+        let mut keys = Vec::new();
+        for (tower, names) in towers? {
+            model.towers.push(tower);
+            keys.push(names);
+        }
+        match options.loras.is_empty() {
+            true => Ok(model),
+            false => model.with_loras(&options.loras, &keys),
+        }
+    }
+
+    /// What opening found and did not refuse, a line each: layers of a LoRA that this model does not have.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The U-Net.
+    pub fn unet(&self) -> &Unet2d {
+        &self.unet
+    }
+
+    /// Sizes of the U-Net.
+    pub fn unet_config(&self) -> &Unet2dConfig {
+        &self.unet_config
+    }
+
+    /// Where the model is.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Which generation of Stable Diffusion it is.
+    pub fn family(&self) -> &'static str {
+        self.family
+    }
+
+    /// Pixels along one latent.
+    pub fn factor(&self) -> usize {
+        1 << self.vae_config.block_out_channels.len().saturating_sub(1)
+    }
+
+    /// Channels of latents.
+    pub fn latent_channels(&self) -> usize {
+        self.vae_config.latent_channels
+    }
+
+    /// Standard normal latents `[seeds, channels, height / factor, width / factor]` for pictures of `width` times `height`
+    /// pixels. Each depends on its own seed only.
+    pub fn noise(&self, seeds: &[u64], [height, width]: [usize; 2]) -> Tensor<4> {
+        let shape = [
+            self.latent_channels(),
+            height / self.factor(),
+            width / self.factor(),
+        ];
+        sample::normals(seeds, "latents", shape, &self.device)
+    }
+
+    fn with_loras(
+        mut self,
+        files: &[(PathBuf, f32)],
+        keys: &[KeyMap],
+    ) -> Result<Self, DiffusionError> {
+        let loras: Result<Vec<Lora>, _> = files.iter().map(|(path, _)| Lora::open(path)).collect();
+        let loras = loras?;
+        let weighted: Vec<(&Lora, f32)> = loras
+            .iter()
+            .zip(files.iter().map(|(_, weight)| *weight))
+            .collect();
+        let config = self.unet_config.clone();
+        let alias = |layer: &str| ldm::unet(&config, layer);
+        let (unet, in_unet) = merge(self.unet, "unet", &unet2d::key_map(), &alias, &weighted)?;
+        self.unet = unet;
+        let mut used = vec![("unet", in_unet)];
+        let names = ["text_encoder", "text_encoder_2"];
+        let mut towers = Vec::new();
+        for ((mut tower, keys), name) in self.towers.into_iter().zip(keys).zip(names) {
+            let (network, in_tower) = merge(tower.network, name, keys, &|_| None, &weighted)?;
+            tower.network = network;
+            towers.push(tower);
+            used.push((name, in_tower));
+        }
+        self.towers = towers;
+        for (at, lora) in loras.iter().enumerate() {
+            if used.iter().all(|(_, each)| each[at].is_empty()) {
+                return Err(lora.of_another_base().into());
+            }
+            for (component, count) in lora.components() {
+                let none = Default::default();
+                let here = used.iter().find(|(name, _)| *name == component);
+                let left = lora.unused(component, here.map_or(&none, |(_, each)| &each[at]));
+                if let Some(first) = left.first() {
+                    self.notes.push(format!(
+                        "`{}`: {} of {count} layers of its {component} are not in this model, such as `{first}`; they are \
+                         left out",
+                        lora.origin(),
+                        left.len()
+                    ));
+                }
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A tower with its weights, and the names of its file.
+fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<(Tower, KeyMap), DiffusionError> {
+    let network = part
+        .config
+        .init(&mut Rng::new(0), device)
+        .map_err(|reason| {
+            DiffusionError::model(path, format!("the text encoder's `config.json`: {reason}"))
+        })?;
+    let mut keys = clip_text::key_map(&part.weights);
+    let mut network = match &part.transposed {
+        None => load(network, &part.weights, &keys)?,
+        Some(name) => {
+            keys = keys.skip("text_projection").ignore(name);
+            let mut network = load(network, &part.weights, &keys)?;
+            network.set_projection(projection(&part.weights, name, device)?);
+            network
+        }
+    };
+    // A prompt ends where its tokenizer says; configurations that say 2 are wrong.
+    network.set_end(part.ends[1]);
+    let tower = Tower {
+        network,
+        tokenizer: part.tokenizer,
+        ends: part.ends,
+        pad: part.pad,
+    };
+    Ok((tower, keys))
+}
+
+/// A projection that is stored as `[in, out]`.
+fn projection(weights: &Weights, name: &str, device: &Device) -> Result<Tensor<2>, DiffusionError> {
+    let stored: Tensor<2> = weights.tensor(name, device)?;
+    Ok(stored.transpose())
+}
+
+impl std::fmt::Debug for StableDiffusion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StableDiffusion")
+            .field("family", &self.family)
+            .finish_non_exhaustive()
+    }
+}

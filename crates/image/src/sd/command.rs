@@ -1,0 +1,483 @@
+//! The verbs of `orrery sd`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use base::command::{Context, Failure, Steps, any_seed, limit_threads, say, take_part, tell};
+use base::files::{write_bytes, write_new};
+use base::media::{self, png_bytes};
+use base::system::Verbs;
+use clap::{Args, Subcommand};
+use engine::models::stable_diffusion::{
+    ModelInfo, OpenOptions, Request, Sampling, Source, StableDiffusion,
+};
+use engine::ops::{Precision, set_precision};
+use engine::weights::hub::{HubSettings, resolve};
+use serde_json::json;
+
+use super::options::{DrawOptions, ModelOptions, RunOptions, share, size};
+use super::ticket::{Given, Ticket};
+
+/// Most characters of a file's name that come from the prompt.
+const NAME: usize = 40;
+
+/// Draw with weights of Stable Diffusion 1, 2 or XL that you have.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Draw what a prompt says
+    #[command(after_help = "Examples:
+  orrery sd generate \"a red fox in the snow\" --model sd-v1-5
+  orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
+  orrery sd generate --again a-red-fox-7.png")]
+    Generate(Generate),
+    /// Draw what a prompt says, starting from a picture
+    #[command(after_help = "Example:
+  orrery sd img2img \"an oil painting\" --image photo.png --strength 0.6 --model sd-v1-5")]
+    Img2img(Img2img),
+    /// Draw part of a picture anew
+    #[command(after_help = "Example:
+  orrery sd inpaint \"a cat\" --image sofa.png --mask where.png --model sd-v1-5-inpainting
+
+The mask has the picture's size and is white where it is drawn anew. Models with nine input channels see the rest while
+they draw; others get it back after each step.")]
+    Inpaint(Inpaint),
+    /// Say what a model is, without reading its weights
+    #[command(after_help = "Example:
+  orrery sd info --model sd-v1-5")]
+    Info(Info),
+}
+
+/// Options of `generate`.
+#[derive(Args, Debug)]
+pub struct Generate {
+    /// What is to be seen
+    #[arg(required_unless_present = "again")]
+    prompt: Option<String>,
+    /// Width and height in pixels, such as 512x768 [default: the model's own]
+    #[arg(long, value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// Make a picture once more, from what its file says; --model may say where the model is now
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "prompt", "size", "negative", "steps", "guidance", "sampler", "karras", "rescale", "clip_skip", "seed", "count", "lora",
+        "bf16",
+    ])]
+    again: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    draw: DrawOptions,
+}
+
+/// Options of `img2img`.
+#[derive(Args, Debug)]
+pub struct Img2img {
+    /// What is to be seen
+    prompt: String,
+    /// The picture to start from
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// How far to go away from it, above 0, at most 1
+    #[arg(long, default_value_t = 0.75, value_parser = share)]
+    strength: f64,
+    /// Width and height in pixels [default: the picture's, rounded down to what the model can]
+    #[arg(long, value_parser = size)]
+    size: Option<[usize; 2]>,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    draw: DrawOptions,
+}
+
+/// Options of `inpaint`.
+#[derive(Args, Debug)]
+pub struct Inpaint {
+    /// What is to be seen
+    prompt: String,
+    /// The picture
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// White where the picture is drawn anew
+    #[arg(long, value_name = "FILE")]
+    mask: PathBuf,
+    /// How far to go away from what is under the mask, above 0, at most 1
+    #[arg(long, default_value_t = 1.0, value_parser = share)]
+    strength: f64,
+    /// Width and height in pixels [default: the picture's, rounded down to what the model can]
+    #[arg(long, value_parser = size)]
+    size: Option<[usize; 2]>,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    draw: DrawOptions,
+}
+
+/// Options of `info`.
+#[derive(Args, Debug)]
+pub struct Info {
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verbs for Command {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Generate(verb) => verb.run(context),
+            Self::Img2img(verb) => {
+                let given = [Some(&verb.image), None];
+                let job = Job::new(&verb.prompt, verb.size, &verb.model, &verb.draw, given)?;
+                job.with_strength(verb.strength).run(context)
+            }
+            Self::Inpaint(verb) => {
+                let given = [Some(&verb.image), Some(&verb.mask)];
+                let job = Job::new(&verb.prompt, verb.size, &verb.model, &verb.draw, given)?;
+                job.with_strength(verb.strength).run(context)
+            }
+            Self::Info(verb) => verb.run(),
+        }
+    }
+}
+
+impl Generate {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match &self.again {
+            Some(path) => Job::again(path, &self.model, &self.draw)?.run(context),
+            None => {
+                let prompt = self.prompt.as_deref().unwrap_or_default();
+                Job::new(prompt, self.size, &self.model, &self.draw, [None, None])?.run(context)
+            }
+        }
+    }
+}
+
+fn place_of(model: &str) -> Result<PathBuf, Failure> {
+    let path = Path::new(model);
+    match path.exists() {
+        true => Ok(path.to_owned()),
+        false => Ok(resolve(model, &HubSettings::from_environment())?),
+    }
+}
+
+fn named(options: &ModelOptions) -> Result<&str, Failure> {
+    options.model.as_deref().ok_or_else(|| {
+        Failure::input(
+            "no model was named: give `--model` a diffusers folder or one `.safetensors` file of Stable Diffusion 1, 2 or XL",
+        )
+    })
+}
+
+/// What is drawn, as a ticket whose open places the model fills.
+struct Job<'a> {
+    ticket: Ticket,
+    size: Option<[usize; 2]>,
+    sampler_open: bool,
+    count: u64,
+    out: Option<&'a Path>,
+    run: &'a RunOptions,
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        prompt: &str,
+        size: Option<[usize; 2]>,
+        model: &ModelOptions,
+        draw: &'a DrawOptions,
+        [image, mask]: [Option<&PathBuf>; 2],
+    ) -> Result<Self, Failure> {
+        let given = |path: Option<&PathBuf>| path.map(|path| Given::new(path)).transpose();
+        let opening = model.opening();
+        Ok(Self {
+            ticket: Ticket {
+                prompt: prompt.to_owned(),
+                negative: draw.negative.clone(),
+                seed: draw.seed.unwrap_or_else(any_seed),
+                width: 0,
+                height: 0,
+                steps: usize::from(draw.steps),
+                sampler: draw.sampler.map(|it| it.to_string()).unwrap_or_default(),
+                karras: draw.karras,
+                guidance: draw.guidance,
+                rescale: draw.rescale,
+                clip_skip: draw.clip_skip,
+                bf16: draw.bf16,
+                model: named(model)?.to_owned(),
+                vae: opening.vae,
+                tokenizer: opening.tokenizer,
+                prediction: opening.prediction,
+                loras: opening.loras,
+                image: given(image)?,
+                mask: given(mask)?,
+                strength: 1.0,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            size,
+            sampler_open: draw.sampler.is_none(),
+            count: u64::from(draw.count),
+            out: draw.out.as_deref(),
+            run: &draw.run,
+        })
+    }
+
+    fn again(path: &Path, model: &ModelOptions, draw: &'a DrawOptions) -> Result<Self, Failure> {
+        let mut ticket = Ticket::read(path)?;
+        if let Some(model) = &model.model {
+            ticket.model.clone_from(model);
+        }
+        ticket.vae = model.vae.clone().or(ticket.vae);
+        ticket.tokenizer = model.tokenizer.clone().or(ticket.tokenizer);
+        for given in [&ticket.image, &ticket.mask].into_iter().flatten() {
+            if Given::new(&given.path)? != *given {
+                tell(&format!(
+                    "warning: `{}` has changed since: the picture will look different",
+                    given.path.display()
+                ));
+            }
+        }
+        Ok(Self {
+            size: Some([ticket.width, ticket.height]),
+            ticket,
+            sampler_open: false,
+            count: 1,
+            out: draw.out.as_deref(),
+            run: &draw.run,
+        })
+    }
+
+    fn with_strength(mut self, strength: f64) -> Self {
+        self.ticket.strength = strength;
+        self
+    }
+
+    fn run(mut self, context: Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        match self.run.threads {
+            Some(threads) => limit_threads(usize::from(threads)),
+            None => take_part(),
+        }
+        if let Some(out) = self.out
+            && !out
+                .extension()
+                .is_some_and(|it| it.eq_ignore_ascii_case("png"))
+        {
+            return Err(Failure::input(format!(
+                "`{}` does not end in .png: pictures are written as PNG",
+                out.display()
+            )));
+        }
+        if self.ticket.bf16 {
+            set_precision(Precision::Bf16);
+        }
+        let device = engine::device(&self.run.device)?;
+        let source = self.source()?;
+        let place = place_of(&self.ticket.model)?;
+        let model = StableDiffusion::open(&place, &self.ticket.opening(), &device)?;
+        for note in model.notes() {
+            tell(&format!("warning: {note}"));
+        }
+        let request = self.request(&model, source)?;
+        model.check(&request)?;
+        self.tell_chunks(&model, &request)?;
+        let mut written = Vec::new();
+        let quiet = self.run.json || self.run.quiet;
+        let mut bar = Steps::new("drawing", quiet);
+        for picture in 0..self.count {
+            let seed = self.ticket.seed.wrapping_add(picture);
+            let request = Request {
+                seeds: vec![seed],
+                ..request.clone()
+            };
+            let mut watch = |done: usize, of: usize| {
+                bar.at(picture as usize * of + done, self.count as usize * of);
+                !context.stopped()
+            };
+            let drawn = model.draw(&request, &mut (), &mut watch);
+            let drawn = drawn.inspect_err(|_| bar.finish())?;
+            let ticket = Ticket {
+                seed,
+                ..self.ticket.clone()
+            };
+            for picture_drawn in &drawn {
+                let bytes = png_bytes(picture_drawn, &ticket.texts()?)?;
+                written.push(self.write(picture, seed, &bytes)?);
+            }
+        }
+        bar.finish();
+        self.report(&written, begun.elapsed().as_secs_f64())
+    }
+
+    fn source(&self) -> Result<Option<Source>, Failure> {
+        let Some(image) = &self.ticket.image else {
+            return Ok(None);
+        };
+        let mask = self.ticket.mask.as_ref();
+        Ok(Some(Source {
+            picture: media::read_picture(&image.path)?,
+            mask: mask
+                .map(|mask| media::read_picture(&mask.path))
+                .transpose()?,
+            strength: self.ticket.strength,
+        }))
+    }
+
+    /// The request, with what the model chooses filled in here and in the ticket.
+    fn request(
+        &mut self,
+        model: &StableDiffusion,
+        source: Option<Source>,
+    ) -> Result<Request, Failure> {
+        let usual = model.request();
+        let factor = model.factor() as u32;
+        let [width, height] = match (self.size, &source) {
+            (Some(size), _) => size,
+            (None, Some(source)) => [source.picture.width, source.picture.height]
+                .map(|side| (side / factor * factor).max(factor) as usize),
+            (None, None) => [usual.width, usual.height],
+        };
+        let ticket = &mut self.ticket;
+        if self.sampler_open {
+            ticket.sampler = usual.sampling.sampler.to_string();
+        }
+        (ticket.width, ticket.height) = (width, height);
+        Ok(Request {
+            prompt: ticket.prompt.clone(),
+            negative: ticket.negative.clone(),
+            width,
+            height,
+            seeds: vec![ticket.seed],
+            sampling: Sampling {
+                steps: ticket.steps,
+                sampler: ticket.sampler.parse().map_err(Failure::input)?,
+                karras: ticket.karras,
+                guidance: ticket.guidance,
+                rescale: ticket.rescale,
+            },
+            clip_skip: ticket.clip_skip,
+            source,
+        })
+    }
+
+    fn tell_chunks(&self, model: &StableDiffusion, request: &Request) -> Result<(), Failure> {
+        let chunks = model.chunks(&request.prompt, request.negative.as_deref())?;
+        if chunks > 1 {
+            tell(&format!(
+                "warning: the prompt is longer than the text encoder reads: it is read in {chunks} chunks, as other programs do"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where picture number `at` was written.
+    fn write(&self, at: u64, seed: u64, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        if let Some(out) = self.out {
+            let path = match at {
+                0 => out.to_owned(),
+                at => {
+                    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+                    out.with_file_name(format!("{stem}-{}.png", at + 1))
+                }
+            };
+            write_bytes(&path, bytes)?;
+            return Ok(path);
+        }
+        let words: String = self
+            .ticket
+            .prompt
+            .chars()
+            .map(|c| if c.is_alphanumeric() { c } else { '-' })
+            .collect();
+        let mut words = words.split('-').filter(|word| !word.is_empty());
+        let mut stem = words.next().unwrap_or("picture").to_lowercase();
+        for word in words {
+            if stem.chars().count() + word.chars().count() >= NAME {
+                break;
+            }
+            stem = format!("{stem}-{}", word.to_lowercase());
+        }
+        let stem: String = stem.chars().take(NAME).collect();
+        for number in 1.. {
+            let name = match number {
+                1 => format!("{stem}-{seed}.png"),
+                number => format!("{stem}-{seed}-{number}.png"),
+            };
+            if write_new(&name, bytes)? {
+                return Ok(name.into());
+            }
+        }
+        Err(Failure::failed("no name is free; give one with `--out`"))
+    }
+
+    fn report(&self, written: &[PathBuf], seconds: f64) -> Result<(), Failure> {
+        let ticket = &self.ticket;
+        if self.run.json {
+            let files: Vec<String> = written.iter().map(|it| it.display().to_string()).collect();
+            let report = json!({
+                "files": files, "seed": ticket.seed, "width": ticket.width, "height": ticket.height, "steps": ticket.steps,
+                "sampler": ticket.sampler, "seconds": (seconds * 1000.0).round() / 1000.0,
+            });
+            return say(&report.to_string());
+        }
+        for (at, path) in written.iter().enumerate() {
+            let seed = ticket.seed.wrapping_add(at as u64);
+            say(&format!("{} (seed {seed})", path.display()))?;
+        }
+        match self.run.quiet {
+            true => Ok(()),
+            false => say(&format!(
+                "{}x{}, {} steps of {}, {seconds:.1} s",
+                ticket.width, ticket.height, ticket.steps, ticket.sampler
+            )),
+        }
+    }
+}
+
+impl Info {
+    fn run(&self) -> Result<(), Failure> {
+        let options: OpenOptions = self.model.opening();
+        let info = StableDiffusion::info(&place_of(named(&self.model)?)?, &options)?;
+        match self.json {
+            true => say(&serde_json::to_string(&info).map_err(Failure::failed)?),
+            false => say(&in_words(&info)?),
+        }
+    }
+}
+
+fn in_words(info: &ModelInfo) -> Result<String, Failure> {
+    let millions = |count: usize| format!("{:.1} million", count as f64 / 1e6);
+    let mut lines = vec![
+        info.family.clone(),
+        format!(
+            "U-Net: {} parameters, reads {} channels, {:?} at its resolutions",
+            millions(info.unet_parameters),
+            info.in_channels,
+            info.block_out_channels
+        ),
+    ];
+    for tower in &info.text_encoders {
+        lines.push(format!(
+            "text encoder: {} parameters, {} layers of width {}, {} tokens of a vocabulary of {}",
+            millions(tower.parameters),
+            tower.layers,
+            tower.width,
+            tower.tokens,
+            tower.vocabulary
+        ));
+    }
+    lines.push(format!(
+        "autoencoder: {} parameters, {} pixels a latent, scaled by {}",
+        millions(info.vae_parameters),
+        info.factor,
+        info.scaling_factor
+    ));
+    let predicts = serde_json::to_value(info.prediction).map_err(Failure::failed)?;
+    lines.push(format!(
+        "predicts {}, scheduler {}",
+        predicts.as_str().unwrap_or_default(),
+        info.scheduler.as_deref().unwrap_or("not named")
+    ));
+    if let Some(size) = info.size {
+        lines.push(format!("draws {size}x{size}"));
+    }
+    Ok(lines.join("\n"))
+}

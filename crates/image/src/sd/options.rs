@@ -1,0 +1,140 @@
+//! Options that the verbs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::diffusion::scheduler::Prediction;
+use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
+
+/// Which model.
+#[derive(Args, Debug)]
+pub struct ModelOptions {
+    /// A diffusers folder, one .safetensors or .ckpt file, or OWNER/NAME in the cache of the hub
+    #[arg(long, value_name = "DIR|FILE")]
+    pub model: Option<String>,
+    /// Another autoencoder, in a diffusers folder
+    #[arg(long, value_name = "FOLDER")]
+    pub vae: Option<PathBuf>,
+    /// Folder of CLIP's vocab.json and merges.txt, which a single file needs [default: beside the file]
+    #[arg(long, value_name = "FOLDER")]
+    pub tokenizer: Option<PathBuf>,
+    /// What the U-Net predicts, where the files are wrong or say nothing: epsilon, v_prediction or sample
+    #[arg(long, value_parser = prediction)]
+    pub prediction: Option<Prediction>,
+    /// A LoRA of kohya, PEFT or diffusers, and its weight after a colon; may be given again
+    #[arg(long, value_name = "FILE[:WEIGHT]", value_parser = lora)]
+    pub lora: Vec<(PathBuf, f32)>,
+}
+
+impl ModelOptions {
+    /// How the model is opened.
+    pub fn opening(&self) -> OpenOptions {
+        OpenOptions {
+            vae: self.vae.clone(),
+            tokenizer: self.tokenizer.clone(),
+            prediction: self.prediction,
+            loras: self.lora.clone(),
+        }
+    }
+}
+
+/// How to draw and where to put it.
+#[derive(Args, Debug)]
+pub struct DrawOptions {
+    /// What is not to be seen
+    #[arg(long, value_name = "TEXT")]
+    pub negative: Option<String>,
+    /// Steps of the sampler
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub steps: u16,
+    /// How closely to follow the prompt; 1 is fastest and does without a negative prompt
+    #[arg(long, default_value_t = 7.5, value_parser = guidance, allow_negative_numbers = true)]
+    pub guidance: f64,
+    /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
+    #[arg(long)]
+    pub sampler: Option<SamplerKind>,
+    /// Sigmas spaced by Karras (2022); not for ddim
+    #[arg(long)]
+    pub karras: bool,
+    /// How much of the prompt's own contrast to take back after guidance, 0 to 1; for models that predict v
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub rescale: f64,
+    /// Layers to leave out at the end of the text encoder (other programs count one more)
+    #[arg(long, default_value_t = 0)]
+    pub clip_skip: usize,
+    /// Seed of the first picture; the next ones count on [default: drawn]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many pictures, a file each
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+    /// The PNG; several get numbers [default: a free name out of the prompt]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Multiply in bf16: about twice as fast on CPUs that have it, the picture differs a little
+    #[arg(long)]
+    pub bf16: bool,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// Where to work and what to say.
+#[derive(Args, Debug)]
+pub struct RunOptions {
+    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Threads that work [default: one a processor]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// No progress bar
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        _ => Err(format!("give a number from {low} to {high}")),
+    }
+}
+
+fn guidance(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 100.0)
+}
+
+/// A share, from 0 to 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0)
+}
+
+fn prediction(text: &str) -> Result<Prediction, String> {
+    serde_json::from_value(text.into()).map_err(|_| "give epsilon, v_prediction or sample".into())
+}
+
+fn lora(text: &str) -> Result<(PathBuf, f32), String> {
+    let (path, weight) = match text.rsplit_once(':') {
+        Some((path, weight)) if weight.parse::<f32>().is_ok() => {
+            (path, weight.parse().unwrap_or(1.0))
+        }
+        _ => (text, 1.0),
+    };
+    match f32::is_finite(weight) && !path.is_empty() {
+        true => Ok((path.into(), weight)),
+        false => Err("give FILE or FILE:WEIGHT, such as `style.safetensors:0.8`".into()),
+    }
+}
+
+/// Width and height, such as `512x768`.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        Some([width.trim().parse().ok()?, height.trim().parse().ok()?])
+    });
+    let square = || text.trim().parse().ok().map(|side| [side, side]);
+    sides
+        .or_else(square)
+        .ok_or_else(|| "give WIDTHxHEIGHT in pixels, such as 512x768".into())
+}
