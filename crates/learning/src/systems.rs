@@ -5,19 +5,8 @@ use base::system::System;
 
 /// See [`System`].
 pub const SYSTEMS: &[System] = &[
-    System::planned(Card {
-        slug: "hyperfl",
-        title: "HyperFL: federated learning against gradient inversion",
-        paper: "arXiv 2412.07187",
-        domain: "learning",
-        purpose: "Federated learning that gradient inversion does not break",
-        claims: &[
-            "CIFAR-10, 20 clients: 73.03 %, FedAvg 70.02 %, DP-FedAvg 29.12 %",
-            "attack on EMNIST: PSNR 7.85, FedAvg 32.64",
-        ],
-        weights: "none: trained from scratch",
-        licence: "see the official repository",
-    }),
+    #[cfg(feature = "hyperfl")]
+    crate::hyperfl::SYSTEM,
     System::planned(Card {
         slug: "rapl",
         title: "RAPL: representation-aligned preference-based learning",

@@ -1,0 +1,1 @@
+"""HyperFL on Flower: Orrery's binary is the client and the average."""

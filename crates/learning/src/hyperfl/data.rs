@@ -1,0 +1,216 @@
+//! Labelled pictures: drawn digits that need no download, and files in the format of MNIST.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use base::rng::Rng;
+use rayon::prelude::*;
+
+use super::error::{HyperflError, Result};
+use super::local::Samples;
+
+/// Where Debian's `dataset-fashion-mnist` puts its files.
+pub const FASHION: &str = "/usr/share/datasets/fashion-mnist";
+/// Bytes that a file may unpack to.
+const MOST: u64 = 1 << 30;
+/// Rows and columns of the drawn digits.
+const SIDE: usize = 28;
+
+/// A data set, values in `[0, 1]`.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Channels, rows, columns.
+    pub shape: [usize; 3],
+    /// Number of labels.
+    pub classes: usize,
+    /// For training.
+    pub train: Samples,
+    /// For testing.
+    pub test: Samples,
+}
+
+impl Dataset {
+    /// The data set called `digits` or `fashion`, or in a folder with files named as MNIST's.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn open(name: &str) -> Result<Self> {
+        match name {
+            "digits" => Ok(digits(6_000, 1_500, 0)),
+            "fashion" => Self::read(Path::new(FASHION)),
+            folder => Self::read(Path::new(folder)),
+        }
+    }
+
+    /// Files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each with or without `.gz`.
+    ///
+    /// # Errors
+    /// Where one is missing or is none.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let part = |name: &str| -> Result<(Samples, [usize; 2])> {
+            let (sizes, pixels) = idx(&find(folder, &format!("{name}-images-idx3-ubyte"))?, 3)?;
+            let (counts, labels) = idx(&find(folder, &format!("{name}-labels-idx1-ubyte"))?, 1)?;
+            if sizes[0] != counts[0] || sizes[0] == 0 {
+                return Err(HyperflError::invalid(format!(
+                    "`{}`: {} pictures and {} labels of `{name}` do not fit: take both from one data set",
+                    folder.display(),
+                    sizes[0],
+                    counts[0]
+                )));
+            }
+            let pictures = pixels
+                .iter()
+                .map(|&value| f32::from(value) / 255.0)
+                .collect();
+            Ok((Samples { pictures, labels }, [sizes[1], sizes[2]]))
+        };
+        let ((train, size), (test, test_size)) = (part("train")?, part("t10k")?);
+        if size != test_size {
+            return Err(HyperflError::invalid(format!(
+                "`{}`: pictures for training are {size:?}, for testing {test_size:?}",
+                folder.display()
+            )));
+        }
+        let classes = train
+            .labels
+            .iter()
+            .chain(&test.labels)
+            .max()
+            .map_or(0, |&most| usize::from(most) + 1);
+        Ok(Self {
+            shape: [1, size[0], size[1]],
+            classes,
+            train,
+            test,
+        })
+    }
+}
+
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let paths = [folder.join(name), folder.join(format!("{name}.gz"))];
+    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        HyperflError::invalid(format!(
+            "no `{name}` or `{name}.gz` in `{}`: give a folder with MNIST's files, `digits`, or `fashion` after `apt-get install dataset-fashion-mnist`",
+            folder.display()
+        ))
+    })
+}
+
+/// Sizes and bytes of an IDX file of bytes with this many axes.
+fn idx(path: &Path, axes: usize) -> Result<(Vec<usize>, Vec<u8>)> {
+    let bad =
+        |why: String| HyperflError::invalid(format!("`{}` is no IDX file: {why}", path.display()));
+    let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = match path.extension().is_some_and(|ext| ext == "gz") {
+        true => flate2::read::GzDecoder::new(file)
+            .take(MOST)
+            .read_to_end(&mut bytes),
+        false => file.take(MOST).read_to_end(&mut bytes),
+    };
+    read.map_err(|error| bad(error.to_string()))?;
+    let head = 4 + 4 * axes;
+    if bytes.len() < head || bytes[..4] != [0, 0, 8, axes as u8] {
+        return Err(bad(format!(
+            "it does not begin as one of bytes with {axes} axes"
+        )));
+    }
+    let sizes: Vec<usize> = bytes[4..head]
+        .chunks_exact(4)
+        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
+        .collect();
+    let values = sizes
+        .iter()
+        .try_fold(1usize, |all, size| all.checked_mul(*size));
+    if values != Some(bytes.len() - head) {
+        return Err(bad(format!(
+            "{} bytes do not fill {sizes:?}",
+            bytes.len() - head
+        )));
+    }
+    Ok((sizes, bytes.split_off(head)))
+}
+
+/// Ten digits of line segments, moved, turned, scaled and slanted at random, with noise; labels go round.
+pub fn digits(train: usize, test: usize, seed: u64) -> Dataset {
+    let rng = Rng::new(seed);
+    let part = |name: &str, count: usize| {
+        let rng = rng.child(name);
+        let labels: Vec<u8> = (0..count).map(|at| (at % 10) as u8).collect();
+        let pictures = labels.par_iter().enumerate();
+        Samples {
+            pictures: pictures
+                .flat_map(|(at, &label)| digit(label, &mut rng.item(at as u64)))
+                .collect(),
+            labels,
+        }
+    };
+    Dataset {
+        shape: [1, SIDE, SIDE],
+        classes: 10,
+        train: part("train", train),
+        test: part("test", test),
+    }
+}
+
+/// Segments of each digit, a bit each: top, upper left, upper right, middle, lower left, lower right, bottom.
+const SEGMENTS: [u8; 10] = [
+    0b111_0111, 0b010_0100, 0b101_1101, 0b110_1101, 0b010_1110, 0b110_1011, 0b111_1011, 0b010_0101,
+    0b111_1111, 0b110_1111,
+];
+/// Ends of the segments, columns and rows from −1 to 1.
+const ENDS: [[f32; 4]; 7] = [
+    [-0.5, -1.0, 0.5, -1.0],
+    [-0.5, -1.0, -0.5, 0.0],
+    [0.5, -1.0, 0.5, 0.0],
+    [-0.5, 0.0, 0.5, 0.0],
+    [-0.5, 0.0, -0.5, 1.0],
+    [0.5, 0.0, 0.5, 1.0],
+    [-0.5, 1.0, 0.5, 1.0],
+];
+
+fn digit(label: u8, rng: &mut Rng) -> Vec<f32> {
+    let mut between = |low: f32, high: f32| low + (high - low) * rng.uniform();
+    let (turn, slant, scale) = (between(-0.35, 0.35), between(-0.4, 0.4), between(5.5, 9.5));
+    let (right, down) = (between(-3.5, 3.5), between(-2.5, 2.5));
+    let (thick, ink) = (between(0.9, 2.0), between(0.6, 1.0));
+    let (sin, cos) = (libm::sinf(turn), libm::cosf(turn));
+    let middle = SIDE as f32 / 2.0 - 0.5;
+    let mut place = |x: f32, y: f32| {
+        let (x, y) = (
+            x + slant * y * 0.5 + between(-0.12, 0.12),
+            y + between(-0.12, 0.12),
+        );
+        let (x, y) = (x * scale, y * scale);
+        [
+            middle + right + cos * x - sin * y,
+            middle + down + sin * x + cos * y,
+        ]
+    };
+    let mut picture = vec![0.0f32; SIDE * SIDE];
+    for (at, ends) in ENDS.iter().enumerate() {
+        if SEGMENTS[usize::from(label)] >> at & 1 == 0 {
+            continue;
+        }
+        let (from, to) = (place(ends[0], ends[1]), place(ends[2], ends[3]));
+        for (pixel, value) in picture.iter_mut().enumerate() {
+            let point = [(pixel % SIDE) as f32, (pixel / SIDE) as f32];
+            let near = (thick + 0.5 - distance(point, from, to)).clamp(0.0, 1.0);
+            *value = value.max(ink * near);
+        }
+    }
+    for value in &mut picture {
+        *value = (*value + 0.08 * rng.normal()).clamp(0.0, 1.0);
+    }
+    picture
+}
+
+/// Distance of a point from a line segment.
+fn distance(point: [f32; 2], from: [f32; 2], to: [f32; 2]) -> f32 {
+    let along = [to[0] - from[0], to[1] - from[1]];
+    let length = (along[0] * along[0] + along[1] * along[1]).max(1e-6);
+    let off = [point[0] - from[0], point[1] - from[1]];
+    let share = ((off[0] * along[0] + off[1] * along[1]) / length).clamp(0.0, 1.0);
+    let rest = [off[0] - share * along[0], off[1] - share * along[1]];
+    libm::sqrtf(rest[0] * rest[0] + rest[1] * rest[1])
+}
