@@ -3,5 +3,7 @@
 #[cfg(feature = "acdit")]
 pub mod acdit;
 mod systems;
+#[cfg(feature = "wind")]
+pub mod wind;
 
 pub use systems::SYSTEMS;
