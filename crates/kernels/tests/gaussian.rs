@@ -38,20 +38,25 @@ fn values_are_those_of_the_definition_at_every_level() {
     for level in Level::all() {
         let mut out = vec![0.0; words.len()];
         box_muller(level, &words, &mut out).unwrap();
-        let (mut other, mut furthest) = (0, 0.0f32);
-        for (found, wanted) in out.iter().zip(&expected) {
-            other += usize::from(found.to_bits() != wanted.to_bits());
-            furthest = furthest.max((found - wanted).abs() / wanted.abs().max(1e-9));
-        }
+        let other = out
+            .iter()
+            .zip(&expected)
+            .filter(|(a, b)| a.to_bits() != b.to_bits())
+            .count();
+        let furthest = out
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         println!(
             "{level:?}: {other} of {} differ, by {furthest:e} at most",
             out.len()
         );
+        // Rounding to f32 may fall on the other side where an f64 is near the middle.
         assert!(
-            furthest < 1.3e-7 || other < 8,
+            other <= out.len() / 10_000 && furthest < 1e-6,
             "{other} differ by {furthest}"
         );
-        assert!(other <= out.len() / 10_000, "{other} differ");
         assert_eq!(first.get_or_insert(out.clone()), &out, "{level:?}");
     }
 }

@@ -12,7 +12,7 @@ pub enum TurnBack {
     /// The latents: one inversion in all
     #[default]
     Latents,
-    /// The picture: one inversion an angle; finds more
+    /// The picture: one inversion an angle
     Picture,
 }
 

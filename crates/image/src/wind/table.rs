@@ -24,12 +24,10 @@ pub struct Gallery {
 pub struct Row {
     /// The right group (RingID with as many keys as there are groups).
     pub group: f64,
-    /// The right noise in fast mode, whatever its chance.
+    /// The right noise and a match in fast mode.
     pub fast: f64,
-    /// The right noise in full mode.
+    /// The right noise and a match in full mode.
     pub full: f64,
-    /// The right noise in full mode, and a match at the search's alpha.
-    pub matched: f64,
     /// Mean cosine of initial and inverted latents.
     pub cosine: f64,
     /// The right key of Tree-Ring.
@@ -134,9 +132,8 @@ impl Gallery {
         let cosines = cosines.map(|(found, (_, _, initial))| f64::from(cosine(found, initial)));
         Ok(Row {
             group: of(&|at, index| fast[at].marked_group == detector.key().group_of(index)),
-            fast: of(&|at, index| fast[at].index == index),
-            full: of(&|at, index| full[at].index == index),
-            matched: of(&|at, index| full[at].index == index && full[at].matched),
+            fast: of(&|at, index| fast[at].index == index && fast[at].matched),
+            full: of(&|at, index| full[at].index == index && full[at].matched),
             cosine: cosines.sum::<f64>() / count,
             tree_ring: trees.iter().filter(|right| **right).count() as f64 / trees.len() as f64,
         })

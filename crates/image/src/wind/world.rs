@@ -136,6 +136,16 @@ impl IdealWorld {
         }
     }
 
+    /// The picture of latents without a prompt or guidance: what a forger has who knows no prompt.
+    ///
+    /// # Errors
+    /// None in this world.
+    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, WindError> {
+        let mut x = latents.to_vec();
+        self.denoise(&mut x, STEPS, None, |_, _| {});
+        Self::picture(&x)
+    }
+
     fn picture(x: &[f32]) -> Result<Picture, WindError> {
         Ok(Picture::from_unit(x, SIDE as u32, SIDE as u32)?)
     }

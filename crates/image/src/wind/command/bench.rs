@@ -59,7 +59,7 @@ impl Bench {
             given => given,
         };
         if !self.json {
-            say("attack              group     fast     full  matched   cosine  tree-ring")?;
+            say("attack              group     fast     full   cosine  tree-ring")?;
         }
         let mut rows = Vec::new();
         let mut bar = Steps::new("attacks", self.json);
@@ -74,12 +74,11 @@ impl Bench {
             )?;
             if !self.json {
                 say(&format!(
-                    "{:<16}{:>9.2}{:>9.2}{:>9.2}{:>9.2}{:>9.3}{:>11.2}",
+                    "{:<16}{:>9.2}{:>9.2}{:>9.2}{:>9.3}{:>11.2}",
                     attack.to_string(),
                     row.group,
                     row.fast,
                     row.full,
-                    row.matched,
                     row.cosine,
                     row.tree_ring
                 ))?;
