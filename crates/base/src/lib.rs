@@ -1,5 +1,5 @@
-//! What every system needs and no tensor library: the registry of systems and its command line, files, images and
-//! clips, language models behind endpoints, statistics and distances, proofs, randomness, safetensors as plain values.
+//! What every system needs and no tensor library: the registry of systems and its command line, long jobs, files, images
+//! and clips, language models behind endpoints, statistics and distances, proofs, randomness, safetensors as plain values.
 
 pub mod card;
 pub mod command;
@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod files;
 pub mod fixtures;
 pub mod hash;
+pub mod job;
 pub mod media;
 pub mod memory;
 pub mod numerics;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use base::endpoint::ChatError;
+use base::job::jsonl::{self, Record};
 use base::rng::Rng;
 use judge::codearena::backend::{Call, Judge, RubricJudge};
 use judge::codearena::config::JudgeConfig;
 use judge::codearena::item::{Item, read_items};
-use judge::codearena::jsonl::{self, Record};
 use judge::codearena::judging::{Outcome, Plan, judge_all};
 use judge::codearena::rating::Board;
 use judge::codearena::scores::{JudgedItem, Scores};

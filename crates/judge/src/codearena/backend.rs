@@ -6,8 +6,8 @@ use std::path::Path;
 use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use serde_json::Value;
 
-use super::jsonl::{self, JsonlError};
 use super::rubric;
+use base::job::jsonl::{self, JsonlError};
 
 /// One call to a judge.
 #[derive(Clone, Copy, Debug)]

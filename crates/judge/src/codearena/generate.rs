@@ -7,8 +7,8 @@ use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
 use super::item::Item;
-use super::journal::{Journal, JournalError};
-use super::jsonl::Record;
+use base::job::journal::{Journal, JournalError};
+use base::job::jsonl::Record;
 
 /// Most tokens of an answer (official setting).
 pub const MAX_TOKENS: u32 = 16_384;

@@ -6,8 +6,8 @@ use std::path::Path;
 use base::endpoint::Message;
 use serde_json::Value;
 
-use super::jsonl::{self, JsonlError, Record};
 use super::literal;
+use base::job::jsonl::{self, JsonlError, Record};
 
 /// Questions of this many words and more are not judged (official code).
 pub const TOO_MANY_WORDS: usize = 1024;

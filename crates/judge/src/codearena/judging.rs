@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base::endpoint::ChatError;
+use base::job::jsonl::{self, JsonlError, Record};
+use base::job::log::{Log, LogError};
+use base::job::workers;
 use serde_json::{Value, json};
 
-use super::append::{Log, LogError};
 use super::backend::Judge;
 use super::config::JudgeConfig;
 use super::games::{GAMES, Game, Match, play};
 use super::item::{Item, TOO_MANY_WORDS};
-use super::jsonl::{self, JsonlError, Record};
-use super::workers;
 
 /// What to judge with.
 pub struct Plan<'a> {

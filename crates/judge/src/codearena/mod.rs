@@ -15,7 +15,6 @@ use base::card::Card;
 use base::hash::{FNV_START, fnv1a};
 use base::system::System;
 
-pub mod append;
 pub mod backend;
 pub mod bias;
 pub mod classify;
@@ -24,8 +23,6 @@ pub mod config;
 pub mod games;
 pub mod generate;
 pub mod item;
-pub mod journal;
-pub mod jsonl;
 pub mod judging;
 pub mod literal;
 pub mod passk;
@@ -42,7 +39,6 @@ pub mod tally;
 pub mod taxonomy;
 pub mod template;
 pub mod verdict;
-pub mod workers;
 
 /// What `orrery list` and the docs say of it.
 const CARD: Card = Card {

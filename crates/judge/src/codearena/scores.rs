@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::item::{Item, read_items};
-use super::jsonl::JsonlError;
 use super::tally::Tally;
 use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
+use base::job::jsonl::JsonlError;
 
 /// The labels that count; `A=B` gives no points.
 pub const LABELS: [&str; 9] = [

@@ -1,10 +1,11 @@
 //! The journal of a run.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base::job::log::Log;
 use serde_json::{Value, json};
 
 use super::evaluate::PageResult;
@@ -16,10 +17,9 @@ const AT_RISK: Duration = Duration::from_secs(5);
 /// The field of the last line, which says that the run was done, and how many pages there are.
 const END: &str = "done";
 
-/// A file of page results, one a line, after a line that says of what run, and before one that says that it is done.
+/// A log of page results, one a line, after a line that says of what run, and before one that says that it is done.
 pub(super) struct Journal {
-    path: PathBuf,
-    file: File,
+    log: Log,
     /// How many pages it holds, and since when.
     held: usize,
     since: Instant,
@@ -33,27 +33,20 @@ impl Journal {
         resume: bool,
         pages: &mut Vec<PageResult>,
     ) -> Result<Self, RunError> {
-        let failed = |source| RunError::Journal {
-            path: path.to_owned(),
-            source,
-        };
-        if resume && path.exists() {
+        let log = if resume && path.exists() {
             let mut found = read(path)?;
             if found.header != *header {
                 return Err(RunError::Other(path.to_owned()));
             }
             pages.append(&mut found.pages);
-        }
-        // What was read is written again, so that half a line at the end goes.
-        let mut text = format!("{header}\n").into_bytes();
-        for page in pages.iter() {
-            text.extend(page.line());
-        }
-        std::fs::write(path, text).map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+            Log::open(path)?
+        } else {
+            let mut log = Log::begin(path)?;
+            log.append(header)?;
+            log
+        };
         Ok(Self {
-            path: path.to_owned(),
-            file,
+            log,
             held: pages.len(),
             since: Instant::now(),
         })
@@ -68,22 +61,12 @@ impl Journal {
         // In this thread alone: who writes holds the lock of all results, and a thread that waits for others' help may take up a page.
         let lines: Vec<Vec<u8>> = fresh.iter().map(PageResult::line).collect();
         (self.held, self.since) = (pages.len(), Instant::now());
-        self.write(&lines.concat())
+        Ok(self.log.append_lines(&lines.concat())?)
     }
 
     /// Says that the run is done.
     pub fn end(&mut self) -> Result<(), RunError> {
-        let line = format!("{}\n", json!({END: self.held}));
-        self.write(line.as_bytes())
-    }
-
-    fn write(&mut self, text: &[u8]) -> Result<(), RunError> {
-        self.file
-            .write_all(text)
-            .map_err(|source| RunError::Journal {
-                path: self.path.clone(),
-                source,
-            })
+        Ok(self.log.append(&json!({END: self.held}))?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use base::job::log::LogError;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::prediction::{Predictions, read_text};
 use super::sink::{Done, Sink};
 use super::source::passes;
 
-pub use super::source::{Missing, Shard, Source};
+pub use super::source::{Missing, Source};
 
 /// What a run gave.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,10 @@ pub enum RunError {
     /// A folder is not there.
     #[error("`{}` is no folder, or cannot be entered: give the one that holds a markdown file for each page", .0.display())]
     Folder(PathBuf),
-    /// The journal cannot be written or read.
+    /// The journal cannot be written, or another run writes it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The journal cannot be read.
     #[error("cannot use `{}`: {source}: choose another `--out`", path.display())]
     Journal {
         /// The journal.
@@ -108,7 +112,7 @@ pub fn run(
     let over = AtomicBool::new(false);
     let wanted = |at: usize, page: &Page| {
         let shard = source.shard;
-        let ours = shard.is_none_or(|shard| at % shard.of.max(1) == shard.index);
+        let ours = shard.is_none_or(|shard| shard.holds(at));
         ours && passes(page, &source.filter)
     };
     let pages = Pages::open(&source.pages)?.enumerate();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use base::job::Shard;
+
 use super::page::Page;
 use super::score::label;
 
@@ -13,15 +15,6 @@ pub enum Missing {
     Skip,
     /// It is scored like an empty prediction.
     Zero,
-}
-
-/// Which part of the pages is worked on: every `of`th, from `index`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: usize,
-    /// How many shards there are.
-    pub of: usize,
 }
 
 /// Where pages come from, and which count.

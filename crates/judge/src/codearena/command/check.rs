@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::failures::incomplete;
 use super::options::{beside, warn, workers, write_lines};
 use crate::codearena::fingerprint;
-use crate::codearena::journal::Journal;
-use crate::codearena::jsonl::{self, Record};
 use crate::codearena::passk::pass_at_k;
 use crate::codearena::sandbox::{
     self, Grade, Graded, LANGUAGES, Language, Limits, Sandbox, SandboxError, grade,
 };
+use base::job::journal::Journal;
+use base::job::jsonl::{self, Record};
 
 /// Options of `check`.
 #[derive(Args, Debug)]

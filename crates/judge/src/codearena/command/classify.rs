@@ -12,9 +12,9 @@ use super::options::{ServerOptions, beside, warn, workers, write_lines};
 use crate::codearena::classify::{Classifier, ask};
 use crate::codearena::fingerprint;
 use crate::codearena::item::{Item, read_items};
-use crate::codearena::journal::Journal;
-use crate::codearena::jsonl::Record;
 use crate::codearena::taxonomy::{Class, Taxonomy};
+use base::job::journal::Journal;
+use base::job::jsonl::Record;
 
 /// Options of `classify`.
 #[derive(Args, Debug)]

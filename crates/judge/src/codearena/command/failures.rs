@@ -4,20 +4,11 @@ use std::fmt::Display;
 
 use base::command::Failure;
 
-use crate::codearena::append::LogError;
 use crate::codearena::config::ConfigError;
-use crate::codearena::journal::JournalError;
-use crate::codearena::jsonl::JsonlError;
 use crate::codearena::judging::JudgingError;
 use crate::codearena::rating::RatingError;
 use crate::codearena::sandbox::SandboxError;
 use crate::codearena::syncode::StageError;
-
-impl From<JsonlError> for Failure {
-    fn from(error: JsonlError) -> Self {
-        Self::input(error)
-    }
-}
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
@@ -37,26 +28,11 @@ impl From<SandboxError> for Failure {
     }
 }
 
-impl From<LogError> for Failure {
-    fn from(error: LogError) -> Self {
-        Self::input(error)
-    }
-}
-
 impl From<JudgingError> for Failure {
     fn from(error: JudgingError) -> Self {
         match error {
             JudgingError::Log(error) => error.into(),
             JudgingError::Write(error) => error.into(),
-        }
-    }
-}
-
-impl From<JournalError> for Failure {
-    fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Read(error) => error.into(),
-            JournalError::Write(error) => error.into(),
         }
     }
 }

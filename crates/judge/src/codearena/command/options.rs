@@ -138,7 +138,7 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 /// Records as JSON lines, whole or not at all.
 pub(super) fn write_lines(
     path: &Path,
-    records: &[crate::codearena::jsonl::Record],
+    records: &[base::job::jsonl::Record],
 ) -> Result<(), Failure> {
     base::files::write_atomic(path, |writer| {
         for record in records {

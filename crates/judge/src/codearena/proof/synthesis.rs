@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::{Task, pages, unusable};
 use crate::codearena::classify::Classifier;
-use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::{Check, Grade, Language, Limits, Sandbox, grade};
 use crate::codearena::syncode::lang::{Teller, Wanted, judge};
 use crate::codearena::syncode::scripted::Line;
 use crate::codearena::syncode::stage::{Fate, text};
 use crate::codearena::syncode::{Scripted, answer, ask, clean};
+use base::job::jsonl::Record;
 
 /// Candidates a question.
 const CANDIDATES: usize = 4;

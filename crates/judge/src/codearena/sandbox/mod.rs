@@ -16,6 +16,8 @@ mod tool;
 
 use std::time::Duration;
 
+use base::job::journal::Lasting;
+
 pub use check::{Check, Grade, Graded, Stream, grade};
 pub use extract::code_block;
 pub use language::{LANGUAGES, Language};
@@ -120,6 +122,12 @@ pub enum SandboxError {
     /// The job makes no sense.
     #[error("the program cannot be run: {0}")]
     Job(&'static str),
+}
+
+impl Lasting for SandboxError {
+    fn is_lasting(&self) -> bool {
+        false
+    }
 }
 
 /// A sandbox that was found to work here.

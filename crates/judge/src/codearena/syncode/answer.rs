@@ -4,7 +4,7 @@ use base::endpoint::{ChatModel, Message, Prompt, Request};
 use serde_json::{Value, json};
 
 use super::stage::{Fate, WorkError, text};
-use crate::codearena::jsonl::Record;
+use base::job::jsonl::Record;
 
 /// Candidates a question; the paper takes four of the queries that tests cannot decide.
 pub const CANDIDATES: u64 = 4;

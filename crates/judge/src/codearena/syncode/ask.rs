@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::stage::{Fate, WorkError, text};
 use crate::codearena::classify::Classifier;
-use crate::codearena::jsonl::Record;
+use base::job::jsonl::Record;
 
 /// Most characters of a page that are shown.
 const SHOWN: usize = 12_000;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::stage::StageError;
 use crate::codearena::fingerprint;
-use crate::codearena::journal::Journal;
-use crate::codearena::jsonl::Record;
+use base::job::journal::Journal;
+use base::job::jsonl::Record;
 
 /// Characters of a text that an encoder is shown: about the 512 tokens of CodeBERT; servers refuse what is longer.
 const SHOWN: usize = 1_500;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::stage::{Fate, text};
 use crate::codearena::fingerprint;
-use crate::codearena::jsonl::Record;
+use base::job::jsonl::Record;
 
 /// Hash functions of a MinHash signature.
 const PERMUTATIONS: usize = 128;

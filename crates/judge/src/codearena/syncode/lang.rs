@@ -17,8 +17,8 @@ use super::ngram::{Classifier, Grams};
 use super::stage::{Fate, WorkError, text};
 use super::words;
 use crate::codearena::fingerprint;
-use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::Language;
+use base::job::jsonl::Record;
 
 /// Who tells the language of a snippet that names none.
 pub enum Teller {

@@ -5,8 +5,8 @@ use std::path::Path;
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use serde_json::json;
 
-use super::super::jsonl::JsonlError;
 use super::stage::{Input, read_input};
+use base::job::jsonl::JsonlError;
 
 /// Largest page that is read, in bytes.
 const LARGEST: u64 = 16 << 20;

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::head::Head;
 use super::ngram::{Classifier, Grams};
 use super::stage::{Fate, text};
-use crate::codearena::jsonl::Record;
+use base::job::jsonl::Record;
 
 /// Passes over the seeds.
 const PASSES: usize = 20;

@@ -7,7 +7,7 @@ use base::endpoint::{ChatError, ChatModel, Prompt, Reply, Request};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::codearena::jsonl::{self, JsonlError};
+use base::job::jsonl::{self, JsonlError};
 
 /// What is said when a text comes up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::fingerprint;
-use super::super::journal::{Journal, JournalError, Lasting};
-use super::super::jsonl::{self, JsonlError, Record};
 use super::super::sandbox::SandboxError;
+use base::job::journal::{Journal, JournalError, Lasting};
+use base::job::jsonl::{self, JsonlError, Record};
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::ask::object;
 use super::stage::{Fate, WorkError, text};
-use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::{
     Check, Grade, Graded, Language, Limits, Sandbox, code_block, grade,
 };
+use base::job::jsonl::Record;
 
 /// Most tests a question.
 const MOST_TESTS: usize = 8;

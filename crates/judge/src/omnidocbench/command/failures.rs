@@ -22,6 +22,7 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Journal { .. } | RunError::Prediction { .. } => Self::failed(error),
+            RunError::Log(error) => error.into(),
             _ => Self::input(error),
         }
     }

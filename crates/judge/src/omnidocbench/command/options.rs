@@ -9,7 +9,6 @@ use crate::omnidocbench::Protocol;
 use crate::omnidocbench::cdm::{Renderer, Xelatex};
 use crate::omnidocbench::extract::LatexTables;
 use crate::omnidocbench::matching::{Matching, Method};
-use crate::omnidocbench::run::Shard;
 use crate::omnidocbench::score::Metric;
 
 /// Whose numbers.
@@ -144,18 +143,6 @@ pub(super) fn file_name(text: &str) -> Result<String, String> {
         }
         false => Ok(text.to_owned()),
     }
-}
-
-/// `I/N`, from 0/N to N-1/N.
-pub(super) fn shard(text: &str) -> Result<Shard, String> {
-    let parsed = text.split_once('/').and_then(|(index, of)| {
-        let shard = Shard {
-            index: index.trim().parse().ok()?,
-            of: of.trim().parse().ok()?,
-        };
-        (shard.index < shard.of).then_some(shard)
-    });
-    parsed.ok_or_else(|| "write it as `I/N` with I from 0 to N-1, such as `0/4`".into())
 }
 
 /// A metric by its official name.

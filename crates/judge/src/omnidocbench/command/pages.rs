@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::job::Shard;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::options::{MatchOptions, RendererName, file_name, metric, pair, shard};
+use super::options::{MatchOptions, RendererName, file_name, metric, pair};
 use super::output::{self, Output};
 use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
-use crate::omnidocbench::run::{self, Missing, Outcome, Shard, Source};
+use crate::omnidocbench::run::{self, Missing, Outcome, Source};
 use crate::omnidocbench::score::{Metric, Metrics, Section};
 
 /// What becomes of pages without a prediction.
@@ -47,7 +48,7 @@ pub(super) struct PageOptions {
     name: Option<String>,
     /// Work on every Nth page only, from the Ith, counted from 0; `merge` puts shards together. Without it the index of a
     /// Slurm array task counts
-    #[arg(long, value_parser = shard, value_name = "I/N", requires = "out")]
+    #[arg(long, value_name = "I/N", requires = "out")]
     shard: Option<Shard>,
     /// Go on with the run in the folder, where there is one
     #[arg(long, requires = "out")]
@@ -80,7 +81,7 @@ impl PageOptions {
             MissingName::Skip => Missing::Skip,
             MissingName::Zero => Missing::Zero,
         };
-        let from_array = || self.out.as_ref().and_then(|_| array_task());
+        let from_array = || self.out.as_ref().and_then(|_| Shard::of_array_task());
         source.shard = self.shard.or_else(from_array);
         let evaluator = Evaluator {
             matching: self.matching.matching(method),
@@ -204,19 +205,6 @@ fn journal_name(name: &str, shard: Option<Shard>) -> String {
         Some(Shard { index, of }) => format!("{name}.{index}-of-{of}.jsonl"),
         None => format!("{name}.jsonl"),
     }
-}
-
-/// The shard of a Slurm array task, or of an indexed Kubernetes job.
-fn array_task() -> Option<Shard> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-    let shard = |index: usize, of: usize| (index < of).then_some(Shard { index, of });
-    let slurm = || {
-        let first = number("SLURM_ARRAY_TASK_MIN")?;
-        let index = number("SLURM_ARRAY_TASK_ID")?.checked_sub(first)?;
-        shard(index, number("SLURM_ARRAY_TASK_COUNT")?)
-    };
-    let kubernetes = || shard(number("JOB_COMPLETION_INDEX")?, number("JOB_COMPLETIONS")?);
-    slurm().or_else(kubernetes)
 }
 
 /// How many pages there will be about, for the bar: as many as predictions.

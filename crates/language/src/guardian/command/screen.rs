@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::job::Shard;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ out has label_text, probability, threshold, flagged, latency_ms and model beside
 
 Examples:
   orrery guardian screen --out scored.jsonl chats.jsonl
-  orrery guardian screen --out part-1.jsonl --shard 1/4 chats.jsonl
+  orrery guardian screen --out part-0.jsonl --shard 0/4 chats.jsonl
   cat chats.jsonl | orrery guardian screen > scored.jsonl"
 )]
 pub struct Screen {
@@ -31,9 +32,9 @@ pub struct Screen {
     /// Where the result goes; a run that was stopped goes on from FILE.part [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only each N-th line, beginning with the I-th: I/N, from 1
-    #[arg(long, value_name = "I/N", value_parser = shard)]
-    shard: Option<(usize, usize)>,
+    /// Work on every Nth line only, from the Ith, counted from 0
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     #[command(flatten)]
     model: ModelOptions,
     /// Print a summary as one JSON object at the end (needs --out)
@@ -41,21 +42,13 @@ pub struct Screen {
     json: bool,
 }
 
-fn shard(text: &str) -> Result<(usize, usize), String> {
-    let parts = text
-        .split_once('/')
-        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    parts
-        .filter(|(i, n)| *i >= 1 && i <= n)
-        .ok_or_else(|| "give I/N with I from 1 to N, such as 2/8".to_owned())
-}
-
 impl Screen {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         take_part();
         let records = open_records(&self.data)?;
-        let (part, parts) = self.shard.unwrap_or((1, 1));
-        let records: Vec<Record> = records.into_iter().skip(part - 1).step_by(parts).collect();
+        let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });
+        let records = records.into_iter().skip(shard.index).step_by(shard.of);
+        let records: Vec<Record> = records.collect();
         let names: Vec<&str> = records
             .iter()
             .map(|record| record.risk.as_deref().unwrap_or("harm"))

@@ -1,17 +1,17 @@
 //! `orrery harp eval`.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Steps, say};
+use base::job::Shard;
+use base::job::jsonl;
+use base::job::log::Log;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{Harp, Model, Sampling};
 use crate::harp::eval::{EvalConfig, summarize};
-use crate::harp::task::read_text;
 use crate::harp::{Arm, ArmResult, BeamCompat, Evaluation, Scoring, evaluate, read_items};
 
 /// Options of `eval`.
@@ -57,6 +57,9 @@ pub struct Eval {
     /// Run only the first N tasks
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Work on every Nth task only, from the Ith, counted from 0; the result files put together are that of a whole run
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Results, one a line
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -69,6 +72,9 @@ impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let mut items = read_items(&self.task)?;
         items.truncate(self.limit.unwrap_or(usize::MAX).max(1));
+        if let Some(Shard { index, of }) = self.shard {
+            items = items.into_iter().skip(index).step_by(of).collect();
+        }
         let pipeline = self.model.open()?;
         let config = EvalConfig {
             generate: self.sampling.config(&self.harp, &pipeline, &self.stop)?,
@@ -115,7 +121,7 @@ impl Eval {
                 }
                 let result = evaluate(&pipeline, item, arm, &config)?;
                 if let Some(log) = &mut log {
-                    log.push(&json!(result))?;
+                    log.log.append(&result)?;
                 }
                 results.push(result);
             }
@@ -147,50 +153,32 @@ fn table(rows: &[Evaluation]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Results that are kept one by one; a line that was broken off is taken out.
+/// Results that are kept one by one.
 struct RunLog {
-    path: PathBuf,
-    file: std::fs::File,
+    log: Log,
     done: Vec<ArmResult>,
 }
 
 impl RunLog {
     fn open(path: &Path, head: &Value) -> Result<Self, Failure> {
-        let mut done = Vec::new();
-        let mut whole = format!("{head}\n");
-        if path.exists() {
-            let text = read_text(path)?;
-            let mut lines = text.lines();
-            let first = lines.next().map(serde_json::from_str::<Value>);
-            if first.is_some_and(|first| first.is_ok_and(|first| first != *head)) {
-                return Err(Failure::input(format!(
-                    "`{}` holds results of other settings: name another file, or delete it",
-                    path.display()
-                )));
-            }
-            for line in lines {
-                if let Ok(result) = serde_json::from_str::<ArmResult>(line) {
-                    whole.push_str(line);
-                    whole.push('\n');
-                    done.push(result);
-                }
-            }
+        let mut log = Log::open(path)?;
+        let records = jsonl::read_any(path)?.records;
+        let mut heads = records
+            .iter()
+            .filter(|(_, it)| it.contains_key("harp_eval"));
+        if records.is_empty() {
+            log.append(head)?;
+        } else if heads.clone().count() == 0 || heads.any(|(_, it)| head.as_object() != Some(it)) {
+            return Err(Failure::input(format!(
+                "`{}` holds results of other settings: name another file, or delete it",
+                path.display()
+            )));
         }
-        base::files::write_bytes(path, whole.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path);
-        let file = file.map_err(|error| {
-            Failure::failed(format!("cannot write `{}`: {error}", path.display()))
-        })?;
+        let results = records.into_iter();
+        let results = results.filter_map(|(_, it)| serde_json::from_value(it.into()).ok());
         Ok(Self {
-            path: path.to_owned(),
-            file,
-            done,
-        })
-    }
-
-    fn push(&mut self, line: &Value) -> Result<(), Failure> {
-        writeln!(self.file, "{line}").map_err(|error| {
-            Failure::failed(format!("cannot write `{}`: {error}", self.path.display()))
+            log,
+            done: results.collect(),
         })
     }
 }

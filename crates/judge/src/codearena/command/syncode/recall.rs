@@ -10,12 +10,12 @@ use super::options::Seeds;
 use super::{Stage, steps, warn_of};
 use crate::codearena::command::options::beside;
 use crate::codearena::fingerprint;
-use crate::codearena::jsonl::Record;
 use crate::codearena::syncode::clean::page_text;
 use crate::codearena::syncode::encode::Encoder;
 use crate::codearena::syncode::recall::{Samples, Seen, Thresholds, by_vectors, by_words, decide};
 use crate::codearena::syncode::stage::text;
 use crate::codearena::syncode::{StageError, Stats, pages};
+use base::job::jsonl::Record;
 
 /// Tells pages about code from others and, where there are seeds for it, good pages from poor ones.
 pub(super) fn recall(

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{Stage, warn_of};
 use crate::codearena::classify::Classifier;
-use crate::codearena::jsonl::Record;
 use crate::codearena::sandbox::{Limits, Sandbox};
 use crate::codearena::syncode::filter::{Benchmarks, Rules};
 use crate::codearena::syncode::lang::{Teller, Wanted};
@@ -18,6 +17,7 @@ use crate::codearena::syncode::{
     Fate, Stats, answer as answering, ask as asking, clean as cleaning, filter as filtering,
     lang as telling, pages,
 };
+use base::job::jsonl::Record;
 
 /// Reads the input of a stage and tells what could not be read.
 pub(super) fn input(stage: &Stage<'_>) -> Result<Input, Failure> {

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use base::command::one_line;
 use serde_json::{Map, Value};
+
+use crate::command::one_line;
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 64 << 20;

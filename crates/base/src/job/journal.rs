@@ -5,13 +5,12 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::endpoint::ChatError;
 use serde_json::Value;
 
-use super::append::{Log, LogError};
 use super::jsonl::{self, JsonlError, Record};
-use super::sandbox::SandboxError;
+use super::log::{Log, LogError};
 use super::workers;
+use crate::endpoint::ChatError;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +32,6 @@ pub trait Lasting {
 impl Lasting for ChatError {
     fn is_lasting(&self) -> bool {
         Self::is_lasting(self)
-    }
-}
-
-impl Lasting for SandboxError {
-    fn is_lasting(&self) -> bool {
-        false
     }
 }
 

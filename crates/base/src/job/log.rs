@@ -66,20 +66,41 @@ impl Log {
         })
     }
 
+    /// Begins a log anew: what the file held is gone.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn begin(path: &Path) -> Result<Self, LogError> {
+        let log = Self::open(path)?;
+        log.file.set_len(0).map_err(|source| log.failed(source))?;
+        Ok(log)
+    }
+
     /// Appends one line. It is one write: what a crash leaves is at most a last line that is cut off.
     ///
     /// # Errors
     /// [`LogError::Write`].
     pub fn append(&mut self, line: &impl Serialize) -> Result<(), LogError> {
-        let written = serde_json::to_vec(line)
-            .map_err(io::Error::from)
-            .and_then(|mut bytes| {
-                bytes.push(b'\n');
-                self.file.write_all(&bytes)
-            });
-        written.map_err(|source| LogError::Write {
+        let mut bytes =
+            serde_json::to_vec(line).map_err(|error| self.failed(io::Error::from(error)))?;
+        bytes.push(b'\n');
+        self.append_lines(&bytes)
+    }
+
+    /// Appends whole lines, each with its line end, in one write.
+    ///
+    /// # Errors
+    /// [`LogError::Write`].
+    pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), LogError> {
+        self.file
+            .write_all(lines)
+            .map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> LogError {
+        LogError::Write {
             path: self.path.clone(),
             source,
-        })
+        }
     }
 }
