@@ -7,5 +7,7 @@ pub mod lora_rar;
 #[cfg(feature = "sd")]
 pub mod sd;
 mod systems;
+#[cfg(feature = "wind")]
+pub mod wind;
 
 pub use systems::SYSTEMS;

@@ -69,6 +69,9 @@ pub const SYSTEMS: &[System] = &[
         weights: "as named in github dair-iitd/PixEdit",
         licence: "see dair-iitd/GraPE and dair-iitd/PixEdit",
     }),
+    #[cfg(feature = "wind")]
+    crate::wind::SYSTEM,
+    #[cfg(not(feature = "wind"))]
     System::planned(Card {
         slug: "wind",
         title: "WIND: a watermark in the initial noise",

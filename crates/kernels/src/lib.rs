@@ -13,6 +13,7 @@ mod decoder;
 mod edits;
 mod embedding;
 mod error;
+mod gaussian;
 mod group_norm;
 mod input_error;
 mod lanes;
@@ -55,6 +56,7 @@ pub use decoder::{
 pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
 pub use error::ShapeError;
+pub use gaussian::{GAUSSIAN_BLOCK, box_muller};
 pub use group_norm::{GroupNorm, GroupNormGrads, group_norm, group_norm_backward};
 pub use input_error::InputError;
 pub use level::Level;
