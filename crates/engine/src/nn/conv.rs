@@ -130,9 +130,14 @@ impl Conv2d {
     ) -> Self {
         Self {
             weight: lazily([output, input, kernel, kernel], rng, device),
-            bias: Param::from_data(TensorData::zeros::<f32, _>([output]), device),
+            bias: Some(Param::from_data(
+                TensorData::zeros::<f32, _>([output]),
+                device,
+            )),
             stride: 1,
             padding: kernel / 2,
+            dilation: 1,
+            groups: 1,
         }
     }
 
