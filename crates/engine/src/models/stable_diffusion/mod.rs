@@ -218,8 +218,8 @@ impl StableDiffusion {
     }
 }
 
-/// A tower with its weights, and the names of its file.
-fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<(Tower, KeyMap), DiffusionError> {
+/// A tower with its weights.
+fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<Tower, DiffusionError> {
     let network = part
         .config
         .init(&mut Rng::new(0), device)
