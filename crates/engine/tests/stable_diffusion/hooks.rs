@@ -9,6 +9,7 @@ use engine::models::unet2d::UnetConditions;
 use engine::nn::{AttentionCall, AttentionHooks, CrossAttention};
 use engine::ops::{self, AttentionMask};
 use engine::weights::{CaseTensor, KeyMap, load};
+use serde_json::Value;
 
 use crate::{added, each, row, same, text, times, unet};
 
@@ -141,8 +142,12 @@ fn an_image_adapter_on_a_unet() {
             .collect();
         assert!(!ran.is_empty());
         for name in ran {
-            // `noise_scale0.6`, `noise_uncond_tokens_scale0.6`.
+            // `noise_scale1`, `noise_scale06` for 0.6, `noise_uncond_tokens_scale06`.
             let (kind, scale) = name.rsplit_once("scale").unwrap();
+            let scale = match scale.strip_prefix('0') {
+                Some(after) if !after.is_empty() => format!("0.{after}"),
+                _ => scale.to_owned(),
+            };
             let tokens = match kind {
                 "noise_uncond_tokens_" => "uncond_tokens",
                 _ => "tokens_two_refs",
@@ -171,14 +176,17 @@ fn an_image_adapter_on_a_unet() {
 /// Characters are seen in their boxes only, and a vector marks where dialogs are.
 pub struct Manga<'a> {
     pub case: &'a Case,
+    /// Sizes of the network.
+    pub config: &'a Value,
     pub before: Option<Tensor<4>>,
     pub after: Option<Tensor<4>>,
 }
 
 impl<'a> Manga<'a> {
-    pub fn new(case: &'a Case) -> Self {
+    pub fn new(case: &'a Case, config: &'a Value) -> Self {
         Self {
             case,
+            config,
             before: None,
             after: None,
         }
@@ -226,15 +234,9 @@ impl AttentionHooks for Manga<'_> {
         let Some(context) = call.context.clone() else {
             return call.plain();
         };
-        let config = |name: &str| self.case.usize(&format!("config.{name}"));
-        let (tail, scale) = match self.case.get("config.num_vision_tokens") {
-            Some(_) => (
-                (config("max_num_ips") + 1) * config("num_vision_tokens"),
-                self.case.f32("config.ip_scale"),
-            ),
-            // The case of the loop has the network of the other one, whose sizes it does not repeat.
-            None => (9, 0.6),
-        };
+        let number = |name: &str| self.config[name].as_f64().unwrap();
+        let tail = (number("max_num_ips") as usize + 1) * number("num_vision_tokens") as usize;
+        let scale = number("ip_scale") as f32;
         let branch = Decoupled {
             case: self.case,
             weights: BTreeMap::new(),

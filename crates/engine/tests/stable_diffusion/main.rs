@@ -52,7 +52,11 @@ fn same_as<const D: usize>(case: &Case, what: &str, found: Tensor<D>, expected: 
 
 /// The U-Net of a case: its configuration under `config`, its weights under `prefix`.
 fn unet(case: &Case, prefix: &str) -> Unet2d {
-    let mut config = case.json["config"].clone();
+    unet_of(case, case.json["config"].clone(), prefix)
+}
+
+/// The same with a configuration from elsewhere.
+fn unet_of(case: &Case, mut config: Value, prefix: &str) -> Unet2d {
     if config.get("down_block_types").is_none() {
         // The case names sizes only: which resolutions have attention is read off its tensors.
         let levels = config["block_out_channels"].as_array().unwrap().len();

@@ -104,31 +104,26 @@ impl StableDiffusion {
         let vae = parts.vae.config.init(rng, device);
         let keys = autoencoder_kl::key_map_of(&parts.vae.weights);
         let vae = load(vae, &parts.vae.weights, &keys)?;
-        let towers: Result<Vec<(Tower, KeyMap)>, DiffusionError> = parts
+        let towers: Result<Vec<Tower>, DiffusionError> = parts
             .towers
             .into_iter()
             .map(|part| tower(part, path, device))
             .collect();
-        let mut model = Self {
+        let model = Self {
             unet,
             unet_config: parts.unet.config,
             vae,
             vae_config: parts.vae.config,
-            towers: Vec::new(),
+            towers: towers?,
             schedule: parts.scheduler,
             zero_negative: parts.zero_negative,
             family,
             notes: Vec::new(),
             device: device.clone(),
         };
-        let mut keys = Vec::new();
-        for (tower, names) in towers? {
-            model.towers.push(tower);
-            keys.push(names);
-        }
         match options.loras.is_empty() {
             true => Ok(model),
-            false => model.with_loras(&options.loras, &keys),
+            false => model.with_loras(&options.loras),
         }
     }
 
@@ -178,11 +173,7 @@ impl StableDiffusion {
         sample::normals(seeds, "latents", shape, &self.device)
     }
 
-    fn with_loras(
-        mut self,
-        files: &[(PathBuf, f32)],
-        keys: &[KeyMap],
-    ) -> Result<Self, DiffusionError> {
+    fn with_loras(mut self, files: &[(PathBuf, f32)]) -> Result<Self, DiffusionError> {
         let loras: Result<Vec<Lora>, _> = files.iter().map(|(path, _)| Lora::open(path)).collect();
         let loras = loras?;
         let weighted: Vec<(&Lora, f32)> = loras
@@ -196,8 +187,10 @@ impl StableDiffusion {
         let mut used = vec![("unet", in_unet)];
         let names = ["text_encoder", "text_encoder_2"];
         let mut towers = Vec::new();
-        for ((mut tower, keys), name) in self.towers.into_iter().zip(keys).zip(names) {
-            let (network, in_tower) = merge(tower.network, name, keys, &|_| None, &weighted)?;
+        for (mut tower, name) in self.towers.into_iter().zip(names) {
+            // The paths of a tower are its official names.
+            let keys = KeyMap::new();
+            let (network, in_tower) = merge(tower.network, name, &keys, &|_| None, &weighted)?;
             tower.network = network;
             towers.push(tower);
             used.push((name, in_tower));
@@ -225,19 +218,19 @@ impl StableDiffusion {
     }
 }
 
-/// A tower with its weights, and the names of its file.
-fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<(Tower, KeyMap), DiffusionError> {
+/// A tower with its weights.
+fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<Tower, DiffusionError> {
     let network = part
         .config
         .init(&mut Rng::new(0), device)
         .map_err(|reason| {
             DiffusionError::model(path, format!("the text encoder's `config.json`: {reason}"))
         })?;
-    let mut keys = clip_text::key_map(&part.weights);
+    let keys = clip_text::key_map(&part.weights);
     let mut network = match &part.transposed {
         None => load(network, &part.weights, &keys)?,
         Some(name) => {
-            keys = keys.skip("text_projection").ignore(name);
+            let keys = keys.skip("text_projection").ignore(name);
             let mut network = load(network, &part.weights, &keys)?;
             network.set_projection(projection(&part.weights, name, device)?);
             network
@@ -245,13 +238,12 @@ fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<(Tower, KeyMap
     };
     // A prompt ends where its tokenizer says; configurations that say 2 are wrong.
     network.set_end(part.ends[1]);
-    let tower = Tower {
+    Ok(Tower {
         network,
         tokenizer: part.tokenizer,
         ends: part.ends,
         pad: part.pad,
-    };
-    Ok((tower, keys))
+    })
 }
 
 /// A projection that is stored as `[in, out]`.

@@ -1,0 +1,167 @@
+//! `orrery sd` at the command line, on a tiny random model.
+#![cfg(feature = "sd")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "../../engine/tests/stable_diffusion/tiny.rs"]
+mod tiny;
+
+use std::path::Path;
+
+use base::media::read_text;
+use common::{folder, names, orrery};
+use serde_json::{Value, json};
+use tiny::Tiny;
+
+fn model(place: &Path) {
+    Tiny::default().write(&place.join("model"));
+}
+
+/// Runs `orrery sd ARGS`, with the tiny model and few steps.
+fn sd(place: &Path, args: &[&str]) -> common::Ran {
+    let mut all = vec!["sd"];
+    all.extend(args);
+    all.extend(["--model", "model", "--steps", "2", "--threads", "1"]);
+    orrery(place, &all)
+}
+
+#[test]
+fn pictures_and_the_same_ones_again() {
+    let place = folder();
+    let place = place.path();
+    model(place);
+    let ran = sd(
+        place,
+        &["generate", "A red fox!", "--seed", "7", "--count", "2"],
+    )
+    .worked();
+    assert!(ran.out.contains("a-red-fox-7.png"), "{}", ran.out);
+    assert_eq!(
+        names(place),
+        ["a-red-fox-7.png", "a-red-fox-8.png", "model"]
+    );
+    let first = std::fs::read(place.join("a-red-fox-7.png")).unwrap();
+    let second = std::fs::read(place.join("a-red-fox-8.png")).unwrap();
+    assert_ne!(first, second);
+    // Alone it is what it was beside another one.
+    let again = [
+        "sd",
+        "generate",
+        "--again",
+        "a-red-fox-8.png",
+        "--out",
+        "again.png",
+    ];
+    orrery(place, &again).worked();
+    assert_eq!(std::fs::read(place.join("again.png")).unwrap(), second);
+    let parameters = read_text(place.join("again.png"), "parameters")
+        .unwrap()
+        .unwrap();
+    assert!(parameters.starts_with(
+        "A red fox!\nSteps: 2, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 8, Size: 16x16"
+    ));
+    // From a picture, and into one.
+    let from = [
+        "img2img",
+        "a house",
+        "--image",
+        "again.png",
+        "--strength",
+        "0.5",
+        "--json",
+        "--out",
+        "from.png",
+    ];
+    let ran = sd(place, &from).worked();
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["files"], json!(["from.png"]));
+    let into = [
+        "inpaint",
+        "a cat",
+        "--image",
+        "again.png",
+        "--mask",
+        "from.png",
+        "--out",
+        "into.png",
+        "--quiet",
+    ];
+    sd(place, &into).worked();
+    let ran = orrery(place, &["sd", "info", "--model", "model"]).worked();
+    assert!(ran.out.contains("reads 4 channels"), "{}", ran.out);
+    // A longer prompt is told.
+    let long = "fox ".repeat(tiny::TOKENS);
+    let ran = sd(place, &["generate", long.as_str(), "--out", "long.png"]).worked();
+    assert!(ran.err.contains("2 chunks"), "{}", ran.err);
+}
+
+#[test]
+fn wrong_input_is_refused_in_one_line() {
+    let place = folder();
+    let place = place.path();
+    model(place);
+    let before = names(place);
+    let endless = "fox ".repeat(1000);
+    for (args, wanted) in [
+        (vec!["generate", "fox", "--size", "17x16"], "multiples of 2"),
+        (
+            vec!["generate", "fox", "--size", "16384x16384"],
+            "too large",
+        ),
+        (vec!["generate", "fox", "--sampler", "plms"], "ddim"),
+        (vec!["generate", "fox", "--guidance", "nan"], "number"),
+        (vec!["generate", "fox", "--out", "fox.jpg"], ".png"),
+        (vec!["generate", "fox", "--clip-skip", "9"], "no layer"),
+        (
+            vec!["generate", "fox", "--lora", "nowhere.safetensors"],
+            "nowhere",
+        ),
+        (
+            vec![
+                "generate",
+                "fox",
+                "--lora",
+                "model/unet/diffusion_pytorch_model.safetensors",
+            ],
+            "no part of a LoRA",
+        ),
+        (vec!["generate", "fox", "--vae", "nowhere"], "nowhere"),
+        (
+            vec!["img2img", "fox", "--image", "nowhere.png"],
+            "nowhere.png",
+        ),
+        (vec!["generate", endless.as_str()], "shorten"),
+    ] {
+        let ran = sd(place, &args);
+        let line = ran.refused(2);
+        assert!(line.contains(wanted), "{args:?}: {line}");
+    }
+    for (args, wanted) in [
+        (vec!["sd", "generate", "fox"], "--model"),
+        (
+            vec!["sd", "generate", "fox", "--model", "nowhere"],
+            "nowhere",
+        ),
+        (
+            vec!["sd", "info", "--model", "model/vae"],
+            "model_index.json",
+        ),
+        (
+            vec![
+                "sd",
+                "info",
+                "--model",
+                "model/vae/diffusion_pytorch_model.safetensors",
+            ],
+            "no checkpoint",
+        ),
+        (
+            vec!["sd", "generate", "--again", "model/model_index.json"],
+            "model_index.json",
+        ),
+    ] {
+        let line = orrery(place, &args).refused(2);
+        assert!(line.contains(wanted), "{args:?}: {line}");
+    }
+    assert_eq!(names(place), before);
+}
