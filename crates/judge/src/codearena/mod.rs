@@ -32,7 +32,6 @@ pub mod report;
 pub mod rubric;
 pub mod sandbox;
 pub mod scores;
-pub mod spearman;
 pub mod syncode;
 pub mod tables;
 pub mod tally;

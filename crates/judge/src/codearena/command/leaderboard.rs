@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, say};
+use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -14,7 +15,6 @@ use crate::codearena::bias::Bias;
 use crate::codearena::item::BASELINE;
 use crate::codearena::rating::{Board, Rating};
 use crate::codearena::scores::Scores;
-use crate::codearena::spearman::spearman;
 use crate::codearena::tables::{By, Format, Row, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -185,7 +185,7 @@ impl Leaderboard {
             .collect();
         let (ours, theirs): (Vec<f64>, Vec<f64>) =
             pairs.iter().map(|pair| (pair.1, pair.2)).unzip();
-        let correlation = spearman(&ours, &theirs).ok_or_else(|| {
+        let correlation = spearman(&ours, &theirs).map(|it| it.value).ok_or_else(|| {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
         if self.json {
