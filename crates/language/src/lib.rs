@@ -1,5 +1,7 @@
 //! Decoding, steering, guarding and speaking: systems around language models.
 
+#[cfg(feature = "counterspeech")]
+pub mod counterspeech;
 #[cfg(feature = "frames")]
 pub mod frames;
 #[cfg(feature = "guardian")]

@@ -3,6 +3,8 @@
 use base::card::Card;
 use base::system::System;
 
+#[cfg(feature = "counterspeech")]
+use crate::counterspeech;
 #[cfg(feature = "frames")]
 use crate::frames;
 #[cfg(feature = "guardian")]
@@ -31,17 +33,6 @@ pub const SYSTEMS: &[System] = &[
     }),
     #[cfg(feature = "guardian")]
     guardian::SYSTEM,
-    System::planned(Card {
-        slug: "counterspeech",
-        title: "Contextualized counterspeech",
-        paper: "arXiv 2412.07338",
-        domain: "language",
-        purpose: "Replies to toxic text that fit the conversation",
-        claims: &[
-            "contextualized replies beat the generic baseline in adequacy and persuasiveness",
-            "automatic indicators correlate poorly with human ratings",
-        ],
-        weights: "five published LoRA adapters on Llama-2-13B-chat",
-        licence: "no public code; base model under the Llama 2 licence",
-    }),
+    #[cfg(feature = "counterspeech")]
+    counterspeech::SYSTEM,
 ];

@@ -1,0 +1,48 @@
+//! `orrery counterspeech templates`.
+
+use std::path::PathBuf;
+
+use base::command::{Failure, say};
+use base::files::write_new;
+use clap::Args;
+
+use crate::counterspeech::study::Preregistration;
+use crate::counterspeech::{Grid, Prompts, synthetic};
+
+/// Options of `templates`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery counterspeech templates --out mine")]
+pub struct Templates {
+    /// A folder; files that are there stay as they are
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Templates {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.out).map_err(|error| {
+            Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
+        })?;
+        let mut records = String::new();
+        for record in synthetic()? {
+            records += &serde_json::to_string(&record).map_err(Failure::failed)?;
+            records.push('\n');
+        }
+        let grid = Grid::built_in().to_owned();
+        let files = [
+            ("prompts.toml", Prompts::built_in().to_owned()),
+            ("grid.toml", grid),
+            ("prereg.toml", Preregistration::template().to_owned()),
+            ("records.jsonl", records),
+        ];
+        for (name, text) in files {
+            let path = self.out.join(name);
+            match write_new(&path, text.as_bytes())? {
+                true => say(&format!("wrote `{}`", path.display()))?,
+                false => say(&format!("`{}` was there and stays", path.display()))?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! Records: a toxic message, the conversation it is in, its community and its author.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::CounterspeechError;
+use super::store::{hex, read_lines, sha256};
+
+/// Name of the built-in set of invented records.
+pub const SYNTHETIC: &str = "synthetic";
+/// What an author's pseudonym begins with.
+const PSEUDONYM: &str = "author-";
+
+/// A community and how its members write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Community {
+    /// Its name.
+    pub name: String,
+    /// Its rules, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
+    /// Comments of its members that are not toxic.
+    #[serde(default)]
+    pub examples: Vec<String>,
+}
+
+/// A message of the conversation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who wrote it, best a pseudonym.
+    #[serde(default)]
+    pub author: String,
+    /// What it says.
+    pub text: String,
+    /// How toxic it is, in `[0, 1]`, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toxicity: Option<f64>,
+}
+
+/// What is known of the author of the toxic message. Personal data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Earlier comments, oldest first.
+    #[serde(default)]
+    pub history: Vec<String>,
+    /// A summary of the person, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// A toxic message in its context.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name, once in a file.
+    pub id: String,
+    /// Where it was posted.
+    #[serde(default)]
+    pub community: Community,
+    /// What was said before, oldest first; the last one is what the message answers.
+    #[serde(default)]
+    pub thread: Vec<Turn>,
+    /// The toxic message.
+    pub message: Turn,
+    /// Its author.
+    #[serde(default)]
+    pub user: User,
+}
+
+/// Reads records, one JSON object a line, or the built-in [`SYNTHETIC`] ones; with a line about each that is left out.
+///
+/// # Errors
+/// [`CounterspeechError::Data`] when the file cannot be read or no record is left.
+pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), CounterspeechError> {
+    if path == Path::new(SYNTHETIC) && !path.exists() {
+        return Ok((synthetic()?, Vec::new()));
+    }
+    let place = path.display();
+    let (found, mut wrong) = read_lines::<Record>(path, "record")?;
+    let mut seen = BTreeSet::new();
+    let mut records = Vec::new();
+    for record in found {
+        let reason = if record.id.trim().is_empty() {
+            "its `id` is empty"
+        } else if record.message.text.trim().is_empty() {
+            "its message is empty"
+        } else if !seen.insert(record.id.clone()) {
+            "its `id` was there before"
+        } else {
+            records.push(record);
+            continue;
+        };
+        wrong.push(format!(
+            "the record `{}` of `{place}` is left out: {reason}",
+            record.id
+        ));
+    }
+    match records.is_empty() {
+        true => Err(CounterspeechError::Data(format!(
+            "`{place}` holds no record{}: write one JSON object a line, {{\"id\": \"1\", \"message\": {{\"text\": \"…\"}}}}",
+            wrong
+                .first()
+                .map(|line| format!(" ({line})"))
+                .unwrap_or_default()
+        ))),
+        false => Ok((records, wrong)),
+    }
+}
+
+/// The invented records that ship with the program: three communities, two users each, mild rudeness.
+///
+/// # Errors
+/// Never: a test reads them.
+pub fn synthetic() -> Result<Vec<Record>, CounterspeechError> {
+    #[derive(Deserialize)]
+    struct Set {
+        community: Vec<Place>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        name: String,
+        rules: String,
+        examples: Vec<String>,
+        user: Vec<Person>,
+    }
+    #[derive(Deserialize)]
+    struct Person {
+        name: String,
+        history: Vec<String>,
+        /// Pairs of what was said before and the rude answer.
+        said: Vec<[String; 2]>,
+    }
+    let set: Set = toml::from_str(include_str!("synthetic.toml"))
+        .map_err(|error| CounterspeechError::Failed(error.to_string()))?;
+    let mut records = Vec::new();
+    for place in set.community {
+        for person in place.user {
+            for (at, [before, rude]) in person.said.into_iter().enumerate() {
+                let turn = |author: &str, text: String| Turn {
+                    author: author.to_owned(),
+                    text,
+                    toxicity: None,
+                };
+                records.push(Record {
+                    id: format!("{}-{}-{}", place.name, person.name, at + 1),
+                    community: Community {
+                        name: place.name.clone(),
+                        rules: Some(place.rules.clone()),
+                        examples: place.examples.clone(),
+                    },
+                    thread: vec![turn("somebody", before)],
+                    message: turn(&person.name, rude),
+                    user: User {
+                        history: person.history.clone(),
+                        summary: None,
+                    },
+                });
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// Secret with which authors' names are hashed: who does not have it cannot try names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorKey(String);
+
+impl AuthorKey {
+    /// A new one from the system's randomness.
+    pub fn new() -> Self {
+        use std::hash::{BuildHasher, Hasher};
+        let part = || {
+            let state = std::collections::hash_map::RandomState::new();
+            state.build_hasher().finish().to_le_bytes()
+        };
+        Self(hex(&[part(), part(), part(), part()].concat()))
+    }
+
+    /// From what [`AuthorKey::text`] gave.
+    ///
+    /// # Errors
+    /// [`CounterspeechError::Data`] when it is no key.
+    pub fn parse(text: &str) -> Result<Self, CounterspeechError> {
+        let text = text.trim();
+        match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(CounterspeechError::data(
+                "the key of the authors' names is not 64 hexadecimal digits: give the file that `records import` wrote",
+            )),
+        }
+    }
+
+    /// To keep.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The pseudonym of an author; a pseudonym stays as it is, no name stays none.
+    pub fn pseudonym(&self, author: &str) -> String {
+        match author {
+            "" => String::new(),
+            it if is_pseudonym(it) => it.to_owned(),
+            it => {
+                let inner = sha256(format!("{}{it}", self.0));
+                let outer = sha256(format!("{}{inner}", self.0));
+                format!("{PSEUDONYM}{}", &outer[..16])
+            }
+        }
+    }
+
+    /// The record with pseudonyms for its authors, also where its texts name them with `@` or `u/`.
+    pub fn hide(&self, mut record: Record) -> Record {
+        let turns = || record.thread.iter().chain([&record.message]);
+        let names: BTreeMap<String, String> = turns()
+            .filter(|turn| !turn.author.is_empty() && !is_pseudonym(&turn.author))
+            .map(|turn| (turn.author.clone(), self.pseudonym(&turn.author)))
+            .collect();
+        let hide = |text: &mut String| {
+            for (name, pseudonym) in &names {
+                for sign in ["@", "u/"] {
+                    *text = text.replace(&format!("{sign}{name}"), &format!("{sign}{pseudonym}"));
+                }
+            }
+        };
+        for turn in record.thread.iter_mut().chain([&mut record.message]) {
+            turn.author = self.pseudonym(&turn.author);
+            hide(&mut turn.text);
+        }
+        record.user.history.iter_mut().for_each(hide);
+        record
+    }
+}
+
+impl Default for AuthorKey {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn is_pseudonym(author: &str) -> bool {
+    author
+        .strip_prefix(PSEUDONYM)
+        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_invented_set_is_as_the_proof_wants_it() {
+        let records = synthetic().unwrap();
+        assert_eq!(records.len(), 30);
+        let count = |of: fn(&Record) -> &str| records.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(count(|it| &it.community.name), 3);
+        assert_eq!(count(|it| &it.message.author), 6);
+        assert_eq!(count(|it| &it.id), 30);
+        for record in &records {
+            assert_eq!((record.user.history.len(), record.thread.len()), (5, 1));
+            assert!(record.community.examples.len() >= 16);
+        }
+    }
+
+    #[test]
+    fn names_are_hidden_and_stay_the_same_under_a_key() {
+        let key = AuthorKey::parse(&"ab".repeat(32)).unwrap();
+        let mut record = Record {
+            id: "1".into(),
+            ..Record::default()
+        };
+        record.message = Turn {
+            author: "Maria".into(),
+            text: "so there".into(),
+            toxicity: None,
+        };
+        record.thread = vec![Turn {
+            author: "Otto".into(),
+            text: "well, @Maria".into(),
+            toxicity: None,
+        }];
+        let hidden = key.hide(record);
+        let json = serde_json::to_string(&hidden).unwrap();
+        assert!(!json.contains("Maria") && !json.contains("Otto"), "{json}");
+        assert_eq!(hidden.message.author, key.pseudonym("Maria"));
+        assert_eq!(key.hide(hidden.clone()), hidden);
+        assert_ne!(AuthorKey::new().pseudonym("Maria"), key.pseudonym("Maria"));
+        assert!(AuthorKey::parse("xyz").is_err());
+    }
+}
