@@ -2,6 +2,8 @@
 
 use base::command::Failure;
 use base::files::FileError;
+use base::job::jsonl::JsonlError;
+use base::job::log::LogError;
 use engine::decode::DecodeError;
 use engine::models::decoder::DecoderError;
 use engine::text::TextError;
@@ -36,6 +38,12 @@ pub enum CounterspeechError {
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file of JSON lines cannot be read.
+    #[error(transparent)]
+    Lines(#[from] JsonlError),
+    /// A journal cannot be written, or another run writes it.
+    #[error(transparent)]
+    Log(#[from] LogError),
 }
 
 impl CounterspeechError {

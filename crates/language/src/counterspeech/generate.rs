@@ -165,8 +165,8 @@ impl Run<'_> {
                     ));
                 }
                 let row = self.row(record, configuration, &mut summaries, context)?;
-                journal.push(&row, false)?;
                 tally.count(&row);
+                journal.push(row, false)?;
             }
         }
         steps.finish();
@@ -245,9 +245,8 @@ impl Run<'_> {
             request_sha,
             text: self.replier.summarise(&request, context)?,
         };
-        summaries.push(&summary, false)?;
         let text = summary.text.clone();
-        summaries.rows.push(summary);
+        summaries.push(summary, false)?;
         Ok(Some(text))
     }
 

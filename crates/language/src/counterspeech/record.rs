@@ -81,14 +81,15 @@ pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), Countersp
     let mut seen = BTreeSet::new();
     let mut records = Vec::new();
     for record in found {
-        let reason = match &record {
-            it if it.id.trim().is_empty() => "its `id` is empty",
-            it if it.message.text.trim().is_empty() => "its message is empty",
-            it if !seen.insert(it.id.clone()) => "its `id` was there before",
-            _ => {
-                records.push(record);
-                continue;
-            }
+        let reason = if record.id.trim().is_empty() {
+            "its `id` is empty"
+        } else if record.message.text.trim().is_empty() {
+            "its message is empty"
+        } else if !seen.insert(record.id.clone()) {
+            "its `id` was there before"
+        } else {
+            records.push(record);
+            continue;
         };
         wrong.push(format!(
             "the record `{}` of `{place}` is left out: {reason}",

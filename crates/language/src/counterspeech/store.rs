@@ -1,12 +1,15 @@
 //! Files: bounded reading, lines of JSON that were broken off, journals that go on, fingerprints.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use base::files::write_bytes;
+use base::job::jsonl::read_any;
+use base::job::log::Log;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::CounterspeechError;
@@ -55,16 +58,13 @@ pub(super) fn read_lines<T: DeserializeOwned>(
     path: &Path,
     what: &str,
 ) -> Result<(Vec<T>, Vec<String>), CounterspeechError> {
-    let text = read_text(path)?;
-    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        match serde_json::from_str(line) {
+    let lines = read_any(path)?;
+    let (mut rows, mut wrong) = (Vec::new(), lines.troubles);
+    for (number, object) in lines.records {
+        match serde_json::from_value(Value::Object(object)) {
             Ok(row) => rows.push(row),
             Err(error) => wrong.push(format!(
-                "line {number} of `{}` is left out: it is no {what} ({error})",
+                "`{}` line {number}: no {what} ({error}): left out",
                 path.display()
             )),
         }
@@ -72,12 +72,13 @@ pub(super) fn read_lines<T: DeserializeOwned>(
     Ok((rows, wrong))
 }
 
-/// A JSON-lines file that grows row by row; a line that was broken off is taken out when it is opened again.
+/// A JSON-lines file that grows row by row and that one run at a time writes; a line that was broken off is taken out when it
+/// is opened again.
 #[derive(Debug)]
 pub(super) struct Journal<T> {
     path: PathBuf,
-    file: File,
-    /// What was there.
+    log: Log,
+    /// What was there, and what is pushed.
     pub(super) rows: Vec<T>,
     /// Lines that were taken out.
     pub(super) broken: usize,
@@ -85,47 +86,31 @@ pub(super) struct Journal<T> {
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
     pub(super) fn open(path: &Path) -> Result<Self, CounterspeechError> {
-        let (mut rows, mut broken) = (Vec::new(), 0);
-        if path.exists() {
-            let (found, wrong) = read_lines(path, "row")?;
-            (rows, broken) = (found, wrong.len());
-        }
-        if broken > 0 || !path.exists() {
+        let mut log = Log::open(path)?;
+        let (rows, wrong) = read_lines(path, "row")?;
+        if !wrong.is_empty() {
+            drop(log);
             write_rows(path, &rows)?;
+            log = Log::open(path)?;
         }
-        let file = OpenOptions::new().append(true).open(path);
-        let mut journal = Self {
+        Ok(Self {
             path: path.to_owned(),
-            file: file.map_err(|error| failed(path, &error))?,
+            log,
             rows,
-            broken,
-        };
-        journal.end_line()?;
-        Ok(journal)
-    }
-
-    /// A whole row without its line break stays; the next one begins a line of its own.
-    fn end_line(&mut self) -> Result<(), CounterspeechError> {
-        let text = read_text(&self.path)?;
-        match text.is_empty() || text.ends_with('\n') {
-            true => Ok(()),
-            false => self
-                .file
-                .write_all(b"\n")
-                .map_err(|it| failed(&self.path, &it)),
-        }
+            broken: wrong.len(),
+        })
     }
 
     /// Appends a row; `sure` waits until the disk has it.
-    pub(super) fn push(&mut self, row: &T, sure: bool) -> Result<(), CounterspeechError> {
-        let mut line = serde_json::to_vec(row).map_err(|error| failed(&self.path, &error))?;
-        line.push(b'\n');
+    pub(super) fn push(&mut self, row: T, sure: bool) -> Result<(), CounterspeechError> {
         let _hold = base::command::Hold::new();
-        let done = self.file.write_all(&line).and_then(|()| match sure {
-            true => self.file.sync_data(),
-            false => Ok(()),
-        });
-        done.map_err(|error| failed(&self.path, &error))
+        self.log.append(&row)?;
+        if sure {
+            let file = File::open(&self.path).and_then(|file| file.sync_data());
+            file.map_err(|error| failed(&self.path, &error))?;
+        }
+        self.rows.push(row);
+        Ok(())
     }
 }
 
@@ -181,23 +166,28 @@ pub(super) fn fingerprint(path: &Path) -> Result<String, CounterspeechError> {
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq, serde::Deserialize, Serialize)]
+    struct Piece {
+        n: u32,
+    }
+
     #[test]
     fn a_journal_goes_on_after_a_broken_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.jsonl");
-        Journal::open(&path).unwrap().push(&1_u32, true).unwrap();
         // A whole row without its line break, then one that was broken off.
-        std::fs::write(&path, "1\n2").unwrap();
-        let mut journal: Journal<u32> = Journal::open(&path).unwrap();
-        assert_eq!(
-            (journal.rows.as_slice(), journal.broken),
-            ([1, 2].as_slice(), 0)
-        );
-        journal.push(&3, false).unwrap();
-        std::fs::write(&path, "1\n2\n3\n{\"x").unwrap();
-        let journal: Journal<u32> = Journal::open(&path).unwrap();
+        std::fs::write(&path, "{\"n\":1}\n{\"n\":2}").unwrap();
+        let mut journal: Journal<Piece> = Journal::open(&path).unwrap();
+        assert_eq!((journal.rows.len(), journal.broken), (2, 0));
+        journal.push(Piece { n: 3 }, true).unwrap();
+        assert!(Journal::<Piece>::open(&path).is_err(), "one run at a time");
+        drop(journal);
+        let whole = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        std::fs::write(&path, format!("{whole}{{\"n")).unwrap();
+        let journal: Journal<Piece> = Journal::open(&path).unwrap();
         assert_eq!((journal.rows.len(), journal.broken), (3, 1));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
     }
 
     #[test]

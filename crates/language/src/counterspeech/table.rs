@@ -35,11 +35,9 @@ pub fn write_summary(
     path: &Path,
     summaries: &[ConfigurationSummary],
 ) -> Result<(), CounterspeechError> {
-    let names: Vec<&str> = PANELS
-        .iter()
-        .map(|panel| panel.0)
-        .chain(COLUMNS.into_iter().filter(|it| *it != "toxicity"))
-        .collect();
+    let panels = PANELS.map(|panel| panel.0);
+    let columns = COLUMNS.into_iter().filter(|it| !panels.contains(it));
+    let names: Vec<&str> = panels.into_iter().chain(columns).collect();
     let ends = |name: &&str| {
         [
             (*name).to_owned(),

@@ -42,7 +42,7 @@ pub struct ReplyTo {
     example: Vec<String>,
     /// Which adapter writes
     #[arg(long = "use", value_name = "NAME", default_value = BASELINE)]
-    adapter: String,
+    by: String,
     /// Prompts, in place of the built-in ones
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
@@ -81,7 +81,7 @@ impl ReplyTo {
         let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
         prompts.check(blocks.iter().copied())?;
         let configuration = Configuration {
-            model: self.adapter.clone(),
+            model: self.by.clone(),
             context: blocks.join("."),
         };
         let turn = |text: &String| Turn {
@@ -118,7 +118,7 @@ impl ReplyTo {
         let reply = model.reply(
             &prompt,
             &self.message,
-            &self.adapter,
+            &self.by,
             &self.draw.drawing(),
             Rng::new(seed),
             context,
@@ -127,7 +127,7 @@ impl ReplyTo {
             let answer = json!({
                 "text": reply.text, "refused": reply.refused, "config": configuration.id(), "seed": seed,
                 "prompts": format!("{} {}", prompts.name, prompts.version), "prompt_sha": prompt.sha,
-                "model_sha": model.sha(), "adapter_sha": model.adapter_sha(&self.adapter),
+                "model_sha": model.sha(), "adapter_sha": model.adapter_sha(&self.by),
                 "tokens": reply.tokens, "seconds": reply.seconds, "machine_text": true,
             });
             return say(&answer.to_string());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::CounterspeechError;
 use super::super::store::{Journal, read_text};
-use super::{Design, Participant, Plan, Preregistration, Rating};
+use super::{Design, Plan, Preregistration};
 
 const COVARIATES: &str = include_str!("covariates.json");
 /// Longest text of a covariate, in bytes.
@@ -20,8 +20,8 @@ pub(super) struct Joined {
     /// Drawn by the page; known to nobody else.
     client: String,
     pub(super) participant: String,
-    consent: bool,
-    covariates: BTreeMap<String, String>,
+    pub(super) consent: bool,
+    pub(super) covariates: BTreeMap<String, String>,
 }
 
 /// A line of `answers.jsonl`.
@@ -31,10 +31,10 @@ pub(super) struct Answer {
     /// Among the participant's items, from 0.
     pub(super) place: usize,
     /// By aspect.
-    values: BTreeMap<String, i64>,
+    pub(super) values: BTreeMap<String, i64>,
     /// What was chosen in the attention check.
-    check: Option<i64>,
-    seconds: f64,
+    pub(super) check: Option<i64>,
+    pub(super) seconds: f64,
 }
 
 pub(super) struct Study {
@@ -146,9 +146,9 @@ impl Study {
                     consent: true,
                     covariates: wanted.covariates,
                 };
-                self.joined.push(&joined, true)?;
-                self.joined.rows.push(joined.clone());
-                joined.participant
+                let participant = joined.participant.clone();
+                self.joined.push(joined, true)?;
+                participant
             }
         };
         let Some(plan) = self.plan(&participant) else {
@@ -191,7 +191,7 @@ impl Study {
                     check: given.check,
                     seconds: given.seconds.clamp(0.0, 86_400.0),
                 };
-                self.answers.push(&answer, true)?;
+                self.answers.push(answer, true)?;
                 self.stored.insert(key);
             }
             stored.push(given.place);
@@ -243,58 +243,4 @@ pub(super) struct Given {
     values: BTreeMap<String, i64>,
     check: Option<i64>,
     seconds: f64,
-}
-
-/// Participants and ratings that the form has collected.
-///
-/// # Errors
-/// [`CounterspeechError::Data`] when the folder holds no whole study.
-pub fn collected(folder: &Path) -> Result<(Vec<Participant>, Vec<Rating>), CounterspeechError> {
-    let study = Study::open(folder)?;
-    let mut participants = Vec::new();
-    for joined in &study.joined.rows {
-        if let Some(plan) = study.plan(&joined.participant) {
-            participants.push(Participant {
-                participant: joined.participant.clone(),
-                condition: plan.condition.clone(),
-                consent: joined.consent,
-                covariates: joined.covariates.clone(),
-            });
-        }
-    }
-    let mut ratings = Vec::new();
-    let mut seen = BTreeSet::new();
-    for answer in &study.answers.rows {
-        let Some(plan) = study.plan(&answer.participant) else {
-            continue;
-        };
-        let Some(item) = plan
-            .items
-            .get(answer.place)
-            .map(|at| &study.design.items[*at])
-        else {
-            continue;
-        };
-        if !seen.insert((&answer.participant, answer.place)) {
-            continue;
-        }
-        let check = plan
-            .checks
-            .get(&answer.place)
-            .map(|wanted| answer.check == Some(*wanted));
-        for (aspect, value) in &answer.values {
-            ratings.push(Rating {
-                participant: answer.participant.clone(),
-                condition: plan.condition.clone(),
-                record: item.record.clone(),
-                config: item.config.clone(),
-                aspect: aspect.clone(),
-                value: *value,
-                order: answer.place + 1,
-                seconds: answer.seconds,
-                attention_ok: check,
-            });
-        }
-    }
-    Ok((participants, ratings))
 }

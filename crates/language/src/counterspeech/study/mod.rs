@@ -2,6 +2,7 @@
 
 mod agree;
 mod analyse;
+mod collect;
 mod compare;
 mod design;
 mod form;
@@ -15,9 +16,9 @@ mod withdraw;
 
 pub use agree::{Agreement, IndicatorAgreement, against_indicators};
 pub use analyse::{Analysis, ConditionDifference, Excluded, Ranks, analyse};
+pub use collect::collected;
 pub use compare::{Comparison, compare};
 pub use design::{Aspect, CONDITIONS, Design, DesignOptions, Item, Plan};
-pub use form::collected;
 pub use latin::balanced_latin_square;
 pub use power::{PowerOptions, PowerRow, power, simulate};
 pub use prereg::{Exclusion, Preregistration, Primary};

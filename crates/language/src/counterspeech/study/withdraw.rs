@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base::job::log::Log;
 use serde_json::Value;
 
 use super::super::CounterspeechError;
@@ -96,6 +97,8 @@ pub(in super::super) fn filter<T: serde::de::DeserializeOwned>(
     if !path.exists() {
         return Ok(0);
     }
+    // Nobody else writes meanwhile.
+    let _log = Log::open(path)?;
     let (rows, _) = read_lines::<Value>(path, "row")?;
     let wanted =
         |row: &Value| serde_json::from_value::<T>(row.clone()).map_or(true, |it| keep(&it));
