@@ -5,19 +5,8 @@ use base::system::System;
 
 /// See [`System`].
 pub const SYSTEMS: &[System] = &[
-    System::planned(Card {
-        slug: "acdit",
-        title: "ACDiT: autoregressive conditional diffusion transformer",
-        paper: "arXiv 2412.07720",
-        domain: "image",
-        purpose: "Diffusion block by block, for pictures and clips",
-        claims: &[
-            "ImageNet-256 FID 2.45 (677M) and 2.37 (954M)",
-            "UCF-101 FVD 104 (954M)",
-        ],
-        weights: "hub: JamesHujy/ACDiT",
-        licence: "code MIT (thunlp/ACDiT)",
-    }),
+    #[cfg(feature = "acdit")]
+    crate::acdit::SYSTEM,
     #[cfg(feature = "lora-rar")]
     crate::lora_rar::SYSTEM,
     System::planned(Card {

@@ -5,13 +5,17 @@
 use std::path::{Path, PathBuf};
 
 use base::fixtures::{Case, cases, furthest, report};
+use base::media::Picture;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::diffusion::scheduler::{DpmSolver, Scheduler, SchedulerConfig};
 use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use engine::nn::sinusoid;
 use engine::ops;
 use engine::train::Schedule;
-use engine::weights::{self, CaseTensor};
+use engine::weights::{self, CaseTensor, Precision, Weights};
+use image_systems::acdit::space::{Space, Values};
+use image_systems::acdit::studio::{About, Studio};
 use image_systems::acdit::{
     Acdit, AcditConfig, BlockSampler, Cache, SampleConfig, checkpoint, layout, model, rope, train,
 };
@@ -311,7 +315,7 @@ fn cached_sampling() {
                 let sampling = SampleConfig {
                     steps: case.usize("config.steps"),
                     guidance,
-                    clip: None,
+                    ..SampleConfig::default()
                 };
                 let mut sampler =
                     BlockSampler::new(&model, &config, &labels, config.ar_len, sampling, &device)
@@ -347,4 +351,186 @@ fn image_autoencoder() {
             tolerance,
         );
     });
+}
+
+/// Sizes of a small picture model, in tiles, and of a small clip model.
+fn small() -> [(AcditConfig, Space); 2] {
+    let space = |patch, channels| Space {
+        values: Values::Pixels,
+        channels,
+        patch,
+    };
+    let picture = AcditConfig {
+        latent_size: 12,
+        block_size: 4,
+        ar_len: 9,
+        temporal_len: 1,
+        spatial_len: 36,
+        square_block: true,
+        hidden_size: 32,
+        depth: 2,
+        num_heads: 2,
+        num_classes: 3,
+        ..AcditConfig::default()
+    };
+    let clip = AcditConfig {
+        latent_size: 9,
+        block_size: 8,
+        ar_len: 3,
+        temporal_len: 6,
+        spatial_len: 4,
+        square_block: false,
+        ..picture.clone()
+    };
+    [(picture, space(2, 3)), (clip, space(3, 1))]
+}
+
+#[test]
+fn values_lie_where_the_layout_says() {
+    let device = Device::default();
+    for (config, space) in small() {
+        assert_eq!(config.problem().or(space.problem(&config)), None);
+        let side = space.side(&config);
+        let shape = [1, config.temporal_len, space.channels, side, side];
+        let all = Tensor::<1, burn::tensor::Int>::arange(
+            0..shape.iter().product::<usize>() as i64,
+            &device,
+        );
+        let frames: Tensor<5> = all.float().reshape(shape);
+        let blocks = match config.square_block {
+            true => layout::image_to_blocks(frames.squeeze_dim(1), space.patch, config.block_size),
+            false => layout::video_to_blocks(frames, space.patch, config.block_size),
+        };
+        let expected: Vec<usize> = values(blocks).into_iter().map(|at| at as usize).collect();
+        assert_eq!(space.places(&config, config.tokens()), expected);
+    }
+}
+
+#[test]
+fn pictures_become_tokens_and_pictures_again() {
+    let device = Device::default();
+    for (config, space) in small() {
+        let side = space.picture_side(&config) as u32;
+        let studio = Studio {
+            model: config.init(&mut base::rng::Rng::new(0), &device),
+            about: About {
+                space,
+                classes: Vec::new(),
+            },
+            config,
+            head: None,
+            device: device.clone(),
+        };
+        let mut rng = base::rng::Rng::new(3);
+        let frames: Vec<Picture> = (0..studio.config.temporal_len)
+            .map(|_| {
+                let mut picture = Picture::filled(side, side, [0; 3]);
+                for (x, y) in (0..side).flat_map(|y| (0..side).map(move |x| (x, y))) {
+                    let grey = rng.below(256) as u8;
+                    let colour = match space.channels {
+                        1 => [grey; 3],
+                        _ => [grey, 255 - grey, grey / 2],
+                    };
+                    picture.set(x, y, colour);
+                }
+                picture
+            })
+            .collect();
+        let tokens = studio.tokens(&frames, None).unwrap();
+        let back = studio.pictures(tokens, None).unwrap();
+        assert_eq!(back, [frames]);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_the_authors_form_is_read() {
+    let device = Device::default();
+    let path = committed().join("acdit/tiny.pt");
+    let studio = Studio::open(&Weights::open(path).unwrap(), None, &device).unwrap();
+    let config = &studio.config;
+    assert_eq!(
+        [
+            config.hidden_size,
+            config.depth,
+            config.num_heads,
+            config.num_classes
+        ],
+        [8, 2, 2, 3]
+    );
+    assert_eq!(
+        [config.block_size, config.ar_len, config.spatial_len],
+        [256, 4, 1024]
+    );
+    assert_eq!(studio.about.space.values, Values::Latents);
+    // The averaged weights, not the last ones.
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.safetensors");
+    studio.save(&[], Precision::F32, &copy).unwrap();
+    let copy = Weights::open(copy).unwrap();
+    let expected: Vec<f32> = (0..32).map(|at| at as f32 / 8.0).collect();
+    assert_eq!(copy.values("x_embedder.weight").unwrap(), expected);
+    // What was written is read as what it was.
+    let again = Studio::open(&copy, None, &device).unwrap();
+    assert_eq!(
+        (&again.config, &again.about),
+        (&studio.config, &studio.about)
+    );
+}
+
+#[test]
+fn a_window_over_all_blocks_changes_nothing_and_a_short_one_forgets() {
+    let device = Device::default();
+    let [_, (config, _)] = small();
+    let mut rng = base::rng::Rng::new(5);
+    let model = config
+        .init(&mut rng, &device)
+        .map(&mut Shake(rng.child("shake")));
+    let noise: Vec<Vec<f32>> = (0..5)
+        .map(|_| rng.normals(config.block_size * config.latent_size))
+        .collect();
+    let draw = |window: Option<usize>, first: f32| -> Vec<Vec<f32>> {
+        let sampling = SampleConfig {
+            steps: 3,
+            window,
+            ..SampleConfig::default()
+        };
+        let mut sampler = BlockSampler::new(&model, &config, &[1], 5, sampling, &device).unwrap();
+        noise
+            .iter()
+            .enumerate()
+            .map(|(at, noise)| {
+                let mut noise = noise.clone();
+                noise[0] += if at == 0 { first } else { 0.0 };
+                let noise = TensorData::new(noise, [1, config.block_size, config.latent_size]);
+                values(
+                    sampler
+                        .next_block(Tensor::from_data(noise, &device))
+                        .unwrap(),
+                )
+            })
+            .collect()
+    };
+    let all = draw(None, 0.0);
+    assert_eq!(draw(Some(5), 0.0), all);
+    assert_eq!(draw(Some(9), 0.0), all);
+    // A block that sees itself alone does not know how the first one went.
+    assert_eq!(draw(Some(1), 0.0)[1..], draw(Some(1), 1.0)[1..]);
+    assert_ne!(draw(None, 1.0)[1..], all[1..]);
+    // Two blocks: the second hears of the first, and what it hears goes on.
+    assert_ne!(draw(Some(2), 1.0)[1], draw(Some(2), 0.0)[1]);
+    assert_eq!(draw(Some(2), 0.0)[1], all[1]);
+}
+
+/// Random values for every parameter: fresh gates are silent.
+struct Shake(base::rng::Rng);
+
+impl ModuleMapper for Shake {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| {
+            let shape: [usize; D] = value.dims();
+            let draws = self.0.normals(shape.iter().product());
+            let draws: Vec<f32> = draws.into_iter().map(|draw| 0.1 * draw).collect();
+            value.clone() + Tensor::from_data(TensorData::new(draws, shape), &value.device())
+        })
+    }
 }

@@ -12,7 +12,7 @@ pub const CONFIG_KEY: &str = "acdit.config";
 
 /// Official names ↔ field paths.
 pub fn key_map() -> KeyMap {
-    KeyMap::new().renames([
+    KeyMap::new().ignore("head.").renames([
         ("t_embedder.mlp.0", "time.linear_1"),
         ("t_embedder.mlp.2", "time.linear_2"),
         ("y_embedder.embedding_table.weight", "labels"),

@@ -18,7 +18,7 @@ pub fn positions(config: &AcditConfig, tokens: usize) -> Vec<Vec<usize>> {
 }
 
 /// Raster index (frame, row, column) of every token in block order.
-fn order(config: &AcditConfig, tokens: usize) -> Vec<usize> {
+pub(super) fn order(config: &AcditConfig, tokens: usize) -> Vec<usize> {
     let side = config.side();
     if !config.square_block {
         return (0..tokens).collect();

@@ -1,5 +1,7 @@
 //! Block by block sampling with a cache of clean blocks (paper section 3.4).
 
+use std::collections::VecDeque;
+
 use burn::tensor::{Device, Tensor};
 use engine::diffusion::scheduler::{DpmSolver, Scheduler, SchedulerConfig};
 
@@ -17,6 +19,9 @@ pub struct SampleConfig {
     pub guidance: f32,
     /// Predicted clean values are kept within `±clip`; for models of pixels.
     pub clip: Option<f32>,
+    /// Clips: a block sees the blocks just before it, `window` blocks in all with itself, at the places of a clip of that
+    /// length. So a clip may go on for ever at bounded cost. None: it sees all.
+    pub window: Option<usize>,
 }
 
 impl Default for SampleConfig {
@@ -25,11 +30,13 @@ impl Default for SampleConfig {
             steps: 25,
             guidance: 1.5,
             clip: None,
+            window: None,
         }
     }
 }
 
-/// Draws a sample one block after another: given blocks first, then sampled ones.
+/// Draws samples one block after another: given blocks first, then drawn ones. The stream of [`Self::next_block`] ends after
+/// the last block.
 #[derive(Debug)]
 pub struct BlockSampler<'a> {
     model: &'a Acdit,
@@ -43,6 +50,8 @@ pub struct BlockSampler<'a> {
     /// Blocks that are done, and the last of them, which the cache does not hold yet.
     done: usize,
     last: Option<Tensor<3>>,
+    /// With a window, the blocks that the cache holds.
+    recent: VecDeque<Tensor<3>>,
 }
 
 impl<'a> BlockSampler<'a> {
@@ -59,10 +68,18 @@ impl<'a> BlockSampler<'a> {
         sampling: SampleConfig,
         device: &Device,
     ) -> Result<Self, String> {
+        let places = match sampling.window {
+            Some(_) if config.temporal_len == 1 => {
+                return Err("a window is for clips: an image has all its blocks".into());
+            }
+            Some(0) => return Err("a window has at least the block itself".into()),
+            Some(window) => blocks.min(window),
+            None => blocks,
+        };
         Ok(Self {
             model,
             block_size: config.block_size,
-            positions: Positions::new(config, blocks, device)?,
+            positions: Positions::new(config, places, device)?,
             blocks,
             labels: labels.to_vec(),
             null: config.num_classes,
@@ -70,6 +87,7 @@ impl<'a> BlockSampler<'a> {
             cache: Cache::default(),
             done: 0,
             last: None,
+            recent: VecDeque::new(),
         })
     }
 
@@ -87,13 +105,20 @@ impl<'a> BlockSampler<'a> {
 
     /// Samples the next block from `noise`, `[batch, block, values]`; none after the last.
     pub fn next_block(&mut self, noise: Tensor<3>) -> Option<Tensor<3>> {
+        self.next_block_watched(noise, &mut |_| true)
+    }
+
+    /// As [`Self::next_block`]; `watch` hears of each step that is done, and ends the sampling by false.
+    pub fn next_block_watched(
+        &mut self,
+        noise: Tensor<3>,
+        watch: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<Tensor<3>> {
         if self.done >= self.blocks {
             return None;
         }
         self.remember();
-        let positions = self
-            .positions
-            .narrow(self.done * self.block_size, self.block_size);
+        let positions = self.places(self.place());
         let mut solver = DpmSolver::<3>::new(SchedulerConfig::default(), self.sampling.steps)
             .with_clip(self.sampling.clip);
         let timesteps = Scheduler::timesteps(&solver).to_vec();
@@ -102,6 +127,9 @@ impl<'a> BlockSampler<'a> {
             let noise = self.guided(x.clone(), t as f32, &positions);
             let unused = x.clone();
             x = solver.step(noise, i, x, &mut || unused.clone());
+            if !watch(i + 1) {
+                return None;
+            }
         }
         self.done += 1;
         self.last = Some(x.clone());
@@ -128,12 +156,44 @@ impl<'a> BlockSampler<'a> {
         }
     }
 
-    /// Takes the last block into the cache.
+    /// Positions of the tokens of the block at `place`.
+    fn places(&self, place: usize) -> Positions {
+        self.positions
+            .narrow(place * self.block_size, self.block_size)
+    }
+
+    /// The place of the block to come: with a full window the last one.
+    fn place(&self) -> usize {
+        match self.sampling.window {
+            Some(window) => self.done.min(window - 1),
+            None => self.done,
+        }
+    }
+
+    /// Takes the last block into the cache. A full window loses its first block; what the others saw of it goes too, so the
+    /// cache is made anew.
     fn remember(&mut self) {
-        if let Some(clean) = self.last.take() {
-            let from = (self.done - 1) * self.block_size;
-            let positions = self.positions.narrow(from, self.block_size);
+        let Some(clean) = self.last.take() else {
+            return;
+        };
+        let Some(window) = self.sampling.window else {
+            let positions = self.places(self.done - 1);
             self.model.append(clean, &positions, &mut self.cache);
+            return;
+        };
+        self.recent.push_back(clean);
+        let mut from = self.recent.len() - 1;
+        if self.recent.len() >= window {
+            self.recent.pop_front();
+            self.cache = Cache::default();
+            from = 0;
+        }
+        for (place, block) in self.recent.iter().enumerate().skip(from) {
+            let positions = self
+                .positions
+                .narrow(place * self.block_size, self.block_size);
+            self.model
+                .append(block.clone(), &positions, &mut self.cache);
         }
     }
 }

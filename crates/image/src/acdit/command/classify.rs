@@ -1,0 +1,141 @@
+//! `orrery acdit classify`.
+
+use std::path::PathBuf;
+
+use base::command::{Context, Failure, Steps, limit_threads, say, take_part};
+use base::media;
+use clap::Args;
+use serde_json::json;
+
+use super::model::ModelOptions;
+use super::options::{threads, whole};
+use crate::acdit::pipeline::Vae;
+use crate::acdit::studio::Studio;
+
+/// Options of `classify`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery acdit classify --model runs/head/model.safetensors shoe.png
+  orrery acdit classify --model runs/fashion/model.safetensors --by denoising --draws 64 shoe.png bag.png")]
+pub struct Classify {
+    /// Pictures, or clips for a model of clips
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// How: by the head that training with `--goal head` or `classify` made, or by which class explains the picture's noise
+    /// best [default: head, where the model has one]
+    #[arg(long, value_enum)]
+    by: Option<By>,
+    /// By denoising: how many times noise is drawn
+    #[arg(long, default_value_t = 32, value_parser = |text: &str| whole(text, 10_000))]
+    draws: usize,
+    /// How many classes are printed
+    #[arg(long, default_value_t = 3, value_parser = |text: &str| whole(text, 1000))]
+    top: usize,
+    /// By denoising: seed of the noise
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many threads work, 1 to 1024 [default: one a processor]
+    #[arg(long, value_parser = threads)]
+    threads: Option<usize>,
+    /// Print one JSON object a file
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a class is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// A linear head on the mean of the clean tokens' features
+    Head,
+    /// The error of the predicted noise under each class
+    Denoising,
+}
+
+impl Classify {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        match self.threads {
+            Some(threads) => limit_threads(threads),
+            None => take_part(),
+        }
+        let studio = self.model.open()?;
+        let vae = self.model.vae(&studio)?;
+        let by = match (self.by, &studio.head) {
+            (Some(By::Head), None) => {
+                return Err(Failure::input(
+                    "this model has no head: train one with `orrery acdit train --goal head`, or use `--by denoising`",
+                ));
+            }
+            (Some(by), _) => by,
+            (None, Some(_)) => By::Head,
+            (None, None) => By::Denoising,
+        };
+        for file in &self.files {
+            context.proceed()?;
+            self.one(file, by, &studio, vae.as_ref(), context)?;
+        }
+        Ok(())
+    }
+
+    fn one(
+        &self,
+        file: &PathBuf,
+        by: By,
+        studio: &Studio,
+        vae: Option<&Vae>,
+        context: Context,
+    ) -> Result<(), Failure> {
+        let config = &studio.config;
+        let mut frames = match config.temporal_len {
+            1 => vec![media::read_picture(file)?],
+            _ => media::read_clip(file)?.frames,
+        };
+        if frames.len() < config.temporal_len {
+            return Err(Failure::input(format!(
+                "`{}` has {} frames, the model takes {}: give a longer clip",
+                file.display(),
+                frames.len(),
+                config.temporal_len
+            )));
+        }
+        frames.truncate(config.temporal_len);
+        let tokens = studio.tokens(&frames, vae)?;
+        let (scores, what) = match by {
+            By::Head => (studio.by_head(tokens)?.unwrap_or_default(), "probability"),
+            By::Denoising => {
+                let mut bar = Steps::new("draws", self.json);
+                let errors = studio.by_denoising(tokens, self.draws, self.seed, &mut |done| {
+                    bar.at(done, self.draws);
+                    !context.stopped()
+                });
+                bar.finish();
+                (errors?, "error")
+            }
+        };
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&a, &b| match by {
+            By::Head => scores[b].total_cmp(&scores[a]),
+            By::Denoising => scores[a].total_cmp(&scores[b]),
+        });
+        order.truncate(self.top);
+        if self.json {
+            let classes: Vec<_> = order
+                .iter()
+                .map(|&label| json!({"class": studio.about.name(label), "label": label, what: scores[label]}))
+                .collect();
+            return say(&json!({"file": file, "by": what, "classes": classes}).to_string());
+        }
+        let classes: Vec<String> = order
+            .iter()
+            .map(|&label| {
+                let name = studio.about.name(label);
+                match by {
+                    By::Head => format!("{name} {:.1} %", 100.0 * scores[label]),
+                    By::Denoising => format!("{name} (error {:.4})", scores[label]),
+                }
+            })
+            .collect();
+        say(&format!("{}: {}", file.display(), classes.join(", ")))
+    }
+}
