@@ -107,7 +107,7 @@ mod tests {
         for (tokens, block) in [(1024, 256), (1024, 1024), (4096, 1024), (64, 1)] {
             let counted = cached(&config, tokens, block, 1000);
             // The clean passes are one step's worth; the modulation is not in the formula.
-            let noisy = 2 * (counted.weights + counted.attention) as f64 / 1000.0;
+            let noisy = 2.0 * (counted.weights + counted.attention) as f64 / 1000.0;
             let formula = formula_cached(&config, tokens, block) as f64;
             assert!((noisy / formula - 1.0).abs() < 0.002, "{tokens} {block}");
             let saving = 1.0 - formula / formula_whole(&config, tokens) as f64;
