@@ -42,23 +42,32 @@ impl Lora {
         let mut rng = Rng::new(seed);
         let mut file = TensorFile::new();
         for part in ["attn1.to_q", "attn1.to_k", "attn1.to_out.0", "attn2.to_k"] {
-            let input = if part == "attn2.to_k" { self.text } else { self.width };
+            let input = if part == "attn2.to_k" {
+                self.text
+            } else {
+                self.width
+            };
             let module = format!("{BLOCK}.{part}");
             let (stem, ends) = match self.kohya {
                 true => (
                     format!("lora_unet_{}", module.replace('.', "_")),
                     [".lora_down.weight", ".lora_up.weight"],
                 ),
-                false => (format!("unet.{module}"), [".lora_A.weight", ".lora_B.weight"]),
+                false => (
+                    format!("unet.{module}"),
+                    [".lora_A.weight", ".lora_B.weight"],
+                ),
             };
             let mut put = |end: &str, shape: &[usize]| {
                 let values = rng.normals(shape.iter().product());
-                file.floats(&format!("{stem}{end}"), shape, &values, Precision::F32).unwrap();
+                file.floats(&format!("{stem}{end}"), shape, &values, Precision::F32)
+                    .unwrap();
             };
             put(ends[0], &[self.rank, input]);
             put(ends[1], &[self.width, self.rank]);
             if let Some(alpha) = self.alpha {
-                file.floats(&format!("{stem}.alpha"), &[], &[alpha], Precision::F32).unwrap();
+                file.floats(&format!("{stem}.alpha"), &[], &[alpha], Precision::F32)
+                    .unwrap();
             }
         }
         file.write(path).unwrap();
@@ -85,7 +94,14 @@ fn hypernet(path: &Path) {
 }
 
 const MERGE: [&str; 8] = [
-    "lora-rar", "merge", "--content", "a.safetensors", "--style", "b.safetensors", "--out", "m.safetensors",
+    "lora-rar",
+    "merge",
+    "--content",
+    "a.safetensors",
+    "--style",
+    "b.safetensors",
+    "--out",
+    "m.safetensors",
 ];
 
 fn merge(at: &Path, more: &[&str]) -> common::Ran {
@@ -97,31 +113,61 @@ fn two_files_of_different_names_and_ranks_become_one() {
     let folder = folder();
     let at = folder.path();
     Lora::new(4).write(&at.join("a.safetensors"), 1);
-    let kohya = Lora { kohya: true, alpha: Some(3.0), ..Lora::new(3) };
+    let kohya = Lora {
+        kohya: true,
+        alpha: Some(3.0),
+        ..Lora::new(3)
+    };
     kohya.write(&at.join("b.safetensors"), 2);
     hypernet(&at.join("h.safetensors"));
-    let args = ["--hypernet", "h.safetensors", "--report", "r.json", "--json"];
+    let args = [
+        "--hypernet",
+        "h.safetensors",
+        "--report",
+        "r.json",
+        "--json",
+    ];
     let ran = merge(at, &args).worked();
     let said: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&said["layers"], &said["rank"], &said["asked_of_hypernetwork"]), (&4.into(), &7.into(), &2.into()));
+    assert_eq!(
+        (
+            &said["layers"],
+            &said["rank"],
+            &said["asked_of_hypernetwork"]
+        ),
+        (&4.into(), &7.into(), &2.into())
+    );
     let merged = Weights::open(at.join("m.safetensors")).unwrap();
     let name = format!("unet.{BLOCK}.attn2.to_k.lora_A.weight");
     assert_eq!(merged.shape(&name), Some(&[7, 2048][..]));
     // Projections of keys are summed: the content's rows are there as they were.
-    let content = Weights::open(at.join("a.safetensors")).unwrap().values(&name).unwrap();
+    let content = Weights::open(at.join("a.safetensors"))
+        .unwrap()
+        .values(&name)
+        .unwrap();
     assert_eq!(merged.values(&name).unwrap()[..content.len()], content);
     assert_eq!(merged.metadata()["method"], "rar");
     assert_eq!(merged.metadata()["content_sha256"].len(), 64);
     let report: Value = serde_json::from_slice(&std::fs::read(at.join("r.json")).unwrap()).unwrap();
-    let asked = report["layers"].as_array().unwrap().iter().filter(|layer| !layer["coefficients"].is_null());
+    let asked = report["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|layer| !layer["coefficients"].is_null());
     assert_eq!(asked.count(), 2);
 
     for method in ["direct", "svd", "dare_ties_svd", "magnitude_prune_svd"] {
         merge(at, &["--method", method, "--format", "kohya"]).worked();
         let merged = Weights::open(at.join("m.safetensors")).unwrap();
         let flat = BLOCK.replace('.', "_");
-        let alpha = merged.values(&format!("lora_unet_{flat}_attn1_to_q.alpha")).unwrap();
-        assert_eq!(alpha, [if method == "direct" { 7.0 } else { 4.0 }], "{method}");
+        let alpha = merged
+            .values(&format!("lora_unet_{flat}_attn1_to_q.alpha"))
+            .unwrap();
+        assert_eq!(
+            alpha,
+            [if method == "direct" { 7.0 } else { 4.0 }],
+            "{method}"
+        );
     }
     std::fs::remove_file(at.join("m.safetensors")).unwrap();
     let dry = merge(at, &["--method", "direct", "--dry-run"]).worked();
@@ -132,16 +178,28 @@ fn two_files_of_different_names_and_ranks_become_one() {
 #[test]
 fn inspect_tells_format_base_ranks_and_alphas() {
     let folder = folder();
-    let kohya = Lora { kohya: true, alpha: Some(2.0), ..Lora::new(4) };
+    let kohya = Lora {
+        kohya: true,
+        alpha: Some(2.0),
+        ..Lora::new(4)
+    };
     kohya.write(&folder.path().join("a.safetensors"), 1);
-    let ran = orrery(folder.path(), &["lora-rar", "inspect", "a.safetensors", "--json", "--layers"]).worked();
+    let ran = orrery(
+        folder.path(),
+        &["lora-rar", "inspect", "a.safetensors", "--json", "--layers"],
+    )
+    .worked();
     let said: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(said["format"], "kohya");
     assert_eq!(said["base"], "SDXL");
     assert_eq!(said["ranks"], serde_json::json!([4]));
     assert_eq!(said["layers"][0]["scale"], 0.5);
     let ran = orrery(folder.path(), &["lora-rar", "inspect", "a.safetensors"]).worked();
-    assert!(ran.out.contains("for SDXL") && ran.out.contains("alpha     in every layer"), "{}", ran.out);
+    assert!(
+        ran.out.contains("for SDXL") && ran.out.contains("alpha     in every layer"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
@@ -151,29 +209,51 @@ fn what_does_not_go_together_is_refused_in_one_line() {
     let [a, b] = ["a.safetensors", "b.safetensors"].map(|name| at.join(name));
     hypernet(&at.join("h.safetensors"));
     let rar = ["--hypernet", "h.safetensors"];
-    let old = Lora { width: 320, text: 768, ..Lora::new(4) };
+    let old = Lora {
+        width: 320,
+        text: 768,
+        ..Lora::new(4)
+    };
 
     // For another base: named, with the first five keys.
     Lora::new(4).write(&a, 1);
     old.write(&b, 2);
     let line = merge(at, &rar).refused(2);
-    assert!(line.contains("for Stable Diffusion 1.x") && line.contains("for SDXL"), "{line}");
+    assert!(
+        line.contains("for Stable Diffusion 1.x") && line.contains("for SDXL"),
+        "{line}"
+    );
     assert_eq!(line.matches("`unet.").count(), 5, "{line}");
     old.write(&a, 1);
     let line = merge(at, &rar).refused(2);
-    assert!(line.contains("[640, 1280]") && line.matches("`unet.").count() >= 5, "{line}");
+    assert!(
+        line.contains("[640, 1280]") && line.matches("`unet.").count() >= 5,
+        "{line}"
+    );
     merge(at, &["--method", "direct"]).worked();
 
     // Ranks that differ, where the method needs equal ones.
     Lora::new(4).write(&a, 1);
     Lora::new(3).write(&b, 2);
     let line = merge(at, &["--method", "ties"]).refused(2);
-    assert!(line.contains("rank 4") && line.contains("ties_svd"), "{line}");
+    assert!(
+        line.contains("rank 4") && line.contains("ties_svd"),
+        "{line}"
+    );
 
     // No alpha in a kohya file: said, and merged as it is.
-    Lora { kohya: true, ..Lora::new(4) }.write(&b, 2);
+    Lora {
+        kohya: true,
+        ..Lora::new(4)
+    }
+    .write(&b, 2);
     let ran = merge(at, &rar).worked();
-    assert!(ran.err.contains("4 layers of `b.safetensors` have no alpha"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("4 layers of `b.safetensors` have no alpha"),
+        "{}",
+        ran.err
+    );
 
     let write = |fill: &dyn Fn(&mut TensorFile)| {
         let mut file = TensorFile::new();
@@ -198,7 +278,11 @@ fn what_does_not_go_together_is_refused_in_one_line() {
     assert!(merge(at, &rar).refused(2).contains("DoRA"));
     write(&|file| {
         for layer in 0..7 {
-            zeros(file, &format!("transformer.layers.{layer}.lora_A.weight"), &[4, 8]);
+            zeros(
+                file,
+                &format!("transformer.layers.{layer}.lora_A.weight"),
+                &[4, 8],
+            );
         }
     });
     let line = merge(at, &rar).refused(2);
@@ -220,7 +304,11 @@ fn what_does_not_go_together_is_refused_in_one_line() {
 fn the_judge_asks_each_reference_once_and_goes_on() {
     let folder = folder();
     let at = folder.path();
-    for place in ["made/dog/oil_painting2", "data/subjects/dog", "data/styles/oil_painting2"] {
+    for place in [
+        "made/dog/oil_painting2",
+        "data/subjects/dog",
+        "data/styles/oil_painting2",
+    ] {
         std::fs::create_dir_all(at.join(place)).unwrap();
     }
     let picture = |place: &str, tone: u8| {
@@ -233,15 +321,35 @@ fn the_judge_asks_each_reference_once_and_goes_on() {
     picture("data/styles/oil_painting2/0.png", 4);
     let server = ChatServer::start(vec![Mood::Fine], |prompt| {
         // Of the two subject references one is enough for no majority.
-        if prompt.contains("oil painting") { "Yes." } else { "No" }.to_owned()
+        if prompt.contains("oil painting") {
+            "Yes."
+        } else {
+            "No"
+        }
+        .to_owned()
     });
     let url = server.url();
     let args = [
-        "lora-rar", "judge", "--generated", "made", "--references", "data", "--url", &url, "--model", "m", "--out", "votes.jsonl", "--json",
+        "lora-rar",
+        "judge",
+        "--generated",
+        "made",
+        "--references",
+        "data",
+        "--url",
+        &url,
+        "--model",
+        "m",
+        "--out",
+        "votes.jsonl",
+        "--json",
     ];
     let ran = orrery(at, &args).worked();
     let said: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&said["subject"], &said["style"], &said["both"]), (&0.0.into(), &1.0.into(), &0.0.into()));
+    assert_eq!(
+        (&said["subject"], &said["style"], &said["both"]),
+        (&0.0.into(), &1.0.into(), &0.0.into())
+    );
     assert_eq!(server.asked(), 3);
     orrery(at, &args).worked();
     assert_eq!(server.asked(), 3, "what was answered is not asked again");
