@@ -98,8 +98,8 @@ impl Job<'_> {
             layer.is_merged_by_network() && sizes.is_some_and(|[out, _]| !known.contains(&out))
         });
         match unknown {
-            Some(layer) if merger.is_some() => Err(LoraRarError::Input(format!(
-                "the hypernetwork knows layers of width {known:?}, and `{}` is for {} (`{layer}` is not of such a width; it begins with {}): use a hypernetwork for that base model, or another `--method`",
+            Some(_) if merger.is_some() => Err(LoraRarError::Input(format!(
+                "`{}` is for {}, and the hypernetwork for widths {known:?}; it begins with {}: use another hypernetwork or `--method`",
                 content.origin(),
                 base_name(widths[0]),
                 content.begins_with()
