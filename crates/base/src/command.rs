@@ -16,7 +16,7 @@ use crate::proof::ReportError;
 use crate::tensor_file::WeightsError;
 
 pub use hold::Hold;
-pub use threads::{limit_threads, take_part};
+pub use threads::{follow_shared_options, is_quiet, take_part, threads, with_shared_options};
 
 /// Why a verb did not do its work: one line with the cause and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,13 +163,13 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A bar called `title`; `quiet` keeps it away.
+    /// A bar called `title`; `quiet` keeps it away, as `--quiet` does.
     pub fn new(title: &'static str, quiet: bool) -> Self {
         Self {
             title,
             begun: std::time::Instant::now(),
             bar: None,
-            quiet: quiet || !io::stderr().is_terminal(),
+            quiet: quiet || is_quiet() || !io::stderr().is_terminal(),
         }
     }
 

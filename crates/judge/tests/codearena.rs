@@ -173,8 +173,8 @@ fn scores() {
             // Classes come in the order in which their first items come.
             let mut order: Vec<&str> = Vec::new();
             for item in &items {
-                if !order.contains(&item.class().main) {
-                    order.push(item.class().main);
+                if !order.contains(&item.class.main) {
+                    order.push(item.class.main);
                 }
             }
             assert!(scores.main.iter().map(|(name, _)| name.as_str()).eq(order));

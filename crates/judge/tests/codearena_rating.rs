@@ -126,3 +126,32 @@ fn what_cannot_be_rated_says_why() {
     let ratings = board.ratings("base", 10, &Rng::new(0)).unwrap();
     assert!(ratings[0].rating.is_finite() && ratings[0].rating > 2000.0);
 }
+
+#[test]
+fn no_interval_without_width_goes_without_a_warning() {
+    for (a, b, what) in [
+        ("A=B", "A=B", "tied all its games"),
+        ("B>A", "A>B", "no upper bound"),
+        ("A>B", "B>A", "no lower bound"),
+    ] {
+        let mut board = Board::default();
+        for item in 0..20 {
+            board.add("alike", "base", &item.to_string(), &labels(a, b));
+            let mixed = if item % 2 == 0 { "B>A" } else { "A>B" };
+            board.add("mixed", "base", &item.to_string(), &labels(mixed, "A=B"));
+        }
+        let ratings = board.ratings("base", 60, &Rng::new(1)).unwrap();
+        let of = |name: &str| ratings.iter().find(|rating| rating.name == name).unwrap();
+        let alike = of("alike");
+        let warning = alike.warning.as_deref().unwrap_or_default();
+        assert!(
+            warning.contains("`alike`") && warning.contains(what),
+            "{warning}"
+        );
+        assert_eq!(alike.interval, None);
+        let [low, high] = of("mixed").interval.unwrap();
+        assert!(high - low > 1.0, "{low} {high}");
+        assert_eq!(of("mixed").warning, None);
+        assert_eq!((of("base").interval, &of("base").warning), (None, &None));
+    }
+}

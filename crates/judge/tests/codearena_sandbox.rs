@@ -413,6 +413,50 @@ fn checks_side_by_side_do_not_disturb_one_another() {
     });
 }
 
+/// A second of work beside much other work takes longer than its wall time allows by the clock; that is no fault of the program.
+/// One that sleeps has no such excuse.
+#[test]
+fn a_busy_machine_is_no_timeout() {
+    let Some(sandbox) = sandbox() else { return };
+    if std::fs::read_to_string("/proc/self/schedstat").is_err() {
+        println!("skipped: this system does not count waiting");
+        return;
+    }
+    let limits = Limits {
+        cpu_seconds: 10,
+        wall: Duration::from_secs(3),
+        ..Limits::default()
+    };
+    let run = |source: &str| {
+        let (job, limits) = Language::named("python")?.job(source, b"", &limits)?;
+        Some(sandbox.run(&job, &limits).unwrap())
+    };
+    let end = Instant::now() + Duration::from_secs(30);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let working = || !done.load(std::sync::atomic::Ordering::Relaxed) && Instant::now() < end;
+    let others = 4 * std::thread::available_parallelism().map_or(2, usize::from);
+    let ran = std::thread::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(|| {
+                while working() {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let ran = run("import time\nwhile time.process_time() < 1: pass\nprint('done')");
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        ran
+    });
+    let Some(ran) = ran else { return };
+    assert_eq!(
+        (ran.ended, text(&ran.stdout)),
+        (Ended::Exit(0), "done\n".into())
+    );
+    println!("a second of work took {:?}", ran.wall);
+    let slept = run("import time\ntime.sleep(20)").unwrap();
+    assert_eq!(slept.ended, Ended::Timeout);
+}
+
 /// A program that tries to hold 1 GB in a way of its own, and says how many megabytes it holds.
 fn hoard(source: &str) -> Option<()> {
     let source = format!(

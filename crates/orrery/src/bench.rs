@@ -34,9 +34,6 @@ pub struct Bench {
     /// A Python with PyTorch, or xllamacpp for language models, timed interleaved with us
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
-    /// Threads of each side [default: as many as there are cores]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
-    threads: Option<u64>,
     /// Rounds of each work; a round is the median of as many runs as fit 50 ms, three at least
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
@@ -76,8 +73,7 @@ impl Bench {
         {
             return Err(unknown::benchmark(wrong, &names));
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.map_or(cores, |threads| threads as usize);
+        let threads = base::command::threads();
         let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
         let peer = self.peer.as_deref().map(|path| Peer::start(path, threads));
         let mut peer = peer.transpose().map_err(Failure::input)?;
@@ -123,8 +119,7 @@ impl Bench {
 impl Bench {
     /// Times a language model; fails where a floor is missed.
     fn language(&self, model: &std::path::Path) -> Result<(), Failure> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.map_or(cores, |threads| threads as usize);
+        let threads = base::command::threads();
         let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
         let show = |speed: &Speed| {
             if !self.json {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use base::command::{Context, Failure};
+use base::command::{Context, Failure, follow_shared_options, with_shared_options};
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 
 #[cfg(feature = "engine")]
@@ -64,13 +64,17 @@ pub fn describe() -> clap::Command {
         .arg_required_else_help(true)
         .subcommand_required(true);
     let built = registry::systems().filter_map(|system| system.command());
-    Command::augment_subcommands(command).subcommands(built)
+    let command = Command::augment_subcommands(command).subcommands(built);
+    with_shared_options(command)
 }
 
 /// Does what the arguments of the process say.
 pub fn run(context: Context) -> Result<(), Failure> {
     match describe().try_get_matches() {
-        Ok(matches) => follow(&matches, context),
+        Ok(matches) => {
+            follow_shared_options(&matches);
+            follow(&matches, context)
+        }
         Err(error) => usage::explain(&error),
     }
 }
@@ -98,5 +102,35 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
             let name = words.first().map(|name| name.to_string_lossy());
             Err(unknown::command(&name.unwrap_or_default()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every(command: &clap::Command, visit: &mut dyn FnMut(&clap::Command)) {
+        visit(command);
+        command
+            .get_subcommands()
+            .filter(|below| below.get_name() != "help")
+            .for_each(|below| every(below, visit));
+    }
+
+    #[test]
+    fn every_verb_takes_threads_and_quiet() {
+        let mut command = describe().disable_help_subcommand(true);
+        command.build();
+        let mut verbs = 0;
+        every(&command, &mut |verb| {
+            for option in ["threads", "quiet"] {
+                let found = verb
+                    .get_arguments()
+                    .filter(|arg| arg.get_long() == Some(option));
+                assert_eq!(found.count(), 1, "{} {option}", verb.get_name());
+            }
+            verbs += 1;
+        });
+        assert!(verbs > 20, "{verbs}");
     }
 }

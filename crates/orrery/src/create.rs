@@ -16,7 +16,7 @@ use crate::preview;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orrery create \"red apple\"                     a picture
-  orrery create \"빨간 사과\" --style twemoji        in any of eleven languages
+  orrery create \"빨간 사과\" --style twemoji        in any of twelve languages
   orrery create 🍎 --count 6                     six on one sheet
   orrery create fox --video                     sixteen frames that move
   orrery create octopus --video --from my.png   starting from your picture
@@ -45,7 +45,8 @@ pub struct Create {
     from: Option<PathBuf>,
     /// Make a picture once more, from what its file says
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "prompt", "guidance", "style_guidance", "video", "from", "style", "count", "steps", "renorm", "seed", "size",
+        "prompt", "guidance", "style_guidance", "guided_until", "video", "from", "style", "count", "steps", "renorm", "seed",
+        "size",
     ])]
     again: Option<PathBuf>,
     /// Do not show the picture in the terminal

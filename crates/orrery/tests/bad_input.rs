@@ -36,6 +36,8 @@ fn prompts_and_numbers_that_make_no_picture() {
         ("--seed", &["-2", "x", "99999999999999999999999"]),
         ("--style", &["oil", ""]),
         ("--device", &["cuda", "toaster"]),
+        ("--threads", &["0", "-1", "many", "1e9"]),
+        ("--guided-until", &["-0.5", "1.5", "nan"]),
     ] {
         for value in values {
             let line = refuse(&["fox", option, value]);

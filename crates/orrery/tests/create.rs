@@ -210,8 +210,13 @@ fn doubtful_and_unknown_words_are_told() {
     );
     let doubtful = draw("fruit");
     assert!(
-        doubtful.contains("reading `fruit` as a mix of: "),
+        doubtful.contains("`fruit` may mean: ") && doubtful.contains(" is drawn"),
         "{doubtful}"
+    );
+    let two = draw("a fox beside a rocket");
+    assert!(
+        two.contains("one thing is drawn, `fox`; left out: rocket"),
+        "{two}"
     );
 }
 

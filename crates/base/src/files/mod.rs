@@ -8,10 +8,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 mod error;
+mod leftovers;
 
 use crate::command::Hold;
 
 pub use error::FileError;
+pub use leftovers::{short_folder, sweep};
 
 /// Writes `path` through `fill`, all or nothing: the file appears under its name only when `fill` returned `Ok`
 /// and every byte reached the disk; otherwise whatever was there before is untouched and nothing is left behind.

@@ -57,12 +57,23 @@ pub struct Lines {
 /// # Errors
 /// [`JsonlError`] where the file cannot be read; not for its lines.
 pub fn read_any(path: &Path) -> Result<Lines, JsonlError> {
+    let mut records = Vec::new();
+    let troubles = each(path, &mut |number, record| records.push((number, record)))?;
+    Ok(Lines { records, troubles })
+}
+
+/// As [`read_any`], one object after the other with its line number from 1, so that what `take` does not keep is out of memory
+/// again. Gives the troubles.
+///
+/// # Errors
+/// [`JsonlError`] where the file cannot be read; not for its lines.
+pub fn each(path: &Path, take: &mut dyn FnMut(usize, Record)) -> Result<Vec<String>, JsonlError> {
     let cannot = |source| JsonlError::Read {
         path: path.to_owned(),
         source,
     };
     let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(cannot)?);
-    let mut lines = Lines::default();
+    let mut troubles = Vec::new();
     let shown = path.display();
     for number in 1.. {
         let mut bytes = Vec::new();
@@ -72,9 +83,7 @@ pub fn read_any(path: &Path) -> Result<Lines, JsonlError> {
         }
         if bytes.len() as u64 > LONGEST {
             let at = format!("`{shown}` line {number}");
-            lines
-                .troubles
-                .push(format!("{at}: longer than {} MB: left out", LONGEST >> 20));
+            troubles.push(format!("{at}: longer than {} MB: left out", LONGEST >> 20));
             while bytes.last() != Some(&b'\n') && !bytes.is_empty() {
                 bytes.clear();
                 let mut limited = reader.by_ref().take(1 << 20);
@@ -88,14 +97,14 @@ pub fn read_any(path: &Path) -> Result<Lines, JsonlError> {
         let ended = bytes.last() == Some(&b'\n');
         let line = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         match object(line.trim_ascii(), ended) {
-            Ok(Some(record)) => lines.records.push((number, record)),
+            Ok(Some(record)) => take(number, record),
             Ok(None) => {}
-            Err(what) => lines.troubles.push(one_line(&format!(
+            Err(what) => troubles.push(one_line(&format!(
                 "`{shown}` line {number}: {what}: left out"
             ))),
         }
     }
-    Ok(lines)
+    Ok(troubles)
 }
 
 /// [`read_any`] for a file that must hold something.

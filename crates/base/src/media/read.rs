@@ -74,7 +74,11 @@ pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, Media
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits(MAX_DECODED));
     let mut decoder = reader.into_decoder().map_err(|cause| refuse(path, cause))?;
-    check_size(&decoder, jpeg, path)?;
+    let aside = match format {
+        ImageFormat::WebP => webp_bytes_aside(bytes),
+        _ => 0,
+    };
+    check_size(&decoder, jpeg, aside, path)?;
     let decode = || -> Result<DynamicImage, ImageError> {
         let orientation = decoder.orientation()?;
         let mut image = DynamicImage::from_decoder(decoder)?;
@@ -86,10 +90,22 @@ pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, Media
     Ok(Still { picture, animated })
 }
 
-/// Looks whether all that is in memory at a time stays below [`MAX_DECODED`], before anything is unpacked.
+/// Bytes for each pixel that the decoder of WebP needs beside its output: the frame as it is coded, with alpha in a plane of
+/// its own.
+fn webp_bytes_aside(bytes: &[u8]) -> u64 {
+    match bytes.get(12..16) {
+        Some(b"VP8 ") => 2,
+        Some(b"VP8L") => 4,
+        _ => 6,
+    }
+}
+
+/// Looks whether all that is in memory at a time stays below [`MAX_DECODED`], before anything is unpacked; `aside` is what the
+/// decoder needs beside its output, in bytes for each pixel.
 fn check_size(
     decoder: &impl ImageDecoder,
     jpeg: Option<JpegScans>,
+    aside: u64,
     path: &Path,
 ) -> Result<(), MediaError> {
     let (width, height) = decoder.dimensions();
@@ -108,7 +124,7 @@ fn check_size(
     };
     let bytes = decoder
         .total_bytes()
-        .saturating_add(converted + coefficients);
+        .saturating_add(converted + coefficients + aside * pixels);
     if bytes <= MAX_DECODED && work <= MAX_JPEG_WORK {
         return Ok(());
     }
@@ -346,6 +362,14 @@ mod tests {
         gif.extend([0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, b',', 0, 0, 0, 0]);
         gif.extend([0xFF, 0xFF, 0xFF, 0xFF, 0, 2, 2, 0x4C, 1, 0, b';']);
         assert!(line(&gif).contains("too large"), "{}", line(&gif));
+    }
+
+    #[test]
+    fn a_webp_of_few_bytes_takes_no_half_gigabyte() {
+        // 8192 x 8192 pixels of one colour, without loss: 38 bytes that took 458 MB.
+        let mut webp = b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f".to_vec();
+        webp.extend(b"\xff\xdf\xff\x07\x07\x50\x85\x22\x57\xa1\xff\x81\x88\xe8\x7f\0\0");
+        assert!(line(&webp).contains("too large"), "{}", line(&webp));
     }
 
     #[test]

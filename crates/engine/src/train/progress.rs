@@ -11,7 +11,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(30);
 /// The weight of the newest loss in the one shown.
 const SMOOTHING: f64 = 0.05;
 
-/// Progress of one run on stderr: a bar on a terminal, else a plain line twice a minute, or nothing.
+/// Progress of one run on stderr: a bar on a terminal, else a plain line twice a minute; nothing with `--quiet`.
 #[derive(Debug)]
 pub struct Progress {
     title: String,
@@ -33,7 +33,9 @@ enum View {
 impl Progress {
     /// Progress of a run called `title`, in the form that suits stderr.
     pub fn new(title: &str) -> Self {
-        let view = if std::io::stderr().is_terminal() {
+        let view = if base::command::is_quiet() {
+            View::Silent
+        } else if std::io::stderr().is_terminal() {
             View::Bar(ProgressBar::no_length())
         } else {
             View::Plain {

@@ -153,39 +153,48 @@ fn question(record: &Record) -> Result<String, String> {
 /// # Errors
 /// [`JsonlError`] where the file cannot be read, or holds no item at all.
 pub fn read_items(path: &Path) -> Result<Items, JsonlError> {
-    let lines = jsonl::read(path)?;
-    let mut all = Items {
-        items: Vec::with_capacity(lines.records.len()),
-        troubles: lines.troubles,
-    };
+    let mut items = Vec::new();
+    let troubles = each_item(path, &mut |_, item| items.push(item))?;
+    Ok(Items { items, troubles })
+}
+
+/// As [`read_items`], one item after the other with its line number from 1. Gives the troubles.
+///
+/// # Errors
+/// As [`read_items`].
+pub fn each_item(
+    path: &Path,
+    take: &mut dyn FnMut(usize, Item),
+) -> Result<Vec<String>, JsonlError> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let shown = path.display();
-    for (line, record) in lines.records {
+    let mut odd = Vec::new();
+    let troubles = jsonl::each(path, &mut |line, record| {
         let item = match Item::from_record(record, line) {
             Ok(item) => item,
             Err(what) => {
-                all.troubles
-                    .push(format!("`{shown}` line {line}: {what}: left out"));
-                continue;
+                odd.push(format!("`{shown}` line {line}: {what}: left out"));
+                return;
             }
         };
         match seen.get(&item.id) {
-            Some(first) => all.troubles.push(format!(
+            Some(first) => odd.push(format!(
                 "`{shown}` line {line}: id `{}` was there in line {first}: left out",
                 base::command::one_line(&item.id)
             )),
             None => {
                 seen.insert(item.id.clone(), line);
-                all.items.push(item);
+                take(line, item);
             }
         }
-    }
-    match all.items.is_empty() {
+    })?;
+    let troubles: Vec<String> = troubles.into_iter().chain(odd).collect();
+    match seen.is_empty() {
         true => Err(JsonlError::Nothing {
             path: path.to_owned(),
-            first: all.troubles.into_iter().next(),
+            first: troubles.into_iter().next(),
         }),
-        false => Ok(all),
+        false => Ok(troubles),
     }
 }
 

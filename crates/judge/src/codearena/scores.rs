@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, read_items};
+use super::item::{Item, each_item};
 use super::tally::Tally;
 use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
 use base::job::jsonl::JsonlError;
@@ -38,6 +38,37 @@ pub struct JudgedItem {
     pub item: Item,
     /// A label a game.
     pub labels: Vec<Option<String>>,
+    /// Its class; [`UNCLASSIFIED`] where the table does not know the task type.
+    pub class: Class,
+}
+
+/// What of judged items stays in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything.
+    All,
+    /// Labels, class, difficulty, languages, and the question.
+    Questions,
+    /// The same without the question.
+    Labels,
+}
+
+impl Keep {
+    /// Fields that scores are grouped by.
+    const FIELDS: [&str; 2] = ["difficulty", "programming_language"];
+
+    fn of(self, item: &mut JudgedItem) {
+        if self == Self::All {
+            return;
+        }
+        let record = std::mem::take(&mut item.item.record);
+        let kept = record.into_iter();
+        let kept = kept.filter(|(field, _)| Self::FIELDS.contains(&field.as_str()));
+        item.item.record = kept.collect();
+        if self == Self::Labels {
+            item.item.question = String::new();
+        }
+    }
 }
 
 /// How an item ended for the model.
@@ -65,8 +96,15 @@ impl JudgedItem {
             Some(other) => Err(format!("the score {other} is no label")),
         };
         let labels: Result<Vec<_>, _> = games.iter().map(label).collect();
+        let class = item
+            .task_type()
+            .and_then(|task| Taxonomy::official().class(&task));
         Ok(Self {
             labels: labels?,
+            class: class.unwrap_or(Class {
+                main: UNCLASSIFIED,
+                sub: UNCLASSIFIED,
+            }),
             item,
         })
     }
@@ -91,18 +129,6 @@ impl JudgedItem {
     pub fn failed(&self) -> bool {
         self.labels.iter().all(Option::is_none)
     }
-
-    /// Its class; [`UNCLASSIFIED`] where the table does not know the task type.
-    pub fn class(&self) -> Class {
-        let known = self
-            .item
-            .task_type()
-            .and_then(|task| Taxonomy::official().class(&task));
-        known.unwrap_or(Class {
-            main: UNCLASSIFIED,
-            sub: UNCLASSIFIED,
-        })
-    }
 }
 
 /// A file of judged items.
@@ -122,28 +148,27 @@ pub struct JudgedFile {
 ///
 /// # Errors
 /// [`JsonlError`] where nothing can be read.
-pub fn read_judged(path: &Path) -> std::result::Result<JudgedFile, JsonlError> {
-    let read = read_items(path)?;
-    let mut file = JudgedFile {
-        troubles: read.troubles,
-        ..JudgedFile::default()
-    };
-    for item in read.items {
+pub fn read_judged(path: &Path, keep: Keep) -> std::result::Result<JudgedFile, JsonlError> {
+    let mut file = JudgedFile::default();
+    let mut unjudged = Vec::new();
+    file.troubles = each_item(path, &mut |_, item| {
         let id = base::command::one_line(&item.id);
         let told = |field: &str| item.text(field).map(str::to_owned);
         let (model, baseline) = (told("model"), told("baseline_name"));
         match JudgedItem::new(item) {
-            Ok(judged) => {
-                file.model = file.model.or(model);
-                file.baseline = file.baseline.or(baseline);
+            Ok(mut judged) => {
+                file.model = file.model.take().or(model);
+                file.baseline = file.baseline.take().or(baseline);
+                keep.of(&mut judged);
                 file.items.push(judged);
             }
             Err(what) => {
                 let line = format!("`{}` item `{id}`: {what}: left out", path.display());
-                file.troubles.push(base::command::one_line(&line));
+                unjudged.push(base::command::one_line(&line));
             }
         }
-    }
+    })?;
+    file.troubles.extend(unjudged);
     match file.items.is_empty() {
         true => Err(JsonlError::Nothing {
             path: path.to_owned(),
@@ -198,8 +223,8 @@ impl Scores {
             model,
             all,
             failed: items.iter().filter(|item| item.failed()).count(),
-            main: group(items, |item| vec![item.class().main.to_owned()]),
-            sub: group(items, |item| vec![item.class().sub.to_owned()]),
+            main: group(items, |item| vec![item.class.main.to_owned()]),
+            sub: group(items, |item| vec![item.class.sub.to_owned()]),
         }
     }
 
@@ -227,8 +252,39 @@ impl Scores {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_alone_give_the_same_scores() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("judged.jsonl");
+        let line = |id: usize, label: Value| {
+            json!({
+                "id": id, "question": format!("question {id}"), "response": "long", "model": "m",
+                "meta": {"parsed": {"task_type": ["Code-Usage"]}}, "difficulty": "easy",
+                "games": [{"score": label, "judgment": "long"}, {"score": "A=B"}],
+            })
+            .to_string()
+        };
+        let lines = [
+            line(1, json!("B>A")),
+            line(2, json!("A>>B")),
+            line(3, Value::Null),
+        ];
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let [all, questions, labels] = [Keep::All, Keep::Questions, Keep::Labels]
+            .map(|keep| read_judged(&path, keep).unwrap());
+        let scores = |file: &JudgedFile| Scores::of(&file.items, file.model.clone());
+        assert_eq!(scores(&all), scores(&labels));
+        assert_eq!(scores(&all), scores(&questions));
+        assert_eq!(scores(&all).all.items, 3);
+        assert_eq!(questions.items[1].item.question, "question 2");
+        assert_eq!(labels.items[1].item.question, "");
+        assert_eq!(labels.items[1].item.difficulty(), Some("easy"));
+        assert_eq!(labels.items[1].item.record.len(), 1);
+    }
 
     #[test]
     fn points_change_sign_with_the_places() {

@@ -39,8 +39,8 @@ impl By {
     pub fn groups(self, items: &[JudgedItem]) -> Groups {
         let or_unknown = |text: Option<&str>| vec![text.unwrap_or("unknown").to_owned()];
         group(items, |item| match self {
-            Self::Main => vec![item.class().main.to_owned()],
-            Self::Sub => vec![item.class().sub.to_owned()],
+            Self::Main => vec![item.class.main.to_owned()],
+            Self::Sub => vec![item.class.sub.to_owned()],
             Self::Difficulty => or_unknown(item.item.difficulty()),
             Self::Language => match item.item.languages() {
                 none if none.is_empty() => or_unknown(None),

@@ -178,3 +178,23 @@ fn labels_of_a_model_are_asked_for_once() {
         "{first}"
     );
 }
+
+#[test]
+fn pass_at_nothing_is_no_question() {
+    let folder = folder();
+    for k in ["0", "1,0", "-1", "x"] {
+        let k = format!("--k={k}");
+        let args = [
+            "codearena",
+            "check",
+            "--answers",
+            "a.jsonl",
+            "--out",
+            "b.jsonl",
+            &k,
+        ];
+        let line = orrery(folder.path(), &args).refused(2);
+        assert!(line.contains("--k"), "{line}");
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}

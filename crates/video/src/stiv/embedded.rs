@@ -15,6 +15,8 @@ pub mod defaults {
     pub const STYLE: Style = Style::Noto;
     /// Steps from noise to data.
     pub const STEPS: usize = 20;
+    /// Until when a picture is guided: all the way.
+    pub const GUIDED_UNTIL: f32 = 1.0;
     /// Scale of the text of a picture.
     pub const GUIDANCE: f32 = 3.0;
     /// Scale of the style of a picture, as a multiple of that of the text.

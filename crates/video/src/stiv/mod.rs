@@ -32,6 +32,7 @@ pub mod subjects;
 pub mod text;
 pub mod tower;
 pub mod train;
+pub mod words;
 
 pub use block::Block;
 pub use config::StivConfig;

@@ -53,6 +53,9 @@ pub struct SampleConfig {
     pub steps: usize,
     /// Guidance.
     pub guidance: Guidance,
+    /// Steps that begin at this time or later (noise is 0, data 1) follow the full text alone, in one pass: where the subject
+    /// is there already, guidance only hardens it. 1 guides all steps.
+    pub guided_until: f32,
     /// Over what the guided velocity is renormalised.
     pub renorm_over: Renorm,
     /// Strength of CFG-renorm in `[0, 1]`; 0 switches it off.
@@ -70,6 +73,7 @@ impl Default for SampleConfig {
         Self {
             steps: 50,
             guidance: Guidance::Joint { scale: 7.5 },
+            guided_until: 1.0,
             renorm_over: Renorm::Sample,
             renorm: 1.0,
             solver: Solver::Euler,
@@ -175,6 +179,10 @@ pub fn sample(
         let mut velocities = |inputs: Vec<(Tensor<5>, &Condition)>| {
             passes += inputs.len();
             together(model, inputs, t, &reading)
+        };
+        let guidance = match t < config.guided_until {
+            true => guidance,
+            false => Guidance::Joint { scale: 1.0 },
         };
         let (guided, conditional) = match guidance {
             Guidance::Joint { scale } if scale <= 1.0 => {

@@ -14,7 +14,7 @@ use super::score::{LABELLED, demand_labels, read, share};
 use crate::codearena::bias::Bias;
 use crate::codearena::item::BASELINE;
 use crate::codearena::rating::{Board, Rating};
-use crate::codearena::scores::Scores;
+use crate::codearena::scores::{Keep, Scores};
 use crate::codearena::tables::{By, Format, Row, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,7 +66,7 @@ impl Leaderboard {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
-            let file = read(path)?;
+            let file = read(path, Keep::Questions)?;
             demand_labels(path, &Bias::of(&file.items), self.min_labelled)?;
             let stem = || {
                 path.file_stem()

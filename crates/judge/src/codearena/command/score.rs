@@ -9,7 +9,7 @@ use serde_json::json;
 use super::options::warn;
 use crate::codearena::bias::Bias;
 use crate::codearena::report;
-use crate::codearena::scores::{JudgedFile, Scores, read_judged};
+use crate::codearena::scores::{JudgedFile, Keep, Scores, read_judged};
 use crate::codearena::tables::{By, Format, Row, Table};
 use crate::codearena::taxonomy::UNCLASSIFIED;
 
@@ -45,7 +45,7 @@ pub struct Score {
 
 impl Score {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let mut file = read(&self.judged)?;
+        let mut file = read(&self.judged, Keep::Labels)?;
         if self.drop_failed {
             file.items.retain(|item| !item.failed());
         }
@@ -127,13 +127,13 @@ pub(super) fn demand_labels(
 }
 
 /// Reads a judged file and tells what is odd about it.
-pub(super) fn read(path: &std::path::Path) -> Result<JudgedFile, Failure> {
-    let file = read_judged(path)?;
+pub(super) fn read(path: &std::path::Path, keep: Keep) -> Result<JudgedFile, Failure> {
+    let file = read_judged(path, keep)?;
     warn(&file.troubles);
     let unknown = file
         .items
         .iter()
-        .filter(|item| item.class().main == UNCLASSIFIED)
+        .filter(|item| item.class.main == UNCLASSIFIED)
         .count();
     if unknown > 0 {
         let line = format!(
@@ -164,7 +164,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let file = read(&self.judged)?;
+        let file = read(&self.judged, Keep::All)?;
         base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
             true => say(&json!({"out": self.out, "items": file.items.len()}).to_string()),

@@ -10,6 +10,7 @@ use crate::codearena::config::JudgeConfig;
 use crate::codearena::games::{GAMES, Match, play};
 use crate::codearena::item::Item;
 use crate::codearena::scores::{Ending, JudgedItem};
+use crate::codearena::taxonomy::{Class, UNCLASSIFIED};
 
 /// Items of twelve that the rubric judge must decide for the full answer (fixed in the specification).
 const WANTED: usize = 10;
@@ -128,6 +129,10 @@ fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, Failure> 
                 record: serde_json::Map::new(),
             },
             labels: labels.collect::<Result<_, Failure>>()?,
+            class: Class {
+                main: UNCLASSIFIED,
+                sub: UNCLASSIFIED,
+            },
         })
     };
     tasks.iter().map(one).collect()

@@ -28,7 +28,8 @@ pub use tool::Tool;
 pub struct Limits {
     /// Seconds of processor time, for each process.
     pub cpu_seconds: u64,
-    /// Seconds until everything is ended.
+    /// Seconds until everything is ended, those left out in which it waits for a processor that other work has; six times as
+    /// many in any case.
     pub wall: Duration,
     /// Bytes of memory, of all processes together.
     pub memory: u64,
@@ -144,6 +145,8 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] where programs cannot be locked in.
     pub fn new() -> Result<Self, SandboxError> {
+        // Earlier versions gave each run a folder.
+        base::files::sweep("orrery-run-");
         linux::probe().map(|mode| Self { mode })
     }
 

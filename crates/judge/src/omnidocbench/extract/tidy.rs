@@ -3,130 +3,147 @@
 use super::find::{find, find_char, line_end};
 use crate::omnidocbench::Protocol;
 
-/// The text that all offsets of a page refer to.
+/// The text that all offsets of a page refer to. Pieces are taken out in place: a page of one long line is in memory once.
 pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
     let mut text = Vec::with_capacity(markdown.len());
     text.extend(markdown.chars());
     if markdown.contains("![") {
-        text = without_pictures(&text);
+        remove_pictures(&mut text);
     }
     // Three marks that were apart may have been joined by a picture's going.
     if markdown.contains('`') {
-        text = without_fences(text, protocol);
+        remove_fences(&mut text, protocol);
     }
     let long = |run: &[char]| *run == [' '; 5] || *run == ['_'; 5];
     if text.windows(5).any(long) {
-        text = shorten_runs(&text, |c, length| matches!(c, '_' | ' ') && length >= 4);
+        shorten_runs(&mut text, |c, length| matches!(c, '_' | ' ') && length >= 4);
     }
     match protocol {
-        Protocol::V1_0 => {
-            shorten_runs(&text, |c, length| !c.is_ascii_alphanumeric() && length > 10)
-        }
-        Protocol::V1_5 => {
-            if text.contains(&'<') {
-                for tag in ["<html>", "</html>", "<body>", "</body>"] {
-                    text = without(text, &tag.chars().collect::<Vec<_>>());
-                }
+        Protocol::V1_0 => shorten_runs(&mut text, |c, length| {
+            !c.is_ascii_alphanumeric() && length > 10
+        }),
+        Protocol::V1_5 if text.contains(&'<') => {
+            for tag in ["<html>", "</html>", "<body>", "</body>"] {
+                remove(&mut text, &tag.chars().collect::<Vec<_>>());
             }
-            text
         }
+        Protocol::V1_5 => {}
+    }
+    text
+}
+
+/// A text from which pieces are taken: what is kept moves to its front, never past the place that is read.
+struct Kept<'a> {
+    text: &'a mut Vec<char>,
+    length: usize,
+}
+
+impl<'a> Kept<'a> {
+    fn new(text: &'a mut Vec<char>) -> Self {
+        Self { text, length: 0 }
+    }
+
+    /// Keeps the characters from `from` to `to` of the text as it was.
+    fn keep(&mut self, from: usize, to: usize) {
+        if from != self.length {
+            self.text.copy_within(from..to, self.length);
+        }
+        self.length += to - from;
+    }
+
+    /// Keeps the rest from `from` on as well.
+    fn finish(mut self, from: usize) {
+        self.keep(from, self.text.len());
+        self.text.truncate(self.length);
     }
 }
 
-/// Without `![…](…)` on one line.
-fn without_pictures(text: &[char]) -> Vec<char> {
-    let mut kept = Vec::with_capacity(text.len());
+/// Takes `![…](…)` on one line out.
+fn remove_pictures(text: &mut Vec<char>) {
+    let mut kept = Kept::new(text);
     let mut at = 0;
-    while let Some(open) = find(text, at, &['!', '[']) {
-        kept.extend_from_slice(&text[at..open]);
-        let line = line_end(text, open);
-        let middle = find(&text[..line], open + 2, &[']', '(']);
-        match middle.and_then(|middle| find_char(text, middle + 2, line, ')')) {
+    while let Some(open) = find(kept.text, at, &['!', '[']) {
+        kept.keep(at, open);
+        let line = line_end(kept.text, open);
+        let middle = find(&kept.text[..line], open + 2, &[']', '(']);
+        match middle.and_then(|middle| find_char(kept.text, middle + 2, line, ')')) {
             Some(close) => at = close + 1,
             // What this picture lacks, every later one on the line lacks too.
             None => {
-                kept.extend_from_slice(&text[open..line]);
+                kept.keep(open, line);
                 at = line;
             }
         }
     }
-    kept.extend_from_slice(&text[at..]);
-    kept
+    kept.finish(at);
 }
 
-/// Without opening fences of pages given as a whole in a fence, and without closing fences of any block.
-fn without_fences(mut text: Vec<char>, protocol: Protocol) -> Vec<char> {
+/// Takes opening fences of pages given as a whole in a fence out, and closing fences of any block.
+fn remove_fences(text: &mut Vec<char>, protocol: Protocol) {
     let fences: &[&str] = match protocol {
         Protocol::V1_0 => &["```markdown"],
         Protocol::V1_5 => &["```markdown", "```html", "```latex"],
     };
     for fence in fences {
         let fence: Vec<char> = fence.chars().collect();
-        text = without_opening(&text, &fence);
+        remove_opening(text, &fence);
     }
-    let mut kept = Vec::with_capacity(text.len());
+    let mut kept = Kept::new(text);
     let mut at = 0;
-    while let Some(open) = find(&text, at, &['`', '`', '`']) {
-        kept.extend_from_slice(&text[at..open]);
-        let ends = |at: usize| text.get(at).is_none_or(|&c| c == '\n');
+    while let Some(open) = find(kept.text, at, &['`', '`', '`']) {
+        kept.keep(at, open);
+        let ends = |at: usize| kept.text.get(at).is_none_or(|&c| c == '\n');
         let close = open + 3;
-        if !ends(close) {
-            kept.push('`');
-            at = open + 1;
-        } else if close < text.len() && ends(close + 1) {
-            at = close + 1;
+        at = if !ends(close) {
+            kept.keep(open, open + 1);
+            open + 1
+        } else if close < kept.text.len() && ends(close + 1) {
+            close + 1
         } else {
-            at = close;
-        }
+            close
+        };
     }
-    kept.extend_from_slice(&text[at..]);
-    kept
+    kept.finish(at);
 }
 
-fn without_opening(text: &[char], fence: &[char]) -> Vec<char> {
-    let mut kept = Vec::with_capacity(text.len());
+fn remove_opening(text: &mut Vec<char>, fence: &[char]) {
+    let mut kept = Kept::new(text);
     let mut at = 0;
-    while let Some(open) = find(text, at, fence) {
-        let begins_line = open == 0 || text[open - 1] == '\n';
+    while let Some(open) = find(kept.text, at, fence) {
+        let begins_line = open == 0 || kept.text[open - 1] == '\n';
         let end = open + fence.len();
         if begins_line {
-            kept.extend_from_slice(&text[at..open]);
-            at = end + usize::from(text.get(end) == Some(&'\n'));
+            kept.keep(at, open);
+            at = end + usize::from(kept.text.get(end) == Some(&'\n'));
         } else {
-            kept.extend_from_slice(&text[at..end]);
+            kept.keep(at, end);
             at = end;
         }
     }
-    kept.extend_from_slice(&text[at..]);
-    kept
+    kept.finish(at);
 }
 
 /// Runs of one character for which `long` holds become four.
-fn shorten_runs(text: &[char], long: impl Fn(char, usize) -> bool) -> Vec<char> {
-    let mut kept = Vec::with_capacity(text.len());
-    for run in text.chunk_by(|a, b| a == b) {
-        let length = if long(run[0], run.len()) {
-            4
-        } else {
-            run.len()
-        };
-        kept.extend_from_slice(&run[..length]);
+fn shorten_runs(text: &mut Vec<char>, long: impl Fn(char, usize) -> bool) {
+    let mut kept = Kept::new(text);
+    let mut at = 0;
+    while let Some(&first) = kept.text.get(at) {
+        let run = kept.text[at..].iter().take_while(|&&c| c == first).count();
+        let length = if long(first, run) { 4 } else { run };
+        kept.keep(at, at + length);
+        at += run;
     }
-    kept
+    kept.finish(at);
 }
 
-fn without(text: Vec<char>, piece: &[char]) -> Vec<char> {
-    if find(&text, 0, piece).is_none() {
-        return text;
-    }
-    let mut kept = Vec::with_capacity(text.len());
+fn remove(text: &mut Vec<char>, piece: &[char]) {
+    let mut kept = Kept::new(text);
     let mut at = 0;
-    while let Some(found) = find(&text, at, piece) {
-        kept.extend_from_slice(&text[at..found]);
+    while let Some(found) = find(kept.text, at, piece) {
+        kept.keep(at, found);
         at = found + piece.len();
     }
-    kept.extend_from_slice(&text[at..]);
-    kept
+    kept.finish(at);
 }
 
 #[cfg(test)]
@@ -150,6 +167,16 @@ mod tests {
         assert_eq!(tidied("a![x](y)b![](c)d"), "abd");
         assert_eq!(tidied("![x]\n(y)"), "![x]\n(y)");
         assert_eq!(tidied("![a ![b](c)"), "");
+    }
+
+    #[test]
+    fn what_follows_a_removed_piece_is_searched_as_it_was() {
+        assert_eq!(
+            tidied("<body>![a](b)```html\nx<html>y</html>"),
+            "```html\nxy"
+        );
+        assert_eq!(tidied("```html\n```html\nx"), "x");
+        assert_eq!(tidied("![a](b)![c](d)\n```latex\n```\nend"), "\n\nend");
     }
 
     #[test]

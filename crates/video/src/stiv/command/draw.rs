@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, limit_threads, say, take_part, tell};
+use base::command::{Context, Failure, Steps, say, take_part, tell};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{Clip, Picture};
 use engine::device;
@@ -35,8 +35,6 @@ pub struct Drawing {
     pub json: bool,
     /// Neither a bar nor a line about what was written; warnings remain.
     pub quiet: bool,
-    /// Threads that work; absent: one a processor.
-    pub threads: Option<usize>,
     /// Whether the prompt may be empty.
     pub wordless: bool,
 }
@@ -75,16 +73,21 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     if let Some(out) = &drawing.out {
         output::check(out, ticket.video)?;
     }
-    match drawing.threads {
-        Some(threads) => limit_threads(threads),
-        None => take_part(),
-    }
+    take_part();
     let studio = open(drawing)?;
     let painter = match ticket.picture_first {
         true => Some(embedded::pictures(&device(&drawing.device)?)?),
         false => None,
     };
-    let reading = reading::read(painter.as_ref().unwrap_or(&studio), &ticket.prompt);
+    let reader = painter.as_ref().unwrap_or(&studio);
+    let reading = match &ticket.told {
+        Some(told) => {
+            reading::check(told, false)?;
+            reading::by_tower(reader, told)
+        }
+        None => reading::read(reader, &ticket.prompt),
+    };
+    ticket.told = Some(reading.told.clone());
     if !reading.known && !ticket.prompt.trim().is_empty() {
         return Err(reading.refusal());
     }
@@ -184,7 +187,7 @@ fn work(
     context: Context,
 ) -> Result<(Sheet, Vec<Picture>), Failure> {
     let order = Order {
-        prompt: ticket.prompt.clone(),
+        prompt: ticket.told.clone().unwrap_or_default(),
         style: ticket.style(),
         count: ticket.count,
         seed: ticket.seed,
@@ -253,10 +256,10 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
         json!({
             "out": drawn.path, "width": width, "height": height, "frames": frames,
             "prompt": ticket.prompt, "subject": reading.subject, "probability": reading.probability,
-            "candidates": reading.candidates, "unknown": unknown, "style": style,
+            "candidates": reading.candidates, "unknown": unknown, "left_out": reading.left_out, "style": style,
             "seed": ticket.seed, "count": ticket.count, "model": ticket.model,
             "steps": ticket.steps, "guidance": ticket.guidance,
-            "style_guidance": ticket.guidance_style.unwrap_or(ticket.guidance), "renorm": ticket.renorm,
+            "style_guidance": ticket.guidance_style.unwrap_or(ticket.guidance), "guided_until": ticket.guided_until, "renorm": ticket.renorm,
             "seconds": (drawn.seconds * 1000.0).round() / 1000.0,
         })
         .to_string()

@@ -56,6 +56,9 @@ pub struct Eval {
     /// With --draw: Euler steps
     #[arg(long, value_parser = steps, allow_negative_numbers = true, default_value_t = defaults::STEPS)]
     steps: usize,
+    /// With --draw: guide the steps before this time, 0 (noise) to 1 (all steps)
+    #[arg(long, value_parser = share, allow_negative_numbers = true, default_value_t = defaults::GUIDED_UNTIL)]
+    guided_until: f32,
     /// With --draw: strength of CFG-renorm, 0 to 1
     #[arg(long, value_parser = share, allow_negative_numbers = true, default_value_t = defaults::RENORM)]
     renorm: f32,
@@ -162,6 +165,7 @@ impl Eval {
                     style,
                 },
             },
+            guided_until: self.guided_until,
             renorm: self.renorm,
             ..SampleConfig::default()
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{any_seed, number_in};
+use base::command::{any_seed, is_quiet, number_in};
 use clap::Args;
 use engine::data::pack::Style;
 
@@ -28,6 +28,12 @@ pub struct DrawOptions {
         defaults::STEPS,
     ))]
     pub steps: Option<usize>,
+    /// Until when steps are guided
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "TIME", help = format!(
+        "Guide the steps before this time, 0 (noise) to 1 (all steps) [default: {}, of clips 1]",
+        defaults::GUIDED_UNTIL,
+    ))]
+    pub guided_until: Option<f32>,
     /// Strength of CFG-renorm
     #[arg(long, value_parser = share, allow_negative_numbers = true, help = format!(
         "Strength of CFG-renorm (paper section 3.3), 0 to 1 [default: {}]",
@@ -53,12 +59,6 @@ pub struct DrawOptions {
     /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// How many threads work, 1 to 1024 [default: one a processor]
-    #[arg(long, value_parser = threads, allow_negative_numbers = true)]
-    pub threads: Option<usize>,
-    /// Print nothing but warnings and errors
-    #[arg(long, short)]
-    pub quiet: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -87,9 +87,9 @@ fn seed(text: &str) -> Result<Seed, String> {
 impl DrawOptions {
     /// A drawing of `prompt`, or a clip, with these options and the defaults for the rest.
     pub fn drawing(&self, prompt: &str, video: bool) -> Drawing {
-        let (usual, guidance) = match video {
-            true => (defaults::CLIP_STYLE, defaults::CLIP_GUIDANCE),
-            false => (defaults::STYLE, defaults::GUIDANCE),
+        let (usual, guidance, until) = match video {
+            true => (defaults::CLIP_STYLE, defaults::CLIP_GUIDANCE, 1.0),
+            false => (defaults::STYLE, defaults::GUIDANCE, defaults::GUIDED_UNTIL),
         };
         let ticket = Ticket {
             prompt: prompt.to_owned(),
@@ -101,6 +101,7 @@ impl DrawOptions {
             },
             style: self.style.unwrap_or(usual).name().to_owned(),
             steps: self.steps.unwrap_or(defaults::STEPS),
+            guided_until: self.guided_until.unwrap_or(until),
             renorm: self.renorm.unwrap_or(defaults::RENORM),
             count: self.count.unwrap_or(1),
             size: self.size.unwrap_or(defaults::SCALE),
@@ -112,8 +113,7 @@ impl DrawOptions {
             out: self.out.clone(),
             device: self.device.clone(),
             json: self.json,
-            quiet: self.quiet,
-            threads: self.threads,
+            quiet: is_quiet(),
             wordless: false,
         }
     }
@@ -149,10 +149,6 @@ fn whole(text: &str, most: usize) -> Result<usize, String> {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(format!("give a whole number from 1 to {most}")),
     }
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    whole(text, 1024)
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -1,22 +1,28 @@
-//! What the text tower makes of a prompt, in words: unknown ones, doubtful ones, and what will be drawn.
+//! What a prompt is taken to mean: unknown words, doubtful ones, and what will be drawn.
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use base::command::Failure;
 use engine::data::lexicon::MAX_CHARS;
-use engine::data::pack::{EmojiPack, Style};
+use engine::data::pack::{EmojiPack, Style, Subject};
 
 use crate::stiv::studio::Studio;
+use crate::stiv::words::{Heard, Words};
 
-/// Below this probability of the likeliest subject the prompt is doubtful.
+/// Below this probability of the likeliest subject the tower's reading is doubtful.
 const CLEAR: f32 = 0.5;
+/// Where the second subject scores that much of the first, either may be meant.
+const AS_LIKELY: f32 = 0.95;
+/// A model that does not know the likeliest subject draws another one that scores that much of it.
+const INSTEAD: f32 = 0.7;
 /// Words that say nothing of the subject, in the languages that write them apart.
 const FILLERS: &str = "a an the of with and in on at to for my your his her its some one this that is are please \
     draw paint make create show me picture image photo drawing icon emoji style un une le la les l de du des d avec et \
     mon ma el los las una y con del mi и с в на मेरा एक की का के";
 
 /// What a prompt is taken to mean.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     /// Code of the likeliest subject; empty where nothing was said.
     pub code: String,
@@ -26,6 +32,12 @@ pub struct Reading {
     pub probability: f32,
     /// The likeliest subjects of a doubtful prompt.
     pub candidates: Vec<String>,
+    /// Whether all candidates are drawn in one, as the tower mixes them; else the first is drawn.
+    pub mixed: bool,
+    /// Words of other subjects, which are not drawn.
+    pub left_out: Vec<String>,
+    /// What the text tower is told.
+    pub told: String,
     /// Words that mean nothing here, each with the nearest known ones.
     pub unknown: Vec<(String, Vec<String>)>,
     /// The style that the prompt names.
@@ -70,8 +82,115 @@ pub fn check(prompt: &str, needed: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a prompt with the tower of `studio`.
+/// Reads a prompt: by the index of words where the model's subjects are in it, else by its tower.
 pub fn read(studio: &Studio, prompt: &str) -> Reading {
+    let Some((heard, subjects)) = hear(studio, prompt) else {
+        return by_tower(studio, prompt);
+    };
+    let names = names(studio);
+    let name = |at: usize| names.get(at).cloned().unwrap_or_default();
+    let style = style(studio, prompt);
+    let unknown = heard
+        .unknown
+        .iter()
+        .map(|word| (word.clone(), nearest(studio, word)));
+    let unknown = unknown.collect();
+    let Some(&(first, score, probability)) = subjects.first() else {
+        return Reading {
+            unknown,
+            style,
+            ..Reading::default()
+        };
+    };
+    let likely = subjects
+        .iter()
+        .filter(|(_, other, _)| *other >= AS_LIKELY * score);
+    let candidates: Vec<String> = likely.take(4).map(|&(at, _, _)| name(at)).collect();
+    Reading {
+        code: studio.tower.codes[first].clone(),
+        subject: name(first),
+        probability,
+        candidates: if candidates.len() > 1 {
+            candidates
+        } else {
+            Vec::new()
+        },
+        mixed: false,
+        left_out: heard.left_out,
+        told: told(studio, first, &name(first), style),
+        unknown,
+        style,
+        known: true,
+    }
+}
+
+/// Probability of each subject of the model; none where the prompt says nothing.
+pub fn chances(studio: &Studio, prompt: &str) -> Option<Vec<f32>> {
+    let Some((_, subjects)) = hear(studio, prompt) else {
+        let understood = studio.understand(prompt);
+        return (!understood.words.is_empty()).then_some(understood.subjects);
+    };
+    let mut chances = vec![0.0; studio.tower.codes.len()];
+    for &(at, _, probability) in &subjects {
+        chances[at] = probability;
+    }
+    (!subjects.is_empty()).then_some(chances)
+}
+
+/// What the index of words makes of a prompt, and the subjects among those of the model: place, score, probability. None
+/// where the model is to be asked itself: it knows other subjects, or not the one that is meant.
+fn hear(studio: &Studio, prompt: &str) -> Option<(Heard, Vec<(usize, f32, f32)>)> {
+    let places: HashMap<&str, usize> = studio
+        .tower
+        .codes
+        .iter()
+        .map(String::as_str)
+        .zip(0..)
+        .collect();
+    let words = Words::embedded().ok()?;
+    if !places.keys().any(|code| words.knows(code)) {
+        return None;
+    }
+    let heard = words.hear(prompt);
+    let chances = heard.probabilities();
+    let scored = heard.subjects.iter().zip(chances);
+    let subjects: Vec<(usize, f32, f32)> = scored
+        .filter_map(|((code, score), chance)| Some((*places.get(code.as_str())?, *score, chance)))
+        .collect();
+    let best = heard.subjects.first().map_or(0.0, |(_, score)| *score);
+    let ours = subjects.first().map_or(0.0, |(_, score, _)| *score);
+    (ours >= INSTEAD * best).then_some((heard, subjects))
+}
+
+/// How the tower is told of a subject: by its English name where it understands it, else by the emoji.
+fn told(studio: &Studio, subject: usize, name: &str, style: Option<Style>) -> String {
+    let understood = studio.understand(name);
+    let best = (0..understood.subjects.len())
+        .max_by(|&a, &b| understood.subjects[a].total_cmp(&understood.subjects[b]));
+    let code = &studio.tower.codes[subject];
+    let said = match best == Some(subject) && !understood.words.is_empty() {
+        true => name.to_owned(),
+        false => emoji(code).unwrap_or_else(|| name.to_owned()),
+    };
+    match style {
+        Some(style) => format!("{said} {style}"),
+        None => said,
+    }
+}
+
+fn emoji(code: &str) -> Option<String> {
+    let pack = EmojiPack::embedded().ok()?;
+    let subject = pack.subjects.iter().find(|subject| subject.code == code);
+    subject.map(Subject::emoji)
+}
+
+fn style(studio: &Studio, prompt: &str) -> Option<Style> {
+    let at = studio.understand(prompt).style?;
+    studio.tower.styles.get(at)?.parse().ok()
+}
+
+/// Reads a prompt with the tower of `studio`.
+pub fn by_tower(studio: &Studio, prompt: &str) -> Reading {
     let understood = studio.understand(prompt);
     let mut order: Vec<usize> = (0..understood.subjects.len()).collect();
     let subjects = &understood.subjects;
@@ -90,12 +209,13 @@ pub fn read(studio: &Studio, prompt: &str) -> Reading {
         subject: first.map(|&at| name(at)).unwrap_or_default(),
         probability,
         candidates: candidates.map(|&at| name(at)).collect(),
+        mixed: true,
+        left_out: Vec::new(),
+        told: prompt.to_owned(),
         unknown: unknown
             .map(|word| (word.clone(), nearest(studio, word)))
             .collect(),
-        style: understood
-            .style
-            .and_then(|at| studio.tower.styles.get(at)?.parse().ok()),
+        style: style(studio, prompt),
         known,
     }
 }
@@ -116,10 +236,28 @@ impl Reading {
             lines.push(format!("warning: nor do {more} more words"));
         }
         if self.candidates.iter().any(|name| !name.is_empty()) {
+            let (prompt, all) = (short(prompt), self.candidates.join(", "));
+            lines.push(match self.mixed {
+                true => format!(
+                    "warning: reading `{prompt}` as a mix of: {all}; name one of them for a clearer picture"
+                ),
+                false => format!(
+                    "warning: `{prompt}` may mean: {all}; `{}` is drawn, name another one to have it",
+                    self.subject
+                ),
+            });
+        }
+        if !self.left_out.is_empty() {
+            let words: Vec<String> = self
+                .left_out
+                .iter()
+                .take(3)
+                .map(|word| short(word))
+                .collect();
             lines.push(format!(
-                "warning: reading `{}` as a mix of: {}; name one of them for a clearer picture",
-                short(prompt),
-                self.candidates.join(", ")
+                "warning: one thing is drawn, `{}`; left out: {}",
+                self.subject,
+                words.join(", ")
             ));
         }
         lines

@@ -45,11 +45,11 @@ impl Subjects {
         let chances = match prompt.as_str() {
             "" => None,
             prompt => {
-                let understood = studio.understand(prompt);
-                if understood.words.is_empty() {
+                let chances = reading::chances(&studio, prompt);
+                if chances.is_none() {
                     return Err(reading::read(&studio, prompt).refusal());
                 }
-                Some(understood.subjects)
+                chances
             }
         };
         let pack = EmojiPack::embedded()?;

@@ -32,6 +32,10 @@ pub const SCALES: [u32; 5] = [1, 2, 4, 8, 16];
 pub struct Ticket {
     /// What is to be seen.
     pub prompt: String,
+    /// What the text tower is told of it: a subject that it knows, and the style that the prompt names. Absent until the
+    /// prompt is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     /// Seed of the first sample; the next ones count on.
     pub seed: u64,
     /// Whose style, unless the prompt names one.
@@ -48,6 +52,8 @@ pub struct Ticket {
     /// Scale of the style, absent for joint guidance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_style: Option<f32>,
+    /// Until when a step is guided, 1 for all; older files do not say it.
+    pub guided_until: f32,
     /// Strength of CFG-renorm.
     pub renorm: f32,
     /// Over what it takes its norms.
@@ -86,6 +92,7 @@ impl Default for Ticket {
     fn default() -> Self {
         Self {
             prompt: String::new(),
+            told: None,
             seed: 0,
             style: defaults::STYLE.name().to_owned(),
             model: String::new(),
@@ -93,6 +100,7 @@ impl Default for Ticket {
             guidance: defaults::GUIDANCE,
             guidance_image: None,
             guidance_style: None,
+            guided_until: 1.0,
             renorm: defaults::RENORM,
             renorm_over: Renorm::default(),
             solver: Solver::default(),
@@ -144,12 +152,14 @@ impl Ticket {
     /// When there is none, or one that cannot be followed.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = note::read(path)?;
-        let ticket: Self = serde_json::from_str(&text).map_err(|cause| {
+        let mut ticket: Self = serde_json::from_str(&text).map_err(|cause| {
             Failure::input(format!(
                 "`{}` says how it was made, but not so that it can be read ({cause}): use a file as `orrery create` wrote it",
                 path.display()
             ))
         })?;
+        // Older files were drawn from the prompt itself.
+        ticket.told.get_or_insert_with(|| ticket.prompt.clone());
         match ticket.problem() {
             Some(problem) => Err(Failure::input(format!(
                 "`{}` cannot be made again: {problem}",
@@ -191,6 +201,7 @@ impl Ticket {
                     scale: self.guidance,
                 },
             },
+            guided_until: self.guided_until,
             renorm_over: self.renorm_over,
             renorm: self.renorm,
             solver: self.solver,
@@ -210,6 +221,8 @@ impl Ticket {
             .all(|s| scale.contains(s))
         {
             Some(format!("the guidance is not in 0 to {MOST_GUIDANCE}"))
+        } else if !(0.0..=1.0).contains(&self.guided_until) {
+            Some("the time until which it is guided is not in 0 to 1".into())
         } else if !(0.0..=1.0).contains(&self.renorm) {
             Some("the renorm is not in 0 to 1".into())
         } else if !(1..=MOST_SAMPLES).contains(&self.count) {

@@ -1,4 +1,7 @@
 //! The parent's side of a run: it reads what is written, counts memory, watches the clock, and ends everything in time.
+//!
+//! On a busy machine a run's clock stands still while its processes wait for a processor: that other work is there says
+//! nothing about the program.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{PipeReader, Read};
@@ -10,6 +13,9 @@ use super::step::Step;
 
 /// How often memory is counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
+
+/// A run ends at so many times its wall time, however busy the machine is.
+const MOST_WAITING: u32 = 5;
 
 /// What was seen of a run.
 pub(super) struct Seen {
@@ -37,6 +43,7 @@ pub(super) fn watch(
     let handle = (handle >= 0).then(|| unsafe { OwnedFd::from_raw_fd(handle) });
     let (mut stdout, mut stderr) = (Source::new(stdout), Source::new(stderr));
     let mut counted = begun;
+    let mut waits = HashMap::new();
     loop {
         let pause = match handle {
             Some(_) => COUNT_EVERY,
@@ -60,11 +67,11 @@ pub(super) fn watch(
         }
         if too_much {
             seen.killed = Some(Ended::Output);
-        } else if begun.elapsed() > limits.wall {
+        } else if begun.elapsed() > limits.wall + waited(&waits).min(MOST_WAITING * limits.wall) {
             seen.killed = Some(Ended::Timeout);
         } else if counted.elapsed() >= COUNT_EVERY {
             counted = Instant::now();
-            if memory(pid, limits.processes as usize) > limits.memory {
+            if memory(pid, limits.processes as usize, &mut waits) > limits.memory {
                 seen.killed = Some(Ended::Memory);
             }
         }
@@ -146,7 +153,9 @@ const SOCKET: u64 = 2 * 212_992;
 /// Bytes that a process and everything below it hold: resident pages, anonymous memory that they share (which stays when nobody
 /// has it resident), what open sockets may hold, and the files of the working folder. Orphans of the namespace are children of
 /// process 1, so all are found.
-fn memory(first: libc::pid_t, processes: usize) -> u64 {
+///
+/// `waits` keeps how long the threads of each process waited for a processor, in nanoseconds.
+fn memory(first: libc::pid_t, processes: usize, waits: &mut HashMap<libc::pid_t, u64>) -> u64 {
     let (mut open, mut known, mut pages) = (vec![first], HashSet::new(), 0_u64);
     let (mut shared, mut sockets) = (HashMap::new(), HashSet::new());
     let mut files = None;
@@ -176,6 +185,8 @@ fn memory(first: libc::pid_t, processes: usize) -> u64 {
             .flatten()
             .flatten();
         for task in tasks {
+            let longest = waits.entry(pid).or_default();
+            *longest = run_delay(&task.path()).unwrap_or(0).max(*longest);
             let children =
                 std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             open.extend(
@@ -191,6 +202,17 @@ fn memory(first: libc::pid_t, processes: usize) -> u64 {
         + shared.values().sum::<u64>()
         + sockets.len() as u64 * SOCKET
         + files.unwrap_or(0)
+}
+
+/// How long a thread was ready to run and did not, in nanoseconds.
+fn run_delay(task: &std::path::Path) -> Option<u64> {
+    let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// How long a run waited for a processor: each process as long as the thread of it that waited longest, one after the other.
+fn waited(waits: &HashMap<libc::pid_t, u64>) -> Duration {
+    Duration::from_nanos(waits.values().sum())
 }
 
 /// Anonymous memory that a process shares with others, by its number: the part of each mapping that is not resident here.

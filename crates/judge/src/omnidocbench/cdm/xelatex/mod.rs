@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base::files::{short_folder, sweep};
 use base::media::read_picture;
 use thiserror::Error;
 
@@ -15,6 +16,8 @@ use super::colour::Coloured;
 
 /// Time for each of the two programs, as in the official tool.
 const TIME: Duration = Duration::from_secs(30);
+/// How its folders are named.
+const FOLDER: &str = "orrery-xelatex-";
 
 /// Dots per inch.
 const DENSITY: &str = "200";
@@ -82,6 +85,7 @@ impl Xelatex {
             let mut files = std::env::split_paths(path).map(|folder| folder.join(&name));
             files.find(|file| file.is_file())
         };
+        sweep(FOLDER);
         let raster = find("gs").map(Raster::Ghostscript);
         let raster = raster.or_else(|| find("pdftoppm").map(Raster::Poppler));
         Ok(Self {
@@ -99,7 +103,7 @@ impl Xelatex {
     /// [`XelatexError`].
     pub fn draw(&self, formula: &Coloured) -> Result<Drawing, XelatexError> {
         let system = |error: std::io::Error| XelatexError::System(error.to_string());
-        let folder = tempfile::tempdir().map_err(system)?;
+        let folder = short_folder(FOLDER).map_err(system)?;
         let at = folder.path();
         std::fs::write(at.join("formula.tex"), document::document(formula)).map_err(system)?;
         let mut tex = self.command(&self.xelatex, at);

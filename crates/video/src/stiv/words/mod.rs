@@ -1,0 +1,345 @@
+//! Which subject a prompt means, in twelve languages: Unicode's names and keywords of the subjects as an index, without training.
+//!
+//! Each language reads the whole prompt with its own small words, colours and word endings, and the best reading of a subject
+//! counts. The word that the rest describes (the head of the first phrase) counts most, colours decide between equals.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use engine::data::lexicon::normalise;
+use engine::data::pack::{EmojiPack, PackError, Style};
+
+mod colour;
+mod fold;
+mod language;
+mod table;
+
+use language::{Language, Part};
+
+/// Languages that are read: their codes and English names.
+pub const LANGUAGES: [(&str, &str); 12] = [
+    ("en", "English"),
+    ("zh", "Chinese"),
+    ("ja", "Japanese"),
+    ("ko", "Korean"),
+    ("fr", "French"),
+    ("es", "Spanish"),
+    ("ru", "Russian"),
+    ("hi", "Hindi"),
+    ("ar", "Arabic"),
+    ("bn", "Bengali"),
+    ("ur", "Urdu"),
+    ("de", "German"),
+];
+/// Weight of a whole name, a whole keyword, a word of a name and a word of a keyword.
+const NAME: f32 = 3.0;
+const KEYWORD: f32 = 2.0;
+const IN_NAME: f32 = 1.2;
+const IN_KEYWORD: f32 = 0.6;
+/// A word that many subjects have says less of each: divided by `1 + COMMON·ln(subjects)`.
+const COMMON: f32 = 0.35;
+/// Each further word of a known phrase makes it that much surer.
+const PHRASE: f32 = 0.25;
+/// For the share of the prompt that a subject explains.
+const COVER: f32 = 1.0;
+/// For subjects that people recognise at this size, where others are as likely.
+const RECOGNISED: f32 = 0.25;
+/// For the share of a picture in a colour that the prompt names.
+const LOOK: f32 = 0.6;
+/// English is likelier than another language that writes a word alike.
+const ENGLISH: f32 = 1.3;
+/// How sharply scores become probabilities.
+const SHARPNESS: f32 = 8.0;
+
+/// What a prompt was heard to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Subjects by their codes, each with its score, the likeliest first; empty where nothing was understood.
+    pub subjects: Vec<(String, f32)>,
+    /// Words that no subject has.
+    pub unknown: Vec<String>,
+    /// Words of other subjects than the likeliest.
+    pub left_out: Vec<String>,
+}
+
+impl Heard {
+    /// Probability of each subject, in the order of `subjects`: a softmax of their scores.
+    pub fn probabilities(&self) -> Vec<f32> {
+        let top = self.subjects.first().map_or(0.0, |(_, score)| *score);
+        let weight = |score: f32| libm::expf(SHARPNESS * (score - top));
+        let total: f32 = self.subjects.iter().map(|(_, score)| weight(*score)).sum();
+        let scores = self.subjects.iter();
+        scores.map(|(_, score)| weight(*score) / total).collect()
+    }
+}
+
+/// The index of words.
+pub struct Words {
+    pack: &'static EmojiPack,
+    /// Codes of the subjects; other tables count by them.
+    codes: Vec<String>,
+    recognised: Vec<bool>,
+    languages: Vec<OnceLock<Language>>,
+    table: table::Table,
+}
+
+impl Words {
+    /// The index inside the program.
+    ///
+    /// # Errors
+    /// [`PackError`] where the program was built with a broken pack.
+    pub fn embedded() -> Result<&'static Self, PackError> {
+        static WORDS: OnceLock<Result<Words, PackError>> = OnceLock::new();
+        let words = WORDS.get_or_init(|| {
+            let pack = EmojiPack::embedded()?;
+            let table = table::Table::embedded()?;
+            let plain = pack.subjects.iter().filter(|s| s.skin.is_none());
+            let codes: Vec<String> = plain.map(|subject| subject.code.clone()).collect();
+            let known = super::subjects::recognised();
+            Ok(Self {
+                recognised: codes.iter().map(|code| known.contains(code)).collect(),
+                codes,
+                pack,
+                languages: LANGUAGES.iter().map(|_| OnceLock::new()).collect(),
+                table,
+            })
+        });
+        words.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether a subject, by its code, is in the index.
+    pub fn knows(&self, code: &str) -> bool {
+        self.codes.iter().any(|known| known == code)
+    }
+
+    /// Reads a prompt: an emoji means itself, words what their languages say.
+    pub fn hear(&self, prompt: &str) -> Heard {
+        let tokens = normalise(prompt);
+        let is_style = |token: &str| token.parse::<Style>().is_ok();
+        let shown = |token: &String| {
+            let subject = self.pack.by_emoji(token)?;
+            Some((subject.base.clone(), NAME))
+        };
+        let mut heard = Heard {
+            subjects: tokens.iter().filter_map(shown).collect(),
+            ..Heard::default()
+        };
+        if let Some(first) = heard.subjects.first().cloned() {
+            heard.subjects = vec![first];
+            return heard;
+        }
+        let words = tokens.into_iter().filter(|token| !is_style(token));
+        let words: Vec<String> = words.collect();
+        let mut best: HashMap<usize, (f32, Reading)> = HashMap::new();
+        let mut unread: Option<Vec<String>> = None;
+        for (at, (code, _)) in LANGUAGES.iter().enumerate() {
+            if !words.iter().any(|word| fold::written_in(code, word)) {
+                continue;
+            }
+            let language =
+                self.languages[at].get_or_init(|| self.table.language(code, &self.codes));
+            let read = self.read(language, &words);
+            if read.scores.is_empty() {
+                let parts = read.parts.iter().filter(|part| part.colour.is_none());
+                unread.get_or_insert_with(|| parts.map(|part| part.shown.clone()).collect());
+            }
+            for (subject, score, explained) in read.scores {
+                if best.get(&subject).is_none_or(|(other, _)| score > *other) {
+                    let reading = Reading::new(&read.parts, &read.known, &explained);
+                    best.insert(subject, (score, reading));
+                }
+            }
+        }
+        let mut order: Vec<(usize, (f32, Reading))> = best.into_iter().collect();
+        order.sort_by(|a, b| b.1.0.total_cmp(&a.1.0).then(a.0.cmp(&b.0)));
+        if let Some((_, (_, reading))) = order.first() {
+            heard.unknown.clone_from(&reading.unknown);
+            heard.left_out.clone_from(&reading.left_out);
+        } else {
+            heard.unknown = unread.unwrap_or_default();
+        }
+        let subjects = order.into_iter();
+        heard.subjects = subjects
+            .map(|(at, (score, _))| (self.codes[at].clone(), score))
+            .collect();
+        heard
+    }
+
+    /// What one language makes of `words`.
+    fn read(&self, language: &Language, words: &[String]) -> Read {
+        let mut taken = language.parts(words, false);
+        if taken.parts.is_empty() {
+            // Nothing but small words: one of them is meant.
+            taken = language.parts(words, true);
+        }
+        let parts = taken.parts;
+        let mut known = vec![false; parts.len()];
+        // A colour alone is a subject's word as well.
+        let weights = language.weights(&parts);
+        let mut marks: HashMap<usize, Vec<f32>> = HashMap::new();
+        let mut mark = |subjects: &[u16], from: usize, to: usize, mark: f32| {
+            for &subject in subjects {
+                let row = marks.entry(usize::from(subject));
+                let row = row.or_insert_with(|| vec![0.0; parts.len()]);
+                row[from..to].iter_mut().for_each(|m| *m = m.max(mark));
+            }
+        };
+        for from in 0..parts.len() {
+            for to in from + 1..=parts.len().min(from + language::LONGEST_PHRASE) {
+                let key = language.join(parts[from..to].iter().map(|part| part.key.as_str()));
+                let (names, keywords) = (language.names(&key), language.keywords(&key));
+                if names.is_empty() && keywords.is_empty() {
+                    continue;
+                }
+                known[from..to].fill(true);
+                let sure =
+                    rarity(names.len() + keywords.len()) * (1.0 + PHRASE * (to - from - 1) as f32);
+                mark(names, from, to, NAME * sure);
+                mark(keywords, from, to, KEYWORD * sure);
+            }
+            let key = &parts[from].key;
+            let (names, keywords) = (language.in_names(key), language.in_keywords(key));
+            if !names.is_empty() || !keywords.is_empty() {
+                known[from] = true;
+                let sure = rarity(names.len() + keywords.len() + language.keywords(key).len());
+                mark(names, from, from + 1, IN_NAME * sure);
+                mark(keywords, from, from + 1, IN_KEYWORD * sure);
+            }
+        }
+        let colours = parts.iter().filter_map(|part| part.colour.flatten());
+        let colours: Vec<colour::Colour> = colours.collect();
+        let understood = parts.iter().zip(&known);
+        let understood = understood.filter(|(part, known)| **known || part.colour.is_some());
+        let whole = (parts.len() + taken.small) as f32;
+        let covered = (understood.count() + taken.small) as f32 / whole.max(1.0);
+        let total: f32 = weights.iter().sum();
+        let likelier = if language.code == "en" { ENGLISH } else { 1.0 };
+        let score = |(subject, marks): (usize, Vec<f32>)| {
+            let told: f32 = marks.iter().zip(&weights).map(|(m, w)| m * w).sum();
+            let explained = marks.iter().zip(&weights).filter(|(mark, _)| **mark > 0.0);
+            let explained: f32 = explained.map(|(_, weight)| weight).sum();
+            let look: f32 = colours
+                .iter()
+                .map(|&colour| colour::share(self.pack, &self.codes[subject], colour))
+                .sum();
+            let known = if self.recognised[subject] {
+                RECOGNISED
+            } else {
+                0.0
+            };
+            let score = told + COVER * explained / total + known + LOOK * look;
+            (subject, likelier * covered * covered * score, marks)
+        };
+        let scores = marks.into_iter().map(score).collect();
+        Read {
+            parts,
+            known,
+            scores,
+        }
+    }
+}
+
+/// How much a word says that `subjects` subjects have.
+fn rarity(subjects: usize) -> f32 {
+    1.0 / (1.0 + COMMON * libm::logf(subjects.max(1) as f32))
+}
+
+/// What one language makes of a prompt.
+struct Read {
+    parts: Vec<Part>,
+    /// Whether any subject has the part.
+    known: Vec<bool>,
+    /// Subject, score, and how much each part says of it.
+    scores: Vec<(usize, f32, Vec<f32>)>,
+}
+
+/// The words that the reading of a subject does without.
+struct Reading {
+    unknown: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Reading {
+    fn new(parts: &[Part], known: &[bool], explained: &[f32]) -> Self {
+        let words = |unknown: bool| {
+            let parts = parts.iter().zip(known).zip(explained);
+            let parts = parts.filter(move |((part, known), explained)| {
+                let other = if unknown {
+                    !**known
+                } else {
+                    **known && **explained == 0.0
+                };
+                other && part.colour.is_none()
+            });
+            parts.map(|((part, _), _)| part.shown.clone()).collect()
+        };
+        Self {
+            unknown: words(true),
+            left_out: words(false),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn best(prompt: &str) -> String {
+        let heard = Words::embedded().unwrap().hear(prompt);
+        let subject = heard.subjects.first().map(|(code, _)| code.clone());
+        subject.unwrap_or_default()
+    }
+
+    #[test]
+    fn an_emoji_means_itself_whatever_its_skin() {
+        assert_eq!(best("🦊"), "1f98a");
+        assert_eq!(best("👋🏿 hello"), "1f44b");
+    }
+
+    #[test]
+    fn nouns_outrank_colours_and_small_words() {
+        let car = best("a red sports car on a road");
+        assert!(["1f697", "1f699", "1f3ce"].contains(&car.as_str()), "{car}");
+        assert_eq!(best("赤い車"), "1f697");
+        assert_eq!(best("draw me a fox, please"), "1f98a");
+    }
+
+    #[test]
+    fn endings_scripts_and_articles_are_folded() {
+        for (prompts, code) in [
+            (
+                &["foxes", "キツネ", "きつね", "الثعلب", "Füchse", "лисы"][..],
+                "1f98a",
+            ),
+            (
+                &["strawberries", "fraises", "fresas", "딸기를"][..],
+                "1f353",
+            ),
+        ] {
+            for prompt in prompts {
+                assert_eq!(best(prompt), code, "{prompt}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_told() {
+        let words = Words::embedded().unwrap();
+        let heard = words.hear("a fox beside a rocket");
+        assert_eq!(heard.left_out, ["rocket"]);
+        let heard = words.hear("qwrtz fox");
+        assert_eq!(heard.unknown, ["qwrtz"]);
+        let heard = words.hear("qwrtz");
+        assert_eq!(
+            (heard.subjects, heard.unknown),
+            (vec![], vec!["qwrtz".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_small_word_alone_is_what_it_names() {
+        assert!(!best("glass").is_empty());
+        assert!(best("").is_empty());
+    }
+}
