@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, any_seed, limit_threads, say, take_part, tell};
+use base::command::{Context, Failure, Steps, any_seed, is_quiet, say, take_part, tell};
 use base::files::{write_bytes, write_new};
 use base::media::{self, png_bytes};
 use base::system::Verbs;
@@ -252,10 +252,7 @@ impl<'a> Job<'a> {
 
     fn run(mut self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        match self.run.threads {
-            Some(threads) => limit_threads(usize::from(threads)),
-            None => take_part(),
-        }
+        take_part();
         if let Some(out) = self.out
             && !out
                 .extension()
@@ -280,7 +277,7 @@ impl<'a> Job<'a> {
         model.check(&request)?;
         self.tell_chunks(&model, &request)?;
         let mut written = Vec::new();
-        let quiet = self.run.json || self.run.quiet;
+        let quiet = self.run.json;
         let mut bar = Steps::new("drawing", quiet);
         for picture in 0..self.count {
             let seed = self.ticket.seed.wrapping_add(picture);
@@ -422,7 +419,7 @@ impl<'a> Job<'a> {
             let seed = ticket.seed.wrapping_add(at as u64);
             say(&format!("{} (seed {seed})", path.display()))?;
         }
-        match self.run.quiet {
+        match is_quiet() {
             true => Ok(()),
             false => say(&format!(
                 "{}x{}, {} steps of {}, {seconds:.1} s",

@@ -84,15 +84,9 @@ pub struct RunOptions {
     /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Threads that work [default: one a processor]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// No progress bar
-    #[arg(long)]
-    pub quiet: bool,
 }
 
 fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {

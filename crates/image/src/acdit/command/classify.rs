@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, limit_threads, say, take_part};
+use base::command::{Context, Failure, Steps, say, take_part};
 use base::media;
 use clap::Args;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use super::options::{threads, whole};
+use super::options::whole;
 use crate::acdit::pipeline::Vae;
 use crate::acdit::studio::Studio;
 
@@ -36,9 +36,6 @@ pub struct Classify {
     /// By denoising: seed of the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How many threads work, 1 to 1024 [default: one a processor]
-    #[arg(long, value_parser = threads)]
-    threads: Option<usize>,
     /// Print one JSON object a file
     #[arg(long)]
     json: bool,
@@ -55,10 +52,7 @@ enum By {
 
 impl Classify {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        match self.threads {
-            Some(threads) => limit_threads(threads),
-            None => take_part(),
-        }
+        take_part();
         let studio = self.model.open()?;
         let vae = self.model.vae(&studio)?;
         let by = match (self.by, &studio.head) {

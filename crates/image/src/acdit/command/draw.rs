@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, any_seed, limit_threads, number_in, say, take_part};
+use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{self, Clip, Picture};
 use clap::Args;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use super::options::{check, threads, whole};
+use super::options::{check, whole};
 use crate::acdit::SampleConfig;
 use crate::acdit::pipeline::{Request, Vae};
 use crate::acdit::space::Values;
@@ -49,9 +49,6 @@ pub struct DrawOptions {
     /// [default: acdit-SEED.png or .gif]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// How many threads work, 1 to 1024 [default: one a processor]
-    #[arg(long, value_parser = threads)]
-    threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -212,10 +209,7 @@ impl Length {
 impl DrawOptions {
     /// The model; threads are set before anything is computed.
     fn begin(&self) -> Result<Studio, Failure> {
-        match self.threads {
-            Some(threads) => limit_threads(threads),
-            None => take_part(),
-        }
+        take_part();
         self.model.open()
     }
 

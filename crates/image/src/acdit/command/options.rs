@@ -17,14 +17,6 @@ pub fn whole(text: &str, most: usize) -> Result<usize, String> {
     }
 }
 
-/// A number of threads, for clap.
-///
-/// # Errors
-/// When `text` is something else.
-pub fn threads(text: &str) -> Result<usize, String> {
-    whole(text, 1024)
-}
-
 /// Looks whether `path` can be written as a picture, or where it `moves` as a clip, before any work is done.
 ///
 /// # Errors

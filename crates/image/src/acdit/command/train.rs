@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, limit_threads, number_in, say, take_part, tell};
+use base::command::{Context, Failure, number_in, say, take_part, tell};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -13,7 +13,7 @@ use engine::weights::Precision;
 use serde_json::json;
 
 use super::model::read_model;
-use super::options::{threads, whole};
+use super::options::whole;
 use crate::acdit::classify::{Classifier, ClassifyTask};
 use crate::acdit::data::{DataError, Pictures};
 use crate::acdit::idx::{self, Half};
@@ -108,9 +108,6 @@ pub struct Train {
     /// Seed of weights and batches
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How many threads work, 1 to 1024 [default: one a processor]
-    #[arg(long, value_parser = threads)]
-    threads: Option<usize>,
     /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -140,10 +137,7 @@ fn tile(text: &str) -> Result<usize, String> {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        match self.threads {
-            Some(threads) => limit_threads(threads),
-            None => take_part(),
-        }
+        take_part();
         let device = device(&self.device)?.autodiff();
         if let Some(folder) = &self.resume {
             let recipe = Recipe::read(folder).map_err(Failure::input)?;

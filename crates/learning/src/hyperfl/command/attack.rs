@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, limit_threads, say};
+use base::command::{Context, Failure, Steps, say};
 use base::media::write_picture;
 use clap::Args;
 use serde_json::json;
@@ -80,9 +80,6 @@ pub struct AttackVerb {
     /// Write truth and reconstruction as a picture
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Threads; all cores if not given
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -90,9 +87,6 @@ pub struct AttackVerb {
 
 impl AttackVerb {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        if let Some(threads) = self.threads {
-            limit_threads(threads);
-        }
         if self.client >= self.federation.clients {
             return Err(Failure::input(format!(
                 "there is no client {} among {}: count from 0",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, limit_threads, say};
+use base::command::{Failure, say};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -66,9 +66,6 @@ pub struct Client {
     /// Upload the result of a single step, from which a server can reconstruct pictures
     #[arg(long)]
     force_one_step: bool,
-    /// Threads; all cores if not given
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -76,9 +73,6 @@ pub struct Client {
 
 impl Client {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        if let Some(threads) = self.threads {
-            limit_threads(threads);
-        }
         let config = self.federation.config(self.how.method);
         config.check()?;
         if matches!(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, limit_threads, say};
+use base::command::{Context, Failure, Steps, say};
 use base::files::write_bytes;
 use base::media::write_picture;
 use clap::Args;
@@ -44,9 +44,6 @@ pub struct ReportVerb {
     /// Folder for the report
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Threads; all cores if not given
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -54,9 +51,6 @@ pub struct ReportVerb {
 
 impl ReportVerb {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        if let Some(threads) = self.threads {
-            limit_threads(threads);
-        }
         std::fs::create_dir_all(&self.out).map_err(|error| {
             Failure::input(format!("cannot make `{}`: {error}", self.out.display()))
         })?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, limit_threads, say, tell};
+use base::command::{Context, Failure, Steps, say, tell};
 use clap::Args;
 use serde_json::json;
 
@@ -31,9 +31,6 @@ pub struct Simulate {
     /// Report accuracy with the extractor generated before the last step, as the official code does
     #[arg(long)]
     strict_official: bool,
-    /// Threads; all cores if not given
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -41,9 +38,6 @@ pub struct Simulate {
 
 impl Simulate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        if let Some(threads) = self.threads {
-            limit_threads(threads);
-        }
         let mut config = self.federation.config(self.how.method);
         config.strict_official = self.strict_official;
         config.check()?;
