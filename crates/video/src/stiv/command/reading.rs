@@ -137,9 +137,12 @@ pub fn chances(studio: &Studio, prompt: &str) -> Option<Vec<f32>> {
     (!subjects.is_empty()).then_some(chances)
 }
 
+/// Subjects with two scores each, the likeliest first.
+type Likely = Vec<(usize, f32, f32)>;
+
 /// What the index of words makes of a prompt, and the subjects among those of the model: place, score, probability. None
 /// where the model is to be asked itself: it knows other subjects, or not the one that is meant.
-fn hear(studio: &Studio, prompt: &str) -> Option<(Heard, Vec<(usize, f32, f32)>)> {
+fn hear(studio: &Studio, prompt: &str) -> Option<(Heard, Likely)> {
     let places: HashMap<&str, usize> = studio
         .tower
         .codes

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, limit_threads, take_part};
+use base::command::{Failure, take_part};
 use base::media::{Picture, write_picture};
 use clap::Args;
 use engine::device;
@@ -41,18 +41,12 @@ pub(super) struct Work {
     /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
-    /// How many threads work [default: one a processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
 }
 
 impl Work {
-    /// Sets the threads and gives the device.
+    /// Makes this thread work too and gives the device.
     pub(super) fn begin(&self) -> Result<burn::tensor::Device, Failure> {
-        match self.threads {
-            Some(threads) => limit_threads(usize::from(threads)),
-            None => take_part(),
-        }
+        take_part();
         device(&self.device)
     }
 }
