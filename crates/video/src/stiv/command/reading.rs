@@ -137,7 +137,7 @@ pub fn chances(studio: &Studio, prompt: &str) -> Option<Vec<f32>> {
     (!subjects.is_empty()).then_some(chances)
 }
 
-/// Subjects with two scores each, the likeliest first.
+/// Place, score and probability of each subject.
 type Likely = Vec<(usize, f32, f32)>;
 
 /// What the index of words makes of a prompt, and the subjects among those of the model: place, score, probability. None
