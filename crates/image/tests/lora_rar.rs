@@ -271,6 +271,16 @@ fn hypernet_training_step() {
             );
             history(case, at, &found);
             let mut gradients = found.total().backward();
+            let again = || {
+                let m = coefficients(&net, &pair).unwrap();
+                losses(
+                    &chain,
+                    [&inputs[0], &inputs[1]],
+                    &pair,
+                    &m,
+                    case.f64("similarity_lambda"),
+                )
+            };
             if at == 0 {
                 let mut of =
                     |path: &str| engine::weights::gradient(&net, path, &mut gradients).unwrap();
@@ -294,7 +304,7 @@ fn hypernet_training_step() {
                 same(case, "grad.output.1.bias", &all[3]);
                 let squares = all.iter().flatten().map(|value| f64::from(*value).powi(2));
                 same(case, "grad_norm", &[squares.sum::<f64>().sqrt() as f32]);
-                gradients = found.total().backward();
+                gradients = again().total().backward();
             }
             (net, _) = step(net, gradients, optimizer.as_mut(), RATE, Some(CLIP));
         }
@@ -350,6 +360,16 @@ fn ziplora_optimise() {
             );
             history(case, at, &found);
             let mut gradients = found.total().backward();
+            let again = || {
+                let m = mergers.coefficients();
+                losses(
+                    &chain,
+                    [&inputs[0], &inputs[1]],
+                    &pair,
+                    &m,
+                    case.f64("similarity_lambda"),
+                )
+            };
             if at == 0 {
                 for layer in 0..pair.len() {
                     for side in ["content", "style"] {
@@ -359,7 +379,7 @@ fn ziplora_optimise() {
                         same(case, &format!("layer{layer}.grad_{side}"), &found);
                     }
                 }
-                gradients = found.total().backward();
+                gradients = again().total().backward();
             }
             (mergers, _) = step(mergers, gradients, optimizer.as_mut(), RATE, Some(CLIP));
         }

@@ -201,9 +201,9 @@ fn verbs_and_systems_that_are_not_there() {
     let folder = folder();
     let refuse = |args: &[&str]| orrery(folder.path(), args).refused(2);
     assert!(
-        refuse(&["wind"]).contains("planned") && refuse(&["wind", "eval"]).contains("orrery list")
+        refuse(&["rapl"]).contains("planned") && refuse(&["rapl", "eval"]).contains("orrery list")
     );
-    assert!(refuse(&["prove", "wind"]).contains("planned"));
+    assert!(refuse(&["prove", "rapl"]).contains("planned"));
     assert!(refuse(&["lsit"]).contains("`list`"));
     assert!(refuse(&["prove", "sitv"]).contains("`stiv`"));
     assert!(refuse(&["stiv", "tv2"]).contains("2v"));

@@ -35,6 +35,13 @@ fn draw(model: &StableDiffusion, request: &Request) -> Vec<Picture> {
     model.draw(request, &mut (), &mut |_, _| true).unwrap()
 }
 
+/// Equal but for the rounding of kernels in batches of other sizes.
+fn same_picture(a: &Picture, b: &Picture, what: &str) {
+    let pairs = a.pixels.iter().zip(&b.pixels);
+    let furthest = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(furthest <= Some(2), "{what}: {furthest:?}");
+}
+
 fn refused(path: &Path, wanted: &str) {
     let error = open_with(path, OpenOptions::default()).unwrap_err();
     let line = error.to_string();
@@ -53,11 +60,11 @@ fn a_picture_depends_on_its_seed_and_prompt_alone() {
         request.seeds = vec![4, 9, 4];
         let together = draw(&model, &request);
         assert_eq!((together[0].width, together[0].height), (16, 16));
-        assert_eq!(together[0].pixels, together[2].pixels, "{sampler}");
+        same_picture(&together[0], &together[2], sampler);
         assert_ne!(together[0].pixels, together[1].pixels, "{sampler}");
         request.seeds = vec![9];
         let alone = draw(&model, &request);
-        assert_eq!(alone[0].pixels, together[1].pixels, "{sampler}");
+        same_picture(&alone[0], &together[1], sampler);
         request.prompt = "a blue car".into();
         assert_ne!(draw(&model, &request)[0].pixels, alone[0].pixels);
     }
@@ -229,7 +236,7 @@ fn shards_and_what_is_wrong_with_folders() {
     std::fs::copy(folder.join("unet/0.safetensors"), &whole).unwrap();
     refused(folder, "mixed up");
     std::fs::write(&config, Tiny::default().unet().to_string()).unwrap();
-    refused(folder, "is missing");
+    refused(folder, "missing");
     std::fs::remove_file(folder.join("model_index.json")).unwrap();
     refused(folder, "model_index.json");
     refused(&folder.join("unet/0.safetensors"), "no checkpoint");

@@ -104,8 +104,10 @@ fn frames_of_odd_sizes_and_alone_or_in_a_batch() {
         for frame in 0..frames {
             let conditions = text(row(&context, frame));
             let alone = network.forward(row(&x, frame), &t, &conditions, &mut ());
-            let [alone, together] = [alone, row(&all, frame)].map(Tensor::into_data);
-            assert_eq!(alone, together, "{}: frame {frame}", case.name);
+            let [alone, together] =
+                [alone, row(&all, frame)].map(|it| it.into_data().try_into_vec::<f32>().unwrap());
+            let off = crate::furthest(&alone, &together);
+            assert!(off < 1e-4, "{}: frame {frame} is off by {off}", case.name);
         }
     });
 }
@@ -123,7 +125,11 @@ fn inversion_of_both_kinds() {
             network.forward(x, &[t], &text(context.clone()), &mut ())
         };
         // diffusers' schedulers, without guidance.
-        let mut ddim = Ddim::new(config.clone(), steps);
+        let recorded = engine::diffusion::scheduler::SchedulerConfig {
+            set_alpha_to_one: false,
+            ..config.clone()
+        };
+        let mut ddim = Ddim::new(recorded.clone(), steps);
         let mut x: Tensor<4> = case.tensor("noise", &device);
         let states: Tensor<4> = case.tensor("ddim_latents", &device);
         for i in 0..steps {
@@ -132,7 +138,7 @@ fn inversion_of_both_kinds() {
             x = ddim.step(out, i, x, &mut unused);
             same_as(case, "ddim_latents", x.clone(), row(&states, i));
         }
-        let mut inverse = Ddim::inverse(config.clone(), steps);
+        let mut inverse = Ddim::inverse(recorded, steps);
         let states: Tensor<4> = case.tensor("ddim_inverse_latents", &device);
         for i in 0..steps {
             let t = Scheduler::<4>::timesteps(&inverse)[i];

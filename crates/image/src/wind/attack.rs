@@ -158,13 +158,42 @@ pub fn jpeg_bytes(picture: &Picture, quality: u8) -> Result<Vec<u8>, MediaError>
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality)
         .write_image(
-            &picture.pixels,
+            &coarse_colours(picture).pixels,
             picture.width,
             picture.height,
             image::ExtendedColorType::Rgb8,
         )
         .map_err(|error| MediaError::Encode(error.to_string()))?;
     Ok(bytes)
+}
+
+/// With one colour for each square of four pixels and the brightness of each, as 4:2:0 keeps them: what most programs write.
+/// The encoder itself keeps all colours.
+fn coarse_colours(picture: &Picture) -> Picture {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let brightness = |rgb: &[u8]| {
+        0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2])
+    };
+    let mut coarse = picture.clone();
+    for top in (0..height).step_by(2) {
+        for left in (0..width).step_by(2) {
+            let places: Vec<usize> = (top..height.min(top + 2))
+                .flat_map(|y| (left..width.min(left + 2)).map(move |x| 3 * (y * width + x)))
+                .collect();
+            for channel in 0..3 {
+                let colour = |&at: &usize| {
+                    f32::from(picture.pixels[at + channel])
+                        - brightness(&picture.pixels[at..at + 3])
+                };
+                let mean = places.iter().map(colour).sum::<f32>() / places.len() as f32;
+                for &at in &places {
+                    let value = brightness(&picture.pixels[at..at + 3]) + mean;
+                    coarse.pixels[at + channel] = value.round().clamp(0.0, 255.0) as u8;
+                }
+            }
+        }
+    }
+    coarse
 }
 
 /// A random box (left, top, width, height) of a share of the area and a ratio; the middle where it does not fit.

@@ -79,6 +79,18 @@ impl MarkConfig {
     }
 }
 
+/// The official `circle_mask` of group marks: distances above 0 up to `radius` from the middle of `[height, width]`.
+pub fn circle(height: usize, width: usize, radius: usize) -> Vec<bool> {
+    let inside = |at: usize| {
+        let [y, x] = [
+            (at / width).abs_diff(height / 2),
+            (at % width).abs_diff(width / 2),
+        ];
+        (1..=radius * radius).contains(&(y * y + x * x))
+    };
+    (0..height * width).map(inside).collect()
+}
+
 /// A group's mark: its spectrum at the marked coefficients, channel of the noise and channel of the rings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark(pub(super) [Vec<Complex32>; 2]);

@@ -40,7 +40,7 @@ pub use error::WindError;
 pub use key::{Generator, Key, MAX_NOISES};
 pub use latent::{Shape, cosine, moved, rotated, scaled};
 pub use ledger::{Entry, Ledger};
-pub use mark::{Mark, MarkConfig, Marker};
+pub use mark::{Mark, MarkConfig, Marker, circle};
 pub use model::LatentModel;
 pub use reading::{Reading, TurnBack, readings};
 pub use region::Region;
