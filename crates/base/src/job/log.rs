@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 /// Why a log cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens a log, or begins it. Where its last line was cut off, the next one begins on a line of its own.
+    /// Opens a log, or begins it. A last line that was cut off goes; a whole one without its end gets it.
     ///
     /// # Errors
     /// [`LogError`].
@@ -52,13 +53,15 @@ impl Log {
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             return Err(LogError::Busy { path: path.into() });
         }
-        if file.metadata().map_err(failed)?.len() > 0 {
-            file.seek(SeekFrom::End(-1)).map_err(failed)?;
-            let mut last = [0];
-            file.read_exact(&mut last).map_err(failed)?;
-            if last != *b"\n" {
-                file.write_all(b"\n").map_err(failed)?;
+        let last = last_line(&mut file).map_err(failed)?;
+        if !last.is_empty() {
+            let whole = serde_json::from_slice::<IgnoredAny>(&last).is_ok();
+            let length = file.metadata().map_err(failed)?.len();
+            match whole {
+                true => file.write_all(b"\n"),
+                false => file.set_len(length - last.len() as u64),
             }
+            .map_err(failed)?;
         }
         Ok(Self {
             path: path.to_owned(),
@@ -103,4 +106,24 @@ impl Log {
             source,
         }
     }
+}
+
+/// What stands after the last line end.
+fn last_line(file: &mut File) -> io::Result<Vec<u8>> {
+    const BLOCK: u64 = 1 << 16;
+    let mut from = file.metadata()?.len();
+    let mut tail = Vec::new();
+    while from > 0 {
+        let size = BLOCK.min(from);
+        from -= size;
+        file.seek(SeekFrom::Start(from))?;
+        let mut block = vec![0; size as usize];
+        file.read_exact(&mut block)?;
+        if let Some(end) = block.iter().rposition(|&byte| byte == b'\n') {
+            tail.splice(0..0, block.drain(end + 1..));
+            break;
+        }
+        tail.splice(0..0, block);
+    }
+    Ok(tail)
 }

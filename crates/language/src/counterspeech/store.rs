@@ -184,10 +184,13 @@ mod tests {
         drop(journal);
         let whole = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
-        std::fs::write(&path, format!("{whole}{{\"n")).unwrap();
-        let journal: Journal<Piece> = Journal::open(&path).unwrap();
-        assert_eq!((journal.rows.len(), journal.broken), (3, 1));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        // What was broken off at the end goes unsaid; damage is counted.
+        for (end, broken) in [("{\"n", 0), ("{\"n\n", 1)] {
+            std::fs::write(&path, format!("{whole}{end}")).unwrap();
+            let journal: Journal<Piece> = Journal::open(&path).unwrap();
+            assert_eq!((journal.rows.len(), journal.broken), (3, broken));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        }
     }
 
     #[test]

@@ -142,7 +142,18 @@ impl StableDiffusion {
         watch: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Picture>, DiffusionError> {
         self.check(request)?;
-        self.decode(self.latents(request, hooks, watch)?)
+        // One by one: kernels round differently in batches of other sizes, and a picture must not depend on its neighbours.
+        let all = request.seeds.len();
+        let mut pictures = Vec::with_capacity(all);
+        for (at, &seed) in request.seeds.iter().enumerate() {
+            let one = Request {
+                seeds: vec![seed],
+                ..request.clone()
+            };
+            let mut each = |done, steps| watch(at * steps + done, all * steps);
+            pictures.extend(self.decode(self.latents(&one, hooks, &mut each)?)?);
+        }
+        Ok(pictures)
     }
 
     fn latents(
