@@ -24,6 +24,9 @@ pub enum CausalLmError {
     /// The sizes cannot be, or are of a model that is not trained here.
     #[error("the model's configuration cannot be used: {0}")]
     Config(String),
+    /// No vocabulary can be learned.
+    #[error("no vocabulary can be learned: {0}")]
+    Vocabulary(String),
     /// A file cannot be read.
     #[error("cannot read `{}`: {reason}", path.display())]
     Read {

@@ -24,9 +24,11 @@ mod config;
 mod folder;
 mod lora;
 mod model;
+mod vocabulary;
 
 pub use batch::{IGNORED, Sequences};
 pub use config::CausalLmConfig;
 pub use folder::CausalLmError;
 pub use lora::{Factors, LoraConfig, Projection};
 pub use model::{Block, CausalLm, Dropout, LossOptions};
+pub use vocabulary::train_bpe;
