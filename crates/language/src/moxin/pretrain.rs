@@ -241,9 +241,10 @@ impl Pretrain {
                 ..place.clone()
             };
             let trained = run.train(&task, model, &recipe)?;
-            // Weights last: a folder with `config.json` is whole.
-            trained.model.valid().save(&done, &config, Precision::F32)?;
+            // The sizes come last: a folder with `config.json` is whole.
+            std::fs::create_dir_all(&done).map_err(|error| MoxinError::path(&done, error))?;
             copy_tokenizer(&self.tokenizer, &done)?;
+            trained.model.valid().save(&done, &config, Precision::F32)?;
             now = Some((config, trained.model));
         }
         Ok(last)

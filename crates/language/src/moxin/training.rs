@@ -103,7 +103,8 @@ impl Recipe {
                 "dropout and label smoothing are shares: give numbers from 0 to below 1".into(),
             ));
         }
-        if !(self.rate > 0.0 && self.rate < 1.0) || !(0.0..1.0).contains(&self.decay) {
+        let usable = self.rate > 0.0 && self.rate < 1.0 && (0.0..1.0).contains(&self.decay);
+        if !usable {
             return Err(MoxinError::Input(
                 "give a learning rate between 0 and 1, and a weight decay from 0 to below 1".into(),
             ));

@@ -54,10 +54,11 @@ impl Dedup {
         }
     }
 
-    /// The bands that suit.
+    /// The bands that suit: shorter ones, which find more, where candidates are verified.
     pub fn bands(&self) -> Bands {
         match self.permutations {
             0 => Bands { bands: 0, rows: 0 },
+            count if self.verify => Bands::thorough(count, self.threshold),
             count => Bands::best(count, self.threshold),
         }
     }

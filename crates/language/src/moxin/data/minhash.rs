@@ -130,6 +130,21 @@ impl Bands {
         best.1
     }
 
+    /// The longest bands of `permutations` values with which a pair at `threshold` becomes a candidate with a probability of at
+    /// least 98 %: where candidates are compared anyway, missing one costs more than another comparison.
+    pub fn thorough(permutations: usize, threshold: f64) -> Self {
+        let of = |rows: usize| Self {
+            bands: (permutations / rows).max(1),
+            rows,
+        };
+        let finds = |it: &Self| {
+            let equal = threshold.powi(it.rows as i32);
+            1.0 - (1.0 - equal).powi(it.bands as i32) >= 0.98
+        };
+        let mut all = (1..=permutations.max(1)).rev().map(of);
+        all.find(finds).unwrap_or(of(1))
+    }
+
     /// A 64-bit key of band `band`: documents with the same one are candidates.
     pub fn key(self, signature: &[u32], band: usize) -> u64 {
         let values = signature.get(band * self.rows..(band + 1) * self.rows);
@@ -162,6 +177,7 @@ mod tests {
                 rows: 19
             }
         );
+        assert_eq!(Bands::thorough(128, 0.8), Bands { bands: 18, rows: 7 });
     }
 
     #[test]
