@@ -2,6 +2,8 @@
 
 #[cfg(feature = "hyperfl")]
 pub mod hyperfl;
+#[cfg(feature = "rapl")]
+pub mod rapl;
 mod systems;
 
 pub use systems::SYSTEMS;

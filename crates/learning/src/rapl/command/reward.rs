@@ -1,0 +1,97 @@
+//! `orrery rapl reward`.
+
+use std::path::PathBuf;
+
+use base::command::{Failure, say};
+use base::media::{Picture, write_picture};
+use clap::Args;
+use serde_json::json;
+
+use super::options::Matching;
+use crate::rapl::Table;
+use crate::rapl::encoder::Vision;
+use crate::rapl::video::read_video;
+
+/// Options of `reward`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery rapl reward --encoder encoder.safetensors --expert rollouts/0003.safetensors --video rollouts/0010.safetensors --plan plan.png")]
+pub struct RewardVerb {
+    /// An encoder of `align`
+    #[arg(long, value_name = "FILE")]
+    encoder: PathBuf,
+    /// A preferred video
+    #[arg(long, value_name = "VIDEO")]
+    expert: PathBuf,
+    /// The video to judge
+    #[arg(long, value_name = "VIDEO")]
+    video: PathBuf,
+    #[command(flatten)]
+    matching: Matching,
+    /// Every frame of both videos, not only some spread evenly
+    #[arg(long)]
+    all: bool,
+    /// Draw which frame goes to which
+    #[arg(long, value_name = "PNG")]
+    plan: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl RewardVerb {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let vision = Vision::read(&self.encoder, &engine::device("cpu")?)?;
+        let look = |path: &PathBuf| -> Result<_, Failure> {
+            let clip = read_video(path)?;
+            Ok(match self.all {
+                true => vision.look_at_all(&clip)?,
+                false => vision.look(&clip)?,
+            })
+        };
+        let found = self
+            .matching
+            .transport()
+            .solve(&look(&self.video)?, &look(&self.expert)?)?;
+        if let Some(path) = &self.plan {
+            write_picture(path, &drawn(&found.plan), &[])?;
+        }
+        let rewards = found.rewards();
+        let (total, sharpness) = (-found.cost(), found.plan.sharpness());
+        let flat = -((found.plan.rows * found.plan.columns) as f64).ln();
+        match self.json {
+            true => say(
+                &json!({"reward": total, "frames": rewards, "sharpness": sharpness, "flat": flat})
+                    .to_string(),
+            ),
+            false => {
+                say(&format!(
+                    "reward {total:.5}, plan sharpness {sharpness:.3} (a flat plan: {flat:.3})"
+                ))?;
+                let frames: Vec<String> = rewards
+                    .iter()
+                    .map(|reward| format!("{reward:.5}"))
+                    .collect();
+                say(&format!("frames {}", frames.join(" ")))
+            }
+        }
+    }
+}
+
+/// The plan as a picture: rows are frames of the video, columns those of the expert, dark is much.
+fn drawn(plan: &Table) -> Picture {
+    let cell = (384 / plan.rows.max(plan.columns)).max(1) as u32;
+    let most = plan.greatest();
+    let mut picture = Picture::filled(plan.columns as u32, plan.rows as u32, [255; 3]);
+    for row in 0..plan.rows {
+        for (column, mass) in plan.row(row).iter().enumerate() {
+            let light = 255.0 * (1.0 - mass / most);
+            picture.set(
+                column as u32,
+                row as u32,
+                [light as u8, light as u8, (128.0 + light / 2.0) as u8],
+            );
+        }
+    }
+    picture.upscale_nearest(cell)
+}

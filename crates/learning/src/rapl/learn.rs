@@ -1,0 +1,448 @@
+//! Training encoders and reward heads: alignment with preferences, and the baselines.
+//!
+//! Losses and their gradients for embeddings are computed in double precision beside the network; the network only carries
+//! them back.
+
+use base::command::{Context, Steps};
+use base::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
+use engine::nn::{Linear, LinearConfig};
+use engine::train::optim::{AdamW, AdamWConfig, step};
+
+use super::encoder::{Encoder, EncoderConfig, Vision, tensor};
+use super::losses::{Alignment, bradley_terry, sigmoid, softplus, triplet_loss};
+use super::{Cycle, Embeddings, Epsilon, RaplError, Result, TimeContrast, Timed, Transport};
+
+/// How a network is trained.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Fit {
+    /// Passes over the preferences or videos.
+    pub epochs: usize,
+    /// Triplets, pairs or videos in a step.
+    pub batch: usize,
+    /// Learning rate of Adam.
+    pub learning_rate: f64,
+    /// Seed of weights and order.
+    pub seed: u64,
+}
+
+impl Default for Fit {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            batch: 4,
+            learning_rate: 1e-3,
+            seed: 0,
+        }
+    }
+}
+
+/// The alignment that the proof uses: Sinkhorn with ε .05, 50 iterations, temperature 8.
+pub fn usual_alignment() -> Alignment {
+    Alignment {
+        transport: Transport {
+            epsilon: Epsilon::Absolute(0.05),
+            iterations: 50,
+            tolerance: 0.0,
+            ..Transport::default()
+        },
+        temperature: 8.0,
+        unroll: false,
+    }
+}
+
+/// Three videos by their numbers: `preferred` is liked more than `other`, seen from `anchor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Triplet {
+    /// What both are compared with.
+    pub anchor: usize,
+    /// Closer to it in the user's eyes.
+    pub preferred: usize,
+    /// Farther from it.
+    pub other: usize,
+}
+
+impl Triplet {
+    /// From a ranking of three, best first.
+    pub fn ranked([anchor, preferred, other]: [usize; 3]) -> Self {
+        Self {
+            anchor,
+            preferred,
+            other,
+        }
+    }
+
+    /// The three pairs that a ranking says, better first: what RLHF learns from.
+    pub fn pairs(&self) -> [[usize; 2]; 3] {
+        let Self {
+            anchor,
+            preferred,
+            other,
+        } = *self;
+        [[anchor, preferred], [anchor, other], [preferred, other]]
+    }
+}
+
+/// A network with its optimiser on the way.
+struct Learner<M> {
+    model: M,
+    optimizer: AdamW,
+    rate: f64,
+}
+
+impl<M: Module> Learner<M> {
+    fn new(model: M, rate: f64) -> Self {
+        let config = AdamWConfig {
+            weight_decay: 0.0,
+            ..AdamWConfig::default()
+        };
+        Self {
+            model,
+            optimizer: AdamW::new(config),
+            rate,
+        }
+    }
+
+    fn step(self, gradients: Gradients) -> Self {
+        let mut optimizer = self.optimizer;
+        let (model, _) = step(self.model, gradients, &mut optimizer, self.rate, None);
+        Self {
+            model,
+            optimizer,
+            rate: self.rate,
+        }
+    }
+}
+
+/// Carries a gradient for `output` back.
+fn carry(output: Tensor<2>, gradient: Vec<f64>) -> Gradients {
+    let gradient: Vec<f32> = gradient.into_iter().map(|g| g as f32).collect();
+    let data = TensorData::new(gradient, output.dims());
+    let gradient = Tensor::<2>::from_data(data, &output.device());
+    (output * gradient).sum().backward()
+}
+
+/// The videos with these numbers, one after the other, as a tensor.
+fn gather(
+    videos: &[Vec<f32>],
+    numbers: &[usize],
+    config: &EncoderConfig,
+    device: &Device,
+) -> Tensor<4> {
+    let pixels: Vec<f32> = numbers
+        .iter()
+        .flat_map(|at| &videos[*at])
+        .copied()
+        .collect();
+    tensor(&pixels, config, device)
+}
+
+/// The rows of `output` as one list of vectors a video.
+fn split(output: &Tensor<2>, videos: usize, width: usize) -> Result<Vec<Embeddings>> {
+    let values: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
+    let each = values.len() / videos;
+    values
+        .chunks(each)
+        .map(|part| Embeddings::new(part.to_vec(), width))
+        .collect()
+}
+
+/// Goes through shuffled batches of `count` things for all epochs.
+fn batches(
+    count: usize,
+    fit: &Fit,
+    (title, quiet, context): Watch,
+    mut each: impl FnMut(&[usize], &mut Rng) -> Result<()>,
+) -> Result<()> {
+    if count == 0 {
+        return Err(RaplError::invalid(
+            "there is nothing to learn from: give at least one example",
+        ));
+    }
+    let mut rng = Rng::new(fit.seed).child("batches");
+    let mut bar = Steps::new(title, quiet);
+    for epoch in 0..fit.epochs {
+        let mut order: Vec<usize> = (0..count).collect();
+        rng.shuffle(&mut order);
+        for batch in order.chunks(fit.batch.max(1)) {
+            if context.stopped() {
+                return Err(RaplError::Stopped("stopped; nothing was written"));
+            }
+            each(batch, &mut rng)?;
+        }
+        bar.at(epoch + 1, fit.epochs);
+    }
+    bar.finish();
+    Ok(())
+}
+
+/// What a person sees of a training: a title, whether to be quiet, how it is stopped.
+pub type Watch = (&'static str, bool, Context);
+
+/// Aligns an encoder with triplets of prepared `videos`; gives the mean loss of the last epoch.
+///
+/// # Errors
+/// No triplet, ones that name videos that are not there; Ctrl-C.
+pub fn align(
+    vision: &mut Vision,
+    videos: &[Vec<f32>],
+    triplets: &[Triplet],
+    alignment: &Alignment,
+    fit: &Fit,
+    watch: Watch,
+) -> Result<f64> {
+    let named = |t: &Triplet| t.anchor.max(t.preferred).max(t.other) < videos.len();
+    if !triplets.iter().all(named) {
+        return Err(RaplError::invalid(
+            "a triplet names a video that is not there",
+        ));
+    }
+    let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
+    let mut learner = Some(Learner::new(
+        on(&vision.encoder, &device),
+        fit.learning_rate,
+    ));
+    let mut recent = Vec::new();
+    batches(triplets.len(), fit, watch, |batch, _| {
+        let Some(this) = learner.take() else {
+            return Ok(());
+        };
+        let numbers: Vec<usize> = batch
+            .iter()
+            .flat_map(|at| {
+                let t = triplets[*at];
+                [t.anchor, t.preferred, t.other]
+            })
+            .collect();
+        let output = this
+            .model
+            .forward(gather(videos, &numbers, &config, &device));
+        let seen = split(&output, numbers.len(), config.width)?;
+        let mut gradient = Vec::new();
+        let mut total = 0.0;
+        for three in seen.chunks_exact(3) {
+            let found = triplet_loss([&three[0], &three[1], &three[2]], alignment)?;
+            total += found.loss / batch.len() as f64;
+            for part in &found.gradients {
+                gradient.extend(part.values().iter().map(|g| g / batch.len() as f64));
+            }
+        }
+        recent.push(total);
+        learner = Some(this.step(carry(output, gradient)));
+        Ok(())
+    })?;
+    if let Some(learner) = learner {
+        vision.encoder = learner.model.valid();
+    }
+    let last = recent.len().div_ceil(fit.epochs.max(1));
+    let tail = &recent[recent.len() - last..];
+    Ok(tail.iter().sum::<f64>() / tail.len() as f64)
+}
+
+/// The same weights on another device.
+fn on(encoder: &Encoder, device: &Device) -> Encoder {
+    encoder
+        .clone()
+        .to_device(&device.clone().without_autodiff())
+        .train()
+}
+
+/// A reward or a logit a frame, beside the encoder: linear, ReLU, linear.
+#[derive(Module, Debug)]
+pub struct Head {
+    hidden: Linear,
+    out: Linear,
+}
+
+impl Head {
+    /// For vectors of this width.
+    pub fn new(width: usize, rng: &mut Rng, device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(width, 32).init(rng, device),
+            out: LinearConfig::new(32, 1).init(rng, device),
+        }
+    }
+
+    /// `[frames, width]` → `[frames, 1]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.out.forward(activation::relu(self.hidden.forward(x)))
+    }
+}
+
+/// Encoder and head.
+#[derive(Module, Debug)]
+pub struct Scored {
+    /// Frames to vectors.
+    pub encoder: Encoder,
+    /// Vectors to scores.
+    pub head: Head,
+}
+
+impl Scored {
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        self.head.forward(activation::relu(self.encoder.forward(x)))
+    }
+
+    /// A score for every prepared frame.
+    pub fn scores(&self, pixels: &[f32], config: &EncoderConfig, device: &Device) -> Vec<f64> {
+        let output = self.forward(tensor(pixels, config, device));
+        output.into_data().iter::<f64>().collect()
+    }
+}
+
+fn scored(vision: &Vision, fit: &Fit, device: &Device) -> Scored {
+    let mut rng = Rng::new(fit.seed).child("head");
+    Scored {
+        encoder: on(&vision.encoder, device),
+        head: Head::new(vision.config.width, &mut rng, device),
+    }
+}
+
+/// RLHF: encoder and head from pairs of prepared videos, the better first.
+///
+/// # Errors
+/// As [`align`].
+pub fn fit_rlhf(
+    vision: &Vision,
+    videos: &[Vec<f32>],
+    pairs: &[[usize; 2]],
+    fit: &Fit,
+    watch: Watch,
+) -> Result<Scored> {
+    let (config, device) = (&vision.config, vision.device.clone().autodiff());
+    let mut learner = Some(Learner::new(
+        scored(vision, fit, &device),
+        fit.learning_rate,
+    ));
+    batches(pairs.len(), fit, watch, |batch, _| {
+        let Some(this) = learner.take() else {
+            return Ok(());
+        };
+        let numbers: Vec<usize> = batch.iter().flat_map(|at| pairs[*at]).collect();
+        let output = this
+            .model
+            .forward(gather(videos, &numbers, config, &device));
+        let rewards: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
+        let each = rewards.len() / numbers.len();
+        let halves: Vec<[&[f64]; 2]> = rewards
+            .chunks_exact(2 * each)
+            .map(|pair| [&pair[..each], &pair[each..]])
+            .collect();
+        let (_, slopes) = bradley_terry(&halves, &vec![0; halves.len()])?;
+        let gradient = slopes.iter().flatten().flat_map(|slope| vec![*slope; each]);
+        let gradient = gradient.collect();
+        learner = Some(this.step(carry(output, gradient)));
+        Ok(())
+    })?;
+    finished(learner)
+}
+
+/// The goal classifier: last frames of prepared videos against all others.
+///
+/// # Errors
+/// As [`align`].
+pub fn fit_goal_classifier(
+    vision: &Vision,
+    videos: &[Vec<f32>],
+    fit: &Fit,
+    watch: Watch,
+) -> Result<Scored> {
+    let (config, device) = (&vision.config, vision.device.clone().autodiff());
+    let mut learner = Some(Learner::new(
+        scored(vision, fit, &device),
+        fit.learning_rate,
+    ));
+    batches(videos.len(), fit, watch, |batch, _| {
+        let Some(this) = learner.take() else {
+            return Ok(());
+        };
+        let output = this.model.forward(gather(videos, batch, config, &device));
+        let logits: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
+        let each = logits.len() / batch.len();
+        let share = 1.0 / logits.len() as f64;
+        let mut loss = 0.0;
+        let gradient = logits.iter().enumerate().map(|(at, logit)| {
+            let goal = at % each == each - 1;
+            loss += share * softplus(if goal { -logit } else { *logit });
+            share * (sigmoid(*logit) - f64::from(u8::from(goal)))
+        });
+        let gradient = gradient.collect();
+        learner = Some(this.step(carry(output, gradient)));
+        Ok(())
+    })?;
+    finished(learner)
+}
+
+fn finished(learner: Option<Learner<Scored>>) -> Result<Scored> {
+    match learner {
+        Some(learner) => Ok(learner.model.valid()),
+        None => Err(RaplError::failed("the training ended without a network")),
+    }
+}
+
+/// What trains an encoder without preferences.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unsupervised {
+    /// Temporal cycle consistency between videos.
+    Cycle(Cycle),
+    /// Neighbours in time against frames far away.
+    Contrast(TimeContrast),
+}
+
+/// Trains an encoder on prepared videos without preferences.
+///
+/// # Errors
+/// Fewer than two videos for cycles; otherwise as [`align`].
+pub fn fit_unsupervised(
+    vision: &mut Vision,
+    videos: &[Vec<f32>],
+    how: Unsupervised,
+    fit: &Fit,
+    watch: Watch,
+) -> Result<()> {
+    let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
+    let mut learner = Some(Learner::new(
+        on(&vision.encoder, &device),
+        fit.learning_rate,
+    ));
+    let frames: Vec<i64> = (0..config.frames as i64).collect();
+    batches(videos.len(), fit, watch, |batch, rng| {
+        if batch.len() < 2 && matches!(how, Unsupervised::Cycle(_)) {
+            return match videos.len() {
+                0 | 1 => Err(RaplError::invalid("cycles need two or more videos")),
+                _ => Ok(()),
+            };
+        }
+        let Some(this) = learner.take() else {
+            return Ok(());
+        };
+        let output = this.model.forward(gather(videos, batch, &config, &device));
+        let seen = split(&output, batch.len(), config.width)?;
+        let gradient = match how {
+            Unsupervised::Cycle(cycle) => {
+                let timed: Vec<Timed> = seen
+                    .iter()
+                    .map(|embeddings| Timed {
+                        embeddings,
+                        frames: &frames,
+                        length: config.frames as i64,
+                    })
+                    .collect();
+                let (_, gradients) = cycle.loss(&timed)?;
+                gradients.iter().flat_map(|g| g.values().to_vec()).collect()
+            }
+            Unsupervised::Contrast(contrast) => seen
+                .iter()
+                .flat_map(|video| contrast.loss(video, rng).1.values().to_vec())
+                .map(|g| g / batch.len() as f64)
+                .collect(),
+        };
+        learner = Some(this.step(carry(output, gradient)));
+        Ok(())
+    })?;
+    if let Some(learner) = learner {
+        vision.encoder = learner.model.valid();
+    }
+    Ok(())
+}
