@@ -100,7 +100,7 @@ impl Projection {
         };
         let delta = b.val().detach().matmul(a.val().detach()) * scale as f32;
         Self {
-            weight: Param::from_tensor(self.weight.val().detach() + delta),
+            weight: Param::from_tensor((self.weight.val() + delta).detach()),
             lora: None,
         }
     }

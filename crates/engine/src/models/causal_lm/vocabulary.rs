@@ -21,7 +21,10 @@ pub fn train_bpe<'a>(
 ) -> Result<String, CausalLmError> {
     let least = 256 + special.len();
     if !(least..=1 << 20).contains(&size) {
-        return Err(CausalLmError::Vocabulary(format!("a vocabulary of {size} tokens is not learned: give a size from {least} to {}", 1 << 20)));
+        return Err(CausalLmError::Vocabulary(format!(
+            "a vocabulary of {size} tokens is not learned: give a size from {least} to {}",
+            1 << 20
+        )));
     }
     let mut pipeline = Pipeline::new(BPE::default());
     pipeline.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
@@ -31,7 +34,12 @@ pub fn train_bpe<'a>(
         .min_frequency(2)
         .show_progress(false)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-        .special_tokens(special.iter().map(|text| AddedToken::from(*text, true)).collect())
+        .special_tokens(
+            special
+                .iter()
+                .map(|text| AddedToken::from(*text, true))
+                .collect(),
+        )
         .build();
     let failed = |cause: &dyn std::fmt::Display| CausalLmError::Vocabulary(cause.to_string());
     pipeline
