@@ -11,7 +11,7 @@ use crate::unknown;
 
 /// A card with what the program knows besides.
 #[derive(Serialize)]
-struct Entry {
+pub struct Entry {
     #[serde(flatten)]
     card: Card,
     status: Status,
@@ -41,7 +41,7 @@ impl List {
     /// Prints the table, or one card.
     pub fn run(&self) -> Result<(), Failure> {
         let Some(slug) = &self.system else {
-            let entries: Vec<Entry> = systems().map(Entry::from).collect();
+            let entries = entries();
             return match self.json {
                 true => say(&json(&entries)?),
                 false => say(&table(&entries)),
@@ -53,6 +53,11 @@ impl List {
             false => say(&whole(&entry)),
         }
     }
+}
+
+/// The cards of all systems, in the order of the README's table.
+pub fn entries() -> Vec<Entry> {
+    systems().map(Entry::from).collect()
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
