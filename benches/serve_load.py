@@ -105,7 +105,7 @@ p.cpuparams.n_threads = {args.threads}
 p.cpuparams_batch.n_threads = {args.threads}
 p.n_gpu_layers = 0
 p.cont_batching = True
-p.hostname = '127.0.0.1'
+p.hostnames = ['127.0.0.1']
 p.port = 0
 s = x.Server(p)
 print(s.listening_address, flush=True)
@@ -113,7 +113,7 @@ time.sleep(100000)
 """
     child = subprocess.Popen([args.llama_python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in child.stdout:
-        if "127.0.0.1:" in line or "http" in line:
+        if line.startswith("http://127.0.0.1:"):
             place = line.strip().rsplit("/", 1)[-1]
             host, port = place.rsplit(":", 1)
             return child, host, int(port)

@@ -23,6 +23,8 @@ const MOST_TEXTS: usize = 32;
 const MOST_TOP: usize = 20;
 /// Most stop strings, and the longest.
 const STOPS: (usize, usize) = (16, 256);
+/// Most second looks of a token: each may read the whole text again.
+const MOST_LOOKS: usize = 4;
 /// Candidates of a guided text where none are asked for, and most.
 const CANDIDATES: (usize, usize) = (4, 16);
 
@@ -239,6 +241,12 @@ impl Settings {
             )),
             (Some(mut config), None) => {
                 config.seed = seed;
+                if config.steps > MOST_LOOKS {
+                    return Err(ApiError::param(
+                        "harp",
+                        format!("give `steps` from 1 to {MOST_LOOKS}: others wait for each look"),
+                    ));
+                }
                 config
                     .check()
                     .map_err(|error| ApiError::param("harp", error))?;

@@ -193,8 +193,9 @@ function remove(id) {
   showChat();
 }
 
-/** Steps of doubt: half a bit, then a bit each. */
-const step = (bits) => (bits == null ? 0 : Math.max(0, Math.min(7, Math.ceil(bits * 1.4 - 0.35))));
+/** Steps of doubt, from bits: a sure word has none, a free one seven. */
+const STEPS = [0.7, 1.5, 2.4, 3.4, 4.5, 5.7, 7];
+const step = (bits) => (bits == null ? 0 : STEPS.filter((least) => bits >= least).length);
 
 /** A token; the space before it stays without colour. */
 function word(token) {
@@ -410,7 +411,7 @@ async function answer(chat) {
   try {
     const reply = await ask("/v1/chat/completions", {
       model: $("model").value || undefined, messages, stream: true, logprobs: true, top_logprobs: 5,
-      temperature: Number($("warmth").value), top_p: 0.95, max_tokens: Number($("length").value) || 400, repetition_penalty: 1.1, ...extras(),
+      temperature: Number($("warmth").value), top_p: 0.9, max_tokens: Number($("length").value) || 400, repetition_penalty: 1.1, ...extras(),
     }, running.signal);
     const said = message.node.querySelector(".said");
     for await (const piece of events(reply)) {
@@ -557,7 +558,7 @@ async function judge() {
         const value = Number.parseFloat(raw);
         const low = LOW.has(measure);
         const good = low ? 1 - value : value;
-        rows.push(make("tr", {}, make("th", { scope: "row", textContent: t(PARTS[part] ?? part) }), make("td", { textContent: measure.replace("_dist", " distance") }),
+        rows.push(make("tr", {}, make("th", { scope: "row", textContent: t(PARTS[part] ?? part) }), make("td", { textContent: measure.replace("Edit_dist", "edit distance").replaceAll("_", " ") }),
           make("td", { className: "score", textContent: Number.isFinite(value) ? value.toFixed(3) : t("none") }),
           make("td", {}, Number.isFinite(value) ? make("meter", { min: 0, max: 1, value: good, data: { "aria-label": `${good.toFixed(2)}` } }) : ""),
           make("td", { textContent: low ? t("low") : t("high") })));
