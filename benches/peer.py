@@ -1,15 +1,10 @@
-"""PyTorch's side of `orrery bench`: times a round of each work whose name comes in, one line each.
+"""PyTorch's side of `orrery bench`; `peer_loop.py`, which is put behind it, times the works.
 
     python3 -m venv peers && peers/bin/pip install torch numpy
     orrery bench --peer peers/bin/python
-
-A round is the median of as many runs as fit 50 ms, three at least; inputs are made once.
 """
 
-import json
-import statistics
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
@@ -117,35 +112,3 @@ WORKS = {
     "dit-step-f32": lambda: dit(torch.float32, True),
     "dit-step-bf16": lambda: dit(BF16, True),
 }
-TRAINS = ("backward", "step")
-
-
-def timed(run, grad):
-    begun, times = time.perf_counter(), []
-    with torch.set_grad_enabled(grad):
-        while len(times) < 3 or time.perf_counter() - begun < 0.05:
-            start = time.perf_counter()
-            run()
-            times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
-
-
-def answer(**fields):
-    print(json.dumps(fields), flush=True)
-
-
-def main():
-    answer(version=f"PyTorch {torch.__version__}")
-    ready = {}
-    for line in sys.stdin:
-        name = line.strip()
-        try:
-            if name not in ready:
-                ready.clear()
-                ready[name] = WORKS[name]()
-            answer(ms=timed(ready[name], any(part in name for part in TRAINS)))
-        except Exception as error:
-            answer(error=f"{type(error).__name__}: {error}")
-
-
-main()

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
+#[cfg(feature = "fiva")]
+pub mod fiva;
 #[cfg(feature = "lora-rar")]
 pub mod lora_rar;
 #[cfg(feature = "sd")]

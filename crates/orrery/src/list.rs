@@ -6,6 +6,7 @@ use base::system::System;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cards::{self, Digest, Language, Measured};
 use crate::registry::{system, systems};
 use crate::unknown;
 
@@ -26,12 +27,26 @@ impl From<&System> for Entry {
     }
 }
 
+/// A card with all that is known.
+#[derive(Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    entry: Entry,
+    digest: Digest,
+    measured: Vec<Measured>,
+}
+
 /// Options of `list`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  orrery list\n  orrery list stiv\n  orrery list --json")]
+#[command(
+    after_help = "Examples:\n  orrery list\n  orrery list stiv\n  orrery list stiv --lang ko\n  orrery list --json"
+)]
 pub struct List {
     /// Show this system's whole card
     system: Option<String>,
+    /// Language of the card
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,9 +63,15 @@ impl List {
             };
         };
         let entry = Entry::from(system(slug).ok_or_else(|| unknown::system(slug))?);
+        let digest = cards::digest(&entry.card, self.lang)?;
+        let measured = cards::measured(entry.card.slug)?;
         match self.json {
-            true => say(&json(&entry)?),
-            false => say(&whole(&entry)),
+            true => say(&json(&Whole {
+                entry,
+                digest,
+                measured,
+            })?),
+            false => say(&whole(&entry, &digest, &measured, self.lang)),
         }
     }
 }
@@ -78,20 +99,87 @@ fn table(entries: &[Entry]) -> String {
     lines.chain([last]).collect::<Vec<_>>().join("\n")
 }
 
-fn whole(Entry { card, status }: &Entry) -> String {
-    let claims: Vec<String> = card
-        .claims
-        .iter()
-        .map(|claim| format!("  - {claim}"))
-        .collect();
-    format!(
-        "{}\n{}\n\npaper    {}\nstatus   {}\nweights  {}\nlicence  {}\nclaims\n{}",
-        card.title,
-        card.purpose,
-        card.paper,
-        status.name(),
-        card.weights,
-        card.licence,
-        claims.join("\n")
-    )
+/// Words of a card.
+struct Words {
+    paper: &'static str,
+    status: &'static str,
+    weights: &'static str,
+    licence: &'static str,
+    new: &'static str,
+    details: &'static str,
+    claims: &'static str,
+    measured: &'static str,
+    verdicts: [&'static str; 4],
+}
+
+const ENGLISH: Words = Words {
+    paper: "paper",
+    status: "status",
+    weights: "weights",
+    licence: "licence",
+    new: "What is new",
+    details: "Technical details",
+    claims: "Published claims",
+    measured: "Measured here, at small scale",
+    verdicts: ["shown", "shown, narrowly", "not shown", "not run"],
+};
+
+const KOREAN: Words = Words {
+    paper: "논문",
+    status: "상태",
+    weights: "가중치",
+    licence: "라이선스",
+    new: "새로운 점",
+    details: "기술 세부",
+    claims: "논문의 주장",
+    measured: "여기서 측정한 결과(소규모)",
+    verdicts: [
+        "확인됨",
+        "근소하게 확인됨",
+        "확인되지 않음",
+        "실행하지 않음",
+    ],
+};
+
+fn whole(
+    Entry { card, status }: &Entry,
+    digest: &Digest,
+    measured: &[Measured],
+    language: Language,
+) -> String {
+    let words = match language {
+        Language::En => &ENGLISH,
+        Language::Ko => &KOREAN,
+    };
+    let mut lines = vec![digest.title.clone(), digest.purpose.clone(), String::new()];
+    for (name, value) in [
+        (words.paper, card.paper),
+        (words.status, status.name()),
+        (words.weights, card.weights),
+        (words.licence, card.licence),
+    ] {
+        lines.push(format!("{name}: {value}"));
+    }
+    let mut part = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            lines.extend([String::new(), title.to_owned()]);
+            lines.extend(items);
+        }
+    };
+    let listed = |items: &[String]| items.iter().map(|item| format!("  - {item}")).collect();
+    part(words.new, vec![format!("  {}", digest.new)]);
+    part(words.details, listed(&digest.details));
+    part(words.claims, listed(&digest.claims));
+    let verdict = |measured: &Measured| match measured.verdict.as_str() {
+        "shown" => words.verdicts[0],
+        "shown_narrowly" => words.verdicts[1],
+        "not_shown" => words.verdicts[2],
+        _ => words.verdicts[3],
+    };
+    let found = measured.iter().map(|it| {
+        let what = [verdict(it), it.statement.as_str(), it.evidence.as_str()];
+        format!("  - {}: {} ({})", what[0], what[1], what[2])
+    });
+    part(words.measured, found.collect());
+    lines.join("\n")
 }

@@ -7,6 +7,7 @@ use base::command::{Failure, tell};
 mod allocator;
 #[cfg(feature = "engine")]
 mod bench;
+mod cards;
 mod cli;
 #[cfg(feature = "stiv")]
 mod create;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "../../engine/tests/stable_diffusion/tiny.rs"]
+mod tiny;
 
 use std::fs;
 use std::path::Path;
@@ -70,6 +72,30 @@ fn a_mark_is_made_damaged_and_found_and_the_salt_is_never_shown() {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+/// Its autoencoder is random, so the picture says little of its latents; the same command is the same picture.
+#[test]
+fn stable_diffusion_draws_and_inverts() {
+    let folder = folder();
+    let at = folder.path();
+    tiny::Tiny::default().write(&at.join("model"));
+    wind(at, "keygen --out key.json --noises 100 --groups 4").worked();
+    let with = "--key key.json --model model --steps 3 --size 64 --threads 1";
+    for out in ["a.png", "b.png"] {
+        let line = format!("generate {with} --prompt fox --index 5 --out {out}");
+        wind(at, &line).worked();
+    }
+    assert_eq!(
+        fs::read(at.join("a.png")).unwrap(),
+        fs::read(at.join("b.png")).unwrap()
+    );
+    let found = json(wind(at, &format!("detect {with} --image a.png --json")));
+    assert!(found["cosine"].as_f64().unwrap().is_finite(), "{found}");
+    let line = format!("inpaint {with} --image a.png --out c.png --index 6");
+    wind(at, &line).worked();
+    let missing = wind(at, "generate --key key.json --model gone --out d.png").refused(2);
+    assert!(missing.contains("diffusers folder"), "{missing}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Works of fixed size that are timed beside PyTorch: `orrery bench`.
 
 mod conv;
+pub mod diffusion;
 mod dit;
 mod kernels;
 pub mod language;
@@ -12,13 +13,16 @@ use std::time::Instant;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use serde::Serialize;
 
-pub use peer::{Peer, PeerError};
+pub use peer::{KERNELS, Peer, PeerError};
 
 /// Seconds that a round of a work takes at least.
 const ROUND: f64 = 0.05;
 
+/// A single run that takes longer than this is a round by itself, in seconds.
+const LONG: f64 = 1.0;
+
 /// Runs a work once.
-type Run = Box<dyn FnMut() + Send>;
+pub type Run = Box<dyn FnMut() + Send>;
 
 /// What a work is timed in turn with.
 #[derive(Clone, Copy)]
@@ -31,23 +35,46 @@ enum Beside {
 
 /// Something to be timed.
 pub struct Work {
-    /// Its name, the same in `benches/peer.py`.
+    /// Its name, the same in the peer's script.
     pub name: &'static str,
     /// What is computed.
     pub about: &'static str,
     /// Makes its input, and what runs once.
     make: fn() -> Run,
     beside: Beside,
+    floor: Option<f64>,
 }
 
 impl Work {
-    /// A work that the peer does as well.
-    fn with_peer(name: &'static str, about: &'static str, make: fn() -> Run) -> Self {
+    /// A work that the peer does as well. `make` is called on the threads of the pool that runs it.
+    pub fn with_peer(name: &'static str, about: &'static str, make: fn() -> Run) -> Self {
         Self {
             name,
             about,
             make,
             beside: Beside::Peer,
+            floor: None,
+        }
+    }
+
+    /// A work beside another of our own, which bounds it or which it replaces.
+    pub fn with_own(
+        name: &'static str,
+        about: &'static str,
+        make: fn() -> Run,
+        beside: fn() -> Run,
+    ) -> Self {
+        Self {
+            beside: Beside::Ours(beside),
+            ..Self::with_peer(name, about, make)
+        }
+    }
+
+    /// The same with the largest ratio to the peer's time that is still good enough.
+    pub fn at_most(self, floor: f64) -> Self {
+        Self {
+            floor: Some(floor),
+            ..self
         }
     }
 }
@@ -69,9 +96,18 @@ pub struct Timing {
     pub ratio: Option<f64>,
     /// Smallest and largest of these ratios.
     pub range: Option<[f64; 2]>,
+    /// The largest ratio that is good enough, where one is asked for.
+    pub floor: Option<f64>,
 }
 
-/// All works, in the order of the report.
+impl Timing {
+    /// Whether the peer stood beside it and we were too slow.
+    pub fn missed(&self) -> bool {
+        matches!((self.ratio, self.floor), (Some(ratio), Some(floor)) if ratio.is_nan() || ratio > floor)
+    }
+}
+
+/// The works of kernels and of two networks, in the order of the report.
 pub fn works() -> Vec<Work> {
     kernels::works()
         .into_iter()
@@ -99,13 +135,13 @@ pub fn time(
     pool: &ThreadPool,
     peer: Option<&mut Peer>,
 ) -> Result<Timing, PeerError> {
-    let mut run = (work.make)();
+    let mut run = pool.install(work.make);
     let mut other: Option<Box<dyn FnMut() -> Result<f64, PeerError> + '_>> =
         match (work.beside, peer) {
             (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(work.name))),
             (Beside::Peer, None) => None,
             (Beside::Ours(make), _) => {
-                let mut run = make();
+                let mut run = pool.install(make);
                 Some(Box::new(move || Ok(pool.install(|| round(&mut run)))))
             }
         };
@@ -129,10 +165,11 @@ pub fn time(
         ratio: (!ratios.is_empty()).then(|| median(&mut ratios)),
         // `median` left them sorted.
         range: ratios.first().zip(ratios.last()).map(|(a, b)| [*a, *b]),
+        floor: work.floor,
     })
 }
 
-/// Milliseconds of one run: the median of as many as fit a round, three at least.
+/// Milliseconds of one run: the median of as many as fit a round, three at least; of a long one the first.
 fn round(run: &mut (dyn FnMut() + Send)) -> f64 {
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -140,6 +177,9 @@ fn round(run: &mut (dyn FnMut() + Send)) -> f64 {
         let start = Instant::now();
         run();
         times.push(start.elapsed().as_secs_f64() * 1e3);
+        if begun.elapsed().as_secs_f64() > LONG {
+            break;
+        }
     }
     median(&mut times)
 }

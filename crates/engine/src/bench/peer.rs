@@ -7,10 +7,15 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What the process runs.
-const SCRIPT: &str = include_str!(concat!(
+/// What the process runs for kernels.
+pub const KERNELS: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/peer.py"
+));
+/// What every script ends with: it times the works of its `WORKS` by name.
+const LOOP: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../benches/peer_loop.py"
 ));
 
 /// Why the peer did not answer.
@@ -57,12 +62,12 @@ struct Answer {
 
 impl Peer {
     /// Starts the Python at `path` with `threads` threads, and with the allocator settings of
-    /// [`base::memory::keep_large_buffers`].
+    /// [`base::memory::keep_large_buffers`]. `script` defines the works.
     ///
     /// # Errors
     /// When it does not start or has no PyTorch.
-    pub fn start(path: &Path, threads: usize) -> Result<Self, PeerError> {
-        Self::run(path, SCRIPT, threads, &[])
+    pub fn start(path: &Path, script: &str, threads: usize) -> Result<Self, PeerError> {
+        Self::run(path, &format!("{script}\n{LOOP}"), threads, &[])
     }
 
     /// Starts a script that answers line by line.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use kernels::{Level, PackedWeight, Precision, QuantKind, QuantMatrix, quant_linear};
 use rayon::prelude::*;
 
-use super::{Beside, Run, Work};
+use super::{Run, Work};
 use base::rng::Rng;
 
 const INPUT: usize = 2048;
@@ -18,17 +18,13 @@ const ROWS: usize = 64;
 const WORDS: usize = 1 << 15;
 
 pub(super) fn works() -> Vec<Work> {
-    let one = |name, make| Work {
-        name,
-        about: "x · Wᵀ, one row, 256 MB of weights; beside it a plain read of 256 MB",
-        make,
-        beside: Beside::Ours(read),
+    let one = |name, make| {
+        let about = "x · Wᵀ, one row, 256 MB of weights; beside it a plain read of 256 MB";
+        Work::with_own(name, about, make, read)
     };
-    let many = |name, make| Work {
-        name,
-        about: "x · Wᵀ, 64 × 2048 × 5632; beside it our bf16 product, packed",
-        make,
-        beside: Beside::Ours(reduced),
+    let many = |name, make| {
+        let about = "x · Wᵀ, 64 × 2048 × 5632; beside it our bf16 product, packed";
+        Work::with_own(name, about, make, reduced)
     };
     vec![
         one("row-q8_0", || row(QuantKind::Q8_0)),

@@ -20,7 +20,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn apply(self, x: Tensor<3>) -> Tensor<3> {
+    pub(super) fn apply(self, x: Tensor<3>) -> Tensor<3> {
         match self {
             Self::QuickGelu => ops::silu(x * 1.702) / 1.702,
             Self::Gelu => ops::gelu_erf(x),

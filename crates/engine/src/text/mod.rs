@@ -22,6 +22,7 @@ mod stream;
 mod template;
 mod tojson;
 mod tokenizer;
+mod wordpiece;
 
 pub use clock::Moment;
 pub use error::TextError;

@@ -9,6 +9,7 @@
 use base::card::Card;
 use base::system::System;
 
+pub mod bench;
 pub mod checkpoint;
 pub mod classify;
 pub mod command;
@@ -44,7 +45,7 @@ const CARD: Card = Card {
         "ImageNet-256 FID 2.45 (677M) and 2.37 (954M)",
         "UCF-101 FVD 104 (954M)",
     ],
-    weights: "hub: JamesHujy/ACDiT; small ones are trained by `orrery acdit train`",
+    weights: "a small one of Fashion-MNIST is embedded; hub: JamesHujy/ACDiT",
     licence: "code MIT (thunlp/ACDiT)",
 };
 

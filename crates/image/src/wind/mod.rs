@@ -5,7 +5,8 @@
 //! picture itself is not altered.
 //!
 //! [`Key`] makes noises, [`Detector`] the initial latents of a generation and the way back; [`LatentModel`] is what both need of
-//! a diffusion model; [`IdealWorld`] is one with a closed form. [`TreeRing`] is the baseline. `docs/wind.md` is the guide.
+//! a diffusion model: [`StableDiffusionModel`] is a real one, [`IdealWorld`] one with a closed form. [`TreeRing`] is the
+//! baseline. `docs/wind.md` is the guide.
 
 use base::card::Card;
 use base::system::System;
@@ -27,6 +28,7 @@ mod reading;
 mod region;
 mod search;
 mod spectrum;
+mod stable_diffusion;
 pub mod statistics;
 mod table;
 pub mod torch;
@@ -46,6 +48,7 @@ pub use reading::{Reading, TurnBack, readings};
 pub use region::Region;
 pub use search::{Detection, Mode, Search, Stage};
 pub use spectrum::Fourier;
+pub use stable_diffusion::StableDiffusionModel;
 pub use tree_ring::{Pattern, TreeRing, TreeRingTest, disc};
 pub use windows::Windows;
 pub use world::IdealWorld;

@@ -10,6 +10,7 @@ use base::system::System;
 
 mod attention;
 pub mod augment;
+pub mod bench;
 mod block;
 pub mod checkpoint;
 mod command;
@@ -55,7 +56,7 @@ const CARD: Card = Card {
         "ImageNet top-1 at 1M/2M/5M/20M/50M parameters: 72.3/75.8/79.4/83.3/84.1",
         "5M: 80.9 with distillation",
     ],
-    weights: "github zhangzjn/EMOv2",
+    weights: "a small one for clothes is embedded; github zhangzjn/EMOv2",
     licence: "see zhangzjn/EMOv2",
 };
 

@@ -282,9 +282,5 @@ fn pictures(rooms: &mut Rooms, seed: u64) -> Result<Figure, Failure> {
 }
 
 fn enlarged(sprite: &Sprite) -> Result<Picture, Failure> {
-    let unit: Vec<f32> = sprite
-        .iter()
-        .flat_map(|value| [(value + 1.0) / 2.0; 3])
-        .collect();
-    Ok(Picture::from_unit(&unit, SIDE as u32, SIDE as u32)?.upscale_nearest(6))
+    Ok(Picture::from_unit(&sprite.repeat(3), SIDE as u32, SIDE as u32)?.upscale_nearest(6))
 }

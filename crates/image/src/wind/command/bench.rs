@@ -46,7 +46,7 @@ pub struct Bench {
 impl Bench {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
-        let model = self.model.open()?;
+        let model = self.model.open(context, self.json)?;
         let detector = Detector::new(key.clone(), model.shape())?;
         let count = self.pictures as usize;
         let gallery = Gallery::draw(&*model, &detector, count, key.groups(), self.seed)?;

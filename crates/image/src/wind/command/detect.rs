@@ -83,7 +83,7 @@ impl Detect {
             }
             (None, Some(path)) => {
                 let picture = read_picture(path)?;
-                let model = self.model.open()?;
+                let model = self.model.open(context, self.json)?;
                 let shape = model.shape();
                 (readings(&*model, &picture, angles, self.turn)?, shape)
             }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Failure, say};
+use base::command::{Context, Failure, say};
 use base::media::{Picture, read_picture, write_picture};
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Index, Model, Secret, index, positive};
-use crate::wind::{Detector, Key, Ledger, Region};
+use crate::wind::{Detector, Key, Ledger, Region, Shape};
 
 /// What both verbs have.
 #[derive(Args, Debug)]
@@ -44,11 +44,11 @@ impl Output {
     /// Draws with `draw`, notes the noise first so that it is not used again, and writes the picture.
     fn make(
         &self,
+        shape: Shape,
         draw: impl FnOnce(&Detector, u64) -> Result<Picture, Failure>,
         more: serde_json::Value,
     ) -> Result<(), Failure> {
         let key = self.secret.open()?;
-        let shape = self.model.open()?.shape();
         let detector = Detector::new(key.clone(), shape)?;
         let mut ledger = self.ledger(&key)?;
         let index = self.index.of(&key, ledger.as_ref())?;
@@ -79,8 +79,9 @@ impl Output {
 
 /// Options of `generate`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   orrery wind generate --key key.json --prompt 3 --out picture.png --log ledger.jsonl
+  orrery wind generate --key key.json --model stable-diffusion-2-1-base --prompt lighthouse --out picture.png
 
 The ledger holds no prompt, only a code that follows from key and prompt.")]
 pub struct Generate {
@@ -89,10 +90,11 @@ pub struct Generate {
 }
 
 impl Generate {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let output = &self.output;
-        let model = output.model.open()?;
+        let model = output.model.open(context, output.json)?;
         output.make(
+            model.shape(),
             |detector, index| Ok(model.generate(&detector.initial(index)?, &output.prompt)?),
             json!({}),
         )
@@ -118,12 +120,13 @@ pub struct Inpaint {
 }
 
 impl Inpaint {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let output = &self.output;
-        let model = output.model.open()?;
+        let model = output.model.open(context, output.json)?;
         let photograph = read_picture(Path::new(&self.image))?;
         let region = Region::middle(model.shape(), self.fraction);
         output.make(
+            model.shape(),
             |detector, index| {
                 let latents = detector.initial(index)?;
                 Ok(model.inpaint(&photograph, region, &latents, &output.prompt)?)

@@ -37,9 +37,9 @@ impl Verbs for Command {
         match self {
             Self::Keygen(verb) => verb.run(),
             Self::Embed(verb) => verb.run(),
-            Self::Generate(verb) => verb.run(),
+            Self::Generate(verb) => verb.run(context),
             Self::Detect(verb) => verb.run(context),
-            Self::Inpaint(verb) => verb.run(),
+            Self::Inpaint(verb) => verb.run(context),
             Self::Attack(verb) => verb.run(),
             Self::Ledger(verb) => verb.run(),
             Self::Bench(verb) => verb.run(context),

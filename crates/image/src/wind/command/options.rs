@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, tell};
+use base::command::{Context, Failure, take_part, tell};
 use base::tensor_file::Weights;
 use clap::{Args, ValueEnum};
+use engine::models::stable_diffusion::OpenOptions;
 
-use crate::wind::{IdealWorld, Key, LatentModel, Ledger, Shape, WindError};
+use crate::wind::{IdealWorld, Key, LatentModel, Ledger, Shape, StableDiffusionModel, WindError};
 
 /// Which kind of mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,18 +48,56 @@ impl Secret {
 /// The diffusion model.
 #[derive(Args, Debug)]
 pub(super) struct Model {
-    /// `ideal`: a world of 32×32 pictures whose denoiser has a closed form
+    /// A Stable Diffusion model: a diffusers folder, or a `.safetensors` or `.ckpt` file; or `ideal`, a world of 32×32 pictures
+    /// whose denoiser has a closed form
     #[arg(long, value_name = "MODEL", default_value = "ideal")]
     model: String,
+    /// The tokenizer's folder, for a single file of weights
+    #[arg(long, value_name = "FOLDER")]
+    tokenizer: Option<PathBuf>,
+    /// Steps of generation; detection takes as many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: u16,
+    /// Guidance of generation; detection needs none
+    #[arg(long, value_name = "SCALE", default_value = "7.5", value_parser = |text: &str| base::command::number_in(text, 1.0, 100.0))]
+    guidance: f32,
+    /// Side of the pictures, in pixels; the same for detection [default: the model's]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    #[arg(long, default_value = "cpu")]
+    device: String,
 }
 
 impl Model {
-    pub(super) fn open(&self) -> Result<Box<dyn LatentModel>, Failure> {
+    pub(super) fn open(
+        &self,
+        context: Context,
+        quiet: bool,
+    ) -> Result<Box<dyn LatentModel>, Failure> {
+        let path = PathBuf::from(&self.model);
         match self.model.as_str() {
             "ideal" => Ok(Box::new(IdealWorld::usual())),
-            other => Err(Failure::input(format!(
-                "`{other}` is no model that wind can drive: give `ideal`; for others write latents with `orrery wind embed`, and give what your inversion finds to `orrery wind detect --latent`"
+            _ if !path.exists() => Err(Failure::input(format!(
+                "there is no model `{}`: give `ideal`, a diffusers folder, or a `.safetensors` or `.ckpt` file",
+                self.model
             ))),
+            _ => {
+                take_part();
+                let options = OpenOptions {
+                    tokenizer: self.tokenizer.clone(),
+                    ..OpenOptions::default()
+                };
+                let drawing = (usize::from(self.steps), f64::from(self.guidance), self.size);
+                let device = engine::device(&self.device)?;
+                Ok(Box::new(StableDiffusionModel::open(
+                    &path,
+                    &options,
+                    drawing,
+                    &device,
+                    (context, quiet),
+                )?))
+            }
         }
     }
 }

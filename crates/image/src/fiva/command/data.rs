@@ -1,0 +1,409 @@
+//! `orrery fiva data`: from a taxonomy to pairs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use base::command::{Context, Failure, Steps, say, tell};
+use base::files::write_bytes;
+use base::job::journal::Journal;
+use base::rng::Rng;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+
+use super::options::JudgeOptions;
+use crate::fiva::Taxonomy;
+use crate::fiva::data::{self, RangeFile, Record};
+use crate::fiva::filter::{FilterOptions, filter, is_answer};
+use crate::fiva::range::{REPEATS, THRESHOLD};
+
+/// Steps of making training data, in order.
+#[derive(Subcommand, Debug)]
+pub enum Data {
+    /// Show, check or write the taxonomy of attributes and subjects
+    #[command(after_help = "Example:
+  orrery fiva data taxonomy --out taxonomy.json")]
+    Taxonomy(TaxonomyVerb),
+    /// Make prompts of attributes and subjects
+    #[command(after_help = "Example:
+  orrery fiva data prompts --count 1000 --seed 1 --out prompts.jsonl
+
+Draw each prompt with any text-to-image model, add `image` with the file's path (and `\"grid\": 2` for 2x2 grids) to its line, and give
+the lines to `filter` and `pairs`.")]
+    Prompts(Prompts),
+    /// Find out by a model that sees inside which subjects an attribute looks alike
+    #[command(after_help = "Example:
+  orrery fiva data filter records.jsonl --url http://127.0.0.1:8000/v1 --judge llava --out ranges.json
+
+Answers are kept in ranges.json.answers; the same command goes on where it was stopped.")]
+    Filter(Filter),
+    /// Make training pairs: pictures of one range that share an attribute
+    #[command(after_help = "Example:
+  orrery fiva data pairs records.jsonl --ranges ranges.json --seed 1 --out pairs.jsonl")]
+    Pairs(Pairs),
+    /// Count pictures, entries and subjects of every group
+    #[command(after_help = "Example:
+  orrery fiva data stats records.jsonl --ranges ranges.json")]
+    Stats(Stats),
+}
+
+/// Options of `taxonomy`.
+#[derive(Args, Debug)]
+pub struct TaxonomyVerb {
+    /// A taxonomy to check [default: the one that ships]
+    #[arg(long, value_name = "FILE")]
+    taxonomy: Option<PathBuf>,
+    /// Write it here
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `prompts`.
+#[derive(Args, Debug)]
+pub struct Prompts {
+    /// Another taxonomy
+    #[arg(long, value_name = "FILE")]
+    taxonomy: Option<PathBuf>,
+    /// How many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    count: u32,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where they go, one JSON object a line [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object about them; needs --out
+    #[arg(long, requires = "out")]
+    json: bool,
+}
+
+/// Where records are.
+#[derive(Args, Debug)]
+pub struct RecordOptions {
+    /// Records: JSON lines or an array with `image_path` and `attributes`; paths are meant from the file's folder
+    #[arg(value_name = "FILE")]
+    records: PathBuf,
+    /// Pictures along a side of each file: 2 for the data set's 2x2 grids
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
+    grid: u32,
+    /// Another taxonomy, which knows the major subjects
+    #[arg(long, value_name = "FILE")]
+    taxonomy: Option<PathBuf>,
+}
+
+impl RecordOptions {
+    fn read(&self) -> Result<Vec<Record>, Failure> {
+        let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
+        let (records, left_out) = data::read(&self.records, self.grid, &taxonomy)?;
+        if left_out > 0 {
+            tell(&format!(
+                "warning: {left_out} records of `{}` have no picture or no attribute and are left out",
+                self.records.display()
+            ));
+        }
+        Ok(records)
+    }
+}
+
+/// Options of `filter`.
+#[derive(Args, Debug)]
+pub struct Filter {
+    #[command(flatten)]
+    records: RecordOptions,
+    #[command(flatten)]
+    judge: JudgeOptions,
+    /// Judgements of each set of subjects
+    #[arg(long, default_value_t = REPEATS as u16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    repeats: u16,
+    /// A set is consistent when the mean share of deviating pictures lies below this
+    #[arg(long, default_value_t = THRESHOLD)]
+    threshold: f64,
+    /// Draws which pictures are shown
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where the ranges go
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `pairs`.
+#[derive(Args, Debug)]
+pub struct Pairs {
+    #[command(flatten)]
+    records: RecordOptions,
+    /// Ranges that `filter` wrote
+    #[arg(long, value_name = "FILE", required_unless_present = "no_filter")]
+    ranges: Option<PathBuf>,
+    /// Pair any two pictures with one attribute (the paper's ablation)
+    #[arg(long, conflicts_with = "ranges")]
+    no_filter: bool,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where the pairs go, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `stats`.
+#[derive(Args, Debug)]
+pub struct Stats {
+    #[command(flatten)]
+    records: RecordOptions,
+    /// Ranges that `filter` wrote
+    #[arg(long, value_name = "FILE")]
+    ranges: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Data {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Taxonomy(verb) => verb.run(),
+            Self::Prompts(verb) => verb.run(),
+            Self::Filter(verb) => verb.run(context),
+            Self::Pairs(verb) => verb.run(),
+            Self::Stats(verb) => verb.run(),
+        }
+    }
+}
+
+fn lines<T: Serialize>(items: &[T]) -> Result<String, Failure> {
+    let mut text = String::new();
+    for item in items {
+        text += &serde_json::to_string(item).map_err(Failure::failed)?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn pretty(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(Failure::failed)
+}
+
+impl TaxonomyVerb {
+    fn run(&self) -> Result<(), Failure> {
+        let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
+        if let Some(out) = &self.out {
+            write_bytes(out, format!("{}\n", pretty(&taxonomy)?).as_bytes())?;
+        }
+        if self.json {
+            return say(&serde_json::to_string(&taxonomy).map_err(Failure::failed)?);
+        }
+        for group in &taxonomy.groups {
+            say(&format!(
+                "{} ({} entries; asked for as {}): {}",
+                group.name,
+                group.entries.len(),
+                group.tags.join(", "),
+                group
+                    .entries
+                    .iter()
+                    .map(|it| it.text.as_str())
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            ))?;
+        }
+        let subs: usize = taxonomy.subjects.iter().map(|it| it.subs.len()).sum();
+        let majors: Vec<&str> = taxonomy
+            .subjects
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
+        say(&format!(
+            "{} major subjects with {subs} under them: {}",
+            majors.len(),
+            majors.join(", ")
+        ))
+    }
+}
+
+impl Prompts {
+    fn run(&self) -> Result<(), Failure> {
+        let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
+        let prompts = taxonomy.prompts(self.count as usize, &Rng::new(self.seed));
+        let text = lines(&prompts)?;
+        let Some(out) = &self.out else {
+            return say(text.trim_end());
+        };
+        write_bytes(out, text.as_bytes())?;
+        match self.json {
+            true => say(
+                &json!({"file": out.display().to_string(), "prompts": prompts.len()}).to_string(),
+            ),
+            false => say(&format!("{}: {} prompts", out.display(), prompts.len())),
+        }
+    }
+}
+
+impl Filter {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        if !(self.threshold > 0.0 && self.threshold <= 1.0) {
+            return Err(Failure::input("--threshold must be above 0 and at most 1"));
+        }
+        let records = self.records.read()?;
+        let model = self.judge.endpoint(context)?;
+        let mut journal = Journal::open(&beside(&self.out), is_answer)?;
+        let options = FilterOptions {
+            repeats: usize::from(self.repeats),
+            threshold: self.threshold,
+            workers: usize::from(self.judge.workers),
+            seed: self.seed,
+        };
+        let mut bar = Steps::new("questions", self.json);
+        let mut at = |done: usize, of: usize| bar.at(done, of);
+        let found = filter(
+            &records,
+            &model,
+            &mut journal,
+            &options,
+            context.stop,
+            &mut at,
+        );
+        bar.finish();
+        let file = found?;
+        write_bytes(&self.out, format!("{}\n", pretty(&file)?).as_bytes())?;
+        let ranges: usize = file
+            .attributes
+            .iter()
+            .map(|it| it.ranges.ranges.len())
+            .sum();
+        let dropped: usize = file
+            .attributes
+            .iter()
+            .map(|it| it.ranges.dropped.len())
+            .sum();
+        let empty = file
+            .attributes
+            .iter()
+            .filter(|it| it.ranges.ranges.is_empty())
+            .count();
+        if self.json {
+            let report = json!({
+                "file": self.out.display().to_string(), "attributes": file.attributes.len(), "ranges": ranges,
+                "dropped_subjects": dropped, "attributes_without_range": empty,
+            });
+            return say(&report.to_string());
+        }
+        say(&format!(
+            "{}: {ranges} ranges of {} attributes, {dropped} subjects dropped, {empty} attributes without a range",
+            self.out.display(),
+            file.attributes.len()
+        ))
+    }
+}
+
+/// The journal of answers beside a file.
+fn beside(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".answers");
+    name.into()
+}
+
+impl Pairs {
+    fn run(&self) -> Result<(), Failure> {
+        let records = self.records.read()?;
+        let ranges = self.ranges.as_deref().map(RangeFile::open).transpose()?;
+        let mut pairs = data::pairs(&records, ranges.as_ref(), &Rng::new(self.seed));
+        // Paths are kept so that the file can be read from anywhere.
+        for pair in &mut pairs {
+            let shots = pair.references.iter_mut().map(|it| &mut it.shot);
+            for shot in shots.chain([&mut pair.target]) {
+                shot.image =
+                    std::path::absolute(&shot.image).unwrap_or_else(|_| shot.image.clone());
+            }
+        }
+        if pairs.is_empty() {
+            return Err(Failure::input(format!(
+                "no two of the {} records share an attribute inside a range: give more pictures, or see `orrery fiva data stats`",
+                records.len()
+            )));
+        }
+        write_bytes(&self.out, lines(&pairs)?.as_bytes())?;
+        let references: usize = pairs.iter().map(|it| it.references.len()).sum();
+        match self.json {
+            true => say(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": pairs.len(), "references": references}).to_string()),
+            false => say(&format!(
+                "{}: {} targets of {} records, {references} references",
+                self.out.display(),
+                pairs.len(),
+                records.len()
+            )),
+        }
+    }
+}
+
+#[derive(Default, Serialize)]
+struct Counts {
+    pictures: usize,
+    entries: usize,
+    major_subjects: usize,
+    subjects: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<usize>,
+}
+
+impl Stats {
+    fn run(&self) -> Result<(), Failure> {
+        let records = self.records.read()?;
+        let ranges = self.ranges.as_deref().map(RangeFile::open).transpose()?;
+        let mut groups: BTreeMap<&str, Counts> = BTreeMap::new();
+        for group in records
+            .iter()
+            .flat_map(|it| &it.attributes)
+            .map(|it| it.0.as_str())
+            .collect::<BTreeSet<_>>()
+        {
+            let has = |record: &&Record| record.attributes.iter().any(|it| it.0 == group);
+            let of: Vec<&Record> = records.iter().filter(has).collect();
+            let distinct = |part: &dyn Fn(&Record) -> String| {
+                of.iter().map(|it| part(it)).collect::<BTreeSet<_>>().len()
+            };
+            let entries = of
+                .iter()
+                .flat_map(|it| &it.attributes)
+                .filter(|it| it.0 == group);
+            let found = |file: &RangeFile| {
+                let of = file.attributes.iter().filter(|it| it.group == group);
+                of.map(|it| it.ranges.ranges.len()).sum()
+            };
+            groups.insert(
+                group,
+                Counts {
+                    pictures: of.iter().map(|it| (it.grid * it.grid) as usize).sum(),
+                    entries: entries.map(|it| &it.1).collect::<BTreeSet<_>>().len(),
+                    major_subjects: distinct(&|it| it.major.clone()),
+                    subjects: distinct(&|it| it.subject.clone()),
+                    ranges: ranges.as_ref().map(found),
+                },
+            );
+        }
+        if self.json {
+            return say(&json!({"records": records.len(), "groups": groups}).to_string());
+        }
+        say(&format!("{} records", records.len()))?;
+        for (group, counts) in &groups {
+            let ranges = counts
+                .ranges
+                .map(|n| format!(", {n} ranges"))
+                .unwrap_or_default();
+            say(&format!(
+                "{group}: {} pictures, {} entries, {} major subjects, {} subjects{ranges}",
+                counts.pictures, counts.entries, counts.major_subjects, counts.subjects
+            ))?;
+        }
+        Ok(())
+    }
+}

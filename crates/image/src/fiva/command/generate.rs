@@ -1,0 +1,187 @@
+//! `orrery fiva generate`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use base::command::{Context, Failure, Steps, any_seed, say, take_part, tell};
+use base::files::write_bytes;
+use base::media::png_bytes;
+use clap::Args;
+use engine::models::stable_diffusion::{
+    OpenOptions, Request, SamplerKind, Sampling, StableDiffusion,
+};
+use engine::weights::Weights;
+use serde_json::json;
+
+use super::options::{ReferenceOptions, place_of};
+use crate::fiva::pipeline::{self, NEGATIVE};
+use crate::fiva::{Adapter, Guide};
+
+/// Key of the text in a PNG.
+const KEY: &str = "orrery fiva";
+
+/// Options of `generate`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orrery fiva generate --model sdxl-base --adapter ip_adapter.bin --qformer pytorch_model_1.bin --vocab vocab.txt \\
+      --ref sunset.png:color --ref stage.png:lighting:0.8 --prompt \"sailing boat\" --seed 420 --out boat.png
+  orrery fiva generate --model sdxl-base --adapter ip_adapter.bin --tokens look.safetensors --prompt \"a grey cat\"")]
+pub struct Generate {
+    /// Stable Diffusion XL: a diffusers folder, one .safetensors file, or OWNER/NAME in the cache of the hub
+    #[arg(long, value_name = "DIR|FILE")]
+    model: String,
+    /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// The adapter (`ip_adapter.bin`, or safetensors with its names)
+    #[arg(long, value_name = "FILE")]
+    adapter: PathBuf,
+    #[command(flatten)]
+    references: ReferenceOptions,
+    /// Tokens that `embed` saved, in place of references
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "qformer"])]
+    tokens: Option<PathBuf>,
+    /// What is to be seen: the subject
+    #[arg(long)]
+    prompt: String,
+    /// What is not to be seen
+    #[arg(long, default_value = NEGATIVE)]
+    negative: String,
+    /// How much the references count beside the text
+    #[arg(long, default_value_t = 0.6, value_parser = scale, allow_negative_numbers = true)]
+    scale: f32,
+    /// Steps of the sampler
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: u16,
+    /// How closely to follow text and references; 1 does without a negative prompt
+    #[arg(long, default_value_t = 5.0, value_parser = guidance, allow_negative_numbers = true)]
+    guidance: f64,
+    /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
+    #[arg(long)]
+    sampler: Option<SamplerKind>,
+    /// Width and height in pixels
+    #[arg(long, default_value_t = 512)]
+    size: usize,
+    /// Seed of the first picture; the next ones count on [default: drawn]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many pictures, a file each
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    count: u16,
+    /// The PNG; several get numbers
+    #[arg(long, value_name = "FILE", default_value = "fiva.png")]
+    out: PathBuf,
+    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn scale(text: &str) -> Result<f32, String> {
+    base::command::number_in(text, 0.0, 5.0)
+}
+
+fn guidance(text: &str) -> Result<f64, String> {
+    base::command::number_in(text, 0.0, 100.0).map(f64::from)
+}
+
+impl Generate {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        take_part();
+        if self
+            .out
+            .extension()
+            .is_none_or(|it| !it.eq_ignore_ascii_case("png"))
+        {
+            return Err(Failure::input(format!(
+                "`{}` does not end in .png: pictures are written as PNG",
+                self.out.display()
+            )));
+        }
+        let device = engine::device(&self.device)?;
+        let weights = Weights::open(&self.adapter)?;
+        let guide = match &self.tokens {
+            Some(file) => Guide::read(&Weights::open(file)?, &device)?,
+            None => self.references.guide(&weights, &device)?,
+        };
+        let opening = OpenOptions {
+            tokenizer: self.tokenizer.clone(),
+            ..OpenOptions::default()
+        };
+        let model = StableDiffusion::open(&place_of(&self.model)?, &opening, &device)?;
+        for note in model.notes() {
+            tell(&format!("warning: {note}"));
+        }
+        let adapter = Adapter::read(&weights, model.unet(), &device)?;
+        let usual = model.request();
+        let seed = self.seed.unwrap_or_else(any_seed);
+        let request = Request {
+            prompt: self.prompt.clone(),
+            negative: Some(self.negative.clone()),
+            width: self.size,
+            height: self.size,
+            sampling: Sampling {
+                steps: usize::from(self.steps),
+                sampler: self.sampler.unwrap_or(usual.sampling.sampler),
+                guidance: self.guidance,
+                ..usual.sampling.clone()
+            },
+            ..usual
+        };
+        let mut bar = Steps::new("drawing", self.json);
+        let mut files = Vec::new();
+        for number in 0..u64::from(self.count) {
+            let seed = seed.wrapping_add(number);
+            let request = Request {
+                seeds: vec![seed],
+                ..request.clone()
+            };
+            let mut watch = |done: usize, of: usize| {
+                bar.at(number as usize * of + done, usize::from(self.count) * of);
+                !context.stopped()
+            };
+            let drawn =
+                pipeline::generate(&model, &adapter, &guide, &request, self.scale, &mut watch);
+            for picture in drawn.inspect_err(|_| bar.finish())? {
+                let told = self.told(&guide, &request, seed).to_string();
+                let path = numbered(&self.out, number);
+                write_bytes(&path, &png_bytes(&picture, &[(KEY.to_owned(), told)])?)?;
+                files.push(path.display().to_string());
+            }
+        }
+        bar.finish();
+        let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        match self.json {
+            true => say(&json!({"files": files, "seed": seed, "seconds": seconds}).to_string()),
+            false => say(&format!(
+                "{} (seed {seed}, {seconds:.1} s)",
+                files.join(", ")
+            )),
+        }
+    }
+
+    /// What is written into a picture so that it can be made again.
+    fn told(&self, guide: &Guide, request: &Request, seed: u64) -> serde_json::Value {
+        json!({
+            "prompt": request.prompt, "negative": request.negative, "model": self.model,
+            "adapter": self.adapter.display().to_string(), "tags": guide.tags, "strengths": guide.strengths,
+            "scale": self.scale, "steps": self.steps, "guidance": self.guidance,
+            "sampler": request.sampling.sampler.to_string(), "size": self.size, "seed": seed,
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+/// `boat.png`, `boat-2.png`…
+fn numbered(out: &Path, number: u64) -> PathBuf {
+    match number {
+        0 => out.to_owned(),
+        number => {
+            let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+            out.with_file_name(format!("{stem}-{}.png", number + 1))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Options that the verbs share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::command::{Context, Failure, tell};
+use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
+use base::media::read_picture;
+use clap::{Args, ValueEnum};
+use engine::burn::tensor::Device;
+use engine::weights::Weights;
+use engine::weights::hub::{HubSettings, resolve};
+
+use crate::fiva::pipeline::{self, Extractor, Guide, Reference, Uncond};
+use crate::fiva::{Padding, Projector, Taxonomy, tags};
+
+/// A reference at the command line: `FILE:TAG` or `FILE:TAG:STRENGTH`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    path: PathBuf,
+    tag: String,
+    strength: f32,
+}
+
+/// Reads `FILE:TAG[:STRENGTH]` from the right, as paths may hold colons.
+pub fn reference(text: &str) -> Result<Given, String> {
+    let shape =
+        "give FILE:TAG or FILE:TAG:STRENGTH, such as `sunset.png:color` or `sunset.png:color:0.8`";
+    let (rest, last) = text.rsplit_once(':').ok_or(shape)?;
+    let (path, tag, strength) = match (last.trim().parse::<f32>(), rest.rsplit_once(':')) {
+        (Ok(strength), Some((path, tag))) => (path, tag, strength),
+        _ => (rest, last, 1.0),
+    };
+    if !(0.0..=5.0).contains(&strength) {
+        return Err("a strength must be 0 to 5".into());
+    }
+    match path.is_empty() || tag.trim().is_empty() {
+        true => Err(shape.into()),
+        false => Ok(Given {
+            path: path.into(),
+            tag: tag.trim().to_owned(),
+            strength,
+        }),
+    }
+}
+
+/// What stands for "no reference".
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum UncondArg {
+    /// Features of zeros, as the published code has it
+    ZeroFeatures,
+    /// A picture of zeros with an empty text, as the paper says
+    ZeroImage,
+}
+
+/// How many slots there are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PaddingArg {
+    /// Three, as the paper has it
+    Full,
+    /// As the published code, which makes two for one reference
+    Published,
+}
+
+/// References and what reads them.
+#[derive(Args, Debug)]
+pub struct ReferenceOptions {
+    /// A picture and the attribute wanted of it, with a strength if not 1; up to three
+    #[arg(long = "ref", value_name = "FILE:TAG[:STRENGTH]", value_parser = reference)]
+    pub references: Vec<Given>,
+    /// The Q-Former: a file (`pytorch_model_1.bin`, safetensors) or a folder with one
+    #[arg(long, value_name = "FILE|DIR")]
+    pub qformer: Option<PathBuf>,
+    /// The Q-Former's `config.json` [default: beside it, else sizes are read off the weights]
+    #[arg(long, value_name = "FILE")]
+    pub qformer_config: Option<PathBuf>,
+    /// `vocab.txt` of uncased BERT [default: beside the Q-Former]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub vocab: Option<PathBuf>,
+    /// What stands for no reference in guidance
+    #[arg(long, value_enum, default_value = "zero-features")]
+    pub uncond: UncondArg,
+    /// How many slots there are
+    #[arg(long, value_enum, default_value = "full")]
+    pub padding: PaddingArg,
+    /// Bring pictures to 224 x 224 at once, not by way of 512 x 512 as the published script does
+    #[arg(long)]
+    pub direct: bool,
+}
+
+impl ReferenceOptions {
+    /// Opens the Q-Former.
+    pub fn extractor(&self, device: &Device) -> Result<Extractor, Failure> {
+        let path = self.qformer.as_deref().ok_or_else(|| {
+            Failure::input("no Q-Former was named: give `--qformer` FiVA's `pytorch_model_1.bin`, or a folder that `orrery fiva train` wrote")
+        })?;
+        let [config, vocab] = [&self.qformer_config, &self.vocab].map(|it| it.as_deref());
+        Ok(Extractor::open(path, config, vocab, device)?)
+    }
+
+    /// Reads the references; `adapter` is the adapter's file.
+    pub fn guide(&self, adapter: &Weights, device: &Device) -> Result<Guide, Failure> {
+        let taxonomy = Taxonomy::ours()?;
+        let references = self
+            .references
+            .iter()
+            .map(|given| {
+                if let Some(warning) = tags::warning(&given.tag, &taxonomy) {
+                    tell(&format!("warning: {warning}"));
+                }
+                Ok(Reference {
+                    picture: read_picture(&given.path)?,
+                    tag: given.tag.clone(),
+                    strength: given.strength,
+                })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        pipeline::check(&references)?;
+        let projector = Projector::read(adapter, device)?;
+        let extractor = self.extractor(device)?;
+        let guide = Guide::new(
+            &extractor,
+            &projector,
+            &references,
+            match self.padding {
+                PaddingArg::Full => Padding::Full,
+                PaddingArg::Published => Padding::Published,
+            },
+            match self.uncond {
+                UncondArg::ZeroFeatures => Uncond::ZeroFeatures,
+                UncondArg::ZeroImage => Uncond::ZeroImage,
+            },
+            !self.direct,
+        )?;
+        Ok(guide)
+    }
+}
+
+/// Where a base model is: a path, or a name in the cache of the hub.
+pub fn place_of(model: &str) -> Result<PathBuf, Failure> {
+    let path = Path::new(model);
+    match path.exists() {
+        true => Ok(path.to_owned()),
+        false => Ok(resolve(model, &HubSettings::from_environment())?),
+    }
+}
+
+/// A model that sees, behind a server.
+#[derive(Args, Debug)]
+pub struct JudgeOptions {
+    /// Address of an OpenAI-compatible server whose model sees pictures
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The model's name on that server
+    #[arg(long, value_name = "NAME")]
+    judge: String,
+    /// The variable that holds the key, where the server wants one
+    #[arg(long, value_name = "NAME", default_value = "OPENAI_API_KEY")]
+    key_env: String,
+    /// Questions under way at a time
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+}
+
+impl JudgeOptions {
+    /// The model.
+    pub fn endpoint(&self, context: Context) -> Result<Endpoint, Failure> {
+        let key = std::env::var(&self.key_env).ok();
+        let config = EndpointConfig {
+            url: self.url.clone(),
+            model: self.judge.clone(),
+            key: key
+                .map(|key| key.trim().to_owned())
+                .filter(|key| !key.is_empty()),
+            timeout: Duration::from_secs(600),
+            retry: Retry::default(),
+            dialect: Dialect::default(),
+        };
+        Endpoint::new(config, Some(context.stop)).map_err(Failure::input)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_from_the_right() {
+        let given =
+            |text| reference(text).map(|it| (it.path.display().to_string(), it.tag, it.strength));
+        assert_eq!(
+            given("a.png:color").unwrap(),
+            ("a.png".into(), "color".into(), 1.0)
+        );
+        assert_eq!(
+            given("a.png:color:0.8").unwrap(),
+            ("a.png".into(), "color".into(), 0.8)
+        );
+        assert_eq!(
+            given("C:\\a.png:soft light").unwrap(),
+            ("C:\\a.png".into(), "soft light".into(), 1.0)
+        );
+        for wrong in [
+            "a.png",
+            "a.png:",
+            ":color",
+            "a.png:color:9",
+            "a.png:color:nan",
+        ] {
+            assert!(given(wrong).is_err() || wrong.ends_with("nan"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `orrery fiva train`.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use base::command::{Context, Failure, say, take_part, tell};
+use base::files::write_bytes;
+use base::rng::Rng;
+use clap::Args;
+use engine::diffusion::scheduler::Prediction;
+use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
+use engine::train::{Progress, Run, train};
+use engine::weights::{Precision, Weights};
+use serde_json::json;
+
+use super::options::place_of;
+use crate::fiva::data::Pair;
+use crate::fiva::train::{PairTask, Recipe, Trained, config};
+use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
+
+/// Options of `train`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  orrery fiva train --model sdxl-base --qformer blipdiffusion/qformer --vocab vocab.txt --pairs pairs.jsonl --out run --steps 20000
+
+Text and references are left out of 5 % of the samples each, both of another 5 %. The folder holds checkpoints, a log, and at the end
+`ip_adapter.safetensors` and `qformer.safetensors` for `generate`. The same command with --resume goes on.")]
+pub struct Train {
+    /// Stable Diffusion XL: a diffusers folder, one file, or OWNER/NAME in the cache of the hub
+    #[arg(long, value_name = "DIR|FILE")]
+    model: String,
+    /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// The Q-Former to begin with: BLIP-Diffusion's, or one trained before
+    #[arg(long, value_name = "FILE|DIR")]
+    qformer: PathBuf,
+    /// Its `config.json` [default: beside it, else sizes are read off the weights]
+    #[arg(long, value_name = "FILE")]
+    qformer_config: Option<PathBuf>,
+    /// `vocab.txt` of uncased BERT [default: beside the Q-Former]
+    #[arg(long, value_name = "FILE|DIR")]
+    vocab: Option<PathBuf>,
+    /// An adapter to begin with [default: keys and values of the text]
+    #[arg(long, value_name = "FILE")]
+    adapter: Option<PathBuf>,
+    /// Pairs that `orrery fiva data pairs` wrote
+    #[arg(long, value_name = "FILE")]
+    pairs: PathBuf,
+    /// The folder of the run
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Steps of the optimiser
+    #[arg(long, default_value_t = 10_000)]
+    steps: u64,
+    /// Learning rate
+    #[arg(long, default_value_t = 2e-5)]
+    rate: f64,
+    /// Pairs of a step
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Height and width of targets in pixels
+    #[arg(long, default_value_t = 512)]
+    size: usize,
+    /// Always use the first tag of a group (the paper's ablation)
+    #[arg(long)]
+    no_augment: bool,
+    /// Seed of every batch
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Go on from the checkpoint in the folder
+    #[arg(long)]
+    resume: bool,
+    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Train {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        take_part();
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return Err(Failure::input("--rate must be a number above 0"));
+        }
+        let device = engine::device(&self.device)?;
+        let pairs = pairs(&self.pairs)?;
+        let place = place_of(&self.model)?;
+        let opening = OpenOptions {
+            tokenizer: self.tokenizer.clone(),
+            ..OpenOptions::default()
+        };
+        let info = StableDiffusion::info(&place, &opening)?;
+        if info.prediction != Prediction::Epsilon {
+            return Err(Failure::input(format!(
+                "`{}` does not predict noise: FiVA trains on a base that does, such as Stable Diffusion XL base",
+                place.display()
+            )));
+        }
+        let base = StableDiffusion::open(&place, &opening, &device)?;
+        let [qconfig, vocab] = [&self.qformer_config, &self.vocab].map(|it| it.as_deref());
+        let extractor = Extractor::open(&self.qformer, qconfig, vocab, &device)?;
+        let adapter = match &self.adapter {
+            Some(path) => Adapter::read(&Weights::open(path)?, base.unet(), &device)?,
+            None => {
+                let rng = &mut Rng::new(self.seed).child("adapter");
+                Adapter::new(base.unet(), extractor.qformer.width(), rng, &device)?
+            }
+        };
+        let taxonomy = Taxonomy::ours()?;
+        let recipe = Recipe {
+            batch: usize::from(self.batch),
+            side: self.size,
+            augment: !self.no_augment,
+            ..Recipe::default()
+        };
+        let task = PairTask::new(&base, &extractor, &pairs, &taxonomy, recipe)?;
+        use engine::burn::module::Module;
+        let model = Trained {
+            qformer: extractor.qformer.clone(),
+            adapter,
+        };
+        let model = model.train().with_frozen_tower();
+        let mut progress = match self.json {
+            true => Progress::silent(),
+            false => Progress::new("training"),
+        };
+        let trained = train(
+            &task,
+            model,
+            &config(self.steps, self.rate, self.seed),
+            Run {
+                folder: &self.out,
+                resume: self.resume,
+                stop: context.stop,
+                progress: &mut progress,
+            },
+        )?;
+        if trained.interrupted {
+            return Err(Failure::interrupted(format!(
+                "stopped after {} steps; the same command with --resume goes on",
+                trained.step
+            )));
+        }
+        let [adapter, qformer] =
+            ["ip_adapter.safetensors", "qformer.safetensors"].map(|name| self.out.join(name));
+        let model = trained.ema;
+        model
+            .adapter
+            .file(base.unet(), Precision::F32)?
+            .write(&adapter)?;
+        checkpoint::qformer_tensors(&model.qformer, Precision::F32)?.write(&qformer)?;
+        let sizes = serde_json::to_vec_pretty(&extractor.config).map_err(Failure::failed)?;
+        write_bytes(self.out.join("config.json"), &sizes)?;
+        self.keep_vocabulary();
+        match self.json {
+            true => say(&json!({
+                "adapter": adapter.display().to_string(), "qformer": qformer.display().to_string(),
+                "steps": trained.step, "loss": trained.loss, "seconds": trained.elapsed,
+            })
+            .to_string()),
+            false => say(&format!(
+                "{} and {}: {} steps, loss {:.4}",
+                adapter.display(),
+                qformer.display(),
+                trained.step,
+                trained.loss
+            )),
+        }
+    }
+
+    /// The vocabulary goes beside the trained Q-Former, where it is a plain file.
+    fn keep_vocabulary(&self) {
+        let folder = |path: &Path| match path.is_dir() {
+            true => path.to_owned(),
+            false => path.parent().unwrap_or(Path::new("")).to_owned(),
+        };
+        let place = self.vocab.clone().unwrap_or_else(|| folder(&self.qformer));
+        for name in ["vocab.txt", "tokenizer.json"] {
+            let from = if place.is_dir() {
+                place.join(name)
+            } else {
+                place.clone()
+            };
+            if from.file_name().is_some_and(|it| it == name)
+                && let Ok(bytes) = std::fs::read(&from)
+                && let Err(error) = write_bytes(self.out.join(name), &bytes)
+            {
+                tell(&format!("warning: {error}"));
+            }
+        }
+    }
+}
+
+/// The pairs in a file of JSON lines.
+fn pairs(path: &Path) -> Result<Vec<Pair>, Failure> {
+    let unread = |cause: &dyn std::fmt::Display| {
+        Failure::input(format!(
+            "cannot read the pairs `{}`: {cause}; `orrery fiva data pairs` writes them",
+            path.display()
+        ))
+    };
+    let file = std::fs::File::open(path).map_err(|cause| unread(&cause))?;
+    let mut pairs = Vec::new();
+    for (at, line) in std::io::BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|cause| unread(&cause))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let pair: Pair = serde_json::from_str(&line)
+            .map_err(|cause| unread(&format!("line {}: {cause}", at + 1)))?;
+        if pair.references.is_empty() {
+            return Err(unread(&format!("line {} has no reference", at + 1)));
+        }
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}

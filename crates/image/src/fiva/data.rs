@@ -1,0 +1,462 @@
+//! Records of pictures with attributes (the hub's FiVA/FiVA, or what `data prompts` wrote), by attribute and subject, and pairs of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base::command::Failure;
+use base::media::{Picture, read_picture};
+use base::rng::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::FivaError;
+use super::range::{Ranges, Tree};
+use super::taxonomy::Taxonomy;
+
+/// Largest list of records that is read, in bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// Group and entry of an attribute, such as `color` and `dark green`.
+pub type Attribute = (String, String);
+
+/// A picture, or a grid of four, with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its name in the data set.
+    pub idx: String,
+    /// The file.
+    pub image: PathBuf,
+    /// Its attributes.
+    pub attributes: Vec<Attribute>,
+    /// The major subject; empty where it is not known.
+    pub major: String,
+    /// The concrete subject.
+    pub subject: String,
+    /// What it was made from; empty where it is not known.
+    pub prompt: String,
+    /// Pictures along a side of the file: 1, or 2 for a grid of four.
+    pub grid: u32,
+}
+
+impl Record {
+    /// A record out of a JSON object, leniently: the hub's fields or ours, at the top or under `features`. None where it has no picture
+    /// or no attribute.
+    pub fn parse(json: &Value, root: &Path, grid: u32, taxonomy: &Taxonomy) -> Option<Self> {
+        let features = &json["features"];
+        let field = |names: &[&str]| -> Option<Value> {
+            let places = [features, json];
+            let of = |name: &&str| places.iter().find_map(|it| it.get(*name)).cloned();
+            names.iter().find_map(of).filter(|value| !value.is_null())
+        };
+        let text = |value: Option<Value>| match value {
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let image = text(field(&["image_path", "image", "image_file"]));
+        let attributes = attributes(&field(&["attributes"])?);
+        let subject = field(&["subject", "subjects", "main_subject"]);
+        let mut major = text(field(&["major", "major_subject"]));
+        let subject = match subject {
+            Some(Value::Object(parts)) => {
+                let part = |name: &str| text(parts.get(name).cloned());
+                if !part("major").is_empty() {
+                    major = part("major");
+                }
+                [part("sub"), part("subject"), part("name")]
+                    .into_iter()
+                    .find(|it| !it.is_empty())
+                    .unwrap_or_default()
+            }
+            Some(Value::Array(parts)) => {
+                let part = |at: usize| text(parts.get(at).cloned());
+                if parts.len() > 1 {
+                    major = part(0);
+                }
+                part(parts.len().saturating_sub(1))
+            }
+            other => text(other),
+        };
+        if major.is_empty() {
+            major = taxonomy.major_of(&subject).unwrap_or_default().to_owned();
+        }
+        let own = json["grid"].as_u64().filter(|side| (1..=4).contains(side));
+        (!image.is_empty() && !attributes.is_empty()).then(|| Self {
+            idx: text(field(&["idx", "id"])),
+            image: root.join(image),
+            attributes,
+            major,
+            subject,
+            prompt: text(field(&["prompt"])),
+            grid: own.map_or(grid, |side| side as u32),
+        })
+    }
+
+    /// Whether two records were made from one prompt.
+    pub fn is_sibling(&self, other: &Self) -> bool {
+        match self.prompt.is_empty() {
+            true => self.image == other.image,
+            false => self.prompt == other.prompt || self.image == other.image,
+        }
+    }
+}
+
+/// `[{"color": "dark green"}]`, `{"color": "dark green"}` or `[["color", "dark green"]]`.
+fn attributes(value: &Value) -> Vec<Attribute> {
+    let mut found = Vec::new();
+    let mut pair = |group: &str, entry: &Value| match entry {
+        Value::String(entry) => found.push((group.to_owned(), entry.clone())),
+        Value::Array(entries) => found.extend(
+            entries
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|entry| (group.to_owned(), entry.to_owned())),
+        ),
+        _ => {}
+    };
+    match value {
+        Value::Object(all) => all.iter().for_each(|(group, entry)| pair(group, entry)),
+        Value::Array(all) => {
+            for one in all {
+                match one {
+                    Value::Object(fields) => {
+                        fields.iter().for_each(|(group, entry)| pair(group, entry));
+                    }
+                    Value::Array(two) => {
+                        if let [Value::String(group), entry] = two.as_slice() {
+                            pair(group, entry);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// The records in a file: JSON lines, one array, or one object. Gives the number of those that were left out.
+///
+/// # Errors
+/// When it cannot be read or holds no record.
+pub fn read(path: &Path, grid: u32, taxonomy: &Taxonomy) -> Result<(Vec<Record>, usize), Failure> {
+    let unread = |cause: &dyn std::fmt::Display| {
+        Failure::input(format!(
+            "cannot read the records `{}`: {cause}",
+            path.display()
+        ))
+    };
+    if std::fs::metadata(path)
+        .map_err(|cause| unread(&cause))?
+        .len()
+        > LARGEST
+    {
+        return Err(unread(&"it is larger than 4 GiB; give it in parts"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|cause| unread(&cause))?;
+    let root = path.parent().unwrap_or(Path::new(""));
+    let values: Vec<Value> = match serde_json::from_str(&text) {
+        Ok(Value::Array(all)) => all,
+        Ok(one) => vec![one],
+        Err(_) => text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| serde_json::from_str(line).unwrap_or_default())
+            .collect(),
+    };
+    let all = values.len();
+    let records: Vec<Record> = values
+        .iter()
+        .filter_map(|json| Record::parse(json, root, grid, taxonomy))
+        .collect();
+    match records.is_empty() {
+        true => Err(unread(
+            &"it holds no record with `image_path` and `attributes`; give the data set's JSON, or lines of such objects",
+        )),
+        false => {
+            let left_out = all - records.len();
+            Ok((records, left_out))
+        }
+    }
+}
+
+/// A picture of a record, one tile of a grid.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn picture(image: &Path, grid: u32, tile: u32) -> Result<Picture, FivaError> {
+    let whole = read_picture(image)?;
+    Ok(cut(&whole, grid, tile))
+}
+
+/// Tile number `tile` of a grid, row by row.
+pub fn cut(whole: &Picture, grid: u32, tile: u32) -> Picture {
+    if grid <= 1 {
+        return whole.clone();
+    }
+    let [width, height] = [whole.width / grid, whole.height / grid].map(|side| side.max(1));
+    let tile = tile % (grid * grid);
+    whole.crop(tile % grid * width, tile / grid * height, width, height)
+}
+
+/// Records of one attribute by major and concrete subject; numbers into the list.
+pub type Shelf = BTreeMap<String, BTreeMap<String, Vec<usize>>>;
+
+/// All records by attribute.
+pub fn shelves(records: &[Record]) -> BTreeMap<Attribute, Shelf> {
+    let mut shelves: BTreeMap<Attribute, Shelf> = BTreeMap::new();
+    for (at, record) in records.iter().enumerate() {
+        for attribute in &record.attributes {
+            let shelf = shelves.entry(attribute.clone()).or_default();
+            let major = shelf.entry(record.major.clone()).or_default();
+            major.entry(record.subject.clone()).or_default().push(at);
+        }
+    }
+    shelves
+}
+
+/// The subjects of a shelf.
+pub fn tree(shelf: &Shelf) -> Tree {
+    let subs = |subs: &BTreeMap<String, Vec<usize>>| subs.keys().cloned().collect();
+    shelf
+        .iter()
+        .map(|(major, it)| (major.clone(), subs(it)))
+        .collect()
+}
+
+/// What `data filter` writes: ranges of every attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RangeFile {
+    /// One for each attribute, in order.
+    pub attributes: Vec<AttributeRanges>,
+}
+
+/// Ranges of one attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AttributeRanges {
+    /// The group.
+    pub group: String,
+    /// The entry.
+    pub entry: String,
+    /// Its ranges.
+    #[serde(flatten)]
+    pub ranges: Ranges,
+}
+
+impl RangeFile {
+    /// From a file.
+    ///
+    /// # Errors
+    /// [`FivaError::Input`].
+    pub fn open(path: &Path) -> Result<Self, FivaError> {
+        let broken = |cause: &dyn std::fmt::Display| {
+            FivaError::input(format!(
+                "cannot read the ranges `{}`: {cause}; `orrery fiva data filter` writes them",
+                path.display()
+            ))
+        };
+        let bytes = std::fs::read(path).map_err(|cause| broken(&cause))?;
+        serde_json::from_slice(&bytes).map_err(|cause| broken(&cause))
+    }
+
+    /// The range of an attribute that a record lies in.
+    fn range_of(&self, attribute: &Attribute, record: &Record) -> Option<&Vec<String>> {
+        let of = self
+            .attributes
+            .iter()
+            .find(|it| it.group == attribute.0 && it.entry == attribute.1)?;
+        of.ranges.ranges.iter().find(|range| holds(range, record))
+    }
+}
+
+fn holds(range: &[String], record: &Record) -> bool {
+    range
+        .iter()
+        .any(|name| *name == record.major || *name == record.subject)
+}
+
+/// A picture of a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Shot {
+    /// The file.
+    pub image: PathBuf,
+    /// Pictures along a side of it.
+    #[serde(default = "one")]
+    pub grid: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A reference of a pair: a picture and the attribute that it shares with the target.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Shared {
+    /// The picture.
+    #[serde(flatten)]
+    pub shot: Shot,
+    /// The group.
+    pub group: String,
+    /// The entry.
+    #[serde(default)]
+    pub entry: String,
+}
+
+/// What the adapter learns from: a target with its subject, and references that share its attributes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Pair {
+    /// What is to be drawn.
+    pub target: Shot,
+    /// Its subject, the only text.
+    pub subject: String,
+    /// One for each attribute, at most three.
+    pub references: Vec<Shared>,
+}
+
+/// Pairs of all records, one for each that has a partner: for every attribute a reference drawn uniformly from the same range, never
+/// of the same prompt. Without `ranges` any picture with the attribute will do (the paper's ablation).
+pub fn pairs(records: &[Record], ranges: Option<&RangeFile>, rng: &Rng) -> Vec<Pair> {
+    let shelves = shelves(records);
+    let shot = |record: &Record| Shot {
+        image: record.image.clone(),
+        grid: record.grid,
+    };
+    let make = |(at, target): (usize, &Record)| {
+        let rng = &mut rng.item(at as u64);
+        let partner = |attribute: &Attribute, rng: &mut Rng| {
+            let range = ranges.map(|ranges| ranges.range_of(attribute, target));
+            let shelf = shelves.get(attribute)?;
+            let others: Vec<usize> = shelf
+                .values()
+                .flat_map(BTreeMap::values)
+                .flatten()
+                .copied()
+                .filter(|other| {
+                    let other = &records[*other];
+                    let inside = match range {
+                        None => true,
+                        Some(None) => false,
+                        Some(Some(range)) => holds(range, other),
+                    };
+                    inside && !other.is_sibling(target)
+                })
+                .collect();
+            (!others.is_empty()).then(|| others[rng.below(others.len())])
+        };
+        let references: Vec<Shared> = target
+            .attributes
+            .iter()
+            .filter_map(|attribute| {
+                Some(Shared {
+                    shot: shot(&records[partner(attribute, rng)?]),
+                    group: attribute.0.clone(),
+                    entry: attribute.1.clone(),
+                })
+            })
+            .take(super::SLOTS)
+            .collect();
+        (!references.is_empty()).then(|| Pair {
+            target: shot(target),
+            subject: target.subject.clone(),
+            references,
+        })
+    };
+    records.iter().enumerate().filter_map(make).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn record(json: Value) -> Option<Record> {
+        Record::parse(&json, Path::new("data"), 2, &Taxonomy::ours().unwrap())
+    }
+
+    #[test]
+    fn records_of_several_forms() {
+        let hub = record(
+            json!({"idx": 7, "image_path": "images/00007.png", "features": {
+            "attributes": [{"color": "dark green"}, {"lighting": "candle light"}], "subject": "a grey cat", "prompt": "p"}}),
+        );
+        let hub = hub.unwrap();
+        assert_eq!(
+            (hub.idx.as_str(), hub.major.as_str(), hub.grid),
+            ("7", "animal", 2)
+        );
+        assert_eq!(hub.image, Path::new("data/images/00007.png"));
+        assert_eq!(
+            hub.attributes[1],
+            ("lighting".into(), "candle light".into())
+        );
+        let ours = record(
+            json!({"idx": 0, "image": "a.png", "grid": 1, "major": "x", "subject": "y",
+            "attributes": [["color", "red"]]}),
+        );
+        let ours = ours.unwrap();
+        assert_eq!(
+            (ours.major.as_str(), ours.subject.as_str(), ours.grid),
+            ("x", "y", 1)
+        );
+        let nested = record(
+            json!({"image": "a.png", "attributes": {"color": ["red", "blue"]}, "subject": ["m", "s"]}),
+        );
+        assert_eq!(nested.unwrap().attributes.len(), 2);
+        assert!(record(json!({"image": "a.png"})).is_none() && record(json!(3)).is_none());
+    }
+
+    #[test]
+    fn partners_come_from_the_range_and_never_from_the_same_prompt() {
+        let of = |at: usize, major: &str, prompt: &str| Record {
+            idx: at.to_string(),
+            image: format!("{at}.png").into(),
+            attributes: vec![("color".into(), "red".into())],
+            major: major.into(),
+            subject: format!("{major} {at}"),
+            prompt: prompt.into(),
+            grid: 1,
+        };
+        let records = [
+            of(0, "a", "p"),
+            of(1, "a", "q"),
+            of(2, "b", "r"),
+            of(3, "a", "p"),
+        ];
+        let ranges = RangeFile {
+            attributes: vec![AttributeRanges {
+                group: "color".into(),
+                entry: "red".into(),
+                ranges: Ranges {
+                    ranges: vec![vec!["a".into()]],
+                    dropped: vec!["b 2".into()],
+                },
+            }],
+        };
+        for seed in 0..20 {
+            let rng = Rng::new(seed);
+            let found = pairs(&records, Some(&ranges), &rng);
+            let targets: Vec<&Path> = found.iter().map(|it| it.target.image.as_path()).collect();
+            assert_eq!(
+                targets,
+                [0, 1, 3]
+                    .map(|n| format!("{n}.png"))
+                    .each_ref()
+                    .map(Path::new)
+            );
+            assert_eq!(found[0].references[0].shot.image, Path::new("1.png"));
+            assert_eq!(found[2].references[0].shot.image, Path::new("1.png"));
+            assert_eq!(pairs(&records, None, &rng).len(), 4);
+        }
+    }
+
+    #[test]
+    fn tiles_of_a_grid() {
+        let mut whole = Picture::filled(4, 4, [0; 3]);
+        whole.set(2, 0, [9; 3]);
+        let tile = cut(&whole, 2, 1);
+        assert_eq!((tile.width, tile.height, tile.pixel(0, 0)), (2, 2, [9; 3]));
+        assert_eq!(cut(&whole, 1, 3), whole);
+    }
+}

@@ -1,0 +1,57 @@
+//! The verbs of `orrery moxin`.
+
+use base::command::{Context, Failure};
+use base::system::Verbs;
+use clap::Subcommand;
+
+mod data;
+mod eval;
+mod open;
+mod talk;
+mod train;
+
+/// What `orrery moxin` can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Clean, thin out, mix and pack text for training
+    #[command(subcommand)]
+    Data(Box<data::Data>),
+    /// Learn a vocabulary from text
+    Tokenizer(train::Vocabulary),
+    /// Train a new model in phases
+    Pretrain(train::Pretraining),
+    /// Make a deeper model that computes the same at first
+    Expand(train::Expansion),
+    /// Fine-tune a model on conversations
+    Sft(Box<train::Sft>),
+    /// Train a model to prefer better answers
+    Dpo(Box<train::Dpo>),
+    /// Train a model by rewards for right answers
+    Grpo(Box<train::Grpo>),
+    /// Score multiple choice and text by log-likelihood
+    Eval(eval::Eval),
+    /// Go on from a text
+    Generate(talk::Generate),
+    /// Talk with a model
+    Chat(talk::Chat),
+    /// How open a release is, by the Model Openness Framework
+    Openness(open::Open),
+}
+
+impl Verbs for Command {
+    fn run(&self, context: Context) -> Result<(), Failure> {
+        match self {
+            Self::Data(verb) => verb.run(context),
+            Self::Tokenizer(verb) => verb.run(context),
+            Self::Pretrain(verb) => verb.run(context),
+            Self::Expand(verb) => verb.run(context),
+            Self::Sft(verb) => verb.run(context),
+            Self::Dpo(verb) => verb.run(context),
+            Self::Grpo(verb) => verb.run(context),
+            Self::Eval(verb) => verb.run(context),
+            Self::Generate(verb) => verb.run(context),
+            Self::Chat(verb) => verb.run(context),
+            Self::Openness(verb) => verb.run(context),
+        }
+    }
+}

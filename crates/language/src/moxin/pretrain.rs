@@ -1,0 +1,406 @@
+//! Pre-training in phases: contexts, data and rates of each in a TOML file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use base::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use engine::models::causal_lm::{CausalLm, CausalLmConfig, Dropout, LossOptions, Sequences};
+use engine::text::Tokenizer;
+use engine::train::{Schedule, Task, TaskError};
+use engine::weights::Precision;
+use serde::{Deserialize, Serialize};
+
+use super::MoxinError;
+use super::data::pack::Pack;
+use super::training::{Place, Recipe, copy_tokenizer, mean_loss};
+
+/// A whole pre-training, as the TOML file has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrain {
+    /// Seed of weights, order and dropout.
+    #[serde(default = "seed")]
+    pub seed: u64,
+    /// Folder with the tokenizer.
+    pub tokenizer: PathBuf,
+    /// The model at the start.
+    pub model: Start,
+    /// One after the other.
+    #[serde(rename = "phase")]
+    pub phases: Vec<Phase>,
+}
+
+/// The official script's.
+fn seed() -> u64 {
+    1024
+}
+
+/// Sizes of a new model, or the folder of one that is gone on with. What is not given is as in [`CausalLmConfig::toy`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Start {
+    /// A model's folder; no sizes then.
+    pub from: Option<PathBuf>,
+    pub hidden_size: Option<usize>,
+    pub intermediate_size: Option<usize>,
+    pub num_hidden_layers: Option<usize>,
+    pub num_attention_heads: Option<usize>,
+    pub num_key_value_heads: Option<usize>,
+    pub head_dim: Option<usize>,
+    /// 0: none.
+    pub sliding_window: Option<usize>,
+    pub rope_theta: Option<f64>,
+    pub tie_word_embeddings: Option<bool>,
+    pub max_position_embeddings: Option<usize>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// What its folder is called.
+    pub name: String,
+    /// A packed corpus.
+    pub data: PathBuf,
+    /// Tokens of a sequence.
+    pub context: usize,
+    /// Sequences of a micro-batch.
+    pub batch: usize,
+    /// Micro-batches of a step.
+    #[serde(default = "one")]
+    pub accumulation: usize,
+    /// Optimisation steps; else so many as `epochs` take.
+    pub steps: Option<u64>,
+    /// Times that the data are seen.
+    #[serde(default = "once")]
+    pub epochs: f64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps in which it rises.
+    #[serde(default)]
+    pub warmup: u64,
+    /// Share of the peak at the end of the cosine.
+    #[serde(default = "tenth")]
+    pub floor: f64,
+    /// Weight decay.
+    #[serde(default = "tenth")]
+    pub weight_decay: f64,
+    /// Share of what attention and feed-forward layers give that is dropped.
+    #[serde(default)]
+    pub dropout: f32,
+    /// Part of the target that is spread over all tokens.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Tokens see those of their own document only.
+    #[serde(default)]
+    pub document_mask: bool,
+    /// Steps between checkpoints.
+    #[serde(default = "hundred")]
+    pub checkpoint_every: u64,
+}
+
+fn one() -> usize {
+    1
+}
+fn once() -> f64 {
+    1.0
+}
+fn tenth() -> f64 {
+    0.1
+}
+fn hundred() -> u64 {
+    100
+}
+
+impl Pretrain {
+    /// Reads the TOML file; its paths are meant from its folder.
+    ///
+    /// # Errors
+    /// [`MoxinError::Path`] with what is wrong.
+    pub fn open(path: &Path) -> Result<Self, MoxinError> {
+        let text = std::fs::read_to_string(path).map_err(|error| MoxinError::path(path, error))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.to_string();
+            MoxinError::path(path, base::command::one_line(&line))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let meant = |path: &mut PathBuf| *path = folder.join(&*path);
+        meant(&mut config.tokenizer);
+        config.model.from.iter_mut().for_each(meant);
+        config
+            .phases
+            .iter_mut()
+            .for_each(|phase| phase.data = folder.join(&phase.data));
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+        };
+        match config.phases.iter().find(|phase| !plain(&phase.name)) {
+            Some(phase) => Err(MoxinError::path(
+                path,
+                format!(
+                    "the phase `{}` becomes a folder: name it with letters, digits, `-` and `_`",
+                    phase.name
+                ),
+            )),
+            None if config.phases.is_empty() => {
+                Err(MoxinError::path(path, "it has no `[[phase]]`: add one"))
+            }
+            None => Ok(config),
+        }
+    }
+
+    /// The model at the start.
+    ///
+    /// # Errors
+    /// [`MoxinError`].
+    pub fn start(
+        &self,
+        tokenizer: &Tokenizer,
+        device: &Device,
+    ) -> Result<(CausalLmConfig, CausalLm), MoxinError> {
+        let it = &self.model;
+        if let Some(from) = &it.from {
+            let (config, model) = CausalLm::open(from, device)?;
+            tokenizer.check_rows(config.vocab_size)?;
+            return Ok((config, model));
+        }
+        let toy = CausalLmConfig::toy();
+        let hidden_size = it.hidden_size.unwrap_or(toy.hidden_size);
+        let heads = it.num_attention_heads.unwrap_or(toy.num_attention_heads);
+        let special = tokenizer.special();
+        let config = CausalLmConfig {
+            vocab_size: tokenizer.len(),
+            hidden_size,
+            intermediate_size: it
+                .intermediate_size
+                .unwrap_or((hidden_size * 8 / 3).next_multiple_of(16)),
+            num_hidden_layers: it.num_hidden_layers.unwrap_or(toy.num_hidden_layers),
+            num_attention_heads: heads,
+            num_key_value_heads: it.num_key_value_heads.unwrap_or(heads.div_ceil(2)),
+            head_dim: it
+                .head_dim
+                .unwrap_or(hidden_size.checked_div(heads).unwrap_or(0)),
+            sliding_window: match it.sliding_window {
+                None => toy.sliding_window,
+                Some(0) => None,
+                window => window,
+            },
+            rope_theta: it.rope_theta.unwrap_or(toy.rope_theta),
+            tie_word_embeddings: it.tie_word_embeddings.unwrap_or(false),
+            max_position_embeddings: it
+                .max_position_embeddings
+                .unwrap_or(toy.max_position_embeddings),
+            bos_token_id: special.bos,
+            eos_token_id: special.eos.or(special.end.first().copied()),
+            ..toy
+        };
+        let model = config.init(&mut Rng::new(self.seed).child("weights"), device)?;
+        Ok((config, model))
+    }
+
+    /// Trains all phases; each leaves a model's folder, `OUT/NAME/model`. Phases that have theirs are not done again. The last
+    /// one's is what comes out.
+    ///
+    /// # Errors
+    /// [`MoxinError`].
+    pub fn run(
+        &self,
+        device: &Device,
+        bf16: bool,
+        place: &Place<'_>,
+    ) -> Result<PathBuf, MoxinError> {
+        let tokenizer = Tokenizer::open(&self.tokenizer)?;
+        place.begin(&serde_json::json!({"pretrain": self, "bf16": bf16}))?;
+        let device = device.clone().autodiff();
+        let mut now = None;
+        let mut last = place.folder.to_owned();
+        for phase in &self.phases {
+            let folder = place.folder.join(&phase.name);
+            let done = folder.join("model");
+            last.clone_from(&done);
+            if done.join("config.json").is_file() {
+                now = Some(CausalLm::open(&done, &device)?);
+                continue;
+            }
+            let (config, model) = match now.take() {
+                Some(now) => now,
+                None => self.start(&tokenizer, &device)?,
+            };
+            let pack = Pack::open(&phase.data, phase.document_mask)?;
+            let task = TokensTask::new(pack, phase, &config, self.seed, &device)?;
+            let recipe = task.recipe(phase, self.seed, bf16);
+            let run = Place {
+                folder: &folder,
+                title: place.title.map(|_| phase.name.as_str()),
+                ..place.clone()
+            };
+            let trained = run.train(&task, model, &recipe)?;
+            // Weights last: a folder with `config.json` is whole.
+            trained.model.valid().save(&done, &config, Precision::F32)?;
+            copy_tokenizer(&self.tokenizer, &done)?;
+            now = Some((config, trained.model));
+        }
+        Ok(last)
+    }
+}
+
+/// Rows of a packed corpus, in an order of its own each epoch.
+#[derive(Debug)]
+pub struct TokensTask {
+    pack: Pack,
+    context: usize,
+    batch: usize,
+    accumulation: usize,
+    rows: usize,
+    seed: u64,
+    mask: bool,
+    dropout: f32,
+    options: LossOptions,
+    device: Device,
+    /// The order of the epoch that was asked for last.
+    order: Mutex<(u64, Vec<u32>)>,
+}
+
+impl TokensTask {
+    /// A phase on its data.
+    ///
+    /// # Errors
+    /// [`MoxinError::Input`] where corpus, model and context do not fit.
+    pub fn new(
+        pack: Pack,
+        phase: &Phase,
+        config: &CausalLmConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, MoxinError> {
+        let rows = pack.tokens() / phase.context.max(1) as u64;
+        let wrong = |line: String| Err(MoxinError::Input(line));
+        if phase.context < 2 || phase.context > config.max_position_embeddings {
+            return wrong(format!(
+                "the context of {} tokens does not fit a model of {}: give from 2 to that",
+                phase.context, config.max_position_embeddings
+            ));
+        }
+        if pack.row().is_some_and(|row| row != phase.context) {
+            return wrong(format!(
+                "the corpus of `{}` has rows of another length than {}",
+                phase.name, phase.context
+            ));
+        }
+        if rows == 0 || u32::try_from(rows).is_err() {
+            return wrong(format!(
+                "the corpus of `{}` has {} tokens, which is not one row of {}: pack more text, or shorten the context",
+                phase.name,
+                pack.tokens(),
+                phase.context
+            ));
+        }
+        if pack.vocabulary() > config.vocab_size {
+            return wrong(format!(
+                "the corpus of `{}` was encoded with {} tokens and the model has {}: pack it with the model's tokenizer",
+                phase.name,
+                pack.vocabulary(),
+                config.vocab_size
+            ));
+        }
+        Ok(Self {
+            context: phase.context,
+            batch: phase.batch.max(1),
+            accumulation: phase.accumulation.max(1),
+            rows: rows as usize,
+            seed,
+            mask: phase.document_mask,
+            dropout: phase.dropout,
+            options: LossOptions {
+                smoothing: phase.label_smoothing,
+                sum: false,
+            },
+            pack,
+            device: device.clone(),
+            order: Mutex::default(),
+        })
+    }
+
+    /// How the phase is trained.
+    pub fn recipe(&self, phase: &Phase, seed: u64, bf16: bool) -> Recipe {
+        let each = (self.batch * self.accumulation) as f64;
+        let all = (self.rows as f64 * phase.epochs / each).floor().max(1.0) as u64;
+        Recipe {
+            steps: phase.steps.unwrap_or(all),
+            batch: self.batch,
+            accumulation: self.accumulation,
+            length: self.context,
+            rate: phase.learning_rate,
+            warmup: phase.warmup,
+            schedule: Schedule::Cosine { floor: phase.floor },
+            decay: phase.weight_decay,
+            dropout: phase.dropout,
+            smoothing: phase.label_smoothing,
+            lora: None,
+            bf16,
+            seed,
+            checkpoint_every: phase.checkpoint_every,
+        }
+    }
+
+    /// The row that comes as number `at`.
+    fn row(&self, at: u64) -> Result<u64, TaskError> {
+        let (epoch, place) = (at / self.rows as u64, (at % self.rows as u64) as usize);
+        let mut order = self.order.lock().map_err(|_| "a thread failed")?;
+        if order.0 != epoch || order.1.is_empty() {
+            let mut all: Vec<u32> = (0..self.rows as u32).collect();
+            Rng::new(self.seed)
+                .child("order")
+                .item(epoch)
+                .shuffle(&mut all);
+            *order = (epoch, all);
+        }
+        Ok(u64::from(order.1[place]))
+    }
+}
+
+impl Task for TokensTask {
+    type Model = CausalLm;
+    type Batch = Vec<(Sequences, Option<Dropout>)>;
+
+    fn batch(&self, step: u64, rng: &mut Rng) -> Result<Self::Batch, TaskError> {
+        let mut micro = Vec::with_capacity(self.accumulation);
+        for part in 0..self.accumulation {
+            let (mut rows, mut documents) = (Vec::new(), Vec::new());
+            for number in 0..self.batch {
+                let each = (self.batch * self.accumulation) as u64;
+                let at = step * each + (part * self.batch + number) as u64;
+                let from = self.row(at)? * self.context as u64;
+                rows.push(self.pack.read(from, self.context)?);
+                if self.mask {
+                    documents.extend(self.pack.documents(from, self.context));
+                }
+            }
+            let mut sequences = Sequences::whole(&rows);
+            sequences.documents = self.mask.then_some(documents);
+            let dropout = (self.dropout > 0.0).then(|| Dropout {
+                share: self.dropout,
+                rng: rng.split(),
+            });
+            micro.push((sequences, dropout));
+        }
+        Ok(micro)
+    }
+
+    fn loss(&self, model: &CausalLm, batch: Self::Batch) -> (Tensor<1>, Vec<(&'static str, f32)>) {
+        let losses = batch.into_iter().map(|(sequences, mut dropout)| {
+            model.loss(&sequences, &self.options, dropout.as_mut())
+        });
+        (mean_loss(losses.collect(), &self.device), Vec::new())
+    }
+
+    fn samples(&self) -> usize {
+        self.batch * self.accumulation
+    }
+}

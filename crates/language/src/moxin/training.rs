@@ -1,0 +1,336 @@
+//! What the training stages share: a run in a folder, models with their tokenizers, micro-batches.
+
+use std::path::{Path, PathBuf};
+
+use base::command::Context;
+use base::files::write_bytes;
+use base::rng::Rng;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use engine::models::causal_lm::{CausalLm, CausalLmConfig, Dropout, LoraConfig};
+use engine::text::Tokenizer;
+use engine::train::optim::{AdamWConfig, OptimizerConfig};
+use engine::train::{Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, train};
+use engine::weights::Precision;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{MoxinError, TULU};
+
+/// Files that make a tokenizer.
+const TOKENIZER: [&str; 5] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+];
+
+/// How a model is trained, whatever the stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Optimisation steps.
+    pub steps: u64,
+    /// Sequences of a micro-batch: questions, pairs or rows.
+    pub batch: usize,
+    /// Micro-batches of a step.
+    pub accumulation: usize,
+    /// Tokens of a sequence at most.
+    pub length: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// Steps in which it rises.
+    pub warmup: u64,
+    /// What it does then.
+    pub schedule: Schedule,
+    /// Share of a weight that is taken off per unit of learning rate.
+    pub decay: f64,
+    /// Share of what attention and feed-forward layers give that is dropped.
+    pub dropout: f32,
+    /// Part of the target that is spread over all tokens.
+    pub smoothing: f32,
+    /// Low-rank changes in place of all weights.
+    pub lora: Option<LoraConfig>,
+    /// Mixed precision.
+    pub bf16: bool,
+    /// Of order, dropout and everything that is drawn.
+    pub seed: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            steps: 100,
+            batch: 8,
+            accumulation: 1,
+            length: 512,
+            rate: 5e-6,
+            warmup: 0,
+            schedule: Schedule::Linear,
+            decay: 0.0,
+            dropout: 0.0,
+            smoothing: 0.0,
+            lora: None,
+            bf16: false,
+            seed: 123,
+            checkpoint_every: 100,
+        }
+    }
+}
+
+impl Recipe {
+    /// # Errors
+    /// [`MoxinError::Input`] for what is out of range.
+    pub fn check(&self) -> Result<(), MoxinError> {
+        let counts = [
+            ("steps", self.steps),
+            ("batch", self.batch as u64),
+            ("accumulation", self.accumulation as u64),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(MoxinError::Input(format!("{name} is 0: give at least 1")));
+        }
+        if self.length < 2 {
+            return Err(MoxinError::Input(
+                "a sequence needs at least 2 tokens: give a longer context".into(),
+            ));
+        }
+        let shares = [self.dropout, self.smoothing];
+        if shares.iter().any(|share| !(0.0..1.0).contains(share)) {
+            return Err(MoxinError::Input(
+                "dropout and label smoothing are shares: give numbers from 0 to below 1".into(),
+            ));
+        }
+        if !(self.rate > 0.0 && self.rate < 1.0) || !(0.0..1.0).contains(&self.decay) {
+            return Err(MoxinError::Input(
+                "give a learning rate between 0 and 1, and a weight decay from 0 to below 1".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn config(&self) -> TrainConfig {
+        TrainConfig {
+            steps: self.steps,
+            learning_rate: self.rate,
+            warmup: self.warmup,
+            schedule: self.schedule,
+            optimizer: OptimizerConfig::AdamW(AdamWConfig {
+                beta1: 0.9,
+                beta2: 0.95,
+                eps: 1e-8,
+                weight_decay: self.decay,
+                decay_vectors: true,
+                no_decay: Vec::new(),
+            }),
+            clip: Some(1.0),
+            ema: None,
+            bf16: self.bf16,
+            seed: self.seed,
+            log_every: 10,
+            checkpoint_every: self.checkpoint_every,
+        }
+    }
+
+    /// What is dropped in a micro-batch.
+    pub(super) fn drops(&self, rng: &mut Rng) -> Option<Dropout> {
+        (self.dropout > 0.0).then(|| Dropout {
+            share: self.dropout,
+            rng: rng.split(),
+        })
+    }
+}
+
+/// A run: its folder, whether it goes on, and what a person sees.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// Holds checkpoint and log.
+    pub folder: &'a Path,
+    /// Goes on from the checkpoint that is there.
+    pub resume: bool,
+    /// The title of the progress; none for silence.
+    pub title: Option<&'a str>,
+    /// Ctrl-C.
+    pub context: Context,
+}
+
+impl Place<'_> {
+    /// Makes the folder of a stage and notes what the run depends on, or finds that it is the same run.
+    ///
+    /// # Errors
+    /// [`MoxinError::Path`] where another run is there, or this one and `resume` is not set.
+    pub fn begin(&self, what: &Value) -> Result<(), MoxinError> {
+        std::fs::create_dir_all(self.folder).map_err(|error| {
+            MoxinError::path(self.folder, format!("{error}; choose another `--out`"))
+        })?;
+        let file = self.folder.join("run.json");
+        let text = format!(
+            "{}\n",
+            serde_json::to_string_pretty(what).unwrap_or_default()
+        );
+        match std::fs::read(&file) {
+            Err(_) => Ok(write_bytes(&file, text.as_bytes())?),
+            Ok(there) if there != text.as_bytes() => Err(MoxinError::path(
+                self.folder,
+                "it holds a run with other options: choose another `--out`, or give the same options with `--resume`",
+            )),
+            Ok(_) if !self.resume => Err(MoxinError::path(
+                self.folder,
+                "it holds this run already: go on with `--resume`, or choose another `--out`",
+            )),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Trains `model` on `task`; gives the trained model, still on its device with gradients.
+    ///
+    /// # Errors
+    /// [`MoxinError::Stopped`] at Ctrl-C, when a checkpoint is written; [`MoxinError::Train`].
+    pub fn train<T: Task>(
+        &self,
+        task: &T,
+        model: T::Model,
+        recipe: &Recipe,
+    ) -> Result<Trained<T::Model>, MoxinError> {
+        recipe.check()?;
+        std::fs::create_dir_all(self.folder).map_err(|error| {
+            MoxinError::path(self.folder, format!("{error}; choose another `--out`"))
+        })?;
+        let _lock = RunLock::take(self.folder)?;
+        let mut progress = match self.title {
+            Some(title) => Progress::new(title),
+            None => Progress::silent(),
+        };
+        let run = Run {
+            folder: self.folder,
+            resume: self.resume,
+            stop: self.context.stop,
+            progress: &mut progress,
+        };
+        let trained = train(task, model, &recipe.config(), run)?;
+        match trained.interrupted {
+            true => Err(MoxinError::Stopped),
+            false => Ok(trained),
+        }
+    }
+}
+
+/// A model that is trained, with its tokenizer and where that is from.
+#[derive(Debug)]
+pub struct Student {
+    /// Sizes.
+    pub config: CausalLmConfig,
+    /// Weights, on a device with gradients.
+    pub model: CausalLm,
+    /// Tokenizer.
+    pub tokenizer: Tokenizer,
+    /// The tokenizer's folder.
+    pub origin: PathBuf,
+}
+
+impl Student {
+    /// Opens a model's folder, with low-rank changes to train where `recipe` has them.
+    ///
+    /// # Errors
+    /// [`MoxinError`].
+    pub fn open(path: &Path, recipe: &Recipe, device: &Device) -> Result<Self, MoxinError> {
+        let tokenizer = Tokenizer::open(path)?;
+        let device = device.clone().autodiff();
+        let (config, model) = CausalLm::open(path, &device)?;
+        tokenizer.check_rows(config.vocab_size)?;
+        let model = match &recipe.lora {
+            Some(lora) => model.with_lora(lora, &mut Rng::new(recipe.seed).child("lora"))?,
+            None => model,
+        };
+        Ok(Self {
+            config,
+            model,
+            tokenizer,
+            origin: path.to_owned(),
+        })
+    }
+
+    /// The same weights without gradients, for references and generation.
+    pub fn frozen(&self) -> CausalLm {
+        self.model.valid()
+    }
+
+    /// Writes `model` as a folder that generates: weights with low-rank changes added, sizes, tokenizer, a chat template where
+    /// `chat` is set and there is none. The changes also stand alone, in `path/lora`.
+    ///
+    /// # Errors
+    /// [`MoxinError`].
+    pub fn save(
+        &self,
+        model: &CausalLm,
+        path: &Path,
+        lora: Option<&LoraConfig>,
+        chat: bool,
+    ) -> Result<(), MoxinError> {
+        if let Some(lora) = lora {
+            model.save_lora(&path.join("lora"), lora)?;
+        }
+        model
+            .clone()
+            .merged()
+            .save(path, &self.config, Precision::F32)?;
+        copy_tokenizer(&self.origin, path)?;
+        match chat && self.tokenizer.chat().is_err() {
+            true => add_template(path),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Copies the files of a tokenizer.
+///
+/// # Errors
+/// [`MoxinError::Path`].
+pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), MoxinError> {
+    for name in TOKENIZER {
+        let file = from.join(name);
+        if file.is_file() && from != to {
+            let bytes = std::fs::read(&file).map_err(|error| MoxinError::path(&file, error))?;
+            write_bytes(to.join(name), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts our chat template into `tokenizer_config.json`.
+fn add_template(path: &Path) -> Result<(), MoxinError> {
+    let file = path.join("tokenizer_config.json");
+    let mut config: Value = std::fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_else(|| json!({}));
+    config["chat_template"] = json!(format!("{{{{ bos_token }}}}{TULU}"));
+    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
+    Ok(write_bytes(&file, format!("{text}\n").as_bytes())?)
+}
+
+/// The mean of the losses of micro-batches.
+pub(super) fn mean_loss(losses: Vec<Tensor<1>>, device: &Device) -> Tensor<1> {
+    let count = losses.len().max(1) as f32;
+    let sum = losses.into_iter().reduce(|sum, loss| sum + loss);
+    sum.unwrap_or_else(|| Tensor::zeros([1], device)) / count
+}
+
+/// Which of `count` items come in step `step` of so many a step: each epoch in an order of its own, drawn from `seed`.
+pub(super) fn order_of(seed: u64, count: usize, step: u64, each: usize) -> Vec<usize> {
+    let mut chosen = Vec::with_capacity(each);
+    let mut epoch = (u64::MAX, Vec::new());
+    for number in 0..each as u64 {
+        let at = step * each as u64 + number;
+        let now = at / count.max(1) as u64;
+        if epoch.0 != now {
+            let mut order: Vec<usize> = (0..count).collect();
+            Rng::new(seed).child("order").item(now).shuffle(&mut order);
+            epoch = (now, order);
+        }
+        chosen.extend(epoch.1.get((at % count.max(1) as u64) as usize));
+    }
+    chosen
+}
