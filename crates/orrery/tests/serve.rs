@@ -819,3 +819,28 @@ fn vectors_pictures_marks_and_judgements() {
         .ok();
     assert_eq!(reply["machine_text"], true);
 }
+
+#[test]
+fn models_are_read_when_asked_for_and_leave_where_memory_ends() {
+    let server = Server::start(&["--model", "second=model", "--memory", "0"]);
+    let loaded = || -> Vec<bool> {
+        let models = server.get("/v1/models").ok();
+        let models = models["data"].as_array().unwrap().clone();
+        models
+            .iter()
+            .map(|model| model["loaded"].as_bool().unwrap())
+            .collect()
+    };
+    assert_eq!(loaded(), [true, false]);
+    let ask = |model: &str| {
+        let request = json!({"model": model, "messages": user("hi"), "max_tokens": 3, "seed": 1});
+        let answer = server.chat(&request).ok();
+        assert_eq!(answer["model"], model);
+        content(&answer).to_owned()
+    };
+    let first = ask("model");
+    assert_eq!(ask("second"), first);
+    assert_eq!(loaded(), [false, true]);
+    assert_eq!(ask("model"), first);
+    assert_eq!(loaded(), [true, false]);
+}

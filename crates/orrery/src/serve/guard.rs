@@ -91,19 +91,29 @@ fn risks(names: &[String], definition: Option<&str>) -> Result<Vec<RiskConfig>, 
         .map_err(ApiError::input)
 }
 
-/// Assesses messages.
+/// Assesses messages; `all`: risks that the guard does not know are an error, else they are left out.
 ///
 /// # Errors
 /// [`ApiError`].
 pub async fn assess(
     server: &Shared,
     messages: Vec<Message>,
-    risks: Vec<RiskConfig>,
+    mut risks: Vec<RiskConfig>,
+    all: bool,
     purse: &Purse,
 ) -> Result<(String, Vec<Assessment>), ApiError> {
     let inner = server.clone();
     let found = server.tasks.run(move |_| {
         let guard = inner.guard.get()?;
+        if !all {
+            risks.retain(|risk| guard.covers(risk).is_ok());
+            // Nothing passes that nobody looked at.
+            if risks.is_empty() {
+                return Err(ApiError::away(
+                    "the guard knows none of the risks that are looked for",
+                ));
+            }
+        }
         let found = guard
             .assess_many(&messages, &risks)
             .map_err(ApiError::input)?;
@@ -153,7 +163,7 @@ pub async fn check(
         ));
     }
     let risks = risks(&request.risks, request.definition.as_deref())?;
-    let (model, found) = assess(&server, messages, risks, &purse).await?;
+    let (model, found) = assess(&server, messages, risks, true, &purse).await?;
     let flagged = found.iter().any(|it| it.flagged);
     Ok(Json(
         json!({"model": model, "flagged": flagged, "assessments": found}),
@@ -211,7 +221,7 @@ pub async fn moderations(
     let (mut results, mut model) = (Vec::new(), String::new());
     for text in texts {
         let message = vec![Message::new("user", text)];
-        let (name, found) = assess(&server, message, risks(&names, None)?, &purse).await?;
+        let (name, found) = assess(&server, message, risks(&names, None)?, false, &purse).await?;
         model = name;
         results.push(result(&found));
     }

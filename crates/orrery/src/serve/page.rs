@@ -5,6 +5,7 @@ use axum::response::IntoResponse;
 
 const INDEX: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
+const WORDS: &str = include_str!("page/words.js");
 const SCRIPT: &str = include_str!("page/app.js");
 /// Nothing but what this server sends itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -34,4 +35,9 @@ pub async fn style() -> impl IntoResponse {
 /// What it does.
 pub async fn script() -> impl IntoResponse {
     file("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// What it says.
+pub async fn words() -> impl IntoResponse {
+    file("text/javascript; charset=utf-8", WORDS)
 }

@@ -90,7 +90,14 @@ pub async fn completions(
     let question = question.map(|said| Message::new("user", said.content.as_str()));
     let question = question
         .ok_or_else(|| ApiError::param("messages", "there is no user's message to screen"))?;
-    let (guard, found) = assess(&server, vec![question.clone()], risks(&QUESTION)?, &purse).await?;
+    let (guard, found) = assess(
+        &server,
+        vec![question.clone()],
+        risks(&QUESTION)?,
+        false,
+        &purse,
+    )
+    .await?;
     let mut screened = json!({"model": guard, "prompt": found});
     let (name, mut text, mut finish) = (
         passed.model.clone(),
@@ -103,7 +110,7 @@ pub async fn completions(
         let reply = reply.await?;
         usage = [reply.prompt_tokens, reply.output_tokens].map(Option::unwrap_or_default);
         let both = vec![question, Message::new("assistant", reply.text.as_str())];
-        let (_, found) = assess(&server, both, risks(&ANSWER)?, &purse).await?;
+        let (_, found) = assess(&server, both, risks(&ANSWER)?, false, &purse).await?;
         if !flagged(&found) {
             text = reply.text;
             finish = reply.stop_reason.unwrap_or_else(|| "stop".into());

@@ -7,13 +7,15 @@ use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
+use base::system::System;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::{
     Shared, chat, completions, counterspeech, embeddings, gate, guard, images, judge, page, wind,
 };
-use crate::list;
+use crate::cards::{self, Language};
+use crate::registry;
 
 /// A path and what it does.
 pub struct Route {
@@ -64,6 +66,7 @@ pub const ROUTES: &[Route] = &[
     open("/", || get(page::index)),
     open("/style.css", || get(page::style)),
     open("/app.js", || get(page::script)),
+    open("/words.js", || get(page::words)),
     open("/healthz", || get(health)),
     open("/openapi.json", || get(document)),
     Route {
@@ -124,9 +127,19 @@ async fn models(State(server): State<Shared>) -> Json<Value> {
     Json(json!({"object": "list", "data": models.collect::<Vec<_>>()}))
 }
 
-/// The cards of all systems.
-async fn systems() -> Json<Value> {
-    Json(json!({"object": "list", "data": list::entries()}))
+/// The cards of all systems in both languages, and what their proofs measured.
+async fn systems() -> Result<Json<Value>, ApiError> {
+    let card = |system: &System| {
+        let slug = system.card.slug;
+        Ok(json!({
+            "slug": slug, "domain": system.card.domain, "paper": system.card.paper, "status": system.status(),
+            "weights": system.card.weights, "licence": system.card.licence,
+            "en": cards::digest(&system.card, Language::En)?, "ko": cards::digest(&system.card, Language::Ko)?,
+            "measured": cards::measured(slug)?,
+        }))
+    };
+    let cards: Result<Vec<Value>, ApiError> = registry::systems().map(card).collect();
+    Ok(Json(json!({"object": "list", "data": cards?})))
 }
 
 async fn document() -> impl IntoResponse {

@@ -1,5 +1,7 @@
 // The page of `orrery serve`: no framework, no network but this server.
 
+import { WORDS } from "/words.js";
+
 const $ = (id) => document.getElementById(id);
 const make = (tag, fields = {}, ...children) => {
   const { data, ...rest } = fields;
@@ -15,71 +17,6 @@ const kept = {
 
 /* ---------- Words ---------- */
 
-const WORDS = {
-  en: {
-    skip: "Skip to content", sections: "Sections", chat: "Chat", pictures: "Pictures", documents: "Documents", systems: "Systems",
-    theme: "Light or dark", conversations: "Conversations", newChat: "New conversation", stays: "Conversations stay in this browser.",
-    messages: "Messages", yourMessage: "Your message", ask: "Ask something", send: "Send", stop: "Stop", settings: "Settings",
-    steering: "Steering", direction: "Direction", leaning: "How far to lean", leanNote: "Of the likeliest words, take those that express the concept.",
-    leanOff: "In the middle nothing is steered.", hesitation: "Hesitation", colour: "Colour words by hesitation", sure: "sure", unsure: "unsure",
-    twice: "Look twice where it hesitates", guard: "Guard", guarded: "Assess every message", model: "Model", temperature: "Temperature",
-    length: "Longest answer, in tokens", key: "Key", keyNote: "This server wants a key. It is kept until the tab closes.",
-    picturesLead: "Small pictures of one thing, drawn on your own machine. The same seed draws the same picture.", what: "What is to be seen",
-    redApple: "red apple", style: "Style", count: "Count", seed: "Seed", any: "any", moving: "Let it move", draw: "Draw",
-    documentsLead: "How well did a parser turn a page into markdown? Scores are those of OmniDocBench.", truth: "The page",
-    truthNote: "An annotated page of OmniDocBench (JSON), or its text as markdown", choose: "Choose a file", guess: "What the parser wrote",
-    guessNote: "Markdown. Drop it here, or choose it", cdm: "Compare how formulas look (CDM)", judge: "Judge", example: "Try an example",
-    systemsLead: "One engine moves 27 systems. These are their cards.", find: "Find", findHint: "watermark, video, steering…",
-    hello: "What shall we look at?", helloNote: "Everything runs on this machine. Point at a word to see what else it might have been.",
-    noModel: "There is no language model yet", noModelNote: "Stop the server, fetch one, and start it again:",
-    you: "You", assistant: "Model", again: "Again", copy: "Copy", copied: "Copied", remove: "Remove", download: "Download", newSeed: "New seed",
-    safe: "no risk seen", risk: "risk of harm", checking: "assessing…", noVerdict: "not assessed", answered: "The answer is complete.",
-    tokens: "tokens", perSecond: "a second", hesitated: "hesitations", bits: "bits of doubt", looked: "looked twice", drawing: "drawing…",
-    drawn: "drawn", needBoth: "Give both files first.", judging: "judging…", scores: "Scores", part: "Part", measure: "Measure", score: "Score",
-    better: "better is", low: "low", high: "high", text: "Text", formula: "Formulas", table: "Tables", order: "Reading order", none: "nothing to compare",
-    works: "works", planned: "planned", more: "Claims, weights, licence", claims: "Published claims", weights: "Weights", licence: "Licence", paper: "Paper",
-    found: (n) => `${n} of 27`, gone: "The server cannot be reached. Is it still running?", full: "Storage of this browser is full: older conversations were removed.",
-    starts: ["Tell me about the planets in one paragraph.", "Write a short poem about the sea.", "Why is the sky blue?"],
-  },
-  ko: {
-    skip: "본문으로", sections: "구역", chat: "대화", pictures: "그림", documents: "문서", systems: "시스템",
-    theme: "밝게 또는 어둡게", conversations: "대화 목록", newChat: "새 대화", stays: "대화는 이 브라우저에만 남습니다.",
-    messages: "메시지", yourMessage: "보낼 말", ask: "무엇이든 물어보세요", send: "보내기", stop: "멈추기", settings: "설정",
-    steering: "이끌기", direction: "방향", leaning: "얼마나 기울일지", leanNote: "가장 그럴듯한 낱말 가운데 그 개념을 드러내는 것을 고릅니다.",
-    leanOff: "가운데에서는 이끌지 않습니다.", hesitation: "망설임", colour: "망설인 만큼 낱말에 색을 입힙니다", sure: "확신", unsure: "망설임",
-    twice: "망설이는 곳에서 한 번 더 봅니다", guard: "파수꾼", guarded: "모든 메시지를 살핍니다", model: "모델", temperature: "온도",
-    length: "답의 최대 길이(토큰)", key: "열쇠", keyNote: "이 서버에는 열쇠가 필요합니다. 탭을 닫으면 잊습니다.",
-    picturesLead: "한 가지를 담은 작은 그림을 이 컴퓨터에서 그립니다. 같은 시드는 같은 그림을 그립니다.", what: "무엇을 그릴까요",
-    redApple: "빨간 사과", style: "화풍", count: "장수", seed: "시드", any: "아무거나", moving: "움직이게", draw: "그리기",
-    documentsLead: "문서 파서가 쪽을 마크다운으로 얼마나 잘 옮겼을까요? 점수는 OmniDocBench의 것과 같습니다.", truth: "정답 쪽",
-    truthNote: "OmniDocBench의 주석된 쪽(JSON) 또는 그 글(마크다운)", choose: "파일 고르기", guess: "파서가 쓴 것",
-    guessNote: "마크다운 파일을 끌어다 놓거나 고르세요", cdm: "수식의 모양도 견줍니다 (CDM)", judge: "채점", example: "보기로 해 보기",
-    systemsLead: "하나의 엔진이 27개 시스템을 움직입니다. 그 카드들입니다.", find: "찾기", findHint: "워터마크, 영상, 이끌기…",
-    hello: "무엇을 들여다볼까요?", helloNote: "모두 이 컴퓨터에서 돌아갑니다. 낱말을 가리키면 달리 될 수 있었던 낱말이 보입니다.",
-    noModel: "아직 언어 모델이 없습니다", noModelNote: "서버를 멈추고 하나 받은 뒤 다시 시작하세요:",
-    you: "나", assistant: "모델", again: "다시", copy: "복사", copied: "복사했습니다", remove: "지우기", download: "내려받기", newSeed: "새 시드",
-    safe: "위험이 보이지 않음", risk: "해로울 위험", checking: "살피는 중…", noVerdict: "살피지 않음", answered: "답이 끝났습니다.",
-    tokens: "토큰", perSecond: "토큰/초", hesitated: "번 망설임", bits: "비트의 망설임", looked: "한 번 더 봄", drawing: "그리는 중…",
-    drawn: "그림", needBoth: "먼저 두 파일을 주세요.", judging: "채점하는 중…", scores: "점수", part: "부분", measure: "척도", score: "점수",
-    better: "좋은 쪽", low: "낮음", high: "높음", text: "글", formula: "수식", table: "표", order: "읽는 순서", none: "견줄 것이 없음",
-    works: "동작", planned: "예정", more: "주장, 가중치, 라이선스", claims: "발표된 주장", weights: "가중치", licence: "라이선스", paper: "논문",
-    found: (n) => `27개 중 ${n}개`, gone: "서버에 닿지 않습니다. 아직 돌고 있나요?", full: "브라우저의 저장 공간이 가득 차 오래된 대화를 지웠습니다.",
-    starts: ["Tell me about the planets in one paragraph.", "Write a short poem about the sea.", "Why is the sky blue?"],
-  },
-};
-
-// What each system does, in Korean.
-const PURPOSES = {
-  harp: "모델이 망설이는 곳에서 멈칫하는 디코딩", frames: "낱말의 틀로 나타낸 개념, 개념으로 이끄는 생성", moxin: "사전 학습부터 대화까지, 공개 7B 레시피",
-  guardian: "프롬프트, 답변, 검색 문맥, 도구 호출의 위험 탐지", counterspeech: "대화 맥락에 맞는 대항 발언", omnidocbench: "문서 파서 평가",
-  codearena: "사람의 선호에 따른 코드 모델 평가와 지시 데이터 합성", emov2: "500만 파라미터 비전 백본", "perception-tokens": "추론에 쓰는 깊이·상자 토큰",
-  maya: "여덟 언어 멀티모달 모델", chimera: "분야별 전문가를 갖춘 범용 모델", illume: "보고 그리는 하나의 모델", acdit: "블록 단위 자기회귀 확산",
-  "lora-rar": "하이퍼네트워크로 대상과 스타일 LoRA 병합", fiva: "참고 그림의 시각 속성으로 제어", unireal: "생성과 편집을 하나의 과제로",
-  diffsensei: "인물이 일관된 만화", grape: "생성하고, 계획하고, 고치기", wind: "처음 잡음에 심는 두 단계 워터마크", stiv: "글과 첫 프레임에서 영상으로",
-  mobilevd: "휴대폰용 영상 확산", movie: "휴대폰용 영상 편집", ditflow: "한 영상의 움직임을 다른 영상으로", objctrl: "카메라 자세로 물체 움직이기",
-  trajmaster: "3차원 궤적을 따르는 물체", hyperfl: "기울기 역추적을 막는 연합 학습", rapl: "적은 피드백에서 배우는 시각 보상",
-};
-
 let tongue = kept.get("language", (navigator.language || "en").startsWith("ko") ? "ko" : "en");
 const t = (key) => WORDS[tongue][key] ?? WORDS.en[key] ?? key;
 
@@ -91,7 +28,7 @@ function speak() {
   const other = $("language");
   other.textContent = tongue === "ko" ? "English" : "한국어";
   other.lang = tongue === "ko" ? "en" : "ko";
-  other.setAttribute("aria-label", tongue === "ko" ? "Show in English" : "한국어로 보기");
+  other.title = tongue === "ko" ? "Show in English" : "한국어로 보기";
   fillConcepts();
   showChats();
   showChat();
@@ -580,18 +517,23 @@ let cards = [];
 
 function showCards() {
   const wanted = $("find").value.trim().toLowerCase();
-  const purpose = (card) => (tongue === "ko" ? PURPOSES[card.slug] ?? card.purpose : card.purpose);
-  const fits = (card) => !wanted || `${card.slug} ${card.title} ${card.purpose} ${PURPOSES[card.slug] ?? ""} ${card.domain}`.toLowerCase().includes(wanted);
+  const fits = (card) => !wanted || JSON.stringify([card.slug, card.domain, card.en, card.ko]).toLowerCase().includes(wanted);
   const shown = cards.filter(fits);
   $("found").textContent = cards.length ? t("found")(shown.length) : "";
+  const list = (lines) => make("ul", {}, ...lines.map((line) => make("li", {}, line)));
   const pair = (term, value) => [make("dt", { textContent: t(term) }), make("dd", {}, value)];
-  $("cards").replaceChildren(...shown.map((card) => make("li", {},
-    make("div", { className: "head" }, make("h2", { textContent: card.slug }), make("span", { className: `state ${card.status}`, textContent: t(card.status) })),
-    make("p", { className: "purpose", textContent: purpose(card) }),
-    make("p", { className: "fine", textContent: `${card.title} · ${card.paper}` }),
-    make("details", {}, make("summary", { textContent: t("more") }), make("dl", {},
-      ...pair("claims", make("ul", {}, ...card.claims.map((claim) => make("li", { textContent: claim })))),
-      ...pair("weights", card.weights), ...pair("licence", card.licence))))));
+  const found = ({ statement, verdict, evidence }) => make("span", {}, make("b", { textContent: t(verdict) }), ` ${statement}`, make("small", { textContent: evidence }));
+  $("cards").replaceChildren(...shown.map((card) => {
+    const told = card[tongue];
+    return make("li", {},
+      make("div", { className: "head" }, make("h2", { textContent: card.slug }), make("span", { className: `state ${card.status}`, textContent: t(card.status) })),
+      make("p", { className: "purpose", textContent: told.purpose }),
+      make("p", { className: "fine", textContent: `${told.title} · ${card.paper}` }),
+      make("details", {}, make("summary", { textContent: t("more"), data: { "aria-label": `${t("more")}: ${card.slug}` } }), make("dl", {},
+        ...pair("isNew", told.new), ...pair("details", list(told.details)), ...pair("claims", list(told.claims)),
+        ...(card.measured.length ? pair("measured", list(card.measured.map(found))) : []),
+        ...pair("weights", card.weights), ...pair("licence", card.licence))));
+  }));
 }
 
 /* ---------- Beginning ---------- */
