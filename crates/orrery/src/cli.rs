@@ -14,6 +14,8 @@ use crate::manual::{Completions, Man};
 use crate::prove::Prove;
 #[cfg(feature = "engine")]
 use crate::pull::Pull;
+#[cfg(feature = "serve")]
+use crate::serve::Serve;
 use crate::{registry, unknown, usage};
 
 /// Version, commit and GPU features.
@@ -43,6 +45,9 @@ pub enum Command {
     Pull(Pull),
     /// Run a system's small-scale proof again
     Prove(Prove),
+    /// One server: a page for people, and OpenAI's interface for programs
+    #[cfg(feature = "serve")]
+    Serve(Box<Serve>),
     /// Time the kernels and networks, beside PyTorch where there is one
     #[cfg(feature = "engine")]
     Bench(Bench),
@@ -94,6 +99,8 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
         #[cfg(feature = "engine")]
         Command::Pull(pull) => pull.run(context),
         Command::Prove(prove) => prove.run(context),
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve.run(context),
         #[cfg(feature = "engine")]
         Command::Bench(bench) => bench.run(context),
         Command::Completions(completions) => completions.run(),

@@ -19,6 +19,8 @@ mod prove;
 #[cfg(feature = "engine")]
 mod pull;
 mod registry;
+#[cfg(feature = "serve")]
+mod serve;
 mod stop;
 mod unknown;
 mod usage;

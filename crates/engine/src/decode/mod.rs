@@ -21,3 +21,13 @@ pub use logits::{argmax, entropy_bits, log_probability, softmax, top_log_probabi
 pub use sampler::{Candidate, Sampler, SamplerConfig};
 pub use session::{BeamSession, Session};
 pub use stop::StopStrings;
+
+/// Calls `work` with each of `items`, several at once: the choices of the sequences of a batch, of which none depends on
+/// another.
+pub fn each_at_once<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+    use rayon::prelude::*;
+    match items.len() {
+        0 | 1 => items.iter_mut().for_each(work),
+        _ => items.par_iter_mut().for_each(work),
+    }
+}

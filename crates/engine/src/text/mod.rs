@@ -29,4 +29,4 @@ pub use error::TextError;
 pub use gguf::GgufVocabulary;
 pub use stream::Utf8Stream;
 pub use template::{ChatInput, ChatTemplate};
-pub use tokenizer::{SpecialTokens, TextStream, Tokenizer};
+pub use tokenizer::{SpecialTokens, TextState, TextStream, Tokenizer};

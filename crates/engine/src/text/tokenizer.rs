@@ -189,8 +189,7 @@ impl Tokenizer {
     pub fn stream(&self) -> TextStream<'_> {
         TextStream {
             tokenizer: self,
-            utf8: Utf8Stream::default(),
-            begun: false,
+            state: TextState::default(),
         }
     }
 
@@ -290,8 +289,7 @@ impl Tokenizer {
 #[derive(Debug)]
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
-    utf8: Utf8Stream,
-    begun: bool,
+    state: TextState,
 }
 
 impl TextStream<'_> {
@@ -300,19 +298,41 @@ impl TextStream<'_> {
     /// # Errors
     /// [`TextError::UnknownId`].
     pub fn push(&mut self, id: u32) -> Result<String, TextError> {
-        let bytes = self.tokenizer.bytes_of(id);
-        let mut bytes = bytes.ok_or_else(|| self.tokenizer.unknown(id))?;
-        if self.tokenizer.is_special(id) {
+        self.state.push(self.tokenizer, id)
+    }
+
+    /// What is left at the end: U+FFFD where a character was begun.
+    pub fn finish(&mut self) -> String {
+        self.state.finish()
+    }
+}
+
+/// The state of a [`TextStream`], for whoever keeps many and hands the tokenizer in.
+#[derive(Clone, Debug, Default)]
+pub struct TextState {
+    utf8: Utf8Stream,
+    begun: bool,
+}
+
+impl TextState {
+    /// As [`TextStream::push`].
+    ///
+    /// # Errors
+    /// [`TextError::UnknownId`].
+    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Result<String, TextError> {
+        let bytes = tokenizer.bytes_of(id);
+        let mut bytes = bytes.ok_or_else(|| tokenizer.unknown(id))?;
+        if tokenizer.is_special(id) {
             return Ok(String::new());
         }
-        if !self.begun && self.tokenizer.strip_first_space {
+        if !self.begun && tokenizer.strip_first_space {
             bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
         }
         self.begun = true;
         Ok(self.utf8.push(bytes))
     }
 
-    /// What is left at the end: U+FFFD where a character was begun.
+    /// As [`TextStream::finish`].
     pub fn finish(&mut self) -> String {
         self.utf8.finish()
     }

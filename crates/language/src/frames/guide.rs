@@ -51,7 +51,7 @@ struct Candidate {
 struct Text<'a> {
     ids: Vec<u32>,
     cache: Cache,
-    probe: GrowingProbe<'a>,
+    probe: GrowingProbe<&'a Frame>,
     candidates: Vec<Candidate>,
     /// Of the last round.
     shown: Vec<f64>,

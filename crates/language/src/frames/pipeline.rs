@@ -116,7 +116,11 @@ impl<'a> Concepts<'a> {
         }
     }
 
-    fn of_words(&self, words: &ConceptWords, min_words: usize) -> Result<Frame, FramesError> {
+    /// The frame of words of one's own.
+    ///
+    /// # Errors
+    /// [`FramesError::Input`] for fewer than `min_words` words that the vocabulary can write.
+    pub fn of_words(&self, words: &ConceptWords, min_words: usize) -> Result<Frame, FramesError> {
         let columns = self.columns();
         let options = WordOptions {
             max_tokens: columns,

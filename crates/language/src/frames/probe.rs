@@ -1,5 +1,7 @@
 //! How strongly hidden states express a concept.
 
+use std::borrow::Borrow;
+
 use super::frame::Frame;
 use super::linalg::dot;
 
@@ -86,8 +88,8 @@ pub fn summed(hidden: &[f32], width: usize, columns: usize) -> Frame {
 
 /// The cumulative probe of a text that grows: windows that a new token does not change are summed once.
 #[derive(Clone, Debug)]
-pub struct GrowingProbe<'a> {
-    concept: &'a Frame,
+pub struct GrowingProbe<F> {
+    concept: F,
     /// Projections of the windows that are whole.
     settled: Vec<f64>,
     total: f64,
@@ -95,16 +97,17 @@ pub struct GrowingProbe<'a> {
     tail: Vec<f32>,
 }
 
-impl<'a> GrowingProbe<'a> {
+impl<F: Borrow<Frame>> GrowingProbe<F> {
     /// A probe of a text with hidden states `[tokens, width]`.
-    pub fn new(concept: &'a Frame, hidden: &[f32]) -> Self {
+    pub fn new(concept: F, hidden: &[f32]) -> Self {
+        let width = concept.borrow().width();
         let mut probe = Self {
             concept,
             settled: Vec::new(),
             total: 0.0,
             tail: Vec::new(),
         };
-        for state in hidden.chunks_exact(concept.width()) {
+        for state in hidden.chunks_exact(width.max(1)) {
             probe.push(state);
         }
         probe
@@ -112,7 +115,7 @@ impl<'a> GrowingProbe<'a> {
 
     /// Projections of the windows that hold the new state.
     fn open(&self, state: &[f32]) -> Vec<f64> {
-        projections(&[&self.tail, state].concat(), self.concept)
+        projections(&[&self.tail, state].concat(), self.concept.borrow())
     }
 
     /// The cumulative probe at the token of `state`, were it the next one.
@@ -129,14 +132,14 @@ impl<'a> GrowingProbe<'a> {
 
     /// Goes on by a token.
     pub fn push(&mut self, state: &[f32]) {
-        let width = self.concept.width();
-        if self.tail.len() / width + 1 == self.concept.columns() {
+        let width = self.concept.borrow().width();
+        if self.tail.len() / width + 1 == self.concept.borrow().columns() {
             let whole = self.open(state)[0];
             self.settled.push(whole);
             self.total += whole;
             self.tail.drain(..width.min(self.tail.len()));
         }
-        if self.concept.columns() > 1 {
+        if self.concept.borrow().columns() > 1 {
             self.tail.extend_from_slice(state);
         }
     }

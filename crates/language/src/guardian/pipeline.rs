@@ -128,6 +128,14 @@ impl Guardian {
         &self.language
     }
 
+    /// Whether it can assess a risk.
+    ///
+    /// # Errors
+    /// [`GuardianError`] where its classifier was not trained for it.
+    pub fn covers(&self, risk: &RiskConfig) -> Result<(), GuardianError> {
+        self.head.as_ref().map_or(Ok(()), |head| head.covers(risk))
+    }
+
     /// Assesses a risk of messages. A text that does not fit the model's context is read in parts: the risk is the largest
     /// of its parts, and for risks that ask what a context supports the smallest.
     ///

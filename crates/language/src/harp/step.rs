@@ -32,6 +32,26 @@ impl Sequence {
         Self::new(decoder, Box::new(Rng::new(seed).child("reframe")))
     }
 
+    /// A sequence that goes on from `ids`, of which `cache` holds keys and values: a prefix that was computed before.
+    ///
+    /// # Errors
+    /// [`HarpError`] where the cache does not hold exactly them.
+    pub fn resume(
+        cache: Cache,
+        ids: Vec<u32>,
+        uniforms: Box<dyn Uniforms>,
+    ) -> Result<Self, HarpError> {
+        if cache.len() != ids.len() {
+            return Err(DecodeError::NoToken("the cache holds other tokens").into());
+        }
+        Ok(Self {
+            ids,
+            cache,
+            reframed: Vec::new(),
+            uniforms,
+        })
+    }
+
     /// All tokens so far.
     pub fn ids(&self) -> &[u32] {
         &self.ids

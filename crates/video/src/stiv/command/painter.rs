@@ -5,7 +5,8 @@ use base::media::{Clip, MediaError};
 use crate::stiv::studio::{EachStep, Order, Studio};
 
 /// What draws the first frames of clips.
-pub(super) struct Painter {
+pub struct Painter {
+    /// The picture model.
     pub studio: Studio,
     /// The subject that it draws.
     pub code: String,
@@ -13,9 +14,13 @@ pub(super) struct Painter {
 
 /// Clips whose first frames the picture model draws: what text alone says of a subject is told better by the model that
 /// saw it in every style, and the clip model then only moves it; of a subject that it does not know it is told nothing.
-pub(super) fn from_pictures(
+///
+/// # Errors
+/// When a network's output is no picture (damaged weights).
+pub fn from_pictures(
     studio: &Studio,
-    painter: &Painter,
+    painter: &Studio,
+    code: &str,
     order: &Order,
     each_step: EachStep,
 ) -> Result<Vec<Clip>, MediaError> {
@@ -30,8 +35,8 @@ pub(super) fn from_pictures(
             seed: order.seed.wrapping_add(i as u64),
             ..order.clone()
         };
-        let first = painter.studio.pictures(&one, &mut |at, _| step(0, at))?;
-        let prompt = match studio.tower.codes.contains(&painter.code) {
+        let first = painter.pictures(&one, &mut |at, _| step(0, at))?;
+        let prompt = match studio.tower.codes.iter().any(|known| known == code) {
             true => one.prompt.clone(),
             false => String::new(),
         };
