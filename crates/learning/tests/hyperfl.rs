@@ -597,7 +597,7 @@ fn check_derivatives(
 ) {
     let mut rng = Rng::new(5);
     let compared = observation.compare(guess).unwrap();
-    let pictures = (0..32).map(|_| (true, rng.below(guess.pictures.len())));
+    let pictures = (0..64).map(|_| (true, rng.below(guess.pictures.len())));
     let pictures: Vec<(bool, usize)> = pictures.collect();
     let params = free.iter().flat_map(|range| {
         (0..16)
@@ -612,7 +612,11 @@ fn check_derivatives(
             compared.params[at]
         })
     };
-    let largest = places.iter().map(|it| slope(it).abs()).fold(0.0, f64::max);
+    let largest = |picture: bool| {
+        let places = places.iter().filter(|it| it.0 == picture);
+        places.map(|it| slope(it).abs()).fold(0.0, f64::max)
+    };
+    let largest = [false, true].map(largest);
     let agrees = |place: &(bool, usize)| {
         let cost = |by: f32| {
             let mut moved = guess.clone();
@@ -632,7 +636,7 @@ fn check_derivatives(
     // Where the slope is nearly nothing, rounding decides.
     let tested: Vec<_> = places
         .iter()
-        .filter(|it| slope(it).abs() > 0.02 * largest)
+        .filter(|it| slope(it).abs() > 0.02 * largest[usize::from(it.0)])
         .collect();
     let agreeing = tested.iter().filter(|it| agrees(it)).count();
     println!(
