@@ -112,7 +112,9 @@ fn from_references_to_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
     models(place);
-    [1, 2].map(|at| picture(&place.join(format!("{at}.png")), at));
+    for at in [1, 2] {
+        picture(&place.join(format!("{at}.png")), at);
+    }
     let at = |name: &str| place.join(name).display().to_string();
     let [base, adapter, qformer] = ["base", "adapter.safetensors", "qformer"].map(at);
     let [one, two] = [

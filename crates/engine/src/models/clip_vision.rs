@@ -13,7 +13,7 @@ use base::rng::Rng;
 /// Mean of each channel of the pictures that CLIP was trained on, of values from 0 to 1.
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Their deviation.
-pub const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Sizes, as `config.json` of an image encoder (or its `vision_config`) has them; the default is CLIP-B/32.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

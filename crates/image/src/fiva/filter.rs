@@ -14,7 +14,8 @@ use base::rng::Rng;
 use serde_json::{Value, json};
 
 use super::FivaError;
-use super::data::{Attribute, AttributeRanges, RangeFile, Record, Shelf, picture, shelves, tree};
+use super::data::{Attribute, Record, Shelf, picture, shelves, tree};
+use super::pairs::{AttributeRanges, RangeFile};
 use super::range::{GRID, Next, Node, is_consistent, next, parse};
 
 /// Height and width of a picture in a grid.
@@ -160,8 +161,7 @@ fn sample(shelf: &Shelf, node: &Node, rng: &mut Rng) -> Vec<usize> {
     };
     let mut piles: Vec<Vec<usize>> = Vec::new();
     for (major, subs) in shelf {
-        for (sub, records) in subs.iter().filter(|(sub, _)| wanted(major, sub)) {
-            let _ = sub;
+        for (_, records) in subs.iter().filter(|(sub, _)| wanted(major, sub)) {
             let mut pile = records.clone();
             rng.shuffle(&mut pile);
             piles.push(pile);

@@ -16,17 +16,20 @@ pub mod data;
 mod error;
 pub mod filter;
 pub mod judge;
+pub mod pairs;
 pub mod pipeline;
 pub mod preprocess;
+mod projector;
 pub mod proof;
 pub mod range;
 pub mod tags;
 pub mod taxonomy;
 pub mod train;
 
-pub use adapter::{Adapter, Branch, Decoupled, Padding, Place, Projector, SLOTS, places};
+pub use adapter::{Adapter, Branch, Decoupled, Place, places};
 pub use error::FivaError;
 pub use pipeline::{Extractor, Guide, Reference, Uncond, generate};
+pub use projector::{Padding, Projector, SLOTS};
 pub use tags::TagTokenizer;
 pub use taxonomy::Taxonomy;
 

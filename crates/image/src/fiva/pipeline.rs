@@ -11,9 +11,10 @@ use engine::weights::{Precision, ReadTensor, TensorFile, Weights, load};
 use serde_json::Value;
 
 use super::FivaError;
-use super::adapter::{Adapter, Padding, Projector, SLOTS};
+use super::adapter::Adapter;
 use super::checkpoint;
 use super::preprocess::{self, FIRST_SIDE};
+use super::projector::{Padding, Projector, SLOTS};
 use super::tags::{self, TagTokenizer};
 
 /// What is not wanted unless something else is said, as in the published code.

@@ -13,10 +13,12 @@ use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Schedule, Task, TaskError, TrainConfig};
 
 use super::FivaError;
-use super::adapter::{Adapter, SLOTS};
-use super::data::{Pair, Shot, picture};
+use super::adapter::Adapter;
+use super::data::picture;
+use super::pairs::{Pair, Shot};
 use super::pipeline::Extractor;
 use super::preprocess::{FIRST_SIDE, bicubic, pixel_values};
+use super::projector::SLOTS;
 use super::tags::{TagTokenizer, word_for};
 use super::taxonomy::Taxonomy;
 
@@ -198,7 +200,7 @@ impl<'a> PairTask<'a> {
         });
         let mut noisy = Vec::new();
         let mut noises = Vec::new();
-        let mut contexts = Vec::new();
+        let mut contexts: Vec<Tensor<3>> = Vec::new();
         let mut added = Vec::new();
         let mut times = Vec::new();
         for sample in batch {
@@ -220,11 +222,16 @@ impl<'a> PairTask<'a> {
         let pooled = |part: fn(&AddedConditions) -> Tensor<2>| {
             Tensor::cat(added.iter().map(part).collect(), 0).autodiff()
         };
+        // Texts that are too long for one reading are cut, as everybody trains.
+        let shortest = contexts.iter().map(|it| it.dims()[1]).min();
+        let shortest = shortest.unwrap_or_default();
+        let contexts = contexts.into_iter().map(|it| it.narrow(1, 0, shortest));
+        let context = Tensor::cat(contexts.collect(), 0).autodiff();
         let device = plain.clone().autodiff();
         let tokens = guide_tokens(model, batch, self.seen, &device)?;
         let count = tokens.dims()[1];
         let conditions = UnetConditions {
-            context: Tensor::cat(vec![Tensor::cat(contexts, 0).autodiff(), tokens], 1),
+            context: Tensor::cat(vec![context, tokens], 1),
             added: (!added.is_empty()).then(|| AddedConditions {
                 text_embeds: pooled(|it| it.text_embeds.clone()),
                 time_ids: pooled(|it| it.time_ids.clone()),

@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::options::JudgeOptions;
 use crate::fiva::Taxonomy;
-use crate::fiva::data::{self, RangeFile, Record};
+use crate::fiva::data::{self, Record};
 use crate::fiva::filter::{FilterOptions, filter, is_answer};
+use crate::fiva::pairs::{RangeFile, pairs};
 use crate::fiva::range::{REPEATS, THRESHOLD};
 
 /// Steps of making training data, in order.
@@ -316,29 +317,29 @@ impl Pairs {
     fn run(&self) -> Result<(), Failure> {
         let records = self.records.read()?;
         let ranges = self.ranges.as_deref().map(RangeFile::open).transpose()?;
-        let mut pairs = data::pairs(&records, ranges.as_ref(), &Rng::new(self.seed));
+        let mut found = pairs(&records, ranges.as_ref(), &Rng::new(self.seed));
         // Paths are kept so that the file can be read from anywhere.
-        for pair in &mut pairs {
+        for pair in &mut found {
             let shots = pair.references.iter_mut().map(|it| &mut it.shot);
             for shot in shots.chain([&mut pair.target]) {
                 shot.image =
                     std::path::absolute(&shot.image).unwrap_or_else(|_| shot.image.clone());
             }
         }
-        if pairs.is_empty() {
+        if found.is_empty() {
             return Err(Failure::input(format!(
                 "no two of the {} records share an attribute inside a range: give more pictures, or see `orrery fiva data stats`",
                 records.len()
             )));
         }
-        write_bytes(&self.out, lines(&pairs)?.as_bytes())?;
-        let references: usize = pairs.iter().map(|it| it.references.len()).sum();
+        write_bytes(&self.out, lines(&found)?.as_bytes())?;
+        let references: usize = found.iter().map(|it| it.references.len()).sum();
         match self.json {
-            true => say(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": pairs.len(), "references": references}).to_string()),
+            true => say(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": found.len(), "references": references}).to_string()),
             false => say(&format!(
                 "{}: {} targets of {} records, {references} references",
                 self.out.display(),
-                pairs.len(),
+                found.len(),
                 records.len()
             )),
         }

@@ -14,7 +14,7 @@ use engine::weights::{Precision, Weights};
 use serde_json::json;
 
 use super::options::place_of;
-use crate::fiva::data::Pair;
+use crate::fiva::pairs::Pair;
 use crate::fiva::train::{PairTask, Recipe, Trained, config};
 use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
 

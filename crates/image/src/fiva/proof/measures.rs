@@ -9,7 +9,7 @@ use super::world::{TAGS, Wish, World};
 use crate::fiva::train::Trained;
 
 /// Wishes of each kind.
-pub(super) const WISHES: usize = 96;
+pub(super) const WISHES: usize = 64;
 
 /// Shares of one adapter with one seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,18 +62,15 @@ pub(super) fn measure(
     let name = |sprites: &[Sprite]| judge.names(sprites, &device);
     let mut found = Found::default();
     let mut leaks = Vec::new();
-    for attribute in 0..3 {
-        let mut draws = rng.child(TAGS[attribute][0]);
+    for (attribute, tags) in TAGS.iter().enumerate() {
+        let mut draws = rng.child(tags[0]);
         let tests: Vec<(Factors, usize)> = (0..WISHES)
             .map(|_| single(world, attribute, &mut draws))
             .collect();
-        for (words, synonym) in [(1, false), (TAGS[attribute].len() - 1, true)] {
+        for (words, synonym) in [(1, false), (tags.len() - 1, true)] {
             let wish = |(at, (reference, subject)): (usize, &(Factors, usize))| Wish {
                 subject: *subject,
-                references: vec![(
-                    *reference,
-                    TAGS[attribute][usize::from(synonym) * (1 + at % words)],
-                )],
+                references: vec![(*reference, tags[usize::from(synonym) * (1 + at % words)])],
             };
             let wishes: Vec<Wish> = tests.iter().enumerate().map(wish).collect();
             let noise = &mut draws.child("noise");

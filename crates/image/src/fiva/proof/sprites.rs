@@ -11,8 +11,6 @@ pub(super) const VALUES: usize = 3 * SIDE * SIDE;
 pub(super) const SUBJECTS: usize = 8;
 /// Values of each attribute: colour, stroke, lighting.
 pub(super) const CHOICES: [usize; 3] = [6, 4, 4];
-/// Offsets by which a sprite may lie off the middle.
-const OFFSETS: usize = 9;
 
 /// Names of subjects.
 pub(super) const NAMES: [&str; SUBJECTS] = [
@@ -104,19 +102,18 @@ impl Factors {
         }
     }
 
-    /// The sprite, moved by `offset`, 0 to 8.
-    pub(super) fn draw(self, offset: usize) -> Sprite {
+    /// The sprite.
+    pub(super) fn draw(self) -> Sprite {
         let middle = (SIDE as f32 - 1.0) / 2.0;
-        let [dx, dy] = [offset % 3, offset / 3 % 3].map(|it| it as f32 - 1.0);
         let [front, back] = PALETTES[self.attributes[0]];
         let light = self.light();
         let mut out = vec![0.0; VALUES];
         for row in 0..SIDE {
             for column in 0..SIDE {
-                let (x, y) = (column as f32 - middle - dx, row as f32 - middle - dy);
+                let (x, y) = (column as f32 - middle, row as f32 - middle);
                 let distance = self.distance(x, y);
                 let cover = (0.5 - distance).clamp(0.0, 1.0);
-                let (i, j) = (column as f32 - dx, row as f32 - dy);
+                let (i, j) = (column as f32, row as f32);
                 let ink = match self.attributes[1] {
                     0 => 1.0,
                     1 => f32::from(u8::from((i + j).rem_euclid(3.0) < 1.5)),
@@ -134,11 +131,6 @@ impl Factors {
             }
         }
         out
-    }
-
-    /// The sprite at a random offset.
-    pub(super) fn drawn(self, rng: &mut Rng) -> Sprite {
-        self.draw(rng.below(OFFSETS))
     }
 }
 
@@ -158,11 +150,11 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(device: &Device) -> Self {
         let all: usize = SUBJECTS * CHOICES.iter().product::<usize>();
-        let mut values = Vec::with_capacity(all * OFFSETS * VALUES);
-        for number in 0..all * OFFSETS {
-            values.extend(Factors::numbered(number / OFFSETS).draw(number % OFFSETS));
+        let mut values = Vec::with_capacity(all * VALUES);
+        for number in 0..all {
+            values.extend(Factors::numbered(number).draw());
         }
-        let rows = Tensor::<2>::from_data(TensorData::new(values, [all * OFFSETS, VALUES]), device);
+        let rows = Tensor::<2>::from_data(TensorData::new(values, [all, VALUES]), device);
         let norms = rows.clone().square().sum_dim(1) * 0.5;
         Self {
             sprites: rows.transpose(),
@@ -178,10 +170,7 @@ impl Judge {
             let x = Tensor::<2>::from_data(data, device);
             let score = x.matmul(self.sprites.clone()) - self.norms.clone();
             let best = score.argmax(1).into_data();
-            found.extend(
-                best.iter::<i64>()
-                    .map(|at| Factors::numbered(at as usize / OFFSETS)),
-            );
+            found.extend(best.iter::<i64>().map(|at| Factors::numbered(at as usize)));
         }
         found
     }
@@ -200,7 +189,7 @@ mod tests {
         let sprites: Vec<Sprite> = factors
             .iter()
             .map(|it| {
-                let clean = it.drawn(&mut rng);
+                let clean = it.draw();
                 clean
                     .iter()
                     .map(|value| value + 0.15 * rng.normal())

@@ -98,7 +98,7 @@ pub(super) fn capability(
     let (before, after) = if options.full {
         (2500, 1000)
     } else {
-        (200, 120)
+        (400, 200)
     };
     let asked = if options.full { 1000 } else { 300 };
     let about = format!(

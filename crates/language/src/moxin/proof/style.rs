@@ -63,7 +63,7 @@ pub(super) fn run(
     let (before, tuned, preferred) = if options.full {
         (2500, 400, 200)
     } else {
-        (200, 80, 40)
+        (400, 80, 40)
     };
     let about = format!(
         "The base of four blocks, {tuned} steps of SFT on answers in two styles, each as often, then {preferred} steps of DPO on \
