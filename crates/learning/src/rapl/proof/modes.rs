@@ -143,9 +143,7 @@ pub(super) fn run(
                 batch: PAIRS,
                 learning_rate: 3e-4,
             };
-            policy.prefer(&pairs, 20.0, &fit, &mut rng.child("dpo"), |_| {
-                stop(context)
-            })?;
+            policy.prefer(&pairs, 20.0, &fit, &mut rng.child("dpo"), |_| stop(context))?;
         }
         let chunks = policy.sample(&vec![Vec::new(); SAMPLES], &mut rng.child("test"));
         Ok(vec![share(&chunks), right])

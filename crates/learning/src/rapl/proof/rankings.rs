@@ -115,7 +115,10 @@ impl Material {
             .collect();
         let watch: Watch = ("RLHF", true, context);
         let scored: Scored = fit_rlhf(&vision, &self.videos, &pairs, &self.fit(), watch)?;
-        Ok(Reward::Scores { vision, scored })
+        Ok(Reward::Scores {
+            vision,
+            scored: Box::new(scored),
+        })
     }
 
     /// Spearman's ρ on test videos of the same and of another body.
@@ -163,7 +166,11 @@ pub(super) fn run(
         Better::Higher,
         Unit::Number,
     );
-    let counts = if options.full { &COUNTS[..] } else { &COUNTS[..2] };
+    let counts = if options.full {
+        &COUNTS[..]
+    } else {
+        &COUNTS[..2]
+    };
     for count in counts {
         trial = trial
             .arm(
@@ -234,7 +241,9 @@ pub(super) fn run(
         ));
     }
     if !options.full {
-        report.notes.push("The arms with 100 rankings run with `--full`.".to_owned());
+        report
+            .notes
+            .push("The arms with 100 rankings run with `--full`.".to_owned());
     }
     let seed = options.seeds.first().copied().unwrap_or(0);
     report.figures.push(picture(&Material::new(seed, 1))?);
