@@ -45,11 +45,13 @@ impl Default for EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// That of the toy scenes: 8 frames of 32 × 32.
+    /// That of the toy scenes: 8 frames of 32 × 32, mostly white.
     pub fn toy() -> Self {
         Self {
             side: 32,
             frames: 8,
+            mean: [0.9; 3],
+            std: [0.25; 3],
             ..Self::default()
         }
     }

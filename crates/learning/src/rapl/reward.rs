@@ -34,7 +34,7 @@ pub enum Reward {
         /// How frames are prepared.
         vision: Vision,
         /// Encoder and head.
-        scored: Scored,
+        scored: Box<Scored>,
     },
     /// Minus the distance to the mean of the demonstrations' last frames (XIRL).
     Distance {

@@ -318,11 +318,11 @@ impl Transport {
             solved.f.push(f.clone());
             solved.g.push(g.clone());
             let mut worst: f64 = 0.0;
-            for i in 0..rows {
+            for (i, f) in f.iter().enumerate() {
                 let mut sum = 0.0;
-                for j in 0..columns {
+                for (j, g) in g.iter().enumerate() {
                     let at = i * columns + j;
-                    let mass = libm::exp((f[i] + g[j] - costs.values[at]) / epsilon);
+                    let mass = libm::exp((f + g - costs.values[at]) / epsilon);
                     solved.plan.values[at] = mass;
                     sum += mass;
                 }
@@ -381,13 +381,13 @@ impl Solved {
             ..*costs
         };
         let (mut df, mut dg) = (vec![0.0; rows], vec![0.0; columns]);
-        for i in 0..rows {
-            for j in 0..columns {
+        for (i, df) in df.iter_mut().enumerate() {
+            for (j, dg) in dg.iter_mut().enumerate() {
                 let at = i * columns + j;
                 let part = self.plan.values[at] * worth.values[at] / epsilon;
                 out.values[at] -= part;
-                df[i] += part;
-                dg[j] += part;
+                *df += part;
+                *dg += part;
             }
         }
         for step in (0..self.f.len()).rev() {
@@ -506,7 +506,7 @@ mod tests {
     #[test]
     fn order_counts_when_position_does() {
         let x = random(6, 4, 3);
-        let rows: Vec<f64> = x.rows().rev().flatten().copied().collect();
+        let rows: Vec<f64> = (0..6).rev().flat_map(|at| x.row(at).to_vec()).collect();
         let reversed = Embeddings::new(rows, 4).unwrap();
         let usual = Transport::default();
         let [same, back] = [&x, &reversed].map(|y| usual.solve(&x, y).unwrap().cost());

@@ -181,16 +181,16 @@ pub struct DpoVerb {
     #[arg(long, value_name = "FILE")]
     pairs: PathBuf,
     /// How much preferences weigh against the policy as it was
-    #[arg(long, value_name = "BETA", default_value = "200", value_parser = |text: &str| number_in(text, 1e-3, 1e5))]
+    #[arg(long, value_name = "BETA", default_value = "20", value_parser = |text: &str| number_in(text, 1e-3, 1e5))]
     beta: f32,
     /// Steps
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     steps: u32,
     /// Pairs in a step
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
     /// Learning rate of Adam
-    #[arg(long, value_name = "RATE", default_value = "0.0001", value_parser = |text: &str| number_in(text, 1e-8, 1.0))]
+    #[arg(long, value_name = "RATE", default_value = "0.0003", value_parser = |text: &str| number_in(text, 1e-8, 1.0))]
     lr: f32,
     /// File to write
     #[arg(long, value_name = "FILE")]

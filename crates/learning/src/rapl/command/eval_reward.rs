@@ -90,12 +90,18 @@ impl EvalReward {
                     let pairs: Vec<[usize; 2]> =
                         rankings.triplets.iter().flat_map(Triplet::pairs).collect();
                     let scored = fit_rlhf(&vision, &videos, &pairs, &fit, watch)?;
-                    Reward::Scores { vision, scored }
+                    Reward::Scores {
+                        vision,
+                        scored: Box::new(scored),
+                    }
                 }
                 "goal classifier" => {
                     let liked: Vec<Vec<f32>> = experts.iter().map(|video| video.to_vec()).collect();
                     let scored = fit_goal_classifier(&vision, &liked, &fit, watch)?;
-                    Reward::Scores { vision, scored }
+                    Reward::Scores {
+                        vision,
+                        scored: Box::new(scored),
+                    }
                 }
                 "distance to goal" => {
                     let how = Unsupervised::Cycle(Cycle::default());

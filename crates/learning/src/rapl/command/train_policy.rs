@@ -172,7 +172,10 @@ impl TrainPolicy {
                     rankings.triplets.iter().flat_map(Triplet::pairs).collect();
                 let scored =
                     fit_rlhf(&vision, &videos, &pairs, &fit, ("RLHF", self.json, context))?;
-                Reward::Scores { vision, scored }
+                Reward::Scores {
+                    vision,
+                    scored: Box::new(scored),
+                }
             }
             Source::Tcc => {
                 let (mut vision, rankings) = (fresh()?, rankings()?);

@@ -107,8 +107,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let about = format!(
         "A diffusion policy says how far each block of the toy scenes rises; it was shown two modes equally often. {PAIRS} pairs, each the best and \
-         the worst of {ROLLOUTS} of its own rollouts from one scene by a reward learned from {RANKINGS} rankings, fine-tune it by DPO (β 200, 300 steps, \
-         Adam 1e-4). Measured on {SAMPLES} samples."
+         the worst of {ROLLOUTS} of its own rollouts from one scene by a reward learned from {RANKINGS} rankings, fine-tune it by DPO (β 20, 1000 steps, \
+         Adam 3e-4). Measured on {SAMPLES} samples."
     );
     let trial = Trial::new("modes", "A diffusion policy and its preferred mode", &about, options)
         .arm("before", "the policy as it was shown")
@@ -139,13 +139,11 @@ pub(super) fn run(
             };
             right = pairs.iter().filter(good).count() as f64 / pairs.len() as f64;
             let fit = PolicyFit {
-                steps: 300,
+                steps: 1000,
                 batch: PAIRS,
-                learning_rate: 1e-4,
+                learning_rate: 3e-4,
             };
-            policy.prefer(&pairs, 200.0, &fit, &mut rng.child("dpo"), |_| {
-                stop(context)
-            })?;
+            policy.prefer(&pairs, 20.0, &fit, &mut rng.child("dpo"), |_| stop(context))?;
         }
         let chunks = policy.sample(&vec![Vec::new(); SAMPLES], &mut rng.child("test"));
         Ok(vec![share(&chunks), right])
