@@ -275,10 +275,10 @@ function hidePeek() { $("peek").hidden = true; }
 
 // Ends of the slider: words of our own.
 const CONCEPTS = [
-  { en: ["gloomy", "cheerful"], ko: ["우울하게", "밝게"],
-    left: ["sad", "dark", "lonely", "cold", "grief", "pain", "loss"], right: ["happy", "joy", "bright", "warm", "love", "smile", "fun"] },
   { en: ["city", "nature"], ko: ["도시", "자연"],
     left: ["city", "street", "building", "traffic", "office", "tower", "train"], right: ["forest", "river", "tree", "flower", "mountain", "bird", "sea"] },
+  { en: ["gloomy", "cheerful"], ko: ["우울하게", "밝게"],
+    left: ["sad", "dark", "lonely", "cold", "grief", "pain", "loss"], right: ["happy", "joy", "bright", "warm", "love", "smile", "fun"] },
   { en: ["past", "future"], ko: ["옛날", "앞날"],
     left: ["ancient", "old", "history", "king", "castle", "war", "tradition"], right: ["future", "robot", "technology", "space", "computer", "science", "new"] },
   { en: ["calm", "adventure"], ko: ["고요", "모험"],
@@ -315,7 +315,7 @@ function extras() {
   }
   return $("twice").checked ? { harp: { mask: "persistent" } } : {};
 }
-const LEAN = 0.6;
+const LEAN = 1.2;
 
 function say(text) {
   text = text.trim();
