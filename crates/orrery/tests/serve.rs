@@ -822,7 +822,7 @@ fn vectors_pictures_marks_and_judgements() {
 
 #[test]
 fn models_are_read_when_asked_for_and_leave_where_memory_ends() {
-    let server = Server::start(&["--model", "second=model", "--memory", "0"]);
+    let server = Server::start(&["--model", "second=./model", "--memory", "0"]);
     let loaded = || -> Vec<bool> {
         let models = server.get("/v1/models").ok();
         let models = models["data"].as_array().unwrap().clone();
