@@ -11,20 +11,6 @@ pub const SYSTEMS: &[System] = &[
     crate::lora_rar::SYSTEM,
     #[cfg(feature = "fiva")]
     crate::fiva::SYSTEM,
-    #[cfg(not(feature = "fiva"))]
-    System::planned(Card {
-        slug: "fiva",
-        title: "FiVA: fine-grained visual attributes",
-        paper: "arXiv 2412.07674",
-        domain: "image",
-        purpose: "Control by visual attributes of reference pictures",
-        claims: &[
-            "user study, subject right: FiVA 0.817, DEADiff 0.605",
-            "attribute and subject right: 0.348, StyleAligned 0.298",
-        ],
-        weights: "no adapter checkpoint released",
-        licence: "see wutong16/FiVA; data under the Playground v2.5 licence",
-    }),
     System::planned(Card {
         slug: "unireal",
         title: "UniReal: generation and editing as discontinuous frames",

@@ -73,8 +73,11 @@ const PROOFS: &[(&str, &str)] = proofs![
     "frames",
     "guardian",
     "harp",
+    "lora-rar",
     "omnidocbench",
-    "stiv"
+    "rapl",
+    "stiv",
+    "wind"
 ];
 
 /// The card of a system in `language`.

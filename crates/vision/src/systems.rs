@@ -14,7 +14,7 @@ pub const SYSTEMS: &[System] = &[
         domain: "vision",
         purpose: "Depth and boxes as tokens to reason with",
         claims: &[
-            "relative depth on HardBLINK, mean: LLaVA-1.5-13B 39.1, direct fine-tuning 55.2, Aurora 61.6",
+            "relative depth, mean of BLINK and HardBLINK: LLaVA-1.5-13B 39.1, direct fine-tuning 55.2, Aurora 61.6",
             "counting on CV-Bench: 40.9, 44.7, 56.0",
         ],
         weights: "a file-sharing link in github mahtabbigverdi/Aurora-perception",

@@ -20,6 +20,7 @@ mod d_emo;
 pub mod data;
 pub mod detect;
 mod draw;
+pub mod embedded;
 mod layers;
 pub mod losses;
 mod mobilenet;

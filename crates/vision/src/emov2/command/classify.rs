@@ -13,7 +13,7 @@ use crate::emov2::{Guess, draw};
 /// Options of `classify`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orrery emov2 classify shoe.png --model clothes.safetensors
+  orrery emov2 classify shoe.png
   orrery emov2 classify photo.jpg --model EMOv2_5M_224.pth --labels imagenet.txt --out answer.png")]
 pub struct Classify {
     /// Pictures: PNG, JPEG, WebP or GIF; of a moving one the first frame
@@ -42,8 +42,8 @@ impl Classify {
         let model = self.model.open()?;
         if model.class_count == 0 {
             return Err(Failure::input(format!(
-                "`{}` is a backbone without a head: use `orrery emov2 features`",
-                self.model.path().display()
+                "{} is a backbone without a head: use `orrery emov2 features`",
+                self.model.name()
             )));
         }
         for path in &self.images {

@@ -8,7 +8,7 @@ use clap::Args;
 use engine::device;
 
 use crate::emov2::pipeline::SIZES;
-use crate::emov2::{Classifier, Emo, EmoConfig, Network};
+use crate::emov2::{Classifier, Emo, EmoConfig, Network, embedded};
 
 /// Longest file of class names, in bytes.
 const MAX_NAMES: u64 = 4 << 20;
@@ -16,9 +16,10 @@ const MAX_NAMES: u64 = 4 << 20;
 /// Which classifier.
 #[derive(Args, Debug)]
 pub(super) struct Model {
-    /// A classifier: `.safetensors` of `train` or `export`, an official `.pth`, or torchvision's MobileNetV2
+    /// A classifier: `.safetensors` of `train` or `export`, an official `.pth`, or torchvision's MobileNetV2 [default: the small
+    /// embedded one, which tells ten kinds of clothes apart]
     #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Of a file with averaged weights and others, take the others
     #[arg(long)]
     raw: bool,
@@ -52,9 +53,12 @@ impl Work {
 }
 
 impl Model {
-    /// The file's name.
-    pub(super) fn path(&self) -> &Path {
-        &self.model
+    /// The file's name, for messages.
+    pub(super) fn name(&self) -> String {
+        match &self.model {
+            Some(path) => format!("`{}`", path.display()),
+            None => "the embedded model".to_owned(),
+        }
     }
 
     /// An EMO network and its shape, for what MobileNetV2 cannot do.
@@ -65,15 +69,18 @@ impl Model {
         match &model.network {
             Network::Emo(emo, config) => Ok((emo, config)),
             Network::MobileNet(_) => Err(Failure::input(format!(
-                "`{}` is a MobileNetV2, which only classifies here: give an EMO network",
-                self.model.display()
+                "{} is a MobileNetV2, which only classifies here: give an EMO network",
+                self.name()
             ))),
         }
     }
 
     pub(super) fn open(&self) -> Result<Classifier, Failure> {
         let device = self.work.begin()?;
-        let mut model = Classifier::open(&self.model, !self.raw, &device)?;
+        let mut model = match &self.model {
+            Some(path) => Classifier::open(path, !self.raw, &device)?,
+            None => embedded::classifier(&device)?,
+        };
         if let Some(size) = self.size {
             model = model.with_size(size);
         }
