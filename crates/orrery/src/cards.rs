@@ -115,6 +115,7 @@ pub fn measured(slug: &str) -> Result<Vec<Measured>, Failure> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::registry::systems;

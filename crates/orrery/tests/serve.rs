@@ -292,10 +292,8 @@ fn parse(all: &[u8]) -> Answer {
         .get("transfer-encoding")
         .is_some_and(|it| it == "chunked");
     let mut body = Vec::new();
-    while chunked {
-        let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else {
-            break;
-        };
+    let length_line = |rest: &[u8]| rest.windows(2).position(|two| two == b"\r\n");
+    while let Some(line) = length_line(rest).filter(|_| chunked) {
         let size = usize::from_str_radix(&String::from_utf8_lossy(&rest[..line]), 16).unwrap();
         if size == 0 || rest.len() < line + 2 + size {
             break;
@@ -381,7 +379,9 @@ fn the_same_request_gives_the_same_answer_whatever_else_runs() {
     let answer = |request: &Value| {
         let mut answer = server.chat(request).ok();
         let fields = answer.as_object_mut().unwrap();
-        ["id", "created", "usage"].map(|field| fields.remove(field));
+        for field in ["id", "created", "usage"] {
+            fields.remove(field);
+        }
         answer
     };
     let alone: Vec<Value> = requests.iter().map(answer).collect();
@@ -436,7 +436,7 @@ fn a_stream_is_the_whole_answer_in_pieces() {
             .collect();
         assert_eq!(logs, there);
         assert_eq!(
-            choices().last().unwrap()["finish_reason"],
+            choices().next_back().unwrap()["finish_reason"],
             whole["choices"][index]["finish_reason"]
         );
     }

@@ -209,9 +209,13 @@ fn work(
     };
     let made = if ticket.video {
         let mut clips = match painter {
-            Some(painter) => {
-                from_pictures(studio, &painter.studio, &painter.code, &order, &mut each_step)?
-            },
+            Some(painter) => from_pictures(
+                studio,
+                &painter.studio,
+                &painter.code,
+                &order,
+                &mut each_step,
+            )?,
             None => studio.clips(&order, &ticket.known(), &mut each_step)?,
         };
         if let Some(delay_ms) = ticket.delay_ms {
