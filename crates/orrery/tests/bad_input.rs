@@ -201,9 +201,10 @@ fn verbs_and_systems_that_are_not_there() {
     let folder = folder();
     let refuse = |args: &[&str]| orrery(folder.path(), args).refused(2);
     assert!(
-        refuse(&["rapl"]).contains("planned") && refuse(&["rapl", "eval"]).contains("orrery list")
+        refuse(&["unireal"]).contains("planned")
+            && refuse(&["unireal", "eval"]).contains("orrery list")
     );
-    assert!(refuse(&["prove", "rapl"]).contains("planned"));
+    assert!(refuse(&["prove", "unireal"]).contains("planned"));
     assert!(refuse(&["lsit"]).contains("`list`"));
     assert!(refuse(&["prove", "sitv"]).contains("`stiv`"));
     assert!(refuse(&["stiv", "tv2"]).contains("2v"));

@@ -45,7 +45,7 @@ const CARD: Card = Card {
         "ImageNet-256 FID 2.45 (677M) and 2.37 (954M)",
         "UCF-101 FVD 104 (954M)",
     ],
-    weights: "a small one of Fashion-MNIST is embedded; hub: JamesHujy/ACDiT",
+    weights: "hub: JamesHujy/ACDiT; small ones are trained by `orrery acdit train`",
     licence: "code MIT (thunlp/ACDiT)",
 };
 

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_key_and_its_limits() {
-        let text = "# ours\nada 0123456789abcdef requests=2 concurrent=1\n\nbob sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f\n";
+        let text = "# ours\nada 0123456789abcdef requests=2 concurrent=1\n\nbob sha256:00000111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f\n";
         let keys = Keys::parse(text).unwrap();
         assert_eq!(keys.begin(None).unwrap_err().status, 401);
         assert_eq!(
