@@ -1,6 +1,8 @@
 //! The real binary, run as a user runs it.
 #![allow(dead_code)]
 
+pub mod language_model;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
