@@ -163,11 +163,13 @@ fn attentions(
                     heads,
                     group: 1,
                     head,
+                    values: head,
                 },
                 q: rows,
                 k: rows,
                 v: rows,
                 mask,
+                windows: None,
                 bias: None,
                 precision,
             };

@@ -15,7 +15,7 @@ mod rows;
 
 use rayon::prelude::*;
 
-pub use input::{Attention, AttentionDims, AttentionGrads, Heads};
+pub use input::{Attention, AttentionDims, AttentionGrads, Heads, Windows};
 pub use mask::{Blocks, Mask, Pairs, Window};
 
 use crate::error::{ShapeError, expect};
@@ -28,14 +28,14 @@ use forward::forward;
 /// Queries that one task of the forward pass handles, so that few long sequences still spread over threads.
 const TASK: usize = portion(256, 8);
 
-/// `softmax(q · kᵀ / √head + bias) · v`, `[batch, queries, query heads, head]`, and the logarithm of each row's sum
+/// `softmax(q · kᵀ / √head + bias) · v`, `[batch, queries, query heads, values]`, and the logarithm of each row's sum
 /// of exponentials, `[batch, query heads, queries]`. A query that sees no key gives NaN, and −∞ for its sum.
 pub fn attention(level: Level, input: &Attention<'_>) -> Result<(Vec<f32>, Vec<f32>), ShapeError> {
     input.check()?;
     let AttentionDims {
         batch,
         queries,
-        head,
+        values,
         ..
     } = input.dims;
     let heads = input.dims.query_heads();
@@ -43,10 +43,10 @@ pub fn attention(level: Level, input: &Attention<'_>) -> Result<(Vec<f32>, Vec<f
     let groups = queries.div_ceil(TASK);
     let rows = batch * queries * heads;
     let mut sums = Vec::new();
-    // SAFETY: `forward` writes `head` values and one sum for each query it is given; over all tasks these are all
+    // SAFETY: `forward` writes `values` values and one sum for each query it is given; over all tasks these are all
     // queries of all heads, each once.
     let out = unsafe {
-        collect(rows * head, |out| {
+        collect(rows * values, |out| {
             sums = collect(rows, |sums| {
                 let (out, sums) = (Strips::new(out), Strips::new(sums));
                 (0..batch * heads * groups).into_par_iter().for_each_init(
@@ -80,11 +80,13 @@ pub fn attention_backward(
         queries,
         keys,
         head,
+        values,
         ..
     } = dims;
     let heads = dims.query_heads();
-    out.check("out", [batch, queries, heads, head])?;
-    grad.check("grad", [batch, queries, heads, head])?;
+    let [maps, tokens] = input.lying()[0];
+    out.check("out", [maps, tokens, heads, values])?;
+    grad.check("grad", [maps, tokens, heads, values])?;
     expect("sums", sums.len(), batch * heads * queries)?;
     let machine = Machine::new(level, input.precision);
     let given = Given { out, sums, grad };
@@ -94,7 +96,7 @@ pub fn attention_backward(
     let dq = unsafe {
         collect(batch * queries * heads * head, |dq| {
             dk = collect(batch * keys * heads * head, |dk| {
-                dv = collect(batch * keys * heads * head, |dv| {
+                dv = collect(batch * keys * heads * values, |dv| {
                     let grads = [Strips::new(dq), Strips::new(dk), Strips::new(dv)];
                     (0..batch * heads).into_par_iter().for_each_init(
                         backward::Scratch::default,
@@ -109,19 +111,18 @@ pub fn attention_backward(
     };
     Ok(AttentionGrads {
         q: dq,
-        k: sum_groups(dk, dims),
-        v: sum_groups(dv, dims),
+        k: sum_groups(dk, dims, head),
+        v: sum_groups(dv, dims, values),
     })
 }
 
 /// Sums `[batch, keys, heads, group, head]` over the group, in order.
-fn sum_groups(grads: Vec<f32>, dims: AttentionDims) -> Vec<f32> {
+fn sum_groups(grads: Vec<f32>, dims: AttentionDims, head: usize) -> Vec<f32> {
     let AttentionDims {
         batch,
         keys,
         heads,
         group,
-        head,
         ..
     } = dims;
     if group == 1 {

@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
+use crate::activation::Activation;
 use crate::error::{ShapeError, expect};
 use crate::level::Level;
 use crate::product::Precision;
@@ -40,6 +41,19 @@ pub fn conv(
     weight: &[f32],
     bias: Option<&[f32]>,
     dims: &ConvDims,
+) -> Result<Vec<f32>, ShapeError> {
+    conv_then(level, precision, x, weight, bias, dims, None)
+}
+
+/// [`conv`], then an activation, while the results are still in the cache.
+pub fn conv_then(
+    level: Level,
+    precision: Precision,
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    dims: &ConvDims,
+    then: Option<Activation>,
 ) -> Result<Vec<f32>, ShapeError> {
     expect("x", x.len(), dims.input_len())?;
     expect("weight", weight.len(), dims.weight_len())?;
@@ -62,6 +76,7 @@ pub fn conv(
         group_step: outs * weights.channels * taps,
         weights,
         bias: bias.map(Cow::Borrowed),
+        then,
         size: outs * extent.iter().product::<usize>(),
         extent,
         kernel: [spans[1].kernel, spans[2].kernel],
@@ -196,6 +211,7 @@ fn turned(
         group_step: weights.channels * ins * taps,
         weights,
         bias: bias.map(Cow::Borrowed),
+        then: None,
         size: ins * extent.iter().product::<usize>(),
         extent,
         kernel: [spans[1].kernel, spans[2].kernel],

@@ -38,20 +38,23 @@ mod softmax;
 mod swiglu;
 mod team;
 mod tile;
+mod transpose;
 
-pub use activation::{gelu, gelu_backward, silu, silu_backward};
+pub use activation::{
+    Activation, gelu, gelu_backward, gelu_erf, gelu_erf_backward, silu, silu_backward,
+};
 pub use attention::{
-    Attention, AttentionDims, AttentionGrads, Blocks, Heads, Mask, Pairs, Window, attention,
-    attention_backward,
+    Attention, AttentionDims, AttentionGrads, Blocks, Heads, Mask, Pairs, Window, Windows,
+    attention, attention_backward,
 };
 pub use conv::{
     ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
-    conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
+    conv_then, conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
 };
 pub use decoder::{
-    Activation, CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries,
-    RowInput, RowProduct, WeightRows, add_row, attention_weights, cached_attention, gate_row,
-    layer_norm_row, rms_norm_row, rotate_row, row_products,
+    CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries, RowInput,
+    RowProduct, WeightRows, add_row, attention_weights, cached_attention, gate_row, layer_norm_row,
+    rms_norm_row, rotate_row, row_products,
 };
 pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
@@ -74,3 +77,4 @@ pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};
 pub use swiglu::{swiglu, swiglu_backward};
 pub use team::Team;
+pub use transpose::transpose;

@@ -89,6 +89,7 @@ fn attend(precision: Precision, backward: bool) -> Run {
         heads,
         group: 1,
         head,
+        values: head,
     };
     let values = [1, 2, 3, 4].map(|seed| noise(tokens * heads * head, seed));
     let level = Level::best();
@@ -103,6 +104,7 @@ fn attend(precision: Precision, backward: bool) -> Run {
             k,
             v,
             mask: Mask::default(),
+            windows: None,
             bias: None,
             precision,
         };

@@ -161,12 +161,26 @@ impl Conv2d {
         weight: Tensor<4>,
         bias: Option<Tensor<1>>,
     ) -> Tensor<4> {
-        let options = ConvOptions::new(
+        ops::conv2d(x, weight, bias, self.options())
+    }
+
+    /// [`Conv2d::forward_with`], then an activation.
+    pub fn forward_then(
+        &self,
+        x: Tensor<4>,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        then: ops::Activation,
+    ) -> Tensor<4> {
+        ops::conv2d_then(x, weight, bias, self.options(), then)
+    }
+
+    fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new(
             [self.stride; 2],
             [self.padding; 2],
             [self.dilation; 2],
             self.groups,
-        );
-        ops::conv2d(x, weight, bias, options)
+        )
     }
 }

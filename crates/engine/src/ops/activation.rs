@@ -1,19 +1,28 @@
 use burn::backend::TensorMetadata;
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
-use kernels::{Level, ShapeError};
+use kernels::{Activation, Level, ShapeError};
 
 use super::plug::{self, Kernel, dense, tensor, values};
 
 /// GELU in its tanh form: `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`, element by element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    plug::run(Activation::Gelu, [x.clone().into_dispatch()])
+    plug::run(Activation::GeluTanh, [x.clone().into_dispatch()])
         .unwrap_or_else(|| activation::gelu_approximate(x))
 }
 
 /// GELU in its exact form: `x/2 · (1 + erf(x/√2))`, element by element.
 pub fn gelu_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    plug::run(Activation::Gelu, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::gelu(x))
+}
+
+/// The activation of this name, element by element.
+pub fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        Activation::Silu => silu(x),
+        Activation::GeluTanh => gelu(x),
+        Activation::Gelu => gelu_erf(x),
+    }
 }
 
 /// SiLU: `x · σ(x)`, element by element.
@@ -26,19 +35,14 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     plug::run(Softmax, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::softmax(x, D - 1))
 }
 
-#[derive(Clone, Debug)]
-enum Activation {
-    Gelu,
-    Silu,
-}
-
 impl Kernel<1> for Activation {
     type Saved = FlexTensor;
 
     fn forward(&self, [x]: &[FlexTensor; 1]) -> Result<(FlexTensor, FlexTensor), ShapeError> {
         let x = dense(x);
         let kernel = match self {
-            Self::Gelu => kernels::gelu,
+            Self::GeluTanh => kernels::gelu,
+            Self::Gelu => kernels::gelu_erf,
             Self::Silu => kernels::silu,
         };
         let y = tensor(kernel(Level::best(), values(&x)), x.shape());
@@ -52,7 +56,8 @@ impl Kernel<1> for Activation {
         _: [bool; 1],
     ) -> Result<[Option<FlexTensor>; 1], ShapeError> {
         let kernel = match self {
-            Self::Gelu => kernels::gelu_backward,
+            Self::GeluTanh => kernels::gelu_backward,
+            Self::Gelu => kernels::gelu_erf_backward,
             Self::Silu => kernels::silu_backward,
         };
         let dx = kernel(Level::best(), values(&x), values(&dense(&grad)))?;

@@ -1,6 +1,7 @@
 //! Attention, with its masks.
 
 mod mask;
+mod windows;
 
 use burn::backend::TensorMetadata;
 use burn::tensor::Tensor;
@@ -12,11 +13,12 @@ use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
 use mask::Dense;
 pub use mask::{AttentionMask, BlockMask};
+pub use windows::{MapWindows, window_attention};
 
 /// Scaled dot-product attention, scale `1/√head`.
 ///
-/// `q` is `[batch, queries, heads, head]`, `k` and `v` `[batch, keys, heads, head]`; the result has the shape of
-/// `q`. Keys and values may have fewer heads, of which each then serves as many heads of queries that follow one
+/// `q` is `[batch, queries, heads, head]`, `k` `[batch, keys, heads, head]`, `v` `[batch, keys, heads, values]`; the result is
+/// `[batch, queries, heads, values]`. Keys and values may have fewer heads, of which each then serves as many heads of queries that follow one
 /// another (grouped query heads). A query that sees no key gives NaN.
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
     let fused = mask.dense().and_then(|mask| {
@@ -84,8 +86,9 @@ impl Attend {
     fn input<'a>(&'a self, [q, k, v]: &'a [FlexTensor; 3]) -> Result<Attention<'a>, ShapeError> {
         let [batch, queries, query_heads, head] = q.shape().dims();
         let [_, keys, heads, _]: [usize; 4] = k.shape().dims();
+        let values = v.shape()[3];
         let group = query_heads.checked_div(heads).unwrap_or(1);
-        for (name, other) in [("k", k), ("v", v)] {
+        for (name, other, head) in [("k", k, head), ("v", v, values)] {
             let shape = other.shape();
             let expected = [batch, keys, heads, head];
             if shape.as_slice() != expected || heads * group != query_heads {
@@ -105,10 +108,12 @@ impl Attend {
                 heads,
                 group,
                 head,
+                values,
             },
             q: rows(q),
             k: rows(k),
             v: rows(v),
+            windows: None,
             mask: self.mask.mask(shape)?,
             bias: self.mask.bias(shape)?,
             precision: self.precision,
@@ -143,7 +148,8 @@ impl Kernel<3> for Attend {
     fn forward(&self, inputs: &[FlexTensor; 3]) -> Result<(FlexTensor, Saved), ShapeError> {
         let inputs = inputs.each_ref().map(readable);
         let (out, sums) = kernels::attention(Level::best(), &self.input(&inputs)?)?;
-        let out = tensor(out, inputs[0].shape());
+        let [batch, queries, heads, _]: [usize; 4] = inputs[0].shape().dims();
+        let out = tensor(out, [batch, queries, heads, inputs[2].shape()[3]]);
         let saved = Saved {
             inputs,
             out: out.clone(),

@@ -3,8 +3,9 @@ use burn::tensor::Tensor;
 use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn_flex::FlexTensor;
-use kernels::{ConvAxis, ConvDims, Level, Precision, ShapeError};
+use kernels::{Activation, ConvAxis, ConvDims, Level, Precision, ShapeError};
 
+use super::activation::activate;
 use super::linear::precision;
 use super::plug::{self, Kernel, dense, tensor, values};
 
@@ -15,7 +16,7 @@ pub fn conv1d(
     bias: Option<Tensor<1>>,
     options: ConvOptions<1>,
 ) -> Tensor<3> {
-    forward(&x, &weight, &bias, &options)
+    forward(&x, &weight, &bias, &options, None)
         .unwrap_or_else(|| module::conv1d(x, weight, bias, options))
 }
 
@@ -27,8 +28,25 @@ pub fn conv2d(
     bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
 ) -> Tensor<4> {
-    forward(&x, &weight, &bias, &options)
+    forward(&x, &weight, &bias, &options, None)
         .unwrap_or_else(|| module::conv2d(x, weight, bias, options))
+}
+
+/// [`conv2d`], then an activation, which costs little where no gradient is asked for.
+pub fn conv2d_then(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
+    then: Activation,
+) -> Tensor<4> {
+    let recorded = plug::is_recorded(&x)
+        || plug::is_recorded(&weight)
+        || bias.as_ref().is_some_and(plug::is_recorded);
+    let fused = (!recorded).then(|| forward(&x, &weight, &bias, &options, Some(then)));
+    fused
+        .flatten()
+        .unwrap_or_else(|| activate(then, conv2d(x, weight, bias, options)))
 }
 
 /// Convolution over three axes: `x` `[batch, in, frames, height, width]`, `weight` `[out, in / groups, kernel, kernel,
@@ -39,7 +57,7 @@ pub fn conv3d(
     bias: Option<Tensor<1>>,
     options: ConvOptions<3>,
 ) -> Tensor<5> {
-    forward(&x, &weight, &bias, &options)
+    forward(&x, &weight, &bias, &options, None)
         .unwrap_or_else(|| module::conv3d(x, weight, bias, options))
 }
 
@@ -84,6 +102,7 @@ fn forward<const D: usize, const N: usize>(
     weight: &Tensor<D>,
     bias: &Option<Tensor<1>>,
     options: &ConvOptions<N>,
+    then: Option<Activation>,
 ) -> Option<Tensor<D>> {
     let (shape, kernel) = (x.dims(), weight.dims());
     let axes: Vec<ConvAxis> = (0..N)
@@ -101,6 +120,7 @@ fn forward<const D: usize, const N: usize>(
         output: [vec![shape[0], kernel[0]], dims.output()].concat(),
         dims,
         transposed: false,
+        then,
     };
     run(conv, x, weight, bias)
 }
@@ -131,6 +151,7 @@ fn transposed<const D: usize, const N: usize>(
         output: [vec![shape[0], output], dims.input()].concat(),
         dims,
         transposed: true,
+        then: None,
     };
     run(conv, x, weight, bias)
 }
@@ -157,6 +178,8 @@ struct Conv {
     /// Of the convolution, or of the one that a transposed convolution turns round.
     dims: ConvDims,
     transposed: bool,
+    /// What follows; a convolution of which this is part has no gradient.
+    then: Option<Activation>,
 }
 
 impl Conv {
@@ -167,13 +190,13 @@ impl Conv {
         bias: Option<&FlexTensor>,
     ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
         let (x, weight, bias) = (dense(x), dense(weight), bias.map(dense));
-        let run = match self.transposed {
-            false => kernels::conv,
-            true => kernels::conv_transposed,
-        };
         let bias = bias.as_ref().map(values);
-        let (level, by) = (Level::best(), values(&weight));
-        let y = run(level, self.precision, values(&x), by, bias, &self.dims)?;
+        let (level, precision, dims) = (Level::best(), self.precision, &self.dims);
+        let [from, by] = [&x, &weight].map(values);
+        let y = match self.transposed {
+            false => kernels::conv_then(level, precision, from, by, bias, dims, self.then)?,
+            true => kernels::conv_transposed(level, precision, from, by, bias, dims)?,
+        };
         Ok((tensor(y, self.output.clone()), [x, weight]))
     }
 

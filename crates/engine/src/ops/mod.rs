@@ -21,15 +21,17 @@ mod rms_rope;
 mod rope;
 mod swiglu;
 
-pub use activation::{gelu, gelu_erf, silu, softmax};
+pub use activation::{activate, gelu, gelu_erf, silu, softmax};
 pub(crate) use adamw::adamw;
-pub use attention::{AttentionMask, BlockMask, attention};
+pub use attention::{AttentionMask, BlockMask, MapWindows, attention, window_attention};
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-pub use conv::{conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d};
+pub use conv::{
+    conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv2d_then, conv3d,
+};
 pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
 pub use embedding::embedding;
 pub use group_norm::group_norm;
-pub use kernels::{Precision, QuantError, QuantKind, QuantMatrix, Window};
+pub use kernels::{Activation, Precision, QuantError, QuantKind, QuantMatrix, Window};
 pub use linear::{linear, set_precision};
 pub(crate) use muon::muon;
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};

@@ -15,7 +15,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 use burn_flex::FlexTensor;
-use kernels::{InputError, ShapeError};
+use kernels::{InputError, Level, ShapeError};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -98,6 +98,23 @@ pub(super) fn integers(tensor: DispatchTensor) -> Option<Arc<[i64]>> {
         }
         _ => None,
     }
+}
+
+/// A tensor of booleans, dense, or `None` on other devices.
+pub(super) fn bools(tensor: DispatchTensor) -> Option<FlexTensor> {
+    let kind = match tensor.kind {
+        DispatchTensorKind::Autodiff(inner) => *inner,
+        kind => kind,
+    };
+    match kind {
+        DispatchTensorKind::Flex(BackendTensor::Bool(tensor)) => Some(tensor.to_contiguous()),
+        _ => None,
+    }
+}
+
+/// Whether operations on a tensor are recorded.
+pub(super) fn is_recorded<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.clone().into_dispatch().autodiff != DispatchAutodiffContext::Disabled
 }
 
 /// The values of an f32 tensor that gets no gradient, dense, or `None` on other devices.
@@ -228,10 +245,42 @@ pub(super) fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
 /// The tensor itself where its values lie one after the other, a copy where they do not.
 pub(super) fn dense(tensor: &FlexTensor) -> FlexTensor {
     if tensor.as_slice::<f32>().is_some() {
-        tensor.clone()
-    } else {
-        tensor.to_contiguous()
+        return tensor.clone();
     }
+    turned(tensor).unwrap_or_else(|| tensor.to_contiguous())
+}
+
+/// A dense copy where a tensor is a batch of matrices whose rows and columns were changed; axes that lie together count as one.
+fn turned(of: &FlexTensor) -> Option<FlexTensor> {
+    let layout = of.layout();
+    let (shape, strides) = (of.shape(), layout.strides());
+    let mut axes: Vec<[usize; 2]> = Vec::new();
+    for (&size, &stride) in shape.iter().zip(strides) {
+        let stride = usize::try_from(stride).ok()?;
+        match axes.last_mut() {
+            _ if size == 1 => {}
+            Some([before, step]) if *step == size.checked_mul(stride)? => {
+                (*before, *step) = (*before * size, stride)
+            }
+            _ => axes.push([size, stride]),
+        }
+    }
+    let (batch, [columns, 1], [rows, apart]) = (match axes[..] {
+        [a, b] => (1, a, b),
+        [[batch, step], a, b] if step == a[0].checked_mul(b[0])? => (batch, a, b),
+        _ => return None,
+    }) else {
+        return None;
+    };
+    if apart != columns {
+        return None;
+    }
+    let all: &[f32] = of.storage();
+    let values = all
+        .get(layout.start_offset()..)?
+        .get(..batch * rows * columns)?;
+    let copy = kernels::transpose(Level::best(), values, [batch, rows, columns]).ok()?;
+    Some(tensor(copy, shape))
 }
 
 /// The values of a dense f32 tensor.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::buffer::Buffer;
 use super::format::{Format, for_each_machine};
 use super::mask::{Tile, View};
-use super::pack::{Rows, Target, left, pack_across, pack_along, pack_columns};
+use super::pack::{Target, left, pack_across, pack_along, pack_columns};
 use super::rows::{Known, add_bias, gradients, inner, squeeze, stack, whole_gradients};
 use super::{Attention, Heads};
 use crate::math::LANES;
@@ -77,16 +77,18 @@ unsafe fn run<F: Format>(
     grads: &[Strips<'_>; 3],
 ) {
     let dims = input.dims;
-    let wide = padded(dims.head);
-    let [d_queries, d_keys, d_values] =
-        [(0, dims.queries), (1, dims.keys), (2, dims.keys)].map(|(i, tokens)| Target {
-            memory: &grads[i],
-            tokens,
-            dims,
-        });
-    for sum in [&mut scratch.dk, &mut scratch.dv] {
-        sum.zeros(dims.keys * wide);
-    }
+    let [wide, values_wide] = [dims.head, dims.values].map(padded);
+    let [[_, queries], [_, keys]] = input.lying();
+    let sizes = [(queries, dims.head), (keys, dims.head), (keys, dims.values)];
+    let [d_queries, d_keys, d_values] = std::array::from_fn(|i| Target {
+        memory: &grads[i],
+        windows: input.windows,
+        tokens: sizes[i].0,
+        heads: dims.query_heads(),
+        head: sizes[i].1,
+    });
+    scratch.dk.zeros(dims.keys * wide);
+    scratch.dv.zeros(dims.keys * values_wide);
     let mut start = 0;
     while start < dims.queries {
         let range = start..dims.queries.min(start + QUERIES);
@@ -111,11 +113,10 @@ unsafe fn run<F: Format>(
         start += QUERIES;
     }
     for key in 0..dims.keys {
-        let at = key * wide;
         // SAFETY: as above.
         unsafe {
-            d_keys.write(b, h, key, &scratch.dk[at..], dims.scale());
-            d_values.write(b, h, key, &scratch.dv[at..], 1.0);
+            d_keys.write(b, h, key, &scratch.dk[key * wide..], dims.scale());
+            d_values.write(b, h, key, &scratch.dv[key * values_wide..], 1.0);
         }
     }
 }
@@ -134,14 +135,9 @@ unsafe fn begin<F: Format>(
     scratch: &mut Scratch,
 ) {
     let dims = input.dims;
-    let rows = |from| Rows {
-        from,
-        b,
-        h,
-        head: dims.head,
-        tokens: range.clone(),
-    };
-    let (q, grad, out) = (rows(input.q), rows(given.grad), rows(given.out));
+    let rows = |from, head| input.rows(from, head, b, h, range.clone());
+    let q = rows(input.q, dims.head);
+    let [grad, out] = [given.grad, given.out].map(|from| rows(from, dims.values));
     // SAFETY: the instructions are promised.
     unsafe {
         pack_columns::<F>(&q, &mut scratch.q_columns);
@@ -230,17 +226,13 @@ unsafe fn add<F: Format>(
 ) {
     let dims = input.dims;
     let (keys, count) = (tile.keys.len(), tile.queries.len());
-    let (wide, width) = (padded(dims.head), padded(count));
-    let (head_places, key_places) = (dims.head.div_ceil(F::VALUES), keys.div_ceil(F::VALUES));
+    let width = padded(count);
+    let [wide, values_wide] = [dims.head, dims.values].map(padded);
+    let [head_places, value_places, key_places] =
+        [dims.head, dims.values, keys].map(|of| of.div_ceil(F::VALUES));
     let groups = width / LANES;
-    let rows = |from| Rows {
-        from,
-        b: tile.b,
-        h: tile.h / dims.group,
-        head: dims.head,
-        tokens: tile.keys.clone(),
-    };
-    let (k, v) = (rows(input.k), rows(input.v));
+    let rows = |from, head| input.rows(from, head, tile.b, tile.h / dims.group, tile.keys.clone());
+    let (k, v) = (rows(input.k, dims.head), rows(input.v, dims.values));
     // SAFETY: the instructions are promised.
     unsafe {
         pack_along::<F>(&k, &mut scratch.k_left);
@@ -256,19 +248,21 @@ unsafe fn add<F: Format>(
     }
     let scores = &mut scratch.scores[..keys * width];
     let d_scores = &mut scratch.d_scores[..keys * width];
-    for (left, right, out) in [
+    for (left, right, places, out) in [
         (
             left::<F>(&k, &scratch.k_left),
             &scratch.q_columns,
+            head_places,
             &mut *scores,
         ),
         (
             left::<F>(&v, &scratch.v_left),
             &scratch.grad_columns,
+            value_places,
             &mut *d_scores,
         ),
     ] {
-        let right = Right::whole(&right[first * head_places..], head_places, width);
+        let right = Right::whole(&right[first * places..], places, width);
         let out = Out {
             values: out,
             row: width,
@@ -298,9 +292,9 @@ unsafe fn add<F: Format>(
             squeeze::<F>(ds, groups);
         }
     }
-    for (left, right, out) in [
-        (&*scores, &scratch.grad, &mut scratch.dv),
-        (&*d_scores, &scratch.q, &mut scratch.dk),
+    for (left, right, wide, out) in [
+        (&*scores, &scratch.grad, values_wide, &mut scratch.dv),
+        (&*d_scores, &scratch.q, wide, &mut scratch.dk),
     ] {
         let left = Left {
             values: left,

@@ -60,20 +60,12 @@ unsafe fn run<F: Format>(
     sums: &Strips<'_>,
 ) {
     let dims = input.dims;
-    let (head, wide, lanes) = (dims.head, padded(dims.head), padded(range.len()));
-    let places = head.div_ceil(F::VALUES);
+    let (wide, lanes) = (padded(dims.values), padded(range.len()));
+    let places = dims.head.div_ceil(F::VALUES);
     let scale = LOG2_E * dims.scale();
-    let rows = |from, h, tokens| Rows {
-        from,
-        b,
-        h,
-        head,
-        tokens,
-    };
+    let q = input.rows(input.q, dims.head, b, h, range.clone());
     // SAFETY: the instructions are promised.
-    unsafe {
-        pack_columns::<F>(&rows(input.q, h, range.clone()), &mut scratch.q);
-    }
+    unsafe { pack_columns::<F>(&q, &mut scratch.q) };
     scratch.out.zeros(lanes * wide);
     scratch.running.clear();
     scratch.running.resize(lanes / LANES, Running::START);
@@ -95,12 +87,13 @@ unsafe fn run<F: Format>(
             let view = input.mask.view(dims, &tile);
             if view != View::Nothing {
                 let h = h / dims.group;
-                let k = rows(input.k, h, keys.clone());
+                let k = input.rows(input.k, dims.head, b, h, keys.clone());
                 // SAFETY: the instructions are promised.
                 unsafe {
                     if !packed {
                         pack_along::<F>(&k, &mut scratch.k);
-                        pack_across::<F>(&rows(input.v, h, keys.clone()), &mut scratch.v);
+                        let v = input.rows(input.v, dims.values, b, h, keys.clone());
+                        pack_across::<F>(&v, &mut scratch.v);
                         packed = true;
                     }
                     attend::<F>(
@@ -137,7 +130,7 @@ unsafe fn attend<F: Format>(
     scale: f32,
 ) {
     let (keys, count) = (tile.keys.len(), tile.queries.len());
-    let (groups, wide) = (width / LANES, padded(input.dims.head));
+    let (groups, wide) = (width / LANES, padded(input.dims.values));
     let scores = &mut scratch.scores[..KEYS * width];
     let left = left::<F>(k, &scratch.k);
     let right = Right::whole(&scratch.q[first * places..], places, width);
@@ -196,11 +189,13 @@ unsafe fn finish(
     sums: &Strips<'_>,
 ) {
     let dims = input.dims;
-    let wide = padded(dims.head);
+    let wide = padded(dims.values);
     let target = Target {
         memory: out,
-        tokens: dims.queries,
-        dims,
+        windows: input.windows,
+        tokens: input.lying()[0][1],
+        heads: dims.query_heads(),
+        head: dims.values,
     };
     let first = (b * dims.query_heads() + h) * dims.queries;
     for (i, query) in range.enumerate() {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::format::{Format, Vector};
-use super::{AttentionDims, Heads};
+use super::{Heads, Windows};
 use crate::math::LANES;
 use crate::parallel::Strips;
 use crate::tile::{Left, padded};
@@ -13,6 +13,7 @@ use crate::tile::{Left, padded};
 #[derive(Clone)]
 pub(super) struct Rows<'a> {
     pub(super) from: Heads<'a>,
+    pub(super) windows: Option<Windows<'a>>,
     pub(super) b: usize,
     pub(super) h: usize,
     pub(super) head: usize,
@@ -25,12 +26,22 @@ impl<'a> Rows<'a> {
         self.tokens.len()
     }
 
+    /// Whether products read the rows where they are.
+    #[inline(always)]
+    fn in_place<F: Format>(&self) -> bool {
+        F::VALUES == 1 && self.windows.is_none()
+    }
+
     /// Row `i`; empty past the end.
     #[inline(always)]
     pub(super) fn row(&self, i: usize) -> &'a [f32] {
         if i < self.len() {
             let token = self.tokens.start + i;
-            self.from.row(self.b, token, self.h, self.head)
+            let (b, token) = match &self.windows {
+                Some(windows) => windows.place(self.b, token),
+                None => (self.b, token),
+            };
+            self.from.row(b, token, self.h, self.head)
         } else {
             &[]
         }
@@ -74,14 +85,15 @@ unsafe fn places<F: Format>(row: &[f32], at: usize) -> Vector {
     unsafe { F::along(vector(row, at), vector(row, at + LANES)) }
 }
 
-/// A left operand of tokens and places of the head. It is packed where a place is more than a value.
+/// A left operand of tokens and places of the head. It is packed where a place is more than a value, and where the tokens are not
+/// evenly apart.
 ///
 /// # Safety
 /// See [`places`].
 #[inline(always)]
 pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
     let wide = rows.head.div_ceil(F::VALUES);
-    if F::VALUES == 1 || wide == 0 {
+    if rows.in_place::<F>() || wide == 0 {
         return;
     }
     to.grow(rows.len() * wide);
@@ -96,9 +108,9 @@ pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
 /// What [`pack_along`] has packed, or the rows themselves.
 #[inline(always)]
 pub(super) fn left<'a, F: Format>(rows: &Rows<'a>, packed: &'a Buffer) -> Left<'a> {
-    let [b, token, h] = rows.from.strides;
-    let first = rows.b * b + rows.tokens.start * token + rows.h * h;
-    let (values, row) = if F::VALUES == 1 {
+    let (values, row) = if rows.in_place::<F>() {
+        let [b, token, h] = rows.from.strides;
+        let first = rows.b * b + rows.tokens.start * token + rows.h * h;
         let values = rows.from.values.get(first..);
         (values.unwrap_or_default(), token)
     } else {
@@ -173,11 +185,14 @@ fn place<F: Format>(inner: usize, width: usize, p: usize, column: usize) -> usiz
     panel * inner + p * stride + column - panel
 }
 
-/// A dense `[batch, tokens, query heads, head]` that tasks write, each its own heads and tokens.
+/// A dense `[batch, tokens, heads, head]` that tasks write, each its own heads and tokens.
 pub(super) struct Target<'a> {
     pub(super) memory: &'a Strips<'a>,
+    pub(super) windows: Option<Windows<'a>>,
+    /// Tokens of a sequence as they lie in memory.
     pub(super) tokens: usize,
-    pub(super) dims: AttentionDims,
+    pub(super) heads: usize,
+    pub(super) head: usize,
 }
 
 impl Target<'_> {
@@ -187,10 +202,13 @@ impl Target<'_> {
     /// No other task may write this token of this head.
     #[inline(always)]
     pub(super) unsafe fn write(&self, b: usize, h: usize, token: usize, row: &[f32], factor: f32) {
-        let (heads, head) = (self.dims.query_heads(), self.dims.head);
-        let at = ((b * self.tokens + token) * heads + h) * head;
+        let (b, token) = match &self.windows {
+            Some(windows) => windows.place(b, token),
+            None => (b, token),
+        };
+        let at = ((b * self.tokens + token) * self.heads + h) * self.head;
         // SAFETY: handed down.
-        let to = unsafe { self.memory.row(at, head) };
+        let to = unsafe { self.memory.row(at, self.head) };
         for (to, value) in to.iter_mut().zip(row) {
             to.write(value * factor);
         }

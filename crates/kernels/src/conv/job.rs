@@ -9,6 +9,7 @@ use super::depthwise::{self, Kernel};
 use super::strip::{Block, Limits, Plan, Reach, spread, with_scratch};
 use super::tile::{self, Product, Vectors};
 use super::units::{Weights, copy, interleave};
+use crate::activation::{Activation, activate};
 use crate::level::Level;
 use crate::math::LANES;
 use crate::parallel::{Strips, collect, portion};
@@ -42,6 +43,8 @@ pub(super) struct Job<'a> {
     pub(super) group_step: usize,
     /// `[groups · rows]`.
     pub(super) bias: Option<Cow<'a, [f32]>>,
+    /// What is done to the results.
+    pub(super) then: Option<Activation>,
     /// Results of a group, and the places along the axes of one of its channels.
     pub(super) size: usize,
     pub(super) extent: [usize; 3],
@@ -208,6 +211,10 @@ impl Job<'_> {
             };
             // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
             unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
+            for row in &self.rows {
+                // SAFETY: as above; they were written.
+                unsafe { self.finish(plan, block, product.out_start + row, out) };
+            }
         });
     }
 
@@ -237,6 +244,25 @@ impl Job<'_> {
             };
             // SAFETY: the places of a block of a picture belong to one task.
             unsafe { depthwise::convolve(self.level, &channel) };
+            // SAFETY: as above; they were written.
+            unsafe { self.finish(plan, block, channel.out_start, out) };
         });
+    }
+
+    /// Does to the results of `block` in the plane at `start` what is to be done.
+    ///
+    /// # Safety
+    /// They must have been written, and no other task may hold them.
+    unsafe fn finish(&self, plan: &Plan, block: &Block, start: usize, out: &Strips<'_>) {
+        let Some(then) = self.then else { return };
+        let [_, y, x] = &plan.axes;
+        // An activation follows a forward convolution only, whose results lie next to each other.
+        debug_assert!(x.step == 1);
+        for row in 0..block.rows {
+            let place = start + row * y.step * self.extent[2];
+            // SAFETY: handed down.
+            let values = unsafe { out.row(place, block.columns).assume_init_mut() };
+            activate(self.level, then, values);
+        }
     }
 }

@@ -15,4 +15,4 @@ pub use attention::{
 };
 pub use dense::{DenseKind, DenseRows};
 pub use products::{RowInput, RowProduct, WeightRows, row_products};
-pub use rows::{Activation, add_row, gate_row, layer_norm_row, rms_norm_row, rotate_row};
+pub use rows::{add_row, gate_row, layer_norm_row, rms_norm_row, rotate_row};

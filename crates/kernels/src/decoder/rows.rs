@@ -1,19 +1,9 @@
 //! Operations on single rows.
 
+use crate::activation::{Activation, gelu_erf_of, gelu_of, silu_of};
 use crate::level::{Level, leveled};
-use crate::math::{exp, mul_add, sigmoid, sum};
+use crate::math::{mul_add, sum};
 use crate::softmax::dot;
-
-/// Activation of a gated feed-forward layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x · σ(x)`.
-    Silu,
-    /// GELU in its tanh form.
-    GeluTanh,
-    /// GELU with the error function, to 1.5·10⁻⁷ (Abramowitz and Stegun 7.1.26).
-    Gelu,
-}
 
 leveled! {
     /// `out = (weight + plus) · x / √(mean(x²) + eps)`. Equal lengths; what is longer is not read.
@@ -53,38 +43,18 @@ leveled! {
     /// `gate = activation(gate) · up`.
     pub fn gate_row(activation: Activation, gate: &mut [f32], up: &[f32]) {
         match activation {
-            Activation::Silu => {
-                for (gate, up) in gate.iter_mut().zip(up) {
-                    *gate = *gate * sigmoid::<FMA>(*gate) * up;
-                }
-            }
-            Activation::GeluTanh => {
-                for (gate, up) in gate.iter_mut().zip(up) {
-                    let x = *gate;
-                    let inner = x * mul_add::<FMA>(0.044_715 * x, x, 1.0);
-                    *gate = x * sigmoid::<FMA>(1.595_769 * inner) * up;
-                }
-            }
-            Activation::Gelu => {
-                for (gate, up) in gate.iter_mut().zip(up) {
-                    let x = *gate;
-                    *gate = 0.5 * x * (1.0 + erf::<FMA>(x * std::f32::consts::FRAC_1_SQRT_2)) * up;
-                }
-            }
+            Activation::Silu => gated(gate, up, silu_of::<FMA>),
+            Activation::GeluTanh => gated(gate, up, gelu_of::<FMA>),
+            Activation::Gelu => gated(gate, up, gelu_erf_of::<FMA>),
         }
     }
 }
 
-/// The error function.
 #[inline(always)]
-fn erf<const FMA: bool>(x: f32) -> f32 {
-    let a = x.abs();
-    let t = 1.0 / mul_add::<FMA>(0.327_591_1, a, 1.0);
-    let p = mul_add::<FMA>(t, 1.061_405_4, -1.453_152);
-    let p = mul_add::<FMA>(t, p, 1.421_413_8);
-    let p = mul_add::<FMA>(t, p, -0.284_496_74);
-    let p = mul_add::<FMA>(t, p, 0.254_829_6) * t;
-    (1.0 - p * exp::<FMA>(-a * a)).copysign(x)
+fn gated(gate: &mut [f32], up: &[f32], of: impl Fn(f32) -> f32) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = of(*gate) * up;
+    }
 }
 
 /// Turns the first `2 · cos.len()` values of a head: value `i` with value `i + cos.len()`, or with its neighbour

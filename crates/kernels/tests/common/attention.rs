@@ -116,6 +116,7 @@ impl Case {
                 heads,
                 group,
                 head,
+                values: head,
             },
             q: Heads::dense(&self.q, queries, query_heads, head),
             k: Heads::dense(&self.k, keys, heads, head),
@@ -135,6 +136,7 @@ impl Case {
                     },
                 }),
             },
+            windows: None,
             bias: self.bias.as_ref().map(|(values, strides)| Pairs {
                 values,
                 strides: *strides,

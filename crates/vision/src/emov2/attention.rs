@@ -2,7 +2,7 @@
 //! projections for both.
 
 use burn::tensor::Tensor;
-use engine::ops::{self, AttentionMask};
+use engine::ops::{self, MapWindows};
 
 use super::config::operator;
 
@@ -31,36 +31,28 @@ impl Windows {
         std::array::from_fn(|axis| self.side[axis] * self.count[axis])
     }
 
-    /// `[batch, time, height, width, channels]` → `[batch · windows, tokens, channels]`. Places of a window are next to each
-    /// other, or (`distant`) as far apart as there are windows.
-    fn split(&self, x: Tensor<5>, distant: bool) -> Tensor<3> {
-        let [batch, .., channels] = x.dims();
-        let ([t, h, w], [nt, nh, nw]) = (self.side, self.count);
-        let grouped = match distant {
-            false => x
-                .reshape([batch, nt, t, nh, h, nw, w, channels])
-                .permute([0, 1, 3, 5, 2, 4, 6, 7]),
-            true => x
-                .reshape([batch, t, nt, h, nh, w, nw, channels])
-                .permute([0, 2, 4, 6, 1, 3, 5, 7]),
+    /// The tokens of the windows of a padded map. Places of a window are next to each other, or (`distant`) as far apart as there
+    /// are windows.
+    fn tokens(&self, distant: bool) -> MapWindows {
+        let [_, height, width] = self.padded();
+        let grid = |size: [usize; 3], step: [usize; 3]| -> Vec<usize> {
+            let mut tokens = Vec::with_capacity(size.iter().product());
+            for t in 0..size[0] {
+                for y in 0..size[1] {
+                    let row = (t * step[0] * height + y * step[1]) * width;
+                    tokens.extend((0..size[2]).map(|x| row + x * step[2]));
+                }
+            }
+            tokens
         };
-        grouped.reshape([batch * nt * nh * nw, t * h * w, channels])
-    }
-
-    /// The inverse of [`Windows::split`].
-    fn join(&self, x: Tensor<3>, distant: bool) -> Tensor<5> {
-        let [rows, _, channels] = x.dims();
-        let ([t, h, w], [nt, nh, nw]) = (self.side, self.count);
-        let batch = rows / (nt * nh * nw);
-        let grouped = x.reshape([batch, nt, nh, nw, t, h, w, channels]);
-        let order = match distant {
-            false => [0, 1, 4, 2, 5, 3, 6, 7],
-            true => [0, 4, 1, 5, 2, 6, 3, 7],
+        let (first, inside) = match distant {
+            false => (grid(self.count, self.side), grid(self.side, [1; 3])),
+            true => (grid(self.count, [1; 3]), grid(self.side, self.count)),
         };
-        let [pt, ph, pw] = self.padded();
-        grouped
-            .permute(order)
-            .reshape([batch, pt, ph, pw, channels])
+        MapWindows {
+            first: first.into(),
+            inside: inside.into(),
+        }
     }
 }
 
@@ -89,47 +81,21 @@ pub(super) fn attend(
     side: [i64; 3],
     kind: u8,
 ) -> Tensor<5> {
-    let [_, t, h, w, _] = v.dims();
+    let [batch, t, h, w, values] = v.dims();
     let windows = Windows::new(side, [t, h, w]);
     let one = windows.count == [1; 3];
+    let width = qk.dims()[4];
+    let qk = qk.reshape([batch, t * h * w, width]);
+    let v = v.reshape([batch, t * h * w, values]);
     let branch = |distant: bool| {
-        let [qk, v] = [&qk, &v].map(|x| windows.split(x.clone(), distant));
-        windows.join(heads_attend(qk, v, heads), distant)
+        ops::window_attention(qk.clone(), v.clone(), heads, &windows.tokens(distant))
     };
-    match kind {
+    let out = match kind {
         // Within one window both branches see the same tokens.
         operator::SPANNING if one => branch(false) * 2.0,
         operator::SPANNING => branch(true) + branch(false),
         operator::DISTANT => branch(true),
         _ => branch(false),
-    }
-}
-
-/// `softmax(q kᵀ / √head) v` for each row of `[rows, tokens, ..]`.
-///
-/// Value heads are wider than query heads; queries and keys are filled up with zeros, which changes no product.
-fn heads_attend(qk: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
-    let [rows, tokens, both] = qk.dims();
-    let values = v.dims()[2];
-    let (head, wide) = (both / 2 / heads, values / heads);
-    let width = head.max(wide);
-    let filled = |x: Tensor<4>| match width - x.dims()[3] {
-        0 => x,
-        missing => {
-            let zeros = Tensor::zeros([rows, tokens, heads, missing], &x.device());
-            Tensor::cat(vec![x, zeros], 3)
-        }
     };
-    let part = |at: usize| {
-        let part = qk.clone().narrow(2, at * heads * head, heads * head);
-        part.reshape([rows, tokens, heads, head])
-    };
-    // The operation divides by √width, not √head.
-    let scale = (width as f64 / head as f64).sqrt();
-    let q = filled(part(0) * scale);
-    let k = filled(part(1));
-    let v = filled(v.reshape([rows, tokens, heads, wide]));
-    ops::attention(q, k, v, &AttentionMask::default())
-        .narrow(3, 0, wide)
-        .reshape([rows, tokens, values])
+    out.reshape([batch, t, h, w, values])
 }

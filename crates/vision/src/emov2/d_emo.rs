@@ -3,7 +3,7 @@
 
 use base::rng::Rng;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::nn::{
     AdaLayerNorm, Conv2dConfig, EmbeddingMlp, Init, LayerNorm, Linear, LinearConfig, sinusoid,
 };
@@ -183,7 +183,7 @@ impl DEmoBlock {
         let h = self.norm.forward(x.clone()) * (part(1) + 1.0) + part(0);
         let side = [1, WINDOW, WINDOW];
         let h = attention::pad(h.unsqueeze_dim(1), side);
-        let v = activation::gelu(self.v.forward(h.clone()));
+        let v = ops::gelu_erf(self.v.forward(h.clone()));
         let h = attention::attend(self.qk.forward(h), v, self.heads, side, operator::SPANNING);
         let wide = h.dims()[4];
         let h = h

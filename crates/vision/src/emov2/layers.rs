@@ -38,9 +38,20 @@ impl Activation {
         match self {
             Self::None => x,
             Self::Silu => ops::silu(x),
-            Self::Gelu => activation::gelu(x),
+            Self::Gelu => ops::gelu_erf(x),
             Self::Relu => activation::relu(x),
             Self::Relu6 => x.clamp(0.0, 6.0),
+        }
+    }
+}
+
+impl Activation {
+    /// What a convolution can do by itself.
+    fn fused(self) -> Option<ops::Activation> {
+        match self {
+            Self::Silu => Some(ops::Activation::Silu),
+            Self::Gelu => Some(ops::Activation::Gelu),
+            _ => None,
         }
     }
 }
@@ -156,6 +167,9 @@ impl ConvUnit {
                     Some(bias) => bias.val() * scale + shift,
                     None => shift,
                 };
+                if self.ln.is_none() {
+                    return self.activated(x, weight, Some(bias));
+                }
                 self.conv.forward_with(x, weight, Some(bias))
             }
             None => {
@@ -184,8 +198,15 @@ impl ConvUnit {
             None => added,
         };
         let weight = weight * scale.reshape([1, input, 1, 1]);
-        self.act
-            .apply(self.conv.forward_with(x, weight, Some(bias)))
+        self.activated(x, weight, Some(bias))
+    }
+
+    /// The convolution with this weight and bias, and the activation.
+    fn activated(&self, x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
+        match self.act.fused() {
+            Some(then) => self.conv.forward_then(x, weight, bias, then),
+            None => self.act.apply(self.conv.forward_with(x, weight, bias)),
+        }
     }
 
     /// A 1×1 convolution without norm on tokens `[.., in]` → `[.., out]`.

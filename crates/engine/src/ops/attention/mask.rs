@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::FlexTensor;
 use kernels::{Blocks, Mask, Pairs, ShapeError, Window};
 
 use super::super::plug;
@@ -107,8 +107,7 @@ fn all_or_none<T, U>(part: &Option<T>, read: impl FnOnce(&T) -> Option<U>) -> Op
 }
 
 fn bools<const D: usize>(mask: &Tensor<D, Bool>) -> Option<FlexTensor> {
-    let mask = mask.clone().try_into_primitive::<Flex>().ok()?;
-    Some(mask.to_contiguous())
+    plug::bools(mask.clone().into_dispatch())
 }
 
 /// True where a key lies outside of the window, `[queries, keys]`.

@@ -305,11 +305,13 @@ impl LpmVit {
                 heads,
                 group: 1,
                 head,
+                values: head,
             },
             q: part(0),
             k: part(1),
             v: part(2),
             mask: Mask::default(),
+            windows: None,
             bias: None,
             precision: F32,
         }

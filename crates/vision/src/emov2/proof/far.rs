@@ -36,7 +36,7 @@ impl FarWorld {
         };
         let step = pack.subjects.len() / (THINGS + 1);
         let things = (1..=THINGS).map(|at| picture(at * step, THING));
-        let clutter = (0..40).map(|at| picture(at * step / 8 + 3, CLUTTER));
+        let clutter = (0..40).map(|at| picture(at * pack.subjects.len() / 40, CLUTTER));
         Ok(Self {
             things: things.collect::<Result<_, _>>()?,
             clutter: clutter.collect::<Result<_, _>>()?,
