@@ -68,7 +68,7 @@ class Block(nn.Module):
         self.local = nn.Conv2d(mid, mid, 5, stride, 2, groups=mid, bias=False)
         self.local_norm = nn.BatchNorm2d(mid, eps=1e-6)
         self.proj = nn.Conv2d(mid, dim_out, 1, bias=False)
-        self.gamma = nn.Parameter(torch.full((1, dim_out, 1, 1), 1e-6))
+        self.gamma = nn.Parameter(torch.ones(1, dim_out, 1, 1))
         self.residual = stride == 1
 
     def forward(self, x):

@@ -98,8 +98,14 @@ pub(crate) fn gelu_of<const FMA: bool>(x: f32) -> f32 {
 /// The normal distribution's Φ(x), and e^(−x²/2): formula 7.1.26 of Abramowitz and Stegun, whose error is below 1.5·10⁻⁷.
 #[inline(always)]
 fn normal<const FMA: bool>(x: f32) -> [f32; 2] {
-    let distance = x.abs();
-    let bell = exp::<FMA>(-0.5 * distance * distance);
+    // Nearer to 0 nothing changes, and farther away than 12.6 nothing is left, but squares and tails would be denormal.
+    let distance = if x.abs() < 1e-15 { 1e-15 } else { x.abs() };
+    let square = 0.5 * distance * distance;
+    let bell = if square > 80.0 {
+        0.0
+    } else {
+        exp::<FMA>(-square)
+    };
     let t = 1.0 / mul_add::<FMA>(0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2, distance, 1.0);
     let p = mul_add::<FMA>(t, 1.061_405_4, -1.453_152);
     let p = mul_add::<FMA>(t, p, 1.421_413_8);

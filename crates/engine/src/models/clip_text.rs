@@ -187,10 +187,7 @@ impl ClipText {
 
     /// Puts another projection, `[projection, width]`, in the place of the tower's.
     pub fn set_projection(&mut self, weight: Tensor<2>) {
-        self.text_projection = Some(Linear {
-            weight: Param::from_tensor(weight),
-            bias: None,
-        });
+        self.text_projection = Some(Linear::new(Param::from_tensor(weight), None));
     }
 
     /// The token that ends a prompt, where the configuration is wrong about it.

@@ -100,12 +100,11 @@ impl LinearConfig {
 
     /// Draws the layer.
     pub fn init(&self, rng: &mut Rng, device: &Device) -> Linear {
-        Linear {
-            weight: self.init.weight(self.output, self.input, rng, device),
-            bias: self
-                .bias
-                .then(|| Param::from_data(TensorData::zeros::<f32, _>([self.output]), device)),
-        }
+        let bias = TensorData::zeros::<f32, _>([self.output]);
+        Linear::new(
+            self.init.weight(self.output, self.input, rng, device),
+            self.bias.then(|| Param::from_data(bias, device)),
+        )
     }
 }
 
@@ -116,15 +115,27 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    packed: ops::PackedOnce,
 }
 
 impl Linear {
+    /// Of a weight `[out, in]` and a bias `[out]`.
+    pub fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
+        Self {
+            weight,
+            bias,
+            packed: ops::PackedOnce::default(),
+        }
+    }
+
     /// `[.., in]` → `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::linear(
+        ops::linear_packed(
             x,
             self.weight.val(),
             self.bias.as_ref().map(|bias| bias.val()),
+            &self.packed,
         )
     }
 }

@@ -15,6 +15,7 @@ mod layer_norm;
 mod linear;
 mod muon;
 mod norm;
+mod packed;
 mod plug;
 mod quant;
 mod rms_rope;
@@ -35,6 +36,7 @@ pub use kernels::{Activation, Precision, QuantError, QuantKind, QuantMatrix, Win
 pub use linear::{linear, set_precision};
 pub(crate) use muon::muon;
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
+pub use packed::{PackedOnce, linear_packed};
 #[doc(hidden)]
 pub use plug::set_fallback;
 pub use quant::quant_linear;

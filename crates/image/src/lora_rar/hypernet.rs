@@ -282,10 +282,10 @@ impl Hypernet {
 fn linear(weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Linear {
     let rows = bias.len();
     let columns = weight.len() / rows.max(1);
-    Linear {
-        weight: Param::from_data(TensorData::new(weight, [rows, columns]), device),
-        bias: Some(Param::from_data(TensorData::new(bias, [rows]), device)),
-    }
+    Linear::new(
+        Param::from_data(TensorData::new(weight, [rows, columns]), device),
+        Some(Param::from_data(TensorData::new(bias, [rows]), device)),
+    )
 }
 
 /// The values of a tensor, row-major.

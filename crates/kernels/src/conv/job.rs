@@ -258,10 +258,15 @@ impl Job<'_> {
         let [_, y, x] = &plan.axes;
         // An activation follows a forward convolution only, whose results lie next to each other.
         debug_assert!(x.step == 1);
-        for row in 0..block.rows {
-            let place = start + row * y.step * self.extent[2];
+        let line = y.step * self.extent[2];
+        // Whole lines lie together.
+        let (rows, columns) = match line == block.columns {
+            true => (1, block.rows * line),
+            false => (block.rows, block.columns),
+        };
+        for row in 0..rows {
             // SAFETY: handed down.
-            let values = unsafe { out.row(place, block.columns).assume_init_mut() };
+            let values = unsafe { out.row(start + row * line, columns).assume_init_mut() };
             activate(self.level, then, values);
         }
     }

@@ -54,7 +54,12 @@ pub fn works() -> Vec<Work> {
 }
 
 fn network(device: &Device) -> Option<Emo> {
-    Some(EmoConfig::preset("emo2-5m")?.init(&mut Rng::new(1), device))
+    // With the published start, 1e-6, all values of an untrained network are nearly nothing.
+    let config = EmoConfig {
+        ls_value: 1.0,
+        ..EmoConfig::preset("emo2-5m")?
+    };
+    Some(config.init(&mut Rng::new(1), device))
 }
 
 fn pictures(count: usize, device: &Device) -> Tensor<4> {
