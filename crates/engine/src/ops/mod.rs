@@ -17,6 +17,7 @@ mod muon;
 mod norm;
 mod plug;
 mod quant;
+mod recompute;
 mod rms_rope;
 mod rope;
 mod swiglu;
@@ -36,5 +37,6 @@ pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm}
 #[doc(hidden)]
 pub use plug::set_fallback;
 pub use quant::quant_linear;
+pub use recompute::recompute;
 pub use rope::{Rope, rms_norm_rope, rotate};
 pub use swiglu::swiglu;

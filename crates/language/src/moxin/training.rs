@@ -10,7 +10,9 @@ use burn::tensor::{Device, Tensor};
 use engine::models::causal_lm::{CausalLm, CausalLmConfig, Dropout, LoraConfig};
 use engine::text::Tokenizer;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, train};
+use engine::train::{
+    Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, Workers, train_among,
+};
 use engine::weights::Precision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -53,6 +55,9 @@ pub struct Recipe {
     pub lora: Option<LoraConfig>,
     /// Mixed precision.
     pub bf16: bool,
+    /// Blocks are computed again in the backward pass: slower, in less memory, with the same result.
+    #[serde(skip)]
+    pub checkpointing: bool,
     /// Of order, dropout and everything that is drawn.
     pub seed: u64,
     /// Steps between checkpoints.
@@ -74,6 +79,7 @@ impl Default for Recipe {
             smoothing: 0.0,
             lora: None,
             bf16: false,
+            checkpointing: false,
             seed: 123,
             checkpoint_every: 100,
         }
@@ -155,6 +161,8 @@ pub struct Place<'a> {
     pub title: Option<&'a str>,
     /// Ctrl-C.
     pub context: Context,
+    /// Other processes that train the same.
+    pub workers: Option<&'a Workers>,
 }
 
 impl Place<'_> {
@@ -210,7 +218,7 @@ impl Place<'_> {
             stop: self.context.stop,
             progress: &mut progress,
         };
-        let trained = train(task, model, &recipe.config(), run)?;
+        let trained = train_among(task, model, &recipe.config(), run, self.workers)?;
         match trained.interrupted {
             true => Err(MoxinError::Stopped),
             false => Ok(trained),
@@ -241,6 +249,7 @@ impl Student {
         let device = device.clone().autodiff();
         let (config, model) = CausalLm::open(path, &device)?;
         tokenizer.check_rows(config.vocab_size)?;
+        let model = model.with_activation_checkpointing(recipe.checkpointing);
         let model = match &recipe.lora {
             Some(lora) => model.with_lora(lora, &mut Rng::new(recipe.seed).child("lora"))?,
             None => model,

@@ -87,6 +87,7 @@ pub(super) fn trained(
         resume: true,
         title: progress.then_some("proof"),
         context,
+        workers: None,
     };
     let trained = place.train(&task, model, &recipe)?;
     trained

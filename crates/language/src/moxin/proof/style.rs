@@ -9,8 +9,9 @@ use engine::decode::SamplerConfig;
 use engine::models::causal_lm::{CausalLm, CausalLmConfig};
 use engine::train::Schedule;
 
-use super::corpus::{ABSENT, Corpus, Noun};
+use super::corpus::{ABSENT, Corpus};
 use super::models::{Stage, trained};
+use crate::moxin::wordnet::Noun;
 use crate::moxin::{
     Encoded, ExamplesTask, Message, MoxinError, Pair, PairsTask, Place, Preference, Recipe, Role,
     answers, encode_messages, encode_question, reference_scores,
@@ -113,6 +114,7 @@ pub(super) fn run(
             resume: true,
             title: options.progress.then_some("style"),
             context,
+            workers: None,
         };
         let first = recipe(tuned, 1e-3);
         let task = ExamplesTask {
