@@ -13,6 +13,7 @@ mod embedding;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod linear_cross_entropy;
 mod muon;
 mod norm;
 mod plug;
@@ -32,6 +33,7 @@ pub use embedding::embedding;
 pub use group_norm::group_norm;
 pub use kernels::{Precision, QuantError, QuantKind, QuantMatrix, Window};
 pub use linear::{linear, set_precision};
+pub use linear_cross_entropy::linear_cross_entropy;
 pub(crate) use muon::muon;
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
 #[doc(hidden)]

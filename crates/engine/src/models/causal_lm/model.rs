@@ -141,8 +141,7 @@ pub struct LossOptions {
 impl CausalLm {
     /// Logits `[batch, tokens, vocabulary]` of `ids` `[batch, tokens]`, which begin at position 0.
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let states = self.states(ids, None, None);
-        self.logits(states.into_iter().next_back())
+        ops::linear(self.hidden(ids, None, None), self.output(), None)
     }
 
     /// The residual `[batch, tokens, width]` that enters each block, and the last one after the final norm. `pairs`
@@ -202,20 +201,30 @@ impl CausalLm {
         self
     }
 
-    fn logits(&self, hidden: Option<Tensor<3>>) -> Tensor<3> {
-        let device = self.model.norm.weight.val().device();
-        let hidden = hidden.unwrap_or_else(|| Tensor::zeros([1, 1, 1], &device));
+    /// `[tokens, width]`, from the last residual to logits.
+    fn output(&self) -> Tensor<2> {
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
-            None => ops::linear(hidden, self.model.embed_tokens.weight.val(), None),
+            Some(head) => head.weight.val(),
+            None => self.model.embed_tokens.weight.val(),
         }
     }
 
-    /// Logits `[batch, tokens, vocabulary]` of a batch.
-    fn logits_of(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<3> {
+    /// The last residual `[batch, tokens, width]`, after the final norm.
+    fn hidden(
+        &self,
+        ids: Tensor<2, Int>,
+        pairs: Option<Tensor<4, Bool>>,
+        dropout: Option<&mut Dropout>,
+    ) -> Tensor<3> {
+        let device = ids.device();
+        let last = self.states(ids, pairs, dropout).pop();
+        last.unwrap_or_else(|| Tensor::zeros([1, 1, 1], &device))
+    }
+
+    /// The same for a batch.
+    fn hidden_of(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<3> {
         let device = self.model.norm.weight.val().device();
-        let states = self.states(batch.ids(&device), batch.pairs(&device), dropout);
-        self.logits(states.into_iter().next_back())
+        self.hidden(batch.ids(&device), batch.pairs(&device), dropout)
     }
 
     /// Cross-entropy of each token given those before it, in nats, over the labels that count: `[1]`.
@@ -225,13 +234,13 @@ impl CausalLm {
         options: &LossOptions,
         dropout: Option<&mut Dropout>,
     ) -> Tensor<1> {
-        let logits = self.logits_of(batch, dropout);
-        let targets = batch.targets(&logits.device());
+        let hidden = self.hidden_of(batch, dropout);
+        let targets = batch.targets(&hidden.device());
         let entropy = CrossEntropyOptions {
             ignore: Some(i64::from(IGNORED)),
             smoothing: options.smoothing,
         };
-        let mean = ops::cross_entropy(logits, targets, entropy);
+        let mean = ops::linear_cross_entropy(hidden, self.output(), targets, entropy);
         match options.sum {
             true => mean * batch.counted() as f32,
             false => mean,
@@ -241,7 +250,7 @@ impl CausalLm {
     /// Log-probability of each label given the tokens before it, `[batch, tokens]`: at `t` that of token `t + 1`; 0 where the
     /// label does not count.
     pub fn log_probabilities(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let logits = self.logits_of(batch, dropout);
+        let logits = ops::linear(self.hidden_of(batch, dropout), self.output(), None);
         let targets = batch.targets(&logits.device());
         let hidden = targets.clone().equal_scalar(IGNORED);
         let targets = targets.mask_fill(hidden.clone(), 0);
