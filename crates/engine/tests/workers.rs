@@ -12,8 +12,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::burn;
 use engine::train::{
-    CHECKPOINT, LOG, Progress, Run, Task, TaskError, TrainConfig, TrainError, Trained, Workers,
-    WorkersError, steps_done, train_among,
+    LOG, Progress, Run, Task, TaskError, TrainConfig, TrainError, Trained, Workers, WorkersError,
+    steps_done, train_among,
 };
 
 /// Rows of a batch of all workers.
@@ -207,8 +207,6 @@ fn a_lost_worker_ends_the_run_and_all_go_on_from_the_last_checkpoint() {
     for (found, whole) in found.iter().zip(&whole) {
         assert_eq!(values(found), values(whole));
     }
-    let files = [0, 1].map(|rank: usize| std::fs::read(folders[rank].join(CHECKPOINT)).unwrap());
-    assert_eq!(files[0].len(), files[1].len());
 }
 
 #[test]

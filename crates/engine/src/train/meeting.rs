@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result as IoResult, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use base::files::write_swiftly;
@@ -25,6 +26,8 @@ use super::workers::{Workers, WorkersError};
 const MARK: [u8; 8] = *b"orrery-w";
 /// Time that a stranger gets to say who it is.
 const MANNERS: Duration = Duration::from_secs(5);
+/// Introductions that go on at the same time.
+const MOST_AT_ONCE: usize = 64;
 /// Time between two tries.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -96,6 +99,7 @@ fn gather(
     let failed = |error: Error| alone(workers, error);
     let listener = TcpListener::bind(workers.coordinator()).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
+    let ((sender, introduced), mut waiting) = (channel(), 0);
     let mut came: Vec<Option<(TcpStream, u64)>> = (1..workers.count()).map(|_| None).collect();
     while let Some(missing) = came.iter().position(Option::is_none) {
         if Instant::now() > until {
@@ -104,12 +108,20 @@ fn gather(
                 format!("worker {} did not come", missing + 1),
             ));
         }
-        let Ok((link, _)) = listener.accept() else {
-            std::thread::sleep(AGAIN);
+        while waiting < MOST_AT_ONCE
+            && let Ok((link, _)) = listener.accept()
+        {
+            let (workers, sender) = (workers.clone(), sender.clone());
+            // Nobody listens any more where all have come before it has said who it is.
+            let hear = move || drop(sender.send(receive(&workers, link)));
+            waiting += usize::from(std::thread::Builder::new().spawn(hear).is_ok());
+        }
+        let Ok(said) = introduced.recv_timeout(AGAIN) else {
             continue;
         };
+        waiting -= 1;
         // Who does not know the token, or says nothing, is no worker: the others are waited for.
-        let Ok((mut link, claim)) = receive(workers, link) else {
+        let Ok((mut link, claim)) = said else {
             continue;
         };
         let (rank, count, there) = (number(&claim, 0), number(&claim, 8), number(&claim, 16));

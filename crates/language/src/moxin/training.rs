@@ -17,6 +17,7 @@ use engine::weights::Precision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tuning::steps_of;
 use super::{MoxinError, TULU};
 
 /// Files that make a tokenizer.
@@ -87,6 +88,25 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The same for `count` examples: as many steps as `epochs` take, where these are given, and a rate that rises over
+    /// `rising` percent of them, where nothing else is said.
+    pub(super) fn over(
+        &self,
+        count: usize,
+        epochs: Option<f64>,
+        rising: u64,
+    ) -> Result<Self, MoxinError> {
+        let mut recipe = self.clone();
+        if let Some(epochs) = epochs {
+            recipe.steps = steps_of(count, epochs, &recipe);
+        }
+        if recipe.warmup == 0 {
+            recipe.warmup = recipe.steps * rising / 100;
+        }
+        recipe.check()?;
+        Ok(recipe)
+    }
+
     /// # Errors
     /// [`MoxinError::Input`] for what is out of range.
     pub fn check(&self) -> Result<(), MoxinError> {
@@ -291,6 +311,17 @@ impl Student {
             true => add_template(path),
             false => Ok(()),
         }
+    }
+
+    /// Leaves a fine-tuned model in the folder `model` of a run, ready to chat.
+    pub(super) fn leave(
+        &self,
+        trained: &CausalLm,
+        recipe: &Recipe,
+        place: &Place<'_>,
+    ) -> Result<(), MoxinError> {
+        let folder = place.folder.join("model");
+        self.save(&trained.valid(), &folder, recipe.lora.as_ref(), true)
     }
 }
 
