@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use base::rng::Rng;
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::decode::SamplerConfig;
 use engine::models::causal_lm::{CausalLm, CausalLmConfig, IGNORED, Sequences};
