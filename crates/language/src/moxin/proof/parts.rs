@@ -16,7 +16,7 @@ const OURS: &str = "specification, section 10";
 const PAPER: &str = "paper, Original and Enhanced";
 
 /// Steps of the base in a short run.
-pub(super) const BASE: u64 = 1200;
+pub(super) const BASE: u64 = 700;
 
 /// 6 against 9 blocks on the same tokens.
 pub(super) fn depth(
@@ -101,7 +101,7 @@ pub(super) fn capability(
     let (before, after) = if options.full {
         (2500, 1500)
     } else {
-        (BASE, 800)
+        (BASE, 600)
     };
     let asked = if options.full { 1000 } else { 300 };
     let about = format!(
