@@ -63,7 +63,9 @@ pub use gaussian::{GAUSSIAN_BLOCK, box_muller};
 pub use group_norm::{GroupNorm, GroupNormGrads, group_norm, group_norm_backward};
 pub use input_error::InputError;
 pub use level::Level;
-pub use linear::{LinearDims, column_sums, linear, linear_backward_input, linear_backward_weight};
+pub use linear::{
+    LinearDims, add, column_sums, linear, linear_backward_input, linear_backward_weight,
+};
 pub use loss::{CrossEntropy, cross_entropy, cross_entropy_backward};
 pub use muon::{Muon, muon};
 pub use norm::{LayerNorm, LayerNormGrads, layer_norm, layer_norm_backward};

@@ -115,10 +115,20 @@ pub fn linear_backward_weight(
         .enumerate()
         .for_each(|(i, sum)| {
             for part in &parts {
-                add(sum, &part[i * OUTPUTS * input..][..sum.len()]);
+                plus(sum, &part[i * OUTPUTS * input..][..sum.len()]);
             }
         });
     Ok(sum)
+}
+
+/// Adds `what` to `to`, value by value.
+pub fn add(to: &mut [f32], what: &[f32]) -> Result<(), ShapeError> {
+    expect("what", what.len(), to.len())?;
+    let task = rows_per_task(1);
+    to.par_chunks_mut(task)
+        .zip(what.par_chunks(task))
+        .for_each(|(to, what)| plus(to, what));
+    Ok(())
 }
 
 /// Sums over the rows of `x` `[rows, width]`: the gradient of a bias.
@@ -134,18 +144,18 @@ pub fn column_sums(x: &[f32], width: usize) -> Result<Vec<f32>, ShapeError> {
         .map(|x| {
             let mut sums = vec![0.0; width];
             for row in x.chunks_exact(width) {
-                add(&mut sums, row);
+                plus(&mut sums, row);
             }
             sums
         })
         .collect();
     for partial in &partial {
-        add(&mut sums, partial);
+        plus(&mut sums, partial);
     }
     Ok(sums)
 }
 
-fn add(to: &mut [f32], what: &[f32]) {
+fn plus(to: &mut [f32], what: &[f32]) {
     for (to, what) in to.iter_mut().zip(what) {
         *to += what;
     }

@@ -167,7 +167,24 @@ pub(crate) unsafe fn interleave(
 ) {
     let [first, second] =
         [first, second].map(|row| row.map(|row| &row[..(to.len() - 1) * step + 1]));
-    for (i, to) in to.chunks_mut(16).enumerate() {
+    let mut done = 0;
+    if let (Some(first), Some(second), 1) = (first, second, step) {
+        // Lane by lane: the first row's values are in the lower half.
+        let order = std::array::from_fn::<u16, 32, _>(|at| (at / 2 + at % 2 * 16) as u16);
+        // SAFETY: both rows were cut to hold as many values as `to`; only whole vectors are read and written.
+        unsafe {
+            let order = _mm512_loadu_epi16(order.as_ptr().cast());
+            while done + 16 <= to.len() {
+                let low = _mm512_loadu_ps(first.as_ptr().add(done));
+                let high = _mm512_loadu_ps(second.as_ptr().add(done));
+                let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                let units = _mm512_permutexvar_epi16(order, both);
+                _mm512_storeu_epi32(to.as_mut_ptr().add(done).cast(), units);
+                done += 16;
+            }
+        }
+    }
+    for (i, to) in (done / 16..).zip(to[done..].chunks_mut(16)) {
         let mask = mask(to.len());
         let [low, high] = [first, second].map(|row| match row {
             None => _mm512_setzero_si512(),

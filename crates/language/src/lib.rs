@@ -11,5 +11,7 @@ pub mod harp;
 #[cfg(feature = "moxin")]
 pub mod moxin;
 mod systems;
+#[cfg(any(feature = "harp", feature = "moxin"))]
+mod wordnet;
 
 pub use systems::SYSTEMS;

@@ -19,6 +19,7 @@ use crate::unknown;
   orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json
   peers/bin/pip install diffusers transformers torchvision onnx onnxscript onnxruntime xllamacpp
   orrery bench --suite diffusion --peer peers/bin/python
+  orrery bench --suite training --peer peers/bin/python
   orrery bench --suite language --model smollm2.gguf --peer peers/bin/python")]
 pub struct Bench {
     /// Which works [default: all; --list names them]
@@ -53,6 +54,8 @@ enum Suite {
     Language,
     /// The networks of Stable Diffusion beside diffusers
     Diffusion,
+    /// A training step of a language model of 30 million parameters beside PyTorch
+    Training,
     /// EMOv2-5M and ACDiT of 130 million parameters beside PyTorch
     #[cfg(all(feature = "emov2", feature = "acdit"))]
     Vision,
@@ -64,6 +67,7 @@ impl Suite {
         match self {
             Self::Kernels | Self::Language => (bench::works(), bench::KERNELS),
             Self::Diffusion => (bench::diffusion::works(), bench::diffusion::SCRIPT),
+            Self::Training => (bench::training::works(), bench::training::SCRIPT),
             #[cfg(all(feature = "emov2", feature = "acdit"))]
             Self::Vision => {
                 let mut works = vision::emov2::bench::works();

@@ -7,6 +7,7 @@ mod kernels;
 pub mod language;
 mod peer;
 mod quant;
+pub mod training;
 
 use std::time::Instant;
 

@@ -17,7 +17,7 @@ use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use kernels::{InputError, Level, ShapeError};
 
-type Tracked = FloatTensor<Autodiff<Flex>>;
+pub(super) type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// An operation on `N` f32 tensors of the CPU back-end, with its gradient.
 pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
@@ -76,14 +76,25 @@ pub(super) fn run<const N: usize, const D: usize>(
         DispatchAutodiffContext::Enabled(strategy) => {
             let inputs = all(inputs.map(|input| tracked(input.kind)))?;
             let output = record(kernel, inputs, strategy).ok()?;
-            let output = DispatchTensorKind::Flex(BackendTensor::Autodiff(output));
-            DispatchTensorKind::Autodiff(Box::new(output))
+            return Some(joined(output, context));
         }
     };
     Some(Tensor::from_dispatch(DispatchTensor {
         kind,
         autodiff: context,
     }))
+}
+
+/// A tensor of the CPU back-end's graph as Burn's own.
+pub(super) fn joined<const D: usize>(
+    output: Tracked,
+    autodiff: DispatchAutodiffContext,
+) -> Tensor<D> {
+    let output = DispatchTensorKind::Flex(BackendTensor::Autodiff(output));
+    Tensor::from_dispatch(DispatchTensor {
+        kind: DispatchTensorKind::Autodiff(Box::new(output)),
+        autodiff,
+    })
 }
 
 /// The values of an integer tensor, or `None` where kernels do not apply: on other devices.
@@ -145,7 +156,8 @@ fn untracked(kind: DispatchTensorKind) -> Option<FlexTensor> {
     }
 }
 
-fn tracked(kind: DispatchTensorKind) -> Option<Tracked> {
+/// An f32 tensor of the CPU back-end as part of a graph, or `None` on other devices.
+pub(super) fn tracked(kind: DispatchTensorKind) -> Option<Tracked> {
     match kind {
         DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Some(Tracked::new(tensor)),
         DispatchTensorKind::Autodiff(inner) => match *inner {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::workers::WorkersError;
 use crate::weights::WeightsError;
 use base::files::FileError;
 
@@ -58,6 +59,9 @@ pub enum TrainError {
         "the loss does not depend on a trainable parameter; make the model on `device.autodiff()` and leave something unfrozen"
     )]
     Untracked,
+    /// Workers do not find each other, or one of them is lost.
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     /// Loss or gradients stayed infinite or undefined.
     #[error(
         "{skipped} steps in a row up to step {step} had no finite gradient; lower the learning rate or check the data"
@@ -74,6 +78,7 @@ impl From<TrainError> for base::command::Failure {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::Weights(error) => error.into(),
+            TrainError::Workers(error @ WorkersError::Settings(_)) => Self::input(error),
             TrainError::Occupied { .. } | TrainError::Busy { .. } | TrainError::Resume { .. } => {
                 Self::input(error)
             }

@@ -6,9 +6,12 @@ use std::sync::mpsc::sync_channel;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use sha2::{Digest, Sha256};
 
+use super::group::Group;
+use super::meeting::Errand;
 use super::trainer::{Trainer, prepare};
-use super::{Progress, TaskError, TrainConfig, TrainError};
+use super::{Progress, TaskError, TrainConfig, TrainError, Workers};
 use crate::ops::{self, Precision};
 use base::command::Hold;
 use base::rng::Rng;
@@ -81,9 +84,34 @@ pub fn train<T: Task>(
     config: &TrainConfig,
     run: Run,
 ) -> Result<Trained<T::Model>, TrainError> {
+    train_among(task, model, config, run, None)
+}
+
+/// [`train`], as one of several workers that take the same steps along the means of their gradients and losses. Each has a
+/// folder of its own, and its task gives its part of every batch; parts are of equal weight. Workers go on from where worker 0
+/// stands, whose checkpoint comes into the folders of those that stand elsewhere. They stop together.
+///
+/// The weights of all workers stay equal to the last bit where they run the same program on CPUs of one kind.
+///
+/// # Errors
+/// As [`train`], and [`TrainError::Workers`] where they do not meet, are not of one run, or one is lost; the last checkpoint stands.
+pub fn train_among<T: Task>(
+    task: &T,
+    model: T::Model,
+    config: &TrainConfig,
+    run: Run,
+    workers: Option<&Workers>,
+) -> Result<Trained<T::Model>, TrainError> {
     // The loop sees a request to stop, and writes a checkpoint.
     let _hold = Hold::new();
-    let trainer = Trainer::open(model, config, &run)?;
+    let group = match workers.filter(|workers| workers.count() > 1) {
+        Some(workers) => {
+            let (group, handed) = Group::meet(workers, &errand(&model, config, run.folder)?)?;
+            (Some(group), handed)
+        }
+        None => (None, false),
+    };
+    let trainer = Trainer::open(model, config, &run, group)?;
     let from = trainer.standing.step;
     run.progress.begin(from, config.steps, task.samples());
     let precision = match config.bf16 {
@@ -111,5 +139,24 @@ pub fn train<T: Task>(
         skipped: trainer.standing.skipped,
         elapsed: trainer.standing.elapsed,
         interrupted,
+    })
+}
+
+/// What workers of one run have in common.
+fn errand<'a, M: Module>(
+    model: &M,
+    config: &TrainConfig,
+    folder: &'a Path,
+) -> Result<Errand<'a>, TrainError> {
+    std::fs::create_dir_all(folder).map_err(|source| TrainError::Folder {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let text = serde_json::to_vec(config).unwrap_or_default();
+    Ok(Errand {
+        folder,
+        run: Sha256::digest(text).into(),
+        // Weights, average and two moments in f32, and room for names.
+        limit: 32 * model.num_params() as u64 + (64 << 20),
     })
 }

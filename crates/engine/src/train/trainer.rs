@@ -9,9 +9,11 @@ use burn::module::Module;
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{self, CHECKPOINT, Standing};
+use super::group::{Group, Means};
 use super::log::{Log, Window};
-use super::optim::{Optimizer, OptimizerConfig, step};
+use super::optim::{Optimizer, OptimizerConfig, apply, gather};
 use super::{Ema, Progress, Run, Task, TaskError, TrainConfig, TrainError};
+use crate::weights::{KeyMap, Precision, TensorFile, collect};
 use base::rng::Rng;
 
 /// Steps without a finite gradient, one after another, after which a run gives up.
@@ -43,11 +45,20 @@ pub(super) struct Trainer<M> {
     pub ema: Option<Ema>,
     pub optimizer: Box<dyn Optimizer>,
     pub standing: Standing,
+    /// The other workers, where there are any.
+    group: Option<Group>,
+    /// Whether the run shall end after this step.
+    stopping: bool,
 }
 
 impl<M: Module> Trainer<M> {
-    /// A new run, or the one in the folder.
-    pub fn open(model: M, config: &TrainConfig, run: &Run) -> Result<Self, TrainError> {
+    /// A new run, or the one in the folder; `handed` is set where worker 0's checkpoint just came into it.
+    pub fn open(
+        model: M,
+        config: &TrainConfig,
+        run: &Run,
+        (mut group, handed): (Option<Group>, bool),
+    ) -> Result<Self, TrainError> {
         std::fs::create_dir_all(run.folder).map_err(|source| TrainError::Folder {
             path: run.folder.to_owned(),
             source,
@@ -64,18 +75,25 @@ impl<M: Module> Trainer<M> {
             optimizer: name.to_owned(),
             ..Standing::default()
         };
-        let (model, standing) = match (path.exists(), run.resume) {
+        let (model, standing) = match (path.exists(), run.resume || handed) {
             (true, false) => return Err(TrainError::Occupied { path }),
             (true, true) => {
                 checkpoint::read(run.folder, model, ema.as_mut(), optimizer.as_mut(), name)?
             }
             (false, _) => (model, fresh),
         };
+        if let Some(group) = &mut group {
+            let mut weights = TensorFile::new();
+            collect(&model, &KeyMap::new(), Precision::F32, &mut weights)?;
+            group.agree(&weights.to_bytes())?;
+        }
         Ok(Self {
             model,
             ema,
             optimizer,
             standing,
+            group,
+            stopping: false,
         })
     }
 
@@ -96,7 +114,12 @@ impl<M: Module> Trainer<M> {
         let (before, begun) = (self.standing.elapsed, Instant::now());
         let mut lined = Instant::now();
         let mut saved = None;
-        while self.standing.step < config.steps && !stop.load(Ordering::Relaxed) {
+        while self.standing.step < config.steps && !self.stopping {
+            // Workers stop together: they tell each other with their gradients.
+            let asked = stop.load(Ordering::Relaxed);
+            if asked && self.group.is_none() {
+                break;
+            }
             let at = self.standing.step;
             let batch = match next(batches, at) {
                 Ok(batch) => batch,
@@ -105,7 +128,7 @@ impl<M: Module> Trainer<M> {
                     return Err(error);
                 }
             };
-            let (trainer, done) = self.step(task, config, batch)?;
+            let (trainer, done) = self.step(task, config, (batch, asked))?;
             self = trainer;
             match done {
                 Some(done) => {
@@ -155,18 +178,27 @@ impl<M: Module> Trainer<M> {
         mut self,
         task: &T,
         config: &TrainConfig,
-        batch: T::Batch,
+        (batch, stop): (T::Batch, bool),
     ) -> Result<(Self, Option<Done>), TrainError> {
         let at = self.standing.step;
         let (loss, metrics) = task.loss(&self.model, batch);
         if !loss.is_tracked() {
             return Err(TrainError::Untracked);
         }
-        let gradients = loss.backward();
-        let loss = f64::from(loss.into_scalar::<f32>());
+        let mut gradients = gather(&self.model, loss.backward());
+        let mut loss = f64::from(loss.into_scalar::<f32>());
+        if let Some(group) = &mut self.group {
+            let means = group.means(gradients, loss, stop)?;
+            self.stopping = means.stop;
+            Means {
+                gradients,
+                loss,
+                ..
+            } = means;
+        }
         let rate = config.rate(at);
         let optimizer = self.optimizer.as_mut();
-        let (model, stepped) = step(self.model, gradients, optimizer, rate, config.clip);
+        let (model, stepped) = apply(self.model, gradients, optimizer, rate, config.clip);
         self.model = model;
         if stepped.skipped {
             return Ok((self, None));

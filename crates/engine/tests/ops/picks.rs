@@ -56,6 +56,56 @@ fn cross_entropy_without_a_row_is_zero() {
 }
 
 #[test]
+fn cross_entropies_of_products() {
+    let inputs = [
+        Input::new(noise([2, 3, 5], 1)),
+        Input::new(noise([17, 5], 2)),
+    ];
+    for smoothing in [0.0, 0.1] {
+        for ignore in [None, Some(IGNORE)] {
+            let options = CrossEntropyOptions { ignore, smoothing };
+            check(&format!("{options:?}"), &inputs, |x| {
+                let targets = numbers([2, 3], 17, ignore.is_some());
+                ops::linear_cross_entropy(x[0].get(), x[1].get(), targets, options)
+            });
+        }
+    }
+}
+
+#[test]
+fn rows_by_parts_have_the_gradients_of_all_together() {
+    work_on(Device::flex());
+    let [rows, classes, width] = [130, 70_000, 3];
+    let found = |parts: bool| {
+        let x = noise([1, rows, width], 1).require_grad();
+        let weight = noise([classes, width], 2).require_grad();
+        let targets = numbers([1, rows], classes, true);
+        let options = CrossEntropyOptions {
+            ignore: Some(IGNORE),
+            smoothing: 0.1,
+        };
+        let loss = match parts {
+            true => ops::linear_cross_entropy(x.clone(), weight.clone(), targets, options),
+            false => {
+                let logits = ops::linear(x.clone(), weight.clone(), None);
+                ops::cross_entropy(logits, targets, options)
+            }
+        };
+        let grads = (loss.clone() * 3.0).backward();
+        let of_x = vector(flat(x.grad(&grads).unwrap()));
+        (
+            vector(loss),
+            of_x,
+            vector(flat(weight.grad(&grads).unwrap())),
+        )
+    };
+    let (parts, all) = (found(true), found(false));
+    assert_close("loss", &parts.0, &all.0, 1e-6);
+    assert_close("gradient of x", &parts.1, &all.1, 1e-6);
+    assert_close("gradient of the weight", &parts.2, &all.2, 1e-6);
+}
+
+#[test]
 fn embeddings() {
     for [rows, width] in [[1, 1], [3, 17], [50, 64]] {
         let table = [Input::new(noise([rows, width], 1))];

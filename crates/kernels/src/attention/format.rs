@@ -4,6 +4,8 @@
 //! summed axis, the earlier one in the low half.
 
 #[cfg(target_arch = "x86_64")]
+mod tiles;
+#[cfg(target_arch = "x86_64")]
 pub(super) mod x86;
 
 use crate::lanes::Portable;

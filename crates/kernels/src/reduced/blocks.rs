@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::pack::{Panels, Units};
+use super::pack::{AHEAD, Panels, Units};
 use super::{Before, COLUMNS, Way};
 use crate::amx::{self, Block, Tiles};
 use crate::product::Operand;
-use crate::reduced_x86::{interleave, pairs};
+use crate::reduced_x86::{interleave, pairs, prefetch};
 
 /// A block's sums where not all of it belongs to the result.
 #[repr(align(64))]
@@ -42,6 +42,9 @@ impl Units {
                 let count = amx::STEP.min(full - start);
                 let at = |p: usize| (p < k).then(|| &values[p * column + first * row..]);
                 for (u, line) in (start..).zip(lines.chunks_exact_mut(rows).take(count)) {
+                    for ahead in [at(2 * u + AHEAD), at(2 * u + AHEAD + 1)] {
+                        prefetch(ahead.unwrap_or_default(), rows);
+                    }
                     // SAFETY: handed down.
                     unsafe { interleave(at(2 * u), at(2 * u + 1), row, line) };
                 }

@@ -8,7 +8,7 @@ use crate::product::Operand;
 use crate::reduced_x86::{interleave, pairs, prefetch};
 
 /// Values along the summed axis by which reading runs ahead.
-const AHEAD: usize = 16;
+pub(super) const AHEAD: usize = 16;
 
 /// Units of some rows of a left operand.
 pub(super) struct Units {
@@ -133,6 +133,9 @@ unsafe fn fill_panel(
     if column == 1 {
         for (u, to) in panel.chunks_exact_mut(stride).enumerate() {
             let at = |p: usize| (p < k).then(|| &values[p * row + first..]);
+            for ahead in [at(2 * u + AHEAD), at(2 * u + AHEAD + 1)] {
+                prefetch(ahead.unwrap_or_default(), columns);
+            }
             // SAFETY: handed down.
             unsafe { interleave(at(2 * u), at(2 * u + 1), 1, &mut to[..columns]) };
         }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use base::rng::Rng;
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::models::causal_lm::{CausalLm, Dropout, Sequences};
 use engine::text::Tokenizer;
@@ -12,7 +11,7 @@ use engine::weights::{Precision, TensorFile, Weights};
 use serde_json::json;
 
 use super::training::{Place, Recipe, Student, mean_loss, order_of};
-use super::tuning::{Examples, answer_of, messages_at, steps_of, text_at};
+use super::tuning::{Examples, answer_of, messages_at, text_at};
 use super::{
     Encoded, Message, MoxinError, Role, answer_log_probabilities, dpo_loss, encode_messages,
 };
@@ -217,14 +216,7 @@ pub fn dpo(
         &student.tokenizer,
         recipe.length.min(student.config.max_position_embeddings),
     )?;
-    let mut recipe = recipe.clone();
-    if let Some(epochs) = epochs {
-        recipe.steps = steps_of(read.used.len(), epochs, &recipe);
-    }
-    if recipe.warmup == 0 {
-        recipe.warmup = recipe.steps / 10;
-    }
-    recipe.check()?;
+    let recipe = recipe.over(read.used.len(), epochs, 10)?;
     place.begin(&json!({
         "stage": "dpo", "from": from, "data": data, "pairs": read.used.len(), "recipe": recipe,
         "beta": preference.beta, "normalised": preference.normalised,
@@ -260,11 +252,6 @@ pub fn dpo(
         device: device.clone().autodiff(),
     };
     let trained = place.train(&task, student.model.clone(), &recipe)?;
-    let folder = place.folder.join("model");
-    student.save(&trained.model.valid(), &folder, recipe.lora.as_ref(), true)?;
-    Ok(Examples {
-        used: vec![(); read.used.len()],
-        troubles: read.troubles,
-        left_out: read.left_out,
-    })
+    student.leave(&trained.model, &recipe, place)?;
+    Ok(read.told())
 }

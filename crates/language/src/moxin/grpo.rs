@@ -14,7 +14,7 @@ use serde_json::json;
 use super::reward::reward;
 use super::rollout::answers;
 use super::training::{Place, Recipe, Student, order_of};
-use super::tuning::{Examples, messages_at, steps_of, text_at};
+use super::tuning::{Examples, messages_at, text_at};
 use super::{GrpoLimits, Message, MoxinError, Role, encode_question, group_advantages, grpo_loss};
 
 /// A question with its answer.
@@ -254,14 +254,11 @@ pub fn grpo(
         .max_position_embeddings
         .saturating_sub(grpo.longest);
     let read = read_problems(data, &student.tokenizer, recipe.length.min(room))?;
-    let mut recipe = Recipe {
+    let recipe = Recipe {
         accumulation: 1,
         ..recipe.clone()
     };
-    if let Some(epochs) = epochs {
-        recipe.steps = steps_of(read.used.len(), epochs, &recipe);
-    }
-    recipe.check()?;
+    let recipe = recipe.over(read.used.len(), epochs, 0)?;
     place.begin(&json!({
         "stage": "grpo", "from": from, "data": data, "problems": read.used.len(), "recipe": recipe, "group": grpo.group,
         "longest": grpo.longest, "temperature": grpo.temperature, "kl": grpo.limits.kl, "clip": grpo.limits.clip,
@@ -278,11 +275,6 @@ pub fn grpo(
         device: device.clone().autodiff(),
     };
     let trained = place.train(&task, student.model.clone(), &recipe)?;
-    let folder = place.folder.join("model");
-    student.save(&trained.model.valid(), &folder, recipe.lora.as_ref(), true)?;
-    Ok(Examples {
-        used: vec![(); read.used.len()],
-        troubles: read.troubles,
-        left_out: read.left_out,
-    })
+    student.leave(&trained.model, &recipe, place)?;
+    Ok(read.told())
 }

@@ -19,15 +19,17 @@ mod openness;
 mod preference;
 mod pretrain;
 pub mod proof;
+mod question;
 mod reward;
 mod rollout;
 mod training;
 mod tuning;
+mod wordnet;
 
 pub use chat::{Encoded, Message, Role, TULU, encode_completion, encode_messages, encode_question};
 pub use dpo::{Pair, PairsTask, Preference, dpo, read_pairs, reference_scores};
 pub use error::MoxinError;
-pub use eval::{Question, Score, draw_shots, read_questions, score as score_question, text_loss};
+pub use eval::{Score, draw_shots, score as score_question, text_loss};
 pub use expand::{expand, places as expand_places};
 pub use grpo::{Grpo, Problem, ProblemsTask, grpo, read_problems};
 pub use openness::{Component, Openness, openness};
@@ -35,11 +37,13 @@ pub use preference::{
     DpoLoss, GrpoLimits, GrpoLoss, answer_log_probabilities, answer_scores, dpo_loss,
     group_advantages, grpo_loss,
 };
-pub use pretrain::{Phase, Pretrain, Start, TokensTask};
+pub use pretrain::{Phase, Pretrain, Start, Thrift, TokensTask};
+pub use question::{Question, read_questions};
 pub use reward::reward;
 pub use rollout::answers;
 pub use training::{Place, Recipe, Student, copy_tokenizer};
 pub use tuning::{Examples, ExamplesTask, read_examples, sft, steps_of};
+pub use wordnet::{Noun, NounTask};
 
 /// What `orrery list` and the docs say of it.
 const CARD: Card = Card {

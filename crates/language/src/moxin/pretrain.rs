@@ -57,6 +57,15 @@ pub struct Start {
     pub max_position_embeddings: Option<usize>,
 }
 
+/// What a training saves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thrift {
+    /// Time: products of bf16 values.
+    pub bf16: bool,
+    /// Memory: blocks are computed again in the backward pass.
+    pub checkpointing: bool,
+}
+
 /// One phase.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +213,7 @@ impl Pretrain {
         Ok((config, model))
     }
 
-    /// Trains all phases; each leaves a model's folder, `OUT/NAME/model`. Phases that have theirs are not done again. The last
+    /// Trains all phases, alone or with the workers of `place`; each leaves a model's folder, `OUT/NAME/model`. Phases that have theirs are not done again. The last
     /// one's is what comes out.
     ///
     /// # Errors
@@ -212,11 +221,11 @@ impl Pretrain {
     pub fn run(
         &self,
         device: &Device,
-        bf16: bool,
+        thrift: Thrift,
         place: &Place<'_>,
     ) -> Result<PathBuf, MoxinError> {
         let tokenizer = Tokenizer::open(&self.tokenizer)?;
-        place.begin(&serde_json::json!({"pretrain": self, "bf16": bf16}))?;
+        place.begin(&serde_json::json!({"pretrain": self, "bf16": thrift.bf16}))?;
         let device = device.clone().autodiff();
         let mut now = None;
         let mut last = place.folder.to_owned();
@@ -234,7 +243,12 @@ impl Pretrain {
             };
             let pack = Pack::open(&phase.data, phase.document_mask)?;
             let task = TokensTask::new(pack, phase, &config, self.seed, &device)?;
-            let recipe = task.recipe(phase, self.seed, bf16);
+            let recipe = task.recipe(phase, self.seed, thrift.bf16);
+            let task = match place.workers {
+                Some(workers) => task.part([workers.rank(), workers.count()])?,
+                None => task,
+            };
+            let model = model.with_activation_checkpointing(thrift.checkpointing);
             let run = Place {
                 folder: &folder,
                 title: place.title.map(|_| phase.name.as_str()),
@@ -264,6 +278,8 @@ pub struct TokensTask {
     dropout: f32,
     options: LossOptions,
     device: Device,
+    /// Which of how many workers it is for.
+    part: [usize; 2],
     /// The order of the epoch that was asked for last.
     order: Mutex<(u64, Vec<u32>)>,
 }
@@ -324,8 +340,26 @@ impl TokensTask {
             },
             pack,
             device: device.clone(),
+            part: [0, 1],
             order: Mutex::default(),
         })
+    }
+
+    /// The part of worker `rank` of `count`: as many sequences of each micro-batch as of any other's.
+    ///
+    /// # Errors
+    /// [`MoxinError::Input`] where a micro-batch cannot be shared evenly.
+    pub fn part(self, [rank, count]: [usize; 2]) -> Result<Self, MoxinError> {
+        match self.batch.is_multiple_of(count.max(1)) && rank < count {
+            true => Ok(Self {
+                part: [rank, count],
+                ..self
+            }),
+            false => Err(MoxinError::Input(format!(
+                "{count} workers cannot share a batch of {} evenly: make it a multiple",
+                self.batch
+            ))),
+        }
     }
 
     /// How the phase is trained.
@@ -345,6 +379,7 @@ impl TokensTask {
             smoothing: phase.label_smoothing,
             lora: None,
             bf16,
+            checkpointing: false,
             seed,
             checkpoint_every: phase.checkpoint_every,
         }
@@ -372,9 +407,12 @@ impl Task for TokensTask {
 
     fn batch(&self, step: u64, rng: &mut Rng) -> Result<Self::Batch, TaskError> {
         let mut micro = Vec::with_capacity(self.accumulation);
+        let [rank, workers] = self.part;
+        let share = self.batch / workers;
+        let mut rng = rng.item(rank as u64);
         for part in 0..self.accumulation {
             let (mut rows, mut documents) = (Vec::new(), Vec::new());
-            for number in 0..self.batch {
+            for number in rank * share..(rank + 1) * share {
                 let each = (self.batch * self.accumulation) as u64;
                 let at = step * each + (part * self.batch + number) as u64;
                 let from = self.row(at)? * self.context as u64;

@@ -10,11 +10,14 @@ use burn::tensor::{Device, Tensor};
 use engine::models::causal_lm::{CausalLm, CausalLmConfig, Dropout, LoraConfig};
 use engine::text::Tokenizer;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, train};
+use engine::train::{
+    Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, Workers, train_among,
+};
 use engine::weights::Precision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tuning::steps_of;
 use super::{MoxinError, TULU};
 
 /// Files that make a tokenizer.
@@ -53,6 +56,9 @@ pub struct Recipe {
     pub lora: Option<LoraConfig>,
     /// Mixed precision.
     pub bf16: bool,
+    /// Blocks are computed again in the backward pass: slower, in less memory, with the same result.
+    #[serde(skip)]
+    pub checkpointing: bool,
     /// Of order, dropout and everything that is drawn.
     pub seed: u64,
     /// Steps between checkpoints.
@@ -74,6 +80,7 @@ impl Default for Recipe {
             smoothing: 0.0,
             lora: None,
             bf16: false,
+            checkpointing: false,
             seed: 123,
             checkpoint_every: 100,
         }
@@ -81,6 +88,25 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The same for `count` examples: as many steps as `epochs` take, where these are given, and a rate that rises over
+    /// `rising` percent of them, where nothing else is said.
+    pub(super) fn over(
+        &self,
+        count: usize,
+        epochs: Option<f64>,
+        rising: u64,
+    ) -> Result<Self, MoxinError> {
+        let mut recipe = self.clone();
+        if let Some(epochs) = epochs {
+            recipe.steps = steps_of(count, epochs, &recipe);
+        }
+        if recipe.warmup == 0 {
+            recipe.warmup = recipe.steps * rising / 100;
+        }
+        recipe.check()?;
+        Ok(recipe)
+    }
+
     /// # Errors
     /// [`MoxinError::Input`] for what is out of range.
     pub fn check(&self) -> Result<(), MoxinError> {
@@ -155,6 +181,8 @@ pub struct Place<'a> {
     pub title: Option<&'a str>,
     /// Ctrl-C.
     pub context: Context,
+    /// Other processes that train the same.
+    pub workers: Option<&'a Workers>,
 }
 
 impl Place<'_> {
@@ -210,7 +238,7 @@ impl Place<'_> {
             stop: self.context.stop,
             progress: &mut progress,
         };
-        let trained = train(task, model, &recipe.config(), run)?;
+        let trained = train_among(task, model, &recipe.config(), run, self.workers)?;
         match trained.interrupted {
             true => Err(MoxinError::Stopped),
             false => Ok(trained),
@@ -241,6 +269,7 @@ impl Student {
         let device = device.clone().autodiff();
         let (config, model) = CausalLm::open(path, &device)?;
         tokenizer.check_rows(config.vocab_size)?;
+        let model = model.with_activation_checkpointing(recipe.checkpointing);
         let model = match &recipe.lora {
             Some(lora) => model.with_lora(lora, &mut Rng::new(recipe.seed).child("lora"))?,
             None => model,
@@ -282,6 +311,17 @@ impl Student {
             true => add_template(path),
             false => Ok(()),
         }
+    }
+
+    /// Leaves a fine-tuned model in the folder `model` of a run, ready to chat.
+    pub(super) fn leave(
+        &self,
+        trained: &CausalLm,
+        recipe: &Recipe,
+        place: &Place<'_>,
+    ) -> Result<(), MoxinError> {
+        let folder = place.folder.join("model");
+        self.save(&trained.valid(), &folder, recipe.lora.as_ref(), true)
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use base::job::jsonl::{self, Record};
 use base::rng::Rng;
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use engine::models::causal_lm::{CausalLm, Dropout, LossOptions, Sequences};
 use engine::text::Tokenizer;
@@ -63,6 +62,17 @@ impl<T> Examples<T> {
                 path.display()
             ))),
             _ => Ok(all),
+        }
+    }
+}
+
+impl<T> Examples<T> {
+    /// What became of them, without the examples.
+    pub(super) fn told(self) -> Examples<()> {
+        Examples {
+            used: vec![(); self.used.len()],
+            troubles: self.troubles,
+            left_out: self.left_out,
         }
     }
 }
@@ -193,14 +203,7 @@ pub fn sft(
         &student.tokenizer,
         recipe.length.min(student.config.max_position_embeddings),
     )?;
-    let mut recipe = recipe.clone();
-    if let Some(epochs) = epochs {
-        recipe.steps = steps_of(read.used.len(), epochs, &recipe);
-    }
-    if recipe.warmup == 0 {
-        recipe.warmup = recipe.steps * 3 / 100;
-    }
-    recipe.check()?;
+    let recipe = recipe.over(read.used.len(), epochs, 3)?;
     place.begin(&json!({
         "stage": "sft", "from": from, "data": data, "examples": read.used.len(), "recipe": recipe, "sum": sum,
     }))?;
@@ -211,18 +214,8 @@ pub fn sft(
         device: device.clone().autodiff(),
     };
     let trained = place.train(&task, student.model.clone(), &recipe)?;
-    let model = trained.model.valid();
-    student.save(
-        &model,
-        &place.folder.join("model"),
-        recipe.lora.as_ref(),
-        true,
-    )?;
-    Ok(Examples {
-        used: vec![(); read.used.len()],
-        troubles: read.troubles,
-        left_out: read.left_out,
-    })
+    student.leave(&trained.model, &recipe, place)?;
+    Ok(read.told())
 }
 
 /// The last message, which must be the assistant's, and those before it.

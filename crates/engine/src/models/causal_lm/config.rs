@@ -240,6 +240,7 @@ impl CausalLmConfig {
             window: self.sliding_window,
             theta: self.rope_theta,
             eps: self.rms_norm_eps,
+            checkpointing: false,
         }
     }
 }

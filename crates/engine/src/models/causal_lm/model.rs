@@ -63,6 +63,8 @@ pub struct CausalLm {
     pub(super) window: Option<usize>,
     pub(super) theta: f64,
     pub(super) eps: f64,
+    /// Of the blocks, only the residual between them is kept for the backward pass.
+    pub(super) checkpointing: bool,
 }
 
 /// Values of what attention and feed-forward layer give that are set to zero in training.
@@ -75,6 +77,14 @@ pub struct Dropout {
 }
 
 impl Dropout {
+    /// What a block drops; none where the share is 0.
+    fn split(&mut self) -> Option<Self> {
+        (self.share > 0.0).then(|| Self {
+            share: self.share,
+            rng: self.rng.split(),
+        })
+    }
+
     fn apply(&mut self, x: Tensor<3>) -> Tensor<3> {
         let shape = x.dims();
         let (share, keep) = (self.share, 1.0 / (1.0 - self.share));
@@ -85,6 +95,37 @@ impl Dropout {
         let values: Vec<f32> = values.collect();
         let mask = Tensor::from_data(TensorData::new(values, shape), &x.device());
         x * mask
+    }
+}
+
+/// What all blocks share in a pass.
+#[derive(Clone, Debug)]
+struct Pass {
+    head: usize,
+    eps: f32,
+    rope: Rope,
+    mask: AttentionMask,
+}
+
+impl Block {
+    /// `[batch, tokens, width]` to the same.
+    fn forward(&self, x: Tensor<3>, pass: &Pass, mut dropout: Option<Dropout>) -> Tensor<3> {
+        let mut drop = |x: Tensor<3>| match &mut dropout {
+            Some(dropout) => dropout.apply(x),
+            None => x,
+        };
+        let normed = self.input_layernorm.forward(x.clone(), pass.eps);
+        let seen = self
+            .self_attn
+            .forward(normed, pass.head, &pass.rope, &pass.mask);
+        let x = x + drop(seen);
+        let normed = self.post_attention_layernorm.forward(x.clone(), pass.eps);
+        let mlp = &self.mlp;
+        let gated = ops::swiglu(
+            mlp.gate_proj.forward(normed.clone()),
+            mlp.up_proj.forward(normed),
+        );
+        x + drop(mlp.down_proj.forward(gated))
     }
 }
 
@@ -100,8 +141,7 @@ pub struct LossOptions {
 impl CausalLm {
     /// Logits `[batch, tokens, vocabulary]` of `ids` `[batch, tokens]`, which begin at position 0.
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let states = self.states(ids, None, None);
-        self.logits(states.into_iter().next_back())
+        ops::linear(self.hidden(ids, None, None), self.output(), None)
     }
 
     /// The residual `[batch, tokens, width]` that enters each block, and the last one after the final norm. `pairs`
@@ -113,35 +153,36 @@ impl CausalLm {
         mut dropout: Option<&mut Dropout>,
     ) -> Vec<Tensor<3>> {
         let [_, tokens] = ids.dims();
-        let eps = self.eps as f32;
         let device = ids.device();
         let positions: Vec<f32> = (0..tokens).map(|at| at as f32).collect();
-        let rope = Rope::new(&positions, 1, self.head, self.theta as f32, &device);
-        let mask = AttentionMask {
-            window: Window {
-                before: self.window.map(|window| window - 1),
-                ..Window::CAUSAL
+        let pass = Pass {
+            head: self.head,
+            eps: self.eps as f32,
+            rope: Rope::new(&positions, 1, self.head, self.theta as f32, &device),
+            mask: AttentionMask {
+                window: Window {
+                    before: self.window.map(|window| window - 1),
+                    ..Window::CAUSAL
+                },
+                pairs,
+                ..AttentionMask::default()
             },
-            pairs,
-            ..AttentionMask::default()
         };
-        let mut drop = |x: Tensor<3>| match &mut dropout {
-            Some(dropout) if dropout.share > 0.0 => dropout.apply(x),
-            _ => x,
-        };
+        let eps = pass.eps;
         let mut x: Tensor<3> = ops::embedding(self.model.embed_tokens.weight.val(), ids);
         let mut states = Vec::with_capacity(self.model.layers.len() + 1);
         for block in &self.model.layers {
             states.push(x.clone());
-            let normed = block.input_layernorm.forward(x.clone(), eps);
-            x = x + drop(block.self_attn.forward(normed, self.head, &rope, &mask));
-            let normed = block.post_attention_layernorm.forward(x.clone(), eps);
-            let mlp = &block.mlp;
-            let gated = ops::swiglu(
-                mlp.gate_proj.forward(normed.clone()),
-                mlp.up_proj.forward(normed),
-            );
-            x = x + drop(mlp.down_proj.forward(gated));
+            let dropout = dropout.as_deref_mut().and_then(Dropout::split);
+            x = match self.checkpointing {
+                true => {
+                    let pass = pass.clone();
+                    ops::recompute(block, x, move |block, x| {
+                        block.forward(x, &pass, dropout.clone())
+                    })
+                }
+                false => block.forward(x, &pass, dropout),
+            };
         }
         states.push(self.model.norm.forward(x, eps));
         states
@@ -153,20 +194,37 @@ impl CausalLm {
         self
     }
 
-    fn logits(&self, hidden: Option<Tensor<3>>) -> Tensor<3> {
-        let device = self.model.norm.weight.val().device();
-        let hidden = hidden.unwrap_or_else(|| Tensor::zeros([1, 1, 1], &device));
+    /// The same with what blocks compute thrown away and computed again in the backward pass, or not: a training step takes about a
+    /// third longer and needs far less memory. Losses and gradients do not change. On the CPU only.
+    pub fn with_activation_checkpointing(mut self, on: bool) -> Self {
+        self.checkpointing = on;
+        self
+    }
+
+    /// `[tokens, width]`, from the last residual to logits.
+    fn output(&self) -> Tensor<2> {
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
-            None => ops::linear(hidden, self.model.embed_tokens.weight.val(), None),
+            Some(head) => head.weight.val(),
+            None => self.model.embed_tokens.weight.val(),
         }
     }
 
-    /// Logits `[batch, tokens, vocabulary]` of a batch.
-    fn logits_of(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<3> {
+    /// The last residual `[batch, tokens, width]`, after the final norm.
+    fn hidden(
+        &self,
+        ids: Tensor<2, Int>,
+        pairs: Option<Tensor<4, Bool>>,
+        dropout: Option<&mut Dropout>,
+    ) -> Tensor<3> {
+        let device = ids.device();
+        let last = self.states(ids, pairs, dropout).pop();
+        last.unwrap_or_else(|| Tensor::zeros([1, 1, 1], &device))
+    }
+
+    /// The same for a batch.
+    fn hidden_of(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<3> {
         let device = self.model.norm.weight.val().device();
-        let states = self.states(batch.ids(&device), batch.pairs(&device), dropout);
-        self.logits(states.into_iter().next_back())
+        self.hidden(batch.ids(&device), batch.pairs(&device), dropout)
     }
 
     /// Cross-entropy of each token given those before it, in nats, over the labels that count: `[1]`.
@@ -176,13 +234,13 @@ impl CausalLm {
         options: &LossOptions,
         dropout: Option<&mut Dropout>,
     ) -> Tensor<1> {
-        let logits = self.logits_of(batch, dropout);
-        let targets = batch.targets(&logits.device());
+        let hidden = self.hidden_of(batch, dropout);
+        let targets = batch.targets(&hidden.device());
         let entropy = CrossEntropyOptions {
             ignore: Some(i64::from(IGNORED)),
             smoothing: options.smoothing,
         };
-        let mean = ops::cross_entropy(logits, targets, entropy);
+        let mean = ops::linear_cross_entropy(hidden, self.output(), targets, entropy);
         match options.sum {
             true => mean * batch.counted() as f32,
             false => mean,
@@ -192,7 +250,7 @@ impl CausalLm {
     /// Log-probability of each label given the tokens before it, `[batch, tokens]`: at `t` that of token `t + 1`; 0 where the
     /// label does not count.
     pub fn log_probabilities(&self, batch: &Sequences, dropout: Option<&mut Dropout>) -> Tensor<2> {
-        let logits = self.logits_of(batch, dropout);
+        let logits = ops::linear(self.hidden_of(batch, dropout), self.output(), None);
         let targets = batch.targets(&logits.device());
         let hidden = targets.clone().equal_scalar(IGNORED);
         let targets = targets.mask_fill(hidden.clone(), 0);

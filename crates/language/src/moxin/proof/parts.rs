@@ -15,6 +15,9 @@ use crate::moxin::{MoxinError, score_question};
 const OURS: &str = "specification, section 10";
 const PAPER: &str = "paper, Original and Enhanced";
 
+/// Steps of the base in a short run.
+pub(super) const BASE: u64 = 700;
+
 /// 6 against 9 blocks on the same tokens.
 pub(super) fn depth(
     options: &ProofOptions,
@@ -96,9 +99,9 @@ pub(super) fn capability(
         return Ok(());
     };
     let (before, after) = if options.full {
-        (2500, 1000)
+        (2500, 1500)
     } else {
-        (400, 200)
+        (BASE, 600)
     };
     let asked = if options.full { 1000 } else { 300 };
     let about = format!(

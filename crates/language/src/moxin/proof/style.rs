@@ -1,5 +1,7 @@
 //! A preference for a style: from imitation of both styles to the better one.
 
+use std::path::Path;
+
 use base::command::{Context, Failure};
 use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
@@ -9,8 +11,10 @@ use engine::decode::SamplerConfig;
 use engine::models::causal_lm::{CausalLm, CausalLmConfig};
 use engine::train::Schedule;
 
-use super::corpus::{ABSENT, Corpus, Noun};
+use super::corpus::{ABSENT, Corpus};
 use super::models::{Stage, trained};
+use super::parts::BASE;
+use crate::moxin::wordnet::Noun;
 use crate::moxin::{
     Encoded, ExamplesTask, Message, MoxinError, Pair, PairsTask, Place, Preference, Recipe, Role,
     answers, encode_messages, encode_question, reference_scores,
@@ -19,6 +23,11 @@ use crate::moxin::{
 const OURS: &str = "specification, section 10";
 /// Tokens of a conversation.
 const LENGTH: usize = 96;
+
+/// Learning rates of DPO, one of which is chosen by wins on questions of its own.
+const RATES: [f64; 3] = [1e-5, 3e-5, 1e-4];
+/// Questions to test with, and as many to choose with.
+const ASKED: usize = 64;
 
 /// Question, polite short answer, long answer.
 fn talk(noun: &Noun, rng: &mut Rng) -> (String, String, String) {
@@ -63,12 +72,13 @@ pub(super) fn run(
     let (before, tuned, preferred) = if options.full {
         (2500, 400, 200)
     } else {
-        (400, 80, 40)
+        (BASE, 80, 40)
     };
     let about = format!(
         "The base of four blocks, {tuned} steps of SFT on answers in two styles, each as often, then {preferred} steps of DPO on \
-         pairs, all of 8 examples. Answers to 64 questions about other nouns are drawn at temperature 0.7; a win is one of at most ten \
-         words that says thank you."
+         pairs, all of 8 examples. Answers to {ASKED} questions about other nouns are drawn at temperature 0.7; a win is one of at most \
+         ten words that says thank you. The rate of DPO is the one of {RATES:?} with most wins on {ASKED} further questions, for each \
+         arm and seed; the smallest of equals."
     );
     let trial = Trial::new("style", "From SFT to DPO", &about, options)
         .arm("sft", "imitation of both styles")
@@ -83,7 +93,7 @@ pub(super) fn run(
         );
     let device = Device::flex().autodiff();
     let found = trial.run(options, context, |arm, seed| {
-        let runs = options.out.join("runs");
+        let (runs, progress) = (options.out.join("runs"), (options.progress, context));
         let base = runs.join(format!("base-{before}-{seed}"));
         let stage = Stage {
             from: None,
@@ -94,7 +104,7 @@ pub(super) fn run(
             seed,
             folder: &base,
         };
-        let (config, model) = trained(&corpus, stage, (options.progress, context))?;
+        let (config, model) = trained(&corpus, stage, progress)?;
         let data = Talks::draw(&corpus, seed)?;
         let place =
             |name: &str| runs.join(format!("style-{name}-{before}-{tuned}-{preferred}-{seed}"));
@@ -104,15 +114,9 @@ pub(super) fn run(
             rate,
             warmup: steps / 10,
             schedule: Schedule::Linear,
+            bf16: true,
             seed,
             ..Recipe::default()
-        };
-        let [first_place, second_place] = [place("sft"), place(arm)];
-        let run = |second: bool| Place {
-            folder: if second { &second_place } else { &first_place },
-            resume: true,
-            title: options.progress.then_some("style"),
-            context,
         };
         let first = recipe(tuned, 1e-3);
         let task = ExamplesTask {
@@ -121,7 +125,8 @@ pub(super) fn run(
             sum: false,
             device: device.clone(),
         };
-        let sft = run(false).train(&task, model, &first)?.model;
+        let folder = place("sft");
+        let sft = at(&folder, progress).train(&task, model, &first)?.model;
         let fixed = reference_scores(&sft.valid(), &data.test, true);
         let last = match arm {
             "sft" => sft.valid(),
@@ -131,15 +136,25 @@ pub(super) fn run(
                     _ => Preference::SUMMED,
                 };
                 let reference = reference_scores(&sft.valid(), &data.train, preference.normalised);
-                let second = recipe(preferred, 1e-4);
-                let task = PairsTask {
-                    pairs: &data.train,
-                    reference: &reference,
-                    preference,
-                    recipe: &second,
-                    device: device.clone(),
-                };
-                run(true).train(&task, sft, &second)?.model.valid()
+                let mut best: Option<(f64, CausalLm)> = None;
+                for rate in RATES {
+                    let folder = place(&format!("{arm}-{rate}"));
+                    let second = recipe(preferred, rate);
+                    let task = PairsTask {
+                        pairs: &data.train,
+                        reference: &reference,
+                        preference,
+                        recipe: &second,
+                        device: device.clone(),
+                    };
+                    let model = at(&folder, progress).train(&task, sft.clone(), &second)?;
+                    let model = model.model.valid();
+                    let wins = win_rate(&corpus, (&config, &model), &data.valid, seed)?;
+                    if best.as_ref().is_none_or(|(most, _)| wins > *most) {
+                        best = Some((wins, model));
+                    }
+                }
+                best.map_or_else(|| sft.valid(), |(_, model)| model)
             }
         };
         let now = reference_scores(&last, &data.test, true);
@@ -168,6 +183,17 @@ pub(super) fn run(
     Ok(())
 }
 
+/// A run in `folder`.
+fn at(folder: &Path, (progress, context): (bool, Context)) -> Place<'_> {
+    Place {
+        folder,
+        resume: true,
+        title: progress.then_some("style"),
+        context,
+        workers: None,
+    }
+}
+
 /// What is trained on and tested with.
 struct Talks {
     /// Answers of both styles.
@@ -176,6 +202,8 @@ struct Talks {
     test: Vec<Pair>,
     /// Tokens of test questions.
     questions: Vec<Vec<u32>>,
+    /// Tokens of questions to choose a rate with.
+    valid: Vec<Vec<u32>>,
 }
 
 impl Talks {
@@ -193,8 +221,9 @@ impl Talks {
             train: Vec::new(),
             test: Vec::new(),
             questions: Vec::new(),
+            valid: Vec::new(),
         };
-        for (at, noun) in usable.into_iter().take(1064).enumerate() {
+        for (at, noun) in usable.into_iter().take(1000 + 2 * ASKED).enumerate() {
             let (question, polite, long) = talk(noun, &mut rng);
             let question = Message::new(Role::User, question);
             let encode = |answer: &str| {
@@ -205,16 +234,15 @@ impl Talks {
                 chosen: encode(&polite)?,
                 rejected: encode(&long)?,
             };
-            match at {
-                ..64 => {
-                    talks.questions.push(encode_question(
-                        &corpus.tokenizer,
-                        std::slice::from_ref(&question),
-                        LENGTH,
-                    )?);
+            let asked = std::slice::from_ref(&question);
+            let asked = encode_question(&corpus.tokenizer, asked, LENGTH)?;
+            match at / ASKED {
+                0 => {
+                    talks.questions.push(asked);
                     talks.test.push(pair);
                 }
-                64..564 => talks.both.extend([pair.chosen, pair.rejected]),
+                1 => talks.valid.push(asked),
+                _ if at < 500 + 2 * ASKED => talks.both.extend([pair.chosen, pair.rejected]),
                 _ => talks.train.push(pair),
             }
         }

@@ -1,224 +1,15 @@
-//! `orrery moxin tokenizer`, `pretrain`, `expand`, `sft`, `dpo` and `grpo`.
+//! `orrery moxin sft`, `dpo` and `grpo`.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
-use base::command::{Context, Failure, is_quiet, say, tell};
-use base::files::write_bytes;
-use clap::{Args, ValueEnum};
-use engine::models::causal_lm::{CausalLm, LoraConfig, train_bpe};
+use base::command::{Context, Failure, is_quiet, tell};
+use clap::Args;
+use engine::models::causal_lm::LoraConfig;
 use engine::train::Schedule;
-use engine::weights::Precision;
 use serde_json::json;
 
-use crate::moxin::data::lines;
-use crate::moxin::data::pieces::pieces;
-use crate::moxin::data::tally::Tally;
-use crate::moxin::{
-    self, Examples, GrpoLimits, MoxinError, Place, Preference, Recipe, copy_tokenizer,
-};
-
-/// Text that a vocabulary is learned from at most, in bytes.
-const LEARNED: usize = 1 << 30;
-
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  orrery moxin tokenizer data/clean --size 4096 --out vocabulary/"
-)]
-pub struct Vocabulary {
-    /// Files of JSON lines, or folders of them
-    #[arg(required = true)]
-    inputs: Vec<PathBuf>,
-    /// Tokens; any text can be written with them
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(259..=1_048_576))]
-    size: u32,
-    /// Folder for the tokenizer
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
-    /// Learn from the first so many MB
-    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    megabytes: u32,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl Vocabulary {
-    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let limit = LEARNED.min((self.megabytes as usize) << 20);
-        let (mut texts, mut bytes) = (Vec::new(), 0);
-        let full = AtomicBool::new(false);
-        for piece in pieces(&self.inputs, u64::MAX)? {
-            let read = lines::each(
-                &piece,
-                context.stop,
-                &mut Tally::default(),
-                &mut |_, document| {
-                    if bytes >= limit {
-                        full.store(true, std::sync::atomic::Ordering::Relaxed);
-                        return Err(MoxinError::Stopped);
-                    }
-                    bytes += document.text.len();
-                    texts.push(document.text.into_owned());
-                    Ok(())
-                },
-            );
-            match read {
-                Err(MoxinError::Stopped) if full.load(std::sync::atomic::Ordering::Relaxed) => {
-                    break;
-                }
-                other => other?,
-            }
-        }
-        if texts.is_empty() {
-            return Err(Failure::input(
-                "the input holds no document: give JSON lines with a `text`",
-            ));
-        }
-        let special = ["<unk>", "<s>", "</s>"];
-        let all = texts.iter().map(String::as_str);
-        let json = train_bpe(all, self.size as usize, &special, Some("<s>"))?;
-        std::fs::create_dir_all(&self.out).map_err(|error| MoxinError::path(&self.out, error))?;
-        write_bytes(self.out.join("tokenizer.json"), json.as_bytes())?;
-        let config = json!({
-            "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
-            "model_max_length": 1_000_000, "clean_up_tokenization_spaces": false,
-        });
-        let text = serde_json::to_string_pretty(&config).unwrap_or_default();
-        write_bytes(
-            self.out.join("tokenizer_config.json"),
-            format!("{text}\n").as_bytes(),
-        )?;
-        let tokenizer = engine::text::Tokenizer::open(&self.out)?;
-        let sample: Vec<&String> = texts.iter().take(200).collect();
-        let (mut characters, mut tokens) = (0, 0);
-        for text in sample {
-            characters += text.len();
-            tokens += tokenizer.encode(text)?.len();
-        }
-        let each = characters as f64 / tokens.max(1) as f64;
-        match self.json {
-            true => say(
-                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": self.out})
-                    .to_string(),
-            ),
-            false => say(&format!(
-                "{} tokens from {:.1} MB; {each:.2} bytes a token; wrote `{}`",
-                tokenizer.len(),
-                bytes as f64 / 1e6,
-                self.out.display()
-            )),
-        }
-    }
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Example:
-  orrery moxin pretrain --config toy.toml --out runs/toy
-
-toy.toml:
-  tokenizer = \"vocabulary\"
-  [model]
-  hidden_size = 128
-  num_hidden_layers = 4
-  [[phase]]
-  name = \"1\"
-  data = \"packed\"
-  context = 128
-  batch = 16
-  steps = 500
-  learning_rate = 3e-3
-  warmup = 50")]
-pub struct Pretraining {
-    /// Model and phases, a TOML file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Folder for checkpoints, log and the model of each phase
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
-    /// Go on with a run that was stopped
-    #[arg(long)]
-    resume: bool,
-    /// Mixed precision
-    #[arg(long)]
-    bf16: bool,
-    /// Where to train
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl Pretraining {
-    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let plan = moxin::Pretrain::open(&self.config)?;
-        let device = engine::device(&self.device)?;
-        let place = Place {
-            folder: &self.out,
-            resume: self.resume,
-            title: Some("pretrain"),
-            context,
-        };
-        let model = plan.run(&device, self.bf16, &place)?;
-        wrote(self.json, &model, json!({}))
-    }
-}
-
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  orrery moxin expand --from mistral-7b/ --layers 36 --out moxin-start/ --precision bf16"
-)]
-pub struct Expansion {
-    /// A model's folder
-    #[arg(long, value_name = "DIR")]
-    from: PathBuf,
-    /// Blocks of the new model
-    #[arg(long, value_name = "N")]
-    layers: usize,
-    /// Folder for the new model
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
-    /// How weights are written
-    #[arg(long, value_enum, default_value = "f32")]
-    precision: Stored,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Stored {
-    F32,
-    F16,
-    Bf16,
-}
-
-impl Expansion {
-    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
-        if self.out == self.from {
-            return Err(Failure::input(
-                "the new model would take the old one's place: choose another `--out`",
-            ));
-        }
-        let (config, model) = CausalLm::open(&self.from, &engine::device("cpu")?)?;
-        let before = config.num_hidden_layers;
-        let (config, model) = moxin::expand(&config, model, self.layers)?;
-        let precision = match self.precision {
-            Stored::F32 => Precision::F32,
-            Stored::F16 => Precision::F16,
-            Stored::Bf16 => Precision::BF16,
-        };
-        model.save(&self.out, &config, precision)?;
-        copy_tokenizer(&self.from, &self.out)?;
-        let places = moxin::expand_places(before, self.layers);
-        wrote(
-            self.json,
-            &self.out,
-            json!({"after_blocks": places, "parameters": config.parameters()}),
-        )
-    }
-}
+use super::wrote;
+use crate::moxin::{self, Examples, GrpoLimits, Place, Preference, Recipe};
 
 /// Options of every fine-tuning.
 #[derive(Args, Debug)]
@@ -271,6 +62,9 @@ pub struct Tuning {
     /// Mixed precision
     #[arg(long)]
     bf16: bool,
+    /// Compute blocks again in the backward pass: about a third slower, in far less memory
+    #[arg(long)]
+    activation_checkpointing: bool,
     /// Seed of order and draws
     #[arg(long, default_value_t = 123)]
     seed: u64,
@@ -304,6 +98,7 @@ impl Tuning {
                 ..LoraConfig::default()
             }),
             bf16: self.bf16,
+            checkpointing: self.activation_checkpointing,
             seed: self.seed,
             checkpoint_every: self.checkpoint_every,
         }
@@ -326,6 +121,7 @@ impl Tuning {
             resume: self.resume,
             title: Some(title),
             context,
+            workers: None,
         }
     }
 
@@ -465,13 +261,5 @@ impl Grpo {
             &place,
         )?;
         it.done(&done)
-    }
-}
-
-/// Says where the model is.
-fn wrote(json: bool, model: &std::path::Path, more: serde_json::Value) -> Result<(), Failure> {
-    match json {
-        true => say(&json!({"model": model, "more": more}).to_string()),
-        false => say(&format!("wrote `{}`", model.display())),
     }
 }
