@@ -18,8 +18,10 @@ use crate::reduced_x86::{Tile, tile};
 pub(crate) use pack::Panels;
 use pack::Units;
 
-/// Rows of the left operand whose units are in memory at one time.
+/// Rows of the left operand whose units are in memory at one time; for tiles more, while they take few bytes.
 const ROWS: usize = 96;
+/// The most of them for tiles, and the units that they take then.
+const TALL: (usize, usize) = (256, 100_000);
 /// Rows of a tile: with four vectors of columns, 24 sums stay in registers.
 const TILE: usize = 6;
 /// Columns of a panel of the right operand.
@@ -134,7 +136,11 @@ impl Panels {
         let n = self.columns;
         assert!(out.len() == m * n);
         // Few rows are spread over threads by columns as well.
-        let (blocks, width) = match m.div_ceil(ROWS) {
+        let most = match way {
+            Way::Vectors => ROWS,
+            _ => (TALL.1 / self.units.max(1)).clamp(ROWS, TALL.0) / amx::ROWS * amx::ROWS,
+        };
+        let (blocks, width) = match m.div_ceil(most) {
             blocks if blocks >= SPREAD || !parallel => (blocks, n),
             blocks => (
                 blocks,
@@ -144,8 +150,8 @@ impl Panels {
         let groups = n.div_ceil(width);
         let place = Place(out.as_mut_ptr().cast::<f32>());
         let work = |task: usize| {
-            let (first, columns) = (task / groups * ROWS, task % groups * width);
-            let rows = ROWS.min(m - first);
+            let (first, columns) = (task / groups * most, task % groups * width);
+            let rows = most.min(m - first);
             let columns = columns..n.min(columns + width);
             // SAFETY: handed down; the operand holds the rows; no two tasks write the same place.
             unsafe {

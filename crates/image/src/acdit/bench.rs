@@ -13,7 +13,7 @@ use super::rope::Positions;
 use super::{BlockSampler, SampleConfig};
 
 /// Solver steps of a timed sample.
-const STEPS: usize = 10;
+const STEPS: usize = 25;
 
 /// All works of ACDiT, with the ratios that they must not exceed.
 pub fn works() -> Vec<Work> {
@@ -41,7 +41,7 @@ pub fn works() -> Vec<Work> {
         ),
         Work::with_own(
             "acdit-130m-sample",
-            "1,024 tokens, 10 solver steps, bf16: 4 cached blocks; beside it ours without blocks",
+            "1,024 tokens, 25 solver steps, bf16: 4 cached blocks; beside it ours without blocks",
             || sample(4),
             || sample(1),
         )
