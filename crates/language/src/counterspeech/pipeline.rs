@@ -95,12 +95,7 @@ impl Replier {
     pub fn open(name: &str, adapters: &[(String, PathBuf)]) -> Result<Self, CounterspeechError> {
         let path = resolve(name, &HubSettings::from_environment())?;
         let decoder = Decoder::open(&path)?;
-        let mut tokenizer = Tokenizer::open(&path)?;
-        tokenizer.check_rows(decoder.config().vocab)?;
-        if tokenizer.chat().is_err() && looks_like_llama2(&tokenizer) {
-            tokenizer.set_chat_template(LLAMA2)?;
-        }
-        tokenizer.chat()?;
+        let tokenizer = open_tokenizer(&path, decoder.config().vocab)?;
         let mut replier = Self {
             sha: fingerprint(&path)?,
             name: name.to_owned(),
@@ -223,13 +218,7 @@ impl Replier {
         rng: Rng,
         context: Context,
     ) -> Result<(String, usize), Failure> {
-        let message = |role: &str, content: &str| json!({"role": role, "content": content});
-        let mut input = ChatInput::new(&[]);
-        let system = system.filter(|text| !text.is_empty());
-        input
-            .messages
-            .extend(system.map(|text| message("system", text)));
-        input.messages.push(message("user", user));
+        let input = conversation(system.unwrap_or_default(), user);
         let prompt = self.tokenizer.chat()?.encode(&self.tokenizer, &input)?;
         let adapters = self.adapter(model)?;
         let mut session = Session::new(&self.decoder).with_adapters(&adapters);
@@ -295,6 +284,28 @@ impl Replier {
             .for_each(|sum| *sum /= (ids.len() - 1) as f64);
         Ok(Some(mean))
     }
+}
+
+/// The tokenizer of the model at `path`, whose embedding table has `rows` rows, with a chat template.
+pub(super) fn open_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, CounterspeechError> {
+    let mut tokenizer = Tokenizer::open(path)?;
+    tokenizer.check_rows(rows)?;
+    if tokenizer.chat().is_err() && looks_like_llama2(&tokenizer) {
+        tokenizer.set_chat_template(LLAMA2)?;
+    }
+    tokenizer.chat()?;
+    Ok(tokenizer)
+}
+
+/// A system message, or none where it is empty, and a user's, which shall be answered.
+pub(super) fn conversation(system: &str, user: &str) -> ChatInput {
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut input = ChatInput::new(&[]);
+    if !system.is_empty() {
+        input.messages.push(message("system", system));
+    }
+    input.messages.push(message("user", user));
+    input
 }
 
 /// Vocabularies of Llama 2 mark the begin and end of a text so.

@@ -39,6 +39,7 @@ pub use pretrain::{Phase, Pretrain, Start, TokensTask};
 pub use reward::reward;
 pub use rollout::answers;
 pub use training::{Place, Recipe, Student, copy_tokenizer};
+pub(crate) use tuning::text_at;
 pub use tuning::{Examples, ExamplesTask, read_examples, sft, steps_of};
 
 /// What `orrery list` and the docs say of it.

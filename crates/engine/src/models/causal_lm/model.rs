@@ -65,19 +65,22 @@ pub struct CausalLm {
     pub(super) eps: f64,
 }
 
-/// Values of what attention and feed-forward layer give that are set to zero in training.
+/// Values of what attention and feed-forward layer give that are set to zero in training, and of what low-rank changes read
+/// (of those, the share that their config says).
 #[derive(Clone, Debug)]
 pub struct Dropout {
-    /// The share of them, from 0 up to 1; the others grow by `1 / (1 − share)`.
+    /// The share of the former, from 0 up to 1; the others grow by `1 / (1 − share)`.
     pub share: f32,
     /// Which.
     pub rng: Rng,
 }
 
 impl Dropout {
-    fn apply(&mut self, x: Tensor<3>) -> Tensor<3> {
-        let shape = x.dims();
-        let (share, keep) = (self.share, 1.0 / (1.0 - self.share));
+    pub(super) fn apply(&mut self, x: Tensor<3>, share: f32) -> Tensor<3> {
+        if share <= 0.0 {
+            return x;
+        }
+        let (shape, keep) = (x.dims(), 1.0 / (1.0 - share));
         let values = (0..shape.iter().product()).map(|_| match self.rng.uniform() < share {
             true => 0.0,
             false => keep,
@@ -125,23 +128,26 @@ impl CausalLm {
             pairs,
             ..AttentionMask::default()
         };
-        let mut drop = |x: Tensor<3>| match &mut dropout {
-            Some(dropout) if dropout.share > 0.0 => dropout.apply(x),
-            _ => x,
+        let drop = |x: Tensor<3>, dropout: Option<&mut Dropout>| match dropout {
+            Some(dropout) => dropout.apply(x, dropout.share),
+            None => x,
         };
         let mut x: Tensor<3> = ops::embedding(self.model.embed_tokens.weight.val(), ids);
         let mut states = Vec::with_capacity(self.model.layers.len() + 1);
         for block in &self.model.layers {
             states.push(x.clone());
             let normed = block.input_layernorm.forward(x.clone(), eps);
-            x = x + drop(block.self_attn.forward(normed, self.head, &rope, &mask));
+            let (attention, mlp) = (&block.self_attn, &block.mlp);
+            let seen = attention.forward(normed, self.head, &rope, &mask, dropout.as_deref_mut());
+            x = x + drop(seen, dropout.as_deref_mut());
             let normed = block.post_attention_layernorm.forward(x.clone(), eps);
-            let mlp = &block.mlp;
             let gated = ops::swiglu(
-                mlp.gate_proj.forward(normed.clone()),
-                mlp.up_proj.forward(normed),
+                mlp.gate_proj
+                    .forward(normed.clone(), dropout.as_deref_mut()),
+                mlp.up_proj.forward(normed, dropout.as_deref_mut()),
             );
-            x = x + drop(mlp.down_proj.forward(gated));
+            let thought = mlp.down_proj.forward(gated, dropout.as_deref_mut());
+            x = x + drop(thought, dropout.as_deref_mut());
         }
         states.push(self.model.norm.forward(x, eps));
         states
@@ -157,7 +163,7 @@ impl CausalLm {
         let device = self.model.norm.weight.val().device();
         let hidden = hidden.unwrap_or_else(|| Tensor::zeros([1, 1, 1], &device));
         match &self.lm_head {
-            Some(head) => head.forward(hidden),
+            Some(head) => head.forward(hidden, None),
             None => ops::linear(hidden, self.model.embed_tokens.weight.val(), None),
         }
     }
