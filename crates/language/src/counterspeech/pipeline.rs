@@ -10,18 +10,16 @@ use base::command::{Context, Failure};
 use base::rng::Rng;
 use engine::decode::{GenerateOptions, Sampler, SamplerConfig, Session, StopReason, generate};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Lora, Request, Segment};
-use engine::text::{ChatInput, ChatTemplate, TextError, Tokenizer};
+use engine::text::Tokenizer;
 use engine::weights::hub::{HubSettings, resolve};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::chat::{conversation, open_tokenizer};
 use super::grid::BASELINE;
 use super::refusal::{clean, is_refusal};
 use super::store::fingerprint;
 use super::{CounterspeechError, Prompt};
 
-/// The chat layout of Llama 2, for checkpoints that bring none.
-const LLAMA2: &str = include_str!("llama2.jinja");
 /// Tokens of a summary of a user.
 const SUMMARY: usize = 120;
 /// Tokens of a text whose embedding is taken.
@@ -284,44 +282,4 @@ impl Replier {
             .for_each(|sum| *sum /= (ids.len() - 1) as f64);
         Ok(Some(mean))
     }
-}
-
-/// The tokenizer of the model at `path`, whose embedding table has `rows` rows, with a chat template.
-pub(super) fn open_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, CounterspeechError> {
-    let mut tokenizer = Tokenizer::open(path)?;
-    tokenizer.check_rows(rows)?;
-    if tokenizer.chat().is_err() && looks_like_llama2(&tokenizer) {
-        tokenizer.set_chat_template(LLAMA2)?;
-    }
-    tokenizer.chat()?;
-    Ok(tokenizer)
-}
-
-/// A system message, or none where it is empty, and a user's, which shall be answered.
-pub(super) fn conversation(system: &str, user: &str) -> ChatInput {
-    let message = |role: &str, content: &str| json!({"role": role, "content": content});
-    let mut input = ChatInput::new(&[]);
-    if !system.is_empty() {
-        input.messages.push(message("system", system));
-    }
-    input.messages.push(message("user", user));
-    input
-}
-
-/// Vocabularies of Llama 2 mark the begin and end of a text so.
-fn looks_like_llama2(tokenizer: &Tokenizer) -> bool {
-    tokenizer.len() <= 32_064
-        && tokenizer.added_id("<s>").is_some()
-        && tokenizer.added_id("</s>").is_some()
-}
-
-/// The text of a conversation in the layout of Llama 2, its control tokens as text. `messages` are objects with `role` and
-/// `content`: a system message or none, then user and assistant in turn.
-///
-/// # Errors
-/// [`TextError::Template`] where they do not take turns.
-pub fn llama2_chat(messages: &[serde_json::Value]) -> Result<String, TextError> {
-    let mut input = ChatInput::new(&[]);
-    input.messages = messages.to_vec();
-    ChatTemplate::new(LLAMA2, "<s>", "</s>")?.render(&input)
 }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::folder::{make, read_json, write_json};
 use super::{CausalLm, CausalLmError, LoraConfig};
 use crate::weights::{KeyMap, Precision, Weights, load, save};
-use base::rng::Rng;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -46,15 +45,13 @@ impl CausalLm {
         Ok(write_json(&path.join(CONFIG), &lora.to_json())?)
     }
 
-    /// The same with everything frozen but the low-rank changes in the folder `path`, which are trained further.
+    /// The same with its low-rank changes read from the folder `path`, which has to hold just these.
     ///
     /// # Errors
-    /// [`CausalLmError`]: the folder holds no plain LoRA, or one of another model.
-    pub fn open_lora(self, path: &Path) -> Result<(LoraConfig, Self), CausalLmError> {
-        let lora = LoraConfig::open(path)?;
-        let model = self.with_lora(&lora, &mut Rng::new(0))?;
+    /// [`CausalLmError::Weights`]: no adapter's weights, or those of another model or config.
+    pub fn read_lora(self, path: &Path) -> Result<Self, CausalLmError> {
         let weights = Weights::open(path.join(WEIGHTS))?;
-        Ok((lora, load(model, &weights, &keys())?))
+        Ok(load(self, &weights, &keys())?)
     }
 }
 
