@@ -11,9 +11,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::models::causal_lm::{
     CausalLm, CausalLmConfig, IGNORED, LoraConfig, LossOptions, Sequences, train_bpe,
 };
-use engine::models::decoder::{Cache, Decoder, Input, Lora, Request, Segment};
+use engine::models::decoder::{Cache, Decoder, Input, Logits, Lora, Request, Segment};
 use engine::text::Tokenizer;
 use engine::train::steps_done;
+use engine::weights::hub::{HubSettings, resolve};
 use engine::weights::{Precision, TensorFile, Weights};
 use language::counterspeech::{
     CounterspeechError, Prompts, Replier, Training, default_recipe, encode_reply, open_base,
@@ -70,7 +71,7 @@ fn recipe() -> Recipe {
     }
 }
 
-fn place(folder: &Path, resume: bool, stop: &'static AtomicBool) -> Place<'_> {
+fn place<'a>(folder: &'a Path, resume: bool, stop: &'static AtomicBool) -> Place<'a> {
     Place {
         folder,
         resume,
@@ -170,7 +171,7 @@ fn training_lowers_the_loss_and_the_saved_adapter_is_the_trained_model() {
     let trained = adapted(&base, &first);
     let (before, after) = (loss(&plain, &batch), loss(&trained, &batch));
     println!("loss {before} before, {after} after");
-    assert!(after < 0.7 * before, "{before} {after}");
+    assert!(after < before - 0.2, "{before} {after}");
 
     // The official names, and the same logits from the decoder that generates.
     let weights = Weights::open(first.join("adapter_model.safetensors")).unwrap();
@@ -383,4 +384,49 @@ fn what_cannot_be_used_is_told_in_one_line() {
     };
     let line = changed.run(&device, &place(&out, true, &GO)).unwrap_err();
     assert!(line.to_string().contains("other options"), "{line}");
+}
+
+/// The model that `orrery pull smollm2` brings, where it is here: rounded weights widened, against the decoder that rounds inputs too.
+#[test]
+fn a_quantised_model_is_trained_as_it_generates() {
+    let Ok(path) = resolve("smollm2", &HubSettings::from_environment()) else {
+        println!("skipped: smollm2 is not pulled");
+        return;
+    };
+    let (config, model, tokenizer) = open_base("smollm2", &Device::flex()).unwrap();
+    let pair = encode_reply(
+        &tokenizer,
+        [
+            "You are a helpful AI assistant.",
+            "What is the capital of France?",
+        ],
+        "The capital of France is Paris.",
+        512,
+    )
+    .unwrap();
+    let decoder = Decoder::open(&path).unwrap();
+    let mut cache = Cache::new(decoder.config());
+    let mut segment = [Segment::new(Input::Ids(&pair.ids), &mut cache)];
+    let request = Request {
+        logits: Logits::All,
+        ..Request::default()
+    };
+    let found = decoder.forward(&mut segment, &request).unwrap().remove(0);
+    let row: Vec<i32> = pair.ids.iter().map(|&id| id as i32).collect();
+    let row = TensorData::new(row, [1, pair.ids.len()]);
+    let row = Tensor::<2, Int>::from_data(row, &Device::flex().autodiff());
+    let expected = values(model.forward(row));
+    let off: f32 = found
+        .logits
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs())
+        .sum();
+    let mean = off / expected.len() as f32;
+    let nats = loss(&model, &batch_of(std::slice::from_ref(&pair)));
+    println!(
+        "{} parameters: logits off by {mean} in the mean, loss {nats}",
+        config.parameters()
+    );
+    assert!(mean < 0.5 && nats < 1.0);
 }

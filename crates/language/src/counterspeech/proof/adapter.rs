@@ -6,9 +6,7 @@ use base::command::{Context, Failure};
 use base::proof::ProofOptions;
 
 use crate::counterspeech::store::write_rows;
-use crate::counterspeech::{
-    CounterspeechError, Prompts, Stage, Training, default_recipe, synthetic_comments,
-};
+use crate::counterspeech::{Prompts, Stage, Training, default_recipe, synthetic_comments};
 use crate::moxin::{Place, Recipe};
 
 /// What it is called.
@@ -49,7 +47,6 @@ pub(super) fn train(
         title: options.progress.then_some("adapter"),
         context,
     };
-    let device = engine::device("cpu").map_err(CounterspeechError::data)?;
-    let stage = training.run(&device, &place)?;
+    let stage = training.run(&engine::device("cpu")?, &place)?;
     Ok((folder, stage))
 }
