@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, is_quiet, number_in, say, tell};
+use base::command::{Context, Failure, is_quiet, say, tell};
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
 use serde_json::json;
@@ -70,8 +70,8 @@ pub struct Train {
     #[arg(long, value_name = "N")]
     last_blocks: Option<usize>,
     /// Share of what the changes read that is dropped in training
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = |text: &str| number_in(text, 0.0, 0.99))]
-    dropout: f32,
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    dropout: f64,
     /// Tokens of a pair at most
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_length: usize,
@@ -140,7 +140,7 @@ impl Train {
                 rank: usize::from(self.rank),
                 alpha: self.alpha,
                 targets: self.targets.clone(),
-                dropout: f64::from(self.dropout),
+                dropout: self.dropout,
                 ..LoraConfig::default()
             }),
             ..default_recipe()
