@@ -20,6 +20,9 @@ use language::counterspeech::{
 };
 use serde_json::{Value, json};
 
+#[path = "counterspeech/train.rs"]
+mod train;
+
 fn committed() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
 }

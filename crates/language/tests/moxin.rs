@@ -500,6 +500,7 @@ fn a_saved_model_generates_and_its_low_rank_changes_alone_are_trained() {
             rank: 3,
             alpha: 6.0,
             targets: ["q_proj", "down_proj"].map(str::to_owned).to_vec(),
+            ..LoraConfig::default()
         };
         let mut adapted = again.with_lora(&lora, &mut Rng::new(5)).unwrap();
         assert!(

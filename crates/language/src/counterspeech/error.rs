@@ -5,11 +5,13 @@ use base::files::FileError;
 use base::job::jsonl::JsonlError;
 use base::job::log::LogError;
 use engine::decode::DecodeError;
+use engine::models::causal_lm::CausalLmError;
 use engine::models::decoder::DecoderError;
 use engine::text::TextError;
 use engine::weights::hub::HubError;
 
 use crate::guardian::GuardianError;
+use crate::moxin::MoxinError;
 
 /// Why counterspeech could not be made or measured.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,12 @@ pub enum CounterspeechError {
     /// The model or an adapter.
     #[error(transparent)]
     Decoder(#[from] DecoderError),
+    /// The model that is trained.
+    #[error(transparent)]
+    Model(#[from] CausalLmError),
+    /// Training and its data.
+    #[error(transparent)]
+    Training(#[from] MoxinError),
     /// Sampling and prompts.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -61,6 +69,11 @@ impl From<CounterspeechError> for Failure {
             CounterspeechError::Hub(error) => error.into(),
             CounterspeechError::File(error) => error.into(),
             CounterspeechError::Guard(error) => error.into(),
+            CounterspeechError::Model(error) => error.into(),
+            CounterspeechError::Training(MoxinError::Stopped) => {
+                Self::interrupted("stopped; the same command with `--resume` goes on from here")
+            }
+            CounterspeechError::Training(error) => error.into(),
             CounterspeechError::Decoder(DecoderError::Shape(_)) | CounterspeechError::Failed(_) => {
                 Self::failed(error)
             }

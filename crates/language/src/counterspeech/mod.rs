@@ -5,13 +5,14 @@
 //! The paper published five LoRA adapters and no code, prompts or metrics. What could not be read is **reconstructed**: the
 //! factorisation of its 36 configurations, all prompts, all indicators, and the protocol of the study.
 //!
-//! [`Replier`] joins a chat model with adapters by name; [`Run`] answers records by the cells of a [`Grid`]; [`indicators`]
+//! [`Replier`] joins a chat model with adapters by name, which [`Training`] trains; [`Run`] answers records by the cells of a [`Grid`]; [`indicators`]
 //! measures, [`rank()`] orders; [`study`] plans, serves and analyses. Nothing here posts anything. `docs/counterspeech.md` is
 //! the guide.
 
 use base::card::Card;
 use base::system::System;
 
+mod chat;
 mod command;
 mod diversity;
 mod error;
@@ -32,25 +33,30 @@ mod store;
 pub mod study;
 mod style;
 mod summary;
+mod synthetic;
 mod table;
+mod train;
 
+pub use chat::{encode_reply, llama2_chat};
 pub use diversity::{Diversity, repetition_rate};
 pub use error::CounterspeechError;
 pub use generate::{PROFILING, Row, Run, Tally};
 pub use grid::{BASELINE, Configuration, Factor, Grid};
 pub use ngram::CharacterModel;
-pub use pipeline::{Drawing, Replier, Reply, llama2_chat};
+pub use pipeline::{Drawing, Replier, Reply};
 pub use plot::factor_plot;
 pub use prompt::{Block, Place, Prompt, Prompts};
 pub use rank::{Aggregate, Ranked, Scale, rank};
 pub use readability::Readability;
-pub use record::{AuthorKey, Community, Record, SYNTHETIC, Turn, User, read_records, synthetic};
+pub use record::{AuthorKey, Community, Record, SYNTHETIC, Turn, User, read_records};
 pub use refusal::{clean, is_refusal};
 pub use rouge::{Overlap, rouge_l, rouge_n, tokens};
 pub use store::sha256;
 pub use style::{StyleScale, StyleVector, cosine, profile_similarity, style_vector};
 pub use summary::{ConfigurationSummary, DRAWS, FactorEffect, Mean, effects, summarise};
+pub use synthetic::{synthetic, synthetic_comments};
 pub use table::{read_summary, read_table, write_summary, write_table};
+pub use train::{Stage, Training, default_recipe, open_base, read_pairs};
 
 /// What `orrery list` and the docs say of it.
 const CARD: Card = Card {

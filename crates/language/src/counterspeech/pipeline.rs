@@ -10,18 +10,16 @@ use base::command::{Context, Failure};
 use base::rng::Rng;
 use engine::decode::{GenerateOptions, Sampler, SamplerConfig, Session, StopReason, generate};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Lora, Request, Segment};
-use engine::text::{ChatInput, ChatTemplate, TextError, Tokenizer};
+use engine::text::Tokenizer;
 use engine::weights::hub::{HubSettings, resolve};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::chat::{conversation, open_tokenizer};
 use super::grid::BASELINE;
 use super::refusal::{clean, is_refusal};
 use super::store::fingerprint;
 use super::{CounterspeechError, Prompt};
 
-/// The chat layout of Llama 2, for checkpoints that bring none.
-const LLAMA2: &str = include_str!("llama2.jinja");
 /// Tokens of a summary of a user.
 const SUMMARY: usize = 120;
 /// Tokens of a text whose embedding is taken.
@@ -95,12 +93,7 @@ impl Replier {
     pub fn open(name: &str, adapters: &[(String, PathBuf)]) -> Result<Self, CounterspeechError> {
         let path = resolve(name, &HubSettings::from_environment())?;
         let decoder = Decoder::open(&path)?;
-        let mut tokenizer = Tokenizer::open(&path)?;
-        tokenizer.check_rows(decoder.config().vocab)?;
-        if tokenizer.chat().is_err() && looks_like_llama2(&tokenizer) {
-            tokenizer.set_chat_template(LLAMA2)?;
-        }
-        tokenizer.chat()?;
+        let tokenizer = open_tokenizer(&path, decoder.config().vocab)?;
         let mut replier = Self {
             sha: fingerprint(&path)?,
             name: name.to_owned(),
@@ -223,13 +216,7 @@ impl Replier {
         rng: Rng,
         context: Context,
     ) -> Result<(String, usize), Failure> {
-        let message = |role: &str, content: &str| json!({"role": role, "content": content});
-        let mut input = ChatInput::new(&[]);
-        let system = system.filter(|text| !text.is_empty());
-        input
-            .messages
-            .extend(system.map(|text| message("system", text)));
-        input.messages.push(message("user", user));
+        let input = conversation(system.unwrap_or_default(), user);
         let prompt = self.tokenizer.chat()?.encode(&self.tokenizer, &input)?;
         let adapters = self.adapter(model)?;
         let mut session = Session::new(&self.decoder).with_adapters(&adapters);
@@ -295,22 +282,4 @@ impl Replier {
             .for_each(|sum| *sum /= (ids.len() - 1) as f64);
         Ok(Some(mean))
     }
-}
-
-/// Vocabularies of Llama 2 mark the begin and end of a text so.
-fn looks_like_llama2(tokenizer: &Tokenizer) -> bool {
-    tokenizer.len() <= 32_064
-        && tokenizer.added_id("<s>").is_some()
-        && tokenizer.added_id("</s>").is_some()
-}
-
-/// The text of a conversation in the layout of Llama 2, its control tokens as text. `messages` are objects with `role` and
-/// `content`: a system message or none, then user and assistant in turn.
-///
-/// # Errors
-/// [`TextError::Template`] where they do not take turns.
-pub fn llama2_chat(messages: &[serde_json::Value]) -> Result<String, TextError> {
-    let mut input = ChatInput::new(&[]);
-    input.messages = messages.to_vec();
-    ChatTemplate::new(LLAMA2, "<s>", "</s>")?.render(&input)
 }

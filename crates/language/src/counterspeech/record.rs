@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CounterspeechError;
 use super::store::{hex, read_lines, sha256};
+use super::synthetic;
 
 /// Name of the built-in set of invented records.
 pub const SYNTHETIC: &str = "synthetic";
@@ -108,60 +109,6 @@ pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), Countersp
     }
 }
 
-/// The invented records that ship with the program: three communities, two users each, mild rudeness.
-///
-/// # Errors
-/// Never: a test reads them.
-pub fn synthetic() -> Result<Vec<Record>, CounterspeechError> {
-    #[derive(Deserialize)]
-    struct Set {
-        community: Vec<Place>,
-    }
-    #[derive(Deserialize)]
-    struct Place {
-        name: String,
-        rules: String,
-        examples: Vec<String>,
-        user: Vec<Person>,
-    }
-    #[derive(Deserialize)]
-    struct Person {
-        name: String,
-        history: Vec<String>,
-        /// Pairs of what was said before and the rude answer.
-        said: Vec<[String; 2]>,
-    }
-    let set: Set = toml::from_str(include_str!("synthetic.toml"))
-        .map_err(|error| CounterspeechError::Failed(error.to_string()))?;
-    let mut records = Vec::new();
-    for place in set.community {
-        for person in place.user {
-            for (at, [before, rude]) in person.said.into_iter().enumerate() {
-                let turn = |author: &str, text: String| Turn {
-                    author: author.to_owned(),
-                    text,
-                    toxicity: None,
-                };
-                records.push(Record {
-                    id: format!("{}-{}-{}", place.name, person.name, at + 1),
-                    community: Community {
-                        name: place.name.clone(),
-                        rules: Some(place.rules.clone()),
-                        examples: place.examples.clone(),
-                    },
-                    thread: vec![turn("somebody", before)],
-                    message: turn(&person.name, rude),
-                    user: User {
-                        history: person.history.clone(),
-                        summary: None,
-                    },
-                });
-            }
-        }
-    }
-    Ok(records)
-}
-
 /// Secret with which authors' names are hashed: who does not have it cannot try names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorKey(String);
@@ -248,20 +195,6 @@ fn is_pseudonym(author: &str) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_invented_set_is_as_the_proof_wants_it() {
-        let records = synthetic().unwrap();
-        assert_eq!(records.len(), 30);
-        let count = |of: fn(&Record) -> &str| records.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(count(|it| &it.community.name), 3);
-        assert_eq!(count(|it| &it.message.author), 6);
-        assert_eq!(count(|it| &it.id), 30);
-        for record in &records {
-            assert_eq!((record.user.history.len(), record.thread.len()), (5, 1));
-            assert!(record.community.examples.len() >= 16);
-        }
-    }
 
     #[test]
     fn names_are_hidden_and_stay_the_same_under_a_key() {

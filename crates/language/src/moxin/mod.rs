@@ -42,6 +42,7 @@ pub use question::{Question, read_questions};
 pub use reward::reward;
 pub use rollout::answers;
 pub use training::{Place, Recipe, Student, copy_tokenizer};
+pub(crate) use tuning::text_at;
 pub use tuning::{Examples, ExamplesTask, read_examples, sft, steps_of};
 pub use wordnet::{Noun, NounTask};
 

@@ -163,7 +163,8 @@ impl Recipe {
 
     /// What is dropped in a micro-batch.
     pub(super) fn drops(&self, rng: &mut Rng) -> Option<Dropout> {
-        (self.dropout > 0.0).then(|| Dropout {
+        let low_rank = self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
+        (self.dropout > 0.0 || low_rank).then(|| Dropout {
             share: self.dropout,
             rng: rng.split(),
         })

@@ -29,7 +29,7 @@ impl<T> Examples<T> {
     ///
     /// # Errors
     /// [`MoxinError::Input`] where the file cannot be read, or nothing in it can be used.
-    pub(super) fn read(
+    pub(crate) fn read(
         path: &Path,
         what: &str,
         make: &mut dyn FnMut(&Record) -> Result<T, MoxinError>,
@@ -91,7 +91,7 @@ pub(super) fn messages_at(record: &Record, name: &str) -> Result<Option<Vec<Mess
 }
 
 /// The text at `name`.
-pub(super) fn text_at<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
+pub(crate) fn text_at<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
     record.get(name).and_then(Value::as_str)
 }
 

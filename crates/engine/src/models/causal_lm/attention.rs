@@ -2,7 +2,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::lora::Projection;
-use crate::ops::{self, AttentionMask, Rope};
+use super::model::{Dropout, Pass};
+use crate::ops;
 
 /// Rotary attention with grouped heads.
 #[derive(Module, Debug)]
@@ -22,19 +23,19 @@ impl Attention {
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
-        head: usize,
-        rope: &Rope,
-        mask: &AttentionMask,
+        pass: &Pass,
+        mut dropout: Option<&mut Dropout>,
     ) -> Tensor<3> {
-        let [batch, tokens, _] = x.dims();
+        let ([batch, tokens, _], head) = (x.dims(), pass.head);
         let [q, k, v] = [&self.q_proj, &self.k_proj, &self.v_proj].map(|projection| {
-            let x = projection.forward(x.clone());
+            let x = projection.forward(x.clone(), dropout.as_deref_mut());
             let heads = x.dims()[2] / head;
             x.reshape([batch, tokens, heads, head])
         });
         let inner = q.dims()[2] * head;
-        let (q, k) = (ops::rotate(q, rope), ops::rotate(k, rope));
-        let seen = ops::attention(q, k, v, mask);
-        self.o_proj.forward(seen.reshape([batch, tokens, inner]))
+        let (q, k) = (ops::rotate(q, &pass.rope), ops::rotate(k, &pass.rope));
+        let seen = ops::attention(q, k, v, &pass.mask);
+        self.o_proj
+            .forward(seen.reshape([batch, tokens, inner]), dropout)
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::lora::LoraConfig;
 use super::{CausalLm, CausalLmConfig};
 use crate::models::decoder::{Decoder, DecoderConfig, DecoderError};
 use crate::weights::{KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load, save};
@@ -114,30 +113,6 @@ impl CausalLm {
         Ok(write_json(&path.join("config.json"), &config.to_json())?)
     }
 
-    /// Writes the low-rank changes as PEFT does: `adapter_model.safetensors` and `adapter_config.json`.
-    ///
-    /// # Errors
-    /// As [`CausalLm::save`].
-    pub fn save_lora(&self, path: &Path, lora: &LoraConfig) -> Result<(), CausalLmError> {
-        make(path)?;
-        let mut keys = KeyMap::new().only(".lora.");
-        for part in ["self_attn", "mlp"] {
-            for (ours, theirs) in [("a", "lora_A"), ("b", "lora_B")] {
-                keys = keys.exact(
-                    &format!("base_model.model.model.layers.{{}}.{part}.{{}}.{theirs}.weight"),
-                    &format!("model.layers.{{}}.{part}.{{}}.lora.{ours}"),
-                );
-            }
-        }
-        let file = path.join("adapter_model.safetensors");
-        save(self, &keys, &[("format", "pt")], Precision::F32, file)?;
-        let config = json!({
-            "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": lora.rank, "lora_alpha": lora.alpha, "bias": "none",
-            "target_modules": lora.targets, "lora_dropout": 0.0, "use_dora": false, "use_rslora": false,
-        });
-        Ok(write_json(&path.join("adapter_config.json"), &config)?)
-    }
-
     /// The same weights for generation, low-rank changes added.
     ///
     /// # Errors
@@ -199,13 +174,13 @@ fn weights_in(path: &Path) -> Result<Weights, CausalLmError> {
     })
 }
 
-fn read_json(path: &Path) -> Result<Value, CausalLmError> {
+pub(super) fn read_json(path: &Path) -> Result<Value, CausalLmError> {
     let failed = |reason: String| CausalLmError::Read {
         path: path.to_owned(),
         reason,
     };
     let size = std::fs::metadata(path)
-        .map_err(|error| failed(format!("{error}: name a model's folder")))?;
+        .map_err(|error| failed(format!("{error}: name the folder that has it")))?;
     if size.len() > LONGEST {
         return Err(failed("it is too large to be one".into()));
     }
@@ -213,12 +188,12 @@ fn read_json(path: &Path) -> Result<Value, CausalLmError> {
     serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is no JSON ({error})")))
 }
 
-fn write_json(path: &Path, json: &Value) -> Result<(), FileError> {
+pub(super) fn write_json(path: &Path, json: &Value) -> Result<(), FileError> {
     let text = serde_json::to_string_pretty(json).unwrap_or_default();
     write_bytes(path, format!("{text}\n").as_bytes())
 }
 
-fn make(path: &Path) -> Result<(), CausalLmError> {
+pub(super) fn make(path: &Path) -> Result<(), CausalLmError> {
     std::fs::create_dir_all(path).map_err(|error| CausalLmError::Read {
         path: path.to_owned(),
         reason: format!("the folder cannot be made ({error}): choose another"),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::Attention;
 use super::folder::CausalLmError;
-use super::model::{Block, CausalLm, Mlp};
+use super::model::{Block, CausalLm, Dropout, Mlp};
 use crate::nn::Init;
 use crate::ops;
 use base::rng::Rng;
@@ -19,6 +19,10 @@ pub struct LoraConfig {
     pub alpha: f64,
     /// Which projections: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
     pub targets: Vec<String>,
+    /// Of which blocks; all where there are none.
+    pub blocks: Option<Vec<usize>>,
+    /// Share of what the first factor reads that is set to zero in training, from 0 to below 1.
+    pub dropout: f64,
 }
 
 impl Default for LoraConfig {
@@ -29,6 +33,8 @@ impl Default for LoraConfig {
             targets: ["q_proj", "k_proj", "v_proj", "o_proj"]
                 .map(str::to_owned)
                 .to_vec(),
+            blocks: None,
+            dropout: 0.0,
         }
     }
 }
@@ -53,6 +59,15 @@ pub struct Factors {
     pub b: Param<Tensor<2>>,
     /// What the product is multiplied by.
     pub scale: f64,
+    /// See [`LoraConfig::dropout`].
+    pub dropout: f64,
+}
+
+/// All changes of a model, block by block: what is trained, and what a checkpoint of it holds.
+#[derive(Module, Debug)]
+pub struct LowRank {
+    /// Of each projection; none where it has no change.
+    pub changes: Vec<Option<Factors>>,
 }
 
 /// A linear map without bias, with a low-rank change where it is trained so.
@@ -65,15 +80,18 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// `[.., in]` to `[.., out]`.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// `[.., in]` to `[.., out]`; `dropout` thins out what the change reads.
+    pub(super) fn forward(&self, x: Tensor<3>, dropout: Option<&mut Dropout>) -> Tensor<3> {
         let y = ops::linear(x.clone(), self.weight.val(), None);
-        match &self.lora {
-            Some(Factors { a, b, scale }) => {
-                y + ops::linear(ops::linear(x, a.val(), None), b.val(), None) * *scale as f32
-            }
-            None => y,
-        }
+        let Some(change) = &self.lora else {
+            return y;
+        };
+        let x = match dropout {
+            Some(dropout) => dropout.apply(x, change.dropout as f32),
+            None => x,
+        };
+        let low = ops::linear(x, change.a.val(), None);
+        y + ops::linear(low, change.b.val(), None) * change.scale as f32
     }
 
     fn adapted(self, config: &LoraConfig, rng: &mut Rng) -> Self {
@@ -89,13 +107,14 @@ impl Projection {
                 a: Param::from_data(data, &device),
                 b: Init::Zeros.weight(output, config.rank, rng, &device),
                 scale: config.alpha / config.rank as f64,
+                dropout: config.dropout,
             }),
             ..self
         }
     }
 
     fn merged(self) -> Self {
-        let Some(Factors { a, b, scale }) = self.lora else {
+        let Some(Factors { a, b, scale, .. }) = self.lora else {
             return self;
         };
         let delta = b.val().detach().matmul(a.val().detach()) * scale as f32;
@@ -110,7 +129,7 @@ impl CausalLm {
     /// The same with everything frozen but new factors of the projections that `config` names; it computes what it did.
     ///
     /// # Errors
-    /// [`CausalLmError::Config`] for a rank of 0 and names that are no projection.
+    /// [`CausalLmError::Config`] for a rank of 0, names that are no projection and blocks that are not there.
     pub fn with_lora(self, config: &LoraConfig, rng: &mut Rng) -> Result<Self, CausalLmError> {
         let unknown = |name: &&String| !TARGETS.contains(&name.as_str());
         if let Some(name) = config.targets.iter().find(unknown) {
@@ -124,51 +143,82 @@ impl CausalLm {
                 "a LoRA needs a rank of at least 1, an alpha and targets".into(),
             ));
         }
-        let wanted = |name: &str| config.targets.iter().any(|target| target == name);
-        Ok(self
-            .no_grad()
-            .map_projections(&mut |name, projection| match wanted(name) {
-                true => projection.adapted(config, rng),
-                false => projection,
-            }))
+        if !(0.0..1.0).contains(&config.dropout) {
+            return Err(CausalLmError::Config(
+                "the dropout of a LoRA is a share: give a number from 0 to below 1".into(),
+            ));
+        }
+        let count = self.model.layers.len();
+        let blocks = config.blocks.clone();
+        let blocks = blocks.unwrap_or_else(|| (0..count).collect());
+        if blocks.is_empty() || blocks.iter().any(|&block| block >= count) {
+            return Err(CausalLmError::Config(format!(
+                "a LoRA of the blocks {blocks:?} does not fit a model of {count}: name some from 0 to {}",
+                count - 1
+            )));
+        }
+        let wanted = |block: usize, name: &str| {
+            blocks.contains(&block) && config.targets.iter().any(|target| target == name)
+        };
+        let change = &mut |block, name: &str, projection: Projection| match wanted(block, name) {
+            true => projection.adapted(config, rng),
+            false => projection,
+        };
+        Ok(self.no_grad().map_projections(change))
+    }
+
+    /// Its low-rank changes alone.
+    pub fn low_rank(&self) -> LowRank {
+        let mut changes = Vec::new();
+        self.clone().map_projections(&mut |_, _, projection| {
+            changes.push(projection.lora.clone());
+            projection
+        });
+        LowRank { changes }
+    }
+
+    /// The same with other low-rank changes: those of a model of this form.
+    pub fn with_low_rank(&self, low_rank: &LowRank) -> Self {
+        let mut changes = low_rank.changes.iter();
+        self.clone()
+            .map_projections(&mut |_, _, projection| Projection {
+                lora: changes.next().cloned().flatten(),
+                ..projection
+            })
     }
 
     /// The same with its low-rank changes added to the weights, all of which are trained from then on.
     pub fn merged(self) -> Self {
-        self.map_projections(&mut |_, projection| projection.merged())
+        self.map_projections(&mut |_, _, projection| projection.merged())
     }
 
     /// Whether it has low-rank changes.
     pub fn has_lora(&self) -> bool {
-        self.model.layers.iter().any(|block| {
-            let (attention, mlp) = (&block.self_attn, &block.mlp);
-            let all = [
-                &attention.q_proj,
-                &attention.k_proj,
-                &attention.v_proj,
-                &attention.o_proj,
-                &mlp.gate_proj,
-                &mlp.up_proj,
-                &mlp.down_proj,
-            ];
-            all.iter().any(|projection| projection.lora.is_some())
-        })
+        self.low_rank().changes.iter().any(Option::is_some)
     }
 
-    fn map_projections(mut self, change: &mut dyn FnMut(&str, Projection) -> Projection) -> Self {
-        let blocks = self.model.layers.into_iter().map(|block| Block {
-            self_attn: Attention {
-                q_proj: change("q_proj", block.self_attn.q_proj),
-                k_proj: change("k_proj", block.self_attn.k_proj),
-                v_proj: change("v_proj", block.self_attn.v_proj),
-                o_proj: change("o_proj", block.self_attn.o_proj),
-            },
-            mlp: Mlp {
-                gate_proj: change("gate_proj", block.mlp.gate_proj),
-                up_proj: change("up_proj", block.mlp.up_proj),
-                down_proj: change("down_proj", block.mlp.down_proj),
-            },
-            ..block
+    /// Projections changed block by block, in the order of the names.
+    fn map_projections(
+        mut self,
+        change: &mut dyn FnMut(usize, &str, Projection) -> Projection,
+    ) -> Self {
+        let blocks = self.model.layers.into_iter().enumerate();
+        let blocks = blocks.map(|(at, block)| {
+            let (attention, mlp) = (block.self_attn, block.mlp);
+            Block {
+                self_attn: Attention {
+                    q_proj: change(at, "q_proj", attention.q_proj),
+                    k_proj: change(at, "k_proj", attention.k_proj),
+                    v_proj: change(at, "v_proj", attention.v_proj),
+                    o_proj: change(at, "o_proj", attention.o_proj),
+                },
+                mlp: Mlp {
+                    gate_proj: change(at, "gate_proj", mlp.gate_proj),
+                    up_proj: change(at, "up_proj", mlp.up_proj),
+                    down_proj: change(at, "down_proj", mlp.down_proj),
+                },
+                ..block
+            }
         });
         self.model.layers = blocks.collect();
         self

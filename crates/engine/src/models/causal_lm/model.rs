@@ -67,27 +67,30 @@ pub struct CausalLm {
     pub(super) checkpointing: bool,
 }
 
-/// Values of what attention and feed-forward layer give that are set to zero in training.
+/// Values of what attention and feed-forward layer give that are set to zero in training, and of what low-rank changes read
+/// (of those, the share that their config says).
 #[derive(Clone, Debug)]
 pub struct Dropout {
-    /// The share of them, from 0 up to 1; the others grow by `1 / (1 − share)`.
+    /// The share of the former, from 0 up to 1; the others grow by `1 / (1 − share)`.
     pub share: f32,
     /// Which.
     pub rng: Rng,
 }
 
 impl Dropout {
-    /// What a block drops; none where the share is 0.
-    fn split(&mut self) -> Option<Self> {
-        (self.share > 0.0).then(|| Self {
+    /// What a block drops.
+    fn split(&mut self) -> Self {
+        Self {
             share: self.share,
             rng: self.rng.split(),
-        })
+        }
     }
 
-    fn apply(&mut self, x: Tensor<3>) -> Tensor<3> {
-        let shape = x.dims();
-        let (share, keep) = (self.share, 1.0 / (1.0 - self.share));
+    pub(super) fn apply(&mut self, x: Tensor<3>, share: f32) -> Tensor<3> {
+        if share <= 0.0 {
+            return x;
+        }
+        let (shape, keep) = (x.dims(), 1.0 / (1.0 - share));
         let values = (0..shape.iter().product()).map(|_| match self.rng.uniform() < share {
             true => 0.0,
             false => keep,
@@ -100,32 +103,34 @@ impl Dropout {
 
 /// What all blocks share in a pass.
 #[derive(Clone, Debug)]
-struct Pass {
-    head: usize,
-    eps: f32,
-    rope: Rope,
-    mask: AttentionMask,
+pub(super) struct Pass {
+    pub(super) head: usize,
+    pub(super) eps: f32,
+    pub(super) rope: Rope,
+    pub(super) mask: AttentionMask,
 }
 
 impl Block {
     /// `[batch, tokens, width]` to the same.
     fn forward(&self, x: Tensor<3>, pass: &Pass, mut dropout: Option<Dropout>) -> Tensor<3> {
-        let mut drop = |x: Tensor<3>| match &mut dropout {
-            Some(dropout) => dropout.apply(x),
+        let mut dropout = dropout.as_mut();
+        let drop = |x: Tensor<3>, dropout: Option<&mut Dropout>| match dropout {
+            Some(dropout) => dropout.apply(x, dropout.share),
             None => x,
         };
         let normed = self.input_layernorm.forward(x.clone(), pass.eps);
-        let seen = self
-            .self_attn
-            .forward(normed, pass.head, &pass.rope, &pass.mask);
-        let x = x + drop(seen);
+        let attention = &self.self_attn;
+        let seen = attention.forward(normed, pass, dropout.as_deref_mut());
+        let x = x + drop(seen, dropout.as_deref_mut());
         let normed = self.post_attention_layernorm.forward(x.clone(), pass.eps);
         let mlp = &self.mlp;
         let gated = ops::swiglu(
-            mlp.gate_proj.forward(normed.clone()),
-            mlp.up_proj.forward(normed),
+            mlp.gate_proj
+                .forward(normed.clone(), dropout.as_deref_mut()),
+            mlp.up_proj.forward(normed, dropout.as_deref_mut()),
         );
-        x + drop(mlp.down_proj.forward(gated))
+        let thought = mlp.down_proj.forward(gated, dropout.as_deref_mut());
+        x + drop(thought, dropout)
     }
 }
 
@@ -173,7 +178,7 @@ impl CausalLm {
         let mut states = Vec::with_capacity(self.model.layers.len() + 1);
         for block in &self.model.layers {
             states.push(x.clone());
-            let dropout = dropout.as_deref_mut().and_then(Dropout::split);
+            let dropout = dropout.as_deref_mut().map(Dropout::split);
             x = match self.checkpointing {
                 true => {
                     let pass = pass.clone();

@@ -32,6 +32,7 @@ mod names;
 mod output;
 mod prefix;
 mod rope;
+mod values;
 mod weight;
 
 use std::path::Path;

@@ -13,6 +13,7 @@ mod records;
 mod reply;
 mod study;
 mod templates;
+mod train;
 
 /// What `orrery counterspeech` can do.
 #[derive(Subcommand, Debug)]
@@ -23,6 +24,8 @@ pub enum Command {
     Generate(Box<generate::Generate>),
     /// Measure replies: relevance, diversity, readability, toxicity, adaptation, personalization
     Indicators(Box<measure::Indicators>),
+    /// Train a LoRA adapter on pairs of message and reply, or on a community's comments
+    Train(Box<train::Train>),
     /// Order configurations by their indicators
     Rank(measure::Rank),
     /// Import records, or delete what is kept of a person
@@ -41,6 +44,7 @@ impl Verbs for Command {
             Self::Reply(verb) => verb.run(context),
             Self::Generate(verb) => verb.run(context),
             Self::Indicators(verb) => verb.run(context),
+            Self::Train(verb) => verb.run(context),
             Self::Rank(verb) => verb.run(),
             Self::Records(verb) => verb.run(),
             Self::Study(verb) => verb.run(context),

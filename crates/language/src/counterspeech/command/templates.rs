@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use base::command::{Failure, say};
 use base::files::write_new;
 use clap::Args;
+use serde::Serialize;
 
 use crate::counterspeech::study::Preregistration;
-use crate::counterspeech::{Grid, Prompts, synthetic};
+use crate::counterspeech::{Grid, Prompts, synthetic, synthetic_comments};
 
 /// Options of `templates`.
 #[derive(Args, Debug)]
@@ -24,17 +25,15 @@ impl Templates {
         std::fs::create_dir_all(&self.out).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
         })?;
-        let mut records = String::new();
-        for record in synthetic()? {
-            records += &serde_json::to_string(&record).map_err(Failure::failed)?;
-            records.push('\n');
-        }
+        let records = lines(&synthetic()?)?;
+        let comments = lines(&synthetic_comments()?)?;
         let grid = Grid::built_in().to_owned();
         let files = [
             ("prompts.toml", Prompts::built_in().to_owned()),
             ("grid.toml", grid),
             ("prereg.toml", Preregistration::template().to_owned()),
             ("records.jsonl", records),
+            ("comments.jsonl", comments),
         ];
         for (name, text) in files {
             let path = self.out.join(name);
@@ -45,4 +44,14 @@ impl Templates {
         }
         Ok(())
     }
+}
+
+/// One JSON object a line.
+fn lines<T: Serialize>(rows: &[T]) -> Result<String, Failure> {
+    let mut text = String::new();
+    for row in rows {
+        text += &serde_json::to_string(row).map_err(Failure::failed)?;
+        text.push('\n');
+    }
+    Ok(text)
 }

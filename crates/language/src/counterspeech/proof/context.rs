@@ -1,4 +1,4 @@
-//! A real small model with and without context.
+//! A real small model with and without context, and with an adapter of the communities.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,19 @@ use base::proof::{
 };
 use base::rng::Rng;
 
+use super::adapter;
 use crate::counterspeech::indicators::{Instruments, Measured, measure, value};
 use crate::counterspeech::store::read_lines;
 use crate::counterspeech::summary::clustered_mean;
 use crate::counterspeech::{Configuration, Drawing, Prompts, Record, Replier, Row, Run, synthetic};
 
 /// Contexts, each an arm; the first is the baseline.
-const ARMS: [(&str, &str); 6] = [
+const ARMS: [(&str, &str); 7] = [
     ("Ba", "the message alone"),
+    (
+        adapter::NAME,
+        "the message alone, by an adapter trained on the communities' comments",
+    ),
     ("Ba.Co", "four comments of the community"),
     ("Ba.Pr", "the message before"),
     ("Ba.Hi", "the user's five last comments"),
@@ -56,12 +61,18 @@ const MEASURES: [(&str, &str, &str); 6] = [
 const TOKENS: usize = 60;
 
 /// A claim that one of two measures shows: statement, context, columns.
-const CLAIMS: [(&str, &str, [usize; 2], &str); 3] = [
+const CLAIMS: [(&str, &str, [usize; 2], &str); 4] = [
+    (
+        "An adapter trained on comments of the communities adapts replies to them",
+        adapter::NAME,
+        [0, 0],
+        "paper: adapters with Re; here a toy one of three communities",
+    ),
     (
         "Community examples in the prompt adapt replies to the community",
         "Ba.Co",
         [0, 0],
-        "paper: community adaptation; here by examples in place of an adapter",
+        "paper: community adaptation; here by examples",
     ),
     (
         "The message before makes replies relevant to the conversation",
@@ -82,7 +93,7 @@ pub(super) fn prove(
     context: Context,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let replier = match Replier::open("smollm2", &[]) {
+    let mut replier = match Replier::open("smollm2", &[]) {
         Ok(replier) => replier,
         Err(error) => {
             for (statement, _, _, source) in CLAIMS {
@@ -97,6 +108,8 @@ pub(super) fn prove(
         }
     };
     let (prompts, records) = (Prompts::default(), synthetic()?);
+    let (folder, stage) = adapter::train(options, &prompts, context)?;
+    replier.add(adapter::NAME, &folder)?;
     let cells: Vec<Configuration> = ARMS.iter().map(|it| Configuration::parse(it.0)).collect();
     let mut rows = Vec::new();
     let mut measured = Vec::new();
@@ -180,7 +193,13 @@ pub(super) fn prove(
     report.experiments.push(Experiment {
         title: "Replies of SmolLM2 with and without context".into(),
         about: format!(
-            "SmolLM2-135M-Instruct (Q4_1) answers 30 invented hostile comments of three communities by each context, temperature 0.7, nucleus 0.9, at most {TOKENS} tokens, one reply a seed. Intervals: bootstrap over records. A model of this size writes weak replies; nothing here says that they are good ones."
+            "SmolLM2-135M-Instruct (Q4_1) answers 30 invented hostile comments of three communities by each context, temperature 0.7, nucleus 0.9, at most {TOKENS} tokens, one reply a seed. Intervals: bootstrap over records. The adapter {name}: rank 32 on queries and values of the last {blocks} blocks, {epochs} epochs over {count} invented comments of the same communities, one training ({steps} steps, loss {loss:.2} nats a token at the end); it never saw the records, nor the examples that adaptation is measured by, but the same hand wrote all of them. A model of this size writes weak replies; nothing here says that they are good ones.",
+            name = adapter::NAME,
+            blocks = adapter::BLOCKS,
+            epochs = adapter::EPOCHS,
+            count = stage.examples,
+            steps = stage.steps,
+            loss = stage.loss,
         ),
         arms: ARMS.iter().map(|it| Arm::new(it.0, it.1)).collect(),
         measures: measures.into_iter().chain([refused]).collect(),
