@@ -109,6 +109,7 @@ impl Train {
             resume: self.resume,
             title: (!self.json).then_some("train"),
             context,
+            workers: None,
         };
         let stage = training.run(&engine::device(&self.device)?, &place)?;
         if !is_quiet() {

@@ -46,6 +46,7 @@ pub(super) fn train(
         resume: true,
         title: options.progress.then_some("adapter"),
         context,
+        workers: None,
     };
     let stage = training.run(&engine::device("cpu")?, &place)?;
     Ok((folder, stage))
