@@ -70,6 +70,7 @@ macro_rules! proofs {
 /// The committed proofs.
 const PROOFS: &[(&str, &str)] = proofs![
     "codearena",
+    "counterspeech",
     "frames",
     "guardian",
     "harp",

@@ -349,7 +349,8 @@ fn what_cannot_be_used_is_told_in_one_line() {
         recipe.lora.as_mut().unwrap().targets = vec![name.to_owned()];
         recipe
     };
-    let cases: [(&dyn Fn(&mut Training<'_>), &str); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Training<'_>);
+    let cases: [(Change<'_>, &str); 8] = [
         (&|it| it.base = other.to_str().unwrap(), "rows"),
         (&|it| it.base = broken.to_str().unwrap(), "no number"),
         (&|it| it.base = nowhere.to_str().unwrap(), "nowhere"),
