@@ -9,6 +9,7 @@ error object; each is printed with its request. Ends with 1 if there was one.
 
 import argparse
 import collections
+import copy
 import http.client
 import json
 import random
@@ -48,6 +49,10 @@ ODD = [None, True, False, 0, -1, 1, 0.5, 1e308, -1e308, 2**31, 2**63, 2**64, 10*
        {"": ""}, "(" * 200, "(?i)" + "a?" * 50, "{{", "%s%n", "../../etc/passwd", [1] * 300, {"$ref": "#"}, {"type": "array", "items": {"$ref": "#"}}]
 
 
+def odd(draw):
+    return copy.deepcopy(draw.choice(ODD))
+
+
 def places(value, path=()):
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -61,9 +66,9 @@ def mutated(draw, body):
         path = draw.choice(list(places(body)))
         if not path:
             if draw.random() < 0.05:
-                return draw.choice(ODD)
+                return odd(draw)
             if isinstance(body, dict):
-                body[draw.choice(("n", "model", "stream", "max_tokens", "x"))] = draw.choice(ODD)
+                body[draw.choice(("n", "model", "stream", "max_tokens", "x"))] = odd(draw)
             continue
         holder = body
         for key in path[:-1]:
@@ -80,7 +85,7 @@ def mutated(draw, body):
             at = draw.randrange(len(holder[key]))
             holder[key] = holder[key][:at] + chr(draw.choice((0, 34, 92, 123, 0x202E, 0xD800, 0x1F600))) + holder[key][at:]
         else:
-            holder[key] = draw.choice(ODD)
+            holder[key] = odd(draw)
     return body
 
 
