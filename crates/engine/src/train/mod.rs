@@ -9,6 +9,7 @@ mod config;
 mod ema;
 mod error;
 mod group;
+mod handshake;
 mod lock;
 mod log;
 mod meeting;

@@ -106,7 +106,7 @@ pub fn train_among<T: Task>(
     let _hold = Hold::new();
     let group = match workers.filter(|workers| workers.count() > 1) {
         Some(workers) => {
-            let (group, handed) = Group::meet(workers, &errand(&model, config, run.folder)?)?;
+            let (group, handed) = Group::meet(workers, &errand(&model, config, &run)?)?;
             (Some(group), handed)
         }
         None => (None, false),
@@ -146,8 +146,9 @@ pub fn train_among<T: Task>(
 fn errand<'a, M: Module>(
     model: &M,
     config: &TrainConfig,
-    folder: &'a Path,
+    run: &Run<'a>,
 ) -> Result<Errand<'a>, TrainError> {
+    let folder = run.folder;
     std::fs::create_dir_all(folder).map_err(|source| TrainError::Folder {
         path: folder.to_owned(),
         source,
@@ -158,5 +159,6 @@ fn errand<'a, M: Module>(
         run: Sha256::digest(text).into(),
         // Weights, average and two moments in f32, and room for names.
         limit: 32 * model.num_params() as u64 + (64 << 20),
+        stop: run.stop,
     })
 }

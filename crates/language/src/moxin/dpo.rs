@@ -10,7 +10,8 @@ use engine::train::{Task, TaskError};
 use engine::weights::{Precision, TensorFile, Weights};
 use serde_json::json;
 
-use super::training::{Place, Recipe, Student, mean_loss, order_of};
+use super::student::Student;
+use super::training::{Place, Recipe, mean_loss, order_of};
 use super::tuning::{Examples, answer_of, messages_at, text_at};
 use super::{
     Encoded, Message, MoxinError, Role, answer_log_probabilities, dpo_loss, encode_messages,

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::reward::reward;
 use super::rollout::answers;
-use super::training::{Place, Recipe, Student, order_of};
+use super::student::Student;
+use super::training::{Place, Recipe, order_of};
 use super::tuning::{Examples, messages_at, text_at};
 use super::{GrpoLimits, Message, MoxinError, Role, encode_question, group_advantages, grpo_loss};
 

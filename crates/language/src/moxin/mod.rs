@@ -22,6 +22,8 @@ pub mod proof;
 mod question;
 mod reward;
 mod rollout;
+mod student;
+mod tokens;
 mod training;
 mod tuning;
 mod wordnet;
@@ -37,11 +39,13 @@ pub use preference::{
     DpoLoss, GrpoLimits, GrpoLoss, answer_log_probabilities, answer_scores, dpo_loss,
     group_advantages, grpo_loss,
 };
-pub use pretrain::{Phase, Pretrain, Start, Thrift, TokensTask};
+pub use pretrain::{Phase, Pretrain, Start, Thrift};
 pub use question::{Question, read_questions};
 pub use reward::reward;
 pub use rollout::answers;
-pub use training::{Place, Recipe, Student, copy_tokenizer};
+pub use student::{Student, copy_tokenizer};
+pub use tokens::TokensTask;
+pub use training::{Place, Recipe};
 pub(crate) use tuning::text_at;
 pub use tuning::{Examples, ExamplesTask, read_examples, sft, steps_of};
 pub use wordnet::{Noun, NounTask};

@@ -1,33 +1,21 @@
 //! What the training stages share: a run in a folder, models with their tokenizers, micro-batches.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base::command::Context;
 use base::files::write_bytes;
 use base::rng::Rng;
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use engine::models::causal_lm::{CausalLm, CausalLmConfig, Dropout, LoraConfig};
-use engine::text::Tokenizer;
+use engine::models::causal_lm::{Dropout, LoraConfig};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{
     Progress, Run, RunLock, Schedule, Task, TrainConfig, Trained, Workers, train_among,
 };
-use engine::weights::Precision;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::MoxinError;
 use super::tuning::steps_of;
-use super::{MoxinError, TULU};
-
-/// Files that make a tokenizer.
-const TOKENIZER: [&str; 5] = [
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-];
 
 /// How a model is trained, whatever the stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -245,112 +233,6 @@ impl Place<'_> {
             false => Ok(trained),
         }
     }
-}
-
-/// A model that is trained, with its tokenizer and where that is from.
-#[derive(Debug)]
-pub struct Student {
-    /// Sizes.
-    pub config: CausalLmConfig,
-    /// Weights, on a device with gradients.
-    pub model: CausalLm,
-    /// Tokenizer.
-    pub tokenizer: Tokenizer,
-    /// The tokenizer's folder.
-    pub origin: PathBuf,
-}
-
-impl Student {
-    /// Opens a model's folder, with low-rank changes to train where `recipe` has them.
-    ///
-    /// # Errors
-    /// [`MoxinError`].
-    pub fn open(path: &Path, recipe: &Recipe, device: &Device) -> Result<Self, MoxinError> {
-        let tokenizer = Tokenizer::open(path)?;
-        let device = device.clone().autodiff();
-        let (config, model) = CausalLm::open(path, &device)?;
-        tokenizer.check_rows(config.vocab_size)?;
-        let model = model.with_activation_checkpointing(recipe.checkpointing);
-        let model = match &recipe.lora {
-            Some(lora) => model.with_lora(lora, &mut Rng::new(recipe.seed).child("lora"))?,
-            None => model,
-        };
-        Ok(Self {
-            config,
-            model,
-            tokenizer,
-            origin: path.to_owned(),
-        })
-    }
-
-    /// The same weights without gradients, for references and generation.
-    pub fn frozen(&self) -> CausalLm {
-        self.model.valid()
-    }
-
-    /// Writes `model` as a folder that generates: weights with low-rank changes added, sizes, tokenizer, a chat template where
-    /// `chat` is set and there is none. The changes also stand alone, in `path/lora`.
-    ///
-    /// # Errors
-    /// [`MoxinError`].
-    pub fn save(
-        &self,
-        model: &CausalLm,
-        path: &Path,
-        lora: Option<&LoraConfig>,
-        chat: bool,
-    ) -> Result<(), MoxinError> {
-        if let Some(lora) = lora {
-            model.save_lora(&path.join("lora"), lora)?;
-        }
-        model
-            .clone()
-            .merged()
-            .save(path, &self.config, Precision::F32)?;
-        copy_tokenizer(&self.origin, path)?;
-        match chat && self.tokenizer.chat().is_err() {
-            true => add_template(path),
-            false => Ok(()),
-        }
-    }
-
-    /// Leaves a fine-tuned model in the folder `model` of a run, ready to chat.
-    pub(super) fn leave(
-        &self,
-        trained: &CausalLm,
-        recipe: &Recipe,
-        place: &Place<'_>,
-    ) -> Result<(), MoxinError> {
-        let folder = place.folder.join("model");
-        self.save(&trained.valid(), &folder, recipe.lora.as_ref(), true)
-    }
-}
-
-/// Copies the files of a tokenizer.
-///
-/// # Errors
-/// [`MoxinError::Path`].
-pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), MoxinError> {
-    for name in TOKENIZER {
-        let file = from.join(name);
-        if file.is_file() && from != to {
-            let bytes = std::fs::read(&file).map_err(|error| MoxinError::path(&file, error))?;
-            write_bytes(to.join(name), &bytes)?;
-        }
-    }
-    Ok(())
-}
-
-/// Puts our chat template into `tokenizer_config.json`.
-fn add_template(path: &Path) -> Result<(), MoxinError> {
-    let file = path.join("tokenizer_config.json");
-    let mut config: Value = std::fs::read(&file)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_else(|| json!({}));
-    config["chat_template"] = json!(format!("{{{{ bos_token }}}}{TULU}"));
-    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
-    Ok(write_bytes(&file, format!("{text}\n").as_bytes())?)
 }
 
 /// The mean of the losses of micro-batches.

@@ -10,7 +10,8 @@ use engine::text::Tokenizer;
 use engine::train::{Task, TaskError};
 use serde_json::{Value, json};
 
-use super::training::{Place, Recipe, Student, mean_loss, order_of};
+use super::student::Student;
+use super::training::{Place, Recipe, mean_loss, order_of};
 use super::{Encoded, Message, MoxinError, Role, encode_completion, encode_messages};
 
 /// What became of the examples of a file.

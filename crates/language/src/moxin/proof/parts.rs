@@ -16,7 +16,7 @@ const OURS: &str = "specification, section 10";
 const PAPER: &str = "paper, Original and Enhanced";
 
 /// Steps of the base in a short run.
-pub(super) const BASE: u64 = 700;
+pub(super) const BASE: u64 = 2000;
 
 /// 6 against 9 blocks on the same tokens.
 pub(super) fn depth(
@@ -99,9 +99,9 @@ pub(super) fn capability(
         return Ok(());
     };
     let (before, after) = if options.full {
-        (2500, 1500)
+        (4000, 4000)
     } else {
-        (BASE, 600)
+        (BASE, 2000)
     };
     let asked = if options.full { 1000 } else { 300 };
     let about = format!(

@@ -70,7 +70,7 @@ pub(super) fn run(
         return Ok(());
     };
     let (before, tuned, preferred) = if options.full {
-        (2500, 400, 200)
+        (4000, 400, 200)
     } else {
         (BASE, 80, 40)
     };
