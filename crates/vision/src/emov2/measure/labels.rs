@@ -1,7 +1,7 @@
 //! Label pictures: PNGs with a class number a pixel.
 
 use std::fs;
-use std::io::{BufReader, Cursor};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
@@ -140,7 +140,7 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, LabelError> {
 fn decode(bytes: &[u8]) -> Result<LabelMap, String> {
     let told = |error: DecodingError| error.to_string();
     let limits = Limits { bytes: MAX_DECODED };
-    let mut decoder = Decoder::new_with_limits(BufReader::new(Cursor::new(bytes)), limits);
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(told)?;
     let info = reader.info();

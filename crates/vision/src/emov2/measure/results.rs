@@ -153,7 +153,7 @@ pub fn write_results(
                     (_, true) => continue,
                     (_, false) => entry["bbox"] = json!(one.bounds),
                 }
-                write!(out, "{before}\n")?;
+                writeln!(out, "{before}")?;
                 serde_json::to_writer(&mut *out, &entry).map_err(io::Error::from)?;
                 before = ",";
             }
