@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::without_nan;
-use super::mask::{Mask, MaskError};
+use super::mask::Outline;
 
 /// Longest annotation file, in bytes.
 const MAX_FILE: u64 = 2 << 30;
@@ -65,51 +65,6 @@ pub struct Category {
     /// What people call it.
     #[serde(default)]
     pub name: String,
-}
-
-/// A mask as a file has it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Outline {
-    /// Polygons `x, y, x, y, …` in pixels.
-    Polygons(Vec<Vec<f64>>),
-    /// Run lengths of a picture of `[height, width]`.
-    Runs {
-        /// The lengths.
-        counts: Counts,
-        /// Height and width.
-        size: [usize; 2],
-    },
-    /// Something else.
-    Other(IgnoredAny),
-}
-
-/// Run lengths outside and inside by turns, column by column.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Counts {
-    /// One by one.
-    Plain(Vec<u64>),
-    /// As `pycocotools` packs them.
-    Packed(String),
-}
-
-impl Outline {
-    /// The mask in a picture of `[height, width]`.
-    ///
-    /// # Errors
-    /// [`MaskError`], also where run lengths are those of another size.
-    pub fn mask(&self, size: [usize; 2]) -> Result<Mask, MaskError> {
-        match self {
-            Self::Polygons(polygons) => Mask::from_polygons(polygons, size),
-            Self::Runs { size: own, .. } if *own != size => Err(MaskError::Size),
-            Self::Runs { counts, .. } => match counts {
-                Counts::Plain(counts) => Mask::from_counts(counts, size),
-                Counts::Packed(text) => Mask::from_packed(text, size),
-            },
-            Self::Other(_) => Err(MaskError::Polygon),
-        }
-    }
 }
 
 /// An annotated thing.

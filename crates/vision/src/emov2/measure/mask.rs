@@ -1,5 +1,8 @@
 //! Masks as runs of pixels, and COCO's run-length encoding of them.
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::polygon::outline;
 
 /// Sides of masks at most, in pixels.
@@ -17,6 +20,51 @@ pub enum MaskError {
     /// No polygon with three corners.
     #[error("it has no polygon of three corners or more")]
     Polygon,
+}
+
+/// A mask as a file has it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Outline {
+    /// Polygons `x, y, x, y, …` in pixels.
+    Polygons(Vec<Vec<f64>>),
+    /// Run lengths of a picture of `[height, width]`.
+    Runs {
+        /// The lengths.
+        counts: Counts,
+        /// Height and width.
+        size: [usize; 2],
+    },
+    /// Something else.
+    Other(IgnoredAny),
+}
+
+/// Run lengths outside and inside by turns, column by column.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Counts {
+    /// One by one.
+    Plain(Vec<u64>),
+    /// As `pycocotools` packs them.
+    Packed(String),
+}
+
+impl Outline {
+    /// The mask in a picture of `[height, width]`.
+    ///
+    /// # Errors
+    /// [`MaskError`], also where run lengths are those of another size.
+    pub fn mask(&self, size: [usize; 2]) -> Result<Mask, MaskError> {
+        match self {
+            Self::Polygons(polygons) => Mask::from_polygons(polygons, size),
+            Self::Runs { size: own, .. } if *own != size => Err(MaskError::Size),
+            Self::Runs { counts, .. } => match counts {
+                Counts::Plain(counts) => Mask::from_counts(counts, size),
+                Counts::Packed(text) => Mask::from_packed(text, size),
+            },
+            Self::Other(_) => Err(MaskError::Polygon),
+        }
+    }
 }
 
 /// A set of pixels of a picture.

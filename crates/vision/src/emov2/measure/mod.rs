@@ -11,9 +11,9 @@ mod results;
 mod skipped;
 
 pub use average_precision::{AveragePrecision, Candidate, Group, Target, average_precision};
-pub use coco::{Category, CocoError, Counts, Dataset, Id, Outline, Photo, Truth};
+pub use coco::{Category, CocoError, Dataset, Id, Photo, Truth};
 pub use confusion::{Confusion, Shares};
 pub use labels::{LabelError, LabelMap, Numbering, Pair, pairs, read_labels};
-pub use mask::{Mask, MaskError};
+pub use mask::{Counts, Mask, MaskError, Outline};
 pub use results::{Found, Seen, score_boxes, score_masks, write_results};
 pub use skipped::Skipped;

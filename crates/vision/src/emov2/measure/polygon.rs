@@ -3,17 +3,16 @@
 
 /// How much finer edges are drawn.
 const SCALE: f64 = 5.0;
+/// Corners further out than this, in pixels, are moved to there: edges shall not be endless.
+const FAR: f64 = 65_536.0;
 
 /// Lengths of runs outside and inside by turns, column by column, of a polygon `x, y, x, y, …` in a picture of
-/// `[height, width]`. Corners further than one picture outside it are moved to there.
+/// `[height, width]`.
 pub(super) fn outline(corners: &[f64], [height, width]: [usize; 2]) -> Vec<u64> {
-    let fine = |at: f64, side: usize| {
-        let side = side as f64;
-        (SCALE * at.clamp(-side, 2.0 * side) + 0.5) as i64
-    };
+    let fine = |at: f64| (SCALE * at.clamp(-FAR, FAR) + 0.5) as i64;
     let corners: Vec<[i64; 2]> = corners
         .chunks_exact(2)
-        .map(|xy| [fine(xy[0], width), fine(xy[1], height)])
+        .map(|xy| [fine(xy[0]), fine(xy[1])])
         .collect();
     let mut ends: Vec<u64> = Vec::new();
     let mut last: Option<[i64; 2]> = None;

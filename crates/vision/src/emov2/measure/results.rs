@@ -1,7 +1,7 @@
 //! Detections, their scores by COCO's protocol, and COCO's format for them.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use base::files::{FileError, write_atomic};

@@ -23,10 +23,10 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
     };
     let (file, size, device) = eval.model.headed()?;
     let mut dataset = Dataset::open(coco)?;
-    tell_left_out(dataset.flat, "have a box without area");
+    tell_left_out(dataset.flat, "as their box has no area");
     tell_left_out(
         dataset.strangers,
-        "are of pictures or categories that the file does not list",
+        "as the file does not list their picture or category",
     );
     if dataset.is_empty() && eval.out.is_none() {
         return Err(Failure::input(format!(
@@ -71,7 +71,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
             let (masks, without) = score_masks(&dataset, &seen);
             tell_left_out(
                 without,
-                "have no mask that fits their picture and count for boxes only",
+                "for masks only, as they have none that fits their picture",
             );
             Some(masks)
         }
@@ -102,7 +102,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
         .to_string());
     }
     say(&format!(
-        "{}, {} annotations in {} categories",
+        "{}, annotations: {}, categories: {}",
         pictures(&skipped, total),
         dataset.len(),
         dataset.categories.len()
@@ -165,7 +165,7 @@ impl Looking {
 
 fn tell_left_out(count: usize, why: &str) {
     if count > 0 {
-        tell(&format!("ignored: {count} annotations that {why}"));
+        tell(&format!("annotations ignored, {why}: {count}"));
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn run(eval: &Eval, head: SegmentHead, context: Context) -> Result<()
         None => "-".to_owned(),
     };
     say(&format!(
-        "{}: mIoU {}, mean accuracy {}, pixel accuracy {}, mean Dice {}",
+        "{}, mIoU {}, mean accuracy {}, pixel accuracy {}, mean Dice {}",
         pictures(&skipped, total),
         percent(shares.miou),
         percent(shares.mean_accuracy),

@@ -190,7 +190,7 @@ fn tell_skipped(skipped: &Skipped, total: usize) -> Result<(), Failure> {
 /// How many pictures the figures are about.
 fn pictures(skipped: &Skipped, total: usize) -> String {
     match skipped.count {
-        0 => format!("{total} pictures"),
-        count => format!("{} of {total} pictures", total - count),
+        0 => format!("pictures: {total}"),
+        count => format!("pictures: {} of {total}", total - count),
     }
 }
