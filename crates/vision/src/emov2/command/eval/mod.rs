@@ -54,12 +54,12 @@ impl ValueEnum for Head {
   orrery emov2 eval --head ssdlite --model ssdlite-emov2-5m.pth --coco instances_val2017.json --images val2017
   orrery emov2 eval --head fpn --model fpn-emov2-5m.pth --data ADEChallengeData2016
 
-Classifiers: top-1 and top-5. The data set is a folder with `val` or `test`, else every tenth picture of each class is taken, as
-`train` leaves them out.
-Detectors: COCO's average precision of boxes, and of masks for mask-rcnn. The first class of the network is the first category of
-the file, and so on, as mmdetection counts them.
-Segmenters: intersection over union, as mmsegmentation counts it. The folder holds `images` and `annotations`; in each of them
-`validation`, `val` or `test` is taken where it is there.
+Classifiers: top-1 and top-5. The data set is a folder with `val` or `test`, else every tenth picture of each class is taken, \
+as `train` leaves them out.
+Detectors: COCO's average precision of boxes, and of masks for mask-rcnn. The first class of the network is the first category \
+of the file, and so on, as mmdetection counts them. SSDLite sees 320 x 320 pixels, the others a shorter side of 800, without `--size`.
+Segmenters: intersection over union, as mmsegmentation counts it. The folder holds `images` and `annotations`; in each of them \
+`validation`, `val` or `test` is taken where it is there. They see a shorter side of 512 without `--size`.
 Pictures that are missing, damaged or do not fit what is said of them are named, counted and left out.")]
 pub struct Eval {
     /// Classifiers: a folder with one folder of pictures a class, or IDX files of the MNIST family. Segmenters: a folder with
