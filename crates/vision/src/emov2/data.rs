@@ -290,7 +290,7 @@ fn some(names: &[String]) -> String {
     }
 }
 
-fn first_folder(path: &Path, names: &[&str]) -> Option<PathBuf> {
+pub(super) fn first_folder(path: &Path, names: &[&str]) -> Option<PathBuf> {
     names
         .iter()
         .map(|name| path.join(name))
@@ -326,7 +326,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(named.take(MAX_CLASSES).collect())
 }
 
-fn pictures(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn pictures(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let is_picture = |path: &PathBuf| {
         let ending = path
             .extension()

@@ -23,6 +23,7 @@ mod draw;
 pub mod embedded;
 mod layers;
 pub mod losses;
+pub mod measure;
 mod mobilenet;
 mod model;
 mod neck;

@@ -77,7 +77,7 @@ impl Detect {
         };
         let picture = read_picture(&self.image)?;
         context.proceed()?;
-        let resized = self.resized(&picture);
+        let resized = resized(&picture, self.head, self.size);
         let [height, width] = [resized.height as usize, resized.width as usize];
         let x = padded(&resized, &device);
         let mut found = model
@@ -126,15 +126,16 @@ impl Detect {
             _ => Ok(()),
         }
     }
+}
 
-    fn resized(&self, picture: &Picture) -> Picture {
-        if self.head == DetectHead::Ssdlite {
-            let side = self.size.unwrap_or(320) as u32;
-            return picture.resize(side, side);
-        }
-        let short = self.size.unwrap_or(800) as f64;
-        fitted(picture, short, short * LONGEST)
+/// The picture as the network sees it; `size` is the side for SSDLite, of the shorter side for the others.
+pub(super) fn resized(picture: &Picture, head: DetectHead, size: Option<usize>) -> Picture {
+    if head == DetectHead::Ssdlite {
+        let side = size.unwrap_or(320) as u32;
+        return picture.resize(side, side);
     }
+    let short = size.unwrap_or(800) as f64;
+    fitted(picture, short, short * LONGEST)
 }
 
 /// The picture with its shorter side at `short`, or less where the longer one would pass `long`.
@@ -160,7 +161,8 @@ pub(super) fn padded(picture: &Picture, device: &Device) -> Tensor<4> {
     whole
 }
 
-fn open(
+/// The detector in a file, and its shape.
+pub(super) fn open(
     path: &Path,
     head: DetectHead,
     device: &Device,

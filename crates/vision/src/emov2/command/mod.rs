@@ -27,7 +27,7 @@ pub enum Command {
     Segment(segment::Segment),
     /// Train a classifier on a folder of pictures
     Train(Box<train::Train>),
-    /// Measure how often a classifier is right
+    /// Measure a classifier, a detector or a segmenter
     Eval(eval::Eval),
     /// Count parameters and multiply-adds, and measure pictures a second
     Count(count::Count),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::command::{Failure, take_part};
 use base::media::{Picture, write_picture};
+use burn::tensor::Device;
 use clap::Args;
 use engine::device;
 
@@ -46,7 +47,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Makes this thread work too and gives the device.
-    pub(super) fn begin(&self) -> Result<burn::tensor::Device, Failure> {
+    pub(super) fn begin(&self) -> Result<Device, Failure> {
         take_part();
         device(&self.device)
     }
@@ -72,6 +73,21 @@ impl Model {
                 "{} is a MobileNetV2, which only classifies here: give an EMO network",
                 self.name()
             ))),
+        }
+    }
+
+    /// The file, the side of pictures and the device, for a network that is no classifier.
+    pub(super) fn headed(&self) -> Result<(&Path, Option<usize>, Device), Failure> {
+        if self.raw || self.window.is_some() || self.labels.is_some() {
+            return Err(Failure::input(
+                "`--raw`, `--window` and `--labels` are for classifiers: leave them out with `--head`",
+            ));
+        }
+        match &self.model {
+            Some(path) => Ok((path, self.size, self.work.begin()?)),
+            None => Err(Failure::input(
+                "there is no embedded network with such a head: give one by `--model FILE`",
+            )),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, say};
-use base::media::read_picture;
+use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
 use burn::tensor::Device;
@@ -16,6 +16,8 @@ use super::options::{Work, names, size, write_drawn};
 use crate::emov2::segment::{SegmentHead, Segmenter, SegmenterConfig};
 use crate::emov2::{EmoConfig, checkpoint, draw};
 
+/// Shorter side of pictures where nobody says it.
+pub(super) const SIZE: usize = 512;
 /// Longest side over the shorter one.
 const LONGEST: f64 = 4.0;
 
@@ -39,7 +41,7 @@ pub struct Segment {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Shorter side of the picture that the network sees
-    #[arg(long, value_name = "PIXELS", default_value = "512", value_parser = size)]
+    #[arg(long, value_name = "PIXELS", default_value_t = SIZE, value_parser = size)]
     size: usize,
     /// The picture tinted by class
     #[arg(long, value_name = "FILE")]
@@ -54,7 +56,7 @@ pub struct Segment {
 impl Segment {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = self.work.begin()?;
-        let model = open(&self.model, self.head, &device)?;
+        let (model, _) = open(&self.model, self.head, &device)?;
         let labels = self
             .labels
             .as_deref()
@@ -69,16 +71,11 @@ impl Segment {
         };
         let picture = read_picture(&self.image)?;
         context.proceed()?;
-        let short = self.size as f64;
-        let resized = fitted(&picture, short, short * LONGEST);
+        let resized = resized(&picture, self.size);
         let [height, width] = [resized.height as usize, resized.width as usize];
-        let classes = model.classes(padded(&resized, &device)).ok_or_else(|| {
-            Failure::failed("the network has no such head: give another `--head`")
-        })?;
-        let wide = width.next_multiple_of(32);
-        let classes: Vec<usize> = (0..height)
-            .flat_map(|y| classes[y * wide..y * wide + width].to_vec())
-            .collect();
+        let x = padded(&resized, &device);
+        let classes = model.classes(x, [height, width], [height, width]);
+        let classes = classes.ok_or_else(headless)?;
         let mut areas = std::collections::BTreeMap::<usize, usize>::new();
         for class in &classes {
             *areas.entry(*class).or_default() += 1;
@@ -103,7 +100,23 @@ impl Segment {
     }
 }
 
-fn open(path: &Path, head: SegmentHead, device: &Device) -> Result<Segmenter, Failure> {
+/// Why a network says nothing.
+pub(super) fn headless() -> Failure {
+    Failure::failed("the network has no such head: give another `--head`")
+}
+
+/// The picture as the network sees it: its shorter side at `size`, or less where the longer one would pass four times that.
+pub(super) fn resized(picture: &Picture, size: usize) -> Picture {
+    let short = size as f64;
+    fitted(picture, short, short * LONGEST)
+}
+
+/// The segmenter in a file, and how many classes it has.
+pub(super) fn open(
+    path: &Path,
+    head: SegmentHead,
+    device: &Device,
+) -> Result<(Segmenter, usize), Failure> {
     let weights = Weights::open(path)?;
     let classes = |weights: &Weights| {
         let shape = weights.shape("decode_head.conv_seg.weight")?;
@@ -127,9 +140,6 @@ fn open(path: &Path, head: SegmentHead, device: &Device) -> Result<Segmenter, Fa
         classes,
     };
     let model = config.init(&mut Rng::new(0), device);
-    Ok(weights::load(
-        model,
-        &weights,
-        &checkpoint::segmenter_keys(),
-    )?)
+    let model = weights::load(model, &weights, &checkpoint::segmenter_keys())?;
+    Ok((model, classes))
 }

@@ -54,6 +54,11 @@ pub fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     if all > 0.0 { both / all } else { 0.0 }
 }
 
+/// A box in a picture of height and width `from`, in pixels of that picture at `onto`.
+pub(super) fn scaled(b: [f32; 4], from: [usize; 2], onto: [usize; 2]) -> [f32; 4] {
+    std::array::from_fn(|at| b[at] * (onto[1 - at % 2] as f32 / from[1 - at % 2] as f32))
+}
+
 /// Whether a box has a size above zero.
 pub(super) fn has_area(b: &[f32; 4]) -> bool {
     b[2] - b[0] > 0.0 && b[3] - b[1] > 0.0

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::boxes::Detection;
+use super::boxes::{Detection, scaled};
 use super::mask_rcnn::{MaskRcnn, MaskRcnnConfig};
 use super::retina::{RetinaConfig, RetinaNet};
 use super::ssd::{SsdConfig, SsdLite};
@@ -86,16 +86,31 @@ impl Detector {
         picture: [usize; 2],
         config: &DetectorConfig,
     ) -> Vec<Vec<Detection>> {
+        self.detect_onto(x, picture, picture, config)
+    }
+
+    /// The same in pixels of pictures of the height and width `onto`: those before they were made `picture` high and wide for the
+    /// network.
+    pub fn detect_onto(
+        &self,
+        x: Tensor<4>,
+        picture: [usize; 2],
+        onto: [usize; 2],
+        config: &DetectorConfig,
+    ) -> Vec<Vec<Detection>> {
         let [_, maps @ ..] = self.backbone.features(x, None);
-        if let Some(ssd) = &self.ssd {
-            return ssd.detect(&maps[2..], picture, &config.ssd());
+        let mut found = if let Some(ssd) = &self.ssd {
+            ssd.detect(&maps[2..], picture, &config.ssd())
+        } else if let Some(retina) = &self.retina {
+            retina.detect(&maps, picture, &config.retina())
+        } else if let Some(head) = &self.mask_rcnn {
+            return head.detect_onto(&maps, picture, onto, &config.mask_rcnn());
+        } else {
+            Vec::new()
+        };
+        for one in found.iter_mut().flatten() {
+            one.corners = scaled(one.corners, picture, onto);
         }
-        if let Some(retina) = &self.retina {
-            return retina.detect(&maps, picture, &config.retina());
-        }
-        match &self.mask_rcnn {
-            Some(head) => head.detect(&maps, picture, &config.mask_rcnn()),
-            None => Vec::new(),
-        }
+        found
     }
 }

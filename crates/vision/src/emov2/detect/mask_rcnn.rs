@@ -8,7 +8,9 @@ use engine::ops::{self, ConvTransposeOptions};
 use serde::{Deserialize, Serialize};
 
 use super::anchors::{AnchorLevel, scaled_anchors};
-use super::boxes::{Detection, Keep, candidates, decode, nms, rows, sample, sigmoid, softmax};
+use super::boxes::{
+    Detection, Keep, candidates, decode, nms, rows, sample, scaled, sigmoid, softmax,
+};
 use super::mask::paste_mask;
 use super::roi_align::{Map, roi_align};
 use crate::emov2::layers::{Activation, ConvUnit};
@@ -345,6 +347,17 @@ impl MaskRcnn {
         picture: [usize; 2],
         config: &MaskRcnnConfig,
     ) -> Vec<Vec<Detection>> {
+        self.detect_onto(features, picture, picture, config)
+    }
+
+    /// The same in pixels of pictures of the height and width `onto`, which the network saw at the size `picture`.
+    pub fn detect_onto(
+        &self,
+        features: &[Tensor<4>],
+        picture: [usize; 2],
+        onto: [usize; 2],
+        config: &MaskRcnnConfig,
+    ) -> Vec<Vec<Detection>> {
         let maps = self.neck.forward(features);
         let batch = maps.first().map_or(0, |map| map.dims()[0]);
         (0..batch)
@@ -370,11 +383,12 @@ impl MaskRcnn {
                         .iter()
                         .map(|x| sigmoid(*x))
                         .collect();
+                    one.corners = scaled(one.corners, picture, onto);
                     one.mask = Some(paste_mask(
                         &probabilities,
                         side,
                         one.corners,
-                        picture,
+                        onto,
                         config.mask_thr,
                     ));
                 }

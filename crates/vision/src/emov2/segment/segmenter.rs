@@ -135,11 +135,83 @@ impl Segmenter {
         }
     }
 
-    /// The likeliest class of each pixel of one picture `[1, 3, height, width]`, row by row.
-    pub fn classes(&self, x: Tensor<4>) -> Option<Vec<usize>> {
+    /// The likeliest class of each pixel of one picture `[1, 3, height, width]`, of which the first `picture` rows and columns are
+    /// no padding, after the scores were made `onto` high and wide; row by row.
+    pub fn classes(
+        &self,
+        x: Tensor<4>,
+        picture: [usize; 2],
+        onto: [usize; 2],
+    ) -> Option<Vec<usize>> {
         let [_, _, height, width] = x.dims();
         let logits = resize(self.forward(x)?, [height, width]);
-        let best = logits.argmax(1).into_data();
-        Some(best.iter::<i64>().map(|class| class as usize).collect())
+        let logits = logits.narrow(2, 0, picture[0]).narrow(3, 0, picture[1]);
+        let [_, classes, ..] = logits.dims();
+        let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        Some(likeliest(&values, classes, picture, onto))
+    }
+}
+
+/// The class of the highest of `[classes, height, width]` values at each pixel of a picture of size `onto`, bilinear. Row by row:
+/// all classes of a large picture at once would be gigabytes.
+fn likeliest(
+    values: &[f32],
+    classes: usize,
+    [height, width]: [usize; 2],
+    onto: [usize; 2],
+) -> Vec<usize> {
+    let rows = places(height, onto[0]);
+    let columns = places(width, onto[1]);
+    let mut best = Vec::with_capacity(onto[0] * onto[1]);
+    let (mut mixed, mut most) = (vec![0.0; width], vec![0.0; onto[1]]);
+    for (upper, lower, down) in rows {
+        let start = best.len();
+        best.resize(start + onto[1], 0);
+        most.fill(f32::NEG_INFINITY);
+        for class in 0..classes {
+            let row = |y: usize| &values[(class * height + y) * width..][..width];
+            for ((mixed, a), b) in mixed.iter_mut().zip(row(upper)).zip(row(lower)) {
+                *mixed = a + down * (b - a);
+            }
+            let pixels = most.iter_mut().zip(&mut best[start..]).zip(&columns);
+            for ((most, best), (left, right, along)) in pixels {
+                let value = mixed[*left] + along * (mixed[*right] - mixed[*left]);
+                if value > *most {
+                    (*most, *best) = (value, class);
+                }
+            }
+        }
+    }
+    best
+}
+
+/// For each of `onto` places along an axis of `side` values: the two values around it, and how far it is from the first to the
+/// second.
+fn places(side: usize, onto: usize) -> Vec<(usize, usize, f32)> {
+    let place = |at: usize| {
+        let exact = ((at as f32 + 0.5) * (side as f32 / onto as f32) - 0.5).max(0.0);
+        let low = (exact as usize).min(side.saturating_sub(1));
+        let high = (low + 1).min(side.saturating_sub(1));
+        (low, high, exact - low as f32)
+    };
+    (0..onto).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_enlarged_and_not_classes() {
+        let device = Device::default();
+        let mut rng = Rng::new(3);
+        let (from, onto) = ([5, 7], [13, 11]);
+        let values: Vec<f32> = (0..3 * 5 * 7).map(|_| rng.uniform()).collect();
+        let maps = Tensor::<1>::from_floats(values.as_slice(), &device).reshape([1, 3, 5, 7]);
+        for onto in [from, onto, [3, 4]] {
+            let expected = resize(maps.clone(), onto).argmax(1).into_data();
+            let expected: Vec<usize> = expected.iter::<i64>().map(|at| at as usize).collect();
+            assert_eq!(likeliest(&values, 3, from, onto), expected, "{onto:?}");
+        }
     }
 }
