@@ -69,12 +69,15 @@ macro_rules! proofs {
 
 /// The committed proofs.
 const PROOFS: &[(&str, &str)] = proofs![
+    "acdit",
     "codearena",
     "counterspeech",
+    "emov2",
     "frames",
     "guardian",
     "harp",
     "lora-rar",
+    "moxin",
     "omnidocbench",
     "rapl",
     "stiv",

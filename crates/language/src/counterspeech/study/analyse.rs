@@ -55,6 +55,10 @@ pub struct Ranks {
 pub struct Analysis {
     /// SHA-256 of the pre-registration.
     pub prereg_sha: String,
+    /// The registered level of significance.
+    pub alpha: f64,
+    /// Participants that were registered.
+    pub planned_participants: usize,
     /// What the study is called.
     pub title: String,
     /// Whether the ratings were simulated.
@@ -136,6 +140,8 @@ pub fn analyse(
     });
     Ok(Analysis {
         prereg_sha: prereg.sha.clone(),
+        alpha: prereg.alpha,
+        planned_participants: prereg.planned_participants,
         title: prereg.title.clone(),
         simulated: people.iter().any(|it| it.starts_with("simulated")),
         participants: people.len(),

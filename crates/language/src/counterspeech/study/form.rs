@@ -50,6 +50,8 @@ pub(super) struct Study {
 pub(super) enum Refused {
     /// What the page sent cannot be.
     Wrong(String),
+    /// Nobody has joined from this page.
+    Unknown,
     /// There is no place left.
     Full,
     /// The file cannot be written.
@@ -123,7 +125,7 @@ impl Study {
             Some(joined) => joined.participant.clone(),
             None => {
                 if !wanted.consent {
-                    return Err(refused("nobody takes part without consent"));
+                    return Err(Refused::Unknown);
                 }
                 let long = |text: &String| text.len() > LONGEST;
                 let covariates = &wanted.covariates;
@@ -174,7 +176,7 @@ impl Study {
     pub(super) fn store(&mut self, sent: Sent) -> Result<Value, Refused> {
         let known = self.joined.rows.iter().find(|it| it.client == sent.client);
         let Some(participant) = known.map(|it| it.participant.clone()) else {
-            return Err(refused("nobody has joined from this page"));
+            return Err(Refused::Unknown);
         };
         let Some(plan) = self.plan(&participant).cloned() else {
             return Err(refused("the design has changed since you began"));

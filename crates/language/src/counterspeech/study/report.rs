@@ -16,6 +16,13 @@ pub fn markdown(analysis: &Analysis) -> String {
         "{} participants, {} ratings. Pre-registration: SHA-256 `{}`.\n",
         analysis.participants, analysis.ratings, analysis.prereg_sha
     );
+    if analysis.participants != analysis.planned_participants {
+        let _ = writeln!(
+            out,
+            "**{} participants were registered, not {}.**\n",
+            analysis.planned_participants, analysis.participants
+        );
+    }
     if !analysis.excluded.is_empty() {
         out.push_str("Left out:\n\n");
         for it in &analysis.excluded {
@@ -25,6 +32,20 @@ pub fn markdown(analysis: &Analysis) -> String {
     }
     out.push_str("## Against the baseline\n\n");
     comparisons(&mut out, &analysis.comparisons);
+    let below = |it: &&Comparison| it.p_holm.is_some_and(|p| p < analysis.alpha);
+    let found = analysis.comparisons.iter().filter(below);
+    let found: Vec<String> = found
+        .map(|it| format!("{} of {} ({})", it.aspect, it.config, it.condition))
+        .collect();
+    let _ = writeln!(
+        out,
+        "At the registered level of {} these differ from the baseline: {}.\n",
+        analysis.alpha,
+        match found.is_empty() {
+            true => "none".to_owned(),
+            false => found.join(", "),
+        }
+    );
     out.push_str("Stars: *** p < .01, ** p < .05, * p < .1, of the pre-registered test, Holm-corrected over configurations. d: Cohen's d of single ratings with its 95 % interval. Mixed: rating ~ configuration + (1|participant) + (1|message), REML, Wald's z. Wilcoxon: participants' means, zeros dropped, tie-corrected, no continuity correction. Mann–Whitney: single ratings, tie-corrected, continuity-corrected.\n\n");
     if let Some((name, rows)) = &analysis.subgroup {
         let _ = writeln!(out, "## Subgroup: {name}\n");

@@ -28,6 +28,11 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, line) = match self {
             Self::Wrong(line) => (StatusCode::BAD_REQUEST, line),
+            Self::Unknown => (
+                StatusCode::NOT_FOUND,
+                "nobody has joined from this page, or the answers were withdrawn: load it again and give consent"
+                    .to_owned(),
+            ),
             Self::Full => (
                 StatusCode::CONFLICT,
                 "the study has all its participants; thank you".to_owned(),
