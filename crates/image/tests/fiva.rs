@@ -274,11 +274,9 @@ fn ip_attention() {
         );
         let keys = KeyMap::new().rename("to_out.0", "to_out");
         let layer = load(layer, &weights, &keys).unwrap();
-        let own = |name: &str| Linear {
-            weight: burn::module::Param::from_tensor(
-                case.tensor(&format!("ip.{name}.weight"), &device),
-            ),
-            bias: None,
+        let own = |name: &str| {
+            let weight = case.tensor(&format!("ip.{name}.weight"), &device);
+            Linear::new(burn::module::Param::from_tensor(weight), None)
         };
         let branch = Branch {
             to_k_ip: own("to_k_ip"),
