@@ -77,6 +77,7 @@ fn place<'a>(folder: &'a Path, resume: bool, stop: &'static AtomicBool) -> Place
         resume,
         title: None,
         context: Context { stop },
+        workers: None,
     }
 }
 
