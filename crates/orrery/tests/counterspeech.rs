@@ -172,7 +172,7 @@ fn a_study_from_design_to_report() {
         "/api/join",
         Some(&json!({"client": client(99), "consent": false})),
     );
-    assert_eq!(refused.0, 400);
+    assert_eq!(refused.0, 404);
     for person in 0..4 {
         let join = json!({"client": client(person), "consent": true, "covariates": {"social_media": "very often"}});
         let joined = ask(port, "/api/join", Some(&join)).1;
