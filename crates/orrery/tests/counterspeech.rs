@@ -216,7 +216,7 @@ fn a_study_from_design_to_report() {
         assert_eq!(ask(port, "/api/answers", Some(&wrong)).0, 400);
     }
     let unknown = json!({"client": client(50), "answers": []});
-    assert_eq!(ask(port, "/api/answers", Some(&unknown)).0, 400);
+    assert_eq!(ask(port, "/api/answers", Some(&unknown)).0, 404);
     assert_eq!(interrupt(child).code, Some(0));
 
     let tables: Value = serde_json::from_str(
