@@ -4,7 +4,9 @@
     orrery bench --suite language --model smollm2.gguf --peer peers/bin/python
 
 A line is {"work": "generate", "prompts": [[ids], ...], "tokens": n}, greedy, without its prompt cache; the answer is
-{"prefill_s": ..., "decode_s": ...}. {"work": "start"} asks for the seconds from opening the file to the first token.
+{"prefill_s": ..., "decode_s": ...}. {"work": "start"} asks for the seconds from opening the file to the first token,
+{"work": "agree", "message": text, "ids": [...], "tokens": n} for the rendered chat of one message, its token ids, and the n
+greedy tokens after the given ones.
 """
 
 import json
@@ -12,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import urllib.request
 
 threads, model = int(sys.argv[1]), sys.argv[2]
 answers = os.fdopen(os.dup(1), "w")
@@ -45,6 +48,24 @@ def complete(engine, prompt, tokens):
     return result
 
 
+def post(engine, path, body):
+    ask = urllib.request.Request(
+        engine.listening_address + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    return json.load(urllib.request.urlopen(ask))
+
+
+def agree(engine, ask):
+    messages = [{"role": "user", "content": ask["message"]}]
+    prompt = post(engine, "/apply-template", {"messages": messages})["prompt"]
+    text = {"content": prompt, "add_special": True, "parse_special": True}
+    tokens = post(engine, "/completion", {
+        "prompt": ask["ids"], "n_predict": ask["tokens"], "temperature": 0, "top_k": 1,
+        "cache_prompt": False, "return_tokens": True,
+    })["tokens"]
+    return {"prompt": prompt, "ids": post(engine, "/tokenize", text)["tokens"], "tokens": tokens}
+
+
 engines = {}
 
 
@@ -53,6 +74,10 @@ def run(ask):
         begin = time.perf_counter()
         complete(server(1), ask["prompts"][0], 1)
         return {"prefill_s": time.perf_counter() - begin, "decode_s": 0}
+    if ask["work"] == "agree":
+        if 1 not in engines:
+            engines[1] = server(1)
+        return agree(engines[1], ask)
     prompts = ask["prompts"]
     parallel = len(prompts)
     if parallel not in engines:

@@ -22,3 +22,16 @@ pub fn keep_large_buffers() {
         }
     }
 }
+
+/// The most bytes that this process has held at a time, mapped files that were read included; none where the system does not say.
+pub fn peak() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// A line of this process's status on Linux, in bytes.
+pub fn status(key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use base::command::{Context, Failure, say, tell};
 use clap::{Args, ValueEnum};
-use engine::bench::language::{self, Speed};
+use engine::bench::agreement::{Agreement, agreement};
+use engine::bench::language::{self, LanguageError, Speed};
 use engine::bench::{self, Peer, Timing, Work, time};
 use serde_json::json;
 
@@ -162,8 +163,32 @@ fn met(missed: Vec<&str>) -> Result<(), Failure> {
 impl Bench {
     /// Times a language model; fails where a floor is missed.
     fn language(&self, model: &std::path::Path) -> Result<(), Failure> {
+        let mut names = language::names();
+        names.push(AGREEMENT);
+        if self.list {
+            return names.iter().try_for_each(|name| say(name));
+        }
+        let wrong = |name: &&String| !names.contains(&name.as_str());
+        if let Some(wrong) = self.works.iter().find(wrong) {
+            return Err(unknown::benchmark(wrong, &names));
+        }
         let threads = base::command::threads();
         let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
+        let failure = |error| match error {
+            LanguageError::Model(_) | LanguageError::Text(_) => Failure::input(error),
+            _ => Failure::failed(error),
+        };
+        let file = std::fs::metadata(model).map_or(0, |file| file.len());
+        let (tokens, beyond) = memory_limit(file);
+        let memory = language::peak_memory(model, tokens, &pool).map_err(failure)?;
+        if let (Some(memory), false) = (memory, self.json) {
+            tell(&format!(
+                "{:<16} {:>9.0} MB for {tokens} tokens, {:.0} MB of them the file",
+                "memory",
+                memory as f64 / 1e6,
+                file as f64 / 1e6
+            ));
+        }
         let show = |speed: &Speed| {
             if !self.json {
                 tell(&speed_row(speed));
@@ -171,18 +196,59 @@ impl Bench {
         };
         let (peer, rounds) = (self.peer.as_deref(), self.rounds as usize);
         let (speeds, version) =
-            language::speeds(model, peer, rounds, &pool, show).map_err(|error| match error {
-                language::LanguageError::Model(_) => Failure::input(error),
-                _ => Failure::failed(error),
-            })?;
+            language::speeds(model, &self.works, peer, rounds, &pool, show).map_err(failure)?;
+        let asked = self.works.is_empty() || self.works.iter().any(|work| work == AGREEMENT);
+        let agreement = match peer.filter(|_| asked) {
+            Some(peer) => Some(agreement(model, peer, &pool).map_err(failure)?),
+            None => None,
+        };
         if self.json {
-            let all =
-                json!({"threads": threads, "rounds": rounds, "peer": version, "speeds": speeds});
+            let all = json!({
+                "threads": threads, "rounds": rounds, "peer": version, "speeds": speeds,
+                "memory_bytes": memory, "file_bytes": file, "agreement": agreement,
+            });
             say(&all.to_string())?;
+        } else if let Some(found) = &agreement {
+            tell(&agreement_rows(found));
         }
-        let missed = speeds.iter().filter(|speed| speed.missed());
-        met(missed.map(|speed| speed.name).collect())
+        let mut missed: Vec<&str> = Vec::new();
+        missed.extend(speeds.iter().filter(|it| it.missed()).map(|it| it.name));
+        missed.extend(memory.filter(|&it| it > file + beyond).map(|_| "memory"));
+        missed.extend((agreement.as_ref().filter(|it| it.failed())).map(|_| AGREEMENT));
+        met(missed)
     }
+}
+
+/// The work that compares answers.
+const AGREEMENT: &str = "agreement";
+
+/// Tokens of the sequence whose memory is measured, and how many bytes it may take beyond the file.
+fn memory_limit(file: u64) -> (usize, u64) {
+    if file > 1 << 30 {
+        (2048, 1 << 30)
+    } else {
+        (1128, 150_000_000)
+    }
+}
+
+fn agreement_rows(found: &Agreement) -> String {
+    let mut rows = format!(
+        "{AGREEMENT:<16} of {} chats of up to {} tokens: {} rendered texts, {} lists of token ids, {} greedy continuations equal; \
+         8-bit activations change log-probabilities by {:.3} nats (RMS)",
+        found.prompts,
+        found.longest,
+        found.same_text,
+        found.same_ids,
+        found.same_tokens,
+        found.rounding
+    );
+    for it in &found.differences {
+        rows += &format!(
+            "\n{:<16} after {} tokens {:?}, llama.cpp {:?}: ours ahead by {:.3} nats, with exact activations by {:.3}: {}",
+            "", it.at, it.ours, it.theirs, it.margin, it.exact, it.prompt
+        );
+    }
+    rows
 }
 
 fn speed_row(speed: &Speed) -> String {

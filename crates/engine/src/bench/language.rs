@@ -12,12 +12,9 @@ use super::peer::{Peer, PeerError};
 use crate::models::decoder::{
     Cache, Decoder, DecoderError, Input, Logits, Output, Request, Segment,
 };
+use crate::text::TextError;
 use base::rng::Rng;
 
-const SCRIPT: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../benches/language_peer.py"
-));
 /// Tokens that are generated where decoding is timed.
 const GENERATED: usize = 64;
 
@@ -30,6 +27,9 @@ pub enum LanguageError {
     /// Our side.
     #[error(transparent)]
     Model(#[from] DecoderError),
+    /// The file's tokenizer or chat template.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// It ended with words of its own.
     #[error("the peer cannot run `{name}`: {cause}")]
     Work {
@@ -118,12 +118,49 @@ struct Answer {
     error: Option<String>,
 }
 
-/// Times all works on the threads of `pool`, each in turn with the peer where there is one.
+/// Names of all works.
+pub fn names() -> Vec<&'static str> {
+    WORKS.iter().map(|work| work.name).collect()
+}
+
+/// Bytes that this process takes at most while all but 128 of `tokens` tokens are read and 128 more are generated, the mapped file
+/// included; none where the system does not say. To be called before anything else is done with a model.
+///
+/// # Errors
+/// [`LanguageError::Model`].
+pub fn peak_memory(
+    path: &Path,
+    tokens: usize,
+    pool: &ThreadPool,
+) -> Result<Option<u64>, LanguageError> {
+    let model = Decoder::open(path)?;
+    let mut caches = [Cache::new(model.config())];
+    pool.install(|| {
+        let prompt = prompts(&model, 1, tokens.saturating_sub(128).max(1));
+        let mut next = forward(&model, &mut caches, &prompt)?;
+        for _ in 0..128 {
+            next = forward(&model, &mut caches, &next)?;
+        }
+        Ok(base::memory::peak())
+    })
+}
+
+/// Random tokens, the same each time.
+fn prompts(model: &Decoder, count: usize, tokens: usize) -> Vec<Vec<u32>> {
+    let mut rng = Rng::new(1);
+    let limit = model.config().vocab.min(40_000) - 100;
+    let mut prompt = |_| (0..tokens).map(|_| 100 + rng.below(limit) as u32).collect();
+    (0..count).map(&mut prompt).collect()
+}
+
+/// Times the works with these names, or all where there is none, on the threads of `pool`, each in turn with the peer where there
+/// is one.
 ///
 /// # Errors
 /// [`LanguageError`].
 pub fn speeds(
     path: &Path,
+    names: &[String],
     python: Option<&Path>,
     rounds: usize,
     pool: &ThreadPool,
@@ -131,19 +168,12 @@ pub fn speeds(
 ) -> Result<(Vec<Speed>, Option<String>), LanguageError> {
     let model = Decoder::open(path)?;
     let threads = pool.current_num_threads();
-    let start = |python: &Path| Peer::run(python, SCRIPT, threads, &[path.as_os_str()]);
+    let start = |python: &Path| Peer::llama(python, path, threads);
     let mut peer = python.map(start).transpose()?;
     let mut all = Vec::new();
-    for work in &WORKS {
-        let mut rng = Rng::new(1);
-        let limit = model.config().vocab.min(40_000) - 100;
-        let prompts: Vec<Vec<u32>> = (0..work.prompts)
-            .map(|_| {
-                (0..work.prompt)
-                    .map(|_| 100 + rng.below(limit) as u32)
-                    .collect()
-            })
-            .collect();
+    let asked = |work: &&Work| names.is_empty() || names.iter().any(|name| name == work.name);
+    for work in WORKS.iter().filter(asked) {
+        let prompts = prompts(&model, work.prompts, work.prompt);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
             let mine = pool.install(|| ours_of(work, &model, path, &prompts))?;

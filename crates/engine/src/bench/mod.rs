@@ -1,5 +1,6 @@
 //! Works of fixed size that are timed beside PyTorch: `orrery bench`.
 
+pub mod agreement;
 mod conv;
 pub mod diffusion;
 mod dit;

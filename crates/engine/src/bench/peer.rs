@@ -18,6 +18,12 @@ const LOOP: &str = include_str!(concat!(
     "/../../benches/peer_loop.py"
 ));
 
+/// What the process runs for language models.
+const LLAMA: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../benches/language_peer.py"
+));
+
 /// Why the peer did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -70,8 +76,16 @@ impl Peer {
         Self::run(path, &format!("{script}\n{LOOP}"), threads, &[])
     }
 
+    /// Starts llama.cpp with the GGUF file at `model`, in a Python with `xllamacpp`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(super) fn llama(python: &Path, model: &Path, threads: usize) -> Result<Self, PeerError> {
+        Self::run(python, LLAMA, threads, &[model.as_os_str()])
+    }
+
     /// Starts a script that answers line by line.
-    pub(super) fn run(
+    fn run(
         path: &Path,
         script: &str,
         threads: usize,

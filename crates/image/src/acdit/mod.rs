@@ -15,6 +15,7 @@ pub mod classify;
 pub mod command;
 mod config;
 pub mod data;
+pub mod embedded;
 pub mod flops;
 pub mod idx;
 pub mod layout;

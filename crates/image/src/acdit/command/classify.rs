@@ -16,7 +16,7 @@ use crate::acdit::studio::Studio;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orrery acdit classify --model runs/head/model.safetensors shoe.png
-  orrery acdit classify --model runs/fashion/model.safetensors --by denoising --draws 64 shoe.png bag.png")]
+  orrery acdit classify --draws 64 shoe.png bag.png")]
 pub struct Classify {
     /// Pictures, or clips for a model of clips
     #[arg(required = true, value_name = "FILE")]

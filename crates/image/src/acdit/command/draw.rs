@@ -57,8 +57,8 @@ pub struct DrawOptions {
 /// Options of `sample`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orrery acdit sample --model runs/fashion/model.safetensors
-  orrery acdit sample --model runs/fashion/model.safetensors --class sneaker,bag --count 8 --cfg 2 --seed 1 --out shoes.png
+  orrery acdit sample
+  orrery acdit sample --class sneaker,bag --count 8 --cfg 2 --seed 1 --out shoes.png
   orrery acdit sample --model ACDiT-XL-img.pt --vae DiT-XL-2-256/vae --class 207,360")]
 pub struct Sample {
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub struct Length {
 /// Options of `continue`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orrery acdit continue --model runs/fashion/model.safetensors --init shoe.png --given 2 --class sneaker --count 6 --out shoes.png
+  orrery acdit continue --init shoe.png --given 2 --class sneaker --count 6 --out shoes.png
   orrery acdit continue --model runs/clips/model.safetensors --init start.gif --blocks 6 --out more.gif")]
 pub struct Continue {
     /// The picture or clip to go on from: GIF, APNG, WebP, a folder of frames, or a still picture

@@ -12,7 +12,7 @@ use crate::acdit::{AcditConfig, Size, flops};
 /// Options of `info`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orrery acdit info --model runs/fashion/model.safetensors
+  orrery acdit info
   orrery acdit info --model ACDiT-XL-img.pt --json")]
 pub struct Info {
     #[command(flatten)]

@@ -9,6 +9,7 @@ use engine::device;
 use engine::weights::Weights;
 
 use super::sizes::read_sizes;
+use crate::acdit::embedded;
 use crate::acdit::pipeline::Vae;
 use crate::acdit::space::Values;
 use crate::acdit::studio::Studio;
@@ -17,7 +18,8 @@ use crate::acdit::vae;
 /// A model, and where it works.
 #[derive(Args, Debug)]
 pub struct ModelOptions {
-    /// Weights: a file of `orrery acdit train`, or a checkpoint of the authors (`.pt`)
+    /// Weights: a file of `orrery acdit train`, or a checkpoint of the authors (`.pt`) [default: the embedded model, which draws
+    /// ten kinds of clothes]
     #[arg(long, visible_alias = "ckpt", value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Sizes of a file that does not say them: JSON with `latent_size`, `block_size`, `ar_len`, … [default: as the file says,
@@ -40,9 +42,7 @@ impl ModelOptions {
     pub fn open(&self) -> Result<Studio, Failure> {
         let device = device(&self.device)?;
         match (&self.model, &self.config) {
-            (None, _) => Err(Failure::input(
-                "no model is embedded yet: train one with `orrery acdit train` and give it with `--model`",
-            )),
+            (None, _) => Ok(embedded::studio(&device)?),
             (Some(path), None) => read_model(path, &device),
             (Some(path), Some(sizes)) => {
                 let sizes = read_sizes(sizes)?;

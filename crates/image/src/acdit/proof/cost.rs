@@ -164,7 +164,7 @@ fn memory(options: &ProofOptions, context: Context, report: &mut Report) -> Resu
     );
     let mut arms = Vec::new();
     let mut found = Vec::new();
-    let start = status("VmRSS:");
+    let start = base::memory::status("VmRSS:");
     for frames in [256, 1024, 4096] {
         context.proceed()?;
         let config = AcditConfig {
@@ -227,16 +227,8 @@ fn peak(config: &AcditConfig, start: Option<u64>) -> Result<Option<u64>, Failure
     let out = model.forward_train(clean, noisy, &t, &[0], &positions);
     let loss = out.square().mean();
     let gradients = loss.backward();
-    let after = status("VmHWM:");
+    let after = base::memory::peak();
     drop(gradients);
     values(loss)?;
     Ok(after.map(|after| after.saturating_sub(start)))
-}
-
-/// A line of this process's status, in bytes.
-fn status(key: &str) -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
