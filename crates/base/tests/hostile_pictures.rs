@@ -292,6 +292,37 @@ fn a_picture_that_is_turned() {
     assert_eq!(upside_down[0], "8192x8192");
 }
 
+/// A GIF of one pixel drawn again and again on a large canvas.
+fn one_pixel_on(width: u16, height: u16, frames: usize) -> Vec<u8> {
+    let mut gif = b"GIF89a".to_vec();
+    gif.extend([width.to_le_bytes(), height.to_le_bytes()].concat());
+    gif.extend([0x80, 0, 0, 0, 0, 0, 255, 255, 255]);
+    for _ in 0..frames {
+        gif.extend([b',', 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x4C, 1, 0]);
+    }
+    gif.push(b';');
+    gif
+}
+
+#[test]
+fn frames_on_a_large_canvas() {
+    for told in read("many.gif", &one_pixel_on(4096, 2048, 700))
+        .get(1..)
+        .unwrap()
+    {
+        assert!(told.contains("too large"), "{told}");
+    }
+    // The largest canvas, and the most pixels in all frames together, that are read.
+    assert_eq!(
+        read("four.gif", &one_pixel_on(4096, 2048, 4))[1],
+        "4 frames"
+    );
+    assert_eq!(
+        read("sixteen.gif", &one_pixel_on(2048, 2048, 16))[1],
+        "16 frames"
+    );
+}
+
 #[test]
 fn large_and_empty() {
     let picture = Picture::filled(8192, 8192, [0; 3]);

@@ -286,7 +286,7 @@ impl DrawOptions {
             .collect();
         say(&match self.json {
             true => json!({
-                "out": out, "seed": seed, "classes": names, "steps": self.steps,
+                "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,
                 "frames": blocks * config.block_size / config.spatial_len,
                 "seconds": begun.elapsed().as_secs_f64(),

@@ -207,7 +207,7 @@ impl Check {
         output.write(&records, job, places, 0)?;
         if self.json {
             let mut about = rates(&grades, &self.k);
-            about["out"] = json!(output.path);
+            about["out"] = json!(output.path.display().to_string());
             about["resumed"] = json!(progress.resumed);
             return say(&about.to_string());
         }

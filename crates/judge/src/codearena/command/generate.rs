@@ -103,7 +103,7 @@ impl Generate {
         output.write(&outcome.answered, job, places, 0)?;
         if self.json {
             return say(&json!({
-                "out": output.path, "answers": outcome.answered.len(), "resumed": outcome.resumed,
+                "out": output.path.display().to_string(), "answers": outcome.answered.len(), "resumed": outcome.resumed,
                 "made": outcome.made, "truncated": outcome.truncated,
             })
             .to_string());

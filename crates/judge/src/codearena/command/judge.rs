@@ -139,7 +139,7 @@ impl Judge {
         }
         if self.json {
             return say(&json!({
-                "out": output.path, "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
+                "out": output.path.display().to_string(), "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
                 "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
             })
             .to_string());

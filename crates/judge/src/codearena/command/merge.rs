@@ -52,7 +52,7 @@ impl Merge {
                 json!({"answers": merged.records}),
             ),
         };
-        about["out"] = json!(self.out);
+        about["out"] = json!(self.out.display().to_string());
         if !merged.missing.is_empty() {
             about["incomplete"] = json!(merged.missing);
         }

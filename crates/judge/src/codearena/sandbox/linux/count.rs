@@ -1,6 +1,9 @@
 //! What the processes of a run hold and how long they waited, read from `/proc`.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::DirEntry;
+use std::path::Path;
 use std::time::Duration;
 
 /// What a socket's buffers can hold at most, both ways, as the kernel counts it by default.
@@ -10,13 +13,8 @@ const SOCKET: u64 = 2 * 212_992;
 /// has it resident), what open sockets may hold, and the files of the working folder; 0 unless `count`. Orphans of the namespace
 /// are children of process 1, so all are found.
 ///
-/// `waits` keeps how long the threads of each process waited for a processor, in nanoseconds.
-pub(super) fn look(
-    first: libc::pid_t,
-    processes: usize,
-    count: bool,
-    waits: &mut HashMap<libc::pid_t, u64>,
-) -> u64 {
+/// `waits` learns how long its threads waited for a processor.
+pub(super) fn look(first: libc::pid_t, processes: usize, count: bool, waits: &mut Waits) -> u64 {
     let (mut open, mut known) = (vec![first], HashSet::new());
     let mut held = Held::default();
     while let Some(pid) = open.pop() {
@@ -31,8 +29,7 @@ pub(super) fn look(
             .flatten()
             .flatten();
         for task in tasks {
-            let longest = waits.entry(pid).or_default();
-            *longest = run_delay(&task.path()).unwrap_or(0).max(*longest);
+            waits.see(&task);
             let children =
                 std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             open.extend(
@@ -42,8 +39,45 @@ pub(super) fn look(
             );
         }
     }
+    waits.see_own();
     held.bytes()
 }
+
+/// How long a run waited for a processor, in nanoseconds: each thread of it by its number, those that ended too, and this thread,
+/// because while it waits nobody sees what threads of short life wait.
+pub(super) struct Waits {
+    threads: HashMap<OsString, u64>,
+    own_before: u64,
+    own: u64,
+}
+
+impl Waits {
+    pub(super) fn new() -> Self {
+        Self {
+            threads: HashMap::new(),
+            own_before: run_delay(Path::new(THIS_THREAD)).unwrap_or(0),
+            own: 0,
+        }
+    }
+
+    /// All waiting, one after the other.
+    pub(super) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.own + self.threads.values().sum::<u64>())
+    }
+
+    fn see(&mut self, task: &DirEntry) {
+        if let Some(waited) = run_delay(&task.path()) {
+            self.threads.insert(task.file_name(), waited);
+        }
+    }
+
+    fn see_own(&mut self) {
+        let own = run_delay(Path::new(THIS_THREAD)).unwrap_or(0);
+        self.own = own.saturating_sub(self.own_before);
+    }
+}
+
+const THIS_THREAD: &str = "/proc/thread-self";
 
 /// Memory of some processes, by its kinds.
 #[derive(Default)]
@@ -87,14 +121,9 @@ impl Held {
 }
 
 /// How long a thread was ready to run and did not, in nanoseconds.
-fn run_delay(task: &std::path::Path) -> Option<u64> {
+fn run_delay(task: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
     text.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// How long a run waited for a processor: each process as long as the thread of it that waited longest, one after the other.
-pub(super) fn waited(waits: &HashMap<libc::pid_t, u64>) -> Duration {
-    Duration::from_nanos(waits.values().sum())
 }
 
 /// Anonymous memory that a process shares with others, by its number: the part of each mapping that is not resident here.

@@ -3,13 +3,12 @@
 //! On a busy machine a run's clock stands still while its processes wait for a processor: that other work is there says
 //! nothing about the program.
 
-use std::collections::HashMap;
 use std::io::{PipeReader, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::super::{Ended, Limits};
-use super::count::{look, waited};
+use super::count::{Waits, look};
 use super::group::Group;
 use super::step::Step;
 
@@ -46,7 +45,7 @@ pub(super) fn watch(
     let handle = (handle >= 0).then(|| unsafe { OwnedFd::from_raw_fd(handle) });
     let (mut stdout, mut stderr) = (Source::new(stdout), Source::new(stderr));
     let mut counted = begun;
-    let mut waits = HashMap::new();
+    let mut waits = Waits::new();
     loop {
         let pause = match handle {
             Some(_) => COUNT_EVERY,
@@ -70,13 +69,16 @@ pub(super) fn watch(
         }
         if too_much {
             seen.killed = Some(Ended::Output);
-        } else if begun.elapsed() > limits.wall + waited(&waits).min(MOST_WAITING * limits.wall) {
-            seen.killed = Some(Ended::Timeout);
         } else if counted.elapsed() >= COUNT_EVERY {
             counted = Instant::now();
+            // The clock is read first: on a busy machine this thread waits too, and what the run waited meanwhile is seen after.
+            let passed = begun.elapsed();
             let held = look(pid, limits.processes as usize, group.is_none(), &mut waits);
+            let waited = waits.waited().min(MOST_WAITING * limits.wall);
             if held > limits.memory {
                 seen.killed = Some(Ended::Memory);
+            } else if passed > limits.wall + waited {
+                seen.killed = Some(Ended::Timeout);
             }
         }
         if seen.killed.is_some() {
