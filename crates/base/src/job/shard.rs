@@ -95,6 +95,9 @@ mod tests {
             "3 of 4 shards are missing: 0/4, 2/4, 3/4"
         );
         let line = Shard::missing(99, |_| false).unwrap();
-        assert!(line.ends_with("9/99, …") && !line.contains("10/99"), "{line}");
+        assert!(
+            line.ends_with("9/99, …") && !line.contains("10/99"),
+            "{line}"
+        );
     }
 }

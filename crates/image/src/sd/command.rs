@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use base::command::{Context, Failure, Steps, any_seed, is_quiet, say, take_part, tell};
 use base::files::{write_bytes, write_new};
-use base::media::provenance::{check_ending, picture_bytes};
 use base::media;
+use base::media::provenance::{check_ending, picture_bytes};
 use base::system::Verbs;
 use clap::{Args, Subcommand};
 use engine::models::stable_diffusion::{

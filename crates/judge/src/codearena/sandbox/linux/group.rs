@@ -96,10 +96,10 @@ pub(super) fn place() -> Option<&'static Path> {
         let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
         let below = Path::new(own).strip_prefix(root).ok()?;
         let own = mount.join(below);
-        let above = own
+        let mut above = own
             .ancestors()
             .take_while(|folder| folder.starts_with(mount));
-        let place = above.into_iter().find(|folder| {
+        let place = above.find(|folder| {
             let counted = fs::read_to_string(folder.join("cgroup.subtree_control"));
             counted.is_ok_and(|names| names.split_whitespace().any(|name| name == "memory"))
                 && Group::below(folder, u64::MAX >> 1).is_ok()
