@@ -443,18 +443,47 @@ fn a_busy_machine_is_no_timeout() {
                 }
             });
         }
-        let ran = run("import time\nwhile time.process_time() < 1: pass\nprint('done')");
+        // Processor time in one process, and in many of short life that nobody sees for long.
+        let long = run("import time\nwhile time.process_time() < 1: pass\nprint('done')");
+        let short = run(
+            "import subprocess\nfor _ in range(120): subprocess.run(['/bin/sh', '-c', '/bin/true'])\nprint('done')",
+        );
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        ran
+        [long, short]
     });
-    let Some(ran) = ran else { return };
+    for ran in ran.into_iter().flatten() {
+        assert_eq!(
+            (ran.ended, text(&ran.stdout)),
+            (Ended::Exit(0), "done\n".into())
+        );
+        println!("it took {:?}", ran.wall);
+    }
+    if let Some(slept) = run("import time\ntime.sleep(20)") {
+        assert_eq!(slept.ended, Ended::Timeout);
+    }
+}
+
+/// Where the kernel bounds memory, pages that processes share are counted once, memory of many processes together ends a run, and
+/// no group is left.
+#[test]
+fn the_kernel_bounds_memory_where_it_may() {
+    let Some(sandbox) = sandbox() else { return };
+    if !sandbox.kernel_bounds_memory() {
+        println!("skipped: no control groups for us here");
+        return;
+    }
+    let fork = |held: &str, each: &str| {
+        format!(
+            "import os, time\nheld = b'x' * ({held} << 20)\nfor _ in range(8):\n    if os.fork() == 0:\n        own = b'x' * ({each} << 20)\n        time.sleep(1)\n        os._exit(0)\nfor _ in range(8): os.wait()\nprint('done')"
+        )
+    };
+    let shared = python(&fork("60", "1")).unwrap();
     assert_eq!(
-        (ran.ended, text(&ran.stdout)),
+        (shared.ended, text(&shared.stdout)),
         (Ended::Exit(0), "done\n".into())
     );
-    println!("a second of work took {:?}", ran.wall);
-    let slept = run("import time\ntime.sleep(20)").unwrap();
-    assert_eq!(slept.ended, Ended::Timeout);
+    let own = python(&fork("1", "30")).unwrap();
+    assert_eq!(own.ended, Ended::Memory);
 }
 
 /// A program that tries to hold 1 GB in a way of its own, and says how many megabytes it holds.

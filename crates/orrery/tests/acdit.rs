@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use base::media::{Picture, write_picture};
+use base::media::{Picture, read_text, write_picture};
 use common::{Ran, folder, orrery};
 use serde_json::Value;
 
@@ -45,6 +45,12 @@ fn a_small_model_is_trained_goes_on_and_learns_to_classify() {
         "sample", "--model", model, "--steps", "2", "--seed", "0", "--out", "a.png",
     ];
     acdit(at, &sample).worked();
+    let note = read_text(at.join("a.png"), "orrery acdit")
+        .unwrap()
+        .unwrap();
+    let note: Value = serde_json::from_str(&note).unwrap();
+    assert_eq!(note["classes"], serde_json::json!(["dark", "light"]));
+    assert_eq!(note["seed"], 0);
     let line = acdit(at, &["classify", "--model", model, "--by", "head", "a.png"]).refused(2);
     assert!(line.contains("--goal head"), "{line}");
     let ran = acdit(at, &["classify", "--model", model, "--draws", "2", "a.png"]).worked();

@@ -60,6 +60,19 @@ fn pictures_and_the_same_ones_again() {
     assert!(parameters.starts_with(
         "A red fox!\nSteps: 2, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 8, Size: 16x16"
     ));
+    // Other formats say the same.
+    let jpeg = [
+        "sd",
+        "generate",
+        "--again",
+        "a-red-fox-8.png",
+        "--out",
+        "a.jpg",
+    ];
+    orrery(place, &jpeg).worked();
+    let back = ["sd", "generate", "--again", "a.jpg", "--out", "back.png"];
+    orrery(place, &back).worked();
+    assert_eq!(std::fs::read(place.join("back.png")).unwrap(), second);
     // From a picture, and into one.
     let from = [
         "img2img",
@@ -110,7 +123,7 @@ fn wrong_input_is_refused_in_one_line() {
         ),
         (vec!["generate", "fox", "--sampler", "plms"], "ddim"),
         (vec!["generate", "fox", "--guidance", "nan"], "number"),
-        (vec!["generate", "fox", "--out", "fox.jpg"], ".png"),
+        (vec!["generate", "fox", "--out", "fox.tiff"], "`.png`"),
         (vec!["generate", "fox", "--clip-skip", "9"], "no layer"),
         (
             vec!["generate", "fox", "--lora", "nowhere.safetensors"],

@@ -115,6 +115,24 @@ pub enum MediaError {
         /// What is wrong with it, and what is right.
         cause: String,
     },
+    /// Nothing of how it was made.
+    #[error("`{}` does not say how it was made: give a file as {by} wrote it", path.display())]
+    NoNote {
+        /// The path as given.
+        path: PathBuf,
+        /// The command that writes such files.
+        by: String,
+    },
+    /// How it was made, but not as it is written here.
+    #[error("`{}` says how it was made, but not so that it can be read ({cause}): give a file as {by} wrote it", path.display())]
+    BadNote {
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+        /// The command that writes such files.
+        by: String,
+    },
     /// The encoder refused.
     #[error("cannot encode the picture: {0}")]
     Encode(String),

@@ -8,14 +8,17 @@ mod clip;
 mod encode;
 mod error;
 mod exif;
+mod gif_comment;
 mod palette;
 mod picture;
 mod png_chunks;
+pub mod provenance;
 mod read;
 mod read_clip;
 pub mod sheet;
 mod texts;
 mod webp_frames;
+mod webp_lossless;
 mod write;
 
 pub use clip::Clip;

@@ -1,6 +1,7 @@
 //! The one picture type.
 
 use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, Rgb, RgbImage};
 
 use super::error::MediaError;
@@ -240,6 +241,25 @@ impl Picture {
             width: columns,
             height: rows,
             pixels,
+        }
+    }
+
+    /// Turned and mirrored as a camera's mark says.
+    pub(super) fn turned(self, orientation: Orientation) -> Self {
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        let (width, height) = (self.width, self.height);
+        let Some(pixels) = RgbImage::from_raw(width, height, self.pixels) else {
+            // A picture that breaks the rule of sizes, which no reader makes.
+            return Self::filled(width, height, [255; 3]);
+        };
+        let mut image = DynamicImage::ImageRgb8(pixels);
+        image.apply_orientation(orientation);
+        Self {
+            width: image.width(),
+            height: image.height(),
+            pixels: image.into_rgb8().into_raw(),
         }
     }
 

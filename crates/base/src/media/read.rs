@@ -6,6 +6,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::error::MediaError;
@@ -75,41 +76,71 @@ pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, Media
     reader.limits(limits(MAX_DECODED));
     let mut decoder = reader.into_decoder().map_err(|cause| refuse(path, cause))?;
     let aside = match format {
-        ImageFormat::WebP => webp_bytes_aside(bytes),
+        ImageFormat::WebP => webp_aside(bytes, &decoder, path)?,
+        ImageFormat::Jpeg => jpeg_aside(jpeg, &decoder, path)?,
         _ => 0,
     };
-    check_size(&decoder, jpeg, aside, path)?;
-    let decode = || -> Result<DynamicImage, ImageError> {
-        let orientation = decoder.orientation()?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        Ok(image)
-    };
-    let image = decode().map_err(|cause| refuse(path, cause))?;
-    let picture = Picture::from_image(image)?;
+    let orientation = decoder.orientation();
+    let orientation = orientation.map_err(|cause| refuse(path, cause))?;
+    check_size(&decoder, aside, orientation, bytes.len() as u64, path)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|cause| refuse(path, cause))?;
+    let picture = Picture::from_image(image)?.turned(orientation);
     Ok(Still { picture, animated })
 }
 
-/// Bytes for each pixel that the decoder of WebP needs beside its output: the frame as it is coded, with alpha in a plane of
-/// its own.
-fn webp_bytes_aside(bytes: &[u8]) -> u64 {
-    match bytes.get(12..16) {
+/// Bytes that the decoder of WebP needs beside its output: the frame as it is coded, with alpha in a plane of its own, and its
+/// prefix codes.
+fn webp_aside(bytes: &[u8], decoder: &impl ImageDecoder, path: &Path) -> Result<u64, MediaError> {
+    let (width, height) = decoder.dimensions();
+    let codes = webp_frames::check_still(bytes, [width, height], MAX_DECODED);
+    let codes = codes.map_err(|cause| MediaError::Damaged {
+        path: path.into(),
+        cause,
+    })?;
+    let each = match bytes.get(12..16) {
         Some(b"VP8 ") => 2,
         Some(b"VP8L") => 4,
         _ => 6,
+    };
+    Ok(codes + each * pixels(decoder))
+}
+
+/// Bytes that the decoder of JPEG needs beside its output: a progressive one keeps a 16-bit coefficient for each channel of each
+/// pixel.
+fn jpeg_aside(
+    scans: Option<JpegScans>,
+    decoder: &impl ImageDecoder,
+    path: &Path,
+) -> Result<u64, MediaError> {
+    let Some(scans) = scans.filter(|scans| scans.progressive) else {
+        return Ok(0);
+    };
+    let pixels = pixels(decoder);
+    if pixels * scans.count > MAX_JPEG_WORK {
+        let (width, height) = decoder.dimensions();
+        return Err(MediaError::TooLarge {
+            path: path.into(),
+            cause: format!("{width}x{height} pixels in {} scans", scans.count),
+        });
     }
+    Ok(6 * pixels)
+}
+
+fn pixels(decoder: &impl ImageDecoder) -> u64 {
+    let (width, height) = decoder.dimensions();
+    u64::from(width) * u64::from(height)
 }
 
 /// Looks whether all that is in memory at a time stays below [`MAX_DECODED`], before anything is unpacked; `aside` is what the
-/// decoder needs beside its output, in bytes for each pixel.
+/// decoder needs beside its output, and `file` the length of the file, in bytes.
 fn check_size(
     decoder: &impl ImageDecoder,
-    jpeg: Option<JpegScans>,
     aside: u64,
+    orientation: Orientation,
+    file: u64,
     path: &Path,
 ) -> Result<(), MediaError> {
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
+    let pixels = pixels(decoder);
     let color = decoder.color_type();
     // Eight bits a channel and alpha laid on white stay in place; other kinds are converted into a second buffer.
     let converted = match color {
@@ -117,29 +148,35 @@ fn check_size(
         color if color.has_alpha() => 4 * pixels,
         _ => 3 * pixels,
     };
-    // A progressive JPEG keeps a 16-bit coefficient for each channel of each pixel.
-    let (coefficients, work) = match jpeg {
-        Some(scans) if scans.progressive => (6 * pixels, pixels * scans.count),
-        _ => (0, 0),
+    // While it is turned the picture is there twice, and what else was unpacked is not there any more. Photographs that need
+    // more room for that come in larger files.
+    let turned = match lies_down(orientation) {
+        true => (6 * pixels).saturating_sub(6 * file),
+        false => 0,
     };
-    let bytes = decoder
-        .total_bytes()
-        .saturating_add(converted + coefficients + aside * pixels);
-    if bytes <= MAX_DECODED && work <= MAX_JPEG_WORK {
+    let bytes = decoder.total_bytes().saturating_add(converted + aside);
+    let bytes = bytes.max(turned);
+    if bytes <= MAX_DECODED {
         return Ok(());
     }
-    let cause = match bytes <= MAX_DECODED {
-        true => format!("{width}x{height} pixels in too many scans"),
-        false => format!(
+    let (width, height) = decoder.dimensions();
+    Err(MediaError::TooLarge {
+        path: path.into(),
+        cause: format!(
             "{width}x{height} pixels of this kind take {} MB, at most {} MB are taken",
             bytes >> 20,
             MAX_DECODED >> 20
         ),
-    };
-    Err(MediaError::TooLarge {
-        path: path.into(),
-        cause,
     })
+}
+
+/// Whether a picture of this mark has its rows as columns.
+fn lies_down(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(
+        orientation,
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
+    )
 }
 
 /// The bytes that the decoder of `format` needs: of a PNG the chunks that say something of its pixels.

@@ -21,6 +21,11 @@ use super::webp_frames::{self, WebpFrames};
 pub const MAX_FRAMES: usize = 1_000;
 /// The most pixels that all frames of a clip have together: 2^26, which is 192 MiB of RGB.
 pub const MAX_CLIP_PIXELS: u64 = 1 << 26;
+/// What a moving picture may take in memory with all its frames, in bytes.
+const MAX_CLIP_BYTES: u64 = 275 << 20;
+/// Bytes for each pixel of a frame that decoders take beside the frames that are kept: canvas, frame, what it covers, and what
+/// is handed out, each of RGBA, and some room.
+const DECODER_BYTES: u64 = 20;
 /// What one decoder of moving pictures may allocate, in bytes: three canvases of RGBA.
 const MAX_FRAME_BYTES: u64 = 12 * MAX_CANVAS;
 /// Frames of a folder or a still picture say nothing about time: 8 a second.
@@ -32,8 +37,8 @@ const UNSAID_DELAY_MS: u32 = 100;
 /// still picture as a clip of one frame. Frames that stand for different times get their mean.
 ///
 /// # Errors
-/// As [`read_picture`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`], [`MAX_CLIP_PIXELS`] or 2^23 pixels in a frame
-/// of a moving picture, [`MediaError::NoFrames`] for a folder without pictures, [`MediaError::MixedSizes`].
+/// As [`read_picture`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`], [`MAX_CLIP_PIXELS`] (in a moving picture fewer where a
+/// frame has more than 2^22 pixels), or 2^23 pixels in a frame of a moving picture, [`MediaError::NoFrames`] for a folder without pictures, [`MediaError::MixedSizes`].
 pub fn read_clip(path: impl AsRef<Path>) -> Result<Clip, MediaError> {
     let mut frames = Vec::new();
     let delay_ms = each_frame(path, &mut |frame| frames.push(frame))?;
@@ -91,6 +96,7 @@ pub(super) fn decode_frames(
                 cause,
             })?;
             let (width, height) = canvas.dimensions();
+            times.beside_decoder(width, height);
             times.admit(width, height, f64::from(duration))?;
             if !take(Picture::on_white(width, height, canvas.as_raw())?) {
                 break;
@@ -106,6 +112,7 @@ pub(super) fn decode_frames(
         let frame = frame.map_err(|cause| refuse(path, cause))?;
         let (numerator, denominator) = frame.delay().numer_denom_ms();
         let (width, height) = frame.buffer().dimensions();
+        times.beside_decoder(width, height);
         let duration = f64::from(numerator) / f64::from(denominator.max(1));
         times.admit(width, height, duration)?;
         let rgba = frame.into_buffer().into_raw();
@@ -179,6 +186,7 @@ struct Times<'a> {
     path: &'a Path,
     frames: usize,
     pixels: u64,
+    most_pixels: u64,
     total_ms: f64,
 }
 
@@ -188,8 +196,16 @@ impl<'a> Times<'a> {
             path,
             frames: 0,
             pixels: 0,
+            most_pixels: MAX_CLIP_PIXELS,
             total_ms: 0.0,
         }
+    }
+
+    /// Leaves room for what unpacks frames of this size one after the other.
+    fn beside_decoder(&mut self, width: u32, height: u32) {
+        let decoder = DECODER_BYTES * u64::from(width) * u64::from(height);
+        let left = MAX_CLIP_BYTES.saturating_sub(decoder) / 3;
+        self.most_pixels = self.most_pixels.min(left);
     }
 
     /// Counts one more frame in, or says which bound it passes.
@@ -197,8 +213,11 @@ impl<'a> Times<'a> {
         self.pixels += u64::from(width) * u64::from(height);
         let cause = if self.frames >= MAX_FRAMES {
             format!("more than {MAX_FRAMES} frames")
-        } else if self.pixels > MAX_CLIP_PIXELS {
-            format!("more than {MAX_CLIP_PIXELS} pixels in all frames together")
+        } else if self.pixels > self.most_pixels {
+            format!(
+                "more than {} pixels in all frames together",
+                self.most_pixels
+            )
         } else {
             self.frames += 1;
             self.total_ms += duration_ms;

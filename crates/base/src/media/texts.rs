@@ -8,16 +8,16 @@ use image::{ImageDecoder, ImageFormat};
 
 use super::error::MediaError;
 use super::read::{format_of, one_line, read_bytes, refuse};
-use super::{exif, png_chunks};
+use super::{exif, gif_comment, png_chunks};
 
 /// The longest text that is unpacked, in bytes: 1 MiB.
 pub const MAX_TEXT: usize = 1 << 20;
 
-/// The text called `key` in a PNG, JPEG or WebP: a PNG's text chunk of that name; elsewhere the EXIF description, where it
-/// begins with the key. None where there is no such text. Other texts are not unpacked.
+/// The text called `key` in a file: a PNG's text chunk of that name; elsewhere the JSON object behind the key in a GIF's comment
+/// or in the EXIF description. None where there is no such text. Other texts are not unpacked.
 ///
 /// # Errors
-/// As [`super::read_picture`]; [`MediaError::TooLarge`] above [`MAX_TEXT`]; [`MediaError::Unsupported`] for a GIF.
+/// As [`super::read_picture`]; [`MediaError::TooLarge`] above [`MAX_TEXT`].
 pub fn read_text(path: impl AsRef<Path>, key: &str) -> Result<Option<String>, MediaError> {
     let path = path.as_ref();
     decode_text(&read_bytes(path)?, path, key)
@@ -33,18 +33,24 @@ fn decode_text(bytes: &[u8], path: &Path, key: &str) -> Result<Option<String>, M
             WebPDecoder::new(Cursor::new(bytes)).and_then(|mut file| file.exif_metadata())
         }
         _ => {
-            return Err(MediaError::Unsupported {
-                path: path.into(),
-                cause: "a GIF carries no texts with names".into(),
-            });
+            let found = gif_comment::comment(bytes, key, MAX_TEXT).transpose();
+            return found.map_err(|_| too_large(path));
         }
     };
     let exif = exif.map_err(|cause| refuse(path, cause))?;
     let description = exif.and_then(|block| exif::description(&block));
     Ok(description.and_then(|text| {
+        // Another key may begin with this one.
         let rest = text.strip_prefix(key)?.strip_prefix(' ')?;
-        Some(rest.to_owned())
+        rest.starts_with('{').then(|| rest.to_owned())
     }))
+}
+
+fn too_large(path: &Path) -> MediaError {
+    MediaError::TooLarge {
+        path: path.into(),
+        cause: format!("at most {} KiB of text are read", MAX_TEXT >> 10),
+    }
 }
 
 fn png_text(bytes: &[u8], path: &Path, key: &str) -> Result<Option<String>, MediaError> {
@@ -52,10 +58,7 @@ fn png_text(bytes: &[u8], path: &Path, key: &str) -> Result<Option<String>, Medi
         path: path.into(),
         cause: one_line(&cause),
     };
-    let too_large = || MediaError::TooLarge {
-        path: path.into(),
-        cause: format!("at most {} KiB of text are read", MAX_TEXT >> 10),
-    };
+    let too_large = || too_large(path);
     let Some(small) = png_chunks::text_only(bytes, key).map_err(damaged)? else {
         return Ok(None);
     };

@@ -9,6 +9,11 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, RgbaImage};
 
+use super::webp_lossless::code_bytes;
+
+/// What the prefix codes of one frame may take, in bytes.
+const MAX_CODES: u64 = 32 << 20;
+
 /// A chunk of a RIFF file: its four letters and its content.
 type Chunk<'a> = ([u8; 4], &'a [u8]);
 
@@ -46,6 +51,64 @@ pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
         rest = after.get(length + length % 2..).unwrap_or_default();
         Some((head.get(..4)?.try_into().ok()?, content))
     })
+}
+
+/// Looks into a still WebP of `width` x `height` before anything is unpacked: gives the bytes that its prefix codes take, counted
+/// up to `most`.
+///
+/// # Errors
+/// What is wrong: a picture of another size inside, or a chunk that reaches beyond the end.
+pub(super) fn check_still(
+    bytes: &[u8],
+    [width, height]: [u32; 2],
+    most: u64,
+) -> Result<u64, String> {
+    let mut codes = 0;
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    while let Some((name, length)) = chunk_head(rest) {
+        let content = rest.get(8..).and_then(|after| after.get(..length));
+        let content = match content {
+            Some(content) => content,
+            None if KNOWN.contains(&name) => return Err("it is cut short".into()),
+            None => break,
+        };
+        let left = most.saturating_sub(codes);
+        codes += match name {
+            b"VP8 " if vp8_size(content) != Some([width, height]) => {
+                return Err("a picture has another size than the file says".into());
+            }
+            b"VP8L" => code_bytes(content, None, left),
+            b"ALPH" => match content.split_first() {
+                Some((method, stream)) if method & 3 == 1 => {
+                    code_bytes(stream, Some((width, height)), left)
+                }
+                _ => 0,
+            },
+            _ => 0,
+        };
+        rest = rest.get(8 + length + length % 2..).unwrap_or_default();
+    }
+    Ok(codes)
+}
+
+/// Chunks that the decoder reads or makes room for.
+const KNOWN: [&[u8]; 7] = [
+    b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"EXIF", b"ICCP", b"XMP ",
+];
+
+/// Name and length of the first chunk.
+fn chunk_head(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let length = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
+    Some((bytes.get(..4)?, length as usize))
+}
+
+/// Width and height of a lossy picture (RFC 6386, section 9.1).
+fn vp8_size(content: &[u8]) -> Option<[u32; 2]> {
+    let side = |at: usize| {
+        let bytes = content.get(at..at + 2)?.try_into().ok()?;
+        Some(u32::from(u16::from_le_bytes(bytes) & 0x3FFF))
+    };
+    Some([side(6)?, side(8)?])
 }
 
 fn u24(bytes: &[u8], at: usize) -> Option<u32> {
@@ -141,6 +204,9 @@ fn decode(content: &[u8], width: u32, height: u32) -> Result<RgbaImage, String> 
     push(&mut body, name, data);
     let mut file = Vec::with_capacity(body.len() + 8);
     push(&mut file, *b"RIFF", &body);
+    if check_still(&file, [width, height], MAX_CODES)? > MAX_CODES {
+        return Err("a frame has too many prefix codes".into());
+    }
     let decoder = WebPDecoder::new(Cursor::new(&file)).map_err(|cause| cause.to_string())?;
     if decoder.dimensions() != (width, height) {
         return Err("a frame has another size than it says".into());

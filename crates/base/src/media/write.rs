@@ -14,7 +14,7 @@ pub const PICTURE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
 pub const CLIP_EXTENSIONS: [&str; 3] = ["gif", "png", "apng"];
 
 /// Writes `picture` as its ending says: PNG with `texts`, JPEG (quality 95), lossless WebP or a GIF of one frame.
-/// Only PNG carries texts; the others leave them out.
+/// Only PNG carries texts here; [`super::provenance`] writes how a picture was made into every format.
 ///
 /// # Errors
 /// [`MediaError::UnknownExtension`] with the known ones, [`MediaError::Text`], [`MediaError::Encode`],
@@ -52,7 +52,7 @@ pub fn write_clip(
 }
 
 /// Which of the `known` endings the path has, whatever its case.
-fn known<'a>(path: &Path, known: &[&'a str]) -> Result<&'a str, MediaError> {
+pub(super) fn known<'a>(path: &Path, known: &[&'a str]) -> Result<&'a str, MediaError> {
     let ending = path
         .extension()
         .map(|ending| ending.to_string_lossy().to_lowercase())

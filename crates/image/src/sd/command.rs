@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use base::command::{Context, Failure, Steps, any_seed, is_quiet, say, take_part, tell};
 use base::files::{write_bytes, write_new};
-use base::media::{self, png_bytes};
+use base::media;
+use base::media::provenance::{check_ending, picture_bytes};
 use base::system::Verbs;
 use clap::{Args, Subcommand};
 use engine::models::stable_diffusion::{
@@ -253,15 +254,8 @@ impl<'a> Job<'a> {
     fn run(mut self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
         take_part();
-        if let Some(out) = self.out
-            && !out
-                .extension()
-                .is_some_and(|it| it.eq_ignore_ascii_case("png"))
-        {
-            return Err(Failure::input(format!(
-                "`{}` does not end in .png: pictures are written as PNG",
-                out.display()
-            )));
+        if let Some(out) = self.out {
+            check_ending(out)?;
         }
         if self.ticket.bf16 {
             set_precision(Precision::Bf16);
@@ -296,8 +290,11 @@ impl<'a> Job<'a> {
                 ..self.ticket.clone()
             };
             for picture_drawn in &drawn {
-                let bytes = png_bytes(picture_drawn, &ticket.texts()?)?;
-                written.push(self.write(picture, seed, &bytes)?);
+                let like = self.out.unwrap_or(Path::new("a.png"));
+                let made = picture_bytes(like, picture_drawn, &ticket.note()?)?;
+                let path = self.write(picture, seed, &made.bytes)?;
+                made.tell(&path);
+                written.push(path);
             }
         }
         bar.finish();
@@ -372,7 +369,8 @@ impl<'a> Job<'a> {
                 0 => out.to_owned(),
                 at => {
                     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
-                    out.with_file_name(format!("{stem}-{}.png", at + 1))
+                    let ending = out.extension().unwrap_or_default().to_string_lossy();
+                    out.with_file_name(format!("{stem}-{}.{ending}", at + 1))
                 }
             };
             write_bytes(&path, bytes)?;

@@ -68,7 +68,8 @@ pub struct DrawOptions {
     /// How many pictures, a file each
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub count: u16,
-    /// The PNG; several get numbers [default: a free name out of the prompt]
+    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers [default: a free name out of the
+    /// prompt, PNG]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Multiply in bf16: about twice as fast on CPUs that have it, the picture differs a little

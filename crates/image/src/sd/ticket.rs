@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use base::command::Failure;
 use base::hash::{FNV_START, fnv1a};
-use base::media;
+use base::media::MediaError;
+use base::media::provenance::{self, Note};
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
 use serde::{Deserialize, Serialize};
 
-/// Key of the text in a PNG.
+/// Key of the note in a picture.
 pub const KEY: &str = "orrery sd";
 /// Key under which other programs look for a prompt and its settings.
 pub const PARAMETERS: &str = "parameters";
@@ -97,18 +98,7 @@ impl Ticket {
     /// # Errors
     /// When there is none, or one that cannot be read.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = media::read_text(path, KEY)?.ok_or_else(|| {
-            Failure::input(format!(
-                "`{}` does not say how it was made: give a PNG as `orrery sd` wrote it",
-                path.display()
-            ))
-        })?;
-        serde_json::from_str(&text).map_err(|cause| {
-            Failure::input(format!(
-                "`{}` says how it was made, but not so that it can be read ({cause}): give a PNG as `orrery sd` wrote it",
-                path.display()
-            ))
-        })
+        Ok(provenance::read(path, KEY, "`orrery sd`")?)
     }
 
     /// How the model is opened.
@@ -121,16 +111,12 @@ impl Ticket {
         }
     }
 
-    /// The texts of the PNG: ours, and the one that other programs read.
+    /// What the picture says of itself: ours, and where the format has room the text that other programs read.
     ///
     /// # Errors
     /// None that is known.
-    pub fn texts(&self) -> Result<Vec<(String, String)>, Failure> {
-        let ours = serde_json::to_string(self).map_err(Failure::failed)?;
-        Ok(vec![
-            (KEY.to_owned(), ours),
-            (PARAMETERS.to_owned(), self.parameters()),
-        ])
+    pub fn note(&self) -> Result<Note, MediaError> {
+        Ok(Note::new(KEY, self)?.and(PARAMETERS, self.parameters()))
     }
 
     /// Prompt and settings in the form that the web interfaces of Stable Diffusion agree on.

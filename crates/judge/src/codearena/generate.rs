@@ -87,8 +87,12 @@ pub struct Outcome {
 }
 
 impl Plan<'_> {
-    /// What an answer depends on besides the question.
-    fn settings(&self) -> Value {
+    /// What an answer depends on besides question and model, as JSON.
+    pub fn settings(&self) -> String {
+        self.generation().to_string()
+    }
+
+    fn generation(&self) -> Value {
         json!({
             "template": self.template.name(),
             "temperature": self.temperature,
@@ -98,7 +102,7 @@ impl Plan<'_> {
     }
 
     fn hash(&self, item: &Item) -> String {
-        let settings = self.settings().to_string();
+        let settings = self.settings();
         let asked = json!(item.conversation()).to_string();
         let parts = [asked.as_str(), self.name, self.model.name(), &settings];
         format!("{:016x}", super::fingerprint(&parts))
@@ -155,7 +159,7 @@ pub fn answer_all(
         let mut record = item.record.clone();
         record.insert("uid".into(), json!(item.id));
         record.insert("model".into(), json!(plan.name));
-        record.insert("generation".into(), plan.settings());
+        record.insert("generation".into(), plan.generation());
         for field in FIELDS {
             let value = answer.get(field).cloned().unwrap_or(Value::Null);
             record.insert(field.into(), value);

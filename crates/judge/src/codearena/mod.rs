@@ -25,6 +25,7 @@ pub mod generate;
 pub mod item;
 pub mod judging;
 pub mod literal;
+pub mod parts;
 pub mod passk;
 pub mod proof;
 pub mod rating;

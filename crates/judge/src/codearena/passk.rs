@@ -1,5 +1,9 @@
 //! Pass@k.
 
+use std::collections::BTreeMap;
+
+use super::sandbox::Grade;
+
 /// The unbiased estimate of the chance that at least one of `k` answers passes, from `passed` of `answers` that did:
 /// 1 − C(n−c, k)/C(n, k). None where there are fewer than `k` answers, or more passed than there are.
 pub fn pass_at_k(answers: u64, passed: u64, k: u64) -> Option<f64> {
@@ -16,9 +20,64 @@ pub fn pass_at_k(answers: u64, passed: u64, k: u64) -> Option<f64> {
     Some(1.0 - none)
 }
 
+/// Grades of answers, several to an item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grades {
+    /// All answers.
+    pub answers: usize,
+    /// Answers that pass.
+    pub passed: usize,
+    /// Answers in languages that could not be run, which say nothing of their items.
+    pub unavailable: usize,
+    /// Answers that were run and that passed, of each item.
+    items: BTreeMap<String, (u64, u64)>,
+}
+
+impl Grades {
+    /// Adds an answer to the item `id`.
+    pub fn add(&mut self, id: &str, grade: &Grade) {
+        self.answers += 1;
+        if *grade == Grade::Unavailable {
+            self.unavailable += 1;
+            return;
+        }
+        let passes = *grade == Grade::Pass;
+        let (all, right) = self.items.entry(id.to_owned()).or_default();
+        *all += 1;
+        *right += u64::from(passes);
+        self.passed += usize::from(passes);
+    }
+
+    /// Mean of [`pass_at_k`] over the items with at least `k` answers, none without any; and how many those are.
+    pub fn pass_at(&self, k: u64) -> (Option<f64>, usize) {
+        let each = self.items.values();
+        let each = each.filter_map(|&(all, right)| pass_at_k(all, right, k));
+        let (sum, of) = each.fold((0.0, 0), |(sum, of), rate| (sum + rate, of + 1));
+        ((of > 0).then(|| sum / of as f64), of)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::pass_at_k;
+    use super::*;
+
+    #[test]
+    fn answers_that_cannot_be_run_say_nothing() {
+        let mut grades = Grades::default();
+        for (id, grade) in [
+            ("a", Grade::Pass),
+            ("a", Grade::Timeout),
+            ("b", Grade::NoCode),
+            ("c", Grade::Unavailable),
+        ] {
+            grades.add(id, &grade);
+        }
+        let counts = (grades.answers, grades.passed, grades.unavailable);
+        assert_eq!(counts, (4, 1, 1));
+        assert_eq!(grades.pass_at(1), (Some(0.25), 2));
+        assert_eq!(grades.pass_at(2), (Some(1.0), 1));
+        assert_eq!(grades.pass_at(3), (None, 0));
+    }
 
     #[test]
     fn small_cases_by_hand() {

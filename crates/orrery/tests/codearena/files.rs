@@ -1,7 +1,7 @@
 //! Files as people have them.
 
-use super::common::{folder, orrery};
-use super::{BASELINE, judging};
+use super::common::{Ran, command, folder, orrery};
+use super::{BASELINE, judging, results};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -347,4 +347,31 @@ fn pages_as_people_have_them() {
     assert!(orrery(at, &run).refused(2).contains("go together"));
     fs::write(at.join("run.yaml"), format!("{seeds}, threshold: .nan}}\n")).unwrap();
     assert!(orrery(at, &run).refused(2).contains("from 0 to 1"));
+}
+
+/// A name that is no UTF-8 is a name, in JSON too.
+#[cfg(unix)]
+#[test]
+fn a_name_in_another_encoding() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder();
+    let at = folder.path();
+    results(at, 2);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.jsonl");
+    let mut args = judging("rubric", &[]);
+    args.retain(|arg| !["--out", "judged.jsonl"].contains(arg));
+    let mut judge = command(at, &args);
+    let ran = Ran::from(judge.arg("--out").arg(name).output().unwrap()).worked();
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(said["out"].as_str().unwrap().starts_with("caf"), "{said}");
+    assert!(at.join(name).exists());
+    let args = [
+        "codearena",
+        "report",
+        "--json",
+        "--out",
+        "page.html",
+        "--judged",
+    ];
+    Ran::from(command(at, &args).arg(name).output().unwrap()).worked();
 }

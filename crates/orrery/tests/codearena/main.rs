@@ -11,6 +11,7 @@ mod check;
 mod files;
 mod judge;
 mod servers;
+mod shards;
 mod syncode;
 
 use common::{folder, orrery};
@@ -64,6 +65,7 @@ fn every_verb_has_help_with_an_example() {
         "report",
         "classify",
         "check",
+        "merge",
         "languages",
     ]
     .map(|verb| vec![verb]);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part};
+use base::media::provenance::{Note, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{self, Clip, Picture};
 use clap::Args;
@@ -19,6 +20,8 @@ use crate::acdit::studio::Studio;
 const MOST_SAMPLES: usize = 256;
 /// The most values of all samples together.
 const MOST_VALUES: usize = 1 << 28;
+/// Key of the note in a picture or clip.
+const KEY: &str = "orrery acdit";
 /// Frames of a clip stand for this long.
 const DELAY_MS: u32 = 125;
 
@@ -45,7 +48,8 @@ pub struct DrawOptions {
     /// Each pixel becomes a square of this side [default: so that a picture is at least 128 pixels wide]
     #[arg(long, value_parser = |text: &str| whole(text, 32))]
     scale: Option<usize>,
-    /// The file to write: PNG, JPEG, WebP or GIF, of clips GIF or animated PNG; replaced when it is there
+    /// The file to write, which says how it was made: PNG, JPEG, WebP or GIF, of clips GIF or animated PNG; replaced when it is
+    /// there
     /// [default: acdit-SEED.png or .gif]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -282,7 +286,7 @@ impl DrawOptions {
             .collect();
         say(&match self.json {
             true => json!({
-                "out": out, "seed": seed, "classes": names, "steps": self.steps,
+                "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,
                 "frames": blocks * config.block_size / config.spatial_len,
                 "seconds": begun.elapsed().as_secs_f64(),
@@ -334,6 +338,7 @@ impl DrawOptions {
             1 => None,
             count => Some(count),
         };
+        let note = self.note(request, &captions, start.as_ref().map(|start| start.given))?;
         if let Some(start) = start {
             samples.insert(0, start.shown);
             captions.insert(0, "given".to_owned());
@@ -346,21 +351,33 @@ impl DrawOptions {
         };
         if studio.config.temporal_len == 1 {
             let pictures: Vec<Picture> = samples.into_iter().flatten().collect();
-            return Ok(media::write_picture(
-                out,
-                &sheet(&pictures, &captions, &layout)?,
-                &[],
-            )?);
+            let sheet = sheet(&pictures, &captions, &layout)?;
+            return Ok(picture_bytes(out, &sheet, &note)?.write(out)?);
         }
         let clips: Result<Vec<Clip>, _> = samples
             .into_iter()
             .map(|frames| Clip::new(frames, DELAY_MS))
             .collect();
-        Ok(media::write_clip(
-            out,
-            &clip_sheet(&clips?, &captions, &layout)?,
-            &[],
-        )?)
+        let sheet = clip_sheet(&clips?, &captions, &layout)?;
+        Ok(clip_bytes(out, &sheet, &note)?.write(out)?)
+    }
+
+    /// What the file says of how it was made.
+    fn note(
+        &self,
+        request: &Request,
+        classes: &[String],
+        given: Option<usize>,
+    ) -> Result<Note, Failure> {
+        let sampling = &request.sampling;
+        let model = self.model.model.as_ref();
+        let model = model.map(|path| path.display().to_string());
+        let made = json!({
+            "model": model, "classes": classes, "seed": request.seed, "steps": sampling.steps,
+            "guidance": sampling.guidance, "blocks": request.blocks, "window": sampling.window, "given": given,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        Ok(Note::new(KEY, &made)?)
     }
 }
 

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{Context, Failure, Steps, any_seed, say, take_part, tell};
-use base::files::write_bytes;
-use base::media::png_bytes;
+use base::media::provenance::{Note, check_ending, picture_bytes};
 use clap::Args;
 use engine::models::stable_diffusion::{
     OpenOptions, Request, SamplerKind, Sampling, StableDiffusion,
@@ -17,7 +16,7 @@ use super::options::{ReferenceOptions, place_of};
 use crate::fiva::pipeline::{self, NEGATIVE};
 use crate::fiva::{Adapter, Guide};
 
-/// Key of the text in a PNG.
+/// Key of the note in a picture.
 const KEY: &str = "orrery fiva";
 
 /// Options of `generate`.
@@ -68,7 +67,7 @@ pub struct Generate {
     /// How many pictures, a file each
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// The PNG; several get numbers
+    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers
     #[arg(long, value_name = "FILE", default_value = "fiva.png")]
     out: PathBuf,
     /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
@@ -91,16 +90,7 @@ impl Generate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
         take_part();
-        if self
-            .out
-            .extension()
-            .is_none_or(|it| !it.eq_ignore_ascii_case("png"))
-        {
-            return Err(Failure::input(format!(
-                "`{}` does not end in .png: pictures are written as PNG",
-                self.out.display()
-            )));
-        }
+        check_ending(&self.out)?;
         let device = engine::device(&self.device)?;
         let weights = Weights::open(&self.adapter)?;
         let guide = match &self.tokens {
@@ -146,9 +136,9 @@ impl Generate {
             let drawn =
                 pipeline::generate(&model, &adapter, &guide, &request, self.scale, &mut watch);
             for picture in drawn.inspect_err(|_| bar.finish())? {
-                let told = self.told(&guide, &request, seed).to_string();
+                let note = Note::new(KEY, &self.told(&guide, &request, seed))?;
                 let path = numbered(&self.out, number);
-                write_bytes(&path, &png_bytes(&picture, &[(KEY.to_owned(), told)])?)?;
+                picture_bytes(&path, &picture, &note)?.write(&path)?;
                 files.push(path.display().to_string());
             }
         }
@@ -181,7 +171,8 @@ fn numbered(out: &Path, number: u64) -> PathBuf {
         0 => out.to_owned(),
         number => {
             let stem = out.file_stem().unwrap_or_default().to_string_lossy();
-            out.with_file_name(format!("{stem}-{}.png", number + 1))
+            let ending = out.extension().unwrap_or_default().to_string_lossy();
+            out.with_file_name(format!("{stem}-{}.{ending}", number + 1))
         }
     }
 }

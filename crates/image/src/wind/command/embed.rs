@@ -136,7 +136,7 @@ impl Embed {
         let group = key.group_of(index);
         match self.json {
             true => say(
-                &json!({"out": self.out, "key": key.id(), "index": index, "group": group})
+                &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group})
                     .to_string(),
             ),
             false => say(&format!(

@@ -63,7 +63,7 @@ impl Output {
         let head = ledger.as_ref().map(|ledger| ledger.head().to_owned());
         match self.json {
             true => {
-                let mut line = json!({"out": self.out, "key": key.id(), "index": index, "group": group, "seconds": seconds, "ledger_head": head});
+                let mut line = json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group, "seconds": seconds, "ledger_head": head});
                 if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
                     line.extend(more.clone());
                 }

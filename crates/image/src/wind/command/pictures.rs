@@ -46,7 +46,10 @@ impl Attacks {
         write_picture(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
         match self.json {
-            true => say(&json!({"out": self.out, "attacks": names, "seed": seed}).to_string()),
+            true => say(
+                &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed})
+                    .to_string(),
+            ),
             false => say(&format!(
                 "{}: {}, seed {seed}",
                 self.out.display(),

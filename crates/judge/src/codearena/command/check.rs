@@ -1,6 +1,5 @@
 //! `orrery codearena check` and `languages`: answers in the sandbox.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +8,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failures::incomplete;
-use super::options::{beside, warn, workers, write_lines};
+use super::options::{beside, warn, workers};
+use super::shards::ShardOption;
 use crate::codearena::fingerprint;
-use crate::codearena::passk::pass_at_k;
+use crate::codearena::parts::Job;
+use crate::codearena::passk::Grades;
 use crate::codearena::sandbox::{
     self, Grade, Graded, LANGUAGES, Language, Limits, Sandbox, SandboxError, grade,
 };
@@ -38,7 +39,7 @@ pub struct Check {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The k of pass@k, several with commas
-    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks())]
     k: Vec<u64>,
     /// Seconds of processor time for a run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -46,6 +47,8 @@ pub struct Check {
     /// Megabytes of memory for a run
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(16..=65_536))]
     memory: u64,
+    #[command(flatten)]
+    shard: ShardOption,
     /// Runs at a time [default: one a processor core]
     #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = workers())]
     workers: usize,
@@ -128,7 +131,7 @@ impl Check {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let lines = jsonl::read(&self.answers)?;
         let mut troubles = lines.troubles;
-        let (mut records, mut entries) = (Vec::new(), Vec::new());
+        let (mut records, mut entries): (Vec<Record>, Vec<Entry>) = (Vec::new(), Vec::new());
         for (line, record) in lines.records {
             match Entry::of(&record) {
                 Ok(entry) => {
@@ -142,6 +145,7 @@ impl Check {
             }
         }
         warn(&troubles);
+        let output = self.shard.output(&self.out);
         let sandbox = Sandbox::new()?;
         let limits = Limits {
             cpu_seconds: self.seconds,
@@ -149,9 +153,21 @@ impl Check {
             memory: self.memory << 20,
             ..Limits::default()
         };
+        let all = entries.iter();
+        let job = Job::new(
+            "check",
+            &[],
+            all.map(|entry| format!("{} {}", entry.id, entry.hash(&limits))),
+        );
+        let places: Vec<usize> = (0..entries.len())
+            .filter(|&place| output.holds(place))
+            .collect();
+        let (mut place, mut other) = (0.., 0..);
+        records.retain(|_| place.next().is_some_and(|place| output.holds(place)));
+        entries.retain(|_| other.next().is_some_and(|place| output.holds(place)));
         let can_run: Vec<&Entry> = entries.iter().filter(|entry| entry.can_run()).collect();
         let hashes: Vec<String> = can_run.iter().map(|entry| entry.hash(&limits)).collect();
-        let mut journal = Journal::open(&beside(&self.out, ".grades"), |line| {
+        let mut journal = Journal::open(&beside(&output.path, ".grades"), |line| {
             grade_of(line).is_some()
         })?;
         let mut steps = Steps::new("running", self.json);
@@ -177,75 +193,64 @@ impl Check {
                 error,
             ));
         }
-        let grades = entries.iter().map(|entry| {
+        let mut grades = Grades::default();
+        for (record, entry) in records.iter_mut().zip(&entries) {
             let noted = journal.get(&entry.hash(&limits)).and_then(grade_of);
-            noted.unwrap_or(Graded {
+            let graded = noted.unwrap_or(Graded {
                 grade: Grade::Unavailable,
                 passed: 0,
                 total: entry.check.tests(),
-            })
-        });
-        self.write(records, &entries, grades.collect(), progress.resumed)
-    }
-
-    fn write(
-        &self,
-        mut records: Vec<Record>,
-        entries: &[Entry],
-        grades: Vec<Graded>,
-        resumed: usize,
-    ) -> Result<(), Failure> {
-        let mut items: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        let (mut passed, mut unavailable) = (0, 0);
-        for ((record, entry), graded) in records.iter_mut().zip(entries).zip(grades) {
-            // A missing tool says nothing about an answer.
-            if graded.grade == Grade::Unavailable {
-                unavailable += 1;
-            } else {
-                let (all, right) = items.entry(&entry.id).or_default();
-                *all += 1;
-                *right += u64::from(graded.grade == Grade::Pass);
-                passed += usize::from(graded.grade == Grade::Pass);
-            }
+            });
+            grades.add(&entry.id, &graded.grade);
             record.insert("graded".into(), json!(graded));
         }
-        write_lines(&self.out, &records)?;
-        let rates: Vec<(u64, Option<f64>, usize)> = self
-            .k
-            .iter()
-            .map(|&k| {
-                let each: Vec<f64> = items
-                    .values()
-                    .filter_map(|&(all, right)| pass_at_k(all, right, k))
-                    .collect();
-                let mean = each.iter().sum::<f64>() / each.len() as f64;
-                (k, (!each.is_empty()).then_some(mean), each.len())
-            })
-            .collect();
+        output.write(&records, job, places, 0)?;
         if self.json {
-            let rates: serde_json::Map<String, Value> = rates
-                .iter()
-                .map(|(k, rate, of)| (format!("pass@{k}"), json!({"rate": rate, "items": of})))
-                .collect();
-            return say(&json!({
-                "out": self.out, "answers": records.len(), "passed": passed, "unavailable": unavailable,
-                "resumed": resumed, "rates": rates,
-            })
-            .to_string());
+            let mut about = rates(&grades, &self.k);
+            about["out"] = json!(output.path.display().to_string());
+            about["resumed"] = json!(progress.resumed);
+            return say(&about.to_string());
         }
         say(&format!(
-            "wrote {}: {passed} of {} answers pass, {unavailable} cannot be run here",
-            self.out.display(),
-            records.len()
-        ))?;
-        for (k, rate, of) in rates {
-            let rate = rate.map_or("-".to_owned(), |rate| format!("{:.1} %", 100.0 * rate));
-            say(&format!(
-                "pass@{k}  {rate}  ({of} items with at least {k} answers)"
-            ))?;
-        }
-        Ok(())
+            "wrote {}: {}{}",
+            output.path.display(),
+            told(&grades, &self.k),
+            output.note()
+        ))
     }
+}
+
+/// The k of pass@k.
+pub(super) fn ks() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
+}
+
+/// What grades come to, as JSON.
+pub(super) fn rates(grades: &Grades, ks: &[u64]) -> Value {
+    let rates = ks.iter().map(|&k| {
+        let (rate, of) = grades.pass_at(k);
+        (format!("pass@{k}"), json!({"rate": rate, "items": of}))
+    });
+    let rates: serde_json::Map<String, Value> = rates.collect();
+    json!({
+        "answers": grades.answers, "passed": grades.passed, "unavailable": grades.unavailable, "rates": rates,
+    })
+}
+
+/// The same as lines.
+pub(super) fn told(grades: &Grades, ks: &[u64]) -> String {
+    let mut text = format!(
+        "{} of {} answers pass, {} cannot be run here",
+        grades.passed, grades.answers, grades.unavailable
+    );
+    for &k in ks {
+        let (rate, of) = grades.pass_at(k);
+        let rate = rate.map_or("-".to_owned(), |rate| format!("{:.1} %", 100.0 * rate));
+        text.push_str(&format!(
+            "\npass@{k}  {rate}  ({of} items with at least {k} answers)"
+        ));
+    }
+    text
 }
 
 /// Options of `languages`.
@@ -270,7 +275,11 @@ impl Languages {
                     )
                 })
                 .collect();
-            return say(&json!({"sandbox": sandbox.is_ok(), "languages": tools}).to_string());
+            let memory = sandbox.as_ref().ok().map(memory);
+            return say(
+                &json!({"sandbox": sandbox.is_ok(), "memory": memory, "languages": tools})
+                    .to_string(),
+            );
         }
         for language in LANGUAGES {
             let tool = language
@@ -278,6 +287,14 @@ impl Languages {
                 .map_or_else(|| "unavailable".to_owned(), |tool| tool.path);
             say(&format!("{:<12}{tool}", language.name))?;
         }
-        sandbox.map(drop).map_err(Failure::from)
+        say(&format!("\nmemory of runs: {}", memory(&sandbox?)))
+    }
+}
+
+/// Who sees to it that runs take no more memory than they may.
+fn memory(sandbox: &Sandbox) -> &'static str {
+    match sandbox.kernel_bounds_memory() {
+        true => "bounded by the kernel (control groups)",
+        false => "counted every 20 ms",
     }
 }

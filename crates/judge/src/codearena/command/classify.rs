@@ -82,7 +82,7 @@ impl Classify {
         let (known, none) = (known.len(), open.len() - found);
         match self.json {
             true => say(
-                &json!({"out": self.out, "known": known, "found": found, "none": none}).to_string(),
+                &json!({"out": self.out.display().to_string(), "known": known, "found": found, "none": none}).to_string(),
             ),
             false => say(&format!(
                 "wrote {}: {known} had a task type, {found} got one, {none} did not",

@@ -6,6 +6,7 @@ use base::command::Failure;
 
 use crate::codearena::config::ConfigError;
 use crate::codearena::judging::JudgingError;
+use crate::codearena::parts::PartError;
 use crate::codearena::rating::RatingError;
 use crate::codearena::sandbox::SandboxError;
 use crate::codearena::syncode::StageError;
@@ -33,6 +34,15 @@ impl From<JudgingError> for Failure {
         match error {
             JudgingError::Log(error) => error.into(),
             JudgingError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<PartError> for Failure {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Write(error) => error.into(),
+            _ => Self::input(error),
         }
     }
 }

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, beside, warn, workers, write_lines};
+use super::options::{ServerOptions, beside, warn, workers};
+use super::shards::ShardOption;
 use crate::codearena::generate::{ChatTemplate, MAX_TOKENS, Plan, answer_all};
 use crate::codearena::item::read_items;
 
@@ -48,6 +49,8 @@ pub struct Generate {
     /// Seed of the sampling, for servers that know it
     #[arg(long)]
     seed: Option<u64>,
+    #[command(flatten)]
+    shard: ShardOption,
     /// Questions at a time
     #[arg(long, default_value_t = 8, value_parser = workers())]
     workers: usize,
@@ -80,14 +83,14 @@ impl Generate {
             workers: self.workers,
             stop: context.stop,
         };
+        let output = self.shard.output(&self.out);
+        let (held, whole) = output.items(items.items, "generate", &[&self.model, &plan.settings()]);
         let mut steps = Steps::new("answering", self.json);
-        let log = beside(&self.out, ".answers");
-        let outcome = answer_all(&items.items, &plan, &log, &mut |done, all| {
-            steps.at(done, all)
-        })?;
+        let log = beside(&output.path, ".answers");
+        let outcome = answer_all(&held, &plan, &log, &mut |done, all| steps.at(done, all))?;
         steps.finish();
         if outcome.missing > 0 {
-            let all = items.items.len();
+            let all = held.len();
             return Err(incomplete(
                 context.stopped(),
                 outcome.missing,
@@ -96,20 +99,22 @@ impl Generate {
                 outcome.error.as_ref(),
             ));
         }
-        write_lines(&self.out, &outcome.answered)?;
+        let (job, places) = whole.of(&outcome.answered);
+        output.write(&outcome.answered, job, places, 0)?;
         if self.json {
             return say(&json!({
-                "out": self.out, "answers": outcome.answered.len(), "resumed": outcome.resumed,
+                "out": output.path.display().to_string(), "answers": outcome.answered.len(), "resumed": outcome.resumed,
                 "made": outcome.made, "truncated": outcome.truncated,
             })
             .to_string());
         }
         say(&format!(
-            "wrote {}: {} answers ({} from before), {} ended at the token limit",
-            self.out.display(),
+            "wrote {}: {} answers ({} from before), {} ended at the token limit{}",
+            output.path.display(),
             outcome.answered.len(),
             outcome.resumed,
-            outcome.truncated
+            outcome.truncated,
+            output.note()
         ))
     }
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, beside, warn, workers, write_lines};
+use super::options::{ServerOptions, beside, warn, workers};
+use super::shards::ShardOption;
 use crate::codearena::backend::{self, FixedJudge, ModelJudge, RecordedJudge, RubricJudge};
 use crate::codearena::config::JudgeConfig;
 use crate::codearena::games::{GAMES, Match};
@@ -20,6 +21,7 @@ use crate::codearena::judging::{Plan, judge_all};
   orrery codearena judge --results results.jsonl --judge https://api.openai.com/v1 --judge-model gpt-4o-2024-08-06 --judge-config judge_config.yaml --out judged.jsonl
   orrery codearena judge --results results.jsonl --judge rubric --out judged.jsonl
   orrery codearena judge --results results.jsonl --judge always:A>B --out biased.jsonl
+  orrery codearena judge --results results.jsonl --judge https://api.openai.com/v1 --out judged.jsonl --shard 0/4
 
 Lines of REPLIES.jsonl: {\"id\", \"game\": 0 or 1, \"replies\": [first attempt, second]}. `rubric` is a fixed rule that counts code, \
 explanation and coverage; `always:A>B` shows what a biased judge does. What is judged already is not judged again: the same \
@@ -48,6 +50,8 @@ pub struct Judge {
         required_unless_present = "dry_run"
     )]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    shard: ShardOption,
     /// Games at a time
     #[arg(long, default_value_t = 8, value_parser = workers())]
     workers: usize,
@@ -97,15 +101,22 @@ impl Judge {
             retry_unlabelled: self.retry_unlabelled,
             stop: context.stop,
         };
+        let output = self.shard.output(out);
+        let (wording, name) = (format!("{:016x}", config.fingerprint()), judge.name());
+        let settings = [
+            wording.as_str(),
+            &name,
+            &self.baseline,
+            if self.keep_long { "long" } else { "" },
+        ];
+        let (held, whole) = output.items(items.items, "judge", &settings);
         let mut steps = Steps::new("judging", self.json);
-        let log = beside(out, ".games");
-        let outcome = judge_all(&items.items, &plan, &log, &mut |done, all| {
-            steps.at(done, all)
-        })?;
+        let log = beside(&output.path, ".games");
+        let outcome = judge_all(&held, &plan, &log, &mut |done, all| steps.at(done, all))?;
         steps.finish();
         warn(&outcome.troubles);
         let all = outcome.resumed + outcome.played + outcome.missing;
-        if all == 0 {
+        if all == 0 && output.shard.is_none() {
             return Err(Failure::input(format!(
                 "no item of `{}` has an answer of the model, one of `{}` and a question of fewer than {TOO_MANY_WORDS} words: nothing to judge",
                 self.results.display(),
@@ -113,8 +124,9 @@ impl Judge {
             )));
         }
         let partial = self.partial && !outcome.judged.is_empty() && !context.stopped();
-        if outcome.missing > 0 && partial {
-            write_lines(out, &outcome.judged)?;
+        let (job, places) = whole.of(&outcome.judged);
+        if outcome.missing == 0 || partial {
+            output.write(&outcome.judged, job, places, outcome.missing)?;
         }
         if outcome.missing > 0 {
             return Err(incomplete(
@@ -125,10 +137,9 @@ impl Judge {
                 outcome.error.as_ref(),
             ));
         }
-        write_lines(out, &outcome.judged)?;
         if self.json {
             return say(&json!({
-                "out": out, "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
+                "out": output.path.display().to_string(), "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
                 "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
             })
             .to_string());
@@ -138,12 +149,13 @@ impl Judge {
             n => format!(", {n} left out with {TOO_MANY_WORDS} words or more"),
         };
         say(&format!(
-            "wrote {}: {} items, {} games now and {} before, {} with a label{long}",
-            out.display(),
+            "wrote {}: {} items, {} games now and {} before, {} with a label{long}{}",
+            output.path.display(),
             outcome.judged.len(),
             outcome.played,
             outcome.resumed,
-            outcome.labelled
+            outcome.labelled,
+            output.note()
         ))
     }
 

@@ -10,8 +10,10 @@ mod failures;
 mod generate;
 mod judge;
 mod leaderboard;
+mod merge;
 mod options;
 mod score;
+mod shards;
 mod syncode;
 
 /// What `orrery codearena` can do.
@@ -31,6 +33,8 @@ pub enum Command {
     Classify(Box<classify::Classify>),
     /// Run answers against their tests in the sandbox: grades and pass@k
     Check(Box<check::Check>),
+    /// Put the shards of `generate`, `judge` or `check` together
+    Merge(merge::Merge),
     /// Languages that the sandbox can run here
     Languages(Box<check::Languages>),
     /// Instruction data from web pages (SynCode-Instruct)
@@ -52,6 +56,7 @@ impl Verbs for Command {
             Self::Report(verb) => verb.run(),
             Self::Classify(verb) => verb.run(context),
             Self::Check(verb) => verb.run(context),
+            Self::Merge(verb) => verb.run(),
             Self::Languages(verb) => verb.run(),
             Self::Syncode(verb) => syncode::run(verb, context),
         }

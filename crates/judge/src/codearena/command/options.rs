@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base::command::{Context, Failure, tell};
 use base::endpoint::{ChatModel, Dialect, Embedder, Endpoint, EndpointConfig, Retry, TokenLimit};
+use base::job::jsonl::Record;
 use clap::{Args, ValueEnum};
 
 use crate::codearena::syncode::Scripted;
@@ -136,10 +137,7 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Records as JSON lines, whole or not at all.
-pub(super) fn write_lines(
-    path: &Path,
-    records: &[base::job::jsonl::Record],
-) -> Result<(), Failure> {
+pub(super) fn write_lines(path: &Path, records: &[Record]) -> Result<(), Failure> {
     base::files::write_atomic(path, |writer| {
         for record in records {
             serde_json::to_writer(&mut *writer, record)?;

@@ -167,7 +167,10 @@ impl Report {
         let file = read(&self.judged, Keep::All)?;
         base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
-            true => say(&json!({"out": self.out, "items": file.items.len()}).to_string()),
+            true => say(
+                &json!({"out": self.out.display().to_string(), "items": file.items.len()})
+                    .to_string(),
+            ),
             false => say(&format!(
                 "wrote {}: {} items",
                 self.out.display(),

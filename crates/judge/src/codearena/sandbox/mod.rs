@@ -135,7 +135,7 @@ impl Lasting for SandboxError {
 #[derive(Clone, Copy, Debug)]
 pub struct Sandbox {
     #[cfg(target_os = "linux")]
-    mode: linux::Mode,
+    way: linux::Way,
 }
 
 #[cfg(target_os = "linux")]
@@ -147,7 +147,7 @@ impl Sandbox {
     pub fn new() -> Result<Self, SandboxError> {
         // Earlier versions gave each run a folder.
         base::files::sweep("orrery-run-");
-        linux::probe().map(|mode| Self { mode })
+        linux::probe().map(|way| Self { way })
     }
 
     /// Runs a job. Any number of threads may run jobs at a time.
@@ -155,7 +155,12 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] where it could not be started; whatever the program does is no error.
     pub fn run(&self, job: &Job, limits: &Limits) -> Result<Ran, SandboxError> {
-        linux::run(job, limits, self.mode)
+        linux::run(job, limits, self.way)
+    }
+
+    /// Whether the kernel bounds the memory of runs (control groups of version 2); else it is counted every 20 ms.
+    pub fn kernel_bounds_memory(&self) -> bool {
+        self.way.groups
     }
 }
 
@@ -175,5 +180,10 @@ impl Sandbox {
     /// [`SandboxError::NotLinux`].
     pub fn run(&self, _: &Job, _: &Limits) -> Result<Ran, SandboxError> {
         Err(SandboxError::NotLinux)
+    }
+
+    /// There is none.
+    pub fn kernel_bounds_memory(&self) -> bool {
+        false
     }
 }

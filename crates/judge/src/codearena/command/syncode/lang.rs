@@ -59,7 +59,10 @@ impl Lang {
         }
         let labels = sources.labels;
         match self.json {
-            true => say(&serde_json::json!({"out": self.out, "labels": labels}).to_string()),
+            true => say(
+                &serde_json::json!({"out": self.out.display().to_string(), "labels": labels})
+                    .to_string(),
+            ),
             false => say(&format!(
                 "wrote {}: {}",
                 self.out.display(),

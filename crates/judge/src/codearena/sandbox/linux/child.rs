@@ -20,6 +20,8 @@ use super::step::{STATUS, Step, demand, tell};
 /// A run, ready to start.
 pub(super) struct Child<'a> {
     pub mode: Mode,
+    /// Where it becomes a member of its control group.
+    pub group: Option<RawFd>,
     pub stage: CString,
     pub uid_map: Vec<u8>,
     pub gid_map: Vec<u8>,
@@ -108,6 +110,7 @@ impl Child<'_> {
             let aside = |fd: RawFd| libc::fcntl(fd, libc::F_DUPFD, ASIDE);
             let [stdin, stdout, stderr, status] = self.fds.map(aside);
             let pipes = self.pipes.map(|pipes| pipes.map(aside));
+            let group = self.group.map(aside);
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             libc::prctl(libc::PR_SET_NAME, c"init".as_ptr());
             if let Some((start, length)) = self.arguments {
@@ -118,6 +121,12 @@ impl Child<'_> {
             libc::dup2(stdout, 1);
             libc::dup2(stderr, 2);
             libc::dup2(status, STATUS);
+            if let Some(group) = group {
+                demand(
+                    Step::Group,
+                    libc::write(group, c"0".as_ptr().cast(), 1) == 1,
+                );
+            }
             let mut first_free = PAYLOAD;
             if let Some([payload, proof]) = pipes {
                 libc::dup2(payload, PAYLOAD);

@@ -2,7 +2,9 @@
 
 mod calls;
 mod child;
+mod count;
 mod filter;
+mod group;
 mod room;
 mod step;
 mod watch;
@@ -16,6 +18,7 @@ use std::time::Instant;
 
 use super::{Ended, Job, Limits, Ran, SandboxError};
 use child::Child;
+use group::Group;
 use step::Step;
 
 /// Who makes the namespaces.
@@ -27,14 +30,30 @@ pub enum Mode {
     User,
 }
 
-/// The first mode that works here, tried once.
-pub fn probe() -> Result<Mode, SandboxError> {
-    static FOUND: OnceLock<Result<Mode, SandboxError>> = OnceLock::new();
+/// How runs are locked in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Who makes the namespaces.
+    pub mode: Mode,
+    /// Whether the kernel bounds memory, each run being a control group.
+    pub groups: bool,
+}
+
+/// The first way that works here, tried once.
+pub fn probe() -> Result<Way, SandboxError> {
+    static FOUND: OnceLock<Result<Way, SandboxError>> = OnceLock::new();
     let job = Job {
         argv: vec!["/bin/true".into()],
         ..Job::default()
     };
-    let works = |mode| run(&job, &Limits::default(), mode).map(|_| mode);
+    let way = |way| run(&job, &Limits::default(), way).map(|_| way);
+    let works = |mode| {
+        let groups = |groups| Way { mode, groups };
+        match group::place() {
+            Some(_) => way(groups(true)).or_else(|_| way(groups(false))),
+            None => way(groups(false)),
+        }
+    };
     FOUND
         .get_or_init(|| {
             // SAFETY: only reads this process's user id.
@@ -56,7 +75,7 @@ pub fn probe() -> Result<Mode, SandboxError> {
 const STAGE: &str = "/proc";
 
 /// Runs a job and waits for its end.
-pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> {
+pub fn run(job: &Job, limits: &Limits, way: Way) -> Result<Ran, SandboxError> {
     let setup = |step| {
         move |cause: std::io::Error| SandboxError::Setup {
             step,
@@ -102,8 +121,13 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
     });
     // SAFETY: both only read this process's ids.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let group = match way.groups {
+        true => Group::new(limits.memory).map_err(setup("its control group"))?,
+        false => None,
+    };
     let child = Child {
-        mode,
+        mode: way.mode,
+        group: group.as_ref().map(Group::members),
         stage: text(STAGE)?,
         uid_map: format!("{uid} {uid} 1\n").into_bytes(),
         gid_map: format!("{gid} {gid} 1\n").into_bytes(),
@@ -142,7 +166,7 @@ pub fn run(job: &Job, limits: &Limits, mode: Mode) -> Result<Ran, SandboxError> 
         }
         proof
     });
-    let seen = watch::watch(pid, stdout, stderr, limits, begun);
+    let seen = watch::watch(pid, stdout, stderr, limits, group.as_ref(), begun);
     let told = watch::status(status);
     let proof = proof.take().map(watch::first_page).unwrap_or_default();
     let ended = match (seen.killed, told) {

@@ -15,14 +15,17 @@ pub(super) enum Step {
     Drop = 5,
     Filter = 6,
     Exec = 7,
+    Group = 8,
 }
 
 impl Step {
     pub(super) fn from_code(code: i32) -> Option<Self> {
-        use Step::{Drop, Exec, Exited, Files, Filter, Limits, Root, Users};
-        [Exited, Users, Root, Files, Limits, Drop, Filter, Exec]
-            .into_iter()
-            .find(|step| *step as i32 == code)
+        use Step::{Drop, Exec, Exited, Files, Filter, Group, Limits, Root, Users};
+        [
+            Exited, Users, Root, Files, Limits, Drop, Filter, Exec, Group,
+        ]
+        .into_iter()
+        .find(|step| *step as i32 == code)
     }
 
     pub(super) fn words(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Step {
             Self::Drop => "giving up privileges",
             Self::Filter => "its system-call filter",
             Self::Exec => "starting the program",
+            Self::Group => "its control group",
         }
     }
 }
