@@ -94,9 +94,9 @@ impl Reader {
         category: &'a str,
     ) -> Option<Line<'a>> {
         (!raw.is_empty() && !norm.is_empty()).then(|| {
-            let symbols = self.symbols(&norm);
             // A text that its normal form equals is kept once.
             let norm = if norm == raw { raw.into() } else { norm };
+            let symbols = self.symbols(&norm);
             Line {
                 raw,
                 length: symbols.len(),

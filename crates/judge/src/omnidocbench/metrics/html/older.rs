@@ -104,8 +104,6 @@ impl<'a> Reader<'a> {
             .iter()
             .filter_map(|end| Some((body.find(end)?, end.len())));
         self.at += match ends.min() {
-            _ if body.starts_with('>') => 5,
-            _ if body.starts_with("->") => 6,
             Some((at, length)) => 4 + at + length,
             None => self.rest().len(),
         };
