@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The built-in renderer of formulas beside XeLaTeX, which the official CDM draws with.
 
-    apt-get install texlive-xetex texlive-lang-chinese ghostscript
+    apt-get install texlive-xetex texlive-lang-chinese texlive-latex-extra texlive-science fonts-noto-cjk ghostscript
     git clone https://github.com/KaTeX/KaTeX /tmp/katex; git clone https://github.com/mathjax/MathJax-src /tmp/mathjax
     python3 benches/formulas.py --katex /tmp/katex --mathjax /tmp/mathjax --out /tmp/formulas.jsonl [--orrery target/release/orrery]
 

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     let (prediction, truth) = text.split_once('\0').unwrap_or((text, text));
     let _ = latex_to_text(prediction);
-    for protocol in [Protocol::V1_0, Protocol::V1_5] {
+    for protocol in Protocol::ALL {
         formula(prediction, protocol);
     }
     if let Ok(score) = cdm::score(prediction, truth) {

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let (prediction, truth) = text.split_once('\0').unwrap_or((text, text));
-    for protocol in [Protocol::V1_0, Protocol::V1_5] {
+    for protocol in Protocol::ALL {
         for element in extract(prediction, protocol) {
             assert!(element.position[0] <= element.position[1], "{element:?}");
         }

@@ -107,6 +107,15 @@ fn match_simple() {
 /// The differences between an evaluation of a case's pages and what it expects under `key`.
 fn evaluated(case: &Case, key: &str, protocol: Protocol) -> Vec<String> {
     let tolerance = case.tolerance("scores", 1e-9);
+    compared(&case.name, &case.json, (key, tolerance), protocol)
+}
+
+fn compared(
+    case_name: &str,
+    case: &Value,
+    (key, tolerance): (&str, f64),
+    protocol: Protocol,
+) -> Vec<String> {
     let evaluator = Evaluator {
         matching: Matching {
             protocol,
@@ -114,18 +123,18 @@ fn evaluated(case: &Case, key: &str, protocol: Protocol) -> Vec<String> {
         },
         ..Evaluator::default()
     };
-    let pages = case.get("gt").and_then(Value::as_array).unwrap();
+    let pages = case["gt"].as_array().unwrap();
     let pages: Vec<PageResult> = pages
         .iter()
         .enumerate()
         .map(|(index, page)| {
             let page = Page::read(page.as_object().unwrap());
             // Image names hold dots.
-            let markdown = case.json["pred"][&page.image].as_str().unwrap();
+            let markdown = case["pred"][&page.image].as_str().unwrap();
             evaluator.page(index, &page, markdown)
         })
         .collect();
-    let expected = &case.json[key];
+    let expected = &case[key];
     let mut problems: Vec<String> = Section::ALL
         .iter()
         .flat_map(|section| {
@@ -134,14 +143,14 @@ fn evaluated(case: &Case, key: &str, protocol: Protocol) -> Vec<String> {
                 .map(|record| serde_json::from_slice::<Value>(record).unwrap())
                 .collect();
             // The official tool writes "" or [""] for nothing; so may a case.
-            let place = format!("{} {key} {name}", case.name);
+            let place = format!("{case_name} {key} {name}");
             difference(&found, &plain(&expected[name]), tolerance, &place)
         })
         .collect();
     // A case with some of the pages only has no averages.
     if let Some(averages) = expected.get("metric_result") {
         let summary = evaluator.summary(&pages);
-        let place = format!("{} {key}", case.name);
+        let place = format!("{case_name} {key}");
         problems.extend(difference(&summary, averages, tolerance, &place));
     }
     problems
@@ -169,6 +178,21 @@ fn end_to_end(kind: &str) {
         })
         .collect();
     settle(kind, all.len(), &problems);
+}
+
+/// Numbers of the public code of v1.6, without CDM: of the committed pages, and of all that are given.
+#[test]
+fn e2e_v1_6() {
+    let given = cases(SLUG, "e2e_v1_6", committed());
+    let mut problems: Vec<String> = given
+        .iter()
+        .flat_map(|case| evaluated(case, "expected_v1_6", Protocol::V1_6))
+        .collect();
+    let path = committed().join(SLUG).join("e2e_v1_6.json");
+    let ours: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let key = ("expected_v1_6", 1e-9);
+    problems.extend(compared("committed", &ours, key, Protocol::V1_6));
+    settle("e2e_v1_6", given.len() + 1, &problems);
 }
 
 #[test]
@@ -241,7 +265,7 @@ fn table_norm() {
     for case in cases(SLUG, "table_norm", committed()) {
         for (number, one) in inner(&case).iter().enumerate() {
             ran += 1;
-            let found = html_table(one["in"].as_str().unwrap());
+            let found = html_table(one["in"].as_str().unwrap(), Protocol::V1_5);
             let place = format!("{} {number}", case.name);
             problems.extend(difference(&found.into(), &one["out"], 0.0, &place));
         }

@@ -237,6 +237,29 @@ fn commands_that_cannot_be_drawn_are_named() {
     assert_eq!(score("x", "\\notacommand x").map(|score| score.f1), Ok(1.0));
 }
 
+/// XeLaTeX makes no page of such a formula.
+#[test]
+fn a_broken_name_of_an_environment_is_not_scored() {
+    let whole = r"\begin{aligned}a&=b\\c&=d\end{aligned}";
+    for latex in [
+        r"\begin { a l i g n e d } a & = b \\ c & = d \end { a i g n e d }",
+        r"\begin { m a t r i x } 2 & 1 \end { m a t r i x } 1",
+    ] {
+        let failure = score(latex, whole).expect_err("no page").to_string();
+        assert!(failure.contains("not one word"), "{failure}");
+    }
+    assert_eq!(score(whole, whole).map(|score| score.f1), Ok(1.0));
+}
+
+/// A thin accent inks no pixel wholly, and is seen all the same.
+#[test]
+fn what_touches_pixels_is_there() {
+    let found = score("{x}", r"\widehat{x}").map(|score| score.f1 < 0.7);
+    assert_eq!(found, Ok(true));
+    let middle = r"\left( \frac{x}{y} \middle| z \right)";
+    assert_eq!(score(middle, middle).map(|score| score.f1), Ok(1.0));
+}
+
 #[test]
 fn what_stands_above_is_drawn_above() {
     let drawing = render("\\frac{a}{b}").expect("a fraction");

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use base::fixtures::{self, Case};
 use judge::omnidocbench::metrics::bleu::{bleu, tokens};
 use judge::omnidocbench::metrics::detection::{self, Detection, Found, Layout, Page, Truth};
+use judge::omnidocbench::metrics::html::{HtmlParser, Tree, parse};
 use judge::omnidocbench::metrics::meteor::{meteor, word_tokens};
 use judge::omnidocbench::metrics::teds::{self, Teds, TedsError};
 use serde_json::{Value, json};
 
+const PARSER: HtmlParser = HtmlParser::Libxml2_2_14;
 const SLUG: &str = "omnidocbench";
 
 /// Runs `check` on each case within each file of `kind`, with the file's tolerance.
@@ -35,9 +37,7 @@ fn each(kind: &str, check: impl Fn(&Value, f64, &str)) {
 }
 
 fn committed() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(SLUG)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
 fn texts<'a>(case: &'a Value, key: &str) -> Vec<&'a str> {
@@ -62,7 +62,7 @@ fn close(found: Option<f64>, expected: Option<f64>, tolerance: f64, what: &str) 
 fn tables_are_as_similar() {
     each("teds", |case, tolerance, name| {
         let text = |key: &str| case[key].as_str().unwrap();
-        let found = teds::compare(text("norm_pred"), text("norm_gt")).unwrap_or_default();
+        let found = teds::compare(text("norm_pred"), text("norm_gt"), PARSER).unwrap_or_default();
         close(Some(found.full), number(&case["TEDS"]), tolerance, name);
         close(
             Some(found.structure),
@@ -213,7 +213,7 @@ fn document(table: &str) -> String {
 #[test]
 fn what_cannot_be_compared_scores_nothing_and_says_why() {
     let good = document("<tr><td>1</td></tr>");
-    let error = |text: &str| teds::compare(text, &good).unwrap_err().to_string();
+    let error = |text: &str| teds::compare(text, &good, PARSER).unwrap_err().to_string();
     assert_eq!(error(""), "the prediction is empty");
     assert!(error("<table><tr><td>1</td></tr></table>").starts_with("the prediction has no table"));
     let odd = document("<tr><td colspan=\"two\">1</td></tr>");
@@ -222,12 +222,12 @@ fn what_cannot_be_compared_scores_nothing_and_says_why() {
         "a cell of the prediction has `colspan=\"two\"`, which is no whole number"
     );
     assert_eq!(
-        teds::compare(&document(""), &document("")),
+        teds::compare(&document(""), &document(""), PARSER),
         Err(TedsError::BothEmpty)
     );
     assert_eq!(teds::teds("", &good), 0.0);
     assert_eq!(
-        teds::compare(&good, &good),
+        teds::compare(&good, &good, PARSER),
         Ok(Teds {
             full: 1.0,
             structure: 1.0
@@ -255,7 +255,7 @@ fn hostile_tables_take_bounded_time() {
     for text in &hostile {
         let start = Instant::now();
         for (a, b) in [(text, &good), (&good, text), (text, &other)] {
-            let found = teds::compare(a, b).unwrap_or_default();
+            let found = teds::compare(a, b, PARSER).unwrap_or_default();
             assert!(found.full <= 1.0 && found.structure <= 1.0);
         }
         let took = start.elapsed();
@@ -326,5 +326,57 @@ fn long_texts_take_bounded_time() {
         start.elapsed() < Duration::from_secs(60),
         "{:?}",
         start.elapsed()
+    );
+}
+
+/// A tree as lxml's is recorded: tag, attributes, text, children, tail.
+fn written(tree: &Tree, index: usize) -> Value {
+    let element = tree.get(index).unwrap();
+    let attributes: Vec<[&String; 2]> = element.attributes.iter().map(|(k, v)| [k, v]).collect();
+    let children = element.children.iter().map(|&child| written(tree, child));
+    let children: Vec<Value> = children.collect();
+    json!([
+        element.name,
+        attributes,
+        element.text,
+        children,
+        element.tail
+    ])
+}
+
+/// Tables that lxml found on top of libxml2 2.9 and 2.14: of the committed documents, and of all that are given.
+#[test]
+fn html_trees() {
+    let path = committed().join(SLUG).join("html_trees.json");
+    let ours: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let given = fixtures::cases(SLUG, "html_trees", &committed());
+    let (mut ran, mut problems) = (0, Vec::new());
+    for case in given.iter().map(|case| &case.json).chain([&ours]) {
+        let parsers = [HtmlParser::Libxml2_2_14, HtmlParser::Libxml2_2_9];
+        let parser = parsers.into_iter().find(|p| p.name() == case["parser"]);
+        for one in case["cases"].as_array().unwrap() {
+            ran += 1;
+            let text = one["in"].as_str().unwrap();
+            let tree = parse(text, parser.unwrap());
+            let bodies = tree.children_named(tree.roots[0], "body");
+            let mut tables = bodies.flat_map(|body| tree.children_named(body, "table"));
+            let mut found = tables
+                .next()
+                .map_or(Value::Null, |table| written(&tree, table));
+            if let Some(tail) = found.get_mut(4) {
+                *tail = json!("");
+            }
+            if found != one["table"] {
+                let expected = &one["table"];
+                problems.push(format!("{text:?}\n  found {found}\n  expected {expected}"));
+            }
+        }
+    }
+    fixtures::report(SLUG, "html_trees", ran);
+    assert!(
+        problems.is_empty(),
+        "{} of {ran} differ:\n{}",
+        problems.len(),
+        problems.join("\n")
     );
 }

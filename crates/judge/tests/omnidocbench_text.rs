@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const SLUG: &str = "omnidocbench";
 
 fn files(kind: &str) -> Vec<Case> {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/omnidocbench");
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     cases(SLUG, kind, &committed)
 }
 
@@ -34,11 +34,15 @@ fn text<'a>(entry: &'a Value, field: &str) -> &'a str {
 #[test]
 fn texts_are_normalised() {
     each("text_norm", |entry| {
-        let unicode = text_to_unicode(text(entry, "in"));
+        let unicode = text_to_unicode(text(entry, "in"), Protocol::V1_5);
         assert_eq!(unicode, text(entry, "unicode"), "{entry}");
-        assert_eq!(clean(&unicode), text(entry, "clean"), "{entry}");
         assert_eq!(
-            clean(text(entry, "in")),
+            clean(&unicode, Protocol::V1_5),
+            text(entry, "clean"),
+            "{entry}"
+        );
+        assert_eq!(
+            clean(text(entry, "in"), Protocol::V1_5),
             text(entry, "clean_only"),
             "{entry}"
         );

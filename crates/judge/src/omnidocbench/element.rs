@@ -11,6 +11,8 @@ pub enum Kind {
     HtmlTable,
     /// `latex_table`.
     LatexTable,
+    /// `formula_rescue`: text that is like a formula, as a candidate for one (v1.6).
+    FormulaRescue,
 }
 
 /// `fine_category_type`: what a piece is within its [`Kind`].
@@ -24,6 +26,14 @@ pub enum Fine {
     EquationInline,
     /// `md2html_table`: a markdown pipe table, converted.
     Md2HtmlTable,
+    /// `equation_caption`: what stands beside a display formula (v1.6).
+    EquationCaption,
+    /// `text_formula`: text that is like a formula (v1.6).
+    TextFormula,
+    /// `image_formula`: a picture's description that is like one (v1.6).
+    ImageFormula,
+    /// `table_formula_rescue`: a cell that is like one (v1.6).
+    TableFormula,
 }
 
 /// A piece of a page.
@@ -49,6 +59,7 @@ impl Kind {
             Self::EquationIsolated => "equation_isolated",
             Self::HtmlTable => "html_table",
             Self::LatexTable => "latex_table",
+            Self::FormulaRescue => "formula_rescue",
         }
     }
 }
@@ -61,6 +72,10 @@ impl Fine {
             Self::Code => "code",
             Self::EquationInline => "equation_inline",
             Self::Md2HtmlTable => "md2html_table",
+            Self::EquationCaption => "equation_caption",
+            Self::TextFormula => "text_formula",
+            Self::ImageFormula => "image_formula",
+            Self::TableFormula => "table_formula_rescue",
         }
     }
 }

@@ -10,9 +10,12 @@ use super::cdm::Renderer;
 use super::extract::LatexTables;
 use super::matching::Matching;
 use super::matching::page::{PageMatches, match_markdown, match_page};
+use super::merge::{FORMULA, TABLE};
+use super::metrics::html::HtmlParser;
 use super::page::{Attributes, Page};
 use super::score::{
-    Metric, Metrics, Pages, Sample, Section, aggregate, write_order_sample, write_sample,
+    Known, Metric, Metrics, Pages, Sample, Section, Tools, aggregate, write_order_sample,
+    write_sample,
 };
 
 /// Lists of records of a page. Formulas that became text, and LaTeX tables, follow those of all pages in the official
@@ -26,6 +29,9 @@ const LISTS: [(&str, Section); 6] = [
     ("reading_order", Section::Order),
 ];
 
+/// Bytes of records that are not copied for the sake of room.
+const LONG: usize = 1 << 20;
+
 /// How to evaluate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluator {
@@ -37,6 +43,8 @@ pub struct Evaluator {
     pub latex_tables: LatexTables,
     /// Who draws formulas for CDM.
     pub renderer: Renderer,
+    /// Who reads tables for TEDS.
+    pub html_parser: HtmlParser,
 }
 
 /// What came of a page.
@@ -54,6 +62,8 @@ pub struct PageResult {
     pub out_of_time: usize,
     /// Whether LaTeX tables were matched with annotated ones that have no LaTeX. Told when it happens, not kept.
     pub without_latex: bool,
+    /// Sections that the page has annotated blocks for, where that counts (v1.6).
+    annotated: Vec<Section>,
     /// Records by list, each list at its place in [`LISTS`].
     records: [Option<Records>; LISTS.len()],
 }
@@ -82,8 +92,10 @@ impl Records {
 
     /// The same without room for more, which a thousand pages would have for nothing.
     fn fitted(mut self) -> Self {
-        // Copied: shrunk in place a text keeps up to twice its length.
-        self.text = self.text.as_slice().to_vec();
+        // Copied: shrunk in place a text keeps up to twice its length. A long one has but room that was never used.
+        if self.text.len() < LONG {
+            self.text = self.text.as_slice().to_vec();
+        }
         self.samples.shrink_to_fit();
         self
     }
@@ -100,34 +112,47 @@ impl Records {
 
 impl Evaluator {
     /// Evaluates a page whose prediction is `markdown`.
-    pub fn page(&self, index: usize, page: &Page, markdown: &str) -> PageResult {
+    pub fn page(&self, index: usize, page: &Page, markdown: impl AsRef<str>) -> PageResult {
         let pieces = self.latex_tables.pieces(markdown, self.matching.protocol);
-        let found = match_page(page, &pieces, &self.matching);
-        self.result(index, page, &found)
+        let found = match_page(page, pieces, &self.matching);
+        let mut result = self.result(index, page, found);
+        if self.matching.protocol >= Protocol::V1_6 {
+            let sections = [(Section::Formula, FORMULA), (Section::Table, TABLE)];
+            let blocks = || page.blocks.iter().filter(|block| !block.ignore);
+            let has = |category: &str| blocks().any(|block| block.category == category);
+            let sections = sections.into_iter().filter(|(_, category)| has(category));
+            result.annotated = sections.map(|(section, _)| section).collect();
+        }
+        result
     }
 
     /// Evaluates a page whose ground truth is markdown as well; of `page` the picture's name and the attributes count.
     pub fn markdown(&self, index: usize, page: &Page, gt: &str, markdown: &str) -> PageResult {
         let [gt, pred] =
             [gt, markdown].map(|text| self.latex_tables.pieces(text, self.matching.protocol));
-        let found = match_markdown(&gt, &pred, &self.matching, &page.image);
-        self.result(index, page, &found)
+        let found = match_markdown(gt, pred, &self.matching, &page.image);
+        self.result(index, page, found)
     }
 
-    fn result(&self, index: usize, page: &Page, found: &PageMatches) -> PageResult {
+    fn result(&self, index: usize, page: &Page, mut found: PageMatches) -> PageResult {
+        let tools = Tools {
+            renderer: &self.renderer,
+            html_parser: self.html_parser,
+        };
         let records = LISTS.map(|(name, section)| {
             let metrics = self.metrics.of(section)?;
+            // Each list is freed when it is written.
             let matches = match name {
-                "text_block" => &found.text,
-                "formula_as_text" => &found.formula_as_text,
-                "display_formula" => &found.formula,
-                "table" => &found.html_table,
-                "latex_table" => &found.latex_table,
-                _ => &Vec::new(),
+                "text_block" => std::mem::take(&mut found.text),
+                "formula_as_text" => std::mem::take(&mut found.formula_as_text),
+                "display_formula" => std::mem::take(&mut found.formula),
+                "table" => std::mem::take(&mut found.html_table),
+                "latex_table" => std::mem::take(&mut found.latex_table),
+                _ => Vec::new(),
             };
             let mut list = Records::default();
             for found in matches {
-                list.add(|text| write_sample(found, metrics, &self.renderer, text));
+                list.add(|text| write_sample(&found, metrics, tools, text));
             }
             if let (Section::Order, Some(order)) = (section, &found.order) {
                 list.add(|text| write_order_sample(order, &page.image, metrics, text));
@@ -141,6 +166,7 @@ impl Evaluator {
             predicted: true,
             out_of_time: found.out_of_time,
             without_latex: found.without_latex,
+            annotated: Vec::new(),
             records,
         }
     }
@@ -154,7 +180,13 @@ impl Evaluator {
         let protocol = self.matching.protocol;
         let section = |(section, metrics): &(Section, Vec<Metric>)| {
             let samples: Vec<&Sample> = samples(pages, *section, protocol).collect();
-            let result = aggregate(&samples, &attributes, metrics, protocol);
+            let annotated = pages.iter().filter(|page| page.annotated.contains(section));
+            let annotated: Vec<&str> = annotated.map(|page| page.image.as_str()).collect();
+            let known = Known {
+                pages: &attributes,
+                annotated: &annotated,
+            };
+            let result = aggregate(&samples, &known, metrics, protocol);
             (section.name().to_owned(), result)
         };
         let sections: Vec<(String, Value)> = self.metrics.0.par_iter().map(section).collect();
@@ -244,16 +276,23 @@ impl PageResult {
         self.records.get(at)?.as_ref()
     }
 
-    /// The result as a line of JSON.
-    pub(super) fn line(&self) -> Vec<u8> {
-        let head = json!({
+    /// Adds the result as a line of JSON.
+    pub(super) fn write_line(&self, line: &mut Vec<u8>) {
+        let mut head = json!({
             "attribute": self.attribute,
             "image": self.image,
             "index": self.index,
             "out_of_time": self.out_of_time,
             "predicted": self.predicted,
         });
-        let mut line = head.to_string().into_bytes();
+        if !self.annotated.is_empty() {
+            head["annotated"] = self
+                .annotated
+                .iter()
+                .map(|section| section.name())
+                .collect();
+        }
+        line.extend(head.to_string().bytes());
         line.pop();
         line.extend(b",\"records\":{");
         let mut comma: &[u8] = b"";
@@ -269,7 +308,6 @@ impl PageResult {
             line.push(b']');
         }
         line.extend(b"}}\n");
-        line
     }
 
     /// The result of such a line; `None` where it is damaged.
@@ -293,6 +331,11 @@ impl PageResult {
             predicted: json.get("predicted")?.as_bool()?,
             out_of_time: json.get("out_of_time")?.as_u64()? as usize,
             without_latex: false,
+            annotated: {
+                let names = json.get("annotated").and_then(Value::as_array);
+                let names = names.into_iter().flatten().filter_map(Value::as_str);
+                names.filter_map(Section::named).collect()
+            },
             records,
         })
     }
@@ -312,6 +355,8 @@ mod tests {
             records.join(",")
         );
         let page = PageResult::read(&line).unwrap();
-        assert_eq!(String::from_utf8(page.line()).unwrap(), line);
+        let mut written = Vec::new();
+        page.write_line(&mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), line);
     }
 }

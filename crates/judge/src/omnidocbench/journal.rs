@@ -14,6 +14,9 @@ use super::run::RunError;
 /// How much work a run may lose when it is killed.
 const AT_RISK: Duration = Duration::from_secs(5);
 
+/// Bytes that are written together.
+const PIECE: usize = 1 << 20;
+
 /// The field of the last line, which says that the run was done, and how many pages there are.
 const END: &str = "done";
 
@@ -59,9 +62,16 @@ impl Journal {
         }
         let fresh = pages.get(self.held..).unwrap_or_default();
         // In this thread alone: who writes holds the lock of all results, and a thread that waits for others' help may take up a page.
-        let lines: Vec<Vec<u8>> = fresh.iter().map(PageResult::line).collect();
+        let mut lines = Vec::new();
+        for page in fresh {
+            page.write_line(&mut lines);
+            if lines.len() >= PIECE {
+                self.log.append_lines(&lines)?;
+                lines.clear();
+            }
+        }
         (self.held, self.since) = (pages.len(), Instant::now());
-        Ok(self.log.append_lines(&lines.concat())?)
+        Ok(self.log.append_lines(&lines)?)
     }
 
     /// Says that the run is done.

@@ -48,9 +48,14 @@ pub const FORMULA: &str = "equation_isolated";
 /// Category of tables.
 pub const TABLE: &str = "table";
 
-/// A page's blocks with torn paragraphs joined, in the order of the annotation, joined ones last.
-pub fn merge(page: &Page) -> Vec<Cow<'_, Block>> {
-    let chains = chains(&page.truncated);
+/// A page's blocks with torn paragraphs joined, in the order of the annotation, joined ones last. Since v1.6 blocks marked
+/// `ignore` are left out, and paragraphs that have a part marked so.
+pub fn merge(page: &Page, protocol: Protocol) -> Vec<Cow<'_, Block>> {
+    let since_1_6 = protocol >= Protocol::V1_6;
+    let chains = match since_1_6 {
+        true => groups(&page.truncated),
+        false => chains(&page.truncated),
+    };
     let torn: FxHashMap<&str, &Block> = {
         let named = page.truncated.iter().flatten().map(String::as_str);
         let mut torn: FxHashMap<&str, Option<&Block>> = named.map(|id| (id, None)).collect();
@@ -65,7 +70,7 @@ pub fn merge(page: &Page) -> Vec<Cow<'_, Block>> {
     };
     let whole = |block: &&Block| {
         let id = block.id.as_deref();
-        !id.is_some_and(|id| torn.contains_key(id))
+        !id.is_some_and(|id| torn.contains_key(id)) && !(since_1_6 && block.ignore)
     };
     let whole = page.blocks.iter().filter(whole);
     let mut blocks: Vec<Cow<'_, Block>> = whole.map(Cow::Borrowed).collect();
@@ -76,6 +81,9 @@ pub fn merge(page: &Page) -> Vec<Cow<'_, Block>> {
             .collect();
         parts.sort_by(|a, b| order(a).total_cmp(&order(b)));
         let Some(first) = parts.first() else { continue };
+        if since_1_6 && parts.iter().any(|part| part.ignore) {
+            continue;
+        }
         let texts = parts.iter().filter_map(|part| part.text.as_deref());
         blocks.push(Cow::Owned(Block {
             category: first.category.clone(),
@@ -122,6 +130,25 @@ fn chains(relations: &[[String; 2]]) -> Vec<Vec<&str>> {
     chains
 }
 
+/// The same under v1.6: relations that share a part are of one paragraph, and each part is named once.
+fn groups(relations: &[[String; 2]]) -> Vec<Vec<&str>> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    for [source, target] in relations {
+        let mut group = vec![source.as_str(), target.as_str()];
+        groups.retain(|other| {
+            let apart = !other.iter().any(|id| group.contains(id));
+            if !apart {
+                group.extend(other);
+            }
+            apart
+        });
+        group.sort_unstable();
+        group.dedup();
+        groups.push(group);
+    }
+    groups
+}
+
 /// Place in the reading order, where absent the first.
 fn order(block: &Block) -> f64 {
     block.order.unwrap_or(0.0)
@@ -142,7 +169,7 @@ fn listed<'a>(blocks: &'a [Cow<'a, Block>], categories: &[&str]) -> Vec<&'a Bloc
 pub fn texts<'a>(blocks: &'a [Cow<'a, Block>], protocol: Protocol) -> Vec<&'a Block> {
     match protocol {
         Protocol::V1_0 => listed(blocks, &TEXT),
-        Protocol::V1_5 => listed(blocks, &[&TEXT[..], &[FORMULA]].concat()),
+        Protocol::V1_5 | Protocol::V1_6 => listed(blocks, &[&TEXT[..], &[FORMULA]].concat()),
     }
 }
 
@@ -181,7 +208,7 @@ mod tests {
             truncated: vec![["1".into(), "3".into()], ["8".into(), "9".into()]],
             ..Page::default()
         };
-        let merged = merge(&page);
+        let merged = merge(&page, Protocol::V1_5);
         let texts: Vec<_> = merged
             .iter()
             .map(|b| b.text.clone().unwrap_or_default())

@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 use super::Protocol;
 use super::cdm::Renderer;
 use super::matching::Match;
+use super::metrics::html::HtmlParser;
 use super::normalize::{clean, formula, html_table, text_to_unicode};
 use super::page::{Attributes, Page, text_of};
-use super::score::{Metric, Pages, Sample, aggregate, sample};
+use super::score::{Known, Metric, Pages, Sample, Tools, aggregate, sample};
 
 /// What is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct ModuleConfig {
     pub protocol: Protocol,
     /// Who draws formulas for CDM.
     pub renderer: Renderer,
+    /// Who reads tables for TEDS.
+    pub html_parser: HtmlParser,
 }
 
 /// What came of single blocks.
@@ -66,13 +69,14 @@ impl Module {
             metrics,
             protocol: Protocol::default(),
             renderer: Renderer::default(),
+            html_parser: HtmlParser::default(),
         }
     }
 
     fn normalised(self, text: &str, protocol: Protocol) -> String {
         match self {
-            Self::Text => clean(&text_to_unicode(text)),
-            Self::Table => html_table(text),
+            Self::Text => clean(&text_to_unicode(text, protocol), protocol),
+            Self::Table => html_table(text, protocol),
             Self::Formula => formula(text, protocol),
         }
     }
@@ -80,6 +84,10 @@ impl Module {
 
 /// Scores what was recognised in the blocks of pages.
 pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleResult {
+    let tools = Tools {
+        renderer: &config.renderer,
+        html_parser: config.html_parser,
+    };
     let mut records = Vec::new();
     let mut attributes = Pages::new();
     let mut missing = 0;
@@ -116,7 +124,7 @@ pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleRes
                 image: head.image.clone(),
                 ..Match::default()
             };
-            records.push(sample(&found, &config.metrics, &config.renderer));
+            records.push(sample(&found, &config.metrics, tools));
         }
         attributes.insert(head.image, head.attribute);
     }
@@ -127,7 +135,15 @@ pub fn single(pages: &[&Map<String, Value>], config: &ModuleConfig) -> ModuleRes
     let samples: Vec<Sample> = records.iter().map(|r| Sample::read(r, texts)).collect();
     let samples: Vec<&Sample> = samples.iter().collect();
     ModuleResult {
-        summary: aggregate(&samples, &attributes, &config.metrics, config.protocol),
+        summary: aggregate(
+            &samples,
+            &Known {
+                pages: &attributes,
+                annotated: &[],
+            },
+            &config.metrics,
+            config.protocol,
+        ),
         records,
         missing,
     }

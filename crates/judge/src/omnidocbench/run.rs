@@ -193,15 +193,16 @@ fn one(
         },
         None => None,
     };
-    let result = match (&given, missing) {
+    let result = match (given, missing) {
         (None, Missing::Skip) => PageResult::missing(index, page),
-        _ => {
-            let markdown = given.as_deref().unwrap_or("");
+        (given, _) => {
+            let predicted = given.is_some();
+            let markdown = given.unwrap_or_default();
             let mut result = match &gt {
-                Some(gt) => evaluator.markdown(index, page, gt, markdown),
+                Some(gt) => evaluator.markdown(index, page, gt, &markdown),
                 None => evaluator.page(index, page, markdown),
             };
-            result.predicted = given.is_some();
+            result.predicted = predicted;
             if result.without_latex {
                 warnings.push(format!(
                     "`{}`: its annotated tables have no `latex`, the predicted ones are LaTeX: they score 0; the official \
@@ -229,6 +230,7 @@ fn header(source: &Source, evaluator: &Evaluator) -> Value {
         "metrics": evaluator.metrics.to_json(),
         "latex_tables": evaluator.latex_tables.name(),
         "cdm_renderer": evaluator.renderer.name(),
+        "html_parser": evaluator.html_parser.name(),
         "filter": source.filter,
         "missing": format!("{:?}", source.missing),
         "shard": source.shard.map(|shard| [shard.index, shard.of]),

@@ -6,8 +6,9 @@ use base::command::{Failure, say, tell};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::options::{ProtocolName, RendererName, file_name, metric};
+use super::options::{HtmlParserName, ProtocolName, RendererName, file_name, metric};
 use super::output::{self, Output};
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::module::{Module, ModuleConfig, single};
 use crate::omnidocbench::score::Metric;
 
@@ -32,6 +33,9 @@ struct Common {
     /// Who draws formulas for CDM
     #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
     cdm_renderer: RendererName,
+    /// Who reads tables for TEDS: broken markup is mended differently
+    #[arg(long, value_enum, default_value = "libxml2-2.14", value_name = "NAME")]
+    html_parser: HtmlParserName,
     /// Whose numbers are to come out
     #[arg(long, value_enum, default_value = "v1.5")]
     protocol: ProtocolName,
@@ -99,6 +103,7 @@ impl Common {
         let mut config = module.defaults();
         config.protocol = self.protocol.into();
         config.renderer = self.cdm_renderer.find()?;
+        config.html_parser = self.html_parser.into();
         config.pred_key.clone_from(&self.pred_key);
         if let Some(key) = &self.data_key {
             config.data_key.clone_from(key);
@@ -181,6 +186,11 @@ pub(super) fn evaluate(
     config: &ModuleConfig,
     output: Output<'_>,
 ) -> Result<(), Failure> {
+    if config.protocol >= Protocol::V1_6 {
+        return Err(Failure::input(
+            "v1.6 has no evaluation of single blocks in its public code: take `--protocol v1.5`",
+        ));
+    }
     let json = read_json(gt)?;
     let pages: Vec<&Map<String, Value>> = json
         .as_array()

@@ -122,6 +122,7 @@ impl Eval {
             Task::Module { gt, mut config } => {
                 config.protocol = self.common.matching.protocol.into();
                 config.renderer = self.common.cdm_renderer.find()?;
+                config.html_parser = self.common.html_parser.into();
                 super::blocks::evaluate(&gt, &config, self.common.output())
             }
             Task::Detection {

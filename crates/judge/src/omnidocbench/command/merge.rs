@@ -87,10 +87,7 @@ impl Merge {
         output::warn(&missing);
         output::folder(&self.out)?;
         let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("");
-        let protocol = match field("protocol") {
-            "v1.0" => Protocol::V1_0,
-            _ => Protocol::V1_5,
-        };
+        let protocol = Protocol::named(field("protocol")).unwrap_or_default();
         let metrics = header.get("metrics").map(Metrics::read).unwrap_or_default();
         let evaluator = Evaluator {
             matching: Matching {
@@ -102,7 +99,7 @@ impl Merge {
             ..Evaluator::default()
         };
         let mut about = output::about(&pages, protocol, field("match"));
-        for name in ["latex_tables", "cdm_renderer"] {
+        for name in ["latex_tables", "cdm_renderer", "html_parser"] {
             about[name] = json!(field(name));
         }
         if !missing.is_empty() {

@@ -9,6 +9,7 @@ use crate::omnidocbench::Protocol;
 use crate::omnidocbench::cdm::{Renderer, Xelatex};
 use crate::omnidocbench::extract::LatexTables;
 use crate::omnidocbench::matching::{Matching, Method};
+use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::score::Metric;
 
 /// Whose numbers.
@@ -21,6 +22,9 @@ pub(super) enum ProtocolName {
     #[default]
     #[value(name = "v1.5")]
     V1_5,
+    /// The leaderboard's since 2026; pages end to end only
+    #[value(name = "v1.6")]
+    V1_6,
 }
 
 impl From<ProtocolName> for Protocol {
@@ -28,6 +32,7 @@ impl From<ProtocolName> for Protocol {
         match name {
             ProtocolName::V1_0 => Self::V1_0,
             ProtocolName::V1_5 => Self::V1_5,
+            ProtocolName::V1_6 => Self::V1_6,
         }
     }
 }
@@ -74,6 +79,27 @@ impl RendererName {
             Self::Xelatex => Xelatex::find()
                 .map(Renderer::Xelatex)
                 .map_err(Failure::input),
+        }
+    }
+}
+
+/// Who reads tables for TEDS.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum HtmlParserName {
+    /// As lxml 6 does
+    #[default]
+    #[value(name = "libxml2-2.14")]
+    Libxml2_2_14,
+    /// As lxml 4.9.1 does, which the official requirements pin
+    #[value(name = "libxml2-2.9")]
+    Libxml2_2_9,
+}
+
+impl From<HtmlParserName> for HtmlParser {
+    fn from(name: HtmlParserName) -> Self {
+        match name {
+            HtmlParserName::Libxml2_2_14 => Self::Libxml2_2_14,
+            HtmlParserName::Libxml2_2_9 => Self::Libxml2_2_9,
         }
     }
 }

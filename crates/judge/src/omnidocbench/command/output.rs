@@ -102,7 +102,10 @@ pub(super) fn about(pages: &[PageResult], protocol: Protocol, method: &str) -> V
     let data = match pages.len() {
         981 => "v1.0 (981 pages)".to_owned(),
         1355 => "v1.5 (1355 pages)".to_owned(),
-        1651 => "v1.6 (1651 pages), not by the rules of v1.6".to_owned(),
+        1651 if protocol < Protocol::V1_6 => {
+            "v1.6 (1651 pages), not by the rules of v1.6".to_owned()
+        }
+        1651 => "v1.6 (1651 pages)".to_owned(),
         pages => format!("unknown ({pages} pages)"),
     };
     json!({

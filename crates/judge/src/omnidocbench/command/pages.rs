@@ -7,8 +7,9 @@ use base::job::Shard;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::options::{MatchOptions, RendererName, file_name, metric, pair};
+use super::options::{HtmlParserName, MatchOptions, RendererName, file_name, metric, pair};
 use super::output::{self, Output};
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::run::{self, Missing, Outcome, Source};
@@ -34,12 +35,15 @@ pub(super) struct PageOptions {
     /// Who draws formulas for CDM
     #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
     pub cdm_renderer: RendererName,
+    /// Who reads tables for TEDS: broken markup is mended differently
+    #[arg(long, value_enum, default_value = "libxml2-2.14", value_name = "NAME")]
+    pub html_parser: HtmlParserName,
     /// Count only pages with this attribute; may be given several times
     #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
     pub filter: Vec<(String, String)>,
-    /// What becomes of pages without a prediction
-    #[arg(long, value_enum, default_value = "skip")]
-    missing: MissingName,
+    /// What becomes of pages without a prediction [default: skip, under v1.6 zero, as in the official tools]
+    #[arg(long, value_enum)]
+    missing: Option<MissingName>,
     /// Folder for the result files; without it the scores are only printed
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -77,18 +81,33 @@ impl PageOptions {
         context: Context,
     ) -> Result<(), Failure> {
         source.filter.extend(self.filter.iter().cloned());
+        let matching = self.matching.matching(method);
+        let newest = matching.protocol >= Protocol::V1_6;
+        if newest {
+            only_what_there_is(&matching, source.markdown.is_some())?;
+        }
         source.missing = match self.missing {
-            MissingName::Skip => Missing::Skip,
-            MissingName::Zero => Missing::Zero,
+            Some(MissingName::Skip) => Missing::Skip,
+            Some(MissingName::Zero) => Missing::Zero,
+            None if newest => Missing::Zero,
+            None => Missing::Skip,
         };
         let from_array = || self.out.as_ref().and_then(|_| Shard::of_array_task());
         source.shard = self.shard.or_else(from_array);
         let evaluator = Evaluator {
-            matching: self.matching.matching(method),
+            matching,
             metrics: self.chosen(metrics),
             latex_tables: self.matching.latex_tables.into(),
             renderer: self.cdm_renderer.find()?,
+            html_parser: self.html_parser.into(),
         };
+        let formulas = evaluator.metrics.of(Section::Formula).unwrap_or_default();
+        if newest && formulas.contains(&Metric::Cdm) {
+            tell(
+                "warning: CDM under v1.6 reads formulas as v1.5 does: without the tokeniser and the other spellings of \
+                 matrices of v1.6, its numbers do not belong on the leaderboard",
+            );
+        }
         let name = self.name(&source, evaluator.matching.method);
         let journal = match &self.out {
             Some(out) => {
@@ -176,6 +195,7 @@ impl PageOptions {
         let mut about = output::about(&outcome.pages, protocol, method.name());
         about["latex_tables"] = json!(evaluator.latex_tables.name());
         about["cdm_renderer"] = json!(evaluator.renderer.name());
+        about["html_parser"] = json!(evaluator.html_parser.name());
         if source.shard.is_some() {
             let path = journal
                 .map(|path| path.display().to_string())
@@ -197,6 +217,19 @@ impl PageOptions {
             tell(&format!("warning: `{}` stays: {error}", path.display()));
         }
         Ok(())
+    }
+}
+
+/// Refuses what the public code of v1.6 lacks or fails at.
+fn only_what_there_is(matching: &Matching, markdown: bool) -> Result<(), Failure> {
+    let lacks = |what: &str, mend: &str| {
+        let line = format!("v1.6 has no {what} that runs: {mend}, or take `--protocol v1.5`");
+        Err(Failure::input(line))
+    };
+    match matching.method {
+        _ if markdown => lacks("evaluation of markdown against markdown", "use `eval`"),
+        Method::Quick => Ok(()),
+        method => lacks(method.name(), "match by `quick`"),
     }
 }
 

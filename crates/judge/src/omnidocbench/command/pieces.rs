@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::options::{MatchOptions, ProtocolName, RendererName};
 use super::output;
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::extract::{LatexTables, extract};
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::matching::page::match_page;
@@ -108,7 +109,7 @@ impl Match {
         };
         let matching = self.matching.matching(Method::Quick);
         let pieces = LatexTables::from(self.matching.latex_tables).pieces(&text, matching.protocol);
-        let found = match_page(&page, &pieces, &matching);
+        let found = match_page(&page, pieces, &matching);
         let list = |matches: &[crate::omnidocbench::matching::Match]| -> Vec<Value> {
             matches.iter().map(|found| found.to_json()).collect()
         };
@@ -203,7 +204,7 @@ impl Gt2md {
 
 /// A page's annotation as markdown, in reading order. What the benchmark does not score is left out.
 fn annotated(page: &Page) -> String {
-    let mut blocks: Vec<Block> = merge::merge(page)
+    let mut blocks: Vec<Block> = merge::merge(page, Protocol::V1_5)
         .into_iter()
         .map(Cow::into_owned)
         .collect();

@@ -9,6 +9,7 @@ use crate::omnidocbench::Protocol;
 use crate::omnidocbench::cdm::Renderer;
 use crate::omnidocbench::matching::Method;
 use crate::omnidocbench::metrics::detection::Layout;
+use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::module::{Module, ModuleConfig};
 use crate::omnidocbench::score::{Metric, Metrics, Section};
 
@@ -142,6 +143,7 @@ impl File<'_> {
                 metrics: self.metric_list(metrics)?,
                 protocol: Protocol::default(),
                 renderer: Renderer::default(),
+                html_parser: HtmlParser::default(),
             },
         })
     }

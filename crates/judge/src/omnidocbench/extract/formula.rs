@@ -85,7 +85,7 @@ pub fn formulas(text: &[char], protocol: Protocol) -> Vec<Found> {
 fn read(matched: &[char], position: [usize; 2], protocol: Protocol) -> Found {
     let line: Vec<char> = match protocol {
         Protocol::V1_0 => matched.iter().copied().filter(|&c| !is_space(c)).collect(),
-        Protocol::V1_5 => strip_chars(matched)
+        Protocol::V1_5 | Protocol::V1_6 => strip_chars(matched)
             .iter()
             .map(|&c| if c == '\n' { ' ' } else { c })
             .collect(),

@@ -24,7 +24,7 @@ impl LatexTables {
     }
 
     /// The pieces of a page under this rule.
-    pub fn pieces(self, markdown: &str, protocol: Protocol) -> Vec<Element> {
+    pub fn pieces(self, markdown: impl AsRef<str>, protocol: Protocol) -> Vec<Element> {
         let mut pieces = extract(markdown, protocol);
         if self == Self::Convert {
             let tables = pieces

@@ -1,6 +1,7 @@
 //! Steps 1 to 4: pictures, fences, runs of a character and document tags are removed before anything is searched for.
 
-use super::find::{find, find_char, line_end};
+use super::find::find;
+use super::pictures::pictures;
 use crate::omnidocbench::Protocol;
 
 /// The text that all offsets of a page refer to. Pieces are taken out in place: a page of one long line is in memory once.
@@ -8,7 +9,14 @@ pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
     let mut text = Vec::with_capacity(markdown.len());
     text.extend(markdown.chars());
     if markdown.contains("![") {
-        remove_pictures(&mut text);
+        match protocol {
+            Protocol::V1_0 | Protocol::V1_5 => remove_pictures(&mut text),
+            Protocol::V1_6 => {
+                for ([from, to], _) in pictures(&text) {
+                    text[from..to].fill(' ');
+                }
+            }
+        }
     }
     // Three marks that were apart may have been joined by a picture's going.
     if markdown.contains('`') {
@@ -22,12 +30,12 @@ pub fn tidy(markdown: &str, protocol: Protocol) -> Vec<char> {
         Protocol::V1_0 => shorten_runs(&mut text, |c, length| {
             !c.is_ascii_alphanumeric() && length > 10
         }),
-        Protocol::V1_5 if text.contains(&'<') => {
+        Protocol::V1_5 | Protocol::V1_6 if text.contains(&'<') => {
             for tag in ["<html>", "</html>", "<body>", "</body>"] {
                 remove(&mut text, &tag.chars().collect::<Vec<_>>());
             }
         }
-        Protocol::V1_5 => {}
+        Protocol::V1_5 | Protocol::V1_6 => {}
     }
     text
 }
@@ -60,20 +68,12 @@ impl<'a> Kept<'a> {
 
 /// Takes `![…](…)` on one line out.
 fn remove_pictures(text: &mut Vec<char>) {
+    let found = pictures(text);
     let mut kept = Kept::new(text);
     let mut at = 0;
-    while let Some(open) = find(kept.text, at, &['!', '[']) {
-        kept.keep(at, open);
-        let line = line_end(kept.text, open);
-        let middle = find(&kept.text[..line], open + 2, &[']', '(']);
-        match middle.and_then(|middle| find_char(kept.text, middle + 2, line, ')')) {
-            Some(close) => at = close + 1,
-            // What this picture lacks, every later one on the line lacks too.
-            None => {
-                kept.keep(open, line);
-                at = line;
-            }
-        }
+    for ([from, to], _) in found {
+        kept.keep(at, from);
+        at = to;
     }
     kept.finish(at);
 }
@@ -82,7 +82,7 @@ fn remove_pictures(text: &mut Vec<char>) {
 fn remove_fences(text: &mut Vec<char>, protocol: Protocol) {
     let fences: &[&str] = match protocol {
         Protocol::V1_0 => &["```markdown"],
-        Protocol::V1_5 => &["```markdown", "```html", "```latex"],
+        Protocol::V1_5 | Protocol::V1_6 => &["```markdown", "```html", "```latex"],
     };
     for fence in fences {
         let fence: Vec<char> = fence.chars().collect();

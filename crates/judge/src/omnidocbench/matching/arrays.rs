@@ -1,7 +1,9 @@
-//! Formulas of several lines, set as an array of one column, become one formula a line (v1.5).
+//! Formulas of several lines become one formula a line: arrays of one column (v1.5), many environments (v1.6).
 
 use std::borrow::Cow;
 
+use super::rows::{Row, rows};
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::page::Block;
 
 const BEGIN: &str = "\\begin{array}{";
@@ -57,50 +59,78 @@ fn lines(formula: &str) -> Option<Vec<(&str, usize)>> {
     Some(lines)
 }
 
-/// Annotated formulas, line by line: the lines of the seventh block stand at 7.1, 7.2…
-pub(super) fn split_gt<'a>(blocks: &[&'a Block]) -> Vec<Cow<'a, Block>> {
+/// The same as rows, their places counted in characters.
+fn array_rows(formula: &str) -> Option<Vec<Row>> {
+    let (mut byte, mut characters) = (0, 0);
+    let lines = lines(formula)?.into_iter();
+    let row = |(line, at): (&str, usize)| {
+        characters += formula.get(byte..at).map_or(0, |t| t.chars().count());
+        byte = at;
+        let length = line.chars().count();
+        Row {
+            content: line.to_owned(),
+            place: [characters, (characters + length).saturating_sub(1)],
+        }
+    };
+    Some(lines.map(row).collect())
+}
+
+/// The lines of a formula, where it is taken apart.
+fn parts(formula: &str, protocol: Protocol) -> Option<Vec<Row>> {
+    match protocol {
+        Protocol::V1_0 => None,
+        Protocol::V1_5 => array_rows(formula),
+        Protocol::V1_6 => rows(formula),
+    }
+}
+
+/// Annotated formulas, line by line: the lines of the seventh block stand at 7.1, 7.2… (v1.6: 7.001, 7.002…).
+pub(super) fn split_gt<'a>(blocks: &[&'a Block], protocol: Protocol) -> Vec<Cow<'a, Block>> {
     let mut out = Vec::with_capacity(blocks.len());
     for &block in blocks {
         let latex = block.latex.as_deref().filter(|_| block.is_formula());
-        match latex.and_then(lines) {
-            None => out.push(Cow::Borrowed(block)),
-            Some(lines) => out.extend(lines.iter().enumerate().map(|(at, (line, _))| {
-                let order = block.order.unwrap_or(0.0) + (at + 1) as f64 / 10.0;
-                Cow::Owned(Block {
-                    latex: Some(format!("\\[{line}\\]")),
-                    order: Some((order * 10.0).round() / 10.0),
-                    ..block.clone()
-                })
-            })),
-        }
+        let parts = latex.and_then(|latex| parts(latex, protocol));
+        let Some(parts) = parts else {
+            out.push(Cow::Borrowed(block));
+            continue;
+        };
+        let order = block.order.unwrap_or(0.0);
+        out.extend(parts.iter().zip(1..).map(|(row, number)| {
+            let order = match protocol {
+                Protocol::V1_6 => order + f64::from(number) / 1000.0,
+                _ => ((order + f64::from(number) / 10.0) * 10.0).round() / 10.0,
+            };
+            Cow::Owned(Block {
+                latex: Some(format!("\\[{}\\]", row.content)),
+                order: Some(order),
+                ..block.clone()
+            })
+        }));
     }
     out
 }
 
 /// Predicted formulas, line by line, each with its own position.
-pub(super) fn split_pred<'a>(blocks: &[&'a Block]) -> Vec<Cow<'a, Block>> {
-    let mut out = Vec::with_capacity(blocks.len());
-    for &block in blocks {
-        let content = block.content.as_deref().filter(|_| block.is_formula());
-        let Some((content, lines)) = content.and_then(|content| Some((content, lines(content)?)))
-        else {
-            out.push(Cow::Borrowed(block));
-            continue;
-        };
-        // Positions count characters.
-        let (mut byte, mut characters) = (0, block.position.map_or(0, |at| at[0]));
-        for (line, at) in lines {
-            characters += content.get(byte..at).map_or(0, |t| t.chars().count()) as i64;
-            byte = at;
-            let last = characters + line.chars().count() as i64 - 1;
-            out.push(Cow::Owned(Block {
-                content: Some(format!("\\[{line}\\]")),
-                position: Some([characters, last]),
-                ..block.clone()
-            }));
-        }
-    }
-    out
+pub(super) fn split_pred<'a>(blocks: &[&'a Block], protocol: Protocol) -> Vec<Cow<'a, Block>> {
+    let all = blocks.iter();
+    all.flat_map(|block| split_one(block, protocol)).collect()
+}
+
+/// The lines of a predicted formula; any other piece as it is.
+pub(super) fn split_one(block: &Block, protocol: Protocol) -> Vec<Cow<'_, Block>> {
+    let content = block.content.as_deref().filter(|_| block.is_formula());
+    let Some(parts) = content.and_then(|content| parts(content, protocol)) else {
+        return vec![Cow::Borrowed(block)];
+    };
+    let begin = block.position.map_or(0, |at| at[0]);
+    let line = |row: Row| {
+        Cow::Owned(Block {
+            content: Some(format!("\\[{}\\]", row.content)),
+            position: Some(row.place.map(|at| begin + at as i64)),
+            ..block.clone()
+        })
+    };
+    parts.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -122,11 +152,11 @@ mod tests {
     fn each_line_of_an_array_is_a_formula_with_its_place() {
         let blocks = [formula(r"é\begin{array}{ l } a \\ \\ bc \end{array}")];
         let blocks: Vec<&Block> = blocks.iter().collect();
-        let gt = split_gt(&blocks);
+        let gt = split_gt(&blocks, Protocol::V1_5);
         let shown: Vec<_> = gt.iter().map(|b| (b.latex.as_deref(), b.order)).collect();
         let line = |text, order| (Some(text), Some(order));
         assert_eq!(shown, [line(r"\[a\]", 7.1), line(r"\[bc\]", 7.2)]);
-        let pred = split_pred(&blocks);
+        let pred = split_pred(&blocks, Protocol::V1_5);
         assert_eq!(pred[0].position, Some([30, 30]));
         assert_eq!(pred[1].position, Some([38, 39]));
     }
@@ -139,8 +169,8 @@ mod tests {
             "x",
         ] {
             let whole = [Cow::Owned(formula(text))];
-            assert_eq!(split_gt(&[&formula(text)]), whole);
-            assert_eq!(split_pred(&[&formula(text)]), whole);
+            assert_eq!(split_gt(&[&formula(text)], Protocol::V1_5), whole);
+            assert_eq!(split_pred(&[&formula(text)], Protocol::V1_5), whole);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base::numerics::Alphabet;
 
 use crate::omnidocbench::merge::{FORMULA, TEXT};
-use crate::omnidocbench::normalize::{clean, formula, text_to_unicode};
+use crate::omnidocbench::normalize::{clean, formula, html_table, text_to_unicode};
 use crate::omnidocbench::page::Block;
 use crate::omnidocbench::{Kind, Protocol};
 
@@ -33,6 +33,8 @@ pub(super) struct Line<'a> {
     pub norm: Cow<'a, str>,
     /// The normalised text character by character, each with the number that its reader gave it.
     pub symbols: Vec<u32>,
+    /// How many there are, also once they are dropped.
+    pub length: usize,
     /// The block's category, of predictions empty.
     pub category: &'a str,
 }
@@ -48,11 +50,21 @@ pub(super) struct Reader {
 }
 
 /// Text, normalised.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str, protocol: Protocol) -> String {
     match raw.bytes().any(|byte| matches!(byte, b'$' | b'\\')) {
-        true => clean(&text_to_unicode(raw)),
+        true => clean(&text_to_unicode(raw, protocol), protocol),
         // There is no maths in it.
-        false => clean(raw),
+        false => clean(raw, protocol),
+    }
+}
+
+/// A table: since v1.6 in the form that it is scored in, before as it is.
+fn table(raw: &str, protocol: Protocol) -> Cow<'_, str> {
+    let html = raw.as_bytes().windows(6);
+    let mut html = html.filter(|piece| piece.eq_ignore_ascii_case(b"<table"));
+    match protocol >= Protocol::V1_6 && html.next().is_some() {
+        true => html_table(raw, protocol).into(),
+        false => raw.into(),
     }
 }
 
@@ -81,11 +93,17 @@ impl Reader {
         norm: Cow<'a, str>,
         category: &'a str,
     ) -> Option<Line<'a>> {
-        (!raw.is_empty() && !norm.is_empty()).then(|| Line {
-            raw,
-            symbols: self.symbols(&norm),
-            norm,
-            category,
+        (!raw.is_empty() && !norm.is_empty()).then(|| {
+            // A text that its normal form equals is kept once.
+            let norm = if norm == raw { raw.into() } else { norm };
+            let symbols = self.symbols(&norm);
+            Line {
+                raw,
+                length: symbols.len(),
+                symbols,
+                norm,
+                category,
+            }
         })
     }
 
@@ -110,14 +128,16 @@ impl Reader {
         }?
         .as_str();
         let norm = match (&block.content, self.lines) {
-            (Some(_), Lines::Mixed) if block.category == Kind::TextAll.name() => text(raw).into(),
+            (Some(_), Lines::Mixed) if block.category == Kind::TextAll.name() => {
+                text(raw, self.protocol).into()
+            }
             (Some(_), Lines::Mixed) => raw.into(),
-            (None, Lines::Mixed) if is_text => text(raw).into(),
-            (_, Lines::Text) => text(raw).into(),
+            (None, Lines::Mixed) if is_text => text(raw, self.protocol).into(),
+            (_, Lines::Text) => text(raw, self.protocol).into(),
             (_, Lines::Mixed | Lines::Formula) => formula(raw, protocol).into(),
             // The official tool fails where the annotation has no LaTeX.
             (None, Lines::LatexTable) => block.latex.as_deref().unwrap_or(raw).into(),
-            (_, Lines::HtmlTable | Lines::LatexTable) => raw.into(),
+            (_, Lines::HtmlTable | Lines::LatexTable) => table(raw, protocol),
         };
         self.line(raw, norm, category)
     }
@@ -131,10 +151,13 @@ impl Reader {
     fn pred_line<'a>(&mut self, block: &'a Block) -> Option<Line<'a>> {
         let raw = block.content.as_deref().unwrap_or("");
         let norm = match self.lines {
-            Lines::Mixed if block.category == Kind::TextAll.name() => text(raw).into(),
+            Lines::Mixed if block.category == Kind::TextAll.name() => {
+                text(raw, self.protocol).into()
+            }
             Lines::Mixed if block.is_formula() => formula(raw, self.protocol).into(),
-            Lines::Text => text(raw).into(),
+            Lines::Text => text(raw, self.protocol).into(),
             Lines::Formula => formula(raw, self.protocol).into(),
+            Lines::HtmlTable => table(raw, self.protocol),
             _ => raw.into(),
         };
         self.line(raw, norm, "")

@@ -5,17 +5,22 @@
 //! page. Indices, positions and edits are those of the official tool, its habits included.
 
 mod arrays;
+mod candidates;
 mod distance;
+mod environments;
 mod lines;
 mod no_split;
 pub mod order;
 pub mod page;
+mod page_v1_6;
 mod pool;
 mod quick;
 mod record;
+mod rows;
 mod runs;
 mod set_order;
 mod simple;
+mod spans;
 mod subset;
 mod windows;
 
@@ -62,6 +67,15 @@ impl Method {
     }
 }
 
+/// How predicted formulas of several rows are matched (since v1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pieces {
+    /// Row by row.
+    Rows,
+    /// As they are.
+    Whole,
+}
+
 /// What matching depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Matching {
@@ -96,7 +110,7 @@ impl Matching {
         let (gt, pred) = (gt.as_slice(), pred.as_slice());
         let simply = || simple::matches(gt, pred, lines, self.protocol, image).0;
         match self.method {
-            Method::Quick => match quick::matches(gt, pred, lines, self, image) {
+            Method::Quick => match quick::matches(gt, pred, (lines, Pieces::Rows), self, image) {
                 Some(matches) => Matched {
                     matches,
                     out_of_time: false,

@@ -30,55 +30,83 @@ pub struct PageMatches {
     pub without_latex: bool,
 }
 
-/// Predicted pieces of one kind.
-fn of_kind(pred: &[Element], kind: Kind) -> Vec<Block> {
-    let of_kind = pred.iter().filter(|piece| piece.kind == kind);
-    of_kind.map(Block::from).collect()
+/// Predicted pieces by kind.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub text: Vec<Block>,
+    pub formula: Vec<Block>,
+    pub html: Vec<Block>,
+    pub latex: Vec<Block>,
+    /// Text that is like a formula (v1.6).
+    pub guessed: Vec<Block>,
+    /// Whether a formula was the first of text and formulas.
+    formula_first: bool,
 }
 
-fn refs(blocks: &[Block]) -> Vec<&Block> {
+impl Lists {
+    pub fn of(pred: Vec<Element>) -> Self {
+        let mut lists = Self::default();
+        for piece in pred {
+            lists.formula_first |= piece.kind == Kind::EquationIsolated && lists.text.is_empty();
+            let list = match piece.kind {
+                Kind::TextAll => &mut lists.text,
+                Kind::EquationIsolated => &mut lists.formula,
+                Kind::HtmlTable => &mut lists.html,
+                Kind::LatexTable => &mut lists.latex,
+                Kind::FormulaRescue => &mut lists.guessed,
+            };
+            list.push(piece.into());
+        }
+        lists
+    }
+
+    /// Text and formulas, kind by kind in the order of their first pieces.
+    pub fn mixed(self) -> Vec<Block> {
+        let [first, second] = match self.formula_first {
+            true => [self.formula, self.text],
+            false => [self.text, self.formula],
+        };
+        let mut all = first;
+        all.extend(second);
+        all
+    }
+}
+
+pub(super) fn refs(blocks: &[Block]) -> Vec<&Block> {
     blocks.iter().collect()
 }
 
-/// Predicted text and formulas, kind by kind in the order of their first pieces.
-fn mixed(pred: &[Element]) -> Vec<Block> {
-    let mut kinds = [Kind::TextAll, Kind::EquationIsolated];
-    let first = |kind| pred.iter().position(|piece| piece.kind == kind);
-    if first(kinds[1]) < first(kinds[0]) && first(kinds[1]).is_some() {
-        kinds.reverse();
-    }
-    kinds.iter().flat_map(|kind| of_kind(pred, *kind)).collect()
-}
-
 /// Matches the pieces of a prediction with an annotated page.
-pub fn match_page(page: &Page, pred: &[Element], matching: &Matching) -> PageMatches {
-    let blocks = merge(page);
+pub fn match_page(page: &Page, pred: Vec<Element>, matching: &Matching) -> PageMatches {
+    if matching.protocol >= Protocol::V1_6 {
+        return super::page_v1_6::match_page(page, pred, matching);
+    }
+    let blocks = merge(page, matching.protocol);
     let image = page.image.as_str();
     let mut found = PageMatches::default();
-    let cells = found.match_tables(&tables(&blocks), pred, matching, image);
+    let pred = Lists::of(pred);
+    let cells = found.match_tables(&tables(&blocks), &pred, matching, image);
     let gt = texts(&blocks, matching.protocol);
     let scored = |found: &Match| !IGNORED.contains(&found.gt_category.as_str());
     match matching.protocol {
         Protocol::V1_0 => {
             if !gt.is_empty() {
-                let pred = of_kind(pred, Kind::TextAll);
-                let matched = matching.run(&gt, &pred, Lines::Text, image);
+                let matched = matching.run(&gt, &pred.text, Lines::Text, image);
                 found.text = found.take(matched);
                 found.text.retain(scored);
             }
             let gt = formulas(&blocks);
             if !gt.is_empty() {
-                let pred = of_kind(pred, Kind::EquationIsolated);
-                let matched = matching.run(&gt, &pred, Lines::Formula, image);
+                let matched = matching.run(&gt, &pred.formula, Lines::Formula, image);
                 found.formula = found.take(matched);
                 found.formula.retain(|found| !found.gt_idx.is_empty());
             }
         }
-        Protocol::V1_5 => {
-            let mut pred = mixed(pred);
+        Protocol::V1_5 | Protocol::V1_6 => {
+            let mut pred = pred.mixed();
             pred.extend(cells);
             let matched = matching.run(&gt, &pred, Lines::Mixed, image);
-            found.sort_out(matched, matching.method);
+            found.sort_out(matched, matching);
         }
     }
     let text: Vec<&Match> = found.text.iter().collect();
@@ -89,40 +117,38 @@ pub fn match_page(page: &Page, pred: &[Element], matching: &Matching) -> PageMat
 
 /// Matches the pieces of two markdown texts; nothing is ignored, tables are compared with those of their own kind.
 pub fn match_markdown(
-    gt: &[Element],
-    pred: &[Element],
+    gt: Vec<Element>,
+    pred: Vec<Element>,
     matching: &Matching,
     image: &str,
 ) -> PageMatches {
     let mut found = PageMatches::default();
-    let mut list = |kind: Kind, lines: Lines| {
-        // Inline formulas stand in the annotated text; alone they are none of its blocks.
-        let mut gt = of_kind(gt, kind);
-        gt.retain(|block| !block.is_inline());
+    let [mut gt, pred] = [gt, pred].map(Lists::of);
+    // Inline formulas stand in the annotated text; alone they are none of its blocks.
+    gt.formula.retain(|block| !block.is_inline());
+    let mut list = |gt: &[Block], pred: &[Block], lines: Lines| {
         if gt.is_empty() {
             return Vec::new();
         }
-        let matched = matching.run(&gt, &of_kind(pred, kind), lines, image);
+        let matched = matching.run(gt, pred, lines, image);
         found.take(matched)
     };
-    let text = list(Kind::TextAll, Lines::Text);
+    let text = list(&gt.text, &pred.text, Lines::Text);
     // Under v1.5 the annotated formula is compared as it stands: the official tool normalises the predicted one only.
     let formulas = match matching.protocol {
         Protocol::V1_0 => Lines::Formula,
-        Protocol::V1_5 => Lines::Mixed,
+        Protocol::V1_5 | Protocol::V1_6 => Lines::Mixed,
     };
-    let mut formula = list(Kind::EquationIsolated, formulas);
+    let mut formula = list(&gt.formula, &pred.formula, formulas);
     formula.retain(|found| !found.gt_idx.is_empty());
-    let table = |kind, lines| {
-        let gt = of_kind(gt, kind);
-        let pred = of_kind(pred, kind);
+    let table = |gt: &[Block], pred: &[Block], lines| {
         let mut matches =
-            simple::matches(&refs(&gt), &refs(&pred), lines, matching.protocol, image).0;
+            simple::matches(&refs(gt), &refs(pred), lines, matching.protocol, image).0;
         matches.retain(|found| !found.gt_idx.is_empty());
         matches
     };
-    found.html_table = table(Kind::HtmlTable, Lines::HtmlTable);
-    found.latex_table = table(Kind::LatexTable, Lines::LatexTable);
+    found.html_table = table(&gt.html, &pred.html, Lines::HtmlTable);
+    found.latex_table = table(&gt.latex, &pred.latex, Lines::LatexTable);
     found.order = Order::of(&text.iter().collect::<Vec<_>>());
     found.text = text;
     found.formula = formula;
@@ -142,22 +168,21 @@ impl PageMatches {
     fn match_tables(
         &mut self,
         gt: &[&Block],
-        pred: &[Element],
+        pred: &Lists,
         matching: &Matching,
         image: &str,
     ) -> Vec<Block> {
         if gt.is_empty() {
             return Vec::new();
         }
-        let latex = of_kind(pred, Kind::LatexTable);
-        let html = of_kind(pred, Kind::HtmlTable);
+        let (latex, html) = (&pred.latex, &pred.html);
         self.without_latex =
             latex.len() > html.len() && gt.iter().any(|table| table.latex.is_none());
         let (pred, lines, place) = match latex.len() > html.len() {
             true => (latex, Lines::LatexTable, &mut self.latex_table),
             false => (html, Lines::HtmlTable, &mut self.html_table),
         };
-        let (matches, left) = simple::matches(gt, &refs(&pred), lines, matching.protocol, image);
+        let (matches, left) = simple::matches(gt, &refs(pred), lines, matching.protocol, image);
         *place = matches;
         place.retain(|found| !found.gt_idx.is_empty());
         if matching.protocol == Protocol::V1_0 || place.is_empty() {
@@ -176,10 +201,10 @@ impl PageMatches {
     }
 
     /// Matches of mixed lists: text, formulas, and formulas that were predicted as text (v1.5).
-    fn sort_out(&mut self, matched: Matched, method: Method) {
+    fn sort_out(&mut self, matched: Matched, matching: &Matching) {
         for mut found in self.take(matched) {
             let category = found.gt_category.as_str();
-            let merged = method == Method::NoSplit;
+            let merged = matching.method == Method::NoSplit;
             if merged || TEXT.contains(&category) && !IGNORED.contains(&category) {
                 self.text.push(found);
             } else if category == FORMULA {
@@ -189,7 +214,7 @@ impl PageMatches {
                         if let Ok(text) = latex_to_text(&found.gt) {
                             found.gt = text;
                         }
-                        found.norm_gt = clean(&found.gt);
+                        found.norm_gt = clean(&found.gt, matching.protocol);
                         found.edits = None;
                         self.formula_as_text.push(found);
                     }
@@ -202,11 +227,11 @@ impl PageMatches {
     /// v1.0, which passed them to a converter that may be absent, they stay but give no table.
     fn finish_tables(&mut self, protocol: Protocol) {
         for found in &mut self.html_table {
-            found.norm_gt = html_table(&found.gt);
-            found.norm_pred = html_table(&found.pred);
+            found.norm_gt = html_table(&found.gt, protocol);
+            found.norm_pred = html_table(&found.pred, protocol);
         }
         for found in &mut self.latex_table {
-            found.norm_gt = html_table(&found.gt);
+            found.norm_gt = html_table(&found.gt, protocol);
             found.norm_pred.clear();
             if protocol == Protocol::V1_5 {
                 found.pred_idx.clear();

@@ -18,8 +18,8 @@ pub(super) struct Shared {
     pub gts: Vec<usize>,
     /// Normalised edit distance.
     pub edit: f64,
-    /// Whether that is one of these lines, joined by blanks, and not merely a token of no match.
-    pub measured: bool,
+    /// The same where it is known to be that of these lines, joined by blanks, and not merely a token of no match.
+    pub apart: Option<f64>,
 }
 
 /// The normalised distance of each annotated line to each predicted one.
@@ -48,7 +48,7 @@ impl Pool {
                 preds,
                 gts: Vec::new(),
                 edit: 1.0,
-                measured: false,
+                apart: None,
             });
             self.known.push(cost.map(|cost| (gt, cost)));
         }
@@ -62,7 +62,6 @@ impl Pool {
     fn measure(&mut self, gt: &[&Line], pred: &[&Line], near: Near) {
         for (shared, known) in self.shared.iter_mut().zip(&self.known) {
             shared.gts.sort_unstable();
-            shared.measured = !shared.gts.is_empty();
             shared.edit = match (&shared.gts[..], &shared.preds[..], known) {
                 ([], _, _) => 1.0,
                 (&[only], _, &Some((gt, cost))) if gt == only => cost,
@@ -80,6 +79,7 @@ impl Pool {
                     distance(&whole, first.first().map_or(&[], |line| &line.symbols))
                 }
             };
+            shared.apart = (!shared.gts.is_empty()).then_some(shared.edit);
         }
     }
 
@@ -106,7 +106,7 @@ impl Pool {
             preds,
             gts,
             edit: 1.0,
-            measured: false,
+            apart: None,
         };
         if gts.is_empty() && !preds.is_empty() {
             out.push(single(Vec::new(), preds));
@@ -114,7 +114,11 @@ impl Pool {
         }
         for (row, column) in leftover(gt, &gts, pred, &preds, near, protocol) {
             gt_seen[gts[row]] = true;
-            out.push(single(vec![gts[row]], vec![preds[column]]));
+            let (gt, pred) = (gts[row], preds[column]);
+            out.push(Shared {
+                apart: Some(near(gt, pred)),
+                ..single(vec![gt], vec![pred])
+            });
         }
         if protocol == Protocol::V1_0 && preds.is_empty() {
             // The evaluator of v1.0 lists these once here and once below.
@@ -140,7 +144,7 @@ fn leftover(
     let cost: Vec<f64> = pairs
         .map(|(a, b)| match protocol {
             Protocol::V1_0 => (near(a, b) * longest(a, b) as f64).round(),
-            Protocol::V1_5 => near(a, b),
+            Protocol::V1_5 | Protocol::V1_6 => near(a, b),
         })
         .collect();
     assign(&cost, gts.len(), preds.len())

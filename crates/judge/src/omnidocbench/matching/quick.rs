@@ -7,6 +7,7 @@ use std::time::Instant;
 use base::numerics::{Pattern, assign};
 
 use super::Matching;
+use super::Pieces;
 use super::arrays::{split_gt, split_pred};
 use super::distance::{distance, largest, matrix};
 use super::lines::{Line, Lines, Reader};
@@ -15,10 +16,12 @@ use super::record::{Match, start};
 use super::runs::{SURE, columns};
 use super::windows::occurs;
 use crate::omnidocbench::Protocol;
-use crate::omnidocbench::merge::IGNORED;
+use crate::omnidocbench::merge::{FORMULA, IGNORED};
 use crate::omnidocbench::page::Block;
 
 mod told;
+
+pub(super) use told::array;
 
 /// An assignment at more than this normalised distance is none.
 const FAR: f64 = 0.7;
@@ -42,39 +45,43 @@ struct Part<'a> {
     list: &'a List<'a>,
     gt: Vec<usize>,
     pred: Vec<usize>,
-    /// Whether formulas of several lines are set as an array.
-    arrays: bool,
+    /// By whose rules formulas of several lines are set as an array; `None` where they are not.
+    arrays: Option<Protocol>,
 }
 
 /// The matches of a list; `None` when the time was up.
 pub(super) fn matches(
     gt: &[&Block],
     pred: &[&Block],
-    lines: Lines,
+    (lines, pieces): (Lines, Pieces),
     matching: &Matching,
     image: &str,
 ) -> Option<Vec<Match>> {
     let protocol = matching.protocol;
-    let (gt, pred) = match protocol {
-        Protocol::V1_0 => (whole(gt), whole(pred)),
-        Protocol::V1_5 => (split_gt(gt), split_pred(&inline_last(pred))),
+    let sorted = inline_last(pred);
+    let gt = split_gt(gt, protocol);
+    let pred = match (protocol, pieces) {
+        (Protocol::V1_0, _) => whole(pred),
+        (_, Pieces::Whole) => whole(&sorted),
+        (_, Pieces::Rows) => split_pred(&sorted, protocol),
     };
     let (gt, pred) = (borrowed(&gt), borrowed(&pred));
     let mut reader = Reader::new(lines, protocol);
-    let list = List {
+    let mut list = List {
         gt: reader.gt(&gt),
         pred: reader.pred(&pred),
         gt_blocks: &gt,
         pred_blocks: &pred,
         image,
     };
-    if let Some(matches) = list.trivial() {
-        return Some(matches);
+    if let Some(shared) = list.trivial() {
+        list.forget();
+        return Some(list.whole().matches(shared));
     }
     let begun = Instant::now();
     let late = || matching.limit.is_some_and(|limit| begun.elapsed() > limit);
     let (mut ignored, mut taken) = (Vec::new(), HashSet::new());
-    let is_ignored = |line: &Line| protocol == Protocol::V1_5 && IGNORED.contains(&line.category);
+    let is_ignored = |line: &Line| protocol >= Protocol::V1_5 && IGNORED.contains(&line.category);
     let (unscored, scored): (Vec<usize>, Vec<usize>) =
         (0..list.gt.len()).partition(|&at| is_ignored(&list.gt[at]));
     if !unscored.is_empty() {
@@ -86,10 +93,19 @@ pub(super) fn matches(
         pred: (0..list.pred.len())
             .filter(|at| !taken.contains(at))
             .collect(),
-        arrays: protocol == Protocol::V1_5,
+        arrays: (protocol >= Protocol::V1_5).then_some(protocol),
     };
-    let mut matches = part.matches(part.search(protocol, &late)?);
-    if protocol == Protocol::V1_5 {
+    let shared = part.search(protocol, &late)?;
+    let Part { gt, pred, .. } = part;
+    list.forget();
+    let part = Part {
+        list: &list,
+        gt,
+        pred,
+        arrays: (protocol >= Protocol::V1_5).then_some(protocol),
+    };
+    let mut matches = part.matches(shared);
+    if protocol >= Protocol::V1_5 {
         let inline = |m: &Match| m.gt_idx.is_empty() && m.pred_category == "equation_inline";
         matches.retain(|found| !inline(found));
     }
@@ -106,28 +122,28 @@ fn borrowed<'a>(blocks: &'a [Cow<'a, Block>]) -> Vec<&'a Block> {
 }
 
 /// Predicted pieces by their first character, inline formulas after all others as they come.
-fn inline_last<'a>(pred: &[&'a Block]) -> Vec<&'a Block> {
+pub(super) fn inline_last<'a>(pred: &[&'a Block]) -> Vec<&'a Block> {
     let mut sorted = pred.to_vec();
     sorted.sort_by_key(|block| (block.is_inline(), start(block).unwrap_or(0)));
     sorted
 }
 
 impl List<'_> {
+    /// Drops the characters of lines, which have been compared: a long line has more of them than text.
+    fn forget(&mut self) {
+        let lines = self.gt.iter_mut().chain(&mut self.pred);
+        lines.for_each(|line| line.symbols = Vec::new());
+    }
+
     /// Nothing on one side, or one line on each.
-    fn trivial(&self) -> Option<Vec<Match>> {
-        let all = Part {
-            list: self,
-            gt: (0..self.gt.len()).collect(),
-            pred: (0..self.pred.len()).collect(),
-            arrays: false,
-        };
+    fn trivial(&self) -> Option<Vec<Shared>> {
         let single = |gts: Vec<usize>, preds: Vec<usize>, edit: f64| Shared {
-            measured: !gts.is_empty() && !preds.is_empty(),
+            apart: (!gts.is_empty() && !preds.is_empty()).then_some(edit),
             preds,
             gts,
             edit,
         };
-        let shared = match (self.gt.as_slice(), self.pred.as_slice()) {
+        Some(match (self.gt.as_slice(), self.pred.as_slice()) {
             ([], pred) => (0..pred.len())
                 .map(|at| single(vec![], vec![at], 1.0))
                 .collect(),
@@ -139,8 +155,17 @@ impl List<'_> {
                 vec![single(vec![0], vec![0], edit)]
             }
             _ => return None,
-        };
-        Some(all.matches(shared))
+        })
+    }
+
+    /// All lines.
+    fn whole(&self) -> Part<'_> {
+        Part {
+            list: self,
+            gt: (0..self.gt.len()).collect(),
+            pred: (0..self.pred.len()).collect(),
+            arrays: None,
+        }
     }
 
     /// Lines that are not scored take the predicted lines that are surely theirs (v1.5). Returns their matches, and the
@@ -172,7 +197,7 @@ impl List<'_> {
             list: self,
             gt: gts,
             pred: hits,
-            arrays: false,
+            arrays: None,
         };
         (part.matches(shared), taken)
     }
@@ -184,7 +209,7 @@ impl Part<'_> {
         let gt: Vec<&Line> = self.gt.iter().map(|&at| &self.list.gt[at]).collect();
         let pred: Vec<&Line> = self.pred.iter().map(|&at| &self.list.pred[at]).collect();
         let cost = matrix(&gt, &pred);
-        let found = columns(&gt, &pred, &cost, late)?;
+        let found = columns(&gt, &pred, &cost, protocol, late)?;
         let width = found.spans.len();
         let mut pool = Pool::default();
         let mut matched = vec![false; gt.len()];
@@ -199,6 +224,8 @@ impl Part<'_> {
         }
         let open: Vec<(usize, Pattern, usize)> = (0..gt.len())
             .filter(|&row| !matched[row])
+            // A formula is not looked for within text (v1.6).
+            .filter(|&row| protocol < Protocol::V1_6 || gt[row].category != FORMULA)
             .filter_map(|row| {
                 let line = &gt[row].symbols;
                 let limit = largest(line.len(), |share| share < INSIDE)?;

@@ -10,12 +10,16 @@ use super::distance::{largest, norms, share, table};
 use super::lines::{BLANK, Line};
 use super::subset::{Run, settle};
 use super::windows::occurs;
+use crate::omnidocbench::Protocol;
 
 /// Below this normalised distance two lines belong together, and neither is looked at further.
 pub(super) const SURE: f64 = 0.25;
 
 /// A part of a paragraph occurs in it with at most this share of its length changed.
 const PART: f64 = 0.6;
+
+/// Most lines that are joined (v1.6).
+const MOST: usize = 160;
 
 /// Normalised distances of annotated lines to columns: single predicted lines, or runs of them joined by blanks.
 pub(super) struct Columns<'a> {
@@ -35,6 +39,8 @@ struct Search<'a> {
     taken: Vec<bool>,
     /// Of each predicted line its pattern, once it was looked for.
     patterns: Vec<OnceCell<Pattern>>,
+    /// Most lines that are joined.
+    most: usize,
 }
 
 /// The columns after split paragraphs were found; `late` says that time is up, then there are none.
@@ -42,6 +48,7 @@ pub(super) fn columns<'a>(
     gt: &[&Line],
     pred: &[&Line],
     cost: &'a [f64],
+    protocol: Protocol,
     late: &dyn Fn() -> bool,
 ) -> Option<Columns<'a>> {
     let width = pred.len();
@@ -63,6 +70,10 @@ pub(super) fn columns<'a>(
         cost,
         taken,
         patterns: vec![OnceCell::new(); width],
+        most: match protocol {
+            Protocol::V1_0 | Protocol::V1_5 => usize::MAX,
+            Protocol::V1_6 => MOST,
+        },
     };
     let mut best = Vec::new();
     for row in open {
@@ -160,7 +171,8 @@ impl Search<'_> {
         };
         loop {
             let next = first + run.len;
-            let Some(line) = self.pred.get(next).filter(|_| !self.taken[next]) else {
+            let may = run.len < self.most && self.taken.get(next) == Some(&false);
+            let Some(line) = self.pred.get(next).filter(|_| may) else {
                 return run;
             };
             if text.is_empty() {

@@ -1,12 +1,21 @@
 //! `clean_string`: the text that edit distances are measured on.
 
+use super::delimiters::without_circles;
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::is_word;
 
 /// Deletes `\t`, `\n`, `/t` and `/n` as two characters, then everything but word characters.
 ///
 /// The deletions run one after the other over the whole text, as in the official code, so that they may join characters to
-/// new sequences; `km/t` loses its `/t`.
-pub fn clean(text: &str) -> String {
+/// new sequences; `km/t` loses its `/t`. Since v1.6 circled numbers and letters count as plain ones.
+pub fn clean(text: &str, protocol: Protocol) -> String {
+    match protocol >= Protocol::V1_6 {
+        true => cleaned(&without_circles(text)),
+        false => cleaned(text),
+    }
+}
+
+fn cleaned(text: &str) -> String {
     if !text.bytes().any(|byte| matches!(byte, b'\\' | b'/')) {
         // Without these only tabs and line ends would be deleted first, which are no word characters anyway.
         return words(text);

@@ -1,5 +1,6 @@
 //! `normalized_formula`: formulas without their fonts, delimiters and spaces.
 
+use super::bare_formula::bare_formula;
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::strip;
 
@@ -41,11 +42,14 @@ const DELETED: [&str; 34] = [
     " ",
 ];
 
-/// Deleted after [`DELETED`] in protocol 1.5 only.
+/// Deleted after [`DELETED`] since protocol 1.5.
 const DELETED_SINCE_1_5: [&str; 5] = ["$$", "\\left", "\\right", "\\displaystyle", "\\text"];
 
 /// The formula as it is matched and measured.
 pub fn formula(text: &str, protocol: Protocol) -> String {
+    if protocol >= Protocol::V1_6 {
+        return bare_formula(text);
+    }
     let mut body = text;
     if protocol == Protocol::V1_5 {
         body = strip(body).trim_matches('$').trim_matches('\n');
@@ -58,18 +62,23 @@ pub fn formula(text: &str, protocol: Protocol) -> String {
             macros = Macros::of(&text);
         }
     }
-    let mut text = text.trim_matches('.').to_owned();
+    without_looks(text.trim_matches('.').to_owned(), protocol).to_lowercase()
+}
+
+/// Without fonts, spaces and sizes, each deleted as plain text.
+pub(super) fn without_looks(mut text: String, protocol: Protocol) -> String {
     let since: &[&str] = match protocol {
         Protocol::V1_0 => &[],
-        Protocol::V1_5 => &DELETED_SINCE_1_5,
+        Protocol::V1_5 | Protocol::V1_6 => &DELETED_SINCE_1_5,
     };
+    let mut macros = Macros::of(&text);
     for piece in DELETED.iter().chain(since) {
         if macros.may_hold(piece) && text.contains(piece) {
             text = text.replace(piece, "");
             macros = Macros::of(&text);
         }
     }
-    text.to_lowercase()
+    text
 }
 
 /// Which letters follow a backslash somewhere in a text, a bit each: most macros are not there, and need no search.
@@ -116,7 +125,7 @@ fn in_brackets(text: &str) -> Option<&str> {
 }
 
 /// Without `OPEN…}` on one line.
-fn without_calls(text: &str, open: &str) -> String {
+pub(super) fn without_calls(text: &str, open: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(start) = text[at..].find(open).map(|offset| at + offset) {

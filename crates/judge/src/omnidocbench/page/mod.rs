@@ -35,6 +35,8 @@ pub struct Block {
     pub content: Option<String>,
     /// First and last character in a prediction.
     pub position: Option<[i64; 2]>,
+    /// Whether it is marked to be left out (v1.6).
+    pub ignore: bool,
     /// Attributes; of merged blocks none.
     pub attribute: Arc<Attributes>,
 }
@@ -101,12 +103,12 @@ impl Block {
     }
 }
 
-impl From<&Element> for Block {
-    fn from(element: &Element) -> Self {
+impl From<Element> for Block {
+    fn from(element: Element) -> Self {
         Self {
             category: element.kind.name().to_owned(),
             fine: element.fine.map(|fine| fine.name().to_owned()),
-            content: Some(element.content.clone()),
+            content: Some(element.content),
             position: Some(element.position.map(|at| at as i64)),
             ..Self::default()
         }

@@ -154,6 +154,7 @@ enum Field {
     Html,
     Content,
     Position,
+    Ignore,
     Attribute,
     #[serde(other)]
     Other,
@@ -237,6 +238,7 @@ impl Part for Block {
                 Field::Html => block.html = value(&mut object)?,
                 Field::Content => block.content = value(&mut object)?,
                 Field::Position => block.position = value(&mut object)?,
+                Field::Ignore => block.ignore = object.next_value::<Value>()? == Value::Bool(true),
                 Field::Attribute => {
                     block.attribute = Arc::new(value(&mut object)?.unwrap_or_default());
                 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use base::rng::Rng;
 use serde_json::Value;
 
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::merge::{FORMULA, IGNORED, TEXT, merge};
 use crate::omnidocbench::normalize::latex_to_text;
 use crate::omnidocbench::page::{Block, Page};
@@ -108,7 +109,7 @@ fn scored(page: &Page) -> Vec<Block> {
         let name = block.category.as_str();
         name == FORMULA || (TEXT.contains(&name) && !IGNORED.contains(&name))
     };
-    let whole = merge(page).into_iter().map(Cow::into_owned);
+    let whole = merge(page, Protocol::V1_5).into_iter().map(Cow::into_owned);
     let mut blocks: Vec<Block> = whole.filter(wanted).collect();
     blocks.sort_by(|a, b| a.order.unwrap_or(0.0).total_cmp(&b.order.unwrap_or(0.0)));
     blocks

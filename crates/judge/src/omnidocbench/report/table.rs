@@ -3,7 +3,7 @@
 use similar::DiffOp;
 
 use super::marks::{escaped, marked, steps};
-use crate::omnidocbench::metrics::html::{Tree, parse};
+use crate::omnidocbench::metrics::html::{HtmlParser, Tree, parse};
 
 /// Most cells that a drawn table has; a larger one is shown as text.
 const MOST: usize = 10_000;
@@ -28,7 +28,7 @@ type Mark = (&'static str, String);
 
 /// Both tables as HTML, cells marked that differ; `None` where neither has a cell, or one has too many to be drawn.
 pub(super) fn drawn(gt: &str, pred: &str) -> Option<[String; 2]> {
-    let [gt, pred] = [gt, pred].map(|html| Table::read(&parse(html)));
+    let [gt, pred] = [gt, pred].map(|html| Table::read(&parse(html, HtmlParser::default())));
     let most = gt.cells.len().max(pred.cells.len());
     if most == 0 || most > MOST {
         return None;

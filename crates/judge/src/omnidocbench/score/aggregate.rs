@@ -15,17 +15,26 @@ pub type Pages = BTreeMap<String, Attributes>;
 
 const EDIT: &str = "Edit_dist";
 
+/// What is known of a section besides its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// All pages.
+    pub pages: &'a Pages,
+    /// Pages with annotated blocks: without a record they count as 0, edit distances apart (v1.6; else there are none).
+    pub annotated: &'a [&'a str],
+}
+
 /// The official result of a section: `all`, `group`, `page`. Averages of nothing are the text `NaN`, as they are there.
 pub fn aggregate(
     samples: &[&Sample],
-    pages: &Pages,
+    known: &Known,
     metrics: &[Metric],
     protocol: Protocol,
 ) -> Value {
     json!({
         "all": all(samples, metrics, protocol),
         "group": group(samples),
-        "page": page(samples, pages, protocol),
+        "page": page(samples, known, metrics, protocol),
     })
 }
 
@@ -69,9 +78,11 @@ fn all(samples: &[&Sample], metrics: &[Metric], protocol: Protocol) -> Value {
             Metric::Cdm => {
                 let values: Vec<f64> = scores(samples, "CDM").collect();
                 out.insert("CDM".into(), json!({"all": told(mean(&values))}));
-                let exact = values.iter().map(|f1| f64::from(*f1 == 1.0));
-                let rate = mean(&exact.collect::<Vec<f64>>());
-                out.insert("ExpRate@CDM".into(), json!({"all": told(rate)}));
+                if protocol < Protocol::V1_6 {
+                    let exact = values.iter().map(|f1| f64::from(*f1 == 1.0));
+                    let rate = mean(&exact.collect::<Vec<f64>>());
+                    out.insert("ExpRate@CDM".into(), json!({"all": told(rate)}));
+                }
             }
             // The official tool passes the annotation as prediction and the prediction as reference.
             Metric::Bleu => {
@@ -152,11 +163,12 @@ fn group(samples: &[&Sample]) -> Value {
 }
 
 /// Means over pages by attribute of a page; of edit distances, under v1.0, also the variance.
-fn page(samples: &[&Sample], pages: &Pages, protocol: Protocol) -> Value {
+fn page(samples: &[&Sample], known: &Known, metrics: &[Metric], protocol: Protocol) -> Value {
+    let pages = known.pages;
     // Metric → page → (weighted sum of scores, sum of weights).
     let mut sums: BTreeMap<&str, BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
-    let known = by_page(samples).filter(|(image, _)| pages.contains_key(*image));
-    for (image, samples) in known {
+    let ours = by_page(samples).filter(|(image, _)| pages.contains_key(*image));
+    for (image, samples) in ours {
         for (name, score, length) in samples.iter().flat_map(|sample| {
             let scores = sample.scores.0.iter();
             scores.map(|(name, score)| (name.as_ref(), score, sample.length))
@@ -167,6 +179,12 @@ fn page(samples: &[&Sample], pages: &Pages, protocol: Protocol) -> Value {
             };
             let sum = sums.entry(name).or_default().entry(image).or_default();
             *sum = (sum.0 + score * weight, sum.1 + weight);
+        }
+    }
+    for name in metrics.iter().flat_map(|metric| names(*metric)) {
+        for image in known.annotated {
+            let of_pages = sums.entry(name).or_default();
+            of_pages.entry(image).or_insert((0.0, 1.0));
         }
     }
     let mut out = Map::new();
@@ -193,6 +211,15 @@ fn page(samples: &[&Sample], pages: &Pages, protocol: Protocol) -> Value {
         }
     }
     Value::Object(out)
+}
+
+/// Scores of a metric that a page without a record has none of.
+fn names(metric: Metric) -> &'static [&'static str] {
+    match metric {
+        Metric::Teds => &["TEDS", "TEDS_structure_only"],
+        Metric::Cdm => &["CDM"],
+        Metric::EditDist | Metric::Bleu | Metric::Meteor | Metric::CdmPlain => &[],
+    }
 }
 
 /// The sample variance; `None` of fewer than two.

@@ -4,9 +4,11 @@ mod aggregate;
 mod labels;
 mod sample;
 
-pub use aggregate::{Pages, aggregate};
+pub use aggregate::{Known, Pages, aggregate};
 pub use labels::{label, page_labels};
-pub use sample::{Sample, order_sample, plain_pair, sample, write_order_sample, write_sample};
+pub use sample::{
+    Sample, Tools, order_sample, plain_pair, sample, write_order_sample, write_sample,
+};
 
 use serde_json::Value;
 

@@ -10,6 +10,7 @@ use super::{Metric, labels::label};
 use crate::omnidocbench::cdm::Renderer;
 use crate::omnidocbench::matching::order::Order;
 use crate::omnidocbench::matching::{Match, Record, Scores, Told};
+use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::metrics::teds;
 
 const EDIT: &str = "Edit_dist";
@@ -33,9 +34,18 @@ pub struct Sample {
     pub failed: Option<(&'static str, String)>,
 }
 
-/// The official record of a match, with its scores; `renderer` draws formulas for CDM.
-pub fn sample(found: &Match, metrics: &[Metric], renderer: &Renderer) -> Value {
-    serde_json::to_value(scored(found, metrics, renderer)).unwrap_or_default()
+/// What reads and draws what is scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// Who draws formulas for CDM.
+    pub renderer: &'a Renderer,
+    /// Who reads tables for TEDS.
+    pub html_parser: HtmlParser,
+}
+
+/// The official record of a match, with its scores.
+pub fn sample(found: &Match, metrics: &[Metric], tools: Tools) -> Value {
+    serde_json::to_value(scored(found, metrics, tools)).unwrap_or_default()
 }
 
 /// Writes [`sample`]'s record as JSON text, and returns what averages need of it.
@@ -45,10 +55,10 @@ pub fn sample(found: &Match, metrics: &[Metric], renderer: &Renderer) -> Value {
 pub fn write_sample(
     found: &Match,
     metrics: &[Metric],
-    renderer: &Renderer,
+    tools: Tools,
     out: impl Write,
 ) -> serde_json::Result<Sample> {
-    let mut record = scored(found, metrics, renderer);
+    let mut record = scored(found, metrics, tools);
     serde_json::to_writer(out, &record)?;
     let mut labels: Vec<String> = found
         .gt_attribute
@@ -94,6 +104,9 @@ fn edits(texts: [&str; 2]) -> usize {
     if texts[0] == texts[1] {
         return 0;
     }
+    if let ["", other] | [other, ""] = texts {
+        return other.chars().count();
+    }
     match texts.iter().all(|text| text.is_ascii()) {
         true => levenshtein(texts[0].as_bytes(), texts[1].as_bytes()),
         false => {
@@ -103,13 +116,13 @@ fn edits(texts: [&str; 2]) -> usize {
     }
 }
 
-fn scored<'a>(found: &'a Match, metrics: &[Metric], renderer: &Renderer) -> Record<'a> {
+fn scored<'a>(found: &'a Match, metrics: &[Metric], tools: Tools) -> Record<'a> {
     let mut record = Record::of(found);
     let mut scores = Vec::new();
     for metric in metrics {
         match metric {
             Metric::Teds => {
-                let compared = teds::compare(&found.norm_pred, &found.norm_gt);
+                let compared = teds::compare(&found.norm_pred, &found.norm_gt, tools.html_parser);
                 record.teds_failed = compared.as_ref().err().map(ToString::to_string);
                 let teds = compared.unwrap_or_default();
                 scores.push(("TEDS".into(), teds.full));
@@ -127,7 +140,9 @@ fn scored<'a>(found: &'a Match, metrics: &[Metric], renderer: &Renderer) -> Reco
                 }
             }
             Metric::Cdm => {
-                let compared = renderer.score(&formula(&found.pred), &formula(&found.gt));
+                let compared = tools
+                    .renderer
+                    .score(&formula(&found.pred), &formula(&found.gt));
                 match &compared {
                     Ok(score) => {
                         record.cdm_recall = Some(score.recall);

@@ -1,5 +1,6 @@
 //! Arrays: columns side by side, rows on struts.
 
+use super::LayoutError;
 use super::boxes::Bx;
 use super::build::{Builder, Built, End};
 use super::lex::Tex;
@@ -11,9 +12,21 @@ const COLUMN: f64 = 5.0;
 const STRUT: (f64, f64) = (10.15, 4.35);
 
 impl Builder {
+    /// The name of an environment. Colours within it, or a command, are what TeX makes no name of, and no page.
+    fn environment_name(&mut self) -> Built<String> {
+        if self.peek_drawn() == Some(&Tex::Open) {
+            let rest = self.rest().iter().skip(1);
+            let mut name = rest.take_while(|token| **token != Tex::Close);
+            if name.any(|token| matches!(token, Tex::Paint(_) | Tex::Command(_))) {
+                return Err(LayoutError::Environment);
+            }
+        }
+        Ok(self.raw_group())
+    }
+
     /// What stands between `\begin{…}` and `\end{…}`.
     pub(super) fn environment(&mut self, style: Style) -> Built<Bx> {
-        let name = self.raw_group();
+        let name = self.environment_name()?;
         let columns: Vec<char> = match name.as_str() {
             "array" | "tabular" => self
                 .raw_group()
@@ -34,7 +47,7 @@ impl Builder {
                 }
                 Some(Tex::Command(end)) if end == "end" => {
                     self.advance();
-                    self.raw_group();
+                    self.environment_name()?;
                     break;
                 }
                 Some(Tex::Command(_)) => {

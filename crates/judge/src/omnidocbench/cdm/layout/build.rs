@@ -57,6 +57,11 @@ impl Builder {
         self.tokens.get(self.at)
     }
 
+    /// All tokens that come.
+    pub(super) fn rest(&self) -> &[Tex] {
+        self.tokens.get(self.at..).unwrap_or_default()
+    }
+
     /// The next token that is no colour; colours take effect.
     pub(super) fn peek_drawn(&mut self) -> Option<&Tex> {
         while let Some(token @ (Tex::Paint(_) | Tex::Unpaint)) = self.tokens.get(self.at) {

@@ -31,6 +31,15 @@ impl Builder {
                 let array = self.environment(*style)?;
                 put(Class::Ord, array);
             }
+            // As tall as a parenthesis around a fraction: what it stands between is not measured.
+            "middle" => {
+                let delimiter = self.delimiter_name();
+                let (up, down) = (BIG + style.axis(), BIG - style.axis());
+                put(
+                    Class::Rel,
+                    fence(&delimiter, up, down, *style, self.colour()),
+                );
+            }
             "overline" | "underline" => put(Class::Ord, self.line(name == "overline", *style)?),
             "hat" | "check" | "tilde" | "Tilde" | "acute" | "grave" | "dot" | "ddot" | "breve"
             | "bar" | "Bar" | "vec" | "Vec" | "mathring" | "widehat" | "widetilde" => {

@@ -35,6 +35,9 @@ pub enum LayoutError {
     /// No token left ink.
     #[error("nothing in it can be seen")]
     Blank,
+    /// The name of an environment is not one word: TeX stops there.
+    #[error("the name of an environment is not one word: XeLaTeX makes no page of it")]
+    Environment,
     /// A command that LaTeX has and this typesetter has not: what it shows would be missing.
     #[error("the built-in renderer cannot draw `\\{0}`: use `--cdm-renderer xelatex`")]
     Command(String),

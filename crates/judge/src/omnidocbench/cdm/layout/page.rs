@@ -36,10 +36,9 @@ pub(super) fn draw(formula: Bx, visible: &[String]) -> Option<Drawing> {
         let (x, y) = ((left + ink.x) * PIXEL, (base + ink.y) * PIXEL);
         let (full, touched) = pixels(ink, x, y);
         join(&mut page, touched);
-        if let (Some(full), Some(place)) =
-            (full, ink.colour.and_then(|colour| boxes.get_mut(colour)))
-        {
-            join(place, full);
+        // The official tool sees a colour in every pixel that it touches: a thin accent has no other.
+        if let Some(place) = ink.colour.and_then(|colour| boxes.get_mut(colour)) {
+            join(place, full.unwrap_or(touched));
         }
     }
     let [page_left, page_top, page_right, page_bottom] = page?;

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use base::media::Picture;
-
 use super::document::colour;
 use crate::omnidocbench::cdm::{Drawing, TokenBox};
 
@@ -11,14 +9,18 @@ use crate::omnidocbench::cdm::{Drawing, TokenBox};
 const MARGIN: i64 = 8;
 
 /// The boxes of the tokens whose colours are on the page, one pixel outside their ink, on the page cut down to its ink and
-/// a margin. `None` where there is no such colour.
-pub(super) fn drawing(picture: &Picture, visible: &[String]) -> Option<Drawing> {
+/// a margin. `None` where there is no such colour. `size` is the page's width and height, `pixel` tells its colours.
+pub(super) fn drawing(
+    size: [u32; 2],
+    pixel: impl Fn(u32, u32) -> [u8; 3],
+    visible: &[String],
+) -> Option<Drawing> {
     let tokens: HashMap<[u8; 3], usize> = (0..visible.len()).map(|at| (colour(at), at)).collect();
     let mut boxes: Vec<Option<[i64; 4]>> = vec![None; visible.len()];
     let mut page: Option<[i64; 4]> = None;
-    for y in 0..picture.height {
-        for x in 0..picture.width {
-            let pixel = picture.pixel(x, y);
+    for y in 0..size[1] {
+        for x in 0..size[0] {
+            let pixel = pixel(x, y);
             if is_white(pixel) {
                 continue;
             }
@@ -65,7 +67,14 @@ fn reach(bounds: &mut Option<[i64; 4]>, x: i64, y: i64) {
 
 #[cfg(test)]
 mod tests {
+    use base::media::Picture;
+
     use super::*;
+
+    fn drawing(page: &Picture, visible: &[String]) -> Option<Drawing> {
+        let size = [page.width, page.height];
+        super::drawing(size, |x, y| page.pixel(x, y), visible)
+    }
 
     #[test]
     fn boxes_are_a_pixel_outside_the_ink_of_the_cut_page() {

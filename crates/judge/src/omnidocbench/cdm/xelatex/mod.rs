@@ -2,6 +2,7 @@
 
 mod document;
 mod ink;
+mod png;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +12,7 @@ use base::files::{short_folder, sweep};
 use base::media::read_picture;
 use thiserror::Error;
 
+use self::png::Page;
 use super::boxes::Drawing;
 use super::colour::Coloured;
 
@@ -29,7 +31,8 @@ pub struct Xelatex {
     raster: Raster,
 }
 
-/// What makes pixels of a page. ImageMagick, which the official tool names, calls Ghostscript too.
+/// What makes pixels of a page. ImageMagick, which the official tool names, calls Ghostscript too, and in the same way: colours
+/// are kept apart from how far they cover a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Raster {
     Ghostscript(PathBuf),
@@ -127,7 +130,7 @@ impl Xelatex {
                     "-dSAFER",
                     "-dBATCH",
                     "-dNOPAUSE",
-                    "-sDEVICE=png16m",
+                    "-sDEVICE=pngalpha",
                     "-dLastPage=1",
                 ]);
                 command.args([
@@ -145,9 +148,20 @@ impl Xelatex {
             }
         };
         within_time(&mut raster, "the rasteriser")?;
-        let picture = read_picture(at.join("page.png"))
-            .map_err(|error| XelatexError::System(error.to_string()))?;
-        ink::drawing(&picture, &formula.visible).ok_or(XelatexError::Blank)
+        let page = at.join("page.png");
+        if let Raster::Poppler(_) = &self.raster {
+            let picture =
+                read_picture(&page).map_err(|error| XelatexError::System(error.to_string()))?;
+            let size = [picture.width, picture.height];
+            let pixel = |x, y| picture.pixel(x, y);
+            return ink::drawing(size, pixel, &formula.visible).ok_or(XelatexError::Blank);
+        }
+        let png = std::fs::read(page).map_err(system)?;
+        let none = || XelatexError::System("Ghostscript made no picture of the page".to_owned());
+        let page = Page::read(&png).ok_or_else(none)?;
+        let size = [page.width, page.height];
+        let pixel = |x, y| page.pixel(x, y);
+        ink::drawing(size, pixel, &formula.visible).ok_or(XelatexError::Blank)
     }
 
     /// A program that works in `folder`, silent, and confined to it where it listens to TeX's settings.

@@ -1,10 +1,12 @@
 //! From lines that belong together to matches with everything that the official tool says of them.
 
 use super::Part;
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::matching::lines::Line;
 use crate::omnidocbench::matching::pool::Shared;
 use crate::omnidocbench::matching::record::{Match, Place, kind, start};
 use crate::omnidocbench::merge::{FORMULA, IGNORED};
+use crate::omnidocbench::normalize::without_delimiters;
 
 impl Part<'_> {
     /// Matches with everything that the official tool says of them.
@@ -40,15 +42,17 @@ impl Part<'_> {
             .and_then(|&at| self.list.pred_blocks.get(at).copied());
         let gt_category = category(&gt_lines);
         let edits = match (gt_lines.as_slice(), pred_lines.as_slice()) {
-            ([a], [b]) if shared.measured => {
-                let longest = a.symbols.len().max(b.symbols.len());
-                Some((shared.edit * longest as f64).round() as usize)
+            ([a], [b]) if shared.apart.is_some() => {
+                let longest = a.length.max(b.length);
+                shared
+                    .apart
+                    .map(|apart| (apart * longest as f64).round() as usize)
             }
             _ => None,
         };
         let pred_category = first.map(kind).unwrap_or_default();
         Match {
-            gt: raw(&gt_lines, self.arrays && gt_category == FORMULA),
+            gt: raw(&gt_lines, self.arrays.filter(|_| gt_category == FORMULA)),
             norm_gt: joined(gt_lines.iter().map(|line| line.norm.as_ref())),
             gt_category,
             gt_position: match gts.is_empty() {
@@ -62,7 +66,7 @@ impl Part<'_> {
             gt_idx: gts,
             pred: raw(
                 &pred_lines,
-                self.arrays && pred_category.contains("equation"),
+                self.arrays.filter(|_| pred_category.contains("equation")),
             ),
             norm_pred: joined(pred_lines.iter().map(|line| line.norm.as_ref())),
             pred_category,
@@ -104,18 +108,20 @@ fn joined<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> String {
     all
 }
 
-/// Lines one after the other; several formulas, where `array`, as the lines of an array.
-fn raw(lines: &[&Line], array: bool) -> String {
-    if !array || lines.len() < 2 {
+/// Lines one after the other; several formulas, where `arrays` says by whose rules, as the lines of an array.
+fn raw(lines: &[&Line], arrays: Option<Protocol>) -> String {
+    let Some(protocol) = arrays.filter(|_| lines.len() > 1) else {
         return joined(lines.iter().map(|line| line.raw));
-    }
-    let rows: Vec<String> = lines
-        .iter()
-        .map(|line| {
-            let inner = line.raw.trim_matches('$').trim_matches('\n');
-            format!("{{{inner}}}")
-        })
-        .collect();
+    };
+    array(lines.iter().map(|line| match protocol {
+        Protocol::V1_6 => without_delimiters(line.raw),
+        _ => line.raw.trim_matches('$').trim_matches('\n'),
+    }))
+}
+
+/// Formulas as the lines of an array.
+pub(in crate::omnidocbench::matching) fn array<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let rows: Vec<String> = lines.map(|line| format!("{{{line}}}")).collect();
     format!(
         "\\begin{{array}}{{l}} {} \\end{{array}}",
         rows.join(" \\\\ ")

@@ -3,6 +3,8 @@
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, State, Tokenizer};
 
+use super::HtmlParser;
+use super::older::Reader;
 use super::rules;
 use super::tree::{Element, Tree};
 
@@ -10,11 +12,25 @@ use super::tree::{Element, Tree};
 pub const DEPTH: usize = 256;
 
 /// Bytes of a tag's or an attribute's name that count.
-const NAME: usize = 100;
+pub(super) const NAME: usize = 100;
 
-/// Reads a document. Never fails: what cannot be understood is dropped.
-pub fn parse(text: &str) -> Tree {
+/// Reads a document as lxml does on top of `parser`. Never fails: what cannot be understood is dropped.
+pub fn parse(text: &str, parser: HtmlParser) -> Tree {
     let mut builder = Builder::default();
+    if parser == HtmlParser::Libxml2_2_9 {
+        Reader::new(text).read(&mut builder);
+        // What stands before a colon is taken for a name space when all is read.
+        for element in &mut builder.tree.elements {
+            if let Some((_, name)) = element
+                .name
+                .split_once(':')
+                .filter(|(_, name)| !name.is_empty())
+            {
+                element.name = name.to_owned();
+            }
+        }
+        return builder.tree;
+    }
     let mut tokens = Tokenizer::new_with_emitter(text, CallbackEmitter::new(reader()));
     while let Some(Ok(token)) = tokens.next() {
         match token {
@@ -42,10 +58,10 @@ enum Token {
 
 /// A start tag.
 #[derive(Default)]
-struct Start {
-    name: String,
-    attributes: Vec<(String, String)>,
-    closed: bool,
+pub(super) struct Start {
+    pub name: String,
+    pub attributes: Vec<(String, String)>,
+    pub closed: bool,
 }
 
 /// Gathers the tokenizer's events to tokens.
@@ -117,7 +133,7 @@ fn is_blank(c: char) -> bool {
 
 /// A tree that grows.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
     tree: Tree,
     /// Open elements, the root first.
     open: Vec<usize>,
@@ -127,12 +143,12 @@ struct Builder {
     /// Start tags `html`, `head` and `body` that were dropped; as many of their end tags are dropped too.
     dropped: usize,
     /// Whether the document ended because too much was open.
-    halted: bool,
+    pub halted: bool,
 }
 
 impl Builder {
     /// Takes in a start tag; returns how what follows is to be read, if not as usual.
-    fn start(&mut self, tag: Start) -> Option<State> {
+    pub fn start(&mut self, tag: Start) -> Option<State> {
         self.make_room(&tag.name);
         self.imply(&tag.name);
         let misplaced = match tag.name.as_str() {
@@ -156,7 +172,7 @@ impl Builder {
     }
 
     /// Takes in an end tag.
-    fn end(&mut self, name: &str) {
+    pub fn end(&mut self, name: &str) {
         if self.dropped > 0 && matches!(name, "html" | "head" | "body") {
             self.dropped -= 1;
             return;
@@ -191,6 +207,21 @@ impl Builder {
             self.imply("p");
         }
         self.append(rest);
+    }
+
+    /// Takes in text as libxml2 2.9 does, which puts it into a paragraph where it may not stand.
+    pub fn paragraph(&mut self, text: &str) {
+        if matches!(self.current(), None | Some("html" | "head")) {
+            self.make_room("p");
+            self.imply("p");
+            self.push("p".into(), Vec::new());
+        }
+        self.append(text);
+    }
+
+    /// Ends the innermost element.
+    pub fn pop(&mut self) {
+        self.open.pop();
     }
 
     /// Ends the open elements that cannot hold `new`.
@@ -250,7 +281,8 @@ impl Builder {
         self.open.push(index);
     }
 
-    fn append(&mut self, text: &str) {
+    /// Text into the innermost element.
+    pub fn append(&mut self, text: &str) {
         let Some(&parent) = self.open.last() else {
             return;
         };
@@ -273,7 +305,8 @@ impl Builder {
         open.filter_map(|&index| self.tree.get(index).map(|found| found.name.as_str()))
     }
 
-    fn current(&self) -> Option<&str> {
+    /// The innermost open element.
+    pub fn current(&self) -> Option<&str> {
         self.open_names().next()
     }
 }

@@ -12,7 +12,7 @@ mod table;
 
 use thiserror::Error;
 
-use super::html;
+use super::html::{self, HtmlParser};
 use super::tree_distance::distance;
 use cells::Contents;
 use table::Table;
@@ -73,12 +73,15 @@ pub enum TedsError {
 
 /// TEDS of two tables in normalised HTML; 0 where they cannot be compared.
 pub fn teds(prediction: &str, ground_truth: &str) -> f64 {
-    compare(prediction, ground_truth).unwrap_or_default().full
+    let parser = HtmlParser::default();
+    compare(prediction, ground_truth, parser)
+        .unwrap_or_default()
+        .full
 }
 
 /// TEDS-S of two tables in normalised HTML; 0 where they cannot be compared.
 pub fn teds_structure(prediction: &str, ground_truth: &str) -> f64 {
-    compare(prediction, ground_truth)
+    compare(prediction, ground_truth, HtmlParser::default())
         .unwrap_or_default()
         .structure
 }
@@ -87,10 +90,14 @@ pub fn teds_structure(prediction: &str, ground_truth: &str) -> f64 {
 ///
 /// # Errors
 /// When a table is missing or malformed, or both are empty or too large: what the official code scores 0.
-pub fn compare(prediction: &str, ground_truth: &str) -> Result<Teds, TedsError> {
+pub fn compare(
+    prediction: &str,
+    ground_truth: &str,
+    parser: HtmlParser,
+) -> Result<Teds, TedsError> {
     let mut contents = Contents::default();
-    let a = read(prediction, Side::Prediction, &mut contents)?;
-    let b = read(ground_truth, Side::GroundTruth, &mut contents)?;
+    let a = read(prediction, Side::Prediction, parser, &mut contents)?;
+    let b = read(ground_truth, Side::GroundTruth, parser, &mut contents)?;
     let nodes = a.nodes.max(b.nodes);
     if nodes == 0 {
         return Err(TedsError::BothEmpty);
@@ -116,14 +123,19 @@ pub fn compare(prediction: &str, ground_truth: &str) -> Result<Teds, TedsError> 
 }
 
 /// The first table of a document.
-fn read(text: &str, side: Side, contents: &mut Contents) -> Result<Table, TedsError> {
+fn read(
+    text: &str,
+    side: Side,
+    parser: HtmlParser,
+    contents: &mut Contents,
+) -> Result<Table, TedsError> {
     if text.is_empty() {
         return Err(TedsError::Empty(side));
     }
     if !is_document(text) {
         return Err(TedsError::NoTable(side));
     }
-    let tree = html::parse(text);
+    let tree = html::parse(text, parser);
     let root = tree.roots.first().copied();
     let table = root.and_then(|root| {
         let mut bodies = tree.children_named(root, "body");

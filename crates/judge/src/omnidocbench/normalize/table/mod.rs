@@ -1,15 +1,22 @@
 //! Tables in one form: `html_table`, and the texts of cells.
 
+mod cell;
 mod soup;
+mod texts;
 mod tokens;
 
 use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
+use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::{is_space, is_word, strip};
 use soup::{Event, events, is_empty};
-use tokens::{Attribute, unescape};
+use tokens::Attribute;
+
+pub(crate) use tokens::unescape;
+
+pub use texts::{cell_texts, layout_text, table_cells};
 
 /// Attributes whose values are lists in every tag.
 const LISTS: [&str; 3] = ["class", "accesskey", "dropzone"];
@@ -35,13 +42,17 @@ const AFTER: &str = "</table></body></html>";
 /// The tables of a text in the form that they are compared in; empty when there is no `<table`.
 ///
 /// Header cells become cells, formulas their `alttext` between dollars; looks, bodies and marks go; characters are
-/// normalised (NFKC). From the first table's start to the last one's end everything counts as one table.
-pub fn html_table(html: &str) -> String {
+/// normalised (NFKC). From the first table's start to the last one's end everything counts as one table. Since v1.6 the
+/// texts of cells are normalised as well.
+pub fn html_table(html: &str, protocol: Protocol) -> String {
     let is_table = |html: &str| html.contains("<table");
     if !is_table(html) && !is_table(&html.replace(' ', "")) {
         return String::new();
     }
-    let mut text = rewritten(html);
+    let mut text = match protocol {
+        Protocol::V1_0 | Protocol::V1_5 => rewritten(html, Form::Text),
+        Protocol::V1_6 => rewritten(&rewritten(html, Form::Markup), Form::Cells),
+    };
     text.retain(|c| c != '\n');
     if !text.is_ascii() && is_nfkc_quick(text.chars()) != IsNormalized::Yes {
         text = text.nfkc().collect();
@@ -119,15 +130,37 @@ fn single_blanks(text: &str) -> String {
     out
 }
 
+/// How markup is written again.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// References resolved.
+    Text,
+    /// As markup, to be read once more.
+    Markup,
+    /// References resolved, texts of cells normalised (v1.6).
+    Cells,
+}
+
 /// Markup as it is written again.
-#[derive(Default)]
 struct Writer {
     text: String,
+    form: Form,
     /// An element without contents so far, of a kind that has none: how its tag ends is not known yet.
     bare: bool,
 }
 
 impl Writer {
+    /// A text or a value, as markup where that is asked for.
+    fn push_text(&mut self, text: &str) {
+        match self.form == Form::Markup && text.contains(['&', '<', '>']) {
+            true => {
+                let text = text.replace('&', "&amp;").replace('<', "&lt;");
+                self.push(&text.replace('>', "&gt;"));
+            }
+            false => self.push(text),
+        }
+    }
+
     fn push(&mut self, text: &str) {
         if std::mem::take(&mut self.bare) {
             self.text.push('>');
@@ -152,9 +185,14 @@ impl Writer {
             } else {
                 "\""
             };
-            for part in [" ", key.as_ref(), "=", quote, value.as_ref(), quote] {
-                self.push(part);
+            [" ", key.as_ref(), "=", quote]
+                .iter()
+                .for_each(|part| self.push(part));
+            match quote == "\"" && value.contains('"') && self.form == Form::Markup {
+                true => self.push_text(&value.replace('"', "&quot;")),
+                false => self.push_text(&value),
             }
+            self.push(quote);
         }
         self.bare = is_empty(name);
         if !self.bare {
@@ -178,10 +216,14 @@ fn is_list(tag: &str, attribute: &str) -> bool {
 }
 
 /// The text with tags in order, header cells as cells, without `thead` and `span`, and formulas as text.
-fn rewritten(html: &str) -> String {
-    let mut out = Writer::default();
-    // How deep inside a formula.
-    let mut formula = 0usize;
+fn rewritten(html: &str, form: Form) -> String {
+    let mut out = Writer {
+        text: String::new(),
+        form,
+        bare: false,
+    };
+    // How deep inside a formula, and in how many cells.
+    let (mut formula, mut cells) = (0usize, 0usize);
     for event in events(html) {
         match event {
             Event::Start(name, attributes) => {
@@ -193,89 +235,46 @@ fn rewritten(html: &str) -> String {
                     "math" => {
                         let alt = attributes.iter().find(|(name, _)| name == "alttext");
                         let alt = alt.map_or("", |(_, value)| value.as_ref());
-                        ["$", alt, "$"].iter().for_each(|part| out.push(part));
+                        ["$", alt, "$"].iter().for_each(|part| out.push_text(part));
                         formula = 1;
                     }
                     "thead" | "span" => {}
-                    _ => out.start(&name, &attributes),
+                    _ => {
+                        cells += usize::from(is_cell(&name));
+                        out.start(&name, &attributes);
+                    }
                 }
             }
             Event::End(_) if formula > 0 => formula -= 1,
             Event::End(name) => match name.as_ref() {
                 "thead" | "span" => {}
-                _ => out.end(&name),
+                _ => {
+                    cells = cells.saturating_sub(usize::from(is_cell(&name)));
+                    out.end(&name);
+                }
             },
-            Event::Text(text) if formula == 0 => out.push(&text),
+            Event::Text(text) if formula == 0 => match form == Form::Cells && cells > 0 {
+                true => out.push(&cell::cell(&text)),
+                false => out.push_text(&text),
+            },
             // What is no text is written as it is, and its references are resolved with all others.
-            Event::Other(text) if formula == 0 => out.push(&unescape(&text)),
+            Event::Other(text) if formula == 0 => match form {
+                Form::Markup => out.push(&text),
+                Form::Text | Form::Cells => out.push(&unescape(&text)),
+            },
             Event::Text(_) | Event::Other(_) => {}
         }
     }
     out.text
 }
 
-/// The texts of cells (`td`) that hold nothing but one text, however many tags are around it.
-pub fn table_cells(html: &str) -> Vec<String> {
-    /// An open element: its children so far, and its text if it has one child that leads to one.
-    struct Open {
-        /// The cell's place among all cells.
-        cell: Option<usize>,
-        children: usize,
-        text: Option<String>,
-    }
-    let mut cells: Vec<Option<String>> = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    let add = |open: &mut Vec<Open>, text: Option<String>| {
-        if let Some(parent) = open.last_mut() {
-            parent.children += 1;
-            parent.text = text.filter(|_| parent.children == 1);
-        }
-    };
-    for event in events(html) {
-        match event {
-            Event::Start(name, _) => {
-                let cell = (name == "td").then_some(cells.len());
-                if cell.is_some() {
-                    cells.push(None);
-                }
-                open.push(Open {
-                    cell,
-                    children: 0,
-                    text: None,
-                });
-            }
-            Event::Text(text) => add(&mut open, Some(text.into_owned())),
-            Event::Other(text) => {
-                let inner = text
-                    .strip_prefix("<!--")
-                    .and_then(|t| t.strip_suffix("-->"));
-                add(&mut open, Some(inner.unwrap_or(&text).to_owned()));
-            }
-            Event::End(_) => {
-                let Some(done) = open.pop() else { continue };
-                if let Some(place) = done.cell.and_then(|at| cells.get_mut(at)) {
-                    place.clone_from(&done.text);
-                }
-                add(&mut open, done.text);
-            }
-        }
-    }
-    cells
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect()
+fn is_cell(name: &str) -> bool {
+    matches!(name, "td" | "th")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cells_with_one_text_are_read() {
-        let html = "<table><tr><td>a</td><td><b>b</b></td><td>c<br>d</td><td></td><td> </td></tr>";
-        assert_eq!(table_cells(html), ["a", "b", " "]);
-    }
 
     #[test]
     fn stretches_end_at_the_next_end_or_stay() {
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn sections_and_raw_text_stay_as_they_are() {
         let rows = |html: &str| {
-            let table = html_table(&format!("<table>{html}</table>"));
+            let table = html_table(&format!("<table>{html}</table>"), Protocol::V1_5);
             let rows = table
                 .strip_prefix(BEFORE)
                 .and_then(|rest| rest.strip_suffix(AFTER));
@@ -316,7 +315,7 @@ mod tests {
     #[test]
     fn ten_thousand_nested_tables_are_no_trouble() {
         let html = "<table><tr><td>".repeat(10_000);
-        assert!(html_table(&html).len() > html.len());
+        assert!(html_table(&html, Protocol::V1_6).len() > html.len());
         assert!(table_cells(&html).is_empty());
     }
 
@@ -338,7 +337,7 @@ mod tests {
             "<script></script>",
             "<a b=\">",
         ] {
-            html_table(&format!("<table>{}", piece.repeat(300_000)));
+            html_table(&format!("<table>{}", piece.repeat(300_000)), Protocol::V1_6);
         }
         // About a second of work; a quadratic reader takes hours, a busy machine a minute.
         assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());

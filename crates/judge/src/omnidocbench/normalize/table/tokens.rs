@@ -308,7 +308,7 @@ fn numbered(digits: &str, radix: u32) -> String {
 }
 
 /// A text with all character references resolved.
-pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     match text.contains('&') {
         true => unescaped(text).into(),
         false => text.into(),
