@@ -76,25 +76,11 @@ impl Create {
         }
         let params = &mut drawing.params;
         params.guidance = self.guidance.unwrap_or(params.guidance);
-        if !self.video {
-            params.guidance_style = style_scale(params.guidance, self.style_guidance);
-        }
+        *params = params.clone().with_style_scale(self.style_guidance);
         match &self.from {
             Some(path) => params.given.push(first_frame(path)?),
             None => params.image_first = self.video && self.draw.model.is_none(),
         }
         Ok(drawing)
     }
-}
-
-/// The scale of the style that is asked for, or the usual multiple of that of the text. None where they are the same, or
-/// the text is not guided: two passes a step, or one, are enough there.
-fn style_scale(text: f32, asked: Option<f32>) -> Option<f32> {
-    let usual = if text > 1.0 {
-        defaults::STYLE_EMPHASIS
-    } else {
-        1.0
-    };
-    let style = asked.unwrap_or((usual * text).min(MAX_GUIDANCE));
-    (style != text).then_some(style)
 }

@@ -112,19 +112,16 @@ impl ImageRequest {
         let style: Style = style
             .map_or(Ok(usual.style), str::parse)
             .map_err(|error| ApiError::param("style", error))?;
-        let guidance = self.guidance.unwrap_or(usual.guidance);
-        let emphasis =
-            (!self.video && guidance > 1.0).then_some(guidance * defaults::STYLE_EMPHASIS);
         let params = GenerationParams {
             seed: self.seed.map_or_else(any_seed, |seed| seed as u64),
             style,
             steps: self.steps.unwrap_or(usual.steps),
-            guidance,
-            guidance_style: emphasis,
+            guidance: self.guidance.unwrap_or(usual.guidance),
             size,
             image_first: self.video,
             ..usual
         };
+        let params = params.with_style_scale(None);
         params.check()?;
         Ok(params)
     }
@@ -173,7 +170,7 @@ fn draw(
     count: usize,
     left: &Left,
 ) -> Result<Value, ApiError> {
-    let pipeline = match params.video {
+    let pipeline: &StivPipeline = match params.video {
         true => pipelines.clips()?,
         false => pipelines.images()?,
     };

@@ -125,6 +125,20 @@ impl GenerationParams {
         }
     }
 
+    /// The same with the scale of the style that is asked for, or for images the usual multiple of that of the text. None
+    /// where they are the same, or the text is not guided: two passes a step, or one, are enough there.
+    pub fn with_style_scale(self, asked: Option<f32>) -> Self {
+        let usual = match self.guidance > 1.0 && !self.video {
+            true => defaults::STYLE_EMPHASIS,
+            false => 1.0,
+        };
+        let scale = asked.unwrap_or((usual * self.guidance).min(MAX_GUIDANCE));
+        Self {
+            guidance_style: (scale != self.guidance).then_some(scale),
+            ..self
+        }
+    }
+
     /// Those in an image or clip that Orrery made.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, say};
-use base::job::Shard;
 use clap::Args;
 use engine::text::Tokenizer;
 use serde_json::{Value, json};
