@@ -75,7 +75,9 @@ fn quiet_verbs_say_nothing() {
 #[test]
 fn an_adapter_that_is_not_there_is_named() {
     let folder = folder();
-    common::language_model::model(folder.path(), 512);
+    let place = common::language_model::model(folder.path(), 512);
+    let settings = json!({"eos_token": "<|end|>", "chat_template": "{{ messages[0].content }}"});
+    std::fs::write(place.join("tokenizer_config.json"), settings.to_string()).unwrap();
     let line = "reply --message hello --model model --use Xy";
     let ran = run(folder.path(), &line.split(' ').collect::<Vec<_>>());
     let line = ran.refused(2);
