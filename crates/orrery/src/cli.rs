@@ -64,12 +64,15 @@ pub enum Command {
 pub fn describe() -> clap::Command {
     let command = clap::Command::new("orrery")
         .version(VERSION)
-        .about("One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video")
         .after_help("Example:\n  orrery create \"red apple\"")
         .arg_required_else_help(true)
         .subcommand_required(true);
     let built = registry::systems().filter_map(|system| system.command());
-    let command = Command::augment_subcommands(command).subcommands(built);
+    // In place of the doc comment of `Command`.
+    let command = Command::augment_subcommands(command)
+        .about("One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video")
+        .long_about(None)
+        .subcommands(built);
     with_shared_options(command)
 }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use video::stiv::command::draw::{Drawing, draw, report};
 use video::stiv::command::generate::first_frame;
 use video::stiv::command::options::{DrawOptions, guidance};
-use video::stiv::command::ticket::{MOST_GUIDANCE, Ticket};
 use video::stiv::embedded::defaults;
+use video::stiv::generation_params::{GenerationParams, MAX_GUIDANCE};
 
 use crate::preview;
 
@@ -27,12 +27,12 @@ pub struct Create {
     #[arg(required_unless_present = "again")]
     prompt: Option<String>,
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, help = format!(
-        "How closely to follow the prompt, 0 to {MOST_GUIDANCE}; 1 and less are fastest [default: {}, of clips {}]",
+        "How closely to follow the prompt, 0 to {MAX_GUIDANCE}; 1 and less are fastest [default: {}, of clips {}]",
         defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     guidance: Option<f32>,
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video", help = format!(
-        "How closely a picture follows the style, 0 to {MOST_GUIDANCE}: more than --guidance gives up some of the subject, the \
+        "How closely a picture follows the style, 0 to {MAX_GUIDANCE}: more than --guidance gives up some of the subject, the \
          same takes two thirds of the time [default: {} times --guidance]",
         defaults::STYLE_EMPHASIS,
     ))]
@@ -71,31 +71,16 @@ impl Create {
         let prompt = self.prompt.as_deref().unwrap_or_default();
         let mut drawing = self.draw.drawing(prompt, self.video);
         if let Some(path) = &self.again {
-            drawing.ticket = Ticket::read(path)?;
-            drawing.wordless = !drawing.ticket.known.is_empty();
+            drawing.params = GenerationParams::read(path)?;
             return Ok(drawing);
         }
-        let ticket = &mut drawing.ticket;
-        ticket.guidance = self.guidance.unwrap_or(ticket.guidance);
-        if !self.video {
-            ticket.guidance_style = style_scale(ticket.guidance, self.style_guidance);
-        }
+        let params = &mut drawing.params;
+        params.guidance = self.guidance.unwrap_or(params.guidance);
+        *params = params.clone().with_style_scale(self.style_guidance);
         match &self.from {
-            Some(path) => ticket.known.push(first_frame(path)?),
-            None => ticket.picture_first = self.video && self.draw.model.is_none(),
+            Some(path) => params.given.push(first_frame(path)?),
+            None => params.image_first = self.video && self.draw.model.is_none(),
         }
         Ok(drawing)
     }
-}
-
-/// The scale of the style that is asked for, or the usual multiple of that of the text. None where they are the same, or
-/// the text is not guided: two passes a step, or one, are enough there.
-fn style_scale(text: f32, asked: Option<f32>) -> Option<f32> {
-    let usual = if text > 1.0 {
-        defaults::STYLE_EMPHASIS
-    } else {
-        1.0
-    };
-    let style = asked.unwrap_or((usual * text).min(MOST_GUIDANCE));
-    (style != text).then_some(style)
 }

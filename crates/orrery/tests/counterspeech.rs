@@ -54,6 +54,37 @@ fn design(folder: &Path) -> common::Ran {
 }
 
 #[test]
+fn quiet_verbs_say_nothing() {
+    let folder = folder();
+    replies(folder.path());
+    for line in [
+        "templates --out mine -q",
+        "study design --replies replies.jsonl --configs Ba,Ba.Pr --messages 2 --ratings 2 --out p -q",
+        "indicators --replies replies.jsonl --model none --guard none -q",
+    ] {
+        let ran = run(folder.path(), &line.split(' ').collect::<Vec<_>>());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let note = "note: with `--model none`";
+        match line.starts_with("indicators") {
+            true => assert!(ran.err.starts_with(note) && ran.err.lines().count() == 1),
+            false => assert!(ran.out.is_empty() && ran.err.is_empty(), "{}", ran.out),
+        }
+    }
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_named() {
+    let folder = folder();
+    let place = common::language_model::model(folder.path(), 512);
+    let settings = json!({"eos_token": "<|end|>", "chat_template": "{{ messages[0].content }}"});
+    std::fs::write(place.join("tokenizer_config.json"), settings.to_string()).unwrap();
+    let line = "reply --message hello --model model --use Xy";
+    let ran = run(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    let line = ran.refused(2);
+    assert!(line.contains("`--use`") && !line.contains("grid"), "{line}");
+}
+
+#[test]
 fn indicators_and_ranks_of_replies() {
     let folder = folder();
     replies(folder.path());
@@ -217,6 +248,19 @@ fn a_study_from_design_to_report() {
     }
     let unknown = json!({"client": client(50), "answers": []});
     assert_eq!(ask(port, "/api/answers", Some(&unknown)).0, 404);
+    let early = ["study", "analyse", "--study", "pilot"];
+    let line = run(folder.path(), &early).refused(2);
+    assert!(line.contains("study import --study pilot"), "{line}");
+    let withdraw = [
+        "study",
+        "withdraw",
+        "--study",
+        "pilot",
+        "--participant",
+        "p002",
+    ];
+    let line = run(folder.path(), &withdraw).refused(2);
+    assert!(line.contains("stop `study serve`"), "{line}");
     assert_eq!(interrupt(child).code, Some(0));
 
     let tables: Value = serde_json::from_str(
@@ -244,18 +288,7 @@ fn a_study_from_design_to_report() {
         [&json!(4), &json!(96)]
     );
     assert_eq!(report["comparisons"].as_array().unwrap().len(), 6 * 2);
-    run(
-        folder.path(),
-        &[
-            "study",
-            "withdraw",
-            "--study",
-            "pilot",
-            "--participant",
-            "p002",
-        ],
-    )
-    .worked();
+    run(folder.path(), &withdraw).worked();
     let left = std::fs::read_to_string(folder.path().join("pilot/answers.jsonl")).unwrap();
     assert!(left.lines().count() == 12 && !left.contains("p002"));
     assert!(

@@ -4,6 +4,7 @@
 mod common;
 
 use base::media::{read_clip, read_picture, read_text};
+use common::transcript::Transcript;
 use common::{folder, names, orrery};
 use serde_json::Value;
 use std::fs;
@@ -198,26 +199,21 @@ fn the_style_has_a_scale_of_its_own() {
 #[test]
 fn doubtful_and_unknown_words_are_told() {
     let folder = folder();
-    let draw = |prompt| {
-        let args = ["create", prompt, "--steps", "1", "--out", "a.png"];
-        orrery(folder.path(), &args).worked().err
-    };
-    assert_eq!(draw("a picture of the fox"), "");
-    let unknown = draw("blorptastic fox");
-    assert!(
-        unknown.starts_with("warning: ") && unknown.contains("blorptastic"),
-        "{unknown}"
-    );
-    let doubtful = draw("fruit");
-    assert!(
-        doubtful.contains("`fruit` may mean: ") && doubtful.contains(" is drawn"),
-        "{doubtful}"
-    );
-    let two = draw("a fox beside a rocket");
-    assert!(
-        two.contains("one thing is drawn, `fox`; left out: rocket"),
-        "{two}"
-    );
+    let mut seen = Transcript::new(folder.path());
+    for prompt in [
+        "a picture of the fox",
+        "blorptastic fox",
+        "fruit",
+        "a fox beside a rocket",
+        "zzq xxq yyq vvq wwq fox",
+    ] {
+        let options = [
+            "--steps", "1", "--seed", "1", "--size", "1x", "--out", "a.png",
+        ];
+        let args = [&["create", prompt][..], &options].concat();
+        seen.run(&args).worked();
+    }
+    seen.compare("words");
 }
 
 #[test]

@@ -720,9 +720,32 @@ fn vectors_pictures_marks_and_judgements() {
             .unwrap()
             .starts_with("iVBORw0KGgo")
     );
+    assert_eq!(picture["output_format"], "png");
+    let clip = server
+        .post(
+            "/v1/images/generations",
+            &json!({"prompt": "fox", "seed": 7, "steps": 1, "size": "32x32", "video": true}),
+        )
+        .ok();
+    assert_eq!(clip["output_format"], "apng");
     server
         .post("/v1/images/generations", &json!({"prompt": "qqqq zzzz"}))
         .refused(400);
+    // In words of the interface, not of the parser.
+    let line = server
+        .chat(&json!({"model": "model", "messages": user("hi"), "harp": {"theta": "much"}}))
+        .refused(400);
+    assert!(
+        line.contains("`harp` is true, false, or an object"),
+        "{line}"
+    );
+    for prompt in [json!(7), json!({"text": "x"}), json!([["a"]])] {
+        let line = server
+            .post("/v1/completions", &json!({"prompt": prompt}))
+            .refused(400);
+        assert!(line.contains("`prompt` is a text, a list"), "{line}");
+        assert!(!line.contains("variant") && !line.contains('\n'), "{line}");
+    }
     let marked = server.post("/wind/generate", &json!({"prompt": "3"})).ok();
     assert!(marked.get("salt").is_none());
     let found = server

@@ -4,6 +4,7 @@
 mod common;
 
 use base::media::{read_clip, read_picture};
+use common::transcript::Transcript;
 use common::{TINY, folder, interrupt, names, orrery, signal, start, tiny_model};
 use serde_json::Value;
 use std::fs;
@@ -54,29 +55,14 @@ fn a_run_that_was_interrupted_ends_as_the_one_that_was_not() {
 #[test]
 fn subjects_are_listed_and_found() {
     let folder = folder();
-    let list = |args: &[&str]| {
-        let args = [&["stiv", "subjects"], args].concat();
-        orrery(folder.path(), &args)
-    };
-    let all = list(&[]).worked().out;
+    let all = orrery(folder.path(), &["stiv", "subjects"]).worked().out;
     assert!(all.lines().count() >= 100 && all.contains("🦊\tfox  (Animals & Nature)"));
-    let found = list(&["red", "apple", "--count", "3"]).worked().out;
-    assert_eq!(found.lines().count(), 3);
-    assert!(
-        found
-            .lines()
-            .next()
-            .unwrap()
-            .ends_with("🍎\tred apple  (Food & Drink)")
-    );
-    let rows: Value = serde_json::from_str(&list(&["여우", "--json"]).worked().out).unwrap();
-    assert_eq!(
-        (rows[0]["code"].as_str(), rows.as_array().unwrap().len()),
-        (Some("1f98a"), 10)
-    );
-    assert!(rows[0]["probability"].as_f64().unwrap() > 0.5);
-    assert!(list(&["qqxxzzy"]).refused(2).contains("qqxxzzy"));
-    assert!(list(&[""]).refused(2).contains("empty"));
+    let mut seen = Transcript::new(folder.path());
+    seen.line("stiv subjects red apple --count 3").worked();
+    seen.line("stiv subjects 여우 --count 2 --json").worked();
+    seen.line("stiv subjects qqxxzzy").refused(2);
+    seen.run(&["stiv", "subjects", ""]).refused(2);
+    seen.compare("subjects");
 }
 
 #[test]
@@ -274,26 +260,19 @@ fn a_masked_training_goes_on_without_the_mask() {
 }
 
 fn bad_clips(at: &Path) {
-    let refuse = |args: &[&str]| orrery(at, args).refused(2);
-    assert!(refuse(&["stiv", "interpolate", "--clip", "a.png"]).contains("one frame"));
-    assert!(
-        refuse(&["stiv", "predict", "--clip", "a.png", "--given", "0,1"]).contains("give fewer")
-    );
-    assert!(refuse(&["stiv", "predict", "--clip", "t.png", "--given", "16"]).contains("0 to 15"));
-    assert!(refuse(&["stiv", "t2v", "fox", "--cfg-image", "2"]).contains("--cfg-mode sit"));
-    assert!(
-        refuse(&[
-            "stiv", "train", "--stage", "stiv", "--out", "x", "--width", "64"
-        ])
-        .contains("leave it out")
-    );
-    assert!(
-        refuse(&[
-            "stiv", "train", "--stage", "t2i", "--out", "x", "--width", "50"
-        ])
-        .contains("width")
-    );
-    assert!(refuse(&["stiv", "export", "absent", "--out", "x.safetensors"]).contains("absent"));
+    let mut seen = Transcript::new(at);
+    for line in [
+        "stiv interpolate --clip a.png",
+        "stiv predict --clip a.png --given 0,1",
+        "stiv predict --clip t.png --given 16",
+        "stiv t2v fox --cfg-image 2",
+        "stiv train --stage stiv --out x --width 64",
+        "stiv train --stage t2i --out x --width 50",
+        "stiv export absent --out x.safetensors",
+    ] {
+        seen.line(line).refused(2);
+    }
+    seen.compare("clips_and_options");
     assert!(!at.join("x").exists());
 }
 
@@ -301,24 +280,27 @@ fn bad_clips(at: &Path) {
 fn files_of_scores_and_answers() {
     let folder = folder();
     let at = folder.path();
-    let write = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();
-    let refuse = |verb: &str, name: &str| orrery(at, &["stiv", verb, name]).refused(2);
-    assert!(refuse("vbench-aggregate", "absent.json").contains("cannot read"));
-    write("list.json", "[1, 2]");
-    assert!(refuse("vbench-aggregate", "list.json").contains("not an object of numbers"));
-    write("few.json", r#"{"subject_consistency": 0.9}"#);
-    assert!(refuse("vbench-aggregate", "few.json").contains("lack `background consistency`"));
-    write("percent.json", r#"{"scene": 55.0}"#);
-    assert!(refuse("vbench-aggregate", "percent.json").contains("divide percentages"));
-    write("cut.json", r#"[[{"object": "a dog", "fr"#);
-    assert!(refuse("caption-check", "cut.json").contains("not a list of sentences"));
-    write(
-        "answers.json",
-        r#"[[{"object": "a dog", "frame_answers": [true, false]}], [{"object": "a cat", "frame_answers": [false]}]]"#,
-    );
-    let ran = orrery(at, &["stiv", "caption-check", "answers.json", "--json"]).worked();
-    let said: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((&said["dsg_i"], &said["objects"]), (&0.5.into(), &2.into()));
+    let mut seen = Transcript::new(at);
+    seen.line("stiv vbench-aggregate absent.json").refused(2);
+    for (verb, name, text) in [
+        ("vbench-aggregate", "list.json", "[1, 2]"),
+        (
+            "vbench-aggregate",
+            "few.json",
+            r#"{"subject_consistency": 0.9}"#,
+        ),
+        ("vbench-aggregate", "percent.json", r#"{"scene": 55.0}"#),
+        ("caption-check", "cut.json", r#"[[{"object": "a dog", "fr"#),
+    ] {
+        fs::write(at.join(name), text).unwrap();
+        seen.run(&["stiv", verb, name]).refused(2);
+    }
+    let dog = r#"[{"object": "a dog", "frame_answers": [true, false]}]"#;
+    let cat = r#"[{"object": "a cat", "frame_answers": [false]}]"#;
+    fs::write(at.join("answers.json"), format!("[{dog}, {cat}]")).unwrap();
+    seen.line("stiv caption-check answers.json").worked();
+    seen.line("stiv caption-check answers.json --json").worked();
+    seen.compare("scores_and_answers");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::time::Instant;
-use video::stiv::{Condition, Reading, StivConfig};
+use video::stiv::{Condition, ForwardOptions, StivConfig};
 
 fn main() {
     base::memory::keep_large_buffers();
@@ -14,7 +14,7 @@ fn main() {
     let batch: usize = std::env::args()
         .nth(2)
         .map_or(64, |a| a.parse().unwrap_or(1));
-    let mut config = StivConfig::emoji_pictures();
+    let mut config = StivConfig::emoji_images();
     if frames > 1 {
         config = StivConfig::emoji_clips();
     }
@@ -38,7 +38,7 @@ fn main() {
             x.clone(),
             &vec![0.3; batch],
             &condition,
-            &Reading::default(),
+            &ForwardOptions::default(),
         );
         let loss = (v - x.clone()).square().mean();
         let forward = start.elapsed();

@@ -12,8 +12,8 @@ use engine::weights;
 use engine::weights::{CaseTensor, ReadTensor};
 use video::stiv::inflate::{inflate_head, inflate_input};
 use video::stiv::{
-    Condition, Given, Guidance, Reading, SampleConfig, Stiv, StivConfig, Texts, checkpoint, sample,
-    train,
+    Condition, ForwardOptions, Given, Guidance, SampleConfig, Stiv, StivConfig, Texts, checkpoint,
+    replace_given, sample, train,
 };
 
 fn committed() -> &'static Path {
@@ -94,7 +94,7 @@ fn first_frame(case: &Case, x: &Tensor<5>) -> Tensor<5> {
     let device = x.device();
     let recorded: Tensor<5> = case.tensor("x_replaced", &device);
     let image: Tensor<5> = case.tensor("image_latent", &device);
-    let first = train::GivenFrames::First.mask(frames);
+    let first = train::GivenPattern::First.mask(frames);
     let mask: Vec<f32> = (0..batch)
         .flat_map(|sample| {
             let found = recorded.clone().narrow(0, sample, 1).narrow(2, 0, 1);
@@ -131,12 +131,12 @@ fn model_tiny() {
         let given = first_frame(case, &x1);
         let image: Tensor<5> = case.tensor("image_latent", &device);
         let image = image.expand(x1.dims());
-        let replaced = train::replace_given(x_t, image, given.clone());
+        let replaced = replace_given(x_t, image, given.clone());
         check(case, "x_replaced", replaced.clone(), forward);
 
         let c = model.singleton(&t, &condition, &device);
         check(case, "singleton", c, forward);
-        let v = model.forward(replaced.clone(), &t, &condition, &Reading::default());
+        let v = model.forward(replaced.clone(), &t, &condition, &ForwardOptions::default());
         check(case, "v", v.clone(), forward);
 
         let loss = train::masked_loss(v, flow::velocity(x1, eps), given);
@@ -168,16 +168,16 @@ fn model_tiny() {
             .iter()
             .map(|&place| place as usize)
             .collect();
-        let masked = Reading {
+        let masked = ForwardOptions {
             keep: Some(keep),
-            ..Reading::default()
+            ..ForwardOptions::default()
         };
         let v = model.forward(replaced.clone(), &t, &condition, &masked);
         check(case, "v_masked", v, forward);
 
-        let half = Reading {
+        let half = ForwardOptions {
             position_scale: 0.5,
-            ..Reading::default()
+            ..ForwardOptions::default()
         };
         let v = model.forward(replaced, &t, &condition, &half);
         check(case, "v_rope_half", v, forward);
@@ -198,7 +198,7 @@ fn image_mode_and_inflation() {
             x.clone(),
             &case.values("t"),
             &condition,
-            &Reading::default(),
+            &ForwardOptions::default(),
         );
         check(case, "v", v, tolerance);
 
@@ -247,7 +247,7 @@ fn sample_ti2v() {
         let image: Tensor<5> = case.tensor("image_latent", &device);
         let given = Given {
             latents: image.expand(noise.dims()),
-            frames: train::GivenFrames::First.mask(frames),
+            frames: train::GivenPattern::First.mask(frames),
         };
         let config = SampleConfig {
             steps: case.usize("config.steps"),
@@ -279,7 +279,8 @@ fn sample_ti2v() {
                 furthest_off = furthest_off.max(distance);
                 true
             },
-        );
+        )
+        .expect("nothing stops it");
         assert!(
             furthest_off <= tolerance,
             "{}: off by {furthest_off:e}",

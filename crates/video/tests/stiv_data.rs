@@ -118,7 +118,7 @@ fn metrics() {
             let mut scores: Scores = serde_json::from_value(row["raw_i2v"].clone()).unwrap();
             let quality: Scores = serde_json::from_value(row["raw_quality"].clone()).unwrap();
             scores.extend(quality);
-            let Totals::PictureToVideo {
+            let Totals::ImageToVideo {
                 i2v,
                 quality,
                 total,

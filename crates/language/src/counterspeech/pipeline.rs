@@ -157,7 +157,7 @@ impl Replier {
         match self.adapters.get(name) {
             Some(adapter) => Ok(vec![(adapter.lora.clone(), 1.0)]),
             None => Err(CounterspeechError::Data(format!(
-                "no adapter is called `{name}`: load it with `--adapter {name}=DIR`, or take it out of the grid"
+                "no adapter is called `{name}`: load it with `--adapter {name}=DIR`, or leave `--use` out"
             ))),
         }
     }

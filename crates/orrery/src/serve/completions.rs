@@ -23,7 +23,10 @@ const USUAL: usize = 16;
 
 /// Texts or their tokens.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`prompt` is a text, a list of texts, a list of tokens, or a list of such lists"
+)]
 enum Prompts {
     Texts(OneOrMany),
     Tokens(Vec<u32>),

@@ -18,7 +18,10 @@ use super::settings::OneOrMany;
 const MOST: usize = 256;
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`input` is a text, a list of texts, a list of tokens, or a list of such lists"
+)]
 enum Inputs {
     Texts(OneOrMany),
     Tokens(Vec<u32>),

@@ -172,7 +172,10 @@ pub async fn check(
 
 /// Texts to be moderated.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`input` is a text, a list of texts, or a list of parts with a `type`"
+)]
 enum Input {
     Texts(OneOrMany),
     Parts(Vec<Part>),

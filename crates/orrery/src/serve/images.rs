@@ -1,20 +1,19 @@
 //! `/v1/images/generations`: what `orrery create` draws.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use axum::Json;
 use axum::extract::State;
 use base::command::any_seed;
-use base::media::{Clip, Picture, apng_bytes, png_bytes};
+use base::media::{apng_bytes, png_bytes};
 use engine::data::pack::Style;
 use engine::device;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use video::stiv::command::painter::from_pictures;
-use video::stiv::command::reading::{self, Reading};
-use video::stiv::command::ticket::{KEY, SCALES, Ticket};
 use video::stiv::embedded::{self, defaults};
-use video::stiv::studio::{Order, Studio};
+use video::stiv::generation_params::SCALES;
+use video::stiv::provenance::KEY;
+use video::stiv::{Generated, GenerationParams, StivPipeline};
 
 use super::Shared;
 use super::base64;
@@ -47,38 +46,38 @@ pub struct ImageRequest {
 
 /// The models that draw, read when they are first asked.
 #[derive(Default)]
-pub struct Studios {
-    painter: OnceLock<Result<Studio, String>>,
-    clips: OnceLock<Result<Studio, String>>,
+pub struct Pipelines {
+    images: OnceLock<Result<Arc<StivPipeline>, String>>,
+    clips: OnceLock<Result<StivPipeline, String>>,
 }
 
-impl Studios {
-    fn painter(&self) -> Result<&Studio, ApiError> {
-        let open = || {
+impl Pipelines {
+    fn images(&self) -> Result<&Arc<StivPipeline>, ApiError> {
+        let open = || -> Result<_, String> {
             let device = device("cpu").map_err(|error| error.to_string())?;
-            embedded::pictures(&device).map_err(|error| error.to_string())
+            let images = embedded::images(&device).map_err(|error| error.to_string())?;
+            Ok(Arc::new(images))
         };
-        self.painter
-            .get_or_init(open)
-            .as_ref()
-            .map_err(ApiError::failed)
+        let images = self.images.get_or_init(open);
+        images.as_ref().map_err(ApiError::failed)
     }
 
-    fn clips(&self) -> Result<&Studio, ApiError> {
-        let open = || {
+    /// The clip model, with the one that draws first frames.
+    fn clips(&self) -> Result<&StivPipeline, ApiError> {
+        let images = self.images()?;
+        let open = || -> Result<_, String> {
             let device = device("cpu").map_err(|error| error.to_string())?;
-            embedded::clips(&device).map_err(|error| error.to_string())
+            let clips = embedded::clips(&device).map_err(|error| error.to_string())?;
+            Ok(clips.with_first_frame(images.clone()))
         };
-        self.clips
-            .get_or_init(open)
-            .as_ref()
-            .map_err(ApiError::failed)
+        let clips = self.clips.get_or_init(open);
+        clips.as_ref().map_err(ApiError::failed)
     }
 }
 
 impl ImageRequest {
-    /// What the picture depends on.
-    fn ticket(&self) -> Result<Ticket, ApiError> {
+    /// What the image depends on.
+    fn params(&self) -> Result<GenerationParams, ApiError> {
         let most = MOST[usize::from(self.video)];
         let count = self.n.unwrap_or(1);
         if !(1..=most).contains(&count) {
@@ -104,47 +103,27 @@ impl ImageRequest {
         if self.steps.is_some_and(|steps| steps > STEPS) {
             return Err(ApiError::param("steps", format!("give 1 to {STEPS}")));
         }
-        let usual = if self.video {
-            defaults::CLIP_STYLE
-        } else {
-            defaults::STYLE
-        };
+        let usual = GenerationParams::usual(self.prompt.trim(), self.video);
         // OpenAI's own two styles mean nothing here.
         let style = self
             .style
             .as_deref()
             .filter(|style| !["vivid", "natural", ""].contains(style));
         let style: Style = style
-            .map_or(Ok(usual), str::parse)
+            .map_or(Ok(usual.style), str::parse)
             .map_err(|error| ApiError::param("style", error))?;
-        let guidance = self.guidance.unwrap_or(match self.video {
-            true => defaults::CLIP_GUIDANCE,
-            false => defaults::GUIDANCE,
-        });
-        let emphasis =
-            (!self.video && guidance > 1.0).then_some(guidance * defaults::STYLE_EMPHASIS);
-        let ticket = Ticket {
-            prompt: self.prompt.trim().to_owned(),
+        let params = GenerationParams {
             seed: self.seed.map_or_else(any_seed, |seed| seed as u64),
-            style: style.name().to_owned(),
-            steps: self.steps.unwrap_or(defaults::STEPS),
-            guidance,
-            guidance_style: emphasis,
-            guided_until: if self.video {
-                1.0
-            } else {
-                defaults::GUIDED_UNTIL
-            },
+            style,
+            steps: self.steps.unwrap_or(usual.steps),
+            guidance: self.guidance.unwrap_or(usual.guidance),
             size,
-            video: self.video,
-            picture_first: self.video,
-            ..Ticket::default()
+            image_first: self.video,
+            ..usual
         };
-        reading::check(&ticket.prompt, true)?;
-        match ticket.problem() {
-            Some(problem) => Err(ApiError::input(problem)),
-            None => Ok(ticket),
-        }
+        let params = params.with_style_scale(None);
+        params.check()?;
+        Ok(params)
     }
 }
 
@@ -165,7 +144,7 @@ pub async fn generations(
     State(server): State<Shared>,
     Parsed(request): Parsed<ImageRequest>,
 ) -> Result<Json<Value>, ApiError> {
-    let names = [embedded::PICTURES, embedded::CLIPS, "stiv", "create"];
+    let names = [embedded::IMAGES, embedded::CLIPS, "stiv", "create"];
     if let Some(model) = request
         .model
         .as_deref()
@@ -176,95 +155,53 @@ pub async fn generations(
             "`{model}` does not draw here: leave `model` out, or give `create`"
         )));
     }
-    let ticket = request.ticket()?;
+    let params = request.params()?;
     let count = request.n.unwrap_or(1);
     let inner = server.clone();
     let made = server
         .tasks
-        .run(move |left| draw(&inner.studios, &ticket, count, left));
+        .run(move |left| draw(&inner.pipelines, &params, count, left));
     made.await.map(Json)
 }
 
-fn draw(studios: &Studios, ticket: &Ticket, count: usize, left: &Left) -> Result<Value, ApiError> {
-    let painter = studios.painter()?;
-    let reading = reading::read(painter, &ticket.prompt);
-    if !reading.known {
-        return Err(reading.refusal().into());
-    }
-    let clips = if ticket.video {
-        Some(studios.clips()?)
-    } else {
-        None
+fn draw(
+    pipelines: &Pipelines,
+    params: &GenerationParams,
+    count: usize,
+    left: &Left,
+) -> Result<Value, ApiError> {
+    let pipeline: &StivPipeline = match params.video {
+        true => pipelines.clips()?,
+        false => pipelines.images()?,
     };
+    let analysis = pipeline.analyse(params)?;
+    let style = analysis.style.unwrap_or(params.style);
     let mut data = Vec::new();
     for at in 0..count {
-        let mut ticket = ticket.clone();
-        ticket.seed = ticket.seed.wrapping_add(at as u64);
-        ticket.told = Some(reading.told.clone());
-        ticket.model = named(painter, embedded::PICTURES);
-        if let Some(clips) = clips {
-            ticket.model = format!("{} {}", ticket.model, named(clips, embedded::CLIPS));
-        }
-        let bytes = one(painter, clips, &ticket, &reading, left)?;
-        let style = reading
-            .style
-            .map_or(ticket.style.as_str(), |style| style.name());
+        let params = params.of_sample(at);
+        let made = pipeline.generate(&params, &analysis, &mut |_, _| !left.is_true())?;
         data.push(json!({
-            "b64_json": base64::encode(&bytes), "revised_prompt": format!("{} in {style}", reading.subject),
-            "seed": ticket.seed,
+            "b64_json": base64::encode(&encoded(&made, left)?), "revised_prompt": format!("{} in {style}", analysis.subject),
+            "seed": params.seed,
         }));
     }
-    let warnings: Vec<String> = reading.warnings(&ticket.prompt);
-    let warnings: Vec<&str> = warnings
-        .iter()
-        .map(|line| line.trim_start_matches("warning: "))
-        .collect();
     Ok(json!({
-        "created": super::now(), "data": data, "output_format": "png", "warnings": warnings,
-        "size": format!("{0}x{0}", ticket.size * SIDE),
+        "created": super::now(), "data": data, "output_format": if params.video { "apng" } else { "png" },
+        "warnings": pipeline.warnings(params, &analysis), "size": format!("{0}x{0}", params.size * SIDE),
     }))
 }
 
-fn named(studio: &Studio, name: &str) -> String {
-    format!("{name} {}", studio.id).trim_end().to_owned()
-}
-
-/// One picture or clip, as a PNG that says how it was made.
-fn one(
-    painter: &Studio,
-    clips: Option<&Studio>,
-    ticket: &Ticket,
-    reading: &Reading,
-    left: &Left,
-) -> Result<Vec<u8>, ApiError> {
-    let order = Order {
-        prompt: reading.told.clone(),
-        style: ticket.style(),
-        count: 1,
-        seed: ticket.seed,
-        sample: ticket.sampling(),
-    };
-    let note = [(KEY.to_owned(), ticket.to_json())];
-    let mut each = |_: usize, _: usize| !left.is_true();
-    let large = |picture: &Picture| picture.upscale_nearest(ticket.size);
+/// One image or clip, as a PNG that says how it was made.
+fn encoded(made: &Generated, left: &Left) -> Result<Vec<u8>, ApiError> {
     let gone = || ApiError::away("nobody waits for it");
-    let bytes = match clips {
-        None => {
-            let pictures = painter
-                .pictures(&order, &mut each)
-                .map_err(ApiError::failed)?;
-            let picture = pictures
-                .first()
-                .filter(|_| !left.is_true())
-                .ok_or_else(gone)?;
-            png_bytes(&large(picture), &note)
-        }
-        Some(studio) => {
-            let made = from_pictures(studio, painter, &reading.code, &order, &mut each)
-                .map_err(ApiError::failed)?;
-            let clip: &Clip = made.first().filter(|_| !left.is_true()).ok_or_else(gone)?;
-            apng_bytes(&clip.map(large), &note)
-        }
+    let clip = made.clips.first().filter(|_| !left.is_true());
+    let clip = clip
+        .ok_or_else(gone)?
+        .map(|picture| picture.upscale_nearest(made.params.size));
+    let note = [(KEY.to_owned(), made.params.to_json()?)];
+    let bytes = match made.params.video {
+        true => apng_bytes(&clip, &note),
+        false => png_bytes(&clip.frames[0], &note),
     };
     bytes.map_err(ApiError::failed)
 }
@@ -278,13 +215,13 @@ mod tests {
     fn sizes_and_bounds() {
         assert_eq!([scale("256x256"), scale("512x512")], [Some(8), Some(16)]);
         assert_eq!([scale("1024x1024"), scale("256x32"), scale("x")], [None; 3]);
-        let ticket = |value: Value| {
+        let params = |value: Value| {
             serde_json::from_value::<ImageRequest>(value)
                 .unwrap()
-                .ticket()
+                .params()
         };
         assert_eq!(
-            ticket(json!({"prompt": "fox", "seed": 7, "size": "auto"}))
+            params(json!({"prompt": "fox", "seed": 7, "size": "auto"}))
                 .unwrap()
                 .seed,
             7
@@ -298,7 +235,7 @@ mod tests {
             json!({"prompt": "fox", "response_format": "url"}),
             json!({"prompt": "fox", "guidance": 1e9}),
         ] {
-            assert!(ticket(wrong.clone()).is_err(), "{wrong}");
+            assert!(params(wrong.clone()).is_err(), "{wrong}");
         }
     }
 }

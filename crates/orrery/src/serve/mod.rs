@@ -44,7 +44,7 @@ use batch::Batch;
 use connection::{Door, Peer};
 use guard::Guard;
 use image_systems::wind::Key;
-use images::Studios;
+use images::Pipelines;
 use keys::Keys;
 use metrics::Metrics;
 use models::Models;
@@ -148,7 +148,7 @@ pub struct Server {
     upstream: Option<Arc<Upstream>>,
     tasks: Tasks,
     guard: Guard,
-    studios: Studios,
+    pipelines: Pipelines,
     marks: Option<Marks>,
     bounds: Bounds,
     most_body: usize,
@@ -257,7 +257,7 @@ impl Serve {
                 self.guard.as_deref(),
                 names.first().map(|name| source_of(name)),
             ),
-            studios: Studios::default(),
+            pipelines: Pipelines::default(),
             marks: marks.transpose()?,
             bounds: Bounds {
                 context: self.context as usize,

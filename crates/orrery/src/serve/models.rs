@@ -100,7 +100,10 @@ impl Model {
 
 /// A concept as a request names it.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a concept is a synset such as `woman.n.01`, or a list of words"
+)]
 pub enum Named {
     /// A synset of WordNet, such as `woman.n.01`.
     Synset(String),

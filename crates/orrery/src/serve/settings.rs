@@ -30,7 +30,7 @@ const CANDIDATES: (usize, usize) = (4, 16);
 
 /// One text or several.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "give a text, or a list of texts")]
 pub enum OneOrMany {
     /// One.
     One(String),
@@ -40,7 +40,11 @@ pub enum OneOrMany {
 
 /// HARP, switched on or described.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`harp` is true, false, or an object of numbers `theta`, `delta`, `beta`, `steps`, `window` and of words \
+                 `metric`, `noise`, `mask`"
+)]
 pub enum Harp {
     /// With the paper's settings, or not at all.
     Switch(bool),

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod language_model;
+pub mod transcript;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

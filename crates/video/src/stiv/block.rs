@@ -6,8 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use engine::nn::{Attention, AttentionConfig, Linear, LinearConfig};
 use engine::ops::{self, Rope};
 
+use super::condition::Condition;
 use super::config::StivConfig;
-use super::model::{Condition, EPS, chunks};
+use super::model::{EPS, chunks};
 
 /// How the tokens of a batch lie: `[batch, times · places, width]`.
 #[derive(Clone, Copy, Debug)]

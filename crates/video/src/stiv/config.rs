@@ -65,7 +65,7 @@ impl StivConfig {
     }
 
     /// The embedded emoji picture model: 32×32 RGB in 4×4 patches.
-    pub fn emoji_pictures() -> Self {
+    pub fn emoji_images() -> Self {
         Self {
             channels: 3,
             width: 192,
@@ -84,7 +84,7 @@ impl StivConfig {
     pub fn emoji_clips() -> Self {
         Self {
             temporal_patch: 2,
-            ..Self::emoji_pictures()
+            ..Self::emoji_images()
         }
     }
 

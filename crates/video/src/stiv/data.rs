@@ -189,13 +189,13 @@ impl Examples for Pictures {
         Example {
             latents: shift(self.grid.pixels(pair), 3, SIZE, top, left),
             prompt,
-            micro: picture_micro(top as f32, left as f32),
+            micro: image_micro(top as f32, left as f32),
         }
     }
 }
 
 /// Micro-conditions of a 32×32 picture whose crop starts at `(top, left)`.
-pub fn picture_micro(top: f32, left: f32) -> [f32; 6] {
+pub fn image_micro(top: f32, left: f32) -> [f32; 6] {
     [SIZE as f32, SIZE as f32, top, left, 1.0, 1.0]
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use engine::weights::{Weights, WeightsError};
 
-use super::studio::Studio;
+use super::pipeline::StivPipeline;
 use super::text::WordTower;
 use super::tower;
 
@@ -31,8 +31,8 @@ pub mod defaults {
     pub const SCALE: u32 = 8;
 }
 
-/// Name of the picture model.
-pub const PICTURES: &str = "stiv-emoji-pictures";
+/// Name of the image model.
+pub const IMAGES: &str = "stiv-emoji-pictures";
 /// Name of the clip model.
 pub const CLIPS: &str = "stiv-emoji-clips";
 
@@ -47,20 +47,20 @@ macro_rules! model {
     };
 }
 
-/// The picture model: 993 subjects in three styles, 32×32.
+/// The image model: 993 subjects in three styles, 32×32.
 ///
 /// # Errors
 /// When the program was built with a broken file.
-pub fn pictures(device: &Device) -> Result<Studio, WeightsError> {
-    open(model!("stiv-emoji-pictures"), device)
+pub fn images(device: &Device) -> Result<StivPipeline, WeightsError> {
+    open(IMAGES, model!("stiv-emoji-pictures"), device)
 }
 
 /// The clip model: 16 frames, 32×32.
 ///
 /// # Errors
 /// When the program was built with a broken file.
-pub fn clips(device: &Device) -> Result<Studio, WeightsError> {
-    open(model!("stiv-emoji-clips"), device)
+pub fn clips(device: &Device) -> Result<StivPipeline, WeightsError> {
+    open(CLIPS, model!("stiv-emoji-clips"), device)
 }
 
 /// The text tower of both.
@@ -72,6 +72,6 @@ pub fn tower() -> Result<WordTower, WeightsError> {
 }
 
 /// Nothing is copied but into the model.
-fn open(bytes: &'static [u8], device: &Device) -> Result<Studio, WeightsError> {
-    Studio::open(&Weights::from_bytes(bytes)?, device)
+fn open(name: &str, bytes: &'static [u8], device: &Device) -> Result<StivPipeline, WeightsError> {
+    StivPipeline::named(name, &Weights::from_bytes(bytes)?, device)
 }

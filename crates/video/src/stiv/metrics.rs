@@ -61,7 +61,7 @@ pub enum Totals {
     },
     /// VBench-I2V: picture to video.
     #[serde(rename = "vbench-i2v")]
-    PictureToVideo {
+    ImageToVideo {
         /// Three dimensions.
         i2v: f64,
         /// Six dimensions.
@@ -105,7 +105,7 @@ pub fn aggregate(scores: &Scores) -> Result<Totals, MissingScore> {
     if I2V.iter().any(|(name, ..)| scores.contains_key(*name)) {
         let (i2v, quality) = (mean(&I2V)?, mean(&I2V_QUALITY)?);
         let total = (i2v + quality) / 2.0;
-        return Ok(Totals::PictureToVideo {
+        return Ok(Totals::ImageToVideo {
             i2v,
             quality,
             total,

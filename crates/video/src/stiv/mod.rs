@@ -6,8 +6,9 @@
 //! conditional one. The authors released neither code nor weights: the parity tests check an independent reference of
 //! the paper's equations.
 //!
-//! [`StivConfig`] → [`Stiv`] → [`sample()`]; [`studio::Studio`] joins a model with its text tower; [`stages`] trains the
-//! embedded models; `docs/stiv.md` is the guide.
+//! [`StivConfig`] → [`Stiv`] → [`sample()`]; [`StivPipeline`] joins a model with its text tower and is the call to make:
+//! [`GenerationParams`] in, images or clips and their provenance out; [`stages`] trains the embedded models;
+//! `docs/stiv.md` is the guide.
 
 use base::card::Card;
 use base::system::System;
@@ -16,18 +17,23 @@ mod block;
 pub mod checkpoint;
 pub mod clips;
 pub mod command;
+mod condition;
 pub mod config;
 pub mod data;
 pub mod embedded;
+mod first_frame;
+pub mod generation_params;
 pub mod inflate;
 pub mod judge;
 pub mod metrics;
 pub mod model;
+pub mod pipeline;
+pub mod prompt_analysis;
 pub mod proof;
+pub mod provenance;
 pub mod sample;
 pub mod scenes;
 pub mod stages;
-pub mod studio;
 pub mod subjects;
 pub mod text;
 pub mod tower;
@@ -35,9 +41,13 @@ pub mod train;
 pub mod words;
 
 pub use block::Block;
+pub use condition::{Condition, Texts, replace_given};
 pub use config::StivConfig;
-pub use model::{Condition, Reading, Stiv};
-pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, Texts, sample};
+pub use generation_params::{GenerationParams, GivenFrame};
+pub use model::{ForwardOptions, Stiv};
+pub use pipeline::{Generated, StivPipeline};
+pub use prompt_analysis::PromptAnalysis;
+pub use sample::{Given, Guidance, NullImage, SampleConfig, Sampled, sample};
 
 /// What `orrery list` and the docs say of it.
 const CARD: Card = Card {

@@ -2,11 +2,12 @@
 
 use base::rng::Rng;
 use burn::module::{Module, Param};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::nn::{AdaLayerNorm, Cubify, EmbeddingMlp, Init, Linear, LinearConfig, sinusoid};
 use engine::ops::{self, Rope};
 
 use super::block::{Block, Shape};
+use super::condition::Condition;
 use super::config::{MICRO_CONDITIONS, StivConfig};
 
 /// Epsilon of every stateless layer norm.
@@ -16,45 +17,16 @@ const TIME_SCALE: f32 = 1000.0;
 /// Base of the rotary embedding.
 const ROPE_BASE: f32 = 10_000.0;
 
-/// The conditions of a batch beside the given frames.
+/// Options of a forward pass.
 #[derive(Clone, Debug)]
-pub struct Condition {
-    /// Text tokens, `[batch, keys, context]`.
-    pub text: Tensor<3>,
-    /// True where `text` holds a token, `[batch, keys]`; absent: everywhere.
-    pub text_mask: Option<Tensor<2, Bool>>,
-    /// Pooled text, `[batch, context]`.
-    pub pooled: Tensor<2>,
-    /// `[original height, original width, crop top, crop left, stride, frames]` of each sample.
-    pub micro: Vec<[f32; MICRO_CONDITIONS]>,
-}
-
-impl Condition {
-    /// The batches one after another; all must have as many keys.
-    pub fn cat(parts: &[&Condition]) -> Condition {
-        let join = |each: fn(&Condition) -> Tensor<3>| {
-            Tensor::cat(parts.iter().map(|part| each(part)).collect(), 0)
-        };
-        let masks: Option<Vec<_>> = parts.iter().map(|part| part.text_mask.clone()).collect();
-        Condition {
-            text: join(|part| part.text.clone()),
-            text_mask: masks.map(|masks| Tensor::cat(masks, 0)),
-            pooled: Tensor::cat(parts.iter().map(|part| part.pooled.clone()).collect(), 0),
-            micro: parts.iter().flat_map(|part| part.micro.clone()).collect(),
-        }
-    }
-}
-
-/// What changes how a forward pass reads its tokens.
-#[derive(Clone, Debug)]
-pub struct Reading {
+pub struct ForwardOptions {
     /// Factor on the positions: `old length / new length` when a model meets a new size (interpolation).
     pub position_scale: f32,
     /// Places (of the raster of one frame) that the main blocks see, the same in every frame; absent: all.
     pub keep: Option<Vec<usize>>,
 }
 
-impl Default for Reading {
+impl Default for ForwardOptions {
     fn default() -> Self {
         Self {
             position_scale: 1.0,
@@ -134,7 +106,7 @@ impl Stiv {
         x: Tensor<5>,
         t: &[f32],
         condition: &Condition,
-        reading: &Reading,
+        options: &ForwardOptions,
     ) -> Tensor<5> {
         let device = x.device();
         let [batch, _, frames, height, width] = x.dims();
@@ -155,7 +127,7 @@ impl Stiv {
             places: rows * columns,
             heads: self.heads,
         };
-        let scale = reading.position_scale;
+        let scale = options.position_scale;
         let all: Vec<usize> = (0..full.places).collect();
         let temporal = self.temporal_rope(times, scale, &device);
         let run = |blocks: &[Block], tokens, shape: &Shape, spatial: &Rope| {
@@ -171,7 +143,7 @@ impl Stiv {
             })
         };
         let everywhere = self.spatial_rope(&all, columns, scale, &device);
-        let tokens = match &reading.keep {
+        let tokens = match &options.keep {
             None => run(&self.blocks, tokens, &full, &everywhere),
             Some(keep) => {
                 let seen = Shape {

@@ -2,13 +2,14 @@
 
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
-use engine::diffusion::{Renorm, Solver, combine_joint, combine_separate, renorm, sde_step};
+use engine::diffusion::scheduler::{self, Flow};
+use engine::diffusion::{Renorm, Solver, combine_joint, combine_separate, renorm};
 use serde::{Deserialize, Serialize};
 
-use super::model::{Condition, Reading, Stiv};
-use super::train::replace_given as replace;
+use super::condition::{Condition, Texts, replace_given as replace};
+use super::model::{ForwardOptions, Stiv};
 
-/// How the passes of a guided step are combined.
+/// How the guidance branches are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guidance {
@@ -60,11 +61,11 @@ pub struct SampleConfig {
     pub renorm_over: Renorm,
     /// Strength of CFG-renorm in `[0, 1]`; 0 switches it off.
     pub renorm: f32,
-    /// The walk.
+    /// The solver.
     pub solver: Solver,
     /// The given frames of the null pass.
     pub null_image: NullImage,
-    /// Factor on the positions (see [`Reading`]).
+    /// Factor on the positions (see [`ForwardOptions`]).
     pub position_scale: f32,
 }
 
@@ -83,56 +84,47 @@ impl Default for SampleConfig {
     }
 }
 
-/// Frames that are known: the first (TI2V), the first four (prediction), every second (upsampling), both ends
-/// (interpolation), or any others.
+/// Given frames: the first (TI2V), the first four (prediction), every second (upsampling), both ends (interpolation), or
+/// any others.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// `[batch, channels, frames, height, width]`; frames outside the mask are ignored.
     pub latents: Tensor<5>,
-    /// True for each known frame.
+    /// True for each given frame.
     pub frames: Vec<bool>,
 }
 
 impl Given {
-    /// 1 at known frames, 0 elsewhere: `[1, 1, frames, 1, 1]`.
+    /// Those of one sample for a batch of `count`.
+    pub fn repeat(&self, count: usize) -> Self {
+        Self {
+            latents: self.latents.clone().repeat_dim(0, count),
+            frames: self.frames.clone(),
+        }
+    }
+
+    /// 1 at given frames, 0 elsewhere: `[1, 1, frames, 1, 1]`.
     fn mask(&self) -> Tensor<5> {
-        let values: Vec<f32> = self
-            .frames
-            .iter()
-            .map(|&known| f32::from(u8::from(known)))
-            .collect();
-        let count = values.len();
-        Tensor::from_data(
-            TensorData::new(values, [1, 1, count, 1, 1]),
-            &self.latents.device(),
-        )
+        let frames = self.frames.iter();
+        let values: Vec<f32> = frames.map(|&given| f32::from(u8::from(given))).collect();
+        let shape = [1, 1, values.len(), 1, 1];
+        Tensor::from_data(TensorData::new(values, shape), &self.latents.device())
     }
 }
 
 /// What came out, and what it cost.
 #[derive(Clone, Debug)]
 pub struct Sampled {
-    /// `[batch, channels, frames, height, width]`; known frames hold what was given.
+    /// `[batch, channels, frames, height, width]`; given frames hold what was given.
     pub latents: Tensor<5>,
     /// Passes through the network, counted for one sample.
     pub passes: usize,
 }
 
-/// What the passes of a guided step are told; all have as many keys.
-#[derive(Clone, Debug)]
-pub struct Texts {
-    /// The prompt.
-    pub full: Condition,
-    /// What the prompt says of the style, and nothing else, for [`Guidance::Style`].
-    pub style: Option<Condition>,
-    /// The empty text.
-    pub null: Condition,
-}
-
-/// Draws samples: walks from `noise` to data under the full text, away from the empty one.
+/// Draws samples: solves the flow from `noise` to data under the full text, away from the empty one.
 ///
 /// `noise` is `[batch, channels, frames, height, width]`. `rng` is drawn from by [`Solver::Sde`] only. `each_step` sees
-/// the state after each step and may stop the walk by returning false.
+/// the state after each step, in which given frames hold nothing of use; none comes where it returned false.
 pub fn sample(
     model: &Stiv,
     noise: Tensor<5>,
@@ -141,127 +133,124 @@ pub fn sample(
     config: &SampleConfig,
     rng: &mut Rng,
     each_step: &mut dyn FnMut(usize, &Tensor<5>) -> bool,
-) -> Sampled {
-    let Texts {
-        full,
-        style: styled,
-        null,
-    } = texts;
-    let guidance = match (config.guidance, styled) {
-        (Guidance::Style { text, .. }, None) => Guidance::Joint { scale: text },
-        (guidance, _) => guidance,
+) -> Option<Sampled> {
+    let mut guided = Guided {
+        model,
+        texts,
+        config,
+        given: given.map(|given| (given.latents.clone(), given.mask())),
+        noise: noise.clone(),
+        passes: 0,
     };
-    let steps = config.steps.max(1);
-    let dt = 1.0 / steps as f32;
-    let given = given.map(|given| (given.latents.clone(), given.mask()));
-    let reading = Reading {
-        position_scale: config.position_scale,
-        keep: None,
+    let (shape, device) = (noise.dims(), noise.device());
+    let mut draw = || {
+        let draws = rng.normals(shape.iter().product());
+        Tensor::from_data(TensorData::new(draws, shape), &device)
     };
-    let mut x = noise.clone();
-    let mut passes = 0;
-    for step in 0..steps {
-        let t = step as f32 * dt;
-        let seen = match &given {
-            Some((latents, mask)) => replace(x.clone(), latents.clone(), mask.clone()),
-            None => x.clone(),
-        };
-        let unseen = match &given {
+    let mut flow = Flow::new(config.steps, config.solver);
+    let mut begun = 0;
+    let network = |x: Tensor<5>, t: f64| {
+        if begun > 0 && !each_step(begun - 1, &x) {
+            return Err(Stopped);
+        }
+        begun += 1;
+        Ok(guided.velocity(x, t as f32))
+    };
+    let x = scheduler::sample(&mut flow, noise, network, &mut draw).ok()?;
+    let passes = guided.passes;
+    each_step(begun - 1, &x).then(|| Sampled {
+        latents: match guided.given {
+            Some((latents, mask)) => replace(x, latents, mask),
+            None => x,
+        },
+        passes,
+    })
+}
+
+/// The caller wants no more steps.
+struct Stopped;
+
+/// The network under guidance.
+struct Guided<'a> {
+    model: &'a Stiv,
+    texts: &'a Texts,
+    config: &'a SampleConfig,
+    /// Given frames, and the mask that is 1 there.
+    given: Option<(Tensor<5>, Tensor<5>)>,
+    noise: Tensor<5>,
+    passes: usize,
+}
+
+impl Guided<'_> {
+    /// The velocity at `x` and time `t`, zero at given frames.
+    fn velocity(&mut self, x: Tensor<5>, t: f32) -> Tensor<5> {
+        let Texts { full, style, null } = self.texts;
+        let (seen, unseen) = match &self.given {
             Some((latents, mask)) => {
-                let hidden = match config.null_image {
-                    NullImage::NoisyPath => latents.clone() * t + noise.clone() * (1.0 - t),
+                let hidden = match self.config.null_image {
+                    NullImage::NoisyPath => latents.clone() * t + self.noise.clone() * (1.0 - t),
                     NullImage::Zeros => latents.zeros_like(),
                 };
-                replace(x.clone(), hidden, mask.clone())
+                (
+                    replace(x.clone(), latents.clone(), mask.clone()),
+                    replace(x, hidden, mask.clone()),
+                )
             }
-            None => x.clone(),
+            None => (x.clone(), x),
         };
-        let mut velocities = |inputs: Vec<(Tensor<5>, &Condition)>| {
-            passes += inputs.len();
-            together(model, inputs, t, &reading)
-        };
-        let guidance = match t < config.guided_until {
-            true => guidance,
-            false => Guidance::Joint { scale: 1.0 },
+        let guidance = match (self.config.guidance, style) {
+            _ if t >= self.config.guided_until => Guidance::Joint { scale: 1.0 },
+            (Guidance::Style { text, .. }, None) => Guidance::Joint { scale: text },
+            (guidance, _) => guidance,
         };
         let (guided, conditional) = match guidance {
             Guidance::Joint { scale } if scale <= 1.0 => {
-                let [v] = take(velocities(vec![(seen, full)]));
+                let [v] = self.velocities([(seen, full)], t);
                 (v.clone(), v)
             }
             Guidance::Joint { scale } => {
-                let [nothing, v] = take(velocities(vec![(unseen, null), (seen, full)]));
+                let [nothing, v] = self.velocities([(unseen, null), (seen, full)], t);
                 (combine_joint(nothing, v.clone(), scale), v)
             }
             Guidance::Separate { image, text } => {
-                let inputs = vec![(unseen, null), (seen.clone(), null), (seen, full)];
-                let [nothing, frames, v] = take(velocities(inputs));
+                let inputs = [(unseen, null), (seen.clone(), null), (seen, full)];
+                let [nothing, frames, v] = self.velocities(inputs, t);
                 (combine_separate(nothing, frames, v.clone(), image, text), v)
             }
-            Guidance::Style { text, style } => {
-                let styled = styled.as_ref().unwrap_or(null);
-                let inputs = vec![(unseen, null), (seen.clone(), styled), (seen, full)];
-                let [nothing, styled, v] = take(velocities(inputs));
-                (combine_separate(nothing, styled, v.clone(), style, text), v)
+            Guidance::Style { text, style: scale } => {
+                let style = style.as_ref().unwrap_or(null);
+                let inputs = [(unseen, null), (seen.clone(), style), (seen, full)];
+                let [nothing, styled, v] = self.velocities(inputs, t);
+                (combine_separate(nothing, styled, v.clone(), scale, text), v)
             }
         };
-        // Known frames would bias the ratio of norms: they are left out of it.
-        let generated = |v: Tensor<5>| match &given {
+        // Given frames would bias the ratio of norms: they are left out of it.
+        let generated = |v: Tensor<5>| match &self.given {
             Some((_, mask)) => v * (mask.clone().neg() + 1.0),
             None => v,
         };
-        let v = generated(guided);
-        let v = if config.renorm > 0.0 {
-            renorm(v, generated(conditional), config.renorm_over, config.renorm)
-        } else {
-            v
-        };
-        x = match config.solver {
-            Solver::Sde if step + 1 < steps => {
-                let shape = x.dims();
-                let draws = rng.normals(shape.iter().product());
-                let z = Tensor::from_data(TensorData::new(draws, shape), &x.device());
-                sde_step(x, v, z, t, dt)
-            }
-            _ => x + v * dt,
-        };
-        if let Some((latents, mask)) = &given {
-            // Known frames stay on their own path.
-            let there = latents.clone() * (t + dt) + noise.clone() * (1.0 - t - dt);
-            x = replace(x, there, mask.clone());
-        }
-        if !each_step(step, &x) {
-            break;
+        let (v, config) = (generated(guided), self.config);
+        match config.renorm > 0.0 {
+            true => renorm(v, generated(conditional), config.renorm_over, config.renorm),
+            false => v,
         }
     }
-    if let Some((latents, mask)) = given {
-        x = replace(x, latents, mask);
+
+    /// Several passes as one batch.
+    fn velocities<const N: usize>(
+        &mut self,
+        inputs: [(Tensor<5>, &Condition); N],
+        t: f32,
+    ) -> [Tensor<5>; N] {
+        self.passes += N;
+        let batch = self.noise.dims()[0];
+        let conditions = Condition::cat(&inputs.each_ref().map(|(_, condition)| *condition));
+        let x = Tensor::cat(inputs.map(|(x, _)| x).to_vec(), 0);
+        let options = ForwardOptions {
+            position_scale: self.config.position_scale,
+            keep: None,
+        };
+        let v = (self.model).forward(x, &vec![t; batch * N], &conditions, &options);
+        std::array::from_fn(|part| v.clone().narrow(0, part * batch, batch))
     }
-    Sampled { latents: x, passes }
-}
-
-/// Several passes as one batch.
-fn together(
-    model: &Stiv,
-    inputs: Vec<(Tensor<5>, &Condition)>,
-    t: f32,
-    reading: &Reading,
-) -> Vec<Tensor<5>> {
-    let batch = inputs[0].0.dims()[0];
-    let parts = inputs.len();
-    let (x, conditions): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
-    let condition = Condition::cat(&conditions);
-    let v = model.forward(
-        Tensor::cat(x, 0),
-        &vec![t; batch * parts],
-        &condition,
-        reading,
-    );
-    v.chunk(parts, 0)
-}
-
-/// The parts as an array; the caller asked for exactly `N`.
-fn take<const N: usize>(parts: Vec<Tensor<5>>) -> [Tensor<5>; N] {
-    let mut parts = parts.into_iter();
-    std::array::from_fn(|_| parts.next().expect("one velocity for each input"))
 }

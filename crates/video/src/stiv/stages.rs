@@ -18,7 +18,7 @@ use super::model::Stiv;
 use super::subjects::SubjectSet;
 use super::text::WordTower;
 use super::tower::{self, WordModel, WordTask};
-use super::train::{GivenFrames, Recipe, StivTask};
+use super::train::{GivenPattern, Recipe, StivTask};
 
 /// Why a stage could not run.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum StageError {
     Train(#[from] TrainError),
 }
 
-/// Rates and rhythm of the word tower: under a minute.
+/// Learning rate, schedule and checkpoint interval of the word tower: under a minute.
 pub fn word_config(seed: u64) -> TrainConfig {
     TrainConfig {
         steps: 1500,
@@ -82,7 +82,7 @@ pub fn train_words(
     })
 }
 
-/// What steps the weights.
+/// Optimizer of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageOptimizer {
@@ -94,7 +94,7 @@ pub enum StageOptimizer {
 }
 
 impl StageOptimizer {
-    /// The optimiser with the constants of the picture and clip stages.
+    /// The optimizer with the constants of the picture and clip stages.
     pub fn config(self) -> OptimizerConfig {
         let adamw = AdamWConfig {
             beta2: 0.99,
@@ -104,22 +104,22 @@ impl StageOptimizer {
         self.with(adamw, &["cubify", "head", "scale_shift_table"])
     }
 
-    /// The optimiser with these constants; Muon leaves the matrices of the fields `apart` to AdamW.
-    pub fn with(self, adamw: AdamWConfig, apart: &[&str]) -> OptimizerConfig {
+    /// The optimizer with these constants; Muon leaves the matrices of the fields `adamw_params` to AdamW.
+    pub fn with(self, adamw: AdamWConfig, adamw_params: &[&str]) -> OptimizerConfig {
         match self {
             Self::Adamw => OptimizerConfig::AdamW(adamw),
             Self::Muon => OptimizerConfig::Muon(MuonConfig {
                 weight_decay: adamw.weight_decay,
                 adamw,
-                apart: apart.iter().map(|&name| name.to_owned()).collect(),
+                apart: adamw_params.iter().map(|&name| name.to_owned()).collect(),
                 ..MuonConfig::default()
             }),
         }
     }
 }
 
-/// Rates and rhythm of the picture stage.
-pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
+/// Learning rate, schedule and checkpoint interval of the image stage.
+pub fn image_config(steps: u64, seed: u64) -> TrainConfig {
     TrainConfig {
         steps,
         learning_rate: 1e-3,
@@ -138,7 +138,7 @@ pub fn picture_config(steps: u64, seed: u64) -> TrainConfig {
 ///
 /// # Errors
 /// When the pack cannot be read or the run fails.
-pub fn train_pictures(
+pub fn train_images(
     start: Option<Stiv>,
     shape: &StivConfig,
     tower: Arc<WordTower>,
@@ -166,23 +166,23 @@ pub fn clip_recipe() -> Recipe {
     Recipe {
         batch: 8,
         given: vec![
-            GivenFrames::First,
-            GivenFrames::First,
-            GivenFrames::First,
-            GivenFrames::Ends,
-            GivenFrames::Leading(4),
-            GivenFrames::Alternate,
+            GivenPattern::First,
+            GivenPattern::First,
+            GivenPattern::First,
+            GivenPattern::Ends,
+            GivenPattern::Leading(4),
+            GivenPattern::Alternate,
         ],
         image_dropout: 0.25,
         ..Recipe::default()
     }
 }
 
-/// Rates and rhythm of the clip stage.
+/// Learning rate, schedule and checkpoint interval of the clip stage.
 pub fn clip_config(steps: u64, seed: u64) -> TrainConfig {
     TrainConfig {
         learning_rate: 6e-4,
-        ..picture_config(steps, seed)
+        ..image_config(steps, seed)
     }
 }
 

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use engine::data::lexicon::Vocabulary;
 
+use super::condition::{Condition, Texts};
 use super::config::MICRO_CONDITIONS;
-use super::model::Condition;
-use super::sample::Texts;
 
 /// Prompts as numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +45,7 @@ impl TextBatch {
         }
     }
 
-    /// What the sampler is told of `prompts`: all of it, its style alone, and nothing at all.
+    /// Conditions for the guidance branches of `prompts`: all of it, its style alone, and nothing at all.
     pub fn texts(
         tower: &dyn TextTower,
         prompts: &[&str],
@@ -54,12 +53,12 @@ impl TextBatch {
         device: &Device,
     ) -> Texts {
         let count = prompts.len();
-        let tell = |text: Self| text.condition(vec![micro; count], device);
+        let condition = |text: Self| text.condition(vec![micro; count], device);
         let full = tower.encode(prompts);
         Texts {
-            null: tell(Self::empty(count, full.keys, full.width)),
-            style: tower.encode_style(prompts).map(tell),
-            full: tell(full),
+            null: condition(Self::empty(count, full.keys, full.width)),
+            style: tower.encode_style(prompts).map(condition),
+            full: condition(full),
         }
     }
 

@@ -10,8 +10,9 @@ use engine::diffusion::flow;
 use engine::train::{Task, TaskError};
 use serde::{Deserialize, Serialize};
 
+use super::condition::replace_given;
 use super::config::MICRO_CONDITIONS;
-use super::model::{Reading, Stiv};
+use super::model::{ForwardOptions, Stiv};
 use super::text::{TextBatch, TextTower};
 
 /// One training sample.
@@ -36,7 +37,7 @@ pub trait Examples: Send + Sync {
 /// Which frames a sample gives away when its image condition is not dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum GivenFrames {
+pub enum GivenPattern {
     /// None: text to picture or clip.
     #[default]
     None,
@@ -50,7 +51,7 @@ pub enum GivenFrames {
     Ends,
 }
 
-impl GivenFrames {
+impl GivenPattern {
     /// True for each given frame.
     pub fn mask(self, frames: usize) -> Vec<bool> {
         (0..frames)
@@ -87,10 +88,10 @@ pub struct Recipe {
     /// Probability that the text is dropped.
     pub text_dropout: f32,
     /// Given frames; of several entries each sample takes one at random.
-    pub given: Vec<GivenFrames>,
+    pub given: Vec<GivenPattern>,
     /// Probability that the given frames are dropped, independent of the text.
     pub image_dropout: f32,
-    /// Share of places hidden from the main blocks (MaskDiT), the same in all frames.
+    /// Fraction of spatial patches masked (MaskDiT), the same in all frames.
     pub mask_ratio: f32,
     /// How times are drawn.
     pub time: TimeDraw,
@@ -101,7 +102,7 @@ impl Default for Recipe {
         Self {
             batch: 64,
             text_dropout: 0.1,
-            given: vec![GivenFrames::None],
+            given: vec![GivenPattern::None],
             image_dropout: 0.08,
             mask_ratio: 0.0,
             time: TimeDraw::Uniform,
@@ -167,7 +168,7 @@ impl Task for StivTask {
                 pattern
                     .mask(frames)
                     .into_iter()
-                    .map(|known| f32::from(u8::from(known && !dropped))),
+                    .map(|given| f32::from(u8::from(given && !dropped))),
             );
             times.push(match recipe.time {
                 TimeDraw::Uniform => rng.uniform(),
@@ -202,11 +203,11 @@ impl Task for StivTask {
         let x = flow::point(data.clone(), noise.clone(), t);
         let x = replace_given(x, data.clone(), given.clone());
         let condition = batch.text.condition(batch.micro, &self.device);
-        let reading = Reading {
+        let options = ForwardOptions {
             keep: batch.keep,
-            ..Reading::default()
+            ..ForwardOptions::default()
         };
-        let v = model.forward(x, &batch.times, &condition, &reading);
+        let v = model.forward(x, &batch.times, &condition, &options);
         let loss = masked_loss(v, flow::velocity(data, noise), given);
         (loss, Vec::new())
     }
@@ -226,12 +227,6 @@ impl StivTask {
         all.sort_unstable();
         Some(all)
     }
-}
-
-/// Frame replacement: `frames` where `given` is 1. `given` is `[batch, 1, frames, 1, 1]`.
-pub fn replace_given(x: Tensor<5>, frames: Tensor<5>, given: Tensor<5>) -> Tensor<5> {
-    let keep = given.clone().neg() + 1.0;
-    x * keep + frames * given
 }
 
 /// Mean squared error over the elements of frames that are not given. `given` is `[batch, 1, frames, 1, 1]`.

@@ -1,9 +1,11 @@
-//! Schedulers of diffusion models with a discrete noise schedule, configured as diffusers' `scheduler_config.json`.
+//! Schedulers: of diffusion models with a discrete noise schedule, configured as diffusers' `scheduler_config.json`, and of
+//! flow matching.
 
 mod config;
 mod ddim;
 mod dpm;
 mod euler;
+mod flow;
 
 use burn::tensor::Tensor;
 
@@ -11,6 +13,7 @@ pub use config::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
 pub use ddim::{Ddim, DdimInverse};
 pub use dpm::DpmSolver;
 pub use euler::Euler;
+pub use flow::Flow;
 
 /// A walk from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
 pub trait Scheduler<const D: usize> {

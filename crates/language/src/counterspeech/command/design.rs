@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, is_quiet, say};
 use base::files::write_new;
 use clap::Args;
 use serde_json::json;
@@ -99,6 +99,9 @@ impl DesignStudy {
                 "prereg_sha": design.prereg_sha,
             })
             .to_string());
+        }
+        if is_quiet() {
+            return Ok(());
         }
         say(&format!(
             "{} participants rate {items} replies each, of {} in all; pre-registration {}\nnext: read `consent.txt` and `prereg.toml` in `{}`, then `orrery counterspeech study serve --study {}`",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, is_quiet, say, tell};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -126,7 +126,14 @@ impl Indicators {
                 cells.concat()
             ))?;
         }
-        tell(&format!("intervals are in `{}`", summary.display()));
+        if embedder.is_none() {
+            tell(
+                "note: with `--model none` no cosine is taken: personalization is that of the style alone",
+            );
+        }
+        if !is_quiet() {
+            tell(&format!("intervals are in `{}`", summary.display()));
+        }
         Ok(())
     }
 }

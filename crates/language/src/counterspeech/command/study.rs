@@ -175,7 +175,15 @@ impl Analyse {
     fn run(&self) -> Result<(), Failure> {
         let file = |name: &str| self.study.join(name);
         let prereg = Preregistration::open(&file("prereg.toml"))?;
-        let ratings = read_ratings(&file("ratings.csv"))?;
+        let ratings = file("ratings.csv");
+        if !ratings.exists() {
+            return Err(Failure::input(format!(
+                "there is no `{}`: `orrery counterspeech study import --study {}` makes it of what the form collected",
+                ratings.display(),
+                self.study.display()
+            )));
+        }
+        let ratings = read_ratings(&ratings)?;
         let participants = match file("participants.csv") {
             path if path.exists() => read_participants(&path)?,
             _ => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, is_quiet, say};
 use base::files::write_new;
 use clap::Args;
 use serde::Serialize;
@@ -37,7 +37,11 @@ impl Templates {
         ];
         for (name, text) in files {
             let path = self.out.join(name);
-            match write_new(&path, text.as_bytes())? {
+            let new = write_new(&path, text.as_bytes())?;
+            if is_quiet() {
+                continue;
+            }
+            match new {
                 true => say(&format!("wrote `{}`", path.display()))?,
                 false => say(&format!("`{}` was there and stays", path.display()))?,
             }

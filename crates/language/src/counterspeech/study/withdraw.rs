@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::job::log::Log;
+use base::job::log::{Log, LogError};
 use serde_json::Value;
 
 use super::super::CounterspeechError;
@@ -98,7 +98,13 @@ pub(in super::super) fn filter<T: serde::de::DeserializeOwned>(
         return Ok(0);
     }
     // Nobody else writes meanwhile.
-    let _log = Log::open(path)?;
+    let _log = Log::open(path).map_err(|error| match error {
+        LogError::Busy { path } => CounterspeechError::Data(format!(
+            "`{}` is being written: stop `study serve` or `generate` first, then run this again",
+            path.display()
+        )),
+        error => error.into(),
+    })?;
     let (rows, _) = read_lines::<Value>(path, "row")?;
     let wanted =
         |row: &Value| serde_json::from_value::<T>(row.clone()).map_or(true, |it| keep(&it));

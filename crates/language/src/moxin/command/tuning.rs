@@ -1,15 +1,16 @@
 //! `orrery moxin sft`, `dpo` and `grpo`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, is_quiet, tell};
+use burn::tensor::Device;
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
 use engine::train::Schedule;
 use serde_json::json;
 
 use super::wrote;
-use crate::moxin::{self, Examples, GrpoLimits, Place, Preference, Recipe};
+use crate::moxin::{self, Examples, GrpoLimits, MoxinError, Place, Preference, Recipe};
 
 /// Options of every fine-tuning.
 #[derive(Args, Debug)]
@@ -79,6 +80,15 @@ pub struct Tuning {
     json: bool,
 }
 
+/// A fine-tuning with parameters of its own: model, examples, how, where it works and where it is kept.
+type Stage<P> = fn(
+    &Path,
+    &Path,
+    (&Recipe, Option<f64>, P),
+    &Device,
+    &Place<'_>,
+) -> Result<Examples<()>, MoxinError>;
+
 impl Tuning {
     fn recipe(&self, (rate, length): (f64, usize)) -> Recipe {
         Recipe {
@@ -115,17 +125,30 @@ impl Tuning {
         }
     }
 
-    fn place<'a>(&'a self, title: &'a str, context: Context) -> Place<'a> {
-        Place {
+    /// Runs `stage`; learning rate, length and epochs are `usual` where no option says otherwise.
+    fn run<P>(
+        &self,
+        stage: Stage<P>,
+        title: &str,
+        (rate, length, epochs): (f64, usize, f64),
+        parameters: P,
+        context: Context,
+    ) -> Result<(), Failure> {
+        let recipe = self.recipe((rate, length));
+        let place = Place {
             folder: &self.out,
             resume: self.resume,
             title: Some(title),
             context,
             workers: None,
-        }
-    }
-
-    fn done(&self, examples: &Examples<()>) -> Result<(), Failure> {
+        };
+        let examples = stage(
+            &self.model,
+            &self.data,
+            (&recipe, self.epochs(epochs)?, parameters),
+            &engine::device(&self.device)?,
+            &place,
+        )?;
         if !is_quiet() {
             examples.troubles.iter().for_each(|line| tell(line));
         }
@@ -150,17 +173,8 @@ pub struct Sft {
 
 impl Sft {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let it = &self.tuning;
-        let recipe = (&it.recipe((5e-6, 4096)), it.epochs(2.0)?, !self.mean);
-        let place = it.place("sft", context);
-        let done = moxin::sft(
-            &it.model,
-            &it.data,
-            recipe,
-            &engine::device(&it.device)?,
-            &place,
-        )?;
-        it.done(&done)
+        let usual = (5e-6, 4096, 2.0);
+        (self.tuning).run(moxin::sft, "sft", usual, !self.mean, context)
     }
 }
 
@@ -182,7 +196,6 @@ pub struct Dpo {
 
 impl Dpo {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let it = &self.tuning;
         let usual = if self.sum {
             Preference::SUMMED
         } else {
@@ -192,20 +205,9 @@ impl Dpo {
         if !(beta > 0.0 && beta.is_finite()) {
             return Err(Failure::input("give `--beta` above 0"));
         }
-        let recipe = (
-            &it.recipe((5e-7, 2048)),
-            it.epochs(1.0)?,
-            Preference { beta, ..usual },
-        );
-        let place = it.place("dpo", context);
-        let done = moxin::dpo(
-            &it.model,
-            &it.data,
-            recipe,
-            &engine::device(&it.device)?,
-            &place,
-        )?;
-        it.done(&done)
+        let preference = Preference { beta, ..usual };
+        let usual = (5e-7, 2048, 1.0);
+        (self.tuning).run(moxin::dpo, "dpo", usual, preference, context)
     }
 }
 
@@ -240,7 +242,6 @@ pub struct Grpo {
 
 impl Grpo {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let it = &self.tuning;
         let grpo = moxin::Grpo {
             group: usize::from(self.group),
             longest: self.max_new as usize,
@@ -251,15 +252,7 @@ impl Grpo {
             },
             strict: !self.any_form,
         };
-        let recipe = (&it.recipe((1e-6, 1024)), it.epochs(1.0)?, grpo);
-        let place = it.place("grpo", context);
-        let done = moxin::grpo(
-            &it.model,
-            &it.data,
-            recipe,
-            &engine::device(&it.device)?,
-            &place,
-        )?;
-        it.done(&done)
+        let usual = (1e-6, 1024, 1.0);
+        (self.tuning).run(moxin::grpo, "grpo", usual, grpo, context)
     }
 }

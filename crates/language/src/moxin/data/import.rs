@@ -77,9 +77,9 @@ pub fn import(
                 .ok()
                 .filter(|name| *name != Path::new(""))
                 .unwrap_or(file);
+            tally.documents += 1;
             match text_of(file, strange) {
                 Ok(text) => {
-                    tally.documents += 1;
                     tally.text_bytes += text.len() as u64;
                     tally.keep(&text);
                     let name = name.to_string_lossy();

@@ -14,13 +14,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::options::{guidance, share, steps};
-use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
+use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, image_micro};
 use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
-use crate::stiv::model::Reading;
+use crate::stiv::model::ForwardOptions;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::proof::{ProofError, look};
 use crate::stiv::sample::{Guidance, SampleConfig};
-use crate::stiv::studio::Studio;
 use crate::stiv::text::TextTower;
 use crate::stiv::train::masked_loss;
 
@@ -85,14 +85,12 @@ struct SplitSeen {
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = device(&self.device)?;
-        let studio = match &self.model {
-            Some(path) => Studio::open(&Weights::open(path)?, &device)?,
-            None => embedded::pictures(&device)?,
+        let pipeline = match &self.model {
+            Some(path) => StivPipeline::open(&Weights::open(path)?, &device)?,
+            None => embedded::images(&device)?,
         };
-        if let Some(problem) = studio.problem(false) {
-            return Err(Failure::input(format!("`{}`: {problem}", studio.origin)));
-        }
-        let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
+        pipeline.check(false)?;
+        let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;
         let most = self.pairs.unwrap_or(usize::MAX);
         let [trained, unseen] = [Split::Train, Split::Test].map(|split| {
             let pairs = grid.pairs_of(split);
@@ -105,10 +103,10 @@ impl Eval {
         });
         let mut losses = Vec::new();
         for pairs in [&trained, &unseen] {
-            losses.push(self.losses(&studio, &grid, pairs, &device, context)?);
+            losses.push(self.losses(&pipeline, &grid, pairs, &device, context)?);
         }
         let seen = match self.draw {
-            Some(most) => Some(self.look(&studio, most, &device, context)?),
+            Some(most) => Some(self.look(&pipeline, most, &device, context)?),
             None => None,
         };
         if self.json {
@@ -145,7 +143,7 @@ impl Eval {
     /// What the judge sees in drawn pairs. Test pairs are left to the proof.
     fn look(
         &self,
-        studio: &Studio,
+        pipeline: &StivPipeline,
         most: usize,
         device: &Device,
         context: Context,
@@ -176,7 +174,7 @@ impl Eval {
         let seen = splits.map(|(name, split)| {
             let of = (split, most);
             let looked = look(
-                (studio, &judge),
+                (pipeline, &judge),
                 of,
                 &config,
                 self.seed,
@@ -202,7 +200,7 @@ impl Eval {
     /// Mean loss of the pairs at each of [`TIMES`].
     fn losses(
         &self,
-        studio: &Studio,
+        pipeline: &StivPipeline,
         grid: &EmojiGrid,
         pairs: &[Pair],
         device: &Device,
@@ -231,8 +229,8 @@ impl Eval {
                 })
                 .collect();
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-            let micro = vec![picture_micro(0.0, 0.0); count];
-            let condition = studio.tower.encode(&prompts).condition(micro, device);
+            let micro = vec![image_micro(0.0, 0.0); count];
+            let condition = pipeline.tower.encode(&prompts).condition(micro, device);
             let given = Tensor::zeros([count, 1, 1, 1, 1], device);
             for (sum, &time) in sums.iter_mut().zip(&TIMES) {
                 if context.stopped() {
@@ -242,10 +240,12 @@ impl Eval {
                 }
                 let t = Tensor::full([count, 1, 1, 1, 1], time, device);
                 let x = flow::point(data.clone(), noise.clone(), t);
-                let v =
-                    studio
-                        .model
-                        .forward(x, &vec![time; count], &condition, &Reading::default());
+                let v = pipeline.model.forward(
+                    x,
+                    &vec![time; count],
+                    &condition,
+                    &ForwardOptions::default(),
+                );
                 let target = flow::velocity(data.clone(), noise.clone());
                 let loss = masked_loss(v, target, given.clone()).into_data();
                 *sum += loss.iter::<f32>().sum::<f32>() * count as f32;

@@ -11,9 +11,9 @@ use engine::weights::{Precision, Weights};
 use serde_json::json;
 
 use super::output;
-use super::plan::{MODEL, Plan, TOWER};
+use super::run_config::{MODEL, RunConfig, TOWER};
 use crate::stiv::config::StivConfig;
-use crate::stiv::studio::Studio;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::{embedded, tower};
 
 /// Options of `export`.
@@ -36,11 +36,11 @@ pub struct Export {
 impl Export {
     pub(super) fn run(&self, _context: Context) -> Result<(), Failure> {
         output::check_place(&self.out)?;
-        let plan = Plan::read(&self.run)?;
+        let config = RunConfig::read(&self.run)?;
         let weights = Weights::open(self.run.join(CHECKPOINT))?;
         let step = weights.metadata().get("step").cloned().unwrap_or_default();
-        let shape = match &plan {
-            Some(plan) => plan.trained_shape(),
+        let shape = match &config {
+            Some(config) => config.trained_shape(),
             None => guess(&weights)?,
         };
         let device = device("cpu")?;
@@ -57,13 +57,13 @@ impl Export {
                 tower.width, shape.context
             )));
         }
-        let mut notes = match &plan {
-            Some(plan) => plan.notes(),
+        let mut notes = match &config {
+            Some(config) => config.notes(),
             None => Vec::new(),
         };
         notes.push(("orrery.step", step.clone()));
         let notes: Vec<(&str, &str)> = notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        Studio::save(&model, &shape, &tower, &notes, Precision::F16, &self.out)?;
+        StivPipeline::save(&model, &shape, &tower, &notes, Precision::F16, &self.out)?;
         let bytes = std::fs::metadata(&self.out).map_or(0, |file| file.len());
         say(&if self.json {
             json!({"out": self.out, "step": step, "bytes": bytes}).to_string()
@@ -77,9 +77,9 @@ impl Export {
     }
 }
 
-/// The shape of a run that has no plan beside it: one of the presets.
+/// The shape of a run that has no config beside it: one of the presets.
 fn guess(weights: &Weights) -> Result<StivConfig, Failure> {
-    [StivConfig::emoji_pictures(), StivConfig::emoji_clips()]
+    [StivConfig::emoji_images(), StivConfig::emoji_clips()]
         .into_iter()
         .find(|shape| {
             let patch = [shape.width, shape.patch_values()];

@@ -9,14 +9,14 @@ use engine::diffusion::{Renorm, Solver};
 
 use super::draw::{Drawing, draw, report};
 use super::options::{DrawOptions, guidance};
-use super::ticket::{KnownFrame, MOST_GUIDANCE};
 use crate::stiv::clips::FRAMES;
 use crate::stiv::embedded::defaults;
+use crate::stiv::generation_params::{GivenFrame, MAX_GUIDANCE};
 
 /// Frames that prediction starts from (paper section 4.4).
 const LEADING: usize = 4;
 
-/// How the passes of a guided step are combined.
+/// How the guidance branches are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CfgMode {
     /// Joint: text and frames dropped together, 2 passes a step.
@@ -33,7 +33,7 @@ enum Over {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Walk {
+enum SolverName {
     Euler,
     Sde,
 }
@@ -42,7 +42,7 @@ enum Walk {
 #[derive(Args, Debug)]
 struct Sampling {
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, value_name = "SCALE", help = format!(
-        "Guidance scale, 0 to {MOST_GUIDANCE}; with `--cfg-mode sit` that of the text [default: {}, of clips {}]",
+        "Guidance scale, 0 to {MAX_GUIDANCE}; with `--cfg-mode sit` that of the text [default: {}, of clips {}]",
         defaults::GUIDANCE, defaults::CLIP_GUIDANCE,
     ))]
     cfg: Option<f32>,
@@ -55,9 +55,9 @@ struct Sampling {
     /// Over what CFG-renorm takes its norms
     #[arg(long, value_enum, default_value = "sample")]
     renorm_over: Over,
-    /// euler walks the deterministic flow, sde the stochastic one
+    /// euler solves the deterministic flow, sde the stochastic one
     #[arg(long, value_enum, default_value = "euler")]
-    solver: Walk,
+    solver: SolverName,
     #[command(flatten)]
     draw: DrawOptions,
 }
@@ -68,9 +68,9 @@ const IMAGE_SCALE: f32 = 1.5;
 impl Sampling {
     fn drawing(&self, prompt: &str, video: bool) -> Result<Drawing, Failure> {
         let mut drawing = self.draw.drawing(prompt, video);
-        let ticket = &mut drawing.ticket;
-        ticket.guidance = self.cfg.unwrap_or(ticket.guidance);
-        ticket.guidance_image = match (self.cfg_mode, self.cfg_image) {
+        let params = &mut drawing.params;
+        params.guidance = self.cfg.unwrap_or(params.guidance);
+        params.guidance_image = match (self.cfg_mode, self.cfg_image) {
             (CfgMode::Sit, scale) => Some(scale.unwrap_or(IMAGE_SCALE)),
             (CfgMode::Jit, None) => None,
             (CfgMode::Jit, Some(_)) => {
@@ -79,14 +79,14 @@ impl Sampling {
                 ));
             }
         };
-        ticket.renorm_over = match self.renorm_over {
+        params.renorm_over = match self.renorm_over {
             Over::Sample => Renorm::Sample,
             Over::Frame => Renorm::Frame,
             Over::Place => Renorm::Place,
         };
-        ticket.solver = match self.solver {
-            Walk::Euler => Solver::Euler,
-            Walk::Sde => Solver::Sde,
+        params.solver = match self.solver {
+            SolverName::Euler => Solver::Euler,
+            SolverName::Sde => Solver::Sde,
         };
         Ok(drawing)
     }
@@ -97,7 +97,7 @@ impl Sampling {
 #[command(
     after_help = "Example:\n  orrery stiv t2i \"red apple\" --cfg 2 --steps 20 --seed 7 --out apple.png"
 )]
-pub struct TextToPicture {
+pub struct TextToImage {
     /// What is to be seen
     prompt: String,
     /// Scale of the style, --cfg being that of the rest of the prompt; 3 passes a step in place of 2 [default: that of --cfg]
@@ -120,7 +120,7 @@ pub struct TextToVideo {
 /// Options of `ti2v`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  orrery stiv ti2v fox --image fox.png --out fox.gif")]
-pub struct PictureToVideo {
+pub struct ImageToVideo {
     /// What is to be seen; may be empty
     #[arg(default_value = "")]
     prompt: String,
@@ -141,7 +141,7 @@ pub struct FromClip {
     #[arg(long)]
     clip: PathBuf,
     /// Which of the 16 frames are given, from 0, such as 0,3,7: the clip's own where it has so many, else its frames in
-    /// turn
+    /// order
     #[arg(long, value_delimiter = ',', value_parser = place)]
     given: Vec<usize>,
     #[command(flatten)]
@@ -155,10 +155,10 @@ fn place(text: &str) -> Result<usize, String> {
     }
 }
 
-impl TextToPicture {
+impl TextToImage {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let mut drawing = self.sampling.drawing(&self.prompt, false)?;
-        drawing.ticket.guidance_style = self.cfg_style;
+        drawing.params.guidance_style = self.cfg_style;
         finish(drawing, context)
     }
 }
@@ -169,11 +169,10 @@ impl TextToVideo {
     }
 }
 
-impl PictureToVideo {
+impl ImageToVideo {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let mut drawing = self.sampling.drawing(&self.prompt, true)?;
-        drawing.wordless = true;
-        drawing.ticket.known = vec![first_frame(&self.image)?];
+        drawing.params.given = vec![first_frame(&self.image)?];
         finish(drawing, context)
     }
 }
@@ -182,13 +181,13 @@ impl PictureToVideo {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn first_frame(path: &Path) -> Result<KnownFrame, Failure> {
+pub fn first_frame(path: &Path) -> Result<GivenFrame, Failure> {
     let still = read_still(path)?;
     if still.animated {
         let path = path.display();
         tell(&format!("warning: `{path}` moves: its first frame is used"));
     }
-    KnownFrame::new(0, &still.picture)
+    Ok(GivenFrame::first(&still.picture))
 }
 
 /// The clip at `path`, each frame cropped to a square and shrunk to the model's size as it is read.
@@ -241,7 +240,7 @@ impl FromClip {
         context: Context,
     ) -> Result<(), Failure> {
         let mut drawing = self.sampling.drawing(&self.prompt, true)?;
-        let ticket = &mut drawing.ticket;
+        let params = &mut drawing.params;
         let own = places.iter().all(|&place| place < clip.frames.len());
         for (i, &at) in places.iter().enumerate() {
             let from = if own && clip.frames.len() >= FRAMES {
@@ -257,10 +256,9 @@ impl FromClip {
                     clip.frames.len()
                 )));
             };
-            ticket.known.push(KnownFrame::new(at, frame)?);
+            params.given.push(GivenFrame::new(at, frame));
         }
-        ticket.delay_ms = Some(delay_ms);
-        drawing.wordless = true;
+        params.delay_ms = Some(delay_ms);
         finish(drawing, context)
     }
 }

@@ -135,7 +135,7 @@ impl Aggregate {
                 percent(semantic),
                 percent(total)
             ),
-            Totals::PictureToVideo {
+            Totals::ImageToVideo {
                 i2v,
                 quality,
                 total,

@@ -4,31 +4,27 @@ use base::command::{Context, Failure};
 use base::system::Verbs;
 use clap::Subcommand;
 
-mod carry;
 pub mod draw;
 mod eval;
 mod export;
 pub mod generate;
 mod measure;
-mod note;
 pub mod options;
 pub mod output;
-pub mod painter;
-mod plan;
-pub mod reading;
+mod run_config;
+mod run_training;
 mod subjects;
-pub mod ticket;
 mod train;
 
 /// What `orrery stiv` can do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Text to picture
-    T2i(Box<generate::TextToPicture>),
+    /// Text to image
+    T2i(Box<generate::TextToImage>),
     /// Text to clip
     T2v(Box<generate::TextToVideo>),
     /// Text and a first frame to clip
-    Ti2v(Box<generate::PictureToVideo>),
+    Ti2v(Box<generate::ImageToVideo>),
     /// Go on from the first frames of a clip
     #[command(after_help = "Example:\n  orrery stiv predict fox --clip start.gif --out more.gif")]
     Predict(Box<generate::FromClip>),

@@ -7,8 +7,10 @@ use clap::Args;
 use engine::data::pack::Style;
 
 use super::draw::Drawing;
-use super::ticket::{MOST_GUIDANCE, MOST_SAMPLES, MOST_STEPS, SCALES, Ticket};
 use crate::stiv::embedded::defaults;
+use crate::stiv::generation_params::{
+    GenerationParams, MAX_GUIDANCE, MAX_SAMPLES, MAX_STEPS, SCALES,
+};
 
 /// What every drawing verb takes.
 #[derive(Args, Clone, Debug)]
@@ -24,7 +26,7 @@ pub struct DrawOptions {
     pub count: Option<usize>,
     /// Steps from noise to data
     #[arg(long, value_parser = steps, allow_negative_numbers = true, help = format!(
-        "Steps from noise to picture, 1 to {MOST_STEPS} [default: {}]",
+        "Steps from noise to picture, 1 to {MAX_STEPS} [default: {}]",
         defaults::STEPS,
     ))]
     pub steps: Option<usize>,
@@ -87,34 +89,27 @@ fn seed(text: &str) -> Result<Seed, String> {
 impl DrawOptions {
     /// A drawing of `prompt`, or a clip, with these options and the defaults for the rest.
     pub fn drawing(&self, prompt: &str, video: bool) -> Drawing {
-        let (usual, guidance, until) = match video {
-            true => (defaults::CLIP_STYLE, defaults::CLIP_GUIDANCE, 1.0),
-            false => (defaults::STYLE, defaults::GUIDANCE, defaults::GUIDED_UNTIL),
-        };
-        let ticket = Ticket {
-            prompt: prompt.to_owned(),
-            video,
-            guidance,
+        let usual = GenerationParams::usual(prompt, video);
+        let params = GenerationParams {
             seed: match self.seed {
                 Some(Seed::Fixed(seed)) => seed,
                 Some(Seed::Random) | None => any_seed(),
             },
-            style: self.style.unwrap_or(usual).name().to_owned(),
-            steps: self.steps.unwrap_or(defaults::STEPS),
-            guided_until: self.guided_until.unwrap_or(until),
-            renorm: self.renorm.unwrap_or(defaults::RENORM),
-            count: self.count.unwrap_or(1),
-            size: self.size.unwrap_or(defaults::SCALE),
-            ..Ticket::default()
+            style: self.style.unwrap_or(usual.style),
+            steps: self.steps.unwrap_or(usual.steps),
+            guided_until: self.guided_until.unwrap_or(usual.guided_until),
+            renorm: self.renorm.unwrap_or(usual.renorm),
+            count: self.count.unwrap_or(usual.count),
+            size: self.size.unwrap_or(usual.size),
+            ..usual
         };
         Drawing {
-            ticket,
+            params,
             model: self.model.clone(),
             out: self.out.clone(),
             device: self.device.clone(),
             json: self.json,
             quiet: is_quiet(),
-            wordless: false,
         }
     }
 }
@@ -133,7 +128,7 @@ pub fn style(text: &str) -> Result<Style, String> {
 /// # Errors
 /// When it is no number or out of range.
 pub fn guidance(text: &str) -> Result<f32, String> {
-    number_in(text, 0.0, MOST_GUIDANCE)
+    number_in(text, 0.0, MAX_GUIDANCE)
 }
 
 /// A number from 0 to 1, for clap.
@@ -152,11 +147,11 @@ fn whole(text: &str, most: usize) -> Result<usize, String> {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    whole(text, MOST_SAMPLES)
+    whole(text, MAX_SAMPLES)
 }
 
 pub(super) fn steps(text: &str) -> Result<usize, String> {
-    whole(text, MOST_STEPS)
+    whole(text, MAX_STEPS)
 }
 
 fn scale(text: &str) -> Result<u32, String> {

@@ -10,8 +10,7 @@ use base::media::{
     png_bytes,
 };
 
-use super::note::with_gif_note;
-use super::ticket::KEY;
+use crate::stiv::provenance::{KEY, with_gif_note};
 
 /// Stands for standard output.
 pub const STDOUT: &str = "-";

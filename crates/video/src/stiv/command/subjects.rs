@@ -9,9 +9,10 @@ use engine::data::pack::{EmojiPack, Subject};
 use engine::weights::Weights;
 use serde_json::{Value, json};
 
-use super::reading;
 use crate::stiv::embedded;
-use crate::stiv::studio::Studio;
+use crate::stiv::generation_params::check_prompt;
+use crate::stiv::pipeline::StivPipeline;
+use crate::stiv::prompt_analysis;
 
 /// Options of `subjects`.
 #[derive(Args, Debug)]
@@ -36,18 +37,18 @@ pub struct Subjects {
 impl Subjects {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let device = Device::flex();
-        let studio = match &self.model {
-            Some(path) => Studio::open(&Weights::open(path)?, &device)?,
-            None => embedded::pictures(&device)?,
+        let pipeline = match &self.model {
+            Some(path) => StivPipeline::open(&Weights::open(path)?, &device)?,
+            None => embedded::images(&device)?,
         };
         let prompt = self.words.join(" ");
-        reading::check(&prompt, !self.words.is_empty())?;
+        check_prompt(&prompt, !self.words.is_empty())?;
         let chances = match prompt.as_str() {
             "" => None,
             prompt => {
-                let chances = reading::chances(&studio, prompt);
+                let chances = prompt_analysis::chances(&pipeline, prompt);
                 if chances.is_none() {
-                    return Err(reading::read(&studio, prompt).refusal());
+                    return Err(prompt_analysis::analyse(&pipeline, prompt).refusal());
                 }
                 chances
             }
@@ -55,7 +56,7 @@ impl Subjects {
         let pack = EmojiPack::embedded()?;
         let find = |code: &String| pack.subjects.iter().find(|subject| subject.code == *code);
         let mut known: Vec<(&Subject, Option<f32>)> = Vec::new();
-        for (at, code) in studio.tower.codes.iter().enumerate() {
+        for (at, code) in pipeline.tower.codes.iter().enumerate() {
             let chance = chances
                 .as_ref()
                 .and_then(|chances| chances.get(at))

@@ -12,8 +12,8 @@ use engine::train::{CHECKPOINT, Progress, Run, RunLock, TrainError};
 use engine::weights::Precision;
 use serde_json::json;
 
-use super::carry::{Start, carry_out, write_tower};
-use super::plan::{MODEL, Plan, Stage, TOWER};
+use super::run_config::{MODEL, RunConfig, Stage, TOWER};
+use super::run_training::{Start, run_training, write_tower};
 use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
@@ -51,15 +51,15 @@ pub struct Train {
     /// Seed of weights and batches [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Hide this share of the places from the main blocks (MaskDiT; the paper takes 0.5, then trains on without), 0 to 0.9
-    #[arg(long, value_parser = hidden, allow_negative_numbers = true)]
+    /// Fraction of spatial patches masked for the main blocks (MaskDiT; the paper takes 0.5, then trains on without), 0 to 0.9
+    #[arg(long, value_parser = fraction, allow_negative_numbers = true)]
     mask: Option<f32>,
     /// t2i and stiv: how times are drawn; logit-normal looks more often at pictures half way between noise and data,
     /// noisy at those that are mostly noise, which teaches many subjects sooner
     /// [default: uniform]
     #[arg(long, value_enum)]
     times: Option<TimeDraw>,
-    /// t2i, stiv and judge: what steps the weights; muon learns more from each sample and takes longer over a step
+    /// t2i, stiv and judge: optimizer; muon learns more from each sample and takes longer over a step
     /// [default: adamw]
     #[arg(long, value_enum)]
     optimizer: Option<StageOptimizer>,
@@ -99,7 +99,7 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-fn hidden(text: &str) -> Result<f32, String> {
+fn fraction(text: &str) -> Result<f32, String> {
     number_in(text, 0.0, 0.9)
 }
 
@@ -114,16 +114,16 @@ impl Train {
             false => None,
         };
         let old = if self.resume {
-            Plan::read(&self.out)?
+            RunConfig::read(&self.out)?
         } else {
             None
         };
         let begun = self.out.join(CHECKPOINT).exists();
         let start = match (&old, begun) {
-            (Some(plan), true) => self.again(plan, &device)?,
+            (Some(config), true) => self.again(config, &device)?,
             _ => self.start(&device)?,
         };
-        let plan = self.plan(&start);
+        let config = self.config(&start);
         if let Some(old) = old.filter(|_| begun) {
             self.compare(&old)?;
             let followed = self.follow(&old, start, context, &device);
@@ -134,7 +134,7 @@ impl Train {
             let path = self.out.join(CHECKPOINT);
             return Err(TrainError::Occupied { path }.into());
         }
-        if let Some(problem) = plan.shape.problem() {
+        if let Some(problem) = config.shape.problem() {
             return Err(Failure::input(problem));
         }
         std::fs::create_dir_all(&self.out).map_err(|source| TrainError::Folder {
@@ -145,10 +145,10 @@ impl Train {
             lock = Some(RunLock::take(&self.out)?);
         }
         if let Some(tower) = &start.tower {
-            write_tower(tower, &plan, Precision::F32, &self.out.join(TOWER))?;
+            write_tower(tower, &config, Precision::F32, &self.out.join(TOWER))?;
         }
-        plan.write(&self.out)?;
-        let followed = self.follow(&plan, start, context, &device);
+        config.write(&self.out)?;
+        let followed = self.follow(&config, start, context, &device);
         drop(lock);
         followed
     }
@@ -164,14 +164,14 @@ impl Train {
         }
     }
 
-    fn plan(&self, start: &Start) -> Plan {
+    fn config(&self, start: &Start) -> RunConfig {
         let (steps, batch, rate) = match self.stage {
             Stage::Words => (1500, 256, 0.02),
             Stage::Judge => (1200, 64, 1e-3),
             Stage::T2i => (4000, 64, 1e-3),
             Stage::Stiv => (2000, 8, 6e-4),
         };
-        Plan {
+        RunConfig {
             stage: self.stage,
             steps: self.steps.unwrap_or(steps),
             batch: self.batch.map_or(batch, |batch| batch as usize),
@@ -187,7 +187,7 @@ impl Train {
     }
 
     /// Options of a resumed run must be those it began with, or absent.
-    fn compare(&self, old: &Plan) -> Result<(), Failure> {
+    fn compare(&self, old: &RunConfig) -> Result<(), Failure> {
         let given = [
             ("--stage", self.stage != old.stage),
             (
@@ -241,7 +241,7 @@ impl Train {
 
     fn follow(
         &self,
-        plan: &Plan,
+        config: &RunConfig,
         start: Start,
         context: Context,
         device: &Device,
@@ -257,12 +257,12 @@ impl Train {
             stop: context.stop,
             progress: &mut progress,
         };
-        let outcome = carry_out(plan, start, run, &self.out, device)?;
+        let outcome = run_training(config, start, run, &self.out, device)?;
         let folder = self.out.display();
         if outcome.interrupted {
             return Err(Failure::interrupted(format!(
                 "stopped at step {} of {}: go on with `--resume`",
-                outcome.step, plan.steps
+                outcome.step, config.steps
             )));
         }
         let loss = Some(outcome.loss).filter(|loss| loss.is_finite());

@@ -67,7 +67,7 @@ impl Task for JudgeTask {
     }
 }
 
-/// Rates and rhythm of a judge's training: 1,200 steps take about three minutes on two cores.
+/// Learning rate, schedule and checkpoint interval of a judge's training: 1,200 steps take about three minutes on two cores.
 pub fn judge_config(steps: u64, seed: u64, optimizer: StageOptimizer) -> TrainConfig {
     let adamw = AdamWConfig {
         weight_decay: 0.05,

@@ -2,10 +2,12 @@
 
 use base::proof::{Arm, Experiment};
 
-use super::ProofError;
 use super::asked::Asked;
-use super::pictures::{Exhibition, SCALE, STYLE_SCALE, measures, record, styled};
+use super::draw::Canvas;
+use super::pictures::{SCALE, STYLE_SCALE, measures, record, styled};
+use super::{ProofError, Stage};
 use crate::stiv::embedded::defaults;
+use crate::stiv::judge::Judge;
 
 /// Scales of the text that were tried, each with these multiples of it as the scale of the style.
 const SCALES: [f32; 3] = [2.0, 2.5, 3.0];
@@ -14,7 +16,12 @@ const STYLE_MULTIPLES: [f32; 4] = [1.0, defaults::STYLE_EMPHASIS, 1.5, 2.0];
 const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
 
 /// Tries scales on pairs that neither training nor a result has seen, with noise of their own.
-pub(super) fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experiment, ProofError> {
+pub(super) fn choose(
+    canvas: &Canvas,
+    judge: &Judge,
+    stage: &Stage,
+    asked: &Asked,
+) -> Result<Experiment, ProofError> {
     let mut measures = measures().split_off(2);
     for measure in &mut measures {
         measure.name = measure.name.replace("held out", "development");
@@ -23,15 +30,12 @@ pub(super) fn choose(exhibition: &Exhibition, asked: &Asked) -> Result<Experimen
     for text in SCALES {
         for style in STYLE_MULTIPLES.map(|multiple| multiple * text) {
             let name = format!("guidance {text}, style {style}, renorm");
-            exhibition
-                .stage
-                .progress
-                .say(&format!("choice of the scales: {name}"));
-            let config = styled(exhibition.stage, text, style, true);
+            (stage.progress).say(&format!("choice of the scales: {name}"));
+            let config = styled(stage, text, style, true);
             let mut shares = Vec::new();
             for seed in CHOICE_SEEDS {
-                let drawn = exhibition.draw(asked, &config, seed)?;
-                shares.push(asked.count(&exhibition.judge.judge(&drawn), seed));
+                let drawn = canvas.draw(&asked.prompts, None, &config, seed)?;
+                shares.push(asked.count(&judge.judge(&drawn.samples), seed));
             }
             record(&mut measures, 0, &name, &shares);
             arms.push(Arm::new(&name, ""));

@@ -5,12 +5,12 @@ use engine::data::pack::{ClipPack, EmojiPack, Style};
 
 use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};
-use crate::stiv::clips::{Clips, FRAMES, clip_micro};
+use crate::stiv::clips::{Clips, FRAMES};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE};
 use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::SampleConfig;
-use crate::stiv::studio::Studio;
 
 /// The guidance scale in use.
 const SCALE: f32 = defaults::CLIP_GUIDANCE;
@@ -20,7 +20,6 @@ const SHAPE: [usize; 4] = [3, FRAMES, SIZE, SIZE];
 const STARTS: [usize; 2] = [0, 8];
 /// Subjects of a short run.
 const SHORT: usize = 10;
-const BATCH: usize = 8;
 
 const SOURCE: &str = "Orrery's target for the embedded model";
 const CLAIMS: [[&str; 2]; 2] = [
@@ -65,14 +64,14 @@ fn still(picture: &[f32]) -> Vec<f32> {
 
 /// Adds claims, experiment and a moving sheet to `report`.
 pub(super) fn prove(
-    studio: &Studio,
+    pipeline: &StivPipeline,
     judge: &Judge,
     stage: &mut Stage,
     report: &mut Report,
 ) -> Result<(), ProofError> {
     let pack = EmojiPack::embedded()?;
     let grid = EmojiGrid::new(pack, judge.codes())?;
-    let mut real = Clips::new(pack, ClipPack::embedded()?, &studio.tower.codes)?.clips;
+    let mut real = Clips::new(pack, ClipPack::embedded()?, &pipeline.tower.codes)?.clips;
     if !stage.options.full {
         let step = (real.len() / SHORT).max(1);
         real = real.into_iter().step_by(step).take(SHORT).collect();
@@ -100,15 +99,7 @@ pub(super) fn prove(
             stills.push(start(still(grid.pixels(Pair { subject, style })), None));
         }
     }
-    let canvas = Canvas {
-        model: &studio.model,
-        tower: &studio.tower,
-        shape: SHAPE,
-        micro: clip_micro(),
-        batch: BATCH,
-        device: &stage.device,
-        stop: stage.stop,
-    };
+    let canvas = Canvas::of(pipeline, &stage.device, stage.stop);
     let seeds = if stage.options.full {
         &stage.options.seeds[..]
     } else {

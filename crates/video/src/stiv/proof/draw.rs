@@ -6,19 +6,22 @@ use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::ProofError;
+use crate::stiv::clips::{FRAMES, clip_micro};
 use crate::stiv::config::MICRO_CONDITIONS;
+use crate::stiv::data::{SIZE, image_micro};
 use crate::stiv::model::Stiv;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::{Given, SampleConfig, sample};
 use crate::stiv::text::{TextBatch, TextTower};
 
-/// A model and what it draws on.
+/// A model, and how it draws.
 pub(super) struct Canvas<'a> {
     pub model: &'a Stiv,
     pub tower: &'a dyn TextTower,
     /// `[channels, frames, height, width]` of a sample.
     pub shape: [usize; 4],
     pub micro: [f32; MICRO_CONDITIONS],
-    /// Samples that walk through the network together.
+    /// Samples that go through the network together.
     pub batch: usize,
     pub device: &'a Device,
     pub stop: &'a AtomicBool,
@@ -32,7 +35,24 @@ pub(super) struct Drawn {
     pub passes: usize,
 }
 
-impl Canvas<'_> {
+impl<'a> Canvas<'a> {
+    /// Images, or clips of 16 frames, of a model with its tower.
+    pub fn of(pipeline: &'a StivPipeline, device: &'a Device, stop: &'a AtomicBool) -> Self {
+        let (frames, micro, batch) = match pipeline.config.temporal_patch {
+            1 => (1, image_micro(0.0, 0.0), 64),
+            _ => (FRAMES, clip_micro(), 8),
+        };
+        Self {
+            model: &pipeline.model,
+            tower: &pipeline.tower,
+            shape: [3, frames, SIZE, SIZE],
+            micro,
+            batch,
+            device,
+            stop,
+        }
+    }
+
     /// One sample for each prompt; `first` gives the first frame of each, as a sample whose other frames are ignored.
     ///
     /// The noise of sample `i` depends on `seed` and `i` alone, so that arms see the same.
@@ -72,9 +92,7 @@ impl Canvas<'_> {
                 &mut rng.child("solver").item(at as u64),
                 &mut |_, _| !self.stopped(),
             );
-            if self.stopped() {
-                return Err(ProofError::Stopped);
-            }
+            let sampled = sampled.ok_or(ProofError::Stopped)?;
             let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
             drawn
                 .samples

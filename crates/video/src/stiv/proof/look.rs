@@ -10,11 +10,11 @@ use engine::data::pack::EmojiPack;
 use super::ProofError;
 use super::asked::Asked;
 use super::draw::Canvas;
-use super::pictures::{BATCH, PAIR_SEED};
-use crate::stiv::data::{EmojiGrid, SIZE, Split, picture_micro};
+use super::pictures::PAIR_SEED;
+use crate::stiv::data::{EmojiGrid, Split};
 use crate::stiv::judge::Judge;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::SampleConfig;
-use crate::stiv::studio::Studio;
 
 /// Draws at most `most` pairs of a split, drawn by lot, and gives how often the judge sees the subject and the style that
 /// were asked for.
@@ -22,27 +22,19 @@ use crate::stiv::studio::Studio;
 /// # Errors
 /// When the pack cannot be read, or `stop` ended it.
 pub fn look(
-    (studio, judge): (&Studio, &Judge),
+    (pipeline, judge): (&StivPipeline, &Judge),
     (split, most): (Split, usize),
     config: &SampleConfig,
     seed: u64,
     device: &Device,
     stop: &AtomicBool,
 ) -> Result<[Share; 2], ProofError> {
-    let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;
     let mut pairs = grid.pairs_of(split);
     Rng::new(PAIR_SEED).shuffle(&mut pairs);
     pairs.truncate(most);
     let asked = Asked::new(&grid, pairs, judge);
-    let canvas = Canvas {
-        model: &studio.model,
-        tower: &studio.tower,
-        shape: [3, 1, SIZE, SIZE],
-        micro: picture_micro(0.0, 0.0),
-        batch: BATCH,
-        device,
-        stop,
-    };
+    let canvas = Canvas::of(pipeline, device, stop);
     let drawn = canvas.draw(&asked.prompts, None, config, seed)?.samples;
     Ok(asked.count(&judge.judge(&drawn), seed))
 }

@@ -117,7 +117,7 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
             "toy" => toy_claims::prove(&mut stage, report)?,
             "pictures" => {
                 let judge = Judge::embedded(&stage.device)?;
-                let stiv = embedded::pictures(&stage.device)?;
+                let stiv = embedded::images(&stage.device)?;
                 pictures::prove(&stiv, &judge, &mut stage, report)?
             }
             _ => {

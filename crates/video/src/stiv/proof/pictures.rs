@@ -9,11 +9,11 @@ use super::choice::choose;
 use super::draw::Canvas;
 use super::goals::{OF_ALL, OF_RECOGNISED, claims};
 use super::{ProofError, Stage, sheets};
-use crate::stiv::data::{EmojiGrid, Pair, SIZE, Split, picture_micro};
+use crate::stiv::data::{EmojiGrid, Pair, Split};
 use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::{Guidance, SampleConfig};
-use crate::stiv::studio::Studio;
 use crate::stiv::subjects::SubjectSet;
 
 /// Trained pairs that are asked for.
@@ -28,38 +28,15 @@ pub(super) const PAIR_SEED: u64 = 412;
 pub(super) const SCALE: f32 = defaults::GUIDANCE;
 /// The scale of the style in use.
 pub(super) const STYLE_SCALE: f32 = defaults::STYLE_EMPHASIS * SCALE;
-pub(super) const BATCH: usize = 64;
-
-/// The experiment at work.
-pub(super) struct Exhibition<'a, 'b> {
-    canvas: Canvas<'a>,
-    pub judge: &'a Judge,
-    pub stage: &'a Stage<'b>,
-}
-
-impl Exhibition<'_, '_> {
-    /// Pictures of all that is asked.
-    pub fn draw(
-        &self,
-        asked: &Asked,
-        config: &SampleConfig,
-        seed: u64,
-    ) -> Result<Vec<Vec<f32>>, ProofError> {
-        Ok(self
-            .canvas
-            .draw(&asked.prompts, None, config, seed)?
-            .samples)
-    }
-}
 
 /// Draws, judges, and adds claims, experiment and sheets to `report`.
 pub(super) fn prove(
-    studio: &Studio,
+    pipeline: &StivPipeline,
     judge: &Judge,
     stage: &mut Stage,
     report: &mut Report,
 ) -> Result<(), ProofError> {
-    let grid = EmojiGrid::new(EmojiPack::embedded()?, &studio.tower.codes)?;
+    let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;
     let known = SubjectSet::Recognised.codes(EmojiPack::embedded()?);
     let recognised = |pair: &Pair| known.contains(&grid.subjects[pair.subject].code);
     let [mut trained, development, held_out] =
@@ -73,19 +50,7 @@ pub(super) fn prove(
     let choice = Asked::new(&grid, development, judge);
     let sets = [trained, held_out, familiar].map(|pairs| Asked::new(&grid, pairs, judge));
     let stage = &*stage;
-    let exhibition = Exhibition {
-        canvas: Canvas {
-            model: &studio.model,
-            tower: &studio.tower,
-            shape: [3, 1, SIZE, SIZE],
-            micro: picture_micro(0.0, 0.0),
-            batch: BATCH,
-            device: &stage.device,
-            stop: stage.stop,
-        },
-        judge,
-        stage,
-    };
+    let canvas = Canvas::of(pipeline, &stage.device, stage.stop);
 
     let mut of_all = measures();
     let mut of_recognised = measures();
@@ -120,7 +85,8 @@ pub(super) fn prove(
                 .say(&format!("pictures: {name}, {} pairs", asked.pairs.len()));
             let mut drawn = Vec::new();
             for &seed in stage.seeds_of(set) {
-                drawn.push((seed, exhibition.draw(asked, &config, seed)?));
+                let samples = canvas.draw(&asked.prompts, None, &config, seed)?.samples;
+                drawn.push((seed, samples));
             }
             tell(set, &name, &drawn);
             first[set].extend(drawn.into_iter().take(1).map(|(_, drawn)| drawn));
@@ -177,7 +143,9 @@ pub(super) fn prove(
         measures: of_recognised,
     });
     if stage.options.full {
-        report.experiments.push(choose(&exhibition, &choice)?);
+        report
+            .experiments
+            .push(choose(&canvas, judge, stage, &choice)?);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::toy_world::{MovingShapes, ToyTower};
 use crate::stiv::config::StivConfig;
 use crate::stiv::model::Stiv;
 use crate::stiv::text::TextTower;
-use crate::stiv::train::{GivenFrames, Recipe, StivTask};
+use crate::stiv::train::{GivenPattern, Recipe, StivTask};
 
 /// Share of the clips whose first frame is hidden from STIV in training. The paper hides 8 % of far more clips.
 const IMAGE_DROPOUT: f32 = 0.2;
@@ -83,8 +83,8 @@ impl ToyArm {
         Recipe {
             batch,
             given: vec![match self {
-                Self::TextOnly => GivenFrames::None,
-                _ => GivenFrames::First,
+                Self::TextOnly => GivenPattern::None,
+                _ => GivenPattern::First,
             }],
             image_dropout: match self {
                 Self::Stiv => IMAGE_DROPOUT,
@@ -111,7 +111,7 @@ pub fn shape() -> StivConfig {
     }
 }
 
-/// Rates and rhythm of a toy run.
+/// Learning rate, schedule and checkpoint interval of a toy run.
 fn config(budget: Budget, seed: u64) -> TrainConfig {
     TrainConfig {
         steps: budget.steps,

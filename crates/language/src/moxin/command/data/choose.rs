@@ -1,14 +1,13 @@
 //! `orrery moxin data quality`, `mix` and `pack`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, say};
-use base::job::Shard;
 use clap::Args;
 use engine::text::Tokenizer;
 use serde_json::{Value, json};
 
-use super::{Common, share};
+use super::{Common, Pieces, share};
 use crate::moxin::data::mix::{Source, mix};
 use crate::moxin::data::pack::{Joining, pack};
 use crate::moxin::data::quality::{Cut, Quality, QualityConfig, quality};
@@ -50,18 +49,8 @@ pub struct QualityArgs {
     /// Seed of vectors and order
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Work on every Nth piece from I on
-    #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
-    /// Files are cut into pieces of so many MB
-    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65536))]
-    piece_mb: u64,
-    /// Write compressed files
-    #[arg(long)]
-    gz: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    pieces: Pieces,
 }
 
 #[derive(Args, Debug)]
@@ -109,22 +98,16 @@ impl QualityArgs {
         if !self.good.is_empty() {
             return self.train();
         }
-        let common = Common {
-            out: self.out.clone().unwrap_or_default(),
-            shard: self.shard,
-            piece_mb: self.piece_mb,
-            gz: self.gz,
-            json: self.json,
-        };
+        let out = self.out.as_deref().unwrap_or(Path::new(""));
         let model = Quality::open(&self.model)?;
         let params = json!({"model": self.model, "keep": self.keep, "min_score": self.min_score});
-        let job = common.job("quality", params, &self.inputs, context)?;
+        let job = (self.pieces).job(out, "quality", params, &self.inputs, context)?;
         let cut = match self.min_score {
             Some(score) => Cut::Score(score as f32),
             None => Cut::Best(self.keep),
         };
-        let done = quality(&job, &model, cut, self.gz)?;
-        common.say(done.as_ref())
+        let done = quality(&job, &model, cut, self.pieces.gz)?;
+        self.pieces.report(out, done.as_ref())
     }
 
     fn train(&self) -> Result<(), Failure> {
@@ -152,7 +135,7 @@ impl QualityArgs {
         let above = |texts: &[String]| texts.iter().filter(|text| model.score(text) >= 0.5).count();
         let right = above(&good) + other.len() - above(&other);
         let share = right as f64 / (good.len() + other.len()).max(1) as f64;
-        match self.json {
+        match self.pieces.json {
             true => {
                 say(&json!({"good": good.len(), "other": other.len(), "right": share}).to_string())
             }
@@ -197,8 +180,8 @@ impl MixArgs {
         let params = json!({"sources": self.sources, "total_mb": self.total_mb, "seed": self.seed});
         let job = self.common.job("mix", params, &inputs, context)?;
         let total = self.total_mb.map(|megabytes| megabytes * 1_000_000);
-        let done = mix(&job, &sources, total, self.seed, self.common.gz)?;
-        self.common.say(done.as_ref())
+        let done = mix(&job, &sources, total, self.seed, self.common.pieces.gz)?;
+        self.common.report(done.as_ref())
     }
 }
 
@@ -212,6 +195,6 @@ impl PackArgs {
         let params = json!({"tokenizer": self.tokenizer, "tokens": tokenizer.len(), "joining": joining, "seed": self.seed});
         let job = self.common.job("pack", params, &self.inputs, context)?;
         let done = pack(&job, &tokenizer, joining, self.seed)?;
-        self.common.say(done.as_ref())
+        self.common.report(done.as_ref())
     }
 }

@@ -6,7 +6,7 @@ use base::command::{Context, Failure};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{Common, share};
+use super::{Common, report, share};
 use crate::moxin::data::dedup::{Dedup, dedup};
 use crate::moxin::data::filter::{Filter, filter};
 use crate::moxin::data::import::{Strange, import};
@@ -102,14 +102,14 @@ impl Import {
             Strange::Skip
         };
         let tally = import(&self.inputs, &self.out, strange, context)?;
-        let common = Common {
-            out: self.out.clone(),
-            shard: None,
-            piece_mb: 1,
-            gz: false,
-            json: self.json,
-        };
-        common.say(Some(&tally))
+        if tally.kept == 0 {
+            let why = tally.troubles.first().map(|line| format!(" ({line})"));
+            return Err(Failure::input(format!(
+                "no file of the input holds text{}: give text files, or folders of them",
+                why.unwrap_or_default()
+            )));
+        }
+        report(&self.out, self.json, &tally)
     }
 }
 
@@ -122,15 +122,15 @@ impl FilterArgs {
             html: self.html,
             decontaminate: self.decontaminate.clone(),
         };
-        let done = filter(&job, &options, self.common.gz)?;
-        self.common.say(done.as_ref())
+        let done = filter(&job, &options, self.common.pieces.gz)?;
+        self.common.report(done.as_ref())
     }
 }
 
 impl DedupArgs {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         if self.of == Of::Paragraphs {
-            if self.common.shard.is_some() {
+            if self.common.pieces.shard.is_some() {
                 return Err(Failure::input(
                     "paragraphs are compared with all before them, so that machines cannot share the work: leave `--shard` out",
                 ));
@@ -140,9 +140,9 @@ impl DedupArgs {
             let done = paragraphs(
                 &job,
                 Bloom::new(self.grams * 1_000_000, 0.01),
-                self.common.gz,
+                self.common.pieces.gz,
             )?;
-            return self.common.say(done.as_ref());
+            return self.common.report(done.as_ref());
         }
         let usual = match self.of {
             Of::Code => Dedup::code(),
@@ -162,7 +162,7 @@ impl DedupArgs {
         let job = self
             .common
             .job("dedup", json!(options), &self.inputs, context)?;
-        let done = dedup(&job, &options, self.common.gz)?;
-        self.common.say(done.as_ref())
+        let done = dedup(&job, &options, self.common.pieces.gz)?;
+        self.common.report(done.as_ref())
     }
 }

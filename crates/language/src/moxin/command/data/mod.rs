@@ -1,6 +1,6 @@
 //! `orrery moxin data`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, is_quiet, say, tell};
 use base::job::Shard;
@@ -40,6 +40,13 @@ pub struct Common {
     /// Folder for the output
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    pieces: Pieces,
+}
+
+/// How a step goes through its input, and what it prints.
+#[derive(Args, Clone, Debug)]
+pub struct Pieces {
     /// Work on every Nth piece from I on; run the others elsewhere, then the command without this
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -62,6 +69,23 @@ impl Common {
         inputs: &[PathBuf],
         context: Context,
     ) -> Result<Job<'_>, Failure> {
+        self.pieces.job(&self.out, step, params, inputs, context)
+    }
+
+    fn report(&self, done: Option<&Tally>) -> Result<(), Failure> {
+        self.pieces.report(&self.out, done)
+    }
+}
+
+impl Pieces {
+    fn job<'a>(
+        &self,
+        out: &'a Path,
+        step: &'static str,
+        params: Value,
+        inputs: &[PathBuf],
+        context: Context,
+    ) -> Result<Job<'a>, Failure> {
         if inputs.is_empty() {
             return Err(Failure::input(
                 "there is no input: name files of JSON lines, or folders of them",
@@ -71,61 +95,65 @@ impl Common {
             step,
             params: json!({"options": params, "piece_mb": self.piece_mb, "gz": self.gz}),
             pieces: pieces(inputs, self.piece_mb << 20)?,
-            out: &self.out,
+            out,
             shard: self.shard.or_else(Shard::of_array_task),
             stop: context.stop,
         })
     }
 
-    /// Says what came out.
-    fn say(&self, done: Option<&Tally>) -> Result<(), Failure> {
-        let Some(tally) = done else {
-            let line = "the pieces of this shard are done; run the other shards, then the same command without `--shard`";
-            return match self.json {
-                true => say(&json!({"done": false}).to_string()),
-                false => say(line),
-            };
-        };
-        if !is_quiet() {
-            tally.troubles.iter().take(10).for_each(|line| tell(line));
+    /// Prints what came out.
+    fn report(&self, out: &Path, done: Option<&Tally>) -> Result<(), Failure> {
+        match (done, self.json) {
+            (Some(tally), json) => report(out, json, tally),
+            (None, true) => say(&json!({"done": false}).to_string()),
+            (None, false) => say(
+                "the pieces of this shard are done; run the other shards, then the same command without `--shard`",
+            ),
         }
-        if tally.documents == 0 {
-            return Err(Failure::input(format!(
-                "the input holds no document{}: give JSON lines with a `text`",
-                tally
-                    .troubles
-                    .first()
-                    .map(|line| format!(" ({line})"))
-                    .unwrap_or_default()
-            )));
-        }
-        if self.json {
-            return say(&json!({"done": true, "out": self.out, "total": tally}).to_string());
-        }
-        let mut line = format!(
-            "{} of {} documents, {:.1} of {:.1} MB of text",
-            tally.kept,
-            tally.documents,
-            tally.kept_bytes as f64 / 1e6,
-            tally.text_bytes as f64 / 1e6
-        );
-        if tally.tokens > 0 {
-            line.push_str(&format!(", {} tokens", tally.tokens));
-        }
-        let removed: Vec<String> = tally
-            .removed
-            .iter()
-            .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
-            .collect();
-        if !removed.is_empty() {
-            line.push_str(&format!("; left out: {}", removed.join(", ")));
-        }
-        say(&line)?;
-        if !is_quiet() {
-            tell(&format!("wrote `{}`", self.out.display()));
-        }
-        Ok(())
     }
+}
+
+/// Prints what came out.
+fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
+    if !is_quiet() {
+        tally.troubles.iter().take(10).for_each(|line| tell(line));
+    }
+    if tally.documents == 0 {
+        return Err(Failure::input(format!(
+            "the input holds no document{}: give JSON lines with a `text`",
+            tally
+                .troubles
+                .first()
+                .map(|line| format!(" ({line})"))
+                .unwrap_or_default()
+        )));
+    }
+    if json {
+        return say(&json!({"done": true, "out": out, "total": tally}).to_string());
+    }
+    let mut line = format!(
+        "{} of {} documents, {:.1} of {:.1} MB of text",
+        tally.kept,
+        tally.documents,
+        tally.kept_bytes as f64 / 1e6,
+        tally.text_bytes as f64 / 1e6
+    );
+    if tally.tokens > 0 {
+        line.push_str(&format!(", {} tokens", tally.tokens));
+    }
+    let removed: Vec<String> = tally
+        .removed
+        .iter()
+        .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
+        .collect();
+    if !removed.is_empty() {
+        line.push_str(&format!("; left out: {}", removed.join(", ")));
+    }
+    say(&line)?;
+    if !is_quiet() {
+        tell(&format!("wrote `{}`", out.display()));
+    }
+    Ok(())
 }
 
 impl Data {

@@ -7,10 +7,10 @@ use engine::weights::Weights;
 
 use super::{HEAD, Train};
 use crate::stiv::checkpoint::CONFIG_KEY;
-use crate::stiv::command::carry::Start;
-use crate::stiv::command::plan::{Plan, Stage, TOWER};
+use crate::stiv::command::run_config::{RunConfig, Stage, TOWER};
+use crate::stiv::command::run_training::Start;
 use crate::stiv::config::StivConfig;
-use crate::stiv::studio::Studio;
+use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::{embedded, tower};
 
 impl Train {
@@ -43,7 +43,7 @@ impl Train {
                     if self.width.is_some() || self.depth.is_some() {
                         return Err(wrong("--width` and `--depth"));
                     }
-                    self.with_tower(self.from(Studio::open(&file, device)?)?)
+                    self.with_tower(self.from(StivPipeline::open(&file, device)?)?)
                 }
                 _ if self.tower.is_some() => Err(Failure::input(
                     "`--tower` needs a picture model in `--init`: a text tower alone goes into `--init`",
@@ -59,28 +59,27 @@ impl Train {
             },
             Stage::Stiv if self.tower.is_some() => Err(wrong("--tower")),
             Stage::Stiv => self.from(match &file {
-                Some(file) => Studio::open(file, device)?,
-                None => embedded::pictures(device)?,
+                Some(file) => StivPipeline::open(file, device)?,
+                None => embedded::images(device)?,
             }),
         }
     }
 
     /// A run that starts from a picture model.
-    fn from(&self, studio: Studio) -> Result<Start, Failure> {
+    fn from(&self, pipeline: StivPipeline) -> Result<Start, Failure> {
+        pipeline.check(false)?;
         let masked = self.mask.is_some_and(|mask| mask > 0.0);
-        let problem = studio.problem(false).or_else(|| {
-            (masked && studio.config.extra_blocks == 0).then(|| {
-                "it was trained without masking and has no blocks behind the mask: leave `--mask` out".into()
-            })
-        });
-        match problem {
-            Some(problem) => Err(Failure::input(format!("`{}`: {problem}", studio.origin))),
-            None => Ok(Start {
-                tower: Some(studio.tower),
-                picture: Some(studio.model),
-                shape: studio.config,
-            }),
+        if masked && pipeline.config.extra_blocks == 0 {
+            return Err(Failure::input(format!(
+                "`{}`: it was trained without masking and has no blocks behind the mask: leave `--mask` out",
+                pipeline.origin
+            )));
         }
+        Ok(Start {
+            tower: Some(pipeline.tower),
+            picture: Some(pipeline.model),
+            shape: pipeline.config,
+        })
     }
 
     /// The same start with the text tower of `--tower`.
@@ -105,21 +104,21 @@ impl Train {
 
     /// Tower and shape of a run that goes on; its weights come from the checkpoint. `--init` and `--tower` were followed when
     /// it began: a loop that restarts one and the same command need not change it.
-    pub(super) fn again(&self, plan: &Plan, device: &Device) -> Result<Start, Failure> {
-        let tower = match plan.stage {
+    pub(super) fn again(&self, config: &RunConfig, device: &Device) -> Result<Start, Failure> {
+        let tower = match config.stage {
             Stage::Words | Stage::Judge => None,
             _ => Some(tower::read(&Weights::open(self.out.join(TOWER))?)?),
         };
-        let picture = plan.shape.init(&mut Rng::new(0), device);
+        let picture = config.shape.init(&mut Rng::new(0), device);
         Ok(Start {
             tower,
-            picture: (plan.stage == Stage::Stiv).then_some(picture),
-            shape: plan.shape.clone(),
+            picture: (config.stage == Stage::Stiv).then_some(picture),
+            shape: config.shape.clone(),
         })
     }
 
     fn shape(&self) -> StivConfig {
-        let preset = StivConfig::emoji_pictures();
+        let preset = StivConfig::emoji_images();
         let width = self.width.map_or(preset.width, |width| width as usize);
         StivConfig {
             width,

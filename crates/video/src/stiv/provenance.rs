@@ -1,4 +1,4 @@
-//! The ticket inside files: a text chunk of a PNG, a comment of a GIF, the EXIF description of a JPEG or WebP.
+//! Generation parameters inside files: a text chunk of a PNG, a comment of a GIF, the EXIF description of a JPEG or WebP.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,8 +7,8 @@ use std::path::Path;
 use base::command::Failure;
 use base::media::{self, MAX_BYTES, MAX_TEXT, MediaError};
 
-use super::ticket::KEY;
-
+/// Key of the text in a PNG; begins the comment or description elsewhere.
+pub const KEY: &str = "orrery";
 /// Begins a GIF's comment block.
 const COMMENT: [u8; 2] = [0x21, 0xfe];
 

@@ -1,4 +1,4 @@
-//! `run.json` in a run's folder: what a resumed run, or an export, must know.
+//! `run.json` in a run's folder: the config that a resumed run, or an export, must know.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::stiv::stages::StageOptimizer;
 use crate::stiv::subjects::SubjectSet;
 use crate::stiv::train::TimeDraw;
 
-/// The plan's file.
-const PLAN: &str = "run.json";
+/// The config's file.
+const FILE: &str = "run.json";
 /// The trained model in a run's folder.
 pub const MODEL: &str = "model.safetensors";
 /// The text tower of a run that goes on.
@@ -33,9 +33,9 @@ pub enum Stage {
     Judge,
 }
 
-/// A training run, but for its weights.
+/// Config of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct RunConfig {
     /// Which stage.
     pub stage: Stage,
     /// Optimisation steps.
@@ -44,7 +44,7 @@ pub struct Plan {
     pub batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// Share of places hidden from the main blocks (MaskDiT).
+    /// Fraction of spatial patches masked (MaskDiT).
     #[serde(default)]
     pub mask: f32,
     /// How times are drawn.
@@ -53,7 +53,7 @@ pub struct Plan {
     /// Mixed precision: linear layers multiply bf16 values.
     #[serde(default)]
     pub bf16: bool,
-    /// What steps the weights of all stages but the words.
+    /// Optimizer of all stages but the words.
     #[serde(default)]
     pub optimizer: StageOptimizer,
     /// Which subjects the words or the judge are of; the other stages learn what their text tower knows.
@@ -65,13 +65,13 @@ pub struct Plan {
     pub shape: StivConfig,
 }
 
-impl Plan {
-    /// The plan in a run's folder; none where there is no such file.
+impl RunConfig {
+    /// The config in a run's folder; none where there is no such file.
     ///
     /// # Errors
     /// When there is one that cannot be read.
     pub fn read(folder: &Path) -> Result<Option<Self>, Failure> {
-        let path = folder.join(PLAN);
+        let path = folder.join(FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
         };
@@ -81,20 +81,21 @@ impl Plan {
                 path.display()
             ))
         };
-        let plan: Self = serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
-        match plan.shape.problem() {
+        let config: Self =
+            serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
+        match config.shape.problem() {
             Some(problem) => Err(damaged(problem)),
-            None => Ok(Some(plan)),
+            None => Ok(Some(config)),
         }
     }
 
-    /// Writes the plan into a run's folder.
+    /// Writes the config into a run's folder.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        Ok(write_bytes(folder.join(PLAN), text.as_bytes())?)
+        Ok(write_bytes(folder.join(FILE), text.as_bytes())?)
     }
 
     /// Shape of the model that comes out.
