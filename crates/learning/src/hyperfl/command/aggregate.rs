@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::options::{Data, Federation, How};
 use crate::hyperfl::checks::{Limits, digest, judge};
-use crate::hyperfl::{HyperflError, Work, read_shared, read_update, weighted_mean, write_shared};
+use crate::hyperfl::{LearningError, Work, read_shared, read_update, weighted_mean, write_shared};
 
 /// Options of `aggregate`.
 #[derive(Args, Debug)]
@@ -77,7 +77,7 @@ impl Aggregate {
         for path in &self.updates {
             match read_update(&work, path) {
                 Ok(upload) => uploads.push(upload),
-                Err(why) => refused.push(format!("`{}`: {why}; left out", path.display())),
+                Err(why) => refused.push(format!("{why}; left out")),
             }
         }
         // The order of arrival must not change the sum.
@@ -99,7 +99,7 @@ impl Aggregate {
             .filter_map(|(upload, verdict)| Some((&upload.values[..], verdict.weight()?)))
             .collect();
         if taken.is_empty() {
-            return Err(HyperflError::failed(format!(
+            return Err(LearningError::failed(format!(
                 "round {round}: none of {} uploads can be used; `{}` stays as it was",
                 self.updates.len(),
                 global.display()
