@@ -1,6 +1,6 @@
 //! Rankings and the videos that they name, in files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use base::job::jsonl;
@@ -103,6 +103,12 @@ impl Rankings {
                     path.display()
                 ))
             })?;
+            if names[0] == names[1] || names[1] == names[2] || names[0] == names[2] {
+                return Err(LearningError::invalid(format!(
+                    "`{}` line {number}: it names one video twice: rank three different ones",
+                    path.display()
+                )));
+            }
             let numbers = names.map(|name| out.number(folder.join(name)));
             out.triplets.push(Triplet::ranked(numbers));
         }
@@ -115,6 +121,24 @@ impl Rankings {
             self.videos.push(video);
             self.videos.len() - 1
         })
+    }
+
+    /// What to say of pairs of videos that are ranked both ways; none where no two rankings contradict one another. They are
+    /// learned from all the same: people err.
+    pub fn contradictions(&self) -> Option<String> {
+        let pairs = self.triplets.iter().flat_map(Triplet::pairs);
+        let better: HashSet<[usize; 2]> = pairs.collect();
+        let both = |&&[a, b]: &&[usize; 2]| a < b && better.contains(&[b, a]);
+        let mut against: Vec<&[usize; 2]> = better.iter().filter(both).collect();
+        against.sort();
+        let &&[a, b] = against.first()?;
+        Some(format!(
+            "{} of {} ranked pairs contradict one another, first `{}` and `{}`: look at these again, or rank more triplets",
+            against.len(),
+            better.len(),
+            self.videos[a].display(),
+            self.videos[b].display()
+        ))
     }
 
     /// All videos, prepared.
@@ -174,4 +198,33 @@ fn names(record: &Map<String, Value>) -> Option<[&str; 3]> {
         record.get("preferred")?.as_str()?,
         record.get("other")?.as_str()?,
     ])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Rankings> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rankings.jsonl");
+        std::fs::write(&path, text).unwrap();
+        Rankings::read(&path)
+    }
+
+    #[test]
+    fn contradictions_are_told_and_twice_named_videos_refused() {
+        let one = "{\"ranking\": [\"a\", \"b\", \"c\"]}\n";
+        let other = "{\"anchor\": \"a\", \"preferred\": \"c\", \"other\": \"b\"}\n";
+        assert_eq!(read(one).unwrap().contradictions(), None);
+        let told = read(&format!("{one}{other}")).unwrap();
+        let line = told.contradictions().unwrap();
+        assert!(line.starts_with("1 of 4 ranked pairs"), "{line}");
+        let error = read("{\"ranking\": [\"a\", \"a\", \"c\"]}").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("line 1: it names one video twice")
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, say, tell};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -84,6 +84,9 @@ impl Align {
         let device = engine::device("cpu")?;
         let mut vision = self.start(&device)?;
         let rankings = Rankings::read(&self.triplets)?;
+        if let Some(line) = rankings.contradictions() {
+            tell(&line);
+        }
         let videos = rankings.prepared(&vision.config)?;
         let alignment = self.learning.alignment(&self.matching);
         let watch = ("align", self.json, context);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, say, tell};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -179,6 +179,9 @@ impl EvalReward {
         let tests = read_index(&self.tests)?;
         let truth: Vec<f64> = tests.iter().map(|one| one.truth).collect();
         let rankings = Rankings::read(&self.triplets)?;
+        if let Some(line) = rankings.contradictions() {
+            tell(&line);
+        }
         let best = rankings.favourites(self.experts.into());
         let mut rows = Vec::new();
         let mut bar = Steps::new("methods", self.json);
