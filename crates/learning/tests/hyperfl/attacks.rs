@@ -2,7 +2,7 @@
 
 use base::rng::Rng;
 use learning::hyperfl::attack::{
-    Cost, Guess, InvertConfig, SingleGradient, invert, recover_label, total_variation,
+    Cost, Guess, InvertConfig, Observation, SingleGradient, invert, recover_label, total_variation,
 };
 use learning::hyperfl::metrics::psnr;
 use learning::hyperfl::{HyperModel, Init, Model, Targets};

@@ -10,6 +10,7 @@ use base::fixtures::{Case, cases, report};
 use base::numerics::{kendall, spearman};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
+use clap::ValueEnum;
 use engine::weights;
 use learning::rapl::metrics::alignment_tau;
 use learning::rapl::sac::{Actor, Critic, sac_keys};

@@ -1,7 +1,6 @@
 //! X-MAGICAL: states after scripted actions, pictures.
 
 use base::media::read_picture;
-use clap::ValueEnum;
 use learning::rapl::world::{Embodiment, Layout, PICTURE, View, World};
 
 use super::*;

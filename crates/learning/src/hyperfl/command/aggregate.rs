@@ -45,6 +45,9 @@ pub struct Aggregate {
     /// Most samples that a client may claim; more counts as this many
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     most_samples: u64,
+    /// Most times that a client may claim the median's samples; more counts as this many
+    #[arg(long, value_name = "TIMES", default_value_t = 10)]
+    most_claim: u64,
     /// Most times that a client's change may be larger than the median change
     #[arg(long, value_name = "TIMES", default_value_t = 100)]
     most_change: u64,
@@ -84,6 +87,7 @@ impl Aggregate {
         uploads.sort_by_key(|upload| (upload.client.parse::<u64>().ok(), upload.client.clone()));
         let limits = Limits {
             samples: self.most_samples as f64,
+            claim: self.most_claim as f64,
             change: self.most_change as f64,
         };
         let verdicts = judge(&uploads, (round, &shared), limits, &seen);
