@@ -27,6 +27,24 @@ def nodes(grid, least, patience=600):
         time.sleep(1)
 
 
+def received(replies, folder, round):
+    """The replies as files for the binary; what cannot be read is left out and logged."""
+    updates = []
+    for number, reply in enumerate(replies):
+        node = reply.metadata.src_node_id
+        if reply.has_error():
+            log(f"round {round}: node {node} failed: {reply.error.reason}")
+            continue
+        path = folder / f"update-{number}.safetensors"
+        try:
+            files.write(path, reply.content["hypernetwork"], dict(reply.content["notes"]))
+        except (KeyError, TypeError, ValueError) as error:
+            log(f"round {round}: node {node} sent what cannot be read: {error}; left out")
+            continue
+        updates.append(path)
+    return updates
+
+
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     run = context.run_config
@@ -40,32 +58,29 @@ def main(grid: Grid, context: Context) -> None:
     for round in range(first, int(run["rounds"]) + 1):
         arrays, _ = files.read(place(round - 1))
         content = RecordDict({"hypernetwork": arrays, "config": ConfigRecord({"round": round})})
-        sent = [
-            Message(content=content, dst_node_id=node, message_type="train", group_id=str(round))
-            for node in nodes(grid, int(run["min-clients"]))
-        ]
-        updates = []
-        for number, reply in enumerate(grid.send_and_receive(sent, timeout=float(run["timeout"]))):
-            node = reply.metadata.src_node_id
-            if reply.has_error():
-                log(f"round {round}: node {node} failed: {reply.error.reason}")
+        for attempt in range(int(run["tries"])):
+            sent = [
+                Message(content=content, dst_node_id=node, message_type="train", group_id=str(round))
+                for node in nodes(grid, int(run["min-clients"]))
+            ]
+            replies = grid.send_and_receive(sent, timeout=float(run["timeout"]))
+            updates = received(replies, folder, round)
+            if not updates:
+                log(f"round {round}: none of {len(sent)} clients answered in time")
                 continue
-            path = folder / f"update-{number}.safetensors"
+            # Written beside and renamed by the binary: a server that is killed loses no finished round.
+            what = ("--round", round, "--global", place(round - 1), "--out", place(round))
             try:
-                files.write(path, reply.content["hypernetwork"], dict(reply.content["notes"]))
-            except (KeyError, TypeError, ValueError) as error:
-                log(f"round {round}: node {node} sent what cannot be read: {error}; left out")
+                answer, told = files.orrery(*call, *what, *updates)
+            except RuntimeError as error:
+                log(f"round {round}: {error}")
                 continue
-            updates.append(path)
-        if not updates:
-            log(f"round {round}: no client answered in time; it is tried again")
-            raise RuntimeError("no client answered: start clients, then run again; finished rounds are kept")
-        # Written beside and renamed by the binary: a server that is killed loses no finished round.
-        answer, told = files.orrery(
-            *call, "--round", round, "--global", place(round - 1), "--out", place(round), *updates
-        )
-        for line in told.splitlines():
-            log(f"round {round}: {line}")
-        log(f"round {round}: {answer['taken']} of {len(sent)} clients averaged")
-        for path in updates:
-            os.remove(path)
+            finally:
+                for path in updates:
+                    os.remove(path)
+            for line in told.splitlines():
+                log(f"round {round}: {line}")
+            log(f"round {round}: {answer['taken']} of {len(sent)} clients averaged")
+            break
+        else:
+            raise RuntimeError(f"round {round} cannot be done: start clients, then run again; finished rounds are kept")

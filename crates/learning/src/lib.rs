@@ -1,5 +1,9 @@
 //! Federated learning and reward learning.
 
+#[cfg(all(feature = "hyperfl", feature = "rapl"))]
+pub mod bench;
+#[cfg(any(feature = "hyperfl", feature = "rapl"))]
+mod error;
 #[cfg(feature = "hyperfl")]
 pub mod hyperfl;
 #[cfg(feature = "rapl")]

@@ -21,6 +21,8 @@ use crate::unknown;
   peers/bin/pip install diffusers transformers torchvision onnx onnxscript onnxruntime xllamacpp
   orrery bench --suite diffusion --peer peers/bin/python
   orrery bench --suite training --peer peers/bin/python
+  peers/bin/pip install x-magical
+  orrery bench --suite learning --peer peers/bin/python --rounds 1
   orrery bench --suite language --model smollm2.gguf --peer peers/bin/python")]
 pub struct Bench {
     /// Which works [default: all; --list names them]
@@ -57,6 +59,9 @@ enum Suite {
     Diffusion,
     /// A training step of a language model of 30 million parameters beside PyTorch
     Training,
+    /// A federated round and an attack beside PyTorch, X-MAGICAL's physics beside the Python package
+    #[cfg(all(feature = "hyperfl", feature = "rapl"))]
+    Learning,
     /// EMOv2-5M and ACDiT of 130 million parameters beside PyTorch
     #[cfg(all(feature = "emov2", feature = "acdit"))]
     Vision,
@@ -69,6 +74,8 @@ impl Suite {
             Self::Kernels | Self::Language => (bench::works(), bench::KERNELS),
             Self::Diffusion => (bench::diffusion::works(), bench::diffusion::SCRIPT),
             Self::Training => (bench::training::works(), bench::training::SCRIPT),
+            #[cfg(all(feature = "hyperfl", feature = "rapl"))]
+            Self::Learning => (learning::bench::works(), learning::bench::SCRIPT),
             #[cfg(all(feature = "emov2", feature = "acdit"))]
             Self::Vision => {
                 let mut works = vision::emov2::bench::works();

@@ -3,7 +3,7 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use super::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 
 /// How far below the target the search may stop.
 const TOLERANCE: f64 = 0.01;
@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 0.01;
 pub fn noise_multiplier(epsilon: f64, delta: f64, rate: f64, epochs: f64) -> Result<f64> {
     let sane = epsilon > 0.0 && delta > 0.0 && delta < 1.0 && rate > 0.0 && rate <= 1.0;
     if !(sane && epochs > 0.0 && epochs.is_finite()) {
-        return Err(HyperflError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "no noise for ε {epsilon}, δ {delta}, rate {rate}, {epochs} epochs: give ε > 0, 0 < δ < 1, 0 < rate ≤ 1 and at least one epoch"
         )));
     }
@@ -27,7 +27,7 @@ pub fn noise_multiplier(epsilon: f64, delta: f64, rate: f64, epochs: f64) -> Res
         high *= 2.0;
         reached = spent(high, rate, steps, delta);
         if high > 1e6 {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "no noise reaches ε {epsilon} with δ {delta} in {steps} steps: train for fewer rounds or allow a larger ε"
             )));
         }

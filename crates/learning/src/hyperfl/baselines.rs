@@ -2,11 +2,11 @@
 
 use base::rng::Rng;
 
-use super::error::Result;
 use super::hypernetwork::{Hypernetwork, Init, Step};
 use super::local::{Batch, LocalConfig, Losses, Noise, clip, private_gradient, sgd_epoch};
 use super::network::Network;
 use super::vector::squares;
+use crate::error::Result;
 
 /// Local and FedAvg: SGD on the whole network.
 ///

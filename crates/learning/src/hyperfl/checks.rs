@@ -11,6 +11,8 @@ use super::vector::squares;
 pub struct Limits {
     /// Most samples that a client may claim; more counts as this many and is logged.
     pub samples: f64,
+    /// Most times that a client may claim what the median client claims; more counts as this many and is logged.
+    pub claim: f64,
     /// Most times that a change may be larger than the median of the round's changes.
     pub change: f64,
 }
@@ -19,6 +21,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             samples: 100_000.0,
+            claim: 10.0,
             change: 100.0,
         }
     }
@@ -96,10 +99,20 @@ pub fn judge(
     let sound = |upload: &Upload| {
         upload.values.len() == global.len() && upload.values.iter().all(|value| value.is_finite())
     };
-    let mut changes: Vec<f64> = uploads.iter().filter(|it| sound(it)).map(change).collect();
-    changes.sort_by(f64::total_cmp);
-    // The lower middle: of two clients the smaller change is the measure.
-    let median = changes.get(changes.len().saturating_sub(1) / 2).copied();
+    // The lower middle: of two clients the smaller value is the measure.
+    let middle = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len().saturating_sub(1) / 2).copied()
+    };
+    let (counts, fair) = (
+        |upload: &&Upload| upload.samples > 0.0 && upload.samples.is_finite(),
+        || uploads.iter().filter(|it| sound(it)),
+    );
+    let claims = middle(fair().filter(counts).map(|it| it.samples).collect());
+    let largest = claims.map_or(limits.samples, |median| {
+        limits.samples.min(limits.claim * median)
+    });
+    let median = middle(fair().map(change).collect());
     let most = median.map(|median| limits.change * median.max(1e-6));
     let (mut clients, mut digests) = (HashSet::new(), HashSet::new());
     let mut verdicts = Vec::with_capacity(uploads.len());
@@ -135,12 +148,12 @@ pub fn judge(
             ))
         } else if !(upload.samples > 0.0 && upload.samples.is_finite()) {
             refused(format!("{} samples", upload.samples))
-        } else if upload.samples > limits.samples {
+        } else if upload.samples > largest {
             Verdict::Bounded {
-                weight: limits.samples,
+                weight: largest,
                 why: format!(
-                    "client `{client}`: says {} samples, counts as {}",
-                    upload.samples, limits.samples
+                    "client `{client}`: says {} samples, counts as {largest}",
+                    upload.samples
                 ),
             }
         } else {
@@ -188,7 +201,7 @@ mod tests {
         let taken: Vec<Option<f64>> = verdicts.iter().map(Verdict::weight).collect();
         let ten = Some(10.0);
         let no = None;
-        let liar = Some(100_000.0);
+        let liar = Some(100.0);
         assert_eq!(taken, [ten, ten, ten, no, no, no, no, no, no, liar, no, no]);
         for (upload, verdict) in uploads.iter().zip(&verdicts).skip(3) {
             let line = verdict.line().unwrap_or_default();

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use base::command::one_line;
 use base::tensor_file::{Precision, TensorFile, Weights};
 
 use super::checks::Upload;
-use super::error::{HyperflError, Result};
 use super::simulate::write_secret;
 use super::work::{Done, SETUP, Work};
+use crate::error::{LearningError, Result};
 
 /// File of the private parts in a client's folder.
 const PRIVATE: &str = "private.safetensors";
@@ -82,7 +83,7 @@ impl ClientState {
         after: &[f32],
     ) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| {
-            HyperflError::invalid(format!("cannot make `{}`: {error}", folder.display()))
+            LearningError::invalid(format!("cannot make `{}`: {error}", folder.display()))
         })?;
         let mut file = TensorFile::new();
         file.note(SETUP, work.setup());
@@ -139,29 +140,35 @@ pub fn write_update(
     Ok(file.write(path)?)
 }
 
-/// Reads an upload; one of another shape, or without its metadata, is an error in words for the log.
+/// Reads an upload; one of another shape, or without its metadata, is an error in words for the log, with the client's name
+/// where the file says it.
 ///
 /// # Errors
 /// Why it cannot be read.
 pub fn read_update(work: &Work, path: &Path) -> Result<Upload, String> {
-    let file = Weights::open(path).map_err(|error| error.to_string())?;
+    let nameless = |why: String| format!("`{}`: {why}", path.display());
+    let file = Weights::open(path).map_err(|error| nameless(error.to_string()))?;
     let note = |key: &str| file.metadata().get(key).map(String::as_str);
+    let client = note(CLIENT).ok_or_else(|| nameless("its metadata names no client".into()))?;
+    let client: String = one_line(client).chars().take(64).collect();
+    let failed = |why: String| format!("client `{client}`: {why}");
+    let missing = |what: &str| failed(format!("its metadata has no {what}"));
     let layout = work.shared_layout();
     if let Some(extra) = file.names().find(|name| layout.find(name).is_none()) {
-        return Err(format!("`{extra}` is not among what is shared"));
+        return Err(failed(format!(
+            "`{}` is not among what is shared",
+            one_line(extra)
+        )));
     }
+    let values = layout.read(&file, "");
     Ok(Upload {
-        client: note(CLIENT)
-            .ok_or("its metadata names no client")?
-            .chars()
-            .take(64)
-            .collect(),
         round: note(ROUND)
             .and_then(|round| round.parse().ok())
-            .ok_or("its metadata has no round")?,
+            .ok_or_else(|| missing("round"))?,
         samples: note(SAMPLES)
             .and_then(|n| n.parse().ok())
-            .ok_or("its metadata has no samples")?,
-        values: layout.read(&file, "").map_err(|error| error.to_string())?,
+            .ok_or_else(|| missing("samples"))?,
+        values: values.map_err(|error| failed(error.to_string()))?,
+        client,
     })
 }

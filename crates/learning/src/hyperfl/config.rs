@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{HyperflError, Result};
 use super::hypernetwork::Init;
 use super::local::LocalConfig;
+use crate::error::{LearningError, Result};
 
 /// How clients train and what they share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ impl Config {
         } else {
             return Ok(());
         };
-        Err(HyperflError::invalid(problem))
+        Err(LearningError::invalid(problem))
     }
 
     /// Clients of a round: ⌊frac · clients⌋, at least one.

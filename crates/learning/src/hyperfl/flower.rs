@@ -5,7 +5,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 
 /// Bytes of an array that one chunk holds at most.
 pub const CHUNK: usize = 20 * 1024 * 1024;
@@ -102,7 +102,7 @@ impl Object {
             !matches!(scalar, Scalar::Bool(_) | Scalar::Text(_) | Scalar::Bytes(_))
         };
         match values.iter().find(|(_, scalar)| !plain(scalar)) {
-            Some((name, _)) => Err(HyperflError::invalid(format!(
+            Some((name, _)) => Err(LearningError::invalid(format!(
                 "the metric `{name}` is no number: put it in a config record"
             ))),
             None => Ok(Self::new("MetricRecord", Vec::new(), &protobuf(values))),

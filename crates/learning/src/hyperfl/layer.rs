@@ -8,8 +8,8 @@ use kernels::{
     linear_backward_weight,
 };
 
-use super::error::Result;
 use super::vector::add_scaled;
+use crate::error::Result;
 
 /// Channels, rows and columns.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use base::tensor_file::{Precision, TensorFile, Weights};
 
-use super::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 
 /// One tensor of a [`Layout`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Layout {
             let name = format!("{prefix}{}", slot.name);
             let shape = weights.shape(&name).ok_or_else(|| weights.absent(&name))?;
             if shape != slot.shape {
-                return Err(HyperflError::invalid(format!(
+                return Err(LearningError::invalid(format!(
                     "`{name}` of `{}` is {shape:?}, the model needs {:?}: give a file of the same model",
                     weights.origin(),
                     slot.shape

@@ -5,12 +5,12 @@ use std::ops::Range;
 use base::rng::Rng;
 use rayon::prelude::*;
 
-use super::error::{HyperflError, Result};
 use super::hypernetwork::Step;
 use super::loss::{Targets, cross_entropy};
 use super::model::HyperModel;
 use super::network::Network;
 use super::vector::{add_scaled, squares};
+use crate::error::{LearningError, Result};
 
 /// Labelled pictures, each `[channels, rows, columns]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -335,7 +335,7 @@ pub fn evaluate(net: &Network, params: &[f32], samples: &Samples) -> Result<[f64
 /// Without clients, or where lengths differ.
 pub fn weighted_mean(updates: &[(&[f32], f64)]) -> Result<Vec<f32>> {
     let Some((first, _)) = updates.first() else {
-        return Err(HyperflError::failed(
+        return Err(LearningError::failed(
             "no client's update is left to average: see the log for why they were refused",
         ));
     };
@@ -343,7 +343,7 @@ pub fn weighted_mean(updates: &[(&[f32], f64)]) -> Result<Vec<f32>> {
         .iter()
         .any(|(update, _)| update.len() != first.len())
     {
-        return Err(HyperflError::invalid(
+        return Err(LearningError::invalid(
             "updates of different lengths cannot be averaged: all clients need the same model",
         ));
     }

@@ -1,6 +1,6 @@
 //! Mean cross entropy of logits, with labels or with probabilities as targets.
 
-use super::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 
 /// What a batch should be classified as.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub fn cross_entropy(logits: &[f32], targets: &Targets, classes: usize) -> Resul
         Targets::Probabilities(values) => values.len() == logits.len(),
     };
     if !fits {
-        return Err(HyperflError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "the labels do not fit {rows} pictures of {classes} classes: give one label below {classes} a picture"
         )));
     }

@@ -18,7 +18,6 @@ mod client;
 mod command;
 mod config;
 mod data;
-mod error;
 pub mod flower;
 mod hypernetwork;
 mod layer;
@@ -37,6 +36,7 @@ mod simulate;
 mod vector;
 mod work;
 
+pub use crate::error::{LearningError, Result};
 pub use accountant::{noise_multiplier, spent};
 pub use baselines::{
     PfedHn, centaur_update, dp_fedavg_update, fedavg_update, pfedhn_update, ppsgd_update,
@@ -44,7 +44,6 @@ pub use baselines::{
 pub use client::{ClientState, read_shared, read_update, write_shared, write_update};
 pub use config::{Config, Method};
 pub use data::{Dataset, digits};
-pub use error::{HyperflError, Result};
 pub use hypernetwork::{HyperGradient, Hypernetwork, Init, Recovered, Step};
 pub use layout::{Layout, Slot};
 pub use local::{

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use base::rng::Rng;
 
-use super::error::Result;
 use super::hypernetwork::{Hypernetwork, Init};
 use super::layout::Layout;
 use super::loss::Targets;
 use super::network::{Gradient, Model, Network, Second};
+use crate::error::Result;
 
 /// Hypernetwork and the network whose feature extractor it generates. Parameters lie as φ, embedding, classifier head.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use base::rng::Rng;
 
-use super::error::{HyperflError, Result};
 use super::layer::{Dual, Layer, Shape};
 use super::layout::Layout;
 use super::loss::{Targets, cross_entropy};
+use crate::error::{LearningError, Result};
 
 /// Slope of LeakyReLU below zero.
 const SLOPE: f32 = 0.01;
@@ -114,7 +114,7 @@ impl Network {
         match shape {
             [1, 28, 28] => Ok(Self::fmnist(classes)),
             [3, 32, 32] => Ok(Self::cifar(classes)),
-            other => Err(HyperflError::invalid(format!(
+            other => Err(LearningError::invalid(format!(
                 "pictures of {other:?} (channels, rows, columns) fit no network: give [1, 28, 28] or [3, 32, 32]"
             ))),
         }
@@ -287,7 +287,7 @@ impl Network {
     fn batch_of(&self, params: &[f32], x: &[f32]) -> Result<usize> {
         let picture = self.picture();
         if params.len() != self.layout.len() || x.is_empty() || !x.len().is_multiple_of(picture) {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "{} parameters and {} picture values do not fit a network of {} parameters for pictures of {picture} values",
                 params.len(),
                 x.len(),

@@ -2,7 +2,7 @@
 
 use base::rng::Rng;
 
-use super::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 
 /// The split of the paper: `share` of a client's samples evenly over all classes, the rest over a fixed group of classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,14 +50,14 @@ impl LabelSplit {
     /// For labels that are no classes, a class without enough samples, or a share above 100.
     pub fn assign(&self, labels: &[u8], classes: usize) -> Result<Vec<Vec<usize>>> {
         if self.even > 100 || self.samples == 0 || self.clients == 0 || classes == 0 {
-            return Err(HyperflError::invalid(
+            return Err(LearningError::invalid(
                 "a split needs clients, samples and a share from 0 to 100 percent",
             ));
         }
         let mut pools = vec![Vec::new(); classes];
         for (at, &label) in labels.iter().enumerate() {
             let pool = pools.get_mut(usize::from(label)).ok_or_else(|| {
-                HyperflError::invalid(format!(
+                LearningError::invalid(format!(
                     "label {label} of sample {at} is no class below {classes}"
                 ))
             })?;
@@ -81,7 +81,7 @@ impl LabelSplit {
                     }
                     let from = next[class];
                     own.extend(pool.get(from..from + take).ok_or_else(|| {
-                        HyperflError::invalid(format!(
+                        LearningError::invalid(format!(
                             "class {class} has {} samples, a client needs {take} of it: give fewer samples a client",
                             pool.len()
                         ))
@@ -109,12 +109,12 @@ pub fn dirichlet(
     rng: &Rng,
 ) -> Result<Vec<Vec<usize>>> {
     if !(alpha > 0.0 && alpha.is_finite()) || labels.is_empty() {
-        return Err(HyperflError::invalid("give an alpha above 0, such as 0.5"));
+        return Err(LearningError::invalid("give an alpha above 0, such as 0.5"));
     }
     let mut pools = vec![Vec::new(); classes];
     for (at, &label) in labels.iter().enumerate() {
         let pool = pools.get_mut(usize::from(label)).ok_or_else(|| {
-            HyperflError::invalid(format!("label {label} is no class below {classes}"))
+            LearningError::invalid(format!("label {label} is no class below {classes}"))
         })?;
         pool.push(at);
     }

@@ -11,13 +11,13 @@ use super::attack::{
     recover_label,
 };
 use super::baselines::fedavg_update;
-use super::error::{HyperflError, Result};
 use super::layout::Layout;
 use super::local::{LocalConfig, Noise, Samples, hyperfl_update, private_gradient};
 use super::loss::Targets;
 use super::metrics::{Window, psnr, ssim};
 use super::model::HyperModel;
 use super::network::Model;
+use crate::error::{LearningError, Result};
 
 /// What the client trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -163,7 +163,7 @@ pub fn attack(
                 net.gradient(victim.params, &victim.truth.pictures, &targets)?
                     .params
             } else {
-                return Err(HyperflError::invalid(
+                return Err(LearningError::invalid(
                     "several steps are attacked for `fedavg` and `hyperfl`: give `--level naive`",
                 ));
             };

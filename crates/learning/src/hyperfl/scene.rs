@@ -9,10 +9,10 @@ use base::media::{MediaError, Picture};
 use super::accountant::noise_multiplier;
 use super::config::{Config, Method};
 use super::data::Dataset;
-use super::error::{HyperflError, Result};
 use super::local::Samples;
 use super::privacy::{Target, Victim};
 use super::simulate::Simulation;
+use crate::error::{LearningError, Result};
 
 /// See the module.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Scene {
         });
         let picked: Option<Vec<usize>> = picked.collect();
         let picked = picked.ok_or_else(|| {
-            HyperflError::invalid(format!(
+            LearningError::invalid(format!(
                 "client {client} has {} pictures: attack fewer",
                 own.len()
             ))

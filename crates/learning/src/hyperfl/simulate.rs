@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 use super::baselines::PfedHn;
 use super::config::{Config, Method};
 use super::data::Dataset;
-use super::error::{HyperflError, Result};
 use super::local::{Mean, Samples};
 use super::partition::{LabelSplit, groups};
 use super::vector::squares;
 use super::work::{Done, SETUP, Work};
+use crate::error::{LearningError, Result};
 
 /// How many pictures a client has, and of which labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ impl Simulation {
     /// One round: chosen clients train, a few at a time, and the server averages by numbers of samples.
     ///
     /// # Errors
-    /// What a client says; [`HyperflError::Stopped`] at Ctrl-C.
+    /// What a client says; [`LearningError::Stopped`] at Ctrl-C.
     pub fn round(&mut self, data: &Dataset, context: Context) -> Result<&RoundLog> {
         let begun = std::time::Instant::now();
         let round = self.log.len() + 1;
@@ -142,7 +142,7 @@ impl Simulation {
         // As many at a time as there are threads: memory does not grow with the clients.
         for group in chosen.chunks(rayon::current_num_threads().max(1)) {
             if context.stopped() {
-                return Err(HyperflError::Stopped(
+                return Err(LearningError::Stopped(
                     "stopped; the same command goes on after the last finished round",
                 ));
             }
@@ -178,7 +178,7 @@ impl Simulation {
             let off: Vec<f32> = next.iter().zip(&self.shared).map(|(a, b)| a - b).collect();
             change = squares(&off).sqrt();
             if next.iter().any(|value| !value.is_finite()) {
-                return Err(HyperflError::failed(format!(
+                return Err(LearningError::failed(format!(
                     "round {round}: the average is not finite: training diverged; give a smaller `--lr`, or `--init scaled`"
                 )));
             }
@@ -232,7 +232,7 @@ impl Simulation {
     /// Where files cannot be written.
     pub fn keep(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| {
-            HyperflError::invalid(format!("cannot make `{}`: {error}", folder.display()))
+            LearningError::invalid(format!("cannot make `{}`: {error}", folder.display()))
         })?;
         let round = self.log.len();
         let mut file = TensorFile::new();
@@ -289,7 +289,7 @@ impl Simulation {
         let file = Weights::open(&path)?;
         let noted = [SETUP, "hyperfl.data"].map(|key| file.metadata().get(key).cloned());
         if noted != self.key().map(Some) {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "`{}` holds a federation with other settings or data: give the same ones, or another `--out`",
                 folder.display()
             )));
@@ -331,7 +331,7 @@ pub fn open_client(folder: &Path, client: usize) -> Result<(Work, Vec<f32>, Vec<
         .and_then(|shape| shape.first().copied())
         .unwrap_or(0);
     if client >= clients {
-        return Err(HyperflError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "no client {client} in `{}`: it has the clients 0 to {}",
             folder.display(),
             clients.saturating_sub(1)
@@ -377,7 +377,7 @@ pub fn open_shared(folder: &Path) -> Result<(Work, Vec<f32>, usize)> {
 /// Where it cannot be written.
 pub fn write_secret(path: &Path, file: &TensorFile) -> Result<()> {
     let failed = |error: std::io::Error| {
-        HyperflError::failed(format!("cannot write `{}`: {error}", path.display()))
+        LearningError::failed(format!("cannot write `{}`: {error}", path.display()))
     };
     let folder = path
         .parent()

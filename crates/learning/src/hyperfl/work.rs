@@ -7,11 +7,11 @@ use super::baselines::{
     centaur_update, dp_fedavg_update, fedavg_update, pfedhn_update, ppsgd_update,
 };
 use super::config::{Config, Method};
-use super::error::{HyperflError, Result};
 use super::layout::Layout;
 use super::local::{Batch, Losses, Noise, SAMPLE_CLIP, Samples, evaluate, hyperfl_update};
 use super::model::HyperModel;
 use super::network::Network;
+use crate::error::{LearningError, Result};
 
 /// Key of a file's metadata under which [`Work::setup`] stands.
 pub const SETUP: &str = "hyperfl.setup";
@@ -68,9 +68,9 @@ impl Work {
             picture: [usize; 3],
             classes: usize,
         }
-        let setup: Setup = serde_json::from_str(text).map_err(HyperflError::invalid)?;
+        let setup: Setup = serde_json::from_str(text).map_err(LearningError::invalid)?;
         if !(2..=256).contains(&setup.classes) {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "{} labels: 2 to 256 are possible",
                 setup.classes
             )));

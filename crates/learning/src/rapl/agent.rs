@@ -9,7 +9,7 @@ use super::reward::Reward;
 use super::sac::{Agent, Buffer, SacConfig, Transition};
 use super::video::DELAY_MS;
 use super::world::{ACTION_LIMITS, Layout, View, World};
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// What the policy is paid.
 #[derive(Clone, Debug)]
@@ -181,7 +181,7 @@ pub fn train(
     };
     while done < training.steps {
         if context.stopped() {
-            return Err(RaplError::Stopped("stopped; nothing was written"));
+            return Err(LearningError::Stopped("stopped; nothing was written"));
         }
         let random = done < training.random;
         let mut episode_rng = rng.child("episode").item(number);

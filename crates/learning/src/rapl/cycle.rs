@@ -2,7 +2,7 @@
 //! 2.4 and 9.2), with gradients for the embeddings.
 
 use super::embeddings::{Embeddings, distance_squared, dot};
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// What the way there and back is measured by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +79,7 @@ impl Cycle {
                 && video.length > 0
         };
         if videos.len() < 2 || !videos.iter().all(fits) || videos[0].frames.len() < 2 {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "cycles need two or more videos with equally many (at least two) sampled frames",
             ));
         }

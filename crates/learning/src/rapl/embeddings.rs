@@ -1,6 +1,6 @@
 //! A video as the encoder sees it: one vector a frame.
 
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// Vectors of one width, one a frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +16,13 @@ impl Embeddings {
     /// No row at all, rows that are cut off, values that are not finite.
     pub fn new(values: Vec<f64>, width: usize) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
-            return Err(RaplError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "{} values are no rows of {width}: give at least one whole row",
                 values.len()
             )));
         }
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "an embedding is not finite: the encoder's weights or its input are broken",
             ));
         }

@@ -3,7 +3,7 @@
 
 use super::embeddings::Embeddings;
 use super::transport::Transport;
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// `log(1 + exp(x))` without overflow.
 pub(super) fn softplus(x: f64) -> f64 {
@@ -71,7 +71,7 @@ pub fn triplet_loss(
 /// No pair, or another label.
 pub fn bradley_terry(pairs: &[[&[f64]; 2]], preferred: &[usize]) -> Result<(f64, Vec<[f64; 2]>)> {
     if pairs.is_empty() || pairs.len() != preferred.len() || preferred.iter().any(|at| *at > 1) {
-        return Err(RaplError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "{} pairs of videos with {} labels: give one label, 0 or 1, for each of one or more pairs",
             pairs.len(),
             preferred.len()
@@ -111,7 +111,7 @@ pub struct NoiseErrors {
 /// No pair.
 pub fn diffusion_dpo(errors: &[NoiseErrors], beta: f64) -> Result<(f64, Vec<[f64; 2]>)> {
     if errors.is_empty() {
-        return Err(RaplError::invalid(
+        return Err(LearningError::invalid(
             "no pair to learn from: give at least one",
         ));
     }

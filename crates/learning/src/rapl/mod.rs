@@ -16,7 +16,6 @@ mod cycle;
 pub mod diffusion;
 mod embeddings;
 pub mod encoder;
-mod error;
 pub mod learn;
 mod losses;
 pub mod metrics;
@@ -31,9 +30,9 @@ mod transport;
 pub mod video;
 pub mod world;
 
+pub use crate::error::{LearningError, Result};
 pub use cycle::{Cycle, CycleLoss, Similarity, TimeContrast, Timed};
 pub use embeddings::Embeddings;
-pub use error::{RaplError, Result};
 pub use losses::{Alignment, NoiseErrors, TripletLoss, bradley_terry, diffusion_dpo, triplet_loss};
 pub use transport::{Epsilon, Ground, Match, Table, Transport, exact_cost};
 

@@ -1,5 +1,6 @@
 //! Rankings and the videos that they name, in files.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use base::job::jsonl;
@@ -7,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::encoder::EncoderConfig;
 use super::learn::Triplet;
-use super::video::read_video;
-use super::{RaplError, Result};
+use super::video::{read_video, spread};
+use super::{LearningError, Result};
 
 /// The name of a folder's list of videos with what is known of each.
 pub const INDEX: &str = "videos.jsonl";
@@ -43,7 +44,7 @@ pub struct Recorded {
 pub fn read_index(folder: &Path) -> Result<Vec<Recorded>> {
     let path = folder.join(INDEX);
     if !path.exists() {
-        return Err(RaplError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "`{}` has no `{INDEX}`: make the folder with `orrery rapl collect --out {}`",
             folder.display(),
             folder.display()
@@ -51,11 +52,11 @@ pub fn read_index(folder: &Path) -> Result<Vec<Recorded>> {
     }
     let lines = jsonl::read(&path)?;
     if let Some(trouble) = lines.troubles.into_iter().next() {
-        return Err(RaplError::invalid(trouble));
+        return Err(LearningError::invalid(trouble));
     }
     let parse = |(number, record): (usize, Map<String, Value>)| {
         serde_json::from_value(Value::Object(record)).map_err(|error| {
-            RaplError::invalid(format!("`{}` line {number}: {error}", path.display()))
+            LearningError::invalid(format!("`{}` line {number}: {error}", path.display()))
         })
     };
     lines.records.into_iter().map(parse).collect()
@@ -83,10 +84,10 @@ impl Rankings {
     pub fn read(path: &Path) -> Result<Self> {
         let lines = jsonl::read(path)?;
         if let Some(trouble) = lines.troubles.into_iter().next() {
-            return Err(RaplError::invalid(trouble));
+            return Err(LearningError::invalid(trouble));
         }
         if lines.records.len() > MOST {
-            return Err(RaplError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "more than {MOST} triplets: split the file"
             )));
         }
@@ -97,11 +98,17 @@ impl Rankings {
                 continue;
             }
             let names = names(record).ok_or_else(|| {
-                RaplError::invalid(format!(
+                LearningError::invalid(format!(
                     "`{}` line {number}: write `{{\"ranking\": [best, second, third]}}` or `{{\"anchor\": …, \"preferred\": …, \"other\": …}}`",
                     path.display()
                 ))
             })?;
+            if names[0] == names[1] || names[1] == names[2] || names[0] == names[2] {
+                return Err(LearningError::invalid(format!(
+                    "`{}` line {number}: it names one video twice: rank three different ones",
+                    path.display()
+                )));
+            }
             let numbers = names.map(|name| out.number(folder.join(name)));
             out.triplets.push(Triplet::ranked(numbers));
         }
@@ -116,6 +123,24 @@ impl Rankings {
         })
     }
 
+    /// What to say of pairs of videos that are ranked both ways; none where no two rankings contradict one another. They are
+    /// learned from all the same: people err.
+    pub fn contradictions(&self) -> Option<String> {
+        let pairs = self.triplets.iter().flat_map(Triplet::pairs);
+        let better: HashSet<[usize; 2]> = pairs.collect();
+        let both = |&&[a, b]: &&[usize; 2]| a < b && better.contains(&[b, a]);
+        let mut against: Vec<&[usize; 2]> = better.iter().filter(both).collect();
+        against.sort();
+        let &&[a, b] = against.first()?;
+        Some(format!(
+            "{} of {} ranked pairs contradict one another, first `{}` and `{}`: look at these again, or rank more triplets",
+            against.len(),
+            better.len(),
+            self.videos[a].display(),
+            self.videos[b].display()
+        ))
+    }
+
     /// All videos, prepared.
     ///
     /// # Errors
@@ -124,6 +149,25 @@ impl Rankings {
         self.videos
             .iter()
             .map(|path| Ok(config.prepare(&read_video(path)?)))
+            .collect()
+    }
+
+    /// The actions at `frames` frames spread evenly over each video, where the list in its folder has them.
+    pub fn actions(&self, frames: usize) -> Vec<Option<Vec<Vec<f32>>>> {
+        let mut lists: HashMap<PathBuf, Vec<Recorded>> = HashMap::new();
+        self.videos
+            .iter()
+            .map(|path| {
+                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+                let list = lists
+                    .entry(folder.clone())
+                    .or_insert_with(|| read_index(&folder).unwrap_or_default());
+                let one = list.iter().find(|one| folder.join(&one.video) == *path)?;
+                let numbers = spread(one.actions.len(), frames);
+                let actions: Vec<Vec<f32>> =
+                    numbers.iter().map(|at| one.actions[*at].clone()).collect();
+                (actions.len() == frames).then_some(actions)
+            })
             .collect()
     }
 
@@ -154,4 +198,33 @@ fn names(record: &Map<String, Value>) -> Option<[&str; 3]> {
         record.get("preferred")?.as_str()?,
         record.get("other")?.as_str()?,
     ])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Rankings> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rankings.jsonl");
+        std::fs::write(&path, text).unwrap();
+        Rankings::read(&path)
+    }
+
+    #[test]
+    fn contradictions_are_told_and_twice_named_videos_refused() {
+        let one = "{\"ranking\": [\"a\", \"b\", \"c\"]}\n";
+        let other = "{\"anchor\": \"a\", \"preferred\": \"c\", \"other\": \"b\"}\n";
+        assert_eq!(read(one).unwrap().contradictions(), None);
+        let told = read(&format!("{one}{other}")).unwrap();
+        let line = told.contradictions().unwrap();
+        assert!(line.starts_with("1 of 4 ranked pairs"), "{line}");
+        let error = read("{\"ranking\": [\"a\", \"a\", \"c\"]}").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("line 1: it names one video twice")
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::encoder::Vision;
 use super::learn::Scored;
-use super::{Embeddings, Match, RaplError, Result, Transport};
+use super::{Embeddings, LearningError, Match, Result, Transport};
 
 /// How several preferred demonstrations count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
@@ -59,7 +59,7 @@ impl Reward {
         pick: Experts,
     ) -> Result<Self> {
         if experts.is_empty() {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "no preferred demonstration: give at least one",
             ));
         }
@@ -85,7 +85,7 @@ impl Reward {
             .map(|video| vision.embed(video))
             .collect::<Result<_>>()?;
         let Some(first) = seen.first() else {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "no preferred demonstration: give at least one",
             ));
         };

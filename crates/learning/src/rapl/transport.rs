@@ -4,7 +4,7 @@
 use base::numerics::assign;
 
 use super::embeddings::{Embeddings, distance_squared, dot};
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// What a pair of frames costs.
 #[derive(
@@ -134,7 +134,7 @@ impl Ground {
     /// Embeddings of different widths; with cosines, an embedding that is zero.
     pub fn costs(self, x: &Embeddings, y: &Embeddings) -> Result<Table> {
         if x.width() != y.width() {
-            return Err(RaplError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "embeddings of widths {} and {} cannot be compared: use one encoder for both videos",
                 x.width(),
                 y.width()
@@ -214,7 +214,7 @@ fn units(x: &Embeddings) -> Result<Embeddings> {
         let row = out.row_mut(at);
         let length = dot(row, row).sqrt();
         if length == 0.0 {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "an embedding is zero and has no cosine: use the squared Euclidean cost",
             ));
         }
@@ -284,7 +284,7 @@ impl Transport {
         };
         match epsilon > 0.0 && epsilon.is_finite() {
             true => Ok(epsilon),
-            false => Err(RaplError::invalid(format!(
+            false => Err(LearningError::invalid(format!(
                 "epsilon is {epsilon}: give a number above 0"
             ))),
         }
@@ -436,7 +436,7 @@ pub fn exact_cost(costs: &Table) -> Result<f64> {
     let common = greatest_divisor(rows, columns);
     let grains = rows / common * columns;
     if grains > 2000 {
-        return Err(RaplError::invalid(format!(
+        return Err(LearningError::invalid(format!(
             "videos of {rows} and {columns} frames need {grains} grains: shorten them"
         )));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use base::media::{Clip, Picture, read_clip, write_clip};
 use base::tensor_file::{TensorFile, Weights};
 
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
 /// Milliseconds that a frame of X-MAGICAL stands.
 pub const DELAY_MS: u32 = 125;
@@ -24,7 +24,7 @@ pub fn read_video(path: &Path) -> Result<Clip> {
         return Ok(read_clip(path)?);
     }
     let file = Weights::open(path)?;
-    let unfit = |reason: String| RaplError::from(file.unfit(reason));
+    let unfit = |reason: String| LearningError::from(file.unfit(reason));
     let shape = file.shape("frames").ok_or_else(|| file.absent("frames"))?;
     let &[count, 3, height, width] = shape else {
         return Err(unfit(format!("`frames` is {shape:?}, not [T, 3, H, W]")));
@@ -58,7 +58,7 @@ pub fn write_video(path: &Path, clip: &Clip) -> Result<()> {
         return Ok(write_clip(path, clip, &[])?);
     }
     let Some(first) = clip.frames.first() else {
-        return Err(RaplError::invalid("a video needs at least one frame"));
+        return Err(LearningError::invalid("a video needs at least one frame"));
     };
     let mut bytes = Vec::with_capacity(clip.frames.len() * first.pixels.len());
     for frame in &clip.frames {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::invert::Reconstruction;
 use super::observation::{Guess, Observation};
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 use crate::hyperfl::loss::{Targets, log_softmax};
 use crate::hyperfl::vector::{add_scaled, dot64};
 
@@ -32,7 +32,7 @@ pub fn dlg(
 ) -> Result<Reconstruction> {
     let pixels = start.pictures.len();
     let Targets::Probabilities(logits) = &start.targets else {
-        return Err(crate::hyperfl::HyperflError::invalid(
+        return Err(crate::hyperfl::LearningError::invalid(
             "this attack finds labels by itself: start it from probabilities",
         ));
     };

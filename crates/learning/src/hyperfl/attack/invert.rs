@@ -6,7 +6,7 @@ use base::rng::Rng;
 
 use super::cost::total_variation;
 use super::observation::{Guess, Observation};
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 use crate::hyperfl::loss::Targets;
 
 /// Settings; those of the published attack by default.

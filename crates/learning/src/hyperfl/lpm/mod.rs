@@ -7,7 +7,9 @@ mod norm;
 mod resnet;
 mod resnet_adapter;
 mod vit;
+mod vit_config;
 
 pub use batch_norm::Statistics;
 pub use resnet::{LpmResnet, ResnetConfig, Running};
-pub use vit::{LpmVit, VitConfig};
+pub use vit::LpmVit;
+pub use vit_config::VitConfig;

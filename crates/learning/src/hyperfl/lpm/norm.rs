@@ -2,7 +2,7 @@
 
 use kernels::{LayerNorm, Level, layer_norm, layer_norm_backward};
 
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 
 /// `[rows, width]` → the same, and what the backward pass needs.
 pub(super) fn norm(

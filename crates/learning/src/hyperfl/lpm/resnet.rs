@@ -10,7 +10,7 @@ use kernels::{
 
 use super::batch_norm::Statistics;
 use super::resnet_adapter::{AdapterPass, adapter_backward, adapter_forward};
-use crate::hyperfl::error::{HyperflError, Result};
+use crate::error::{LearningError, Result};
 use crate::hyperfl::hypernetwork::Hypernetwork;
 use crate::hyperfl::layout::Layout;
 use crate::hyperfl::loss::{Targets, cross_entropy};
@@ -149,7 +149,7 @@ impl LpmResnet {
             .find("hidden_layer.weight")
             .map_or(0, |range| range.start);
         if config.side < 32 || config.planes.contains(&0) || hidden.len() != layout.len() - at {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "the sizes {config:?} make no network: pictures need 32 or more rows"
             )));
         }
@@ -238,7 +238,7 @@ impl LpmResnet {
             || theta.len() != adapters
             || head.len() != classes * (hidden + 1)
         {
-            return Err(HyperflError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "{} picture values, {} adapter values and {} head values do not fit a network for pictures of {size}, adapters of {adapters} and a head of {}",
                 x.len(),
                 theta.len(),

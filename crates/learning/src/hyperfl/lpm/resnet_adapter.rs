@@ -5,7 +5,7 @@ use kernels::{
 };
 
 use super::batch_norm::{Statistics, batch_norm, batch_norm_backward};
-use crate::hyperfl::error::Result;
+use crate::error::Result;
 use crate::hyperfl::vector::add_scaled;
 
 const F32: Precision = Precision::F32;

@@ -5,7 +5,7 @@ use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Uni
 
 use crate::hyperfl::attack::Cost;
 use crate::hyperfl::{
-    Attack, Config, Dataset, HyperflError, Level, Method, Scene, Split, Target, pictures_sheet,
+    Attack, Config, Dataset, LearningError, Level, Method, Scene, Split, Target, pictures_sheet,
     run_attack, split,
 };
 
@@ -151,7 +151,7 @@ pub(super) fn run(
                 scene.victim(&params, &truth),
                 &attack,
                 &mut |_, _| match context.stopped() {
-                    true => Err(HyperflError::Stopped(
+                    true => Err(LearningError::Stopped(
                         "stopped; the same command goes on from here",
                     )),
                     false => Ok(()),

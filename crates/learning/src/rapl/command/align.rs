@@ -2,37 +2,45 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, say, tell};
 use base::rng::Rng;
+use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Learning, Matching};
-use crate::rapl::encoder::{EncoderConfig, Vision};
-use crate::rapl::learn::align;
+use crate::rapl::encoder::{EncoderConfig, Network, Vision, VitConfig};
+use crate::rapl::learn::{Fit, align};
 use crate::rapl::rankings::Rankings;
 
 /// Options of `align`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orrery rapl align --triplets rankings.jsonl --out encoder.safetensors
-  orrery rapl align --triplets rankings.jsonl --encoder encoder.safetensors --epochs 5 --lr 0.0001 --out finer.safetensors")]
+  orrery rapl align --triplets rankings.jsonl --encoder encoder.safetensors --epochs 5 --lr 0.0001 --out finer.safetensors
+  orrery rapl align --triplets rankings.jsonl --pretrained resnet18.safetensors --only-head --out encoder.safetensors")]
 pub struct Align {
     /// JSON lines `{\"ranking\": [best, second, third]}` or `{\"anchor\", \"preferred\", \"other\"}`
     #[arg(long, value_name = "FILE")]
     triplets: PathBuf,
-    /// `tiny`, or an encoder to go on from
+    /// `tiny`, `resnet18`, `resnet50` or `vit` with random weights, or an encoder to go on from
     #[arg(long, value_name = "ENCODER", default_value = "tiny")]
     encoder: String,
-    /// Side that frames are scaled to; divisible by 8
-    #[arg(long, value_name = "PIXELS", default_value_t = 48)]
-    side: usize,
+    /// Begin with official weights of torchvision, R3M, MVP or XIRL
+    #[arg(long, value_name = "FILE", conflicts_with = "encoder")]
+    pretrained: Option<PathBuf>,
+    /// Train the linear head alone: the network runs once
+    #[arg(long)]
+    only_head: bool,
+    /// Side that frames are scaled to [default: 48 for tiny, 112 for ResNets, 224 for official ones and vit]
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
     /// Frames of a video, spread evenly
     #[arg(long, value_name = "N", default_value_t = 12)]
     frames: usize,
-    /// Length of a frame's vector
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    width: usize,
+    /// Length of a frame's vector [default: 16 for tiny, else 32]
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
     #[command(flatten)]
     matching: Matching,
     #[command(flatten)]
@@ -46,29 +54,46 @@ pub struct Align {
 }
 
 impl Align {
+    /// The encoder before it is trained.
+    fn start(&self, device: &Device) -> Result<Vision, Failure> {
+        let mut rng = Rng::new(self.learning.seed).child("weights");
+        if let Some(path) = &self.pretrained {
+            let sizes = (self.side, self.frames, self.width.unwrap_or(32));
+            return Ok(Vision::pretrained(path, sizes, &mut rng, device)?.0);
+        }
+        let large = |network, side| EncoderConfig::imagenet(network, self.side.unwrap_or(side));
+        let config = match self.encoder.as_str() {
+            "tiny" => EncoderConfig {
+                side: self.side.unwrap_or(48),
+                ..EncoderConfig::default()
+            },
+            "resnet18" => large(Network::Resnet18, 112),
+            "resnet50" => large(Network::Resnet50, 112),
+            "vit" => large(Network::Vit(VitConfig::small()), 224),
+            path => return Ok(Vision::read(path.as_ref(), device)?),
+        };
+        let config = EncoderConfig {
+            frames: self.frames,
+            width: self.width.unwrap_or(config.width),
+            ..config
+        };
+        Ok(Vision::new(config, &mut rng, device)?)
+    }
+
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = engine::device("cpu")?;
-        let mut vision = match self.encoder.as_str() {
-            "tiny" => {
-                let config = EncoderConfig {
-                    side: self.side,
-                    frames: self.frames,
-                    width: self.width,
-                    ..EncoderConfig::default()
-                };
-                Vision::new(
-                    config,
-                    &mut Rng::new(self.learning.seed).child("weights"),
-                    &device,
-                )?
-            }
-            path => Vision::read(path.as_ref(), &device)?,
-        };
+        let mut vision = self.start(&device)?;
         let rankings = Rankings::read(&self.triplets)?;
+        if let Some(line) = rankings.contradictions() {
+            tell(&line);
+        }
         let videos = rankings.prepared(&vision.config)?;
         let alignment = self.learning.alignment(&self.matching);
         let watch = ("align", self.json, context);
-        let fit = self.learning.fit();
+        let fit = Fit {
+            only_head: self.only_head,
+            ..self.learning.fit()
+        };
         let loss = align(
             &mut vision,
             &videos,

@@ -15,7 +15,7 @@ use crate::rapl::encoder::Vision;
 use crate::rapl::rankings::{Recorded, read_index};
 use crate::rapl::reward::{Experts, Reward};
 use crate::rapl::video::read_video;
-use crate::rapl::{RaplError, Result};
+use crate::rapl::{LearningError, Result};
 
 /// Options of `make-dpo`.
 #[derive(Args, Debug)]
@@ -74,7 +74,7 @@ fn chunks(recorded: &Recorded, frames: usize) -> Vec<Example> {
 
 fn watch(context: Context) -> Result<()> {
     match context.stopped() {
-        true => Err(RaplError::Stopped("stopped; nothing was written")),
+        true => Err(LearningError::Stopped("stopped; nothing was written")),
         false => Ok(()),
     }
 }
@@ -206,7 +206,7 @@ pub struct DpoVerb {
 impl DpoVerb {
     pub(super) fn run(&self, context: Context) -> std::result::Result<(), Failure> {
         let mut policy = DiffusionPolicy::read(&self.policy, &engine::device("cpu")?)?;
-        let lines = jsonl::read(&self.pairs).map_err(RaplError::from)?;
+        let lines = jsonl::read(&self.pairs).map_err(LearningError::from)?;
         let mut pairs: Vec<Preference> = Vec::new();
         for (number, record) in lines.records {
             let pair = serde_json::from_value(Value::Object(record));

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, say, tell};
 use base::rng::Rng;
+use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Learning, Matching};
-use crate::rapl::encoder::{EncoderConfig, Vision};
+use crate::rapl::encoder::{EncoderConfig, Origin, Vision};
 use crate::rapl::learn::{
-    Triplet, Unsupervised, align, fit_goal_classifier, fit_rlhf, fit_unsupervised,
+    Triplet, Unsupervised, align, fit_behaviour, fit_goal_classifier, fit_invariant, fit_rlhf,
+    fit_unsupervised,
 };
 use crate::rapl::metrics::{agreement, alignment_tau};
 use crate::rapl::rankings::{Rankings, read_index};
@@ -18,15 +20,33 @@ use crate::rapl::reward::{Experts, Reward};
 use crate::rapl::video::read_video;
 use crate::rapl::{Cycle, Embeddings, Ground, TimeContrast};
 
-/// Rewards of the table, in order.
-const METHODS: [&str; 7] = [
-    "RAPL",
-    "RLHF",
-    "TCC-OT",
-    "TCN-OT",
-    "goal classifier",
-    "distance to goal",
-    "untrained-OT",
+/// A reward of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Rapl,
+    Rlhf,
+    Cycles,
+    Contrast,
+    Invariant,
+    Goal,
+    Distance,
+    Untrained,
+    /// Official weights as they are, of the file with this number.
+    Pretrained(usize),
+    /// The same after behaviour cloning on the ranked videos.
+    Cloned(usize),
+}
+
+/// Rewards that need no file, in the table's order.
+const METHODS: [(Method, &str); 8] = [
+    (Method::Rapl, "RAPL"),
+    (Method::Rlhf, "RLHF"),
+    (Method::Cycles, "TCC-OT"),
+    (Method::Contrast, "TCN-OT"),
+    (Method::Invariant, "LIFS-OT"),
+    (Method::Goal, "goal classifier"),
+    (Method::Distance, "distance to goal"),
+    (Method::Untrained, "untrained-OT"),
 ];
 
 /// Options of `eval-reward`.
@@ -49,6 +69,13 @@ pub struct EvalReward {
     /// Take this encoder for RAPL instead of aligning one
     #[arg(long, value_name = "FILE")]
     encoder: Option<PathBuf>,
+    /// Official weights of torchvision, R3M, MVP or XIRL, compared as they are (and MVP after behaviour cloning); may be given
+    /// again
+    #[arg(long, value_name = "FILE")]
+    pretrained: Vec<PathBuf>,
+    /// Side of the frames for official ResNets [default: 224; XIRL 112]
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
     /// Preferred demonstrations
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=32))]
     experts: u8,
@@ -65,75 +92,102 @@ pub struct EvalReward {
 }
 
 impl EvalReward {
+    /// All rewards of the table with their encoders before any training.
+    fn methods(&self, device: &Device) -> Result<Vec<(Method, String, Vision)>, Failure> {
+        let mut rng = Rng::new(self.learning.seed).child("weights");
+        let fresh = Vision::new(EncoderConfig::default(), &mut rng, device)?;
+        let mut all: Vec<(Method, String, Vision)> = METHODS
+            .iter()
+            .map(|(method, name)| (*method, (*name).to_owned(), fresh.clone()))
+            .collect();
+        if let Some(path) = &self.encoder {
+            all[0].2 = Vision::read(path, device)?;
+        }
+        for (at, path) in self.pretrained.iter().enumerate() {
+            let sizes = (self.side, fresh.config.frames, 0);
+            let (vision, origin) = Vision::pretrained(path, sizes, &mut rng, device)?;
+            let name = format!("{}-OT", origin.name());
+            if origin == Origin::Mvp {
+                let name = format!("fine-tuned {name}");
+                all.push((Method::Cloned(at), name, vision.clone()));
+            }
+            all.push((Method::Pretrained(at), name, vision));
+        }
+        Ok(all)
+    }
+
+    /// Trains what a method trains; `best` are the demonstrations among the ranked videos.
+    fn reward(
+        &self,
+        (method, mut vision): (Method, Vision),
+        (rankings, best): (&Rankings, &[usize]),
+        context: Context,
+    ) -> Result<Reward, Failure> {
+        let videos = rankings.prepared(&vision.config)?;
+        let experts: Vec<&[f32]> = best.iter().map(|at| &videos[*at][..]).collect();
+        let fit = self.learning.fit();
+        let watch = ("eval-reward", true, context);
+        let unsupervised = |vision: &mut Vision, how| -> Result<(), Failure> {
+            Ok(fit_unsupervised(vision, &videos, how, &fit, watch)?)
+        };
+        let cycles = Unsupervised::Cycle(Cycle::default());
+        let scores = |vision: Vision, scored| Reward::Scores {
+            vision,
+            scored: Box::new(scored),
+        };
+        match method {
+            Method::Rlhf => {
+                let pairs: Vec<[usize; 2]> =
+                    rankings.triplets.iter().flat_map(Triplet::pairs).collect();
+                let scored = fit_rlhf(&vision, &videos, &pairs, &fit, watch)?;
+                return Ok(scores(vision, scored));
+            }
+            Method::Goal => {
+                let liked: Vec<Vec<f32>> = experts.iter().map(|video| video.to_vec()).collect();
+                let scored = fit_goal_classifier(&vision, &liked, &fit, watch)?;
+                return Ok(scores(vision, scored));
+            }
+            Method::Distance => {
+                unsupervised(&mut vision, cycles)?;
+                return Ok(Reward::distance(vision, &experts)?);
+            }
+            Method::Rapl if self.encoder.is_none() => {
+                let alignment = self.learning.alignment(&self.matching);
+                let triplets = &rankings.triplets;
+                align(&mut vision, &videos, triplets, &alignment, &fit, watch)?;
+            }
+            Method::Cycles => unsupervised(&mut vision, cycles)?,
+            Method::Contrast => {
+                let how = Unsupervised::Contrast(TimeContrast::default());
+                unsupervised(&mut vision, how)?;
+            }
+            Method::Invariant => fit_invariant(&mut vision, &videos, &fit, watch)?,
+            Method::Cloned(_) => {
+                let actions = rankings.actions(vision.config.frames);
+                fit_behaviour(&mut vision, &videos, &actions, &fit, watch)?;
+            }
+            Method::Rapl | Method::Untrained | Method::Pretrained(_) => {}
+        }
+        let transport = self.matching.transport();
+        Ok(Reward::transport(vision, &experts, transport, self.pick)?)
+    }
+
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = engine::device("cpu")?;
-        let mut rng = Rng::new(self.learning.seed).child("weights");
-        let fresh = Vision::new(EncoderConfig::default(), &mut rng, &device)?;
+        let methods = self.methods(&device)?;
+        let count = methods.len();
         let tests = read_index(&self.tests)?;
         let truth: Vec<f64> = tests.iter().map(|one| one.truth).collect();
         let rankings = Rankings::read(&self.triplets)?;
+        if let Some(line) = rankings.contradictions() {
+            tell(&line);
+        }
         let best = rankings.favourites(self.experts.into());
         let mut rows = Vec::new();
         let mut bar = Steps::new("methods", self.json);
-        for (at, method) in METHODS.into_iter().enumerate() {
+        for (at, (method, name, vision)) in methods.into_iter().enumerate() {
             context.proceed()?;
-            let mut vision = fresh.clone();
-            if let (Some(path), "RAPL") = (&self.encoder, method) {
-                vision = Vision::read(path, &device)?;
-            }
-            let videos = rankings.prepared(&vision.config)?;
-            let experts: Vec<&[f32]> = best.iter().map(|at| &videos[*at][..]).collect();
-            let fit = self.learning.fit();
-            let watch = (method, true, context);
-            let reward = match method {
-                "RLHF" => {
-                    let pairs: Vec<[usize; 2]> =
-                        rankings.triplets.iter().flat_map(Triplet::pairs).collect();
-                    let scored = fit_rlhf(&vision, &videos, &pairs, &fit, watch)?;
-                    Reward::Scores {
-                        vision,
-                        scored: Box::new(scored),
-                    }
-                }
-                "goal classifier" => {
-                    let liked: Vec<Vec<f32>> = experts.iter().map(|video| video.to_vec()).collect();
-                    let scored = fit_goal_classifier(&vision, &liked, &fit, watch)?;
-                    Reward::Scores {
-                        vision,
-                        scored: Box::new(scored),
-                    }
-                }
-                "distance to goal" => {
-                    let how = Unsupervised::Cycle(Cycle::default());
-                    fit_unsupervised(&mut vision, &videos, how, &fit, watch)?;
-                    Reward::distance(vision, &experts)?
-                }
-                _ => {
-                    match method {
-                        "RAPL" if self.encoder.is_none() => {
-                            let alignment = self.learning.alignment(&self.matching);
-                            align(
-                                &mut vision,
-                                &videos,
-                                &rankings.triplets,
-                                &alignment,
-                                &fit,
-                                watch,
-                            )?;
-                        }
-                        "TCC-OT" => {
-                            let how = Unsupervised::Cycle(Cycle::default());
-                            fit_unsupervised(&mut vision, &videos, how, &fit, watch)?;
-                        }
-                        "TCN-OT" => {
-                            let how = Unsupervised::Contrast(TimeContrast::default());
-                            fit_unsupervised(&mut vision, &videos, how, &fit, watch)?;
-                        }
-                        _ => {}
-                    }
-                    Reward::transport(vision, &experts, self.matching.transport(), self.pick)?
-                }
-            };
+            let reward = self.reward((method, vision), (&rankings, &best), context)?;
             let (mut learned, mut seen): (Vec<f64>, Vec<Embeddings>) = Default::default();
             for one in &tests {
                 let clip = read_video(&self.tests.join(&one.video))?;
@@ -148,8 +202,8 @@ impl EvalReward {
                 Reward::Scores { .. } => None,
                 _ => Some(alignment_tau(&seen, 1, Ground::Cosine)?),
             };
-            rows.push((method, agreement(&learned, &truth), tau));
-            bar.at(at + 1, METHODS.len());
+            rows.push((name, agreement(&learned, &truth), tau));
+            bar.at(at + 1, count);
         }
         bar.finish();
         if self.json {
@@ -160,7 +214,7 @@ impl EvalReward {
             return say(&json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}).to_string());
         }
         say(&format!(
-            "{} triplets, {} demonstrations, {} test videos\n{:<18}{:>10}{:>10}{:>10}{:>12}",
+            "{} triplets, {} demonstrations, {} test videos\n{:<20}{:>10}{:>10}{:>10}{:>12}",
             rankings.triplets.len(),
             best.len(),
             tests.len(),
@@ -173,7 +227,7 @@ impl EvalReward {
         for (method, found, tau) in rows {
             let tau = tau.map_or_else(|| "–".to_owned(), |tau| format!("{tau:.3}"));
             say(&format!(
-                "{method:<18}{:>10.3}{:>10.3}{:>9.1}%{tau:>12}",
+                "{method:<20}{:>10.3}{:>10.3}{:>9.1}%{tau:>12}",
                 found.spearman,
                 found.kendall,
                 100.0 * found.accuracy

@@ -93,6 +93,7 @@ impl Learning {
             batch: self.batch.into(),
             learning_rate: self.lr.into(),
             seed: self.seed,
+            ..Fit::default()
         }
     }
 

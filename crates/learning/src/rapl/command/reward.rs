@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Failure, say};
+use base::files::write_bytes;
 use base::media::{Picture, write_picture};
 use clap::Args;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::rapl::video::read_video;
 /// Options of `reward`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  orrery rapl reward --encoder encoder.safetensors --expert rollouts/0003.safetensors --video rollouts/0010.safetensors --plan plan.png")]
+  orrery rapl reward --encoder encoder.safetensors --expert rollouts/0003.safetensors --video rollouts/0010.safetensors --plan plan.png --curve curve.svg")]
 pub struct RewardVerb {
     /// An encoder of `align`
     #[arg(long, value_name = "FILE")]
@@ -34,6 +35,9 @@ pub struct RewardVerb {
     /// Draw which frame goes to which
     #[arg(long, value_name = "PNG")]
     plan: Option<PathBuf>,
+    /// Draw the reward of every frame
+    #[arg(long, value_name = "SVG")]
+    curve: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -57,6 +61,9 @@ impl RewardVerb {
             write_picture(path, &drawn(&found.plan), &[])?;
         }
         let rewards = found.rewards();
+        if let Some(path) = &self.curve {
+            write_bytes(path, curve(&rewards).as_bytes())?;
+        }
         let (total, sharpness) = (-found.cost(), found.plan.sharpness());
         let flat = -((found.plan.rows * found.plan.columns) as f64).ln();
         match self.json {
@@ -94,4 +101,46 @@ fn drawn(plan: &Table) -> Picture {
         }
     }
     picture.upscale_nearest(cell)
+}
+
+/// The reward over the frames as SVG: a line with its least and greatest value beside it.
+fn curve(rewards: &[f64]) -> String {
+    const SIZE: [f64; 2] = [640.0, 240.0];
+    const EDGE: f64 = 40.0;
+    let [width, height] = SIZE;
+    let least = rewards.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let across = (width - 2.0 * EDGE) / (rewards.len().max(2) - 1) as f64;
+    let up = (height - 2.0 * EDGE) / (most - least).max(f64::MIN_POSITIVE);
+    let points: Vec<String> = rewards
+        .iter()
+        .enumerate()
+        .map(|(at, reward)| {
+            let (x, y) = (
+                EDGE + at as f64 * across,
+                height - EDGE - (reward - least) * up,
+            );
+            format!("{x:.1},{y:.1}")
+        })
+        .collect();
+    let dots: String = points
+        .iter()
+        .filter_map(|point| point.split_once(','))
+        .map(|(x, y)| format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"2.5\" fill=\"#2266cc\"/>"))
+        .collect();
+    let last = rewards.len();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\
+         <path d=\"M{EDGE} {EDGE}V{bottom}H{right}\" fill=\"none\" stroke=\"#888\"/>\
+         <polyline points=\"{line}\" fill=\"none\" stroke=\"#2266cc\" stroke-width=\"2\"/>{dots}\
+         <text x=\"4\" y=\"{EDGE}\">{most:.4}</text><text x=\"4\" y=\"{bottom}\">{least:.4}</text>\
+         <text x=\"{EDGE}\" y=\"{below}\">frame 1</text><text x=\"{right}\" y=\"{below}\" text-anchor=\"end\">{last}</text>\
+         <text x=\"{middle}\" y=\"20\" text-anchor=\"middle\">reward of every frame</text></svg>\n",
+        bottom = height - EDGE,
+        right = width - EDGE,
+        below = height - EDGE + 18.0,
+        middle = width / 2.0,
+        line = points.join(" "),
+    )
 }

@@ -63,7 +63,7 @@ fn example(chunk: &[f32]) -> Example {
 
 fn stop(context: Context) -> crate::rapl::Result<()> {
     match context.stopped() {
-        true => Err(crate::rapl::RaplError::Stopped(
+        true => Err(crate::rapl::LearningError::Stopped(
             "stopped; the same command goes on from here",
         )),
         false => Ok(()),

@@ -11,7 +11,7 @@ use engine::weights;
 
 use super::buffer::Batch;
 use super::networks::{Actor, Critic, sac_keys};
-use crate::rapl::{RaplError, Result};
+use crate::rapl::{LearningError, Result};
 
 /// Everything an agent depends on besides its weights.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -250,7 +250,7 @@ impl Agent {
             Precision::F32,
             &mut file,
         )?;
-        let config = serde_json::to_string(&self.config).map_err(RaplError::failed)?;
+        let config = serde_json::to_string(&self.config).map_err(LearningError::failed)?;
         file.note("sac", config);
         Ok(file.write(path)?)
     }
@@ -266,7 +266,7 @@ impl Agent {
             .get("sac")
             .and_then(|text| serde_json::from_str(text).ok());
         let config: SacConfig = config.ok_or_else(|| {
-            RaplError::invalid(format!(
+            LearningError::invalid(format!(
                 "`{}` holds no policy: give a file that `orrery rapl train-policy` wrote",
                 path.display()
             ))
@@ -278,7 +278,7 @@ impl Agent {
             config.depth,
         ];
         if largest.into_iter().max() > Some(8192) || config.depth > 16 {
-            return Err(RaplError::invalid(format!(
+            return Err(LearningError::invalid(format!(
                 "`{}` states sizes that no policy here has",
                 path.display()
             )));

@@ -6,13 +6,20 @@
 use base::command::{Context, Steps};
 use base::rng::Rng;
 use burn::module::Module;
-use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
-use engine::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use engine::train::optim::{AdamW, AdamWConfig, step};
 
 use super::encoder::{Encoder, EncoderConfig, Vision, tensor};
-use super::losses::{Alignment, bradley_terry, sigmoid, softplus, triplet_loss};
-use super::{Cycle, Embeddings, Epsilon, RaplError, Result, TimeContrast, Timed, Transport};
+use super::losses::{Alignment, triplet_loss};
+use super::{Embeddings, Epsilon, LearningError, Result, Transport};
+
+mod imitation;
+mod scored;
+mod unsupervised;
+
+pub use imitation::{fit_behaviour, fit_invariant};
+pub use scored::{Head, Scored, fit_goal_classifier, fit_rlhf};
+pub use unsupervised::{Unsupervised, fit_unsupervised};
 
 /// How a network is trained.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -25,6 +32,8 @@ pub struct Fit {
     pub learning_rate: f64,
     /// Seed of weights and order.
     pub seed: u64,
+    /// Whether [`align`] leaves the network as it is and trains the head alone.
+    pub only_head: bool,
 }
 
 impl Default for Fit {
@@ -34,6 +43,7 @@ impl Default for Fit {
             batch: 4,
             learning_rate: 1e-3,
             seed: 0,
+            only_head: false,
         }
     }
 }
@@ -156,7 +166,7 @@ fn batches(
     mut each: impl FnMut(&[usize], &mut Rng) -> Result<()>,
 ) -> Result<()> {
     if count == 0 {
-        return Err(RaplError::invalid(
+        return Err(LearningError::invalid(
             "there is nothing to learn from: give at least one example",
         ));
     }
@@ -167,7 +177,7 @@ fn batches(
         rng.shuffle(&mut order);
         for batch in order.chunks(fit.batch.max(1)) {
             if context.stopped() {
-                return Err(RaplError::Stopped("stopped; nothing was written"));
+                return Err(LearningError::Stopped("stopped; nothing was written"));
             }
             each(batch, &mut rng)?;
         }
@@ -194,9 +204,19 @@ pub fn align(
 ) -> Result<f64> {
     let named = |t: &Triplet| t.anchor.max(t.preferred).max(t.other) < videos.len();
     if !triplets.iter().all(named) {
-        return Err(RaplError::invalid(
+        return Err(LearningError::invalid(
             "a triplet names a video that is not there",
         ));
+    }
+    if fit.only_head {
+        let (mut top, seen) = vision.behind(videos);
+        let whole = Fit {
+            only_head: false,
+            ..*fit
+        };
+        let loss = align(&mut top, &seen, triplets, alignment, &whole, watch)?;
+        vision.take_head(top);
+        return Ok(loss);
     }
     let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
     let mut learner = Some(Learner::new(
@@ -218,7 +238,7 @@ pub fn align(
         let output = this
             .model
             .forward(gather(videos, &numbers, &config, &device));
-        let seen = split(&output, numbers.len(), config.width)?;
+        let seen = split(&output, numbers.len(), config.out())?;
         let mut gradient = Vec::new();
         let mut total = 0.0;
         for three in seen.chunks_exact(3) {
@@ -246,203 +266,4 @@ fn on(encoder: &Encoder, device: &Device) -> Encoder {
         .clone()
         .to_device(&device.clone().without_autodiff())
         .train()
-}
-
-/// A reward or a logit a frame, beside the encoder: linear, ReLU, linear.
-#[derive(Module, Debug)]
-pub struct Head {
-    hidden: Linear,
-    out: Linear,
-}
-
-impl Head {
-    /// For vectors of this width.
-    pub fn new(width: usize, rng: &mut Rng, device: &Device) -> Self {
-        Self {
-            hidden: LinearConfig::new(width, 32).init(rng, device),
-            out: LinearConfig::new(32, 1).init(rng, device),
-        }
-    }
-
-    /// `[frames, width]` → `[frames, 1]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.out.forward(activation::relu(self.hidden.forward(x)))
-    }
-}
-
-/// Encoder and head.
-#[derive(Module, Debug)]
-pub struct Scored {
-    /// Frames to vectors.
-    pub encoder: Encoder,
-    /// Vectors to scores.
-    pub head: Head,
-}
-
-impl Scored {
-    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        self.head.forward(activation::relu(self.encoder.forward(x)))
-    }
-
-    /// A score for every prepared frame.
-    pub fn scores(&self, pixels: &[f32], config: &EncoderConfig, device: &Device) -> Vec<f64> {
-        let output = self.forward(tensor(pixels, config, device));
-        output.into_data().iter::<f64>().collect()
-    }
-}
-
-fn scored(vision: &Vision, fit: &Fit, device: &Device) -> Scored {
-    let mut rng = Rng::new(fit.seed).child("head");
-    Scored {
-        encoder: on(&vision.encoder, device),
-        head: Head::new(vision.config.width, &mut rng, device),
-    }
-}
-
-/// RLHF: encoder and head from pairs of prepared videos, the better first.
-///
-/// # Errors
-/// As [`align`].
-pub fn fit_rlhf(
-    vision: &Vision,
-    videos: &[Vec<f32>],
-    pairs: &[[usize; 2]],
-    fit: &Fit,
-    watch: Watch,
-) -> Result<Scored> {
-    let (config, device) = (&vision.config, vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        scored(vision, fit, &device),
-        fit.learning_rate,
-    ));
-    batches(pairs.len(), fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
-        let numbers: Vec<usize> = batch.iter().flat_map(|at| pairs[*at]).collect();
-        let output = this
-            .model
-            .forward(gather(videos, &numbers, config, &device));
-        let rewards: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
-        let each = rewards.len() / numbers.len();
-        let halves: Vec<[&[f64]; 2]> = rewards
-            .chunks_exact(2 * each)
-            .map(|pair| [&pair[..each], &pair[each..]])
-            .collect();
-        let (_, slopes) = bradley_terry(&halves, &vec![0; halves.len()])?;
-        let gradient = slopes.iter().flatten().flat_map(|slope| vec![*slope; each]);
-        let gradient = gradient.collect();
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
-    })?;
-    finished(learner)
-}
-
-/// The goal classifier: last frames of prepared videos against all others.
-///
-/// # Errors
-/// As [`align`].
-pub fn fit_goal_classifier(
-    vision: &Vision,
-    videos: &[Vec<f32>],
-    fit: &Fit,
-    watch: Watch,
-) -> Result<Scored> {
-    let (config, device) = (&vision.config, vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        scored(vision, fit, &device),
-        fit.learning_rate,
-    ));
-    batches(videos.len(), fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
-        let output = this.model.forward(gather(videos, batch, config, &device));
-        let logits: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
-        let each = logits.len() / batch.len();
-        let share = 1.0 / logits.len() as f64;
-        let mut loss = 0.0;
-        let gradient = logits.iter().enumerate().map(|(at, logit)| {
-            let goal = at % each == each - 1;
-            loss += share * softplus(if goal { -logit } else { *logit });
-            share * (sigmoid(*logit) - f64::from(u8::from(goal)))
-        });
-        let gradient = gradient.collect();
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
-    })?;
-    finished(learner)
-}
-
-fn finished(learner: Option<Learner<Scored>>) -> Result<Scored> {
-    match learner {
-        Some(learner) => Ok(learner.model.valid()),
-        None => Err(RaplError::failed("the training ended without a network")),
-    }
-}
-
-/// What trains an encoder without preferences.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Unsupervised {
-    /// Temporal cycle consistency between videos.
-    Cycle(Cycle),
-    /// Neighbours in time against frames far away.
-    Contrast(TimeContrast),
-}
-
-/// Trains an encoder on prepared videos without preferences.
-///
-/// # Errors
-/// Fewer than two videos for cycles; otherwise as [`align`].
-pub fn fit_unsupervised(
-    vision: &mut Vision,
-    videos: &[Vec<f32>],
-    how: Unsupervised,
-    fit: &Fit,
-    watch: Watch,
-) -> Result<()> {
-    let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        on(&vision.encoder, &device),
-        fit.learning_rate,
-    ));
-    let frames: Vec<i64> = (0..config.frames as i64).collect();
-    batches(videos.len(), fit, watch, |batch, rng| {
-        if batch.len() < 2 && matches!(how, Unsupervised::Cycle(_)) {
-            return match videos.len() {
-                0 | 1 => Err(RaplError::invalid("cycles need two or more videos")),
-                _ => Ok(()),
-            };
-        }
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
-        let output = this.model.forward(gather(videos, batch, &config, &device));
-        let seen = split(&output, batch.len(), config.width)?;
-        let gradient = match how {
-            Unsupervised::Cycle(cycle) => {
-                let timed: Vec<Timed> = seen
-                    .iter()
-                    .map(|embeddings| Timed {
-                        embeddings,
-                        frames: &frames,
-                        length: config.frames as i64,
-                    })
-                    .collect();
-                let (_, gradients) = cycle.loss(&timed)?;
-                gradients.iter().flat_map(|g| g.values().to_vec()).collect()
-            }
-            Unsupervised::Contrast(contrast) => seen
-                .iter()
-                .flat_map(|video| contrast.loss(video, rng).1.values().to_vec())
-                .map(|g| g / batch.len() as f64)
-                .collect(),
-        };
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
-    })?;
-    if let Some(learner) = learner {
-        vision.encoder = learner.model.valid();
-    }
-    Ok(())
 }

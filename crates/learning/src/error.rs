@@ -6,9 +6,9 @@ use base::job::jsonl::JsonlError;
 use base::media::MediaError;
 use base::tensor_file::WeightsError;
 
-/// Errors of the system.
+/// Errors of this crate's systems.
 #[derive(Debug, thiserror::Error)]
-pub enum RaplError {
+pub enum LearningError {
     /// Something given cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -18,6 +18,12 @@ pub enum RaplError {
     /// Ctrl-C.
     #[error("{0}")]
     Stopped(&'static str),
+    /// Sizes that a kernel refuses.
+    #[error(transparent)]
+    Shape(#[from] kernels::ShapeError),
+    /// Sizes that are not those of a convolution.
+    #[error(transparent)]
+    Conv(#[from] kernels::ConvError),
     /// A file of tensors.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -33,9 +39,9 @@ pub enum RaplError {
 }
 
 /// Shorthand.
-pub type Result<T, E = RaplError> = std::result::Result<T, E>;
+pub type Result<T, E = LearningError> = std::result::Result<T, E>;
 
-impl RaplError {
+impl LearningError {
     /// Bad input.
     pub fn invalid(line: impl std::fmt::Display) -> Self {
         Self::Invalid(line.to_string())
@@ -47,16 +53,16 @@ impl RaplError {
     }
 }
 
-impl From<RaplError> for Failure {
-    fn from(error: RaplError) -> Self {
+impl From<LearningError> for Failure {
+    fn from(error: LearningError) -> Self {
         match error {
-            RaplError::Invalid(line) => Self::input(line),
-            RaplError::Stopped(line) => Self::interrupted(line),
-            RaplError::Weights(error) => error.into(),
-            RaplError::Media(error) => error.into(),
-            RaplError::File(error) => error.into(),
-            RaplError::Lines(error) => Self::input(error),
-            RaplError::Failed(line) => Self::failed(line),
+            LearningError::Invalid(line) => Self::input(line),
+            LearningError::Stopped(line) => Self::interrupted(line),
+            LearningError::Weights(error) => error.into(),
+            LearningError::Media(error) => error.into(),
+            LearningError::File(error) => error.into(),
+            LearningError::Lines(error) => Self::input(error),
+            other => Self::failed(other),
         }
     }
 }

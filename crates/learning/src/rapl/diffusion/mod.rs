@@ -1,5 +1,7 @@
-//! A small diffusion policy and its fine-tuning by direct preference optimisation (specification 2.3).
+//! Diffusion policies, small ones of our own and those of Diffusion Policy, and their fine-tuning by direct preference
+//! optimisation (specification 2.3).
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use base::rng::Rng;
@@ -7,14 +9,17 @@ use base::tensor_file::{Precision, TensorFile, Weights};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::train::optim::{AdamW, AdamWConfig, step};
-use engine::weights::{self, KeyMap};
+use engine::weights;
 
 use super::losses::{NoiseErrors, diffusion_dpo};
-use super::sac::Mlp;
-use super::{RaplError, Result};
+use super::{LearningError, Result};
 
-/// Numbers that tell the network the step.
-const CLOCK: usize = 16;
+mod denoiser;
+mod official;
+mod unet;
+
+use denoiser::{Denoiser, Row, keys};
+pub use unet::UnetConfig;
 
 /// Everything a policy depends on besides its weights.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +35,9 @@ pub struct PolicyConfig {
     pub depth: usize,
     /// Steps of the diffusion.
     pub steps: usize,
+    /// Sizes of a U-Net over time in place of hidden layers.
+    #[serde(default)]
+    pub unet: Option<UnetConfig>,
 }
 
 impl PolicyConfig {
@@ -41,6 +49,33 @@ impl PolicyConfig {
             hidden: 128,
             depth: 2,
             steps: 50,
+            unet: None,
+        }
+    }
+}
+
+/// `x · factor + offset`, the same for every few numbers.
+#[derive(Clone, Debug, PartialEq)]
+struct Scale {
+    factor: Vec<f32>,
+    offset: Vec<f32>,
+}
+
+impl Scale {
+    fn pairs(&self) -> impl Iterator<Item = (f32, f32)> + '_ {
+        let pairs = self.factor.iter().copied().zip(self.offset.iter().copied());
+        pairs.cycle()
+    }
+}
+
+/// Scaled for the network.
+fn scaled<'a>(scale: Option<&Scale>, values: &'a [f32]) -> Cow<'a, [f32]> {
+    match scale {
+        None => values.into(),
+        Some(scale) => {
+            let all = values.iter().zip(scale.pairs());
+            all.map(|(x, (factor, offset))| x * factor + offset)
+                .collect()
         }
     }
 }
@@ -49,7 +84,9 @@ impl PolicyConfig {
 #[derive(Clone, Debug)]
 pub struct DiffusionPolicy {
     config: PolicyConfig,
-    network: Mlp,
+    network: Denoiser,
+    /// How observations and actions are scaled for the network.
+    scales: [Option<Scale>; 2],
     /// The share of signal after each step, falling: cos² with an offset.
     kept: Vec<f64>,
     device: Device,
@@ -99,9 +136,14 @@ impl DiffusionPolicy {
     pub fn new(config: PolicyConfig, rng: &mut Rng, device: &Device) -> Result<Self> {
         let sizes = [config.action, config.hidden, config.depth, config.steps];
         let largest = sizes.into_iter().chain([config.observation]).max();
-        if sizes.contains(&0) || largest > Some(4096) || config.depth > 16 {
-            return Err(RaplError::invalid(
-                "a policy of these sizes cannot be made: use 1 to 4096",
+        let unet = config.unet.as_ref().is_none_or(|unet| {
+            unet.fits()
+                && unet.action * unet.horizon == config.action
+                && unet.condition == config.observation
+        });
+        if sizes.contains(&0) || largest > Some(1 << 16) || config.depth > 16 || !unet {
+            return Err(LearningError::invalid(
+                "a policy of these sizes cannot be made: use 1 to 65536",
             ));
         }
         let device = device.clone().autodiff();
@@ -112,18 +154,11 @@ impl DiffusionPolicy {
             left *= ratio.max(0.001);
             kept.push(left);
         }
-        let input = config.observation + config.action + CLOCK;
-        let network = Mlp::new(
-            input,
-            config.hidden,
-            config.action,
-            config.depth,
-            rng,
-            &device,
-        );
+        let network = Denoiser::new(&config, rng, &device);
         Ok(Self {
             config,
             network,
+            scales: [None, None],
             kept,
             device,
         })
@@ -146,31 +181,18 @@ impl DiffusionPolicy {
     }
 
     /// The predicted noise in `noisy` chunks, each at its step.
-    fn noise(
-        &self,
-        network: &Mlp,
-        rows: &[(&[f32], Vec<f32>, usize)],
-        device: &Device,
-    ) -> Tensor<2> {
-        let mut values = Vec::new();
-        for (observation, noisy, at) in rows {
-            values.extend(*observation);
-            values.extend(noisy);
-            let time = *at as f64 / self.config.steps as f64;
-            for k in 0..CLOCK / 2 {
-                let (sin, cos) = libm::sincos(time * libm::exp2(k as f64));
-                values.extend([sin as f32, cos as f32]);
-            }
-        }
-        let width = values.len() / rows.len();
-        network.forward(Tensor::from_data(
-            TensorData::new(values, [rows.len(), width]),
-            device,
-        ))
+    fn noise(&self, network: &Denoiser, rows: &[Row<'_>], device: &Device) -> Tensor<2> {
+        network.forward(&self.config, rows, device)
+    }
+
+    /// An observation as the network sees it.
+    fn seen<'a>(&self, observation: &'a [f32]) -> Cow<'a, [f32]> {
+        scaled(self.scales[0].as_ref(), observation)
     }
 
     /// A chunk with noise at a step.
     fn noised(&self, action: &[f32], noise: &[f32], at: usize) -> Vec<f32> {
+        let action = scaled(self.scales[1].as_ref(), action);
         let (signal, rest) = (
             self.kept[at].sqrt() as f32,
             (1.0 - self.kept[at]).sqrt() as f32,
@@ -182,6 +204,18 @@ impl DiffusionPolicy {
             .collect()
     }
 
+    /// The noise that the network sees in chunks, each with its observation and at its step, all as the network is given them;
+    /// one chunk after another.
+    pub fn predicted(&self, rows: &[(&[f32], &[f32], usize)]) -> Vec<f32> {
+        let rows: Vec<Row<'_>> = rows
+            .iter()
+            .map(|(seen, chunk, at)| (Cow::Borrowed(*seen), chunk.to_vec(), *at))
+            .collect();
+        let device = self.device.clone().without_autodiff();
+        let noise = self.noise(&self.network.valid(), &rows, &device);
+        noise.into_data().iter::<f32>().collect()
+    }
+
     /// Draws a chunk for every observation.
     pub fn sample(&self, observations: &[Vec<f32>], rng: &mut Rng) -> Vec<Vec<f32>> {
         let (network, device) = (self.network.valid(), self.device.clone().without_autodiff());
@@ -191,10 +225,10 @@ impl DiffusionPolicy {
             return chunks;
         }
         for at in (0..self.config.steps).rev() {
-            let rows: Vec<(&[f32], Vec<f32>, usize)> = observations
+            let rows: Vec<Row<'_>> = observations
                 .iter()
                 .zip(&chunks)
-                .map(|(seen, chunk)| (&seen[..], chunk.clone(), at))
+                .map(|(seen, chunk)| (self.seen(seen), chunk.clone(), at))
                 .collect();
             let noise = self.noise(&network, &rows, &device);
             let noise: Vec<f32> = noise.into_data().iter::<f32>().collect();
@@ -214,6 +248,14 @@ impl DiffusionPolicy {
                 }
             }
         }
+        if let Some(scale) = &self.scales[1] {
+            for (x, (factor, offset)) in chunks
+                .iter_mut()
+                .flat_map(|c| c.iter_mut().zip(scale.pairs()))
+            {
+                *x = (*x - offset) / factor;
+            }
+        }
         chunks
     }
 
@@ -229,7 +271,7 @@ impl DiffusionPolicy {
         mut watch: impl FnMut(usize) -> Result<()>,
     ) -> Result<()> {
         if examples.is_empty() || !examples.iter().all(|one| self.takes(one)) {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "examples do not fit the policy, or there is none",
             ));
         }
@@ -238,14 +280,14 @@ impl DiffusionPolicy {
         for done in 0..fit.steps {
             watch(done)?;
             let mut truth = Vec::new();
-            let rows: Vec<(&[f32], Vec<f32>, usize)> = (0..fit.batch.max(1))
+            let rows: Vec<Row<'_>> = (0..fit.batch.max(1))
                 .map(|_| {
                     let one = &examples[rng.below(examples.len())];
                     let at = rng.below(self.config.steps);
                     let noise = rng.normals(width);
                     let noisy = self.noised(&one.action, &noise, at);
                     truth.extend(noise);
-                    (&one.observation[..], noisy, at)
+                    (self.seen(&one.observation), noisy, at)
                 })
                 .collect();
             let found = self.noise(&self.network, &rows, &self.device);
@@ -277,7 +319,7 @@ impl DiffusionPolicy {
     ) -> Result<f64> {
         let fits = |one: &Preference| self.takes(&one.preferred) && self.takes(&one.rejected);
         if pairs.is_empty() || !pairs.iter().all(fits) {
-            return Err(RaplError::invalid(
+            return Err(LearningError::invalid(
                 "preferences do not fit the policy, or there is none",
             ));
         }
@@ -296,7 +338,7 @@ impl DiffusionPolicy {
                 let (at, noise) = (rng.below(self.config.steps), rng.normals(width));
                 for one in [&pair.preferred, &pair.rejected] {
                     rows.push((
-                        &one.observation[..],
+                        self.seen(&one.observation),
                         self.noised(&one.action, &noise, at),
                         at,
                     ));
@@ -344,37 +386,49 @@ impl DiffusionPolicy {
         let mut file = TensorFile::new();
         file.note(
             "policy",
-            serde_json::to_string(&self.config).map_err(RaplError::failed)?,
+            serde_json::to_string(&self.config).map_err(LearningError::failed)?,
         );
+        for (name, scale) in SCALES.iter().zip(&self.scales) {
+            if let Some(Scale { factor, offset }) = scale {
+                for (part, values) in [("factor", factor), ("offset", offset)] {
+                    let name = format!("scale.{name}.{part}");
+                    file.floats(&name, &[values.len()], values, Precision::F32)?;
+                }
+            }
+        }
         weights::collect(&self.network.valid(), &keys(), Precision::F32, &mut file)?;
         Ok(file.write(path)?)
     }
 
-    /// Reads what [`DiffusionPolicy::write`] wrote.
+    /// Reads what [`DiffusionPolicy::write`] wrote, or a checkpoint of Diffusion Policy ([`DiffusionPolicy::official`]).
     ///
     /// # Errors
     /// A file that is none, or whose tensors do not fit.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
         let file = Weights::open(path)?;
-        let config = file
-            .metadata()
-            .get("policy")
-            .and_then(|text| serde_json::from_str(text).ok());
+        let Some(config) = file.metadata().get("policy") else {
+            return Self::official(path, device);
+        };
+        let config = serde_json::from_str(config).ok();
         let config = config.ok_or_else(|| {
-            RaplError::invalid(format!(
+            LearningError::invalid(format!(
                 "`{}` holds no diffusion policy: give a file that `orrery rapl make-dpo` or `orrery rapl dpo` wrote",
                 path.display()
             ))
         })?;
         let mut policy = Self::new(config, &mut Rng::new(0), device)?;
         policy.network = weights::load(policy.network, &file, &keys())?;
+        policy.scales = SCALES.map(|name| {
+            let part = |part: &str| file.values(&format!("scale.{name}.{part}")).ok();
+            let (factor, offset) = (part("factor")?, part("offset")?);
+            Some(Scale { factor, offset })
+        });
         Ok(policy)
     }
 }
 
-fn keys() -> KeyMap {
-    KeyMap::new().within("model")
-}
+/// What is scaled, by its name in the file.
+const SCALES: [&str; 2] = ["observation", "action"];
 
 fn adam() -> AdamW {
     AdamW::new(AdamWConfig {
