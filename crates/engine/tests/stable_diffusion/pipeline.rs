@@ -98,6 +98,7 @@ fn the_way_back_finds_the_noise() {
             sampler,
             karras: false,
             guidance: 1.0,
+            guided: 1.0,
             rescale: 0.0,
         };
         let go = &mut |_, _| true;
