@@ -294,6 +294,31 @@ mod tests {
     }
 
     #[test]
+    fn transparency_comes_back_as_it_looks_on_white() {
+        let picture = colourful(0.0);
+        let alpha: Vec<u8> = (0..64 * 64).map(|i| (i % 256) as u8).collect();
+        // What lies on white cannot be darker than what shines through.
+        let covered: Vec<u8> = picture
+            .pixels
+            .iter()
+            .enumerate()
+            .map(|(at, &v)| v.max(255 - alpha[at / 3]))
+            .collect();
+        let picture = Picture::new(64, 64, covered).unwrap();
+        let bytes = png_bytes_with_alpha(&picture, &alpha, &[]).unwrap();
+        let back = image::load_from_memory(&bytes).unwrap().into_rgba8();
+        assert!(
+            back.pixels()
+                .zip(&alpha)
+                .all(|(pixel, alpha)| pixel.0[3] == *alpha)
+        );
+        let still = decode_still(&bytes, "a").unwrap().picture;
+        let off = still.pixels.iter().zip(&picture.pixels);
+        assert!(off.map(|(a, b)| a.abs_diff(*b)).max() <= Some(1));
+        assert!(png_bytes_with_alpha(&picture, &alpha[1..], &[]).is_err());
+    }
+
+    #[test]
     fn lossy_formats_stay_close() {
         let picture = colourful(0.0);
         let jpeg = decode_still(&jpeg_bytes(&picture, None).unwrap(), "a").unwrap();

@@ -235,7 +235,9 @@ impl StableDiffusion {
         let steps = scheduler.timesteps().len();
         let walked = ((steps as f64 * strength.clamp(0.0, 1.0)) as usize).min(steps);
         // A walk begins where a step does.
-        let first = (steps - walked).next_multiple_of(scheduler.order());
+        let first = (steps - walked)
+            .next_multiple_of(scheduler.order())
+            .min(steps);
         let picture = each(&picture, noise.dims()[0]);
         let x = match first {
             first if first >= steps => picture,
