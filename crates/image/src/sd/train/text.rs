@@ -3,7 +3,7 @@
 
 use base::rng::Rng;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::models::clip_text::{ClipText, ClipTextConfig};
 use engine::nn::{Init, Linear, LinearConfig};
 use engine::text::{TextError, Tokenizer};
@@ -114,9 +114,21 @@ impl Task for TextTask<'_> {
     ) -> (Tensor<1>, Vec<(&'static str, f32)>) {
         let shape = [self.batch, values.len() / self.batch];
         let wanted: Tensor<2> = Tensor::from_data(TensorData::new(values, shape), &self.device);
+        let ended = rows.iter().enumerate().map(|(at, row)| {
+            let end = row.iter().position(|id| *id == self.ends[1]);
+            (at * TOKENS + end.unwrap_or_default()) as i64
+        });
+        let ended: Vec<i64> = ended.collect();
+        let ended = TensorData::new(ended, [self.batch]);
+        let ended: Tensor<1, Int> = Tensor::from_data(ended, &self.device);
         // The rows fit by construction; a tower that refuses them learns nothing.
         let loss = match model.tower.forward(&rows) {
-            Ok(out) => (model.head.forward(out.pooled) - wanted).square().mean(),
+            Ok(out) => {
+                let [batch, tokens, width] = out.last.dims();
+                // What `out.pooled` is, by one operation: its gradient is cheaper.
+                let pooled = out.last.reshape([batch * tokens, width]).select(0, ended);
+                (model.head.forward(pooled) - wanted).square().mean()
+            }
             Err(_) => wanted.square().mean(),
         };
         (loss, Vec::new())

@@ -1,6 +1,6 @@
 //! Byte-pair encoding (Sennrich et al. 2016) learnt from texts, in the form of CLIP's `vocab.json` and `merges.txt`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
@@ -78,14 +78,16 @@ impl Vocabulary {
         let mut words: Vec<(Vec<String>, usize)> = counts.into_iter().collect();
         let mut merges = String::from("#version: 0.2\n");
         while pieces.len() + ENDS.len() < size {
-            let mut pairs: BTreeMap<[&str; 2], usize> = BTreeMap::new();
+            let mut pairs: HashMap<[&str; 2], usize> = HashMap::new();
             for (word, count) in &words {
                 for pair in word.windows(2) {
                     *pairs.entry([&pair[0], &pair[1]]).or_default() += count;
                 }
             }
             // Of equals the first in order.
-            let best = pairs.into_iter().rev().max_by_key(|(_, count)| *count);
+            let best = pairs
+                .into_iter()
+                .max_by(|(a, more), (b, less)| more.cmp(less).then_with(|| b.cmp(a)));
             let Some(([a, b], _)) = best.filter(|(_, count)| *count > 1) else {
                 break;
             };
