@@ -21,8 +21,8 @@ pub struct Plms<const D: usize> {
     bars: Vec<f64>,
     timesteps: Vec<f64>,
     stride: f64,
-    /// The noise of earlier calls, the newest first.
-    noises: Vec<Tensor<D>>,
+    /// What the network said in earlier calls, the newest first.
+    outputs: Vec<Tensor<D>>,
     /// Where the first step began.
     begun: Option<Tensor<D>>,
 }
@@ -40,7 +40,7 @@ impl<const D: usize> Plms<D> {
             stride: (config.num_train_timesteps / steps.max(1)) as f64,
             config,
             timesteps,
-            noises: Vec::new(),
+            outputs: Vec::new(),
             begun: None,
         }
     }
@@ -63,32 +63,31 @@ impl<const D: usize> Scheduler<D> for Plms<D> {
         _: &mut dyn FnMut() -> Tensor<D>,
     ) -> Tensor<D> {
         let t = self.timesteps[i];
-        let bar = self.bar(t);
-        let at = [bar.sqrt(), (1.0 - bar).sqrt()];
-        let [_, noise] = split(self.config.prediction_type, output, x.clone(), at);
-        // The correction walks the first step again, with the mean of the noise at its two ends.
-        let (from, to, x, noise) = match self.begun.take().filter(|_| i == 1) {
+        // The correction walks the first step again, with the mean of what the network says at its two ends.
+        let (from, to, x, output) = match self.begun.take().filter(|_| i == 1) {
             Some(begun) => {
-                let first = self.noises[0].clone();
-                (t + self.stride, t, begun, (noise + first) * 0.5)
+                let first = self.outputs[0].clone();
+                (t + self.stride, t, begun, (output + first) * 0.5)
             }
             None => {
                 if i == 0 && self.timesteps.len() > 1 {
                     self.begun = Some(x.clone());
                 }
-                self.noises.insert(0, noise);
-                self.noises.truncate(WEIGHTS.len());
-                let weights = WEIGHTS[self.noises.len() - 1];
-                let noise = self
-                    .noises
+                self.outputs.insert(0, output.clone());
+                self.outputs.truncate(WEIGHTS.len());
+                let weights = WEIGHTS[self.outputs.len() - 1];
+                let joined = self
+                    .outputs
                     .iter()
                     .zip(weights)
-                    .map(|(noise, &weight)| noise.clone() * weight)
+                    .map(|(output, &weight)| output.clone() * weight)
                     .reduce(|sum, part| sum + part);
-                (t, t - self.stride, x.clone(), noise.unwrap_or(x))
+                (t, t - self.stride, x, joined.unwrap_or(output))
             }
         };
         let [from, to] = [self.bar(from), self.bar(to)];
+        let at = [from.sqrt(), (1.0 - from).sqrt()];
+        let [_, noise] = split(self.config.prediction_type, output, x.clone(), at);
         let spread = from * (1.0 - to).sqrt() + (from * (1.0 - from) * to).sqrt();
         x * (to / from).sqrt() - noise * ((to - from) / spread)
     }

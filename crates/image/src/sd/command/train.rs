@@ -30,7 +30,7 @@ pub struct Train {
     /// Go on with the run in this folder, as it was begun
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["stage", "data", "out", "base"])]
     resume: Option<PathBuf>,
-    /// vae and unet: channels at each resolution, the finest first [default: 24,48,64 and 64,128,160]
+    /// vae and unet: channels at each resolution, the finest first [default: 24,48,64 and 64,128,144]
     #[arg(long, value_delimiter = ',', value_parser = |text: &str| whole(text, 4096))]
     channels: Vec<usize>,
     /// Residual blocks at each resolution; text: layers [default: 1, text 2]
@@ -48,7 +48,7 @@ pub struct Train {
     /// text: width, a multiple of 32 [default: 128]
     #[arg(long, value_parser = |text: &str| whole(text, 4096))]
     width: Option<usize>,
-    /// unet: the finest resolution with transformers, 0 being that of the latents [default: 0]
+    /// unet: the finest resolution with transformers, 0 being that of the latents [default: 1]
     #[arg(long, value_name = "LEVEL")]
     attention: Option<usize>,
     /// unet: how timesteps are drawn [default: noisy]
@@ -216,9 +216,9 @@ impl Train {
                     },
                     false => new_unet(
                         base,
-                        &channels(&[64, 128, 160]),
+                        &channels(&[64, 128, 144]),
                         layers,
-                        self.attention.unwrap_or(0),
+                        self.attention.unwrap_or(1),
                         times,
                     )?,
                 }
