@@ -317,6 +317,30 @@ fn muon_levels_the_singular_values() {
 }
 
 #[test]
+fn muon_takes_a_convolution_for_a_matrix_where_it_is_told_to() {
+    let device = Device::default();
+    let mut rng = Rng::new(9);
+    let gradient = rng.normals(4 * 2 * 9);
+    let step = |shape: &[usize], convolutions: bool| {
+        let config = MuonConfig {
+            convolutions,
+            ..MuonConfig::default()
+        };
+        let gradient = Tensor::<1>::from_floats(gradient.as_slice(), &device);
+        let slot = Slot { path: "w", shape };
+        let values = Tensor::ones([72], &device);
+        let mut optimizer = OptimizerConfig::Muon(config).init();
+        optimizer
+            .update(slot, values, gradient, StepSize::new(0.1))
+            .into_data()
+    };
+    assert_eq!(step(&[4, 2, 3, 3], true), step(&[4, 18], false));
+    assert_ne!(step(&[4, 2, 3, 3], false), step(&[4, 18], false));
+    // A vector stays one.
+    assert_eq!(step(&[72], true), step(&[72], false));
+}
+
+#[test]
 fn the_muon_kernel_steps_as_plain_operations_do() {
     let device = Device::default();
     let size = StepSize {

@@ -121,7 +121,7 @@ fn wrong_input_is_refused_in_one_line() {
             vec!["generate", "fox", "--size", "16384x16384"],
             "too large",
         ),
-        (vec!["generate", "fox", "--sampler", "plms"], "ddim"),
+        (vec!["generate", "fox", "--sampler", "ddpm"], "ddim"),
         (vec!["generate", "fox", "--guidance", "nan"], "number"),
         (vec!["generate", "fox", "--out", "fox.tiff"], "`.png`"),
         (vec!["generate", "fox", "--clip-skip", "9"], "no layer"),

@@ -53,6 +53,52 @@ pub fn png_bytes(picture: &Picture, texts: &[(String, String)]) -> Result<Vec<u8
     still_or_moving(std::slice::from_ref(picture), 0, texts)
 }
 
+/// A PNG with transparency: `alpha` says how much each pixel covers, row by row, and `picture` how it looks on white.
+///
+/// # Errors
+/// As [`png_bytes`], and [`MediaError::Size`] when `alpha` is not one byte a pixel.
+pub fn png_bytes_with_alpha(
+    picture: &Picture,
+    alpha: &[u8],
+    texts: &[(String, String)],
+) -> Result<Vec<u8>, MediaError> {
+    let refused = |cause: png::EncodingError| MediaError::Encode(cause.to_string());
+    check_texts(texts)?;
+    if alpha.len() * 3 != picture.pixels.len() {
+        return Err(MediaError::Size(format!(
+            "a picture of {}x{} needs one byte of alpha a pixel, not {} in all",
+            picture.width,
+            picture.height,
+            alpha.len()
+        )));
+    }
+    let mut rgba = Vec::with_capacity(alpha.len() * 4);
+    for (colour, &alpha) in picture.pixels.chunks_exact(3).zip(alpha) {
+        // What is left of the colour when the white that shines through is taken off.
+        let cover = i32::from(alpha);
+        let own = |v: u8| match cover {
+            0 => 0,
+            _ => ((255 * (i32::from(v) - 255) - cover / 2) / cover + 255).clamp(0, 255) as u8,
+        };
+        rgba.extend(colour.iter().map(|&v| own(v)));
+        rgba.push(alpha);
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, picture.width, picture.height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    for (key, text) in texts {
+        encoder
+            .add_itxt_chunk(key.clone(), text.clone())
+            .map_err(refused)?;
+    }
+    let mut writer = encoder.write_header().map_err(refused)?;
+    writer.write_image_data(&rgba).map_err(refused)?;
+    writer.finish().map_err(refused)?;
+    Ok(bytes)
+}
+
 /// An animated PNG that loops for ever; of one frame a still PNG.
 ///
 /// # Errors
@@ -245,6 +291,31 @@ mod tests {
         for bytes in [png, webp_bytes(&picture, None).unwrap()] {
             assert_eq!(decode_still(&bytes, "a").unwrap().picture, picture);
         }
+    }
+
+    #[test]
+    fn transparency_comes_back_as_it_looks_on_white() {
+        let picture = colourful(0.0);
+        let alpha: Vec<u8> = (0..64 * 64).map(|i| (i % 256) as u8).collect();
+        // What lies on white cannot be darker than what shines through.
+        let covered: Vec<u8> = picture
+            .pixels
+            .iter()
+            .enumerate()
+            .map(|(at, &v)| v.max(255 - alpha[at / 3]))
+            .collect();
+        let picture = Picture::new(64, 64, covered).unwrap();
+        let bytes = png_bytes_with_alpha(&picture, &alpha, &[]).unwrap();
+        let back = image::load_from_memory(&bytes).unwrap().into_rgba8();
+        assert!(
+            back.pixels()
+                .zip(&alpha)
+                .all(|(pixel, alpha)| pixel.0[3] == *alpha)
+        );
+        let still = decode_still(&bytes, "a").unwrap().picture;
+        let off = still.pixels.iter().zip(&picture.pixels);
+        assert!(off.map(|(a, b)| a.abs_diff(*b)).max() <= Some(1));
+        assert!(png_bytes_with_alpha(&picture, &alpha[1..], &[]).is_err());
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod webp_lossless;
 mod write;
 
 pub use clip::Clip;
-pub use encode::{apng_bytes, data_address, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
+pub use encode::{
+    apng_bytes, data_address, gif_bytes, jpeg_bytes, png_bytes, png_bytes_with_alpha, webp_bytes,
+};
 pub use error::MediaError;
 pub use picture::Picture;
 pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_picture, read_still};

@@ -1,5 +1,8 @@
 //! The KL image autoencoder of Stable Diffusion (diffusers' `AutoencoderKL`), under its official names.
 
+mod standardise;
+mod tiles;
+
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -282,17 +285,29 @@ impl AutoencoderKl {
     /// Images `[batch, channels, height, width]` in [−1, 1] → latents before scaling. Height and width are multiples of
     /// `2^(levels − 1)`.
     pub fn encode(&self, images: Tensor<4>) -> Posterior {
-        let moments = self.quant_conv.forward(self.encoder.forward(images));
-        let channels = moments.dims()[1] / 2;
-        let mean = moments.clone().narrow(1, 0, channels);
-        let logvar = moments.narrow(1, channels, channels).clamp(-30.0, 20.0);
-        Posterior { mean, logvar }
+        posterior(self.moments(images))
     }
 
     /// Latents before scaling → images, about in [−1, 1].
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         self.decoder.forward(self.post_quant_conv.forward(latents))
     }
+
+    fn moments(&self, images: Tensor<4>) -> Tensor<4> {
+        self.quant_conv.forward(self.encoder.forward(images))
+    }
+
+    /// Pixels along one latent.
+    fn factor(&self) -> usize {
+        1 << self.encoder.down_blocks.len().saturating_sub(1)
+    }
+}
+
+fn posterior(moments: Tensor<4>) -> Posterior {
+    let channels = moments.dims()[1] / 2;
+    let mean = moments.clone().narrow(1, 0, channels);
+    let logvar = moments.narrow(1, channels, channels).clamp(-30.0, 20.0);
+    Posterior { mean, logvar }
 }
 
 impl Encoder {

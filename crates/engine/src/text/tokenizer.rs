@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::added::{AddedTokens, Control};
 use super::bytes::TokenBytes;
+use super::clip;
 use super::folder;
 use super::hub;
 use super::sentencepiece;
@@ -77,6 +78,14 @@ impl Tokenizer {
     /// [`TextError::Malformed`].
     pub fn from_json(bytes: &[u8], origin: &str) -> Result<Self, TextError> {
         hub::from_json(bytes, origin)
+    }
+
+    /// CLIP's tokenizer in the bytes of a `vocab.json` and a `merges.txt`; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// [`TextError::Malformed`].
+    pub fn from_clip(vocabulary: &[u8], merges: &[u8], origin: &str) -> Result<Self, TextError> {
+        hub::from_json(&clip::as_json(vocabulary, merges, origin)?, origin)
     }
 
     /// The tokenizer in the bytes of a SentencePiece `tokenizer.model`; `origin` names it in errors.

@@ -110,7 +110,14 @@ impl Lora {
             match part {
                 Part::Down => layer.down = Some(key.to_owned()),
                 Part::Up => layer.up = Some(key.to_owned()),
-                Part::Alpha => layer.alpha = weights.values(key)?.first().copied(),
+                Part::Alpha => match weights.values(key)?.first() {
+                    Some(alpha) if alpha.is_finite() => layer.alpha = Some(*alpha),
+                    _ => {
+                        return Err(weights.unfit(format!(
+                            "`{key}` is no number; download or copy the file again"
+                        )));
+                    }
+                },
             }
         }
         let mut rank = 0;
@@ -176,12 +183,16 @@ impl Lora {
 
     /// The error that says that nothing in the file fits, with its first names.
     pub fn of_another_base(&self) -> WeightsError {
-        let names = self.layers.values().flat_map(BTreeMap::keys);
-        let first: Vec<String> = names.take(LISTED).map(|name| format!("`{name}`")).collect();
         self.weights.unfit(format!(
             "it belongs to another base model: none of its layers is in this one; it begins with {}",
-            first.join(", ")
+            self.first_names()
         ))
+    }
+
+    fn first_names(&self) -> String {
+        let names = self.layers.values().flat_map(BTreeMap::keys);
+        let first: Vec<String> = names.take(LISTED).map(|name| format!("`{name}`")).collect();
+        first.join(", ")
     }
 
     /// What the LoRA adds, at weight 1, to a parameter of `shape` in a layer that goes by one of `names`; with the name that
@@ -217,8 +228,11 @@ impl Lora {
             || shape.iter().product::<usize>() != inner * outer
         {
             return Err(self.weights.unfit(format!(
-                "`{down}` of {:?} and `{up}` of {:?} do not fit a layer of {shape:?}: it belongs to another base model",
-                sizes[0], sizes[1]
+                "`{down}` of {:?} and `{up}` of {:?} do not fit a layer of {shape:?}: it belongs to another base model; it begins \
+                 with {}",
+                sizes[0],
+                sizes[1],
+                self.first_names()
             )));
         }
         let scale = match (layer.alpha, self.adapter) {

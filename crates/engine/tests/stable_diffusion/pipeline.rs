@@ -47,7 +47,7 @@ fn a_picture_depends_on_its_seed_and_prompt_alone() {
     Tiny::default().write(folder.path());
     let model = open(folder.path());
     assert_eq!(model.factor(), 2);
-    for sampler in ["ddim", "dpm++", "euler", "euler-a"] {
+    for sampler in ["ddim", "dpm++", "euler", "euler-a", "heun", "plms", "lcm"] {
         let mut request = request(&model);
         request.sampling.sampler = sampler.parse().unwrap();
         request.seeds = vec![4, 9, 4];
@@ -60,6 +60,66 @@ fn a_picture_depends_on_its_seed_and_prompt_alone() {
         assert_eq!(alone[0].pixels, together[1].pixels, "{sampler}");
         request.prompt = "a blue car".into();
         assert_ne!(draw(&model, &request)[0].pixels, alone[0].pixels);
+    }
+}
+
+#[test]
+fn a_folder_in_one_file_draws_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("model");
+    Tiny::default().write(&folder);
+    let file = engine::models::stable_diffusion::pack(&folder, Precision::F32).unwrap();
+    let path = place.path().join("one.safetensors");
+    file.write(&path).unwrap();
+    let [folder_model, file_model] = [&folder, &path].map(|path| open(path));
+    let request = request(&folder_model);
+    let before = draw(&folder_model, &request);
+    assert_eq!(draw(&file_model, &request)[0].pixels, before[0].pixels);
+    let weights = Weights::from_bytes(file.to_bytes()).unwrap();
+    let device = engine::device("cpu").unwrap();
+    let held = StableDiffusion::from_packed(&weights, &OpenOptions::default(), &device).unwrap();
+    assert_eq!(draw(&held, &request)[0].pixels, before[0].pixels);
+    // Guided in no step is not guided at all.
+    let with = |guidance: f64, guided: f64| {
+        let mut request = request.clone();
+        (request.sampling.guidance, request.sampling.guided) = (guidance, guided);
+        draw(&held, &request).remove(0).pixels
+    };
+    assert_eq!(with(5.0, 0.0), with(1.0, 1.0));
+    assert_ne!(with(5.0, 0.4), with(5.0, 1.0));
+    std::fs::remove_file(folder.join("tokenizer/merges.txt")).unwrap();
+    let error = engine::models::stable_diffusion::pack(&folder, Precision::F32).unwrap_err();
+    assert!(error.to_string().contains("tokenizer"), "{error}");
+}
+
+#[test]
+fn samplers_of_models_that_were_trained_for_them() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    Tiny::default().write(folder);
+    let model = open(folder);
+    let asked = |model: &StableDiffusion, sampler: &str| {
+        let mut request = request(model);
+        request.sampling.sampler = sampler.parse().unwrap();
+        model.check(&request).map_err(|error| error.to_string())
+    };
+    assert_eq!(model.request().sampling.sampler, SamplerKind::Plms);
+    assert!(asked(&model, "edm").unwrap_err().contains("trained so"));
+    let path = folder.join("scheduler/scheduler_config.json");
+    for (class, sampler) in [
+        ("EDMEulerScheduler", SamplerKind::Edm),
+        ("HeunDiscreteScheduler", SamplerKind::Heun),
+        ("LCMScheduler", SamplerKind::Lcm),
+    ] {
+        std::fs::write(
+            &path,
+            json!({ "_class_name": class, "sigma_min": null }).to_string(),
+        )
+        .unwrap();
+        let model = open(folder);
+        assert_eq!(model.request().sampling.sampler, sampler);
+        draw(&model, &request(&model));
+        assert_eq!(asked(&model, "ddim").is_err(), sampler == SamplerKind::Edm);
     }
 }
 
@@ -98,6 +158,7 @@ fn the_way_back_finds_the_noise() {
             sampler,
             karras: false,
             guidance: 1.0,
+            guided: 1.0,
             rescale: 0.0,
         };
         let go = &mut |_, _| true;
@@ -167,6 +228,34 @@ fn starting_from_a_picture_and_painting_into_it() {
         ..request(&model)
     };
     assert_eq!(draw(&model, &with).len(), 1);
+}
+
+/// Heun asks the network twice a step: a walk from a picture begins with the first of the two.
+#[test]
+fn samplers_of_two_calls_start_from_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    Tiny::default().write(folder.path());
+    let model = open(folder.path());
+    let picture = draw(&model, &request(&model)).remove(0);
+    for strength in [0.01, 0.3, 0.5, 0.8, 1.0] {
+        let mut request = Request {
+            source: Some(Source {
+                picture: picture.clone(),
+                mask: None,
+                strength,
+            }),
+            ..request(&model)
+        };
+        request.sampling.sampler = SamplerKind::Heun;
+        let mut calls = 0;
+        let mut watch = |done: usize, _: usize| {
+            calls = done;
+            true
+        };
+        model.draw(&request, &mut (), &mut watch).unwrap();
+        // Three steps are five calls; whole steps are left out.
+        assert!([0, 1, 3, 5].contains(&calls), "{strength}: {calls}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Text towers, image towers and the autoencoder.
 
-use base::fixtures::Case;
+use base::fixtures::{Case, furthest};
 use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::burn;
 use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use engine::models::clip_text::{self, ClipText, ClipTextConfig};
+use engine::models::clip_vision::{self, ClipVisionConfig};
 use engine::models::t5_encoder::{self, T5EncoderConfig};
 use engine::weights::{CaseTensor, load};
 use serde_json::json;
@@ -106,6 +107,76 @@ fn the_autoencoder() {
         same(case, "logvar", posterior.logvar);
         same(case, "latent_scaled", mean.clone() * config.scaling_factor);
         same(case, "decoded", model.decode(mean));
+    });
+}
+
+#[test]
+fn the_autoencoder_in_tiles() {
+    each("sd", "vae_tiled", |case| {
+        let device = Device::default();
+        let config: AutoencoderKlConfig =
+            serde_json::from_value(case.json["config"].clone()).unwrap();
+        let model = config.init(&mut Rng::new(0), &device);
+        let keys = autoencoder_kl::key_map();
+        let model = load(model, &case.weights().within("vae"), &keys).unwrap();
+        let side = case.usize("config.sample_size");
+        let decoded = model.decode_tiled(case.tensor("latents", &device), side / 4);
+        same(case, "decoded", decoded);
+        let mean = model.encode_tiled(case.tensor("image", &device), side).mean;
+        same(case, "mean", mean);
+        // What fits into one tile is not cut.
+        let image: Tensor<4> = case.tensor("image", &device);
+        let whole = model.encode(image.clone()).mean.into_data();
+        assert_eq!(model.encode_tiled(image, 72).mean.into_data(), whole);
+    });
+}
+
+#[test]
+fn standardised_latents_are_the_same_pictures() {
+    let device = Device::default();
+    let config = AutoencoderKlConfig {
+        block_out_channels: vec![8, 16],
+        layers_per_block: 1,
+        norm_num_groups: 4,
+        latent_channels: 2,
+        ..AutoencoderKlConfig::default()
+    };
+    let mut rng = Rng::new(3);
+    let plain = config.init(&mut rng, &device);
+    let image = TensorData::new(rng.normals(3 * 8 * 8), [1, 3, 8, 8]);
+    let image: Tensor<4> = Tensor::from_data(image, &device);
+    let before = plain.encode(image.clone());
+    let other = plain.clone().standardised(&[0.5, -2.0], &[3.0, 0.25]);
+    let after = other.encode(image);
+    let values = |x: Tensor<4>| x.into_data().try_into_vec::<f32>().unwrap();
+    let pairs = values(before.mean.clone())
+        .into_iter()
+        .zip(values(after.mean.clone()));
+    for (at, (old, new)) in pairs.enumerate() {
+        let [mean, deviation] = [[0.5, 3.0], [-2.0, 0.25]][at / 16];
+        assert!((new - (old - mean) / deviation).abs() < 1e-4, "{old} {new}");
+    }
+    let spread = |x: Tensor<4>| values((x * 0.5).exp());
+    let pairs = spread(before.logvar).into_iter().zip(spread(after.logvar));
+    for (at, (old, new)) in pairs.enumerate() {
+        assert!((new - old / [3.0, 0.25][at / 16]).abs() < 1e-4 * new);
+    }
+    let [old, new] = [plain.decode(before.mean), other.decode(after.mean)].map(values);
+    assert!(furthest(&old, &new) < 1e-4);
+}
+
+#[test]
+fn the_image_tower_of_clip() {
+    each("diffsensei", "image_encoders_tiny", |case| {
+        let device = Device::default();
+        let config: ClipVisionConfig =
+            serde_json::from_value(case.json["config"]["clip"].clone()).unwrap();
+        let model = config.init(&mut Rng::new(0), &device).unwrap();
+        let weights = case.weights().within("clip");
+        let model = load(model, &weights, &clip_vision::key_map()).unwrap();
+        let out = model.forward(case.tensor("pixels", &device)).unwrap();
+        same(case, "clip_penultimate", penultimate(&out.hidden_states));
+        same(case, "clip_image_embeds", out.image_embeds.unwrap());
     });
 }
 

@@ -295,6 +295,7 @@ fn schedule() -> Sampling {
         sampler: SamplerKind::Ddim,
         karras: false,
         guidance: 1.0,
+        guided: 1.0,
         rescale: 0.0,
     }
 }

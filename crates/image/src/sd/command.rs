@@ -1,12 +1,15 @@
 //! The verbs of `orrery sd`.
 
+mod pack;
+mod train;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{Context, Failure, Steps, any_seed, is_quiet, say, take_part, tell};
 use base::files::{write_bytes, write_new};
-use base::media;
-use base::media::provenance::{check_ending, picture_bytes};
+use base::media::provenance::{Encoded, check_ending, picture_bytes};
+use base::media::{self, png_bytes_with_alpha};
 use base::system::Verbs;
 use clap::{Args, Subcommand};
 use engine::models::stable_diffusion::{
@@ -46,6 +49,18 @@ they draw; others get it back after each step.")]
     #[command(after_help = "Example:
   orrery sd info --model sd-v1-5")]
     Info(Info),
+    /// Train a small model of the same shape on emoji; Ctrl-C keeps what is done
+    #[command(after_help = "Examples:
+  orrery sd train --stage vae --data emoji-styles-64 --bf16 --out runs/vae
+  orrery sd train --stage text --data emoji-styles-64 --base runs/vae/model --out runs/text
+  orrery sd train --stage unet --data emoji-styles-64 --base runs/text/model --bf16 --out runs/unet
+  orrery sd train --resume runs/unet
+  orrery sd generate \"elephant twemoji\" --model runs/unet/model")]
+    Train(Box<train::Train>),
+    /// Write the folder of a model as one file, which --model takes like the folder
+    #[command(after_help = "Example:
+  orrery sd pack runs/unet/model --out emoji.safetensors")]
+    Pack(pack::Pack),
 }
 
 /// Options of `generate`.
@@ -59,8 +74,8 @@ pub struct Generate {
     size: Option<[usize; 2]>,
     /// Make a picture once more, from what its file says; --model may say where the model is now
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "prompt", "size", "negative", "steps", "guidance", "sampler", "karras", "rescale", "clip_skip", "seed", "count", "lora",
-        "bf16",
+        "prompt", "size", "negative", "steps", "guidance", "guided", "sampler", "karras", "rescale", "clip_skip", "seed",
+        "count", "lora", "bf16", "transparent",
     ])]
     again: Option<PathBuf>,
     #[command(flatten)]
@@ -137,6 +152,8 @@ impl Verbs for Command {
                 job.with_strength(verb.strength).run(context)
             }
             Self::Info(verb) => verb.run(),
+            Self::Train(verb) => verb.run(context),
+            Self::Pack(verb) => verb.run(),
         }
     }
 }
@@ -196,10 +213,12 @@ impl<'a> Job<'a> {
                 seed: draw.seed.unwrap_or_else(any_seed),
                 width: 0,
                 height: 0,
-                steps: usize::from(draw.steps),
+                steps: draw.steps.map_or(0, usize::from),
+                guided: draw.guided.unwrap_or(f64::NAN),
+                transparent: draw.transparent,
                 sampler: draw.sampler.map(|it| it.to_string()).unwrap_or_default(),
                 karras: draw.karras,
-                guidance: draw.guidance,
+                guidance: draw.guidance.unwrap_or(f64::NAN),
                 rescale: draw.rescale,
                 clip_skip: draw.clip_skip,
                 bf16: draw.bf16,
@@ -208,6 +227,7 @@ impl<'a> Job<'a> {
                 tokenizer: opening.tokenizer,
                 prediction: opening.prediction,
                 loras: opening.loras,
+                vae_tiling: opening.tiling,
                 image: given(image)?,
                 mask: given(mask)?,
                 strength: 1.0,
@@ -256,6 +276,15 @@ impl<'a> Job<'a> {
         take_part();
         if let Some(out) = self.out {
             check_ending(out)?;
+            let png = out
+                .extension()
+                .is_none_or(|it| it.eq_ignore_ascii_case("png"));
+            if self.ticket.transparent && !png {
+                return Err(Failure::input(format!(
+                    "`{}` cannot hold transparency here: let the name end in .png, or leave `--transparent` out",
+                    out.display()
+                )));
+            }
         }
         if self.ticket.bf16 {
             set_precision(Precision::Bf16);
@@ -283,15 +312,22 @@ impl<'a> Job<'a> {
                 bar.at(picture as usize * of + done, self.count as usize * of);
                 !context.stopped()
             };
-            let drawn = model.draw(&request, &mut (), &mut watch);
+            let drawn = model.draw_with_alpha(&request, &mut (), &mut watch);
             let drawn = drawn.inspect_err(|_| bar.finish())?;
             let ticket = Ticket {
                 seed,
                 ..self.ticket.clone()
             };
-            for picture_drawn in &drawn {
-                let like = self.out.unwrap_or(Path::new("a.png"));
-                let made = picture_bytes(like, picture_drawn, &ticket.note()?)?;
+            let like = self.out.unwrap_or(Path::new("a.png"));
+            let note = ticket.note()?;
+            for (drawn, alpha) in &drawn {
+                let made = match alpha.as_ref().filter(|_| ticket.transparent) {
+                    Some(alpha) => Encoded {
+                        bytes: png_bytes_with_alpha(drawn, alpha, &note.texts())?,
+                        left_out: None,
+                    },
+                    None => picture_bytes(like, drawn, &note)?,
+                };
                 let path = self.write(picture, seed, &made.bytes)?;
                 made.tell(&path);
                 written.push(path);
@@ -330,6 +366,20 @@ impl<'a> Job<'a> {
             (None, None) => [usual.width, usual.height],
         };
         let ticket = &mut self.ticket;
+        if ticket.transparent && !model.transparent() {
+            return Err(Failure::input(
+                "this model draws no transparency (its autoencoder has three channels): leave `--transparent` out",
+            ));
+        }
+        if ticket.steps == 0 {
+            ticket.steps = usual.sampling.steps;
+        }
+        if ticket.guidance.is_nan() {
+            ticket.guidance = usual.sampling.guidance;
+        }
+        if ticket.guided.is_nan() {
+            ticket.guided = usual.sampling.guided;
+        }
         if self.sampler_open {
             ticket.sampler = usual.sampling.sampler.to_string();
         }
@@ -345,6 +395,7 @@ impl<'a> Job<'a> {
                 sampler: ticket.sampler.parse().map_err(Failure::input)?,
                 karras: ticket.karras,
                 guidance: ticket.guidance,
+                guided: ticket.guided,
                 rescale: ticket.rescale,
             },
             clip_skip: ticket.clip_skip,

@@ -24,6 +24,10 @@ pub struct ModelOptions {
     /// A LoRA of kohya, PEFT or diffusers, and its weight after a colon; may be given again
     #[arg(long, value_name = "FILE[:WEIGHT]", value_parser = lora)]
     pub lora: Vec<(PathBuf, f32)>,
+    /// Pictures of more than 512 pixels a side through the autoencoder in overlapping tiles: less memory, slightly another
+    /// picture
+    #[arg(long)]
+    pub vae_tiling: bool,
 }
 
 impl ModelOptions {
@@ -34,6 +38,7 @@ impl ModelOptions {
             tokenizer: self.tokenizer.clone(),
             prediction: self.prediction,
             loras: self.lora.clone(),
+            tiling: self.vae_tiling,
         }
     }
 }
@@ -44,13 +49,18 @@ pub struct DrawOptions {
     /// What is not to be seen
     #[arg(long, value_name = "TEXT")]
     pub negative: Option<String>,
-    /// Steps of the sampler
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub steps: u16,
-    /// How closely to follow the prompt; 1 is fastest and does without a negative prompt
-    #[arg(long, default_value_t = 7.5, value_parser = guidance, allow_negative_numbers = true)]
-    pub guidance: f64,
-    /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
+    /// Steps of the sampler [default: what the model's files say, else 25]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub steps: Option<u16>,
+    /// How closely to follow the prompt; 1 is fastest and does without a negative prompt [default: what the model's files say,
+    /// else 7.5]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
+    pub guidance: Option<f64>,
+    /// The share of the steps, from the noisiest on, that is guided, 0 to 1; the others take half the time [default: what the
+    /// model's files say, else 1]
+    #[arg(long, value_parser = share)]
+    pub guided: Option<f64>,
+    /// ddim, dpm++, euler, euler-a, heun, plms, lcm or edm [default: what the model's files name, else dpm++]
     #[arg(long)]
     pub sampler: Option<SamplerKind>,
     /// Sigmas spaced by Karras (2022); not for ddim
@@ -75,6 +85,9 @@ pub struct DrawOptions {
     /// Multiply in bf16: about twice as fast on CPUs that have it, the picture differs a little
     #[arg(long)]
     pub bf16: bool,
+    /// Leave the ground clear, where the model draws transparency
+    #[arg(long)]
+    pub transparent: bool,
     #[command(flatten)]
     pub run: RunOptions,
 }

@@ -37,6 +37,9 @@ pub struct Ticket {
     pub karras: bool,
     /// Scale of the guidance.
     pub guidance: f64,
+    /// The share of the steps that is guided.
+    #[serde(default = "whole")]
+    pub guided: f64,
     /// How much contrast is taken back.
     pub rescale: f64,
     /// Layers left out at the end of the text towers.
@@ -44,6 +47,12 @@ pub struct Ticket {
     /// Products in bf16.
     #[serde(default)]
     pub bf16: bool,
+    /// Whether the ground is clear.
+    #[serde(default)]
+    pub transparent: bool,
+    /// Whether the autoencoder works in tiles.
+    #[serde(default)]
+    pub vae_tiling: bool,
     /// The model, as it was named.
     pub model: String,
     /// Another autoencoder.
@@ -62,6 +71,11 @@ pub struct Ticket {
     pub strength: f64,
     /// Version of the program.
     pub version: String,
+}
+
+/// All steps, which is what pictures say that say nothing of it.
+fn whole() -> f64 {
+    1.0
 }
 
 /// A file that a picture depends on.
@@ -108,6 +122,7 @@ impl Ticket {
             tokenizer: self.tokenizer.clone(),
             prediction: self.prediction,
             loras: self.loras.clone(),
+            tiling: self.vae_tiling,
         }
     }
 
@@ -125,6 +140,10 @@ impl Ticket {
             Ok(SamplerKind::Ddim) => "DDIM",
             Ok(SamplerKind::DpmSolver) => "DPM++ 2M",
             Ok(SamplerKind::Euler) => "Euler",
+            Ok(SamplerKind::Heun) => "Heun",
+            Ok(SamplerKind::Plms) => "PLMS",
+            Ok(SamplerKind::Lcm) => "LCM",
+            Ok(SamplerKind::Edm) => "EDM Euler",
             _ => "Euler a",
         };
         let karras = if self.karras { " Karras" } else { "" };

@@ -69,6 +69,18 @@ pub struct SchedulerConfig {
     pub solver_order: usize,
     /// Sigmas are spaced by Karras et al. (2022), ρ = 7.
     pub use_karras_sigmas: bool,
+    /// LCM: steps of the distillation, among which a few are taken.
+    pub original_inference_steps: usize,
+    /// LCM: factor on timesteps in the boundary condition.
+    pub timestep_scaling: f64,
+    /// EDM: the last σ but 0.
+    pub sigma_min: Option<f64>,
+    /// EDM: the first σ.
+    pub sigma_max: Option<f64>,
+    /// EDM: standard deviation of the data.
+    pub sigma_data: f64,
+    /// EDM: σ is spaced evenly in its root of this order.
+    pub rho: f64,
 }
 
 impl Default for SchedulerConfig {
@@ -86,6 +98,12 @@ impl Default for SchedulerConfig {
             snr_shift_scale: 1.0,
             solver_order: 2,
             use_karras_sigmas: false,
+            original_inference_steps: 50,
+            timestep_scaling: 10.0,
+            sigma_min: None,
+            sigma_max: None,
+            sigma_data: 0.5,
+            rho: 7.0,
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Ddim {
 pub struct DdimInverse(Ddim);
 
 /// ᾱ at `t`; below zero what `set_alpha_to_one` says.
-fn bar_at(config: &SchedulerConfig, bars: &[f64], t: f64) -> f64 {
+pub(super) fn bar_at(config: &SchedulerConfig, bars: &[f64], t: f64) -> f64 {
     let first = bars.first().copied().unwrap_or(1.0);
     match t {
         t if t >= 0.0 => bars.get(t as usize).copied().unwrap_or(first),

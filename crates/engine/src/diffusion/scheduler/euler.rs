@@ -14,11 +14,17 @@ pub struct Euler {
     sigmas: Vec<f64>,
 }
 
+/// What stands for an ᾱ of 0, where there is nothing but noise, so that σ stays finite; that of diffusers.
+const LEAST_BAR: f64 = 1.0 / (1 << 24) as f64;
+
 /// `√((1 − ᾱ)/ᾱ)` at `t`, interpolated between whole timesteps.
 pub(super) fn sigma_at(bars: &[f64], t: f64) -> f64 {
     let last = bars.len().saturating_sub(1);
     let low = (t.max(0.0) as usize).min(last);
-    let ratio = |i: usize| ((1.0 - bars[i]) / bars[i]).sqrt();
+    let ratio = |i: usize| {
+        let bar = if bars[i] > 0.0 { bars[i] } else { LEAST_BAR };
+        ((1.0 - bar) / bar).sqrt()
+    };
     let [a, b] = [ratio(low), ratio((low + 1).min(last))];
     a + (b - a) * (t - low as f64)
 }
@@ -43,6 +49,32 @@ pub(super) fn karras(bars: &[f64], [least, most]: [f64; 2], steps: usize) -> (Ve
     };
     let times = sigmas.iter().map(time).collect();
     (sigmas, times)
+}
+
+/// The σ that sampling starts from.
+pub(super) fn start_sigma(config: &SchedulerConfig, sigmas: &[f64]) -> f64 {
+    let most = sigmas.iter().copied().fold(0.0, f64::max);
+    match config.timestep_spacing {
+        Spacing::Leading => (most * most + 1.0).sqrt(),
+        Spacing::Linspace | Spacing::Trailing => most,
+    }
+}
+
+/// x₀ out of a prediction at `x = x₀ + σ·ε`.
+pub(super) fn clean<const D: usize>(
+    kind: Prediction,
+    output: Tensor<D>,
+    x: Tensor<D>,
+    sigma: f64,
+) -> Tensor<D> {
+    match kind {
+        Prediction::Epsilon => x - output * sigma,
+        Prediction::Sample => output,
+        Prediction::VPrediction => {
+            let scale = sigma * sigma + 1.0;
+            output * (-sigma / scale.sqrt()) + x / scale
+        }
+    }
 }
 
 impl Euler {
@@ -77,11 +109,7 @@ impl<const D: usize> Scheduler<D> for Euler {
     }
 
     fn init_noise_sigma(&self) -> f64 {
-        let most = self.sigmas.iter().copied().fold(0.0, f64::max);
-        match self.config.timestep_spacing {
-            Spacing::Leading => (most * most + 1.0).sqrt(),
-            Spacing::Linspace | Spacing::Trailing => most,
-        }
+        start_sigma(&self.config, &self.sigmas)
     }
 
     fn scale_model_input(&self, x: Tensor<D>, i: usize) -> Tensor<D> {
@@ -97,14 +125,7 @@ impl<const D: usize> Scheduler<D> for Euler {
         noise: &mut dyn FnMut() -> Tensor<D>,
     ) -> Tensor<D> {
         let [from, to] = [self.sigmas[i], self.sigmas[i + 1]];
-        let x0 = match self.config.prediction_type {
-            Prediction::Epsilon => x.clone() - output * from,
-            Prediction::Sample => output,
-            Prediction::VPrediction => {
-                let scale = from * from + 1.0;
-                output * (-from / scale.sqrt()) + x.clone() / scale
-            }
-        };
+        let x0 = clean(self.config.prediction_type, output, x.clone(), from);
         let slope = (x.clone() - x0) / from;
         if !self.ancestral {
             return x + slope * (to - from);

@@ -4,21 +4,34 @@
 mod config;
 mod ddim;
 mod dpm;
+mod edm;
 mod euler;
 mod flow;
+mod heun;
+mod lcm;
+mod plms;
 
 use burn::tensor::Tensor;
 
 pub use config::{BetaSchedule, Prediction, SchedulerConfig, Spacing};
 pub use ddim::{Ddim, DdimInverse};
 pub use dpm::DpmSolver;
+pub use edm::EdmEuler;
 pub use euler::Euler;
 pub use flow::Flow;
+pub use heun::Heun;
+pub use lcm::Lcm;
+pub use plms::Plms;
 
 /// A walk from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
 pub trait Scheduler<const D: usize> {
     /// What the network is told in each step, the noisiest first.
     fn timesteps(&self) -> &[f64];
+
+    /// How often each step but the last calls the network: walks begin at multiples of it.
+    fn order(&self) -> usize {
+        1
+    }
 
     /// The standard deviation of the noise that sampling starts from.
     fn init_noise_sigma(&self) -> f64 {

@@ -1,15 +1,18 @@
 //! From a request to pictures.
 
 use base::media::Picture;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{DiffusionError, SamplerKind, Sampling, StableDiffusion};
+use super::{Conditions, DiffusionError, SamplerKind, Sampling, StableDiffusion};
+use crate::models::unet2d::UnetConditions;
 use crate::nn::AttentionHooks;
 
 /// The longest side of a picture, in pixels.
 const LONGEST: usize = 4096;
 /// The most pixels of a picture.
 const LARGEST: usize = 2048 * 2048;
+/// The scheduler of models that were trained as EDM.
+const EDM: &str = "EDMEulerScheduler";
 
 /// A picture to start from.
 #[derive(Clone, Debug)]
@@ -44,7 +47,8 @@ pub struct Request {
 }
 
 impl StableDiffusion {
-    /// A request of nothing, with the model's own size and sampler, 25 steps, guidance 7.5, seed 0.
+    /// A request of nothing, with the model's own size and sampler, seed 0, and what its index says of steps and guidance, else
+    /// 25 steps and 7.5.
     pub fn request(&self) -> Request {
         let side = self.unet_config.sample_size.unwrap_or(64) * self.factor();
         let side = side.clamp(self.factor(), LONGEST);
@@ -55,10 +59,11 @@ impl StableDiffusion {
             height: side,
             seeds: vec![0],
             sampling: Sampling {
-                steps: 25,
+                steps: self.usual.steps.unwrap_or(25).clamp(1, 1000),
                 sampler: self.usual_sampler(),
                 karras: false,
-                guidance: 7.5,
+                guidance: self.usual.guidance.unwrap_or(7.5),
+                guided: self.usual.guided.unwrap_or(1.0),
                 rescale: 0.0,
             },
             clip_skip: 0,
@@ -72,6 +77,10 @@ impl StableDiffusion {
             Some("DDIMScheduler") => SamplerKind::Ddim,
             Some("EulerDiscreteScheduler") => SamplerKind::Euler,
             Some("EulerAncestralDiscreteScheduler") => SamplerKind::EulerAncestral,
+            Some("HeunDiscreteScheduler") => SamplerKind::Heun,
+            Some("PNDMScheduler") => SamplerKind::Plms,
+            Some("LCMScheduler") => SamplerKind::Lcm,
+            Some(EDM) => SamplerKind::Edm,
             _ => SamplerKind::DpmSolver,
         }
     }
@@ -108,6 +117,24 @@ impl StableDiffusion {
         if request.sampling.steps > training {
             return wrong(format!("the model knows {training} steps at most"));
         }
+        let edm = self.schedule.class.as_deref() == Some(EDM);
+        if edm != (request.sampling.sampler == SamplerKind::Edm) {
+            return wrong(match edm {
+                true => {
+                    "this model was trained with the times of EDM: leave `--sampler` out".into()
+                }
+                false => {
+                    "the sampler `edm` is for models that were trained so: use another `--sampler`"
+                        .into()
+                }
+            });
+        }
+        if request.sampling.sampler == SamplerKind::Lcm {
+            let most = self.schedule.config.original_inference_steps;
+            if request.sampling.steps > most {
+                return wrong(format!("the sampler `lcm` takes {most} steps at most"));
+            }
+        }
         let channels = self.unet_config.in_channels;
         let latent = self.latent_channels();
         let masked = request.source.as_ref().is_some_and(|it| it.mask.is_some());
@@ -141,6 +168,21 @@ impl StableDiffusion {
         hooks: &mut dyn AttentionHooks,
         watch: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Picture>, DiffusionError> {
+        let drawn = self.draw_with_alpha(request, hooks, watch)?;
+        Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
+    }
+
+    /// As [`StableDiffusion::draw`]; beside each picture, which lies on white, how much each pixel covers, row by row, where the
+    /// autoencoder says it (four channels).
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::draw`].
+    pub fn draw_with_alpha(
+        &self,
+        request: &Request,
+        hooks: &mut dyn AttentionHooks,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Vec<(Picture, Option<Vec<u8>>)>, DiffusionError> {
         self.check(request)?;
         // One by one: kernels round differently in batches of other sizes, and a picture must not depend on its neighbours.
         let all = request.seeds.len();
@@ -151,7 +193,7 @@ impl StableDiffusion {
                 ..request.clone()
             };
             let mut each = |done, steps| watch(at * steps + done, all * steps);
-            pictures.extend(self.decode(self.latents(&one, hooks, &mut each)?)?);
+            pictures.extend(self.decode_with_alpha(self.latents(&one, hooks, &mut each)?)?);
         }
         Ok(pictures)
     }
@@ -171,9 +213,10 @@ impl StableDiffusion {
             request.clip_skip,
             size,
         )?;
+        let (conditions, sampling) = &self.distilled(conditions, sampling);
         let noise = self.noise(&request.seeds, size);
         let Some(source) = &request.source else {
-            return self.sample(noise, &request.seeds, &conditions, sampling, hooks, watch);
+            return self.sample(noise, &request.seeds, conditions, sampling, hooks, watch);
         };
         let scaled = |picture: &Picture| match (picture.width as usize, picture.height as usize) {
             (width, height) if [height, width] == size => picture.clone(),
@@ -193,11 +236,47 @@ impl StableDiffusion {
             source.strength,
             noise,
             &request.seeds,
-            &conditions,
+            conditions,
             sampling,
             inpaint.as_ref(),
             hooks,
             watch,
         )
     }
+
+    /// Models that were distilled with guidance are told its scale, and are not guided again (Meng et al. 2023).
+    fn distilled(&self, conditions: Conditions, sampling: &Sampling) -> (Conditions, Sampling) {
+        let Some(width) = self.unet_config.time_cond_proj_dim else {
+            return (conditions, sampling.clone());
+        };
+        let scale = ((sampling.guidance - 1.0) * 1000.0) as f32;
+        let told = guidance_embedding(scale, width, &self.device);
+        let conditions = Conditions {
+            full: UnetConditions {
+                guidance: Some(told),
+                ..conditions.full
+            },
+            null: None,
+            ..conditions
+        };
+        let sampling = Sampling {
+            guidance: 1.0,
+            ..sampling.clone()
+        };
+        (conditions, sampling)
+    }
+}
+
+/// Sines, then cosines, of `value · 10000^(−i/(width/2 − 1))`, `[1, width]`: how latent consistency models are told a scale.
+fn guidance_embedding(value: f32, width: usize, device: &Device) -> Tensor<2> {
+    let half = width / 2;
+    let angle = |i: usize| {
+        let share = i as f64 / half.saturating_sub(1).max(1) as f64;
+        f64::from(value) * libm::exp(-libm::log(10_000.0) * share)
+    };
+    let sines = (0..half).map(|i| libm::sin(angle(i)) as f32);
+    let cosines = (0..half).map(|i| libm::cos(angle(i)) as f32);
+    let mut values: Vec<f32> = sines.chain(cosines).collect();
+    values.resize(width, 0.0);
+    Tensor::from_data(TensorData::new(values, [1, width]), device)
 }

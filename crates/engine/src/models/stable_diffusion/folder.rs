@@ -154,5 +154,6 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Parts, Diffus
         towers: towers?,
         scheduler,
         zero_negative: index["force_zeros_for_empty_prompt"] == true,
+        usual: serde_json::from_value(index["_usual"].clone()).unwrap_or_default(),
     })
 }

@@ -10,6 +10,7 @@
 //! # Ok(()) }
 //! ```
 
+mod bundle;
 mod draw;
 mod error;
 mod folder;
@@ -33,9 +34,11 @@ use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
 use crate::text::Tokenizer;
 use crate::weights::lora::{Lora, merge};
 use crate::weights::{KeyMap, ReadTensor, Weights, load};
+pub use bundle::pack;
 pub use draw::{Request, Source};
 pub use error::DiffusionError;
 pub use info::{ModelInfo, TowerInfo};
+pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
@@ -51,6 +54,9 @@ pub struct OpenOptions {
     pub prediction: Option<Prediction>,
     /// LoRA files and their weights, merged in.
     pub loras: Vec<(PathBuf, f32)>,
+    /// Pictures of more than 512 pixels a side go through the autoencoder in overlapping tiles: less memory, and the picture
+    /// differs a little.
+    pub tiling: bool,
 }
 
 /// A text tower with its tokenizer.
@@ -70,6 +76,8 @@ pub struct StableDiffusion {
     towers: Vec<Tower>,
     schedule: Schedule,
     zero_negative: bool,
+    usual: Usual,
+    tiling: bool,
     family: &'static str,
     notes: Vec<String>,
     device: Device,
@@ -95,7 +103,29 @@ impl StableDiffusion {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Self, DiffusionError> {
-        let parts = parts(path, options)?;
+        Self::of_parts(parts(path, options)?, path, options, device)
+    }
+
+    /// As [`StableDiffusion::open`], from a file of [`pack`] that is already in memory, such as one from `include_bytes!`.
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::open`].
+    pub fn from_packed(
+        weights: &Weights,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusionError> {
+        let parts = bundle::open(weights, options)?;
+        parts.check()?;
+        Self::of_parts(parts, Path::new(weights.origin()), options, device)
+    }
+
+    fn of_parts(
+        parts: Parts,
+        path: &Path,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusionError> {
         let family = parts.family();
         let rng = &mut Rng::new(0);
         let unfit = |reason| DiffusionError::model(path, reason);
@@ -117,6 +147,8 @@ impl StableDiffusion {
             towers: towers?,
             schedule: parts.scheduler,
             zero_negative: parts.zero_negative,
+            usual: parts.usual,
+            tiling: options.tiling,
             family,
             notes: Vec::new(),
             device: device.clone(),
@@ -155,6 +187,11 @@ impl StableDiffusion {
     /// Pixels along one latent.
     pub fn factor(&self) -> usize {
         1 << self.vae_config.block_out_channels.len().saturating_sub(1)
+    }
+
+    /// Whether pictures come with how much each pixel covers.
+    pub fn transparent(&self) -> bool {
+        self.vae_config.out_channels == 4
     }
 
     /// Channels of latents.

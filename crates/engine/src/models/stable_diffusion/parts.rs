@@ -39,6 +39,20 @@ pub(super) struct Parts {
     pub scheduler: Schedule,
     /// Whether an absent negative prompt is a context of zeros.
     pub zero_negative: bool,
+    /// How the model is best sampled, where its index says it.
+    pub usual: Usual,
+}
+
+/// What `model_index.json` may say, as `_usual`, of how a model is best sampled; other programs pass it over.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+pub struct Usual {
+    /// Number of steps.
+    pub steps: Option<usize>,
+    /// Scale of the guidance.
+    pub guidance: Option<f64>,
+    /// Share of the steps that is guided, from the noisiest on.
+    pub guided: Option<f64>,
 }
 
 /// A scheduler's configuration, and what its file leaves open.
@@ -82,6 +96,11 @@ impl Schedule {
             class.map(str::to_owned),
             fields.contains_key("timestep_spacing"),
         );
+        if class.as_deref() == Some("PNDMScheduler") {
+            // Its default is not that of the others.
+            let known = fields.entry("set_alpha_to_one");
+            known.or_insert(Value::from(false));
+        }
         let config: SchedulerConfig =
             serde_json::from_value(Value::Object(fields)).map_err(|error| {
                 DiffusionError::model(path, format!("it is no scheduler that is known: {error}"))
@@ -202,7 +221,8 @@ impl Parts {
             && sizes.iter().all(|size| (1..=64).contains(size))
             && vae.scaling_factor.is_finite()
             && vae.scaling_factor != 0.0;
-        if !known || vae.in_channels != 3 || vae.out_channels != 3 {
+        let ends = [vae.in_channels, vae.out_channels];
+        if !known || ![[3, 3], [4, 4]].contains(&ends) {
             return wrong(format!(
                 "the autoencoder's `config.json` asks for sizes that do not go together: {vae:?}"
             ));

@@ -29,8 +29,16 @@ impl StableDiffusion {
         let rows: Result<Vec<Tensor<4>>, DiffusionError> = pictures
             .iter()
             .map(|picture| {
-                let data = TensorData::new(picture.to_unit(), [1, 3, height, width]);
-                let mean = self.vae.encode(Tensor::from_data(data, &self.device)).mean;
+                let mut values = picture.to_unit();
+                let channels = self.vae_config.in_channels;
+                // A picture covers all of itself.
+                values.resize(channels * height * width, 1.0);
+                let data = TensorData::new(values, [1, channels, height, width]);
+                let image = Tensor::from_data(data, &self.device);
+                let mean = match self.tiling {
+                    true => self.vae.encode_tiled(image, TILE).mean,
+                    false => self.vae.encode(image).mean,
+                };
                 finite(mean * self.vae_config.scaling_factor, NO_NUMBERS)
             })
             .collect();
@@ -42,15 +50,38 @@ impl StableDiffusion {
     /// # Errors
     /// [`DiffusionError::NotFinite`] when the autoencoder gives values that are no numbers, as some do in f16.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Picture>, DiffusionError> {
+        let drawn = self.decode_with_alpha(latents)?;
+        Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
+    }
+
+    /// As [`StableDiffusion::decode`]; beside each picture, which lies on white, how much each pixel covers, row by row, where the
+    /// autoencoder says it (four channels).
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::decode`].
+    pub fn decode_with_alpha(
+        &self,
+        latents: Tensor<4>,
+    ) -> Result<Vec<(Picture, Option<Vec<u8>>)>, DiffusionError> {
         let latents = latents / self.vae_config.scaling_factor;
         (0..latents.dims()[0])
             .map(|row| {
-                let pixels = self.vae.decode(latents.clone().narrow(0, row, 1));
+                let latents = latents.clone().narrow(0, row, 1);
+                let pixels = match self.tiling {
+                    true => self.vae.decode_tiled(latents, TILE / self.factor()),
+                    false => self.vae.decode(latents),
+                };
                 let pixels = finite(pixels, NO_NUMBERS)?;
                 let [_, _, height, width] = pixels.dims();
                 let values: Vec<f32> = pixels.into_data().iter::<f32>().collect();
-                Picture::from_unit(&values, width as u32, height as u32)
-                    .map_err(|error| DiffusionError::request(error.to_string()))
+                let (colours, rest) = values.split_at(3 * height * width);
+                let alpha = (!rest.is_empty()).then(|| {
+                    let byte = |v: &f32| ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
+                    rest.iter().map(byte).collect()
+                });
+                let picture = Picture::from_unit(colours, width as u32, height as u32)
+                    .map_err(|error| DiffusionError::request(error.to_string()))?;
+                Ok((picture, alpha))
             })
             .collect()
     }
@@ -92,6 +123,8 @@ impl StableDiffusion {
     }
 }
 
+/// Side of a tile in pixels.
+const TILE: usize = 512;
 /// What is said when the autoencoder fails.
 const NO_NUMBERS: &str = "the autoencoder gave values that are no numbers: its weights hold some, as files in f16 may; give \
                           another one with `--vae FOLDER`";

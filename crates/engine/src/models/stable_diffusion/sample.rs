@@ -7,7 +7,9 @@ use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Conditions, DiffusionError, StableDiffusion};
-use crate::diffusion::scheduler::{Ddim, DpmSolver, Euler, Scheduler, SchedulerConfig, Spacing};
+use crate::diffusion::scheduler::{
+    Ddim, DpmSolver, EdmEuler, Euler, Heun, Lcm, Plms, Scheduler, SchedulerConfig, Spacing,
+};
 use crate::models::unet2d::{AddedConditions, UnetConditions};
 use crate::nn::AttentionHooks;
 
@@ -22,14 +24,26 @@ pub enum SamplerKind {
     Euler,
     /// Euler's method with fresh noise in every step.
     EulerAncestral,
+    /// Heun's method in σ, two calls of the network a step.
+    Heun,
+    /// Pseudo linear multistep (Liu et al. 2022).
+    Plms,
+    /// Multistep consistency sampling (Luo et al. 2023), for models distilled for it.
+    Lcm,
+    /// Euler's method of EDM (Karras et al. 2022), for models trained so.
+    Edm,
 }
 
 /// Names at the command line.
-const NAMES: [(SamplerKind, &str); 4] = [
+const NAMES: [(SamplerKind, &str); 8] = [
     (SamplerKind::Ddim, "ddim"),
     (SamplerKind::DpmSolver, "dpm++"),
     (SamplerKind::Euler, "euler"),
     (SamplerKind::EulerAncestral, "euler-a"),
+    (SamplerKind::Heun, "heun"),
+    (SamplerKind::Plms, "plms"),
+    (SamplerKind::Lcm, "lcm"),
+    (SamplerKind::Edm, "edm"),
 ];
 
 impl fmt::Display for SamplerKind {
@@ -62,6 +76,9 @@ pub struct Sampling {
     pub karras: bool,
     /// How far to go from the negative prompt past the prompt; 1 does without a negative prompt.
     pub guidance: f64,
+    /// The share of the steps, from the noisiest on, that is guided; the rest follows the prompt alone, in half the time
+    /// (Kynkäänniemi et al. 2024).
+    pub guided: f64,
     /// How much of the prompt's own contrast to take back after guidance, 0 to 1 (Lin et al. 2023, section 3.4).
     pub rescale: f64,
 }
@@ -116,7 +133,7 @@ impl StableDiffusion {
     /// The sampler's walk.
     pub fn scheduler(&self, sampling: &Sampling) -> Box<dyn Scheduler<4>> {
         let usual = match sampling.sampler {
-            SamplerKind::Ddim => Spacing::Leading,
+            SamplerKind::Ddim | SamplerKind::Plms => Spacing::Leading,
             _ => Spacing::Linspace,
         };
         let config = SchedulerConfig {
@@ -133,6 +150,10 @@ impl StableDiffusion {
             SamplerKind::DpmSolver => Box::new(DpmSolver::<4>::new(config, steps)),
             SamplerKind::Euler => Box::new(Euler::new(config, false, steps)),
             SamplerKind::EulerAncestral => Box::new(Euler::new(config, true, steps)),
+            SamplerKind::Heun => Box::new(Heun::<4>::new(config, steps)),
+            SamplerKind::Plms => Box::new(Plms::<4>::new(config, steps)),
+            SamplerKind::Lcm => Box::new(Lcm::new(config, steps)),
+            SamplerKind::Edm => Box::new(EdmEuler::new(&config, steps)),
         }
     }
 
@@ -213,10 +234,13 @@ impl StableDiffusion {
         let scheduler = self.scheduler(sampling);
         let steps = scheduler.timesteps().len();
         let walked = ((steps as f64 * strength.clamp(0.0, 1.0)) as usize).min(steps);
-        let first = steps - walked;
+        // A walk begins where a step does.
+        let first = (steps - walked)
+            .next_multiple_of(scheduler.order())
+            .min(steps);
         let picture = each(&picture, noise.dims()[0]);
         let x = match first {
-            _ if walked == 0 => picture,
+            first if first >= steps => picture,
             0 if strength >= 1.0 && inpaint.is_some() => {
                 noise.clone() * scheduler.init_noise_sigma()
             }
@@ -246,6 +270,10 @@ impl StableDiffusion {
         let steps = times.len();
         let [batch, channels, height, width] = x.dims();
         let extended = self.unet_config.in_channels > channels;
+        let unguided = Sampling {
+            guidance: 1.0,
+            ..sampling.clone()
+        };
         for (i, &t) in times.iter().enumerate().skip(walk.first) {
             if !watch(i - walk.first, steps - walk.first) {
                 return Err(DiffusionError::Stopped);
@@ -255,7 +283,11 @@ impl StableDiffusion {
                 let beside = [&inpaint.mask, &inpaint.masked].map(|part| each(part, batch));
                 input = Tensor::cat([vec![input], beside.to_vec()].concat(), 1);
             }
-            let out = self.predict(input, t, conditions, sampling, hooks);
+            let here = match (i as f64) < sampling.guided * steps as f64 {
+                true => sampling,
+                false => &unguided,
+            };
+            let out = self.predict(input, t, conditions, here, hooks);
             let shape = [channels, height, width];
             let name = format!("step {i}");
             let mut fresh = || normals(walk.seeds, &name, shape, &self.device);

@@ -6,8 +6,8 @@ use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::parts::{Part, Parts, Schedule, TowerPart};
-use super::{DiffusionError, OpenOptions, folder, ldm};
+use super::parts::{Part, Parts, Schedule, TowerPart, Usual};
+use super::{DiffusionError, OpenOptions, bundle, folder, ldm};
 use crate::diffusion::scheduler::Prediction;
 use crate::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use crate::models::clip_text::{self, ClipTextConfig};
@@ -27,6 +27,9 @@ const TOWERS_OPEN: [&str; 2] = ["cond_stage_model.model.", "conditioner.embedder
 /// The parts in the file at `path`.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, DiffusionError> {
     let file = Weights::open(path)?;
+    if bundle::is_one(&file) {
+        return bundle::open(&file, options);
+    }
     let file = match file.contains(&format!("{UNET}input_blocks.0.0.weight")) {
         true => file,
         false => file.within("state_dict"),
@@ -76,6 +79,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, Diffusio
         towers: towers(&file, path, options)?,
         scheduler: Schedule::usual(prediction),
         zero_negative: file.contains("conditioner.embedders.1.model.ln_final.weight"),
+        usual: Usual::default(),
     })
 }
 

@@ -26,6 +26,8 @@ pub struct MuonConfig {
     pub adamw: AdamWConfig,
     /// Fields, anywhere on a parameter's path, whose matrices are AdamW's: embeddings, the first and the last layer.
     pub apart: Vec<String>,
+    /// Whether weights of convolutions `[out, in, ..]` count as matrices `[out, in · ..]`.
+    pub convolutions: bool,
 }
 
 impl Default for MuonConfig {
@@ -36,6 +38,7 @@ impl Default for MuonConfig {
             rounds: 5,
             adamw: AdamWConfig::default(),
             apart: Vec::new(),
+            convolutions: false,
         }
     }
 }
@@ -79,8 +82,12 @@ impl Optimizer for Muon {
         gradient: Tensor<1>,
         size: StepSize,
     ) -> Tensor<1> {
-        let &[height, width] = slot.shape else {
-            return self.rest.update(slot, values, gradient, size);
+        let [height, width] = match *slot.shape {
+            [height, width] => [height, width],
+            [height, ref rest @ ..] if self.config.convolutions && rest.len() > 1 => {
+                [height, rest.iter().product()]
+            }
+            _ => return self.rest.update(slot, values, gradient, size),
         };
         if self.apart(slot.path) {
             return self.rest.update(slot, values, gradient, size);

@@ -1,0 +1,54 @@
+//! `orrery sd pack`.
+
+use std::path::PathBuf;
+
+use base::command::{Failure, say};
+use clap::{Args, ValueEnum};
+use engine::models::stable_diffusion::pack;
+use engine::weights::Precision;
+use serde_json::json;
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Stored {
+    /// Half precision
+    #[default]
+    F16,
+    /// Half precision with the range of f32
+    Bf16,
+    /// As they are trained
+    F32,
+}
+
+/// Options of `pack`.
+#[derive(Args, Debug)]
+pub struct Pack {
+    /// The diffusers folder of a model with one text encoder
+    model: PathBuf,
+    /// The file to write, .safetensors
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t)]
+    precision: Stored,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Pack {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        let precision = match self.precision {
+            Stored::F16 => Precision::F16,
+            Stored::Bf16 => Precision::BF16,
+            Stored::F32 => Precision::F32,
+        };
+        let file = pack(&self.model, precision)?;
+        file.write(&self.out)?;
+        let bytes = std::fs::metadata(&self.out).map_or(0, |it| it.len());
+        say(&match self.json {
+            true => json!({ "out": self.out, "bytes": bytes }).to_string(),
+            false => format!("wrote {}: {:.1} MB", self.out.display(), bytes as f64 / 1e6),
+        })
+    }
+}
