@@ -61,9 +61,8 @@ pub async fn omnidocbench(
     }
     let protocol = match request.protocol.as_deref() {
         None => Protocol::default(),
-        Some("v1.0") => Protocol::V1_0,
-        Some("v1.5") => Protocol::V1_5,
-        Some(_) => return Err(ApiError::param("protocol", "give `v1.5` or `v1.0`")),
+        Some(name) => Protocol::named(name)
+            .ok_or_else(|| ApiError::param("protocol", "give `v1.0`, `v1.5` or `v1.6`"))?,
     };
     let work = server.tasks.run(move |left| {
         let metrics = Metrics::default();
