@@ -59,10 +59,7 @@ impl StableDiffusion {
     ///
     /// # Errors
     /// As [`StableDiffusion::decode`].
-    pub fn decode_with_alpha(
-        &self,
-        latents: Tensor<4>,
-    ) -> Result<Vec<Drawn>, DiffusionError> {
+    pub fn decode_with_alpha(&self, latents: Tensor<4>) -> Result<Vec<Drawn>, DiffusionError> {
         let latents = latents / self.vae_config.scaling_factor;
         (0..latents.dims()[0])
             .map(|row| {
