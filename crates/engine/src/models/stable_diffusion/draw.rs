@@ -14,6 +14,9 @@ const LARGEST: usize = 2048 * 2048;
 /// The scheduler of models that were trained as EDM.
 const EDM: &str = "EDMEulerScheduler";
 
+/// A picture on white, and how much each pixel covers, row by row, where the model says it.
+pub type Drawn = (Picture, Option<Vec<u8>>);
+
 /// A picture to start from.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -182,7 +185,7 @@ impl StableDiffusion {
         request: &Request,
         hooks: &mut dyn AttentionHooks,
         watch: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<(Picture, Option<Vec<u8>>)>, DiffusionError> {
+    ) -> Result<Vec<Drawn>, DiffusionError> {
         self.check(request)?;
         // One by one: kernels round differently in batches of other sizes, and a picture must not depend on its neighbours.
         let all = request.seeds.len();

@@ -35,7 +35,7 @@ use crate::text::Tokenizer;
 use crate::weights::lora::{Lora, merge};
 use crate::weights::{KeyMap, ReadTensor, Weights, load};
 pub use bundle::pack;
-pub use draw::{Request, Source};
+pub use draw::{Drawn, Request, Source};
 pub use error::DiffusionError;
 pub use info::{ModelInfo, TowerInfo};
 pub use parts::Usual;

@@ -4,7 +4,7 @@ use base::media::Picture;
 use burn::tensor::{Tensor, TensorData};
 
 use super::sample::finite;
-use super::{DiffusionError, Inpaint, StableDiffusion};
+use super::{DiffusionError, Drawn, Inpaint, StableDiffusion};
 
 impl StableDiffusion {
     /// Pictures of one size, sides multiples of [`StableDiffusion::factor`], to latents `[pictures, channels, height / factor,
@@ -59,10 +59,7 @@ impl StableDiffusion {
     ///
     /// # Errors
     /// As [`StableDiffusion::decode`].
-    pub fn decode_with_alpha(
-        &self,
-        latents: Tensor<4>,
-    ) -> Result<Vec<(Picture, Option<Vec<u8>>)>, DiffusionError> {
+    pub fn decode_with_alpha(&self, latents: Tensor<4>) -> Result<Vec<Drawn>, DiffusionError> {
         let latents = latents / self.vae_config.scaling_factor;
         (0..latents.dims()[0])
             .map(|row| {
