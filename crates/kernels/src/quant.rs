@@ -309,9 +309,11 @@ pub(crate) struct QuantPlan<'a> {
 }
 
 impl<'a> QuantPlan<'a> {
-    /// Bytes of weights that one task reads for a group of rows, about: threads wait for one another after every
-    /// operation, so that tasks are small.
-    const TASK: usize = 32 * 1024;
+    /// Bytes of weights that one task reads for a group of rows, about, for a weight of `size` bytes: threads wait for one another
+    /// after every operation, so that tasks are small; those of large weights, which come from memory, are longer.
+    fn task(size: usize) -> usize {
+        (size / 256).clamp(32 * 1024, 256 * 1024)
+    }
 
     /// `out` is `[rows, weight.rows()]`.
     pub(crate) fn new(
@@ -332,7 +334,7 @@ impl<'a> QuantPlan<'a> {
             machine: Machine::of(level),
             weight,
             input,
-            plan: tile::Plan::new(rows, count, size, Self::TASK),
+            plan: tile::Plan::new(rows, count, size, Self::task(count * size)),
             target: tile::Target::new(fresh, weight.rows),
         })
     }
