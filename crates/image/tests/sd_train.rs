@@ -110,7 +110,7 @@ fn three_stages_make_a_model_that_draws() {
         ..usual
     };
     request.sampling.steps = 3;
-    let mut draw = |model: &StableDiffusion| {
+    let draw = |model: &StableDiffusion| {
         let mut go = |_, _| true;
         model
             .draw_with_alpha(&request, &mut (), &mut go)

@@ -31,7 +31,7 @@ pub struct Bench {
     #[arg(long, value_enum, default_value_t)]
     suite: Suite,
     /// The GGUF file of the language suite
-    #[arg(long, value_name = "FILE", required_if_eq("suite", "language"))]
+    #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Name the works and end
     #[arg(long)]
@@ -96,8 +96,8 @@ const VISION_PEER: &str = include_str!(concat!(
 impl Bench {
     /// Times what was named.
     pub fn run(&self, context: Context) -> Result<(), Failure> {
-        if let (Suite::Language, Some(model)) = (self.suite, &self.model) {
-            return self.language(model);
+        if self.suite == Suite::Language {
+            return self.language();
         }
         let (all, script) = self.suite.works();
         if self.list {
@@ -169,7 +169,7 @@ fn met(missed: Vec<&str>) -> Result<(), Failure> {
 
 impl Bench {
     /// Times a language model; fails where a floor is missed.
-    fn language(&self, model: &std::path::Path) -> Result<(), Failure> {
+    fn language(&self) -> Result<(), Failure> {
         let mut names = language::names();
         names.push(AGREEMENT);
         if self.list {
@@ -179,6 +179,11 @@ impl Bench {
         if let Some(wrong) = self.works.iter().find(wrong) {
             return Err(unknown::benchmark(wrong, &names));
         }
+        let Some(model) = self.model.as_deref() else {
+            return Err(Failure::input(
+                "the language suite times a model: give its GGUF file with `--model` (`orrery pull smollm2` fetches one)",
+            ));
+        };
         let threads = base::command::threads();
         let pool = engine::bench::pool(threads).map_err(Failure::failed)?;
         let failure = |error| match error {

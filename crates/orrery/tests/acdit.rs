@@ -103,7 +103,6 @@ fn wrong_classes_blocks_and_files_are_told_in_one_line() {
             &["sample", "--model", model, "--out", "absent/a.png"],
             "absent",
         ),
-        (&["sample"], "--model"),
         (&["sample", "--model", "absent.pt"], "absent.pt"),
         (
             &["sample", "--model", "short.safetensors"],

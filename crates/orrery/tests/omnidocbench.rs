@@ -230,7 +230,7 @@ fn each_mistake_is_one_line() {
         "has no page",
     );
     said(
-        &["omnidocbench", "cdm", "--gt", "\\frac{", "--pred", "x"],
+        &["omnidocbench", "cdm", "--gt", "}", "--pred", "x"],
         "true formula",
     );
     said(

@@ -70,7 +70,9 @@ pub fn merge(page: &Page, protocol: Protocol) -> Vec<Cow<'_, Block>> {
     };
     let whole = |block: &&Block| {
         let id = block.id.as_deref();
-        !id.is_some_and(|id| torn.contains_key(id)) && !(since_1_6 && block.ignore)
+        let belongs_to_a_chain = id.is_some_and(|id| torn.contains_key(id));
+        let left_out = since_1_6 && block.ignore;
+        !belongs_to_a_chain && !left_out
     };
     let whole = page.blocks.iter().filter(whole);
     let mut blocks: Vec<Cow<'_, Block>> = whole.map(Cow::Borrowed).collect();

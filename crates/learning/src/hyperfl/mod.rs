@@ -64,7 +64,7 @@ const CARD: Card = Card {
     title: "HyperFL: federated learning against gradient inversion",
     paper: "arXiv 2412.07187",
     domain: "learning",
-    purpose: "Federated learning that gradient inversion does not break",
+    purpose: "Federated learning that shares a hypernetwork, against gradient inversion",
     claims: &[
         "CIFAR-10, 20 clients: 73.03 %, FedAvg 70.02 %, DP-FedAvg 29.12 %",
         "attack on EMNIST: PSNR 7.85, FedAvg 32.64",

@@ -64,6 +64,12 @@ pub async fn omnidocbench(
         Some(name) => Protocol::named(name)
             .ok_or_else(|| ApiError::param("protocol", "give `v1.0`, `v1.5` or `v1.6`"))?,
     };
+    let texts = request.pages.iter().any(|page| page.markdown.is_some());
+    if protocol == Protocol::V1_6 && texts {
+        let reason =
+            "v1.6 has no evaluation of markdown against markdown: send `page`, or take `v1.5`";
+        return Err(ApiError::param("protocol", reason));
+    }
     let work = server.tasks.run(move |left| {
         let metrics = Metrics::default();
         let evaluator = Evaluator {

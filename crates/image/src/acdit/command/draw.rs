@@ -343,10 +343,15 @@ impl DrawOptions {
             samples.insert(0, start.shown);
             captions.insert(0, "given".to_owned());
         }
-        let captions: Vec<&str> = captions.iter().map(String::as_str).collect();
+        // One picture stands alone, so that `continue` and `classify` can read it.
+        let alone = samples.iter().flatten().count() == 1;
+        let captions: Vec<&str> = match alone {
+            true => Vec::new(),
+            false => captions.iter().map(String::as_str).collect(),
+        };
         let layout = Layout {
             columns,
-            gap: 4,
+            gap: if alone { 0 } else { 4 },
             scale: scale as u32,
         };
         if studio.config.temporal_len == 1 {

@@ -212,6 +212,12 @@ impl Train {
     }
 
     fn sizes(&self, data: &Path) -> Result<(AcditConfig, About), Failure> {
+        if self.frames > 1 && idx::is_set(data) {
+            return Err(Failure::input(format!(
+                "`{}` holds pictures, not clips: leave `--frames` out, or give a folder of clips",
+                data.display()
+            )));
+        }
         let channels = match &self.channels {
             Some(text) => text.parse().unwrap_or(3),
             None if idx::is_set(data) => 1,

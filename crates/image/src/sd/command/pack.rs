@@ -1,6 +1,6 @@
 //! `orrery sd pack`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base::command::{Failure, say};
 use clap::{Args, ValueEnum};
@@ -43,6 +43,23 @@ impl Pack {
             Stored::Bf16 => Precision::BF16,
             Stored::F32 => Precision::F32,
         };
+        if self.out.extension().is_none_or(|it| it != "safetensors") {
+            return Err(Failure::input(format!(
+                "`{}` is no name of a packed model: let it end in .safetensors",
+                self.out.display()
+            )));
+        }
+        let here = |path: &Path| std::fs::canonicalize(path).ok();
+        let parent = self.out.parent().filter(|it| !it.as_os_str().is_empty());
+        if let (Some(folder), Some(model)) =
+            (here(parent.unwrap_or(Path::new("."))), here(&self.model))
+            && folder.starts_with(&model)
+        {
+            return Err(Failure::input(format!(
+                "`{}` lies in the model's own folder: choose an `--out` outside it",
+                self.out.display()
+            )));
+        }
         let file = pack(&self.model, precision)?;
         file.write(&self.out)?;
         let bytes = std::fs::metadata(&self.out).map_or(0, |it| it.len());

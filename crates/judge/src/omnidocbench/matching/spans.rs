@@ -201,11 +201,12 @@ fn nearest(
     for first in from..=to {
         let away = owned.first().map_or(0, |owned| owned.abs_diff(first));
         let mut joined = String::new();
-        for end in first..=to.min(first + longest - 1) {
+        let till = to.min(first + longest - 1);
+        for (end, piece) in pool.iter().enumerate().take(till + 1).skip(first) {
             if !may(end) {
                 break;
             }
-            joined.push_str(&pool[end].text);
+            joined.push_str(&piece.text);
             let norm = text(&joined, PROTOCOL);
             if norm.is_empty() {
                 continue;

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::{Data, Federation, How};
+use crate::error::check_out;
 use crate::hyperfl::{
     ClientState, LearningError, Method, Work, evaluate, read_shared, write_update,
 };
@@ -89,6 +90,9 @@ impl Client {
                 "there is no client {} among {}: count from 0, or give `--clients`",
                 self.client, config.clients
             )));
+        }
+        if let Some(out) = &self.out {
+            check_out(out)?;
         }
         let data = self.data.open()?;
         let parts = self.data.parts(&data, config.clients)?;

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{Learning, Matching};
+use crate::error::check_out;
 use crate::rapl::encoder::{EncoderConfig, Network, Vision, VitConfig};
 use crate::rapl::learn::{Fit, align};
 use crate::rapl::rankings::Rankings;
@@ -81,6 +82,7 @@ impl Align {
     }
 
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        check_out(&self.out)?;
         let device = engine::device("cpu")?;
         let mut vision = self.start(&device)?;
         let rankings = Rankings::read(&self.triplets)?;
