@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use serde_json::json;
 use text_readers::text::{ChatInput, ChatTemplate, Moment};
 
 fuzz_target!(|text: &str| {
@@ -9,13 +10,7 @@ fuzz_target!(|text: &str| {
     let Ok(template) = ChatTemplate::new(source, "<s>", "</s>") else {
         return;
     };
-    let message = |role: &str, content: &str| {
-        let pairs = [("role", role), ("content", content)];
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.into()))
-            .into_iter()
-            .collect()
-    };
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
     let input = ChatInput {
         messages: vec![
             message("system", "x"),
