@@ -127,6 +127,28 @@ fn files_between_clients_and_server_equal_the_simulation_and_bad_uploads_are_lef
         // A client that is asked again does the same work again.
         let before = values(&updates[0]);
         assert_eq!(values(&client(place, 0, round, &global)), before);
+        // Another client's private parts are not taken, and nothing that is read is written over.
+        let (number, state) = (round.to_string(), path(place, "client-1"));
+        let spare = path(place, "spare.safetensors");
+        let foreign = [
+            "--round", &number, "--state", &state, "--global", &global, "--out", &spare,
+        ];
+        let (code, _, error) = run("client", &[&["--client", "0"], &foreign[..]].concat());
+        assert!(
+            code == 2 && error.contains("belongs to client 1"),
+            "{error}"
+        );
+        let over = [
+            "--round",
+            &number,
+            "--global",
+            &global,
+            "--out",
+            &global,
+            &updates[0],
+        ];
+        let (code, _, error) = run("aggregate", &over);
+        assert!(code == 2 && error.contains("would be lost"), "{error}");
         let bad =
             ["nan", "huge", "old", "short"].map(|name| path(place, &format!("{name}.safetensors")));
         let text = round.to_string();

@@ -26,11 +26,11 @@ pub struct ClientState {
 }
 
 impl ClientState {
-    /// Reads a client's folder; a new client starts as all do.
+    /// Reads the folder of `client`; a new client starts as all do.
     ///
     /// # Errors
-    /// Where the folder belongs to other settings, or is broken.
-    pub fn open(work: &Work, folder: &Path) -> Result<Self> {
+    /// Where the folder belongs to other settings or to another client, or is broken.
+    pub fn open(work: &Work, folder: &Path, client: usize) -> Result<Self> {
         let path = folder.join(PRIVATE);
         if !path.exists() {
             let (_, private) = work.start();
@@ -45,6 +45,12 @@ impl ClientState {
             return Err(file
                 .unfit("it belongs to other settings: give those, or another `--state`")
                 .into());
+        }
+        let owner = file.metadata().get(CLIENT);
+        if let Some(owner) = owner.filter(|owner| **owner != client.to_string()) {
+            let reason =
+                format!("it belongs to client {owner}: give the `--state` of client {client}");
+            return Err(file.unfit(reason).into());
         }
         let round = file
             .metadata()
@@ -71,14 +77,14 @@ impl ClientState {
         &self.after
     }
 
-    /// Keeps the private parts before and after `round`, readable by their owner alone.
+    /// Keeps the private parts of `client` before and after `round`, readable by their owner alone.
     ///
     /// # Errors
     /// Where the folder cannot be written.
     pub fn keep(
         work: &Work,
         folder: &Path,
-        round: usize,
+        [client, round]: [usize; 2],
         before: &[f32],
         after: &[f32],
     ) -> Result<()> {
@@ -87,6 +93,7 @@ impl ClientState {
         })?;
         let mut file = TensorFile::new();
         file.note(SETUP, work.setup());
+        file.note(CLIENT, client.to_string());
         file.note(ROUND, round.to_string());
         let layout = work.private_layout();
         layout.write(&mut file, "before.", before, Precision::F32)?;

@@ -191,9 +191,11 @@ pub fn by_tower(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
     }
 }
 
+/// Three words like `word`. The word itself may be one of another language, which means nothing here.
 fn nearest(pipeline: &StivPipeline, word: &str) -> Vec<String> {
-    let near = pipeline.tower.vocabulary.nearest(word, 3);
-    near.into_iter().map(str::to_owned).collect()
+    let near = pipeline.tower.vocabulary.nearest(word, 4).into_iter();
+    let others = near.filter(|near| *near != word).take(3);
+    others.map(str::to_owned).collect()
 }
 
 /// Small words, and the particles that Korean, Chinese and Japanese put after nouns.

@@ -110,7 +110,7 @@ impl Client {
         let work = Work::new(config, data.shape, data.classes)?;
         let shared = read_shared(&work, &self.global)?;
         let round = self.round as usize;
-        let state = ClientState::open(&work, &self.state)?;
+        let state = ClientState::open(&work, &self.state, self.client)?;
         let mut private = state.before(round).to_vec();
         if self.evaluate {
             let private = state.latest();
@@ -136,7 +136,7 @@ impl Client {
             write_update(&work, out, (self.client, round), &done, stored)?;
         }
         // The state follows the upload: a client killed in between does the round again and sends the same.
-        ClientState::keep(&work, &self.state, round, &before, &private)?;
+        ClientState::keep(&work, &self.state, [self.client, round], &before, &private)?;
         let [received, after] = done.accuracy;
         let answer = json!({
             "client": self.client, "round": round, "num-examples": done.samples, "loss": done.losses.last,
