@@ -8,6 +8,7 @@ use tokenizers::{
 use super::TextError;
 use super::added::{Added, AddedTokens, Control};
 use super::bytes::{Pieces, TokenBytes, is_byte_piece};
+use super::charsmap;
 use super::tokenizer::{Model, SpecialTokens, Tokenizer};
 
 /// Highest id of an added token: ids are indices of tables.
@@ -15,6 +16,12 @@ const HIGHEST_ID: u32 = 1 << 22;
 
 /// See [`Tokenizer::from_json`].
 pub(super) fn from_json(bytes: &[u8], origin: &str) -> Result<Tokenizer, TextError> {
+    // Tables of characters are looked through first; a key may be written with escapes.
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|it| it == text);
+    if has(b"charsmap") || has(b"\\u00") {
+        let json = serde_json::from_slice(bytes).unwrap_or_default();
+        charsmap::check_all(&json).map_err(|reason| TextError::malformed(origin, reason))?;
+    }
     let mut model = tokenizers::Tokenizer::from_bytes(bytes).map_err(|cause| {
         TextError::malformed(
             origin,

@@ -6,6 +6,7 @@
 
 mod added;
 mod bytes;
+mod charsmap;
 mod clip;
 mod clock;
 mod error;

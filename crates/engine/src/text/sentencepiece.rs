@@ -12,6 +12,7 @@ use tokenizers::{AddedToken, models::unigram};
 use super::TextError;
 use super::added::{Added, AddedTokens};
 use super::bytes::{Pieces, SPACE, TokenBytes};
+use super::charsmap;
 use super::hub::{self, AssembleFrom};
 use super::protobuf::{Value, fields};
 use super::spm::{Prefix, Spm};
@@ -171,17 +172,7 @@ pub(super) fn normalizer(charsmap: &[u8], origin: &str) -> Result<Option<Precomp
     if charsmap.is_empty() {
         return Ok(None);
     }
-    // The reader of the table trusts the length it begins with.
-    let (head, rest) = charsmap.split_at_checked(4).unwrap_or((&[], &[]));
-    let length = head
-        .try_into()
-        .map_or(usize::MAX, |head| u32::from_le_bytes(head) as usize);
-    if length > rest.len() || length % 4 != 0 || std::str::from_utf8(&rest[length..]).is_err() {
-        return Err(TextError::malformed(
-            origin,
-            "its table of characters is not whole",
-        ));
-    }
+    charsmap::check(charsmap).map_err(|reason| TextError::malformed(origin, reason))?;
     let table = Precompiled::from(charsmap);
     table
         .map(Some)
