@@ -6,6 +6,7 @@ mod threads;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -221,5 +222,54 @@ pub fn number_in(text: &str, low: f32, high: f32) -> Result<f32, String> {
     match text.trim().parse::<f32>() {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
         _ => Err(format!("give a number from {low} to {high}")),
+    }
+}
+
+/// A whole number from 1 to `most`, for clap.
+///
+/// # Errors
+/// When `text` is none.
+pub fn whole(text: &str, most: usize) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {most}")),
+    }
+}
+
+/// A learning rate, for clap.
+///
+/// # Errors
+/// When `text` is no number above 0, at most 1.
+pub fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        _ => Err("give a number above 0, at most 1".into()),
+    }
+}
+
+/// Whether a file can be written at `out`, asked before the work that it shall hold; none of the `inputs` is written over.
+///
+/// # Errors
+/// Where its folder is absent, it is a folder itself, or an input.
+pub fn check_out<'a>(
+    out: &Path,
+    inputs: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), Failure> {
+    if out.is_dir() {
+        return Err(FileError::IsFolder { path: out.into() }.into());
+    }
+    let folder = out.parent().unwrap_or(Path::new(""));
+    if !folder.as_os_str().is_empty() && !folder.is_dir() {
+        let (path, folder) = (out.into(), folder.into());
+        return Err(FileError::NoFolder { path, folder }.into());
+    }
+    let here = |path: &Path| std::fs::canonicalize(path).ok();
+    let known = here(out);
+    match known.is_some() && inputs.into_iter().any(|it| here(it) == known) {
+        true => Err(Failure::input(format!(
+            "`{}` is read here and would be lost: choose another `--out`",
+            out.display()
+        ))),
+        false => Ok(()),
     }
 }

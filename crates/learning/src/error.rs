@@ -66,20 +66,3 @@ impl From<LearningError> for Failure {
         }
     }
 }
-
-/// Whether a file can be made at `out`, asked before the work that it shall hold.
-///
-/// # Errors
-/// Where its folder is absent or it is a folder itself.
-pub(crate) fn check_out(out: &std::path::Path) -> Result<(), base::command::Failure> {
-    let parent = out.parent().filter(|it| !it.as_os_str().is_empty());
-    let reason = match parent {
-        _ if out.is_dir() => "it is a folder",
-        Some(parent) if !parent.is_dir() => "its folder does not exist",
-        _ => return Ok(()),
-    };
-    Err(base::command::Failure::input(format!(
-        "cannot write `{}`: {reason}; choose another `--out`",
-        out.display()
-    )))
-}

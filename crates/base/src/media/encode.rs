@@ -84,19 +84,29 @@ pub fn png_bytes_with_alpha(
         rgba.push(alpha);
     }
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, picture.width, picture.height);
-    encoder.set_color(png::ColorType::Rgba);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
-    for (key, text) in texts {
-        encoder
-            .add_itxt_chunk(key.clone(), text.clone())
-            .map_err(refused)?;
-    }
+    let encoder = png_encoder(&mut bytes, picture, png::ColorType::Rgba, texts)?;
     let mut writer = encoder.write_header().map_err(refused)?;
     writer.write_image_data(&rgba).map_err(refused)?;
     writer.finish().map_err(refused)?;
     Ok(bytes)
+}
+
+/// An encoder of `colour` and eight bits for pictures as large as `like`, with its texts.
+fn png_encoder<'a>(
+    bytes: &'a mut Vec<u8>,
+    like: &Picture,
+    colour: png::ColorType,
+    texts: &[(String, String)],
+) -> Result<png::Encoder<'a, &'a mut Vec<u8>>, MediaError> {
+    let mut encoder = png::Encoder::new(bytes, like.width, like.height);
+    encoder.set_color(colour);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    for (key, text) in texts {
+        let added = encoder.add_itxt_chunk(key.clone(), text.clone());
+        added.map_err(|cause| MediaError::Encode(cause.to_string()))?;
+    }
+    Ok(encoder)
 }
 
 /// An animated PNG that loops for ever; of one frame a still PNG.
@@ -116,15 +126,7 @@ fn still_or_moving(
     let first = check_frames(frames)?;
     check_texts(texts)?;
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, first.width, first.height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
-    for (key, text) in texts {
-        encoder
-            .add_itxt_chunk(key.clone(), text.clone())
-            .map_err(refused)?;
-    }
+    let mut encoder = png_encoder(&mut bytes, first, png::ColorType::Rgb, texts)?;
     if frames.len() > 1 {
         let delay = delay_ms.min(u32::from(u16::MAX)) as u16;
         encoder

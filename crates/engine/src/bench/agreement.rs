@@ -19,8 +19,7 @@ const PROMPTS: &str = include_str!("prompts.txt");
 const LONG: usize = 40;
 /// Greedy tokens of each prompt.
 const TOKENS: usize = 32;
-/// How far, in nats, the rounding of activations may have moved our choice from the weights' own: both programs multiply activations
-/// of 8 bits with quantised weights.
+/// Where the token differs, the two may lie this far apart, in nats: both programs multiply activations of 8 bits.
 const MARGIN: f32 = 0.1;
 
 /// What was found.
@@ -60,14 +59,11 @@ pub struct Difference {
 }
 
 impl Agreement {
-    /// Whether a prompt was read otherwise, or where tokens differ theirs is the more likely one by far.
+    /// Whether a prompt was read otherwise, or a token differs that is not nearly as likely.
     pub fn failed(&self) -> bool {
         self.same_text < self.prompts
             || self.same_ids < self.prompts
-            || !self
-                .differences
-                .iter()
-                .all(|it| it.margin < MARGIN || it.exact > -MARGIN)
+            || !self.differences.iter().all(|it| it.margin < MARGIN)
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say, take_part};
+use base::command::{Context, Failure, Steps, say, take_part, whole};
 use base::media;
 use clap::Args;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use super::options::whole;
 use crate::acdit::pipeline::Vae;
 use crate::acdit::studio::Studio;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part};
+use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part, whole};
 use base::media::provenance::{Note, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{self, Clip, Picture};
@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use super::options::{check, whole};
+use super::options::check;
 use crate::acdit::SampleConfig;
 use crate::acdit::pipeline::{Request, Vae};
 use crate::acdit::space::Values;

@@ -1,12 +1,11 @@
 //! `orrery acdit info` and `flops`.
 
-use base::command::{Failure, say};
+use base::command::{Failure, say, whole};
 use clap::Args;
 use engine::weights::params;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use super::options::whole;
 use crate::acdit::{AcditConfig, Size, flops};
 
 /// Options of `info`.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, number_in, say, take_part, tell};
+use base::command::{Context, Failure, learning_rate, number_in, say, take_part, tell, whole};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -13,7 +13,6 @@ use engine::weights::Precision;
 use serde_json::json;
 
 use super::model::read_model;
-use super::options::whole;
 use crate::acdit::classify::{Classifier, ClassifyTask};
 use crate::acdit::data::{DataError, Pictures};
 use crate::acdit::idx::{self, Half};
@@ -94,7 +93,7 @@ pub struct Train {
     #[arg(long, default_value_t = 64, value_parser = |text: &str| whole(text, 4096))]
     batch: usize,
     /// Peak learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = rate)]
+    #[arg(long, default_value_t = 1e-3, value_parser = learning_rate)]
     learning_rate: f64,
     /// What steps the weights
     #[arg(long, value_enum, default_value_t)]
@@ -114,13 +113,6 @@ pub struct Train {
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
-        _ => Err("give a number above 0, at most 1".into()),
-    }
 }
 
 /// `4x4` → 16 tokens.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, number_in, say, take_part, tell};
+use base::command::{
+    Context, Failure, Steps, learning_rate, number_in, say, take_part, tell, whole,
+};
 use clap::Args;
 use engine::train::{Progress, Run, RunLock, TrainError, steps_done};
 use serde_json::{Map, Value, json};
@@ -61,7 +63,7 @@ pub struct Train {
     #[arg(long, value_parser = |text: &str| whole(text, 4096))]
     batch: Option<usize>,
     /// Peak learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = rate)]
+    #[arg(long, default_value_t = 1e-3, value_parser = learning_rate)]
     learning_rate: f64,
     /// What steps the weights
     #[arg(long, value_enum, default_value_t)]
@@ -81,21 +83,6 @@ pub struct Train {
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
-}
-
-/// A whole number from 1 to `most`.
-fn whole(text: &str, most: usize) -> Result<usize, String> {
-    match text.trim().parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("give a whole number from 1 to {most}")),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
-        _ => Err("give a number above 0, at most 1".into()),
-    }
 }
 
 impl Train {

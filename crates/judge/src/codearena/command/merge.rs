@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, check_out, say};
 use base::job::jsonl::{self, Record};
 use clap::Args;
 use serde_json::{Value, json};
@@ -42,17 +42,7 @@ pub struct Merge {
 
 impl Merge {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let here = |path: &PathBuf| std::fs::canonicalize(path).ok();
-        if let Some(shard) = self
-            .shards
-            .iter()
-            .find(|it| here(it).is_some() && here(it) == here(&self.out))
-        {
-            return Err(Failure::input(format!(
-                "`{}` is one of the shards and would be lost: choose another `--out`",
-                shard.display()
-            )));
-        }
+        check_out(&self.out, &self.shards)?;
         let merged = merge(&self.shards, &self.out, self.partial)?;
         warn(&merged.missing);
         let (text, mut about) = match merged.job.verb.as_str() {

@@ -1,15 +1,14 @@
 //! `orrery hyperfl aggregate`.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use base::command::{Failure, say, tell};
+use base::command::{Failure, check_out, say, tell};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Data, Federation, How};
-use crate::error::check_out;
 use crate::hyperfl::checks::{Limits, digest, judge};
 use crate::hyperfl::{LearningError, Work, read_shared, read_update, weighted_mean, write_shared};
 
@@ -62,15 +61,7 @@ impl Aggregate {
         let data = self.data.open()?;
         let config = self.federation.config(self.how.method);
         let work = Work::new(config, data.shape, data.classes)?;
-        check_out(&self.out)?;
-        let here = |path: &Path| std::fs::canonicalize(path).ok();
-        let mut inputs = self.updates.iter().chain(&self.global);
-        if let Some(input) = inputs.find(|it| here(it).is_some() && here(it) == here(&self.out)) {
-            return Err(Failure::input(format!(
-                "`{}` is read here and would be lost: choose another `--out`",
-                input.display()
-            )));
-        }
+        check_out(&self.out, self.updates.iter().chain(&self.global))?;
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
             return match self.json {

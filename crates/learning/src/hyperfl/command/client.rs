@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, check_out, say};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::{Data, Federation, How};
-use crate::error::check_out;
 use crate::hyperfl::{
     ClientState, LearningError, Method, Work, evaluate, read_shared, write_update,
 };
@@ -92,7 +91,7 @@ impl Client {
             )));
         }
         if let Some(out) = &self.out {
-            check_out(out)?;
+            check_out(out, [])?;
         }
         let data = self.data.open()?;
         let parts = self.data.parts(&data, config.clients)?;

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, check_out, say, tell};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Learning, Matching};
-use crate::error::check_out;
 use crate::rapl::encoder::{EncoderConfig, Network, Vision, VitConfig};
 use crate::rapl::learn::{Fit, align};
 use crate::rapl::rankings::Rankings;
@@ -82,7 +81,7 @@ impl Align {
     }
 
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        check_out(&self.out)?;
+        check_out(&self.out, [])?;
         let device = engine::device("cpu")?;
         let mut vision = self.start(&device)?;
         let rankings = Rankings::read(&self.triplets)?;

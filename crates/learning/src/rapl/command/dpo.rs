@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, number_in, say};
+use base::command::{Context, Failure, Steps, check_out, number_in, say};
 use base::files::write_bytes;
 use base::job::jsonl;
 use base::rng::Rng;
@@ -10,7 +10,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::Matching;
-use crate::error::check_out;
 use crate::rapl::diffusion::{DiffusionPolicy, Example, PolicyConfig, PolicyFit, Preference};
 use crate::rapl::encoder::Vision;
 use crate::rapl::rankings::{Recorded, read_index};
@@ -83,7 +82,7 @@ fn watch(context: Context) -> Result<()> {
 impl MakeDpo {
     pub(super) fn run(&self, context: Context) -> std::result::Result<(), Failure> {
         for out in self.clone.iter().chain([&self.out]) {
-            check_out(out)?;
+            check_out(out, [])?;
         }
         let vision = Vision::read(&self.encoder, &engine::device("cpu")?)?;
         let config = vision.config.clone();
@@ -209,7 +208,7 @@ pub struct DpoVerb {
 
 impl DpoVerb {
     pub(super) fn run(&self, context: Context) -> std::result::Result<(), Failure> {
-        check_out(&self.out)?;
+        check_out(&self.out, [])?;
         let mut policy = DiffusionPolicy::read(&self.policy, &engine::device("cpu")?)?;
         let lines = jsonl::read(&self.pairs).map_err(LearningError::from)?;
         let mut pairs: Vec<Preference> = Vec::new();

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, number_in, say, tell};
+use base::command::{Context, Failure, check_out, number_in, say, tell};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::{Learning, Matching, WorldArgs};
-use crate::error::check_out;
 use crate::rapl::Cycle;
 use crate::rapl::agent::{Pay, Training, train};
 use crate::rapl::encoder::{EncoderConfig, Vision};
@@ -98,7 +97,7 @@ pub struct TrainPolicy {
 
 impl TrainPolicy {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        check_out(&self.out)?;
+        check_out(&self.out, [])?;
         let Algo::Sac = self.algo;
         let device = engine::device("cpu")?;
         let pay = self.pay(context)?;

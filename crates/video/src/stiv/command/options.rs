@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{any_seed, is_quiet, number_in};
+use base::command::{any_seed, is_quiet, number_in, whole};
 use clap::Args;
 use engine::data::pack::Style;
 
@@ -137,13 +137,6 @@ pub fn guidance(text: &str) -> Result<f32, String> {
 /// When it is no number or out of range.
 pub fn share(text: &str) -> Result<f32, String> {
     number_in(text, 0.0, 1.0)
-}
-
-fn whole(text: &str, most: usize) -> Result<usize, String> {
-    match text.trim().parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("give a whole number from 1 to {most}")),
-    }
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -4,7 +4,7 @@ mod start;
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, number_in, say, take_part};
+use base::command::{Context, Failure, learning_rate, number_in, say, take_part};
 use burn::tensor::Device;
 use clap::Args;
 use engine::device;
@@ -46,7 +46,7 @@ pub struct Train {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     batch: Option<u64>,
     /// Peak learning rate [default: 0.02, 0.001, 0.0006 and 0.001]
-    #[arg(long, value_parser = rate)]
+    #[arg(long, value_parser = learning_rate)]
     learning_rate: Option<f64>,
     /// Seed of weights and batches [default: 0]
     #[arg(long)]
@@ -90,13 +90,6 @@ pub struct Train {
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
-        _ => Err("give a number above 0, at most 1".into()),
-    }
 }
 
 fn fraction(text: &str) -> Result<f32, String> {
