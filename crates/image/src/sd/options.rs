@@ -58,7 +58,7 @@ pub struct DrawOptions {
     pub guidance: Option<f64>,
     /// The share of the steps, from the noisiest on, that is guided, 0 to 1; the others take half the time [default: what the
     /// model's files say, else 1]
-    #[arg(long, value_parser = share)]
+    #[arg(long = "guided-until", value_parser = share)]
     pub guided: Option<f64>,
     /// ddim, dpm++, euler, euler-a, heun, plms, lcm or edm [default: what the model's files name, else dpm++]
     #[arg(long)]

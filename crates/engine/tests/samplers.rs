@@ -1,4 +1,4 @@
-//! Walks of samplers against numbers of diffusers: Heun, PLMS, EDM, LCM, and noise schedules without signal at their end.
+//! Samplers against numbers of diffusers: Heun, PLMS, EDM, LCM, and noise schedules without signal at their end.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
