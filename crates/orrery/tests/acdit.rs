@@ -156,3 +156,21 @@ fn wrong_classes_blocks_and_files_are_told_in_one_line() {
     assert!(line.contains("dark/3.png"), "{line}");
     assert!(!at.join("again").exists());
 }
+
+#[test]
+fn one_picture_stands_alone_and_a_set_of_pictures_has_no_clips() {
+    let folder = folder();
+    let at = folder.path();
+    let one = [
+        "sample", "--class", "sneaker", "--steps", "2", "--seed", "1", "--out", "one.png",
+    ];
+    acdit(at, &one).worked();
+    let picture = base::media::read_picture(at.join("one.png")).unwrap();
+    assert_eq!([picture.width, picture.height], [128, 128]);
+    for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
+        fs::write(at.join(name), [0; 16]).unwrap();
+    }
+    let clips = ["train", "--data", ".", "--frames", "4", "--out", "run"];
+    let line = acdit(at, &clips).refused(2);
+    assert!(line.contains("holds pictures, not clips"), "{line}");
+}

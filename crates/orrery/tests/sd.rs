@@ -180,3 +180,17 @@ fn wrong_input_is_refused_in_one_line() {
     }
     assert_eq!(names(place), before);
 }
+
+#[test]
+fn a_model_is_not_packed_over_itself() {
+    let place = folder();
+    let place = place.path();
+    model(place);
+    let weights = "model/unet/diffusion_pytorch_model.safetensors";
+    let before = std::fs::read(place.join(weights)).unwrap();
+    for (out, wanted) in [(weights, "own folder"), ("packed.bin", ".safetensors")] {
+        let line = orrery(place, &["sd", "pack", "model", "--out", out]).refused(2);
+        assert!(line.contains(wanted), "{line}");
+    }
+    assert_eq!(std::fs::read(place.join(weights)).unwrap(), before);
+}

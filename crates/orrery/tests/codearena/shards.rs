@@ -111,6 +111,10 @@ fn graded_shards_give_the_rates_of_all() {
     check(&["--shard", "0/2"]);
     check(&["--shard", "1/2"]);
     let shards = ["graded.0-of-2.jsonl", "graded.1-of-2.jsonl"];
+    let first = read(at, shards[0]);
+    let line = merge(at, &shards, shards[0], &[]).refused(2);
+    assert!(line.contains("would be lost"), "{line}");
+    assert_eq!(read(at, shards[0]), first);
     let merged = merge(at, &shards, "graded.jsonl", &["--k", "1,2"])
         .worked()
         .out;
