@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -312,14 +313,14 @@ def faults(folder, orrery, _):
         it.end()
     log = it.said("run")
     tells = {
-        4: "client `1`: value 0 is NaN; left out",
-        5: "client `1`: a change of size",
-        6: "client `1`: `hypernetwork.",
-        7: "client `1`: an upload for round 1, this is round 7; left out",
-        8: "client `1`: says 1000000000 samples, counts as 400",
+        4: r"value \d+ is NaN; left out",
+        5: r"a change of size .* times the median .*; left out",
+        6: r"`hypernetwork\..*left out",
+        7: r"the same values were sent before; left out",
+        8: r"says 1000000000 samples, counts as 400",
     }
     for number, line in tells.items():
-        told = any(f"round {number}: {line}" in one for one in log.splitlines())
+        told = re.search(f"round {number}: client `1`: {line}", log)
         check(f"round {number} ({FAULTS[number]}) is told by name", told, "" if told else log[-3000:])
     for number, taken in {1: 2, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 2, 9: 2}.items():
         done = f"round {number}: {taken} of " in log

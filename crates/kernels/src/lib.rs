@@ -73,7 +73,8 @@ pub use optimizer::{AdamW, adamw};
 pub use packed::PackedWeight;
 pub use product::Precision;
 pub use quant::{
-    QuantError, QuantInput, QuantKind, QuantMatrix, QuantRows, quant_linear, quant_linear_exact,
+    InputBits, QuantError, QuantInput, QuantKind, QuantMatrix, QuantRows, quant_linear,
+    quant_linear_exact,
 };
 pub use rope::{RmsNorm, Rotation, rms_norm, rms_norm_backward};
 pub use softmax::{softmax, softmax_backward};

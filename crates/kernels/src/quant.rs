@@ -22,7 +22,7 @@ use crate::error::{ShapeError, expect};
 use crate::input_error::InputError;
 use crate::level::Level;
 use crate::parallel::collect;
-pub use input::QuantRows;
+pub use input::{InputBits, QuantRows};
 use packed::{Packed, each_format};
 use tile::Machine;
 
@@ -323,7 +323,7 @@ impl<'a> QuantPlan<'a> {
         rows: usize,
         out: &'a mut [f32],
     ) -> Result<Self, ShapeError> {
-        expect("rounded", input.rows, rows)?;
+        expect("rounded", input.rows, rows * input.terms)?;
         expect("rounded", input.width * BLOCK, weight.columns)?;
         expect("out", out.len(), rows * weight.rows)?;
         let size = each_format!(&weight.packed, panels => panels.panel_size());
@@ -334,7 +334,7 @@ impl<'a> QuantPlan<'a> {
             machine: Machine::of(level),
             weight,
             input,
-            plan: tile::Plan::new(rows, count, size, Self::task(count * size)),
+            plan: tile::Plan::new(input.rows, count, size, Self::task(count * size)),
             target: tile::Target::new(fresh, weight.rows),
         })
     }

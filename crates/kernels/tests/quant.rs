@@ -8,7 +8,10 @@ mod common;
 use blocks::{assert_product, blocks, decode_all, scales, set_scales};
 use common::{assert_thread_free, noise, sized};
 use half::{bf16, f16};
-use kernels::{Level, QuantError, QuantKind, QuantMatrix, quant_linear, quant_linear_exact};
+use kernels::{
+    InputBits, Level, QuantError, QuantKind, QuantMatrix, QuantRows, RowInput, RowProduct, Team,
+    WeightRows, quant_linear, quant_linear_exact, row_products,
+};
 
 /// Shapes (outputs, inputs) that leave lanes, tasks and headers unfilled.
 fn shapes(kind: QuantKind) -> Vec<[usize; 2]> {
@@ -149,6 +152,62 @@ fn bf16_counts_as_the_same_f32() {
             quant_linear_exact(level, &short, &matrix, rows),
             quant_linear_exact(level, &long, &matrix, rows)
         );
+    }
+}
+
+/// `x · weightᵀ` as language models compute it.
+fn product(level: Level, bits: InputBits, x: &[f32], weight: &QuantMatrix) -> Vec<f32> {
+    let rows = x.len() / weight.columns();
+    let mut out = vec![0.0; rows * weight.rows()];
+    Team::gather(|team| {
+        let mut rounded = QuantRows::default();
+        rounded.round(team, level, x, rows, bits).unwrap();
+        let product = RowProduct {
+            input: RowInput {
+                values: x,
+                rounded: &rounded,
+                rows,
+            },
+            weight: WeightRows::Quant(weight),
+            out: &mut out,
+        };
+        row_products(team, level, &mut [product]).unwrap();
+    });
+    out
+}
+
+#[test]
+fn sixteen_bits_are_two_times_eight_and_a_row_is_the_same_among_others() {
+    for &kind in sized(&QuantKind::ALL[..], &[QuantKind::Q4_1]) {
+        let [outputs, columns, many] = sized([35, 512, 70], [18, kind.block(), 5]);
+        let bytes = blocks(kind, outputs, columns, 1);
+        let matrix = QuantMatrix::from_gguf(kind, &bytes, [outputs, columns]).unwrap();
+        let weight = decode_all(kind, &bytes);
+        let x = noise(many * columns, 2);
+        let all = product(Level::best(), InputBits::Sixteen, &x, &matrix);
+        // The second rounding, and what is left for it, which f32 holds to 24 bits of the value.
+        let rounding = ROUNDED * ROUNDED + 2f64.powi(-23);
+        let steps = 2 * columns / 32 + 8;
+        assert_product(
+            &format!("{kind:?}"),
+            &all,
+            &x,
+            &weight,
+            columns,
+            rounding,
+            steps,
+        );
+        for level in Level::all() {
+            for rows in [1, 2, 3, 4, 5, 9, 64, 65, many] {
+                let rows = rows.min(many);
+                let some = product(level, InputBits::Sixteen, &x[..rows * columns], &matrix);
+                let name = format!("{kind:?} {level:?} {rows}");
+                assert_eq!(bits(&some), bits(&all[..rows * outputs]), "{name}");
+                let eight = product(level, InputBits::Eight, &x[..rows * columns], &matrix);
+                let plain = quant_linear(level, &x[..rows * columns], &matrix, rows).unwrap();
+                assert_eq!(bits(&eight), bits(&plain), "{name}");
+            }
+        }
     }
 }
 

@@ -245,22 +245,24 @@ fn memory_limit(file: u64) -> (usize, u64) {
 
 fn agreement_rows(found: &Agreement) -> String {
     let mut rows = format!(
-        "{AGREEMENT:<16} of {} chats of up to {} tokens: {} rendered texts, {} lists of token ids, {} greedy continuations equal; \
-         8-bit activations change log-probabilities by {:.3} nats (RMS)",
-        found.prompts,
-        found.longest,
-        found.same_text,
-        found.same_ids,
-        found.same_tokens,
-        found.rounding
+        "{AGREEMENT:<16} of {} chats of up to {} tokens, {} rendered texts and {} lists of token ids are equal",
+        found.prompts, found.longest, found.same_text, found.same_ids,
     );
-    for it in &found.differences {
-        rows += &format!(
-            "\n{:<16} after {} tokens {:?}, llama.cpp {:?}: ours ahead by {:.3} nats, with exact activations by {:.3}: {}",
-            "", it.at, it.ours, it.theirs, it.margin, it.exact, it.prompt
-        );
+    let sides = [
+        ("16-bit activations, llama.cpp in f32", &found.exact),
+        ("both as they are by default", &found.rounded),
+    ];
+    for (name, side) in sides {
+        rows += &format!("\n{name}: {} greedy continuations equal", side.same_tokens);
+        for it in &side.differences {
+            rows += &format!(
+                "\n    after {} tokens {:?}, llama.cpp {:?}: ours ahead by {:.3} nats, with 16-bit activations by {:.3}: {}",
+                it.at, it.ours, it.theirs, it.margin, it.exact, it.prompt
+            );
+        }
     }
-    rows
+    let rounding = found.rounding;
+    rows + &format!("\n8-bit activations change log-probabilities by {rounding:.3} nats (RMS)")
 }
 
 fn speed_row(speed: &Speed) -> String {

@@ -1,4 +1,8 @@
 //! Whether a model says the same here and in llama.cpp: rendered prompts, token ids and greedy tokens of 20 chats.
+//!
+//! llama.cpp rounds what it multiplies to 8 bits, and sums attention in f16: its greedy tokens change with its settings alone. So two
+//! things are compared: products of 16 bits with llama.cpp on the same weights in f32, which must agree; and both programs as they
+//! are by default, whose differences are listed.
 
 use std::path::Path;
 
@@ -9,9 +13,8 @@ use serde_json::json;
 
 use super::language::LanguageError;
 use super::peer::Peer;
-use crate::models::decoder::{Cache, Decoder, DecoderError, Input, Logits, Request, Segment};
+use crate::models::decoder::{Cache, Decoder, Input, InputBits, Logits, Request, Segment};
 use crate::text::{ChatInput, Tokenizer};
-use crate::weights::Gguf;
 
 /// Prompts, one a line: English, code, Korean, emoji and others. One more is made of [`LONG`] lines.
 const PROMPTS: &str = include_str!("prompts.txt");
@@ -19,7 +22,7 @@ const PROMPTS: &str = include_str!("prompts.txt");
 const LONG: usize = 40;
 /// Greedy tokens of each prompt.
 const TOKENS: usize = 32;
-/// Where the token differs, the two may lie this far apart, in nats: both programs multiply activations of 8 bits.
+/// Where a token differs though nothing is rounded to 8 bits, the two may lie this far apart, in nats.
 const MARGIN: f32 = 0.1;
 
 /// What was found.
@@ -33,12 +36,21 @@ pub struct Agreement {
     pub same_text: usize,
     /// Whose token ids are equal.
     pub same_ids: usize,
-    /// Whose greedy tokens are equal to the last.
+    /// Neither side rounds activations to 8 bits.
+    pub exact: Comparison,
+    /// Both do, as they do by default.
+    pub rounded: Comparison,
+    /// Root mean square of what rounding activations changes in the log-probability of the peer's tokens, in nats.
+    pub rounding: f32,
+}
+
+/// How many continuations are equal, and where the others part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Chats whose greedy tokens are equal to the last.
     pub same_tokens: usize,
     /// The first difference of each of the others.
     pub differences: Vec<Difference>,
-    /// Root mean square of what rounding activations changes in the log-probability of the peer's tokens, in nats.
-    pub rounding: f32,
 }
 
 /// Where two continuations part.
@@ -54,16 +66,16 @@ pub struct Difference {
     pub theirs: String,
     /// How much more likely ours is to us, in nats.
     pub margin: f32,
-    /// How much more likely ours is when activations are not rounded, in nats.
+    /// How much more likely it is when activations are not rounded to 8 bits, in nats.
     pub exact: f32,
 }
 
 impl Agreement {
-    /// Whether a prompt was read otherwise, or a token differs that is not nearly as likely.
+    /// Whether a prompt was read otherwise, or a token differs that is not nearly as likely though nothing is rounded.
     pub fn failed(&self) -> bool {
         self.same_text < self.prompts
             || self.same_ids < self.prompts
-            || !self.differences.iter().all(|it| it.margin < MARGIN)
+            || !self.exact.differences.iter().all(|it| it.margin < MARGIN)
     }
 }
 
@@ -72,6 +84,7 @@ struct Answer {
     prompt: Option<String>,
     ids: Option<Vec<u32>>,
     tokens: Option<Vec<u32>>,
+    wide: Option<Vec<u32>>,
     error: Option<String>,
 }
 
@@ -85,8 +98,7 @@ pub fn agreement(
     pool: &ThreadPool,
 ) -> Result<Agreement, LanguageError> {
     let model = Decoder::open(path)?;
-    let file = Gguf::open(path).map_err(DecoderError::from)?;
-    let exact = Decoder::from_gguf_dequantised(&file)?;
+    let exact = Decoder::open(path)?.with_input_bits(InputBits::Sixteen);
     let tokenizer = Tokenizer::open(path)?;
     let mut peer = Peer::llama(python, path, pool.current_num_threads())?;
     let mut found = Agreement::default();
@@ -99,8 +111,8 @@ pub fn agreement(
         let ids = tokenizer.chat()?.encode(&tokenizer, &input)?;
         let ask = json!({"work": "agree", "message": prompt, "ids": ids, "tokens": TOKENS});
         let answer: Answer = peer.ask(&ask.to_string())?;
-        let (Some(their_text), Some(their_ids), Some(their_tokens)) =
-            (answer.prompt, answer.ids, answer.tokens)
+        let (Some(their_text), Some(their_ids), Some(tokens), Some(wide)) =
+            (answer.prompt, answer.ids, answer.tokens, answer.wide)
         else {
             return Err(LanguageError::Work {
                 name: "agree",
@@ -111,39 +123,46 @@ pub fn agreement(
         found.longest = found.longest.max(ids.len());
         found.same_text += usize::from(text == their_text);
         found.same_ids += usize::from(ids == their_ids);
-        let rounded = pool.install(|| logits(&model, &ids, &their_tokens))?;
-        let wide = pool.install(|| logits(&exact, &ids, &their_tokens))?;
-        for ((rounded, wide), &their) in rounded.iter().zip(&wide).zip(&their_tokens) {
-            squares += (log_probability(rounded, their) - log_probability(wide, their)).powi(2);
+        let run = |model: &Decoder, tokens: &[u32]| pool.install(|| logits(model, &ids, tokens));
+        let [rounded, precise] = [run(&model, &tokens)?, run(&exact, &tokens)?];
+        for ((rounded, precise), &their) in rounded.iter().zip(&precise).zip(&tokens) {
+            squares += (log_probability(rounded, their) - log_probability(precise, their)).powi(2);
             count += 1;
         }
-        let best = |at: usize| {
-            let logits = rounded[at].iter().enumerate();
-            logits
-                .max_by(|a, b| a.1.total_cmp(b.1))
-                .map_or(0, |it| it.0)
-        };
-        match (0..rounded.len()).find(|&at| best(at) != their_tokens[at] as usize) {
-            None => found.same_tokens += 1,
-            Some(at) => {
-                let (ours, theirs) = (best(at), their_tokens[at]);
-                let margin = |logits: &[f32]| {
-                    let other = logits.get(theirs as usize);
-                    other.map_or(f32::INFINITY, |other| logits[ours] - other)
+        let compare =
+            |kept: &mut Comparison, ours: &[Vec<f32>], exact: &[Vec<f32>], theirs: &[u32]| {
+                let differs = |at: &usize| best(&ours[*at]) != theirs[*at];
+                let Some(at) = (0..ours.len()).find(differs) else {
+                    kept.same_tokens += 1;
+                    return Ok(());
                 };
-                found.differences.push(Difference {
+                let (our, their) = (best(&ours[at]), theirs[at]);
+                let margin = |logits: &[f32]| {
+                    let other = logits.get(their as usize);
+                    other.map_or(f32::INFINITY, |other| logits[our as usize] - other)
+                };
+                kept.differences.push(Difference {
                     prompt: prompt.chars().take(40).collect(),
                     at,
-                    ours: tokenizer.decode(&[ours as u32])?,
-                    theirs: tokenizer.decode(&[theirs])?,
-                    margin: margin(&rounded[at]),
-                    exact: margin(&wide[at]),
+                    ours: tokenizer.decode(&[our])?,
+                    theirs: tokenizer.decode(&[their])?,
+                    margin: margin(&ours[at]),
+                    exact: margin(&exact[at]),
                 });
-            }
-        }
+                Ok::<_, LanguageError>(())
+            };
+        compare(&mut found.rounded, &rounded, &precise, &tokens)?;
+        let precise = run(&exact, &wide)?;
+        compare(&mut found.exact, &precise, &precise, &wide)?;
     }
     found.rounding = (squares / count.max(1) as f32).sqrt();
     Ok(found)
+}
+
+/// The most likely token.
+fn best(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or(0, |it| it.0 as u32)
 }
 
 /// The logits before each of `tokens`, which follow `prompt`.

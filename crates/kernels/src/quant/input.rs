@@ -26,27 +26,53 @@ pub(super) struct InputBlock {
     pub(super) halves: [i32; 2],
 }
 
-/// Rows rounded to eight bits a value, for products with [`crate::QuantMatrix`]: each 32 values share a scale. The
-/// memory is kept from use to use.
+/// To how many bits inputs of quantised products are rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputBits {
+    /// Each 32 values are `a/127` times an integer, where `a` is the largest magnitude among them: off by at most `a/254`.
+    #[default]
+    Eight,
+    /// What eight bits leave of a value is rounded to eight bits once more: off by at most about `a/64000`. A product
+    /// takes twice as many multiplications, and reads the weights once all the same.
+    Sixteen,
+}
+
+impl InputBits {
+    /// Integers that a value is made of.
+    fn terms(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Sixteen => 2,
+        }
+    }
+}
+
+/// Rows rounded to eight or sixteen bits a value, for products with [`crate::QuantMatrix`]: each 32 values share a scale.
+/// The memory is kept from use to use.
 ///
-/// Rows lie in groups of eight (fewer in the last one), in which the blocks of all rows of a column follow one another.
+/// A row of sixteen bits is held as two rows of eight whose sum it is. Rows lie in groups of eight (fewer in the last
+/// one), in which the blocks of all rows of a column follow one another.
 #[derive(Default)]
 pub struct QuantRows {
     blocks: Vec<InputBlock>,
     /// Blocks of a row.
     pub(super) width: usize,
+    /// Rows of eight bits.
     pub(super) rows: usize,
+    /// Rows of eight bits that make a row.
+    pub(super) terms: usize,
 }
 
 impl QuantRows {
-    /// Rounds `x` `[rows, columns]`, `columns` a multiple of the block.
+    /// Rounds `x` `[rows, columns]` to eight bits, `columns` a multiple of the block.
     pub(super) fn of(level: Level, x: &[f32], rows: usize) -> Self {
         let mut this = Self::default();
         let columns = x.len().checked_div(rows).unwrap_or(0);
-        let (width, blocks) = this.shape(rows, columns);
+        let blocks = this.shape(rows, columns, InputBits::Eight);
         let round = |(x, blocks): (&[f32], &mut [InputBlock])| {
-            round_rows(level, x, columns, blocks);
+            round_rows(level, x, columns, 1, blocks);
         };
+        let width = columns / BLOCK;
         if width > 0 {
             if rows <= GROUP.max(rows_per_task(columns)) {
                 x.chunks(GROUP * columns)
@@ -61,15 +87,16 @@ impl QuantRows {
         this
     }
 
-    /// Makes room for `rows` rows; gives blocks of a row and the room.
-    fn shape(&mut self, rows: usize, columns: usize) -> (usize, &mut [InputBlock]) {
+    /// Makes room for `rows` rows, and gives it.
+    fn shape(&mut self, rows: usize, columns: usize, bits: InputBits) -> &mut [InputBlock] {
         self.width = columns / BLOCK;
-        self.rows = rows;
-        let size = rows * self.width;
+        self.terms = bits.terms();
+        self.rows = rows * self.terms;
+        let size = self.rows * self.width;
         if self.blocks.len() < size {
             self.blocks.resize(size, InputBlock::default());
         }
-        (self.width, &mut self.blocks[..size])
+        &mut self.blocks[..size]
     }
 
     /// Rounds `x` `[rows, columns]` in place of what was there; `columns` must be a multiple of 32.
@@ -79,23 +106,21 @@ impl QuantRows {
         level: Level,
         x: &[f32],
         rows: usize,
+        bits: InputBits,
     ) -> Result<(), ShapeError> {
         let columns = x.len().checked_div(rows).unwrap_or(0);
         expect("x", x.len(), rows * (columns / BLOCK) * BLOCK)?;
-        let (width, blocks) = self.shape(rows, columns);
-        let groups = rows.div_ceil(GROUP);
-        let places = Places::new(blocks);
+        let (width, terms) = (columns / BLOCK, bits.terms());
+        let (row, held) = (GROUP / terms, self.shape(rows, columns, bits));
+        let groups = rows.div_ceil(row);
+        let places = Places::new(held);
         team.run(groups, |group| {
-            let first = group * GROUP;
-            let count = GROUP.min(rows - first);
+            let first = group * row;
+            let count = row.min(rows - first);
             // SAFETY: groups do not overlap, and each is given out once.
-            let blocks = unsafe { places.slice(first * width, count * width) };
-            round_rows(
-                level,
-                &x[first * columns..][..count * columns],
-                columns,
-                blocks,
-            );
+            let blocks = unsafe { places.slice(first * terms * width, count * terms * width) };
+            let x = &x[first * columns..][..count * columns];
+            round_rows(level, x, columns, terms, blocks);
         });
         Ok(())
     }
@@ -112,12 +137,20 @@ impl QuantRows {
 }
 
 leveled! {
-/// Rounds the rows of a group.
-fn round_rows(x: &[f32], columns: usize, blocks: &mut [InputBlock]) {
-    let rows = x.len() / columns;
+/// Rounds the rows of a group, each to `terms` rows of eight bits.
+fn round_rows(x: &[f32], columns: usize, terms: usize, blocks: &mut [InputBlock]) {
+    let rows = x.len() / columns * terms;
     for (r, row) in x.chunks_exact(columns).enumerate() {
-        for (x, block) in row.as_chunks::<BLOCK>().0.iter().zip(blocks[r..].iter_mut().step_by(rows)) {
-            *block = round(x);
+        for (x, blocks) in row.as_chunks::<BLOCK>().0.iter().zip(blocks[r * terms..].chunks_mut(rows)) {
+            let mut rest = *x;
+            for (term, block) in blocks[..terms].iter_mut().enumerate() {
+                *block = round(&rest);
+                if term + 1 < terms {
+                    for (rest, value) in rest.iter_mut().zip(block.values.as_flattened()) {
+                        *rest -= f32::from(*value) * block.scale;
+                    }
+                }
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ pub(super) fn split<F: Format>(
     }
 }
 
-/// Writes `input · panelsᵀ` to `out` `[rows, outputs]`: every value.
+/// Writes `input · panelsᵀ` to `out` `[rows, outputs]`: every value. `input` has eight bits.
 pub(super) fn multiply<F: Format>(
     machine: Machine,
     input: &QuantRows,
@@ -213,19 +213,21 @@ unsafe fn compute<V: Vectors, F: Format>(
         let panel = panels.panel(p);
         for first in (part.rows[0]..part.rows[1]).step_by(GROUP) {
             let (x, rows) = input.group(first);
+            let x = Group {
+                blocks: x,
+                rows,
+                first,
+                terms: input.terms,
+            };
             let mut row = 0;
             while row < rows {
                 // SAFETY: handed down.
                 row += unsafe {
                     match rows - row {
-                        8.. if V::ROWS >= 8 => {
-                            tile::<V, F, 8>(&panel, p, x, rows, first, row, target)
-                        }
-                        4.. if V::ROWS >= 4 => {
-                            tile::<V, F, 4>(&panel, p, x, rows, first, row, target)
-                        }
-                        2.. => tile::<V, F, 2>(&panel, p, x, rows, first, row, target),
-                        _ => tile::<V, F, 1>(&panel, p, x, rows, first, row, target),
+                        8.. if V::ROWS >= 8 => tile::<V, F, 8>(&panel, p, &x, row, target),
+                        4.. if V::ROWS >= 4 => tile::<V, F, 4>(&panel, p, &x, row, target),
+                        2.. => tile::<V, F, 2>(&panel, p, &x, row, target),
+                        _ => tile::<V, F, 1>(&panel, p, &x, row, target),
                     }
                 };
             }
@@ -233,7 +235,17 @@ unsafe fn compute<V: Vectors, F: Format>(
     }
 }
 
-/// Computes `N` rows, from number `row` of the group that begins with row `first` on; gives `N`.
+/// Rows that lie together.
+struct Group<'a> {
+    blocks: &'a [InputBlock],
+    rows: usize,
+    /// Number of the first.
+    first: usize,
+    /// Rows whose sum is a row of the result.
+    terms: usize,
+}
+
+/// Computes `N` rows, from number `row` of the group on; gives `N`.
 ///
 /// # Safety
 /// As for [`compute`].
@@ -241,9 +253,7 @@ unsafe fn compute<V: Vectors, F: Format>(
 unsafe fn tile<V: Vectors, F: Format, const N: usize>(
     panel: &Panel<'_, F>,
     index: usize,
-    x: &[InputBlock],
-    rows: usize,
-    first: usize,
+    group: &Group<'_>,
     row: usize,
     target: &Target<'_>,
 ) -> usize {
@@ -251,10 +261,10 @@ unsafe fn tile<V: Vectors, F: Format, const N: usize>(
     unsafe {
         let mut sums = [V::splat(0.0); N];
         let blocks = panel.blocks.chunks_exact(F::BLOCKS);
-        let columns = blocks.zip(x.chunks_exact(F::BLOCKS * rows));
+        let columns = blocks.zip(group.blocks.chunks_exact(F::BLOCKS * group.rows));
         for (header, (blocks, x)) in panel.headers.iter().zip(columns) {
             V::prefetch(header);
-            for (b, (block, x)) in blocks.iter().zip(x.chunks_exact(rows)).enumerate() {
+            for (b, (block, x)) in blocks.iter().zip(x.chunks_exact(group.rows)).enumerate() {
                 V::prefetch(block);
                 let bytes = F::unpack::<V>(block);
                 let scales = F::scales::<V>(header, b);
@@ -264,8 +274,15 @@ unsafe fn tile<V: Vectors, F: Format, const N: usize>(
                 }
             }
         }
-        for (i, sum) in sums.into_iter().enumerate() {
-            target.write(first + row + i, index, &V::array(sum));
+        let first = (group.first + row) / group.terms;
+        if N > 1 && group.terms == 2 {
+            for (i, sums) in sums.chunks_exact(2).enumerate() {
+                target.write(first + i, index, &V::array(V::add(sums[0], sums[1])));
+            }
+        } else {
+            for (i, sum) in sums.into_iter().enumerate() {
+                target.write(first + i, index, &V::array(sum));
+            }
         }
     }
     N

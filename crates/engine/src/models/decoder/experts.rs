@@ -83,7 +83,7 @@ impl Mixture {
         scratch: &mut ExpertScratch,
         out: &mut [f32],
     ) -> Result<(), ShapeError> {
-        let Machine { team, level } = *machine;
+        let Machine { team, level, bits } = *machine;
         let (width, ffn) = (config.width, config.ffn);
         let ExpertScratch { scores, all } = scratch;
         scores.resize(input.rows * self.experts.len(), 0.0);
@@ -121,7 +121,7 @@ impl Mixture {
             rows.up.resize(count * ffn, 0.0);
             rows.out.resize(count * width, 0.0);
             if weights[0].quantised() || weights[1].quantised() {
-                rows.rounded.round(team, level, &rows.x, count)?;
+                rows.rounded.round(team, level, &rows.x, count, bits)?;
             }
         }
         let mut products = Vec::new();
@@ -148,7 +148,7 @@ impl Mixture {
             });
             if weights[2].quantised() {
                 rows.hidden
-                    .round(team, level, &rows.gate, rows.rows.len())?;
+                    .round(team, level, &rows.gate, rows.rows.len(), bits)?;
             }
         }
         let mut products = Vec::new();

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use kernels::{
-    CachedAttention, Level, PartialSums, QuantRows, Queries, RowInput, RowProduct, ShapeError,
-    Team, add_row, attention_weights, cached_attention, gate_row, layer_norm_row, rms_norm_row,
-    rotate_row, row_products,
+    CachedAttention, InputBits, Level, PartialSums, QuantRows, Queries, RowInput, RowProduct,
+    ShapeError, Team, add_row, attention_weights, cached_attention, gate_row, layer_norm_row,
+    rms_norm_row, rotate_row, row_products,
 };
 
 use super::config::{DecoderConfig, Norm};
@@ -27,6 +27,8 @@ const LOGITS: usize = 32;
 pub(super) struct Machine<'a> {
     pub(super) team: &'a Team<'a>,
     pub(super) level: Level,
+    /// To how many bits inputs of quantised weights are rounded.
+    pub(super) bits: InputBits,
 }
 
 /// Working memory, kept from call to call. All `[tokens, ..]`.
@@ -104,6 +106,7 @@ impl Decoder {
             let machine = Machine {
                 team,
                 level: Level::best(),
+                bits: self.bits,
             };
             let lengths: Vec<usize> = batch.iter().map(|s| s.tokens(self.config.width)).collect();
             let mut at = (0, 0);
@@ -268,7 +271,7 @@ impl Pass<'_> {
         outputs: &mut [Output],
     ) -> Result<(), ShapeError> {
         let config = &self.model.config;
-        let (rows, Machine { team, level }) = (self.rows(), self.machine);
+        let (rows, Machine { team, level, bits }) = (self.rows(), self.machine);
         let [queries, keys] = config.projections();
         self.normalise(&layer.norm);
         let Scratch {
@@ -353,7 +356,7 @@ impl Pass<'_> {
         }
         update.resize(rows * config.width, 0.0);
         if layer.output.weight.quantised() {
-            rounded.round(team, level, second, rows)?;
+            rounded.round(team, level, second, rows, bits)?;
         }
         products.run(
             second,
@@ -372,7 +375,7 @@ impl Pass<'_> {
     /// `x += feed_forward(norm(x))`.
     fn feed_forward(&mut self, number: usize, layer: &Layer) -> Result<(), ShapeError> {
         let config = &self.model.config;
-        let (rows, Machine { team, level }) = (self.rows(), self.machine);
+        let (rows, Machine { team, level, bits }) = (self.rows(), self.machine);
         match &layer.ffn_norm {
             Some(norm) => self.normalise(norm),
             None => {
@@ -384,7 +387,7 @@ impl Pass<'_> {
                     let Scratch {
                         rounded, normed, ..
                     } = &mut *self.scratch;
-                    rounded.round(team, level, normed, rows)?;
+                    rounded.round(team, level, normed, rows, bits)?;
                 }
             }
         }
@@ -416,7 +419,7 @@ impl Pass<'_> {
                     gate_row(level, config.activation, gate, &up[row * ffn..][..ffn]);
                 });
                 if w_down.weight.quantised() {
-                    rounded.round(team, level, gate, rows)?;
+                    rounded.round(team, level, gate, rows, bits)?;
                 }
                 products.run(gate, rounded, &mut [(Slot::Down, w_down, update)], low)?;
             }
@@ -435,7 +438,7 @@ impl Pass<'_> {
 
     /// `normed = norm(x)`, rounded too where the model has quantised weights.
     fn normalise(&mut self, weight: &[f32]) {
-        let (config, Machine { team, level }) = (&self.model.config, self.machine);
+        let (config, Machine { team, level, bits }) = (&self.model.config, self.machine);
         let (rows, width) = (self.rows(), config.width);
         let Scratch {
             x, normed, rounded, ..
@@ -446,14 +449,14 @@ impl Pass<'_> {
         });
         if self.model.quantised && width.is_multiple_of(32) {
             // Lengths fit by the line above.
-            let rounded = rounded.round(team, level, normed, rows);
+            let rounded = rounded.round(team, level, normed, rows, bits);
             debug_assert!(rounded.is_ok());
         }
     }
 
     /// `x += scale · update`, normalised first where `norm`.
     fn add_update(&mut self, norm: Option<&[f32]>) {
-        let (config, Machine { team, level }) = (&self.model.config, self.machine);
+        let (config, Machine { team, level, .. }) = (&self.model.config, self.machine);
         let width = config.width;
         let Scratch {
             x, update, second, ..
@@ -480,7 +483,7 @@ impl Pass<'_> {
 
     /// Hidden states and logits.
     fn finish(&mut self, outputs: &mut [Output]) -> Result<(), ShapeError> {
-        let (config, Machine { team, level }) = (&self.model.config, self.machine);
+        let (config, Machine { team, level, bits }) = (&self.model.config, self.machine);
         let (width, vocab) = (config.width, config.vocab);
         let head = self.model.head.as_ref().unwrap_or(&self.model.embedding);
         for i in 0..self.parts.len() {
@@ -516,7 +519,7 @@ impl Pass<'_> {
                 let rows = &normed[(first - needed.start) * width..][..count * width];
                 values.resize(count * vocab, 0.0);
                 if head.quantised() {
-                    rounded.round(team, level, rows, count)?;
+                    rounded.round(team, level, rows, count, bits)?;
                 }
                 let product = RowProduct {
                     input: RowInput {
@@ -607,7 +610,7 @@ impl Products<'_> {
         targets: &mut [(Slot, &Linear, &mut Vec<f32>)],
         low: &mut [Vec<f32>; 2],
     ) -> Result<(), ShapeError> {
-        let Machine { team, level } = self.machine;
+        let Machine { team, level, .. } = self.machine;
         let rows = self.parts.last().map_or(0, |part| part.rows.end);
         let input = RowInput {
             values,

@@ -106,44 +106,6 @@ pub(super) fn floats(tensor: &StoredTensor) -> Option<Vec<f32>> {
     })
 }
 
-/// Tensors with quantised values widened to f32.
-pub(super) struct Dequantised<'a>(pub(super) &'a dyn TensorSource);
-
-impl TensorSource for Dequantised<'_> {
-    fn origin(&self) -> &str {
-        self.0.origin()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.names()
-    }
-
-    fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.0.shape(name)
-    }
-
-    fn stored(&self, name: &str) -> Result<StoredTensor, WeightsError> {
-        let tensor = self.0.stored(name)?;
-        let TensorKind::Quant(kind) = tensor.kind else {
-            return Ok(tensor);
-        };
-        let columns = tensor.shape.last().copied().unwrap_or(1);
-        let rows = tensor.shape.iter().rev().skip(1).product();
-        let matrix = quantised(name, kind, &tensor.bytes, [rows, columns])?;
-        tensor.bytes.release();
-        let values = matrix.dequantize();
-        let bytes = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        Ok(StoredTensor {
-            kind: TensorKind::Dense(DenseKind::F32),
-            shape: tensor.shape,
-            bytes: SharedBytes::held(bytes),
-        })
-    }
-}
-
 fn quantised(
     name: &str,
     kind: QuantKind,
