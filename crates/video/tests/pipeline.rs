@@ -32,7 +32,7 @@ fn what_a_call_gives_back_makes_the_same_again() {
     assert_eq!((made.clips.len(), made.clips[0].frames.len()), (1, 1));
     assert!(made.params.model.starts_with(embedded::IMAGES));
 
-    let text = made.params.to_json().unwrap();
+    let text = serde_json::to_string(&made.params).unwrap();
     let again: GenerationParams = serde_json::from_str(&text).unwrap();
     assert_eq!(again, made.params);
     let analysis = images.analyse(&again).unwrap();
