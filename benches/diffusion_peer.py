@@ -1,4 +1,4 @@
-"""diffusers' side of `orrery bench --suite diffusion`; `peer_loop.py`, which is put behind it, times the works.
+"""diffusers' side of `orrery bench --suite diffusion`; `peer_loop.py`, which is put behind it, times the benchmarks.
 
     peers/bin/pip install torch diffusers transformers
     orrery bench --suite diffusion --peer peers/bin/python
@@ -74,7 +74,7 @@ def decode():
     return lambda: model.decode(latents).sample
 
 
-WORKS = {
+BENCHMARKS = {
     "clip-l": clip,
     "sd15-unet": lambda: unet(SD15),
     "vae-decode": decode,

@@ -19,7 +19,7 @@ package has another format for annotations and no averages over pages, so its pa
 TEDS. What it cannot take (pages whose tables are in LaTeX, torn paragraphs of more than two parts) is left out for all.
 
 The repository's evaluator is one process, whatever the machine has; the package runs in one, its default, and with as many
-workers as --threads says. Prints wall time, processor time, the most memory, what differs, and the ratios theirs / ours.
+workers as --threads says. Prints wall time, CPU time, the most memory, what differs, and the ratios theirs / ours.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def peer(folder, threads):
 
 
 def run(command, threads, folder, tries=3):
-    """Wall time and processor time in seconds, most memory of one process in MB; of a run that works: the package's workers
+    """Wall time and CPU time in seconds, most memory of one process in MB; of a run that works: the package's workers
     fail now and then."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
@@ -257,7 +257,7 @@ def commands(folder, args):
 
 
 def compare(folder, few, args):
-    """Each side in turn; before its time is taken it evaluates the `few` pages, so that all programs are in memory alike."""
+    """Both sides interleaved; before its time is taken it evaluates the `few` pages, so that all programs are in memory alike."""
     sides, warm = commands(folder, args), commands(few, args)
     times = {side: [] for side in sides}
     for _ in range(args.rounds):

@@ -1,5 +1,5 @@
 """The other side of `orrery bench --suite learning`: PyTorch for a federated round and for an attack, `x-magical` for its physics;
-`peer_loop.py`, which is put behind it, times the works. A package that is missing only stops its own works.
+`peer_loop.py`, which is put behind it, times the benchmarks. A package that is missing only stops its own benchmarks.
 
     peers/bin/pip install torch x-magical
     orrery bench --suite learning --peer peers/bin/python
@@ -173,7 +173,7 @@ def attack(iterations=1000):
 
 
 def magical():
-    # Written for Python before 3.10; what it prints while it loads is no answer of ours.
+    # Written for Python before 3.10; what it prints while it loads is not an answer of ours.
     collections.Sequence = collections.abc.Sequence
     with contextlib.redirect_stdout(sys.stderr):
         import gym
@@ -196,7 +196,7 @@ def magical():
     return run
 
 
-WORKS = {
+BENCHMARKS = {
     "hyperfl-round": hyperfl,
     "fedavg-round": fedavg,
     "ig-1000": attack,

@@ -1,4 +1,4 @@
-"""PyTorch's side of `orrery bench`; `peer_loop.py`, which is put behind it, times the works.
+"""PyTorch's side of `orrery bench`; `peer_loop.py`, which is put behind it, times the benchmarks.
 
     python3 -m venv peers && peers/bin/pip install torch numpy
     orrery bench --peer peers/bin/python
@@ -90,7 +90,7 @@ def dit(dtype, training):
     return step
 
 
-WORKS = {
+BENCHMARKS = {
     "gemm-f32": lambda: product(1024, 1024, 1024, torch.float32),
     "gemm-bf16": lambda: product(1024, 1024, 1024, BF16),
     "packed-bf16": lambda: product(64, 768, 3072, BF16),

@@ -147,7 +147,7 @@ def main():
         check(what, done.returncode == 2 and one and not (folder / "no.safetensors").exists(), said)
 
     told("a triplet that names a missing file", "missing.jsonl", json.dumps({"ranking": [best, other, "nowhere.gif"]}), "nowhere.gif")
-    told("a line that is no ranking", "broken.jsonl", '{"ranking": ["a", "b"]}', "line 1")
+    told("a line that is not a ranking", "broken.jsonl", '{"ranking": ["a", "b"]}', "line 1")
     told("a ranking that names one video twice", "twice.jsonl", json.dumps({"ranking": [best, best, other]}), "line 1", "twice")
     against = [{"ranking": [best, other, "long"]}, {"ranking": [best, "long", other]}]
     (folder / "against.jsonl").write_text("".join(json.dumps(row) + "\n" for row in against))

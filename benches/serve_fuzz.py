@@ -115,7 +115,7 @@ def fault(answer, data):
             error = json.loads(data)["error"]
             return None if error["message"] and "\n" not in error["message"] else "message of no or several lines"
         except (ValueError, KeyError, TypeError):
-            return "a refusal that is no error object"
+            return "a refusal that is not an error object"
     return None
 
 

@@ -91,13 +91,13 @@ def peer(prediction, truth):
 
 
 def processor():
-    """Seconds of processor time of all children that ended."""
+    """Seconds of CPU time of all children that ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def timed(texts, limit):
-    """The peer's scores, and its milliseconds of processor time; no scores when the limit, of wall time, came first."""
+    """The peer's scores, and its milliseconds of CPU time; no scores when the limit, of wall time, came first."""
     mine, its = multiprocessing.Pipe()
     child = multiprocessing.Process(target=lambda: its.send(peer(*texts)))
     start = processor()

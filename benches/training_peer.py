@@ -1,5 +1,5 @@
 """PyTorch's side of `orrery bench --suite training`: a Llama of 30 million parameters written plainly; `peer_loop.py`, which is
-put behind it, times the works.
+put behind it, times the benchmarks.
 
     peers/bin/pip install torch
     orrery bench --suite training --peer peers/bin/python
@@ -74,7 +74,7 @@ def training(dtype):
     return step
 
 
-WORKS = {
+BENCHMARKS = {
     "llama-30m-step-f32": lambda: training(torch.float32),
     "llama-30m-step-bf16": lambda: training(BF16),
 }

@@ -1,5 +1,5 @@
 """PyTorch's side of `orrery bench --suite vision`: EMOv2-5M and ACDiT-B written plainly; `peer_loop.py`, which is put behind it,
-times the works.
+times the benchmarks.
 
     peers/bin/pip install torch torchvision onnx onnxscript onnxruntime
     orrery bench --suite vision --peer peers/bin/python
@@ -216,7 +216,7 @@ def onnx():
     return lambda: session.run(None, {name: x})
 
 
-WORKS = {
+BENCHMARKS = {
     "emov2-5m-f32-1": lambda: emo(torch.float32, 1),
     "emov2-5m-bf16-1": lambda: emo(BF16, 1),
     "emov2-5m-f32-32": lambda: emo(torch.float32, 32),

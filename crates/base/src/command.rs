@@ -17,9 +17,13 @@ use crate::proof::ReportError;
 use crate::tensor_file::WeightsError;
 
 pub use hold::Hold;
-pub use threads::{follow_shared_options, is_quiet, take_part, threads, with_shared_options};
+pub use threads::{
+    follow_shared_options, is_quiet, threads, use_calling_thread_as_worker, with_shared_options,
+};
+// The former names, until `judge` uses the new ones.
+pub use self::{eprint_line as tell, print_line as say, use_calling_thread_as_worker as take_part};
 
-/// Why a verb did not do its work: one line with the cause and the mend.
+/// Why a verb did not do its work: one line with cause and fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Something the user gave cannot be used; exit code 2.
@@ -110,11 +114,11 @@ pub fn one_line(text: &str) -> String {
     text.trim_end().chars().map(clean).collect()
 }
 
-/// A line on standard output. A reader that went away (`| head`) is no error.
+/// A line on standard output. A reader that went away (`| head`) is not an error.
 ///
 /// # Errors
 /// [`Failure::Failed`] when the line cannot be written, as on a full disk.
-pub fn say(line: &str) -> Result<(), Failure> {
+pub fn print_line(line: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
@@ -125,7 +129,7 @@ pub fn say(line: &str) -> Result<(), Failure> {
 }
 
 /// A line on standard error; lost when nobody can read it.
-pub fn tell(line: &str) {
+pub fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -154,7 +158,7 @@ impl Context {
     }
 }
 
-/// A bar on standard error that appears after a second; nothing where that is no terminal.
+/// A bar on standard error that appears after a second; nothing where that is not a terminal.
 #[derive(Debug)]
 pub struct Steps {
     title: &'static str,
@@ -217,7 +221,7 @@ pub fn any_seed() -> u64 {
 /// A number in a range, for clap: `nan` and infinities are refused.
 ///
 /// # Errors
-/// When `text` is no number or out of range.
+/// When `text` is not a number or out of range.
 pub fn number_in(text: &str, low: f32, high: f32) -> Result<f32, String> {
     match text.trim().parse::<f32>() {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
@@ -239,7 +243,7 @@ pub fn whole(text: &str, most: usize) -> Result<usize, String> {
 /// A learning rate, for clap.
 ///
 /// # Errors
-/// When `text` is no number above 0, at most 1.
+/// When `text` is not a number above 0, at most 1.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),

@@ -4,7 +4,7 @@
 pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a, 64 bits, going on from `hash`: [`FNV_START`], or what earlier bytes gave. It tells files and texts apart; it
-/// does not stand against whoever wants two to look alike.
+/// is not collision-resistant.
 pub fn fnv1a(hash: u64, bytes: impl IntoIterator<Item = u8>) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.into_iter().fold(hash, step)

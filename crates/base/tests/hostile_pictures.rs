@@ -1,6 +1,6 @@
 //! Small files that would take gigabytes or minutes: each is read or refused in bounded memory and time.
 //!
-//! Each file is read by a process of its own, whose peak of memory and processor time the kernel counts. With
+//! Each file is read by a process of its own, whose peak of memory and CPU time the kernel counts. With
 //! `ORRERY_PICTURES=FOLDER` the files of a folder are measured too, for trying others.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use base::media::{Picture, jpeg_bytes, png_bytes, read_clip, read_still, webp_bytes};
 
-/// What reading a file may take: megabytes and seconds of processor time. The seconds are those of a machine of today; a slow
+/// What reading a file may take: megabytes and seconds of CPU time. The seconds are those of a machine of today; a slow
 /// or shared one may take twice as many.
 const MEGABYTES: f64 = 300.0;
 const SECONDS: f64 = 5.0;
@@ -54,7 +54,7 @@ fn reading() {
     );
 }
 
-/// Megabytes, seconds of processor time, and what was told, of a file read as a still picture or as a clip.
+/// Megabytes, seconds of CPU time, and what was told, of a file read as a still picture or as a clip.
 fn measure(path: &Path, kind: char) -> (f64, f64, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "reading", "--nocapture"])

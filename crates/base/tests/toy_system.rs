@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use base::card::Card;
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::fixtures::{cases, report};
 use base::proof::{Better, Bound, Claim, Proof, ProofOptions, Report, Trial, Unit, run_parts};
 use base::system::{System, Verbs};
@@ -36,7 +36,7 @@ enum Command {
 impl Verbs for Command {
     fn run(&self, _: Context) -> Result<(), Failure> {
         let Self::Double { number } = self;
-        say(&double(*number).to_string())
+        print_line(&double(*number).to_string())
     }
 }
 

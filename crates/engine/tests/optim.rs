@@ -237,13 +237,13 @@ fn muon_levels_the_singular_values() {
     let device = Device::default();
     let singular = [4.0, 1.0, 0.25];
     let norm = singular.iter().map(|s: &f64| s * s).sum::<f64>().sqrt();
-    let levelled = singular.map(|s| {
+    let orthogonal = singular.map(|s| {
         (0..5).fold(s / norm, |x, _| {
             3.4445 * x - 4.775 * x.powi(3) + 2.0315 * x.powi(5)
         })
     });
-    for s in levelled {
-        assert!((0.6..1.3).contains(&s), "{levelled:?}");
+    for s in orthogonal {
+        assert!((0.6..1.3).contains(&s), "{orthogonal:?}");
     }
     // Columns and rows of Hadamard and cosine kind: orthonormal, and no axis.
     let u = |i: usize, k: usize| {
@@ -269,7 +269,7 @@ fn muon_levels_the_singular_values() {
     for shape in [[4, 6], [6, 4]] {
         let config = MuonConfig {
             weight_decay: 0.5,
-            apart: vec!["head".into()],
+            adamw_params: vec!["head".into()],
             ..MuonConfig::default()
         };
         let mut optimizer = OptimizerConfig::Muon(config).init();
@@ -290,7 +290,7 @@ fn muon_levels_the_singular_values() {
         let stride = 0.1 * 0.2 * 6.0_f64.sqrt();
         for (value, turned) in values
             .iter::<f64>()
-            .zip(product(levelled, shape[0], shape[1]))
+            .zip(product(orthogonal, shape[0], shape[1]))
         {
             let expected = 1.0 - 0.1 * 0.5 - stride * turned;
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");

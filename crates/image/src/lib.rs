@@ -9,6 +9,8 @@ pub mod lora_rar;
 #[cfg(feature = "sd")]
 pub mod sd;
 mod systems;
+#[cfg(any(feature = "acdit", feature = "sd"))]
+mod training;
 #[cfg(feature = "wind")]
 pub mod wind;
 

@@ -14,8 +14,8 @@ use engine::nn::sinusoid;
 use engine::ops;
 use engine::train::Schedule;
 use engine::weights::{self, CaseTensor, Precision, Weights};
+use image_systems::acdit::pipeline::{About, AcditPipeline};
 use image_systems::acdit::space::{Space, Values};
-use image_systems::acdit::studio::{About, Studio};
 use image_systems::acdit::{
     Acdit, AcditConfig, BlockSampler, Cache, SampleConfig, checkpoint, layout, model, rope, train,
 };
@@ -411,7 +411,7 @@ fn pictures_become_tokens_and_pictures_again() {
     let device = Device::default();
     for (config, space) in small() {
         let side = space.picture_side(&config) as u32;
-        let studio = Studio {
+        let pipeline = AcditPipeline {
             model: config.init(&mut base::rng::Rng::new(0), &device),
             about: About {
                 space,
@@ -422,7 +422,7 @@ fn pictures_become_tokens_and_pictures_again() {
             device: device.clone(),
         };
         let mut rng = base::rng::Rng::new(3);
-        let frames: Vec<Picture> = (0..studio.config.temporal_len)
+        let frames: Vec<Picture> = (0..pipeline.config.temporal_len)
             .map(|_| {
                 let mut picture = Picture::filled(side, side, [0; 3]);
                 for (x, y) in (0..side).flat_map(|y| (0..side).map(move |x| (x, y))) {
@@ -436,8 +436,8 @@ fn pictures_become_tokens_and_pictures_again() {
                 picture
             })
             .collect();
-        let tokens = studio.tokens(&frames, None).unwrap();
-        let back = studio.pictures(tokens, None).unwrap();
+        let tokens = pipeline.tokens(&frames, None).unwrap();
+        let back = pipeline.pictures(tokens, None).unwrap();
         assert_eq!(back, [frames]);
     }
 }
@@ -446,8 +446,8 @@ fn pictures_become_tokens_and_pictures_again() {
 fn a_checkpoint_of_the_authors_form_is_read() {
     let device = Device::default();
     let path = committed().join("acdit/tiny.pt");
-    let studio = Studio::open(&Weights::open(path).unwrap(), None, &device).unwrap();
-    let config = &studio.config;
+    let pipeline = AcditPipeline::open(&Weights::open(path).unwrap(), None, &device).unwrap();
+    let config = &pipeline.config;
     assert_eq!(
         [
             config.hidden_size,
@@ -461,19 +461,19 @@ fn a_checkpoint_of_the_authors_form_is_read() {
         [config.block_size, config.ar_len, config.spatial_len],
         [256, 4, 1024]
     );
-    assert_eq!(studio.about.space.values, Values::Latents);
+    assert_eq!(pipeline.about.space.values, Values::Latents);
     // The averaged weights, not the last ones.
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.safetensors");
-    studio.save(&[], Precision::F32, &copy).unwrap();
+    pipeline.save(&[], Precision::F32, &copy).unwrap();
     let copy = Weights::open(copy).unwrap();
     let expected: Vec<f32> = (0..32).map(|at| at as f32 / 8.0).collect();
     assert_eq!(copy.values("x_embedder.weight").unwrap(), expected);
     // What was written is read as what it was.
-    let again = Studio::open(&copy, None, &device).unwrap();
+    let again = AcditPipeline::open(&copy, None, &device).unwrap();
     assert_eq!(
         (&again.config, &again.about),
-        (&studio.config, &studio.about)
+        (&pipeline.config, &pipeline.about)
     );
 }
 

@@ -8,6 +8,10 @@ mod activation;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod bf16_x86;
 mod conv;
 mod decoder;
 mod edits;
@@ -16,7 +20,6 @@ mod error;
 mod gaussian;
 mod group_norm;
 mod input_error;
-mod lanes;
 mod level;
 mod linear;
 mod loss;
@@ -29,11 +32,8 @@ mod parallel;
 mod per_batch;
 mod product;
 mod quant;
-#[cfg(target_arch = "x86_64")]
-mod reduced;
-#[cfg(target_arch = "x86_64")]
-mod reduced_x86;
 mod rope;
+mod simd;
 mod softmax;
 mod swiglu;
 mod team;

@@ -1,6 +1,6 @@
 //! Scalar building blocks that LLVM turns into vector code when they are used in plain loops.
 
-/// Lanes of one accumulator: sums of a row are kept in this many partial sums at every level.
+/// Simd of one accumulator: sums of a row are kept in this many partial sums at every level.
 pub(crate) const LANES: usize = 16;
 
 /// `a · b + c`, fused where that is one instruction.

@@ -1,4 +1,4 @@
-//! One step of momentum with levelled singular values (Jordan et al. 2024, "Muon"), with the step size of Liu et al.
+//! One step of orthogonalised momentum (Jordan et al. 2024, "Muon"), with the step size of Liu et al.
 //! (arXiv:2502.16982).
 
 use rayon::prelude::*;
@@ -32,7 +32,7 @@ impl Muon {
     /// Root mean square of a step per unit of learning rate: about AdamW's, so that learning rates carry over.
     pub const SIZE: f64 = 0.2;
 
-    /// What multiplies the levelled momentum of a matrix of this shape.
+    /// What multiplies the orthogonalised momentum of a matrix of this shape.
     pub fn stride(&self, [height, width]: [usize; 2]) -> f64 {
         self.lr * Self::SIZE * (height.max(width) as f64).sqrt()
     }
@@ -68,7 +68,7 @@ pub fn muon(
         pieces
             .zip(grad.par_chunks(TASK))
             .for_each(|((ahead, mean), grad)| look_ahead(level, kept, grad, mean, ahead));
-        let x = levelled(level, precision, ahead, shape, muon.rounds);
+        let x = orthogonalised(level, precision, ahead, shape, muon.rounds);
         let keep = (1.0 - muon.lr * muon.decay) as f32;
         let stride = muon.stride(shape) as f32;
         blend(level, parameter, &x, [keep, -stride]);
@@ -78,7 +78,7 @@ pub fn muon(
 
 /// The matrix nearest to orthogonal, about: `U·Vᵀ` of the singular value decomposition `U·S·Vᵀ`, with singular values
 /// between 0.7 and 1.2. A matrix of zeros stays one.
-fn levelled(
+fn orthogonalised(
     level: Level,
     precision: Precision,
     mut x: Vec<f32>,

@@ -3,7 +3,7 @@
 use crate::error::{ShapeError, expect};
 use crate::product::{Precision, Product};
 #[cfg(target_arch = "x86_64")]
-use crate::{parallel::collect, reduced::Panels};
+use crate::{bf16::Panels, parallel::collect};
 
 /// A weight `[output, input]` that was packed for [`PackedWeight::linear`].
 ///
@@ -70,7 +70,7 @@ impl PackedWeight {
 impl Form {
     fn new(precision: Precision, weight: &[f32], output: usize, input: usize) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 && input > 0 && crate::reduced::available() {
+        if precision == Precision::Bf16 && input > 0 && crate::bf16::available() {
             // SAFETY: the machine has bf16; the weight was found to hold its values.
             return Self::Panels(unsafe { Panels::new((weight, [1, input]), input, output, true) });
         }

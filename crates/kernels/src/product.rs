@@ -42,8 +42,8 @@ impl Product<'_> {
         unsafe {
             collect(m * n, |out| {
                 #[cfg(target_arch = "x86_64")]
-                if precision == Precision::Bf16 && k > 0 && crate::reduced::available() {
-                    return crate::reduced::write(self, out, parallel);
+                if precision == Precision::Bf16 && k > 0 && crate::bf16::available() {
+                    return crate::bf16::write(self, out, parallel);
                 }
                 let _ = precision;
                 self.write(out, parallel);

@@ -1,7 +1,7 @@
 //! Small matrix products that stay in the first-level caches: what attention is made of.
 
-use crate::lanes::Lanes;
 use crate::math::LANES;
+use crate::simd::Simd;
 
 /// A left operand read place by place: element `(i, p)` is `values[i · row + p · column]`.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ pub(crate) fn padded(len: usize) -> usize {
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
-pub(crate) unsafe fn product<V: Lanes, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
+pub(crate) unsafe fn product<V: Simd, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
     a: Left<'_>,
     b: Right<'_>,
     out: Out<'_>,
@@ -119,7 +119,7 @@ struct Tile {
 /// # Safety
 /// The places of all rows must be there; the machine must have the instructions of `V`.
 #[inline(always)]
-unsafe fn strips<V: Lanes, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
+unsafe fn strips<V: Simd, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
     mut at: Tile,
     mut rows: usize,
 ) {
@@ -145,7 +145,7 @@ unsafe fn strips<V: Lanes, const ROWS: usize, const VECTORS: usize, const ADD: b
 /// # Safety
 /// As for [`strips`].
 #[inline(always)]
-unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
+unsafe fn tile<V: Simd, const ROWS: usize, const VECTORS: usize, const ADD: bool>(
     mut at: Tile,
 ) -> Tile {
     let [row, column] = at.a_steps;

@@ -121,12 +121,12 @@ fn check(case: &Case) {
     let lengths = dims.output();
     let exact = definition(case, &lengths, [&wide(&x), &wide(&w), &wide(&grad)]);
     let round = |x: &[f32]| x.iter().map(bf16).collect::<Vec<f64>>();
-    let reduced = definition(case, &lengths, [&round(&x), &round(&w), &round(&grad)]);
+    let bf16 = definition(case, &lengths, [&round(&x), &round(&w), &round(&grad)]);
     let plane = lengths.iter().product::<usize>();
     for level in Level::all() {
         for precision in BOTH {
             let rounds = rounds(level, precision);
-            let pick = |i: usize, rounds: bool| if rounds { &reduced[i] } else { &exact[i] };
+            let pick = |i: usize, rounds: bool| if rounds { &bf16[i] } else { &exact[i] };
             let name = |what: &str| format!("{what} {level:?} {precision:?} of {case:?}");
             let want = pick(0, rounds && ins > groups);
             let y = kernels::conv(level, precision, &x, &w, None, &dims).unwrap();

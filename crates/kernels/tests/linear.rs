@@ -79,9 +79,9 @@ fn bf16(x: &f32) -> f64 {
 #[test]
 fn reduced_products_are_those_of_rounded_values() {
     #[cfg(target_arch = "x86_64")]
-    let reduced = is_x86_feature_detected!("avx512bf16");
+    let has_bf16 = is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
-    let reduced = false;
+    let has_bf16 = false;
     let usual = [
         (1, 1, 1),
         (3, 5, 7),
@@ -103,7 +103,7 @@ fn reduced_products_are_those_of_rounded_values() {
         );
         let grad = noise(rows * output, 4);
         let round = |x: &[f32]| -> Vec<f64> {
-            if reduced {
+            if has_bf16 {
                 x.iter().map(bf16).collect()
             } else {
                 wide(x)

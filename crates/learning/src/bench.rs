@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use base::command::Context;
 use base::rng::Rng;
-use engine::bench::{Run, Work};
+use engine::bench::{Benchmark, Run};
 
 use crate::hyperfl::attack::{Cost, Guess, InvertConfig, SingleGradient, invert};
 use crate::hyperfl::{Config, Method, Model, Network, Simulation, Targets, digits};
 use crate::rapl::world::{ACTION_LIMITS, Embodiment, Layout, Task, Variant, World};
 
-/// What the other side runs for the same works.
+/// What the other side runs for the same benchmarks.
 pub const SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/learning_peer.py"
@@ -24,28 +24,28 @@ const PICTURES: usize = 100;
 /// Iterations of the attack.
 const ITERATIONS: usize = 1000;
 
-/// All works of the suite, with the ratios that they must not exceed.
-pub fn works() -> Vec<Work> {
+/// All benchmarks of the suite, with the ratios that they must not exceed.
+pub fn benchmarks() -> Vec<Benchmark> {
     vec![
-        Work::with_peer(
+        Benchmark::with_peer(
             "hyperfl-round",
             "a round of HyperFL: 20 clients of 100 pictures of 28², 5 epochs, batch 50, width 128",
             || round(Method::Hyperfl),
         )
         .at_most(1.0),
-        Work::with_peer(
+        Benchmark::with_peer(
             "fedavg-round",
             "the same of FedAvg, the plain network of 117,066 parameters",
             || round(Method::Fedavg),
         )
         .at_most(1.0),
-        Work::with_peer(
+        Benchmark::with_peer(
             "ig-1000",
             "inverting one gradient of that network: 1,000 iterations of signed Adam",
             attack,
         )
         .at_most(1.0),
-        Work::with_peer(
+        Benchmark::with_peer(
             "xmagical-episode",
             "an episode of SweepToTop, Longstick: 50 frames of physics and states, nothing drawn",
             episode,
@@ -132,11 +132,11 @@ mod tests {
 
     #[test]
     fn the_script_has_every_work() {
-        for work in works() {
+        for benchmark in benchmarks() {
             assert!(
-                SCRIPT.contains(&format!("\"{}\"", work.name)),
+                SCRIPT.contains(&format!("\"{}\"", benchmark.name)),
                 "{}",
-                work.name
+                benchmark.name
             );
         }
     }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, eprint_line, print_line};
 use clap::{Args, ValueEnum};
 use engine::bench::agreement::{Agreement, agreement};
 use engine::bench::language::{self, LanguageError, Speed};
-use engine::bench::{self, Peer, Timing, Work, time};
+use engine::bench::{self, Benchmark, Peer, Timing, time};
 use serde_json::json;
 
 use crate::unknown;
@@ -25,21 +25,21 @@ use crate::unknown;
   orrery bench --suite learning --peer peers/bin/python --rounds 1
   orrery bench --suite language --model smollm2.gguf --peer peers/bin/python")]
 pub struct Bench {
-    /// Which works [default: all; --list names them]
-    works: Vec<String>,
+    /// Which benchmarks [default: all; --list names them]
+    benchmarks: Vec<String>,
     /// What is timed
     #[arg(long, value_enum, default_value_t)]
     suite: Suite,
     /// The GGUF file of the language suite
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Name the works and end
+    /// Name the benchmarks and end
     #[arg(long)]
     list: bool,
     /// A Python with PyTorch, or xllamacpp for language models, timed interleaved with us
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
-    /// Rounds of each work; a round is the median of as many runs as fit 50 ms, three at least
+    /// Rounds of each benchmark; a round is the median of as many runs as fit 50 ms, three at least
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
     /// Print one JSON object
@@ -68,19 +68,19 @@ enum Suite {
 }
 
 impl Suite {
-    /// Its works, and the script that runs them on the other side; a language model is timed in another way.
-    fn works(self) -> (Vec<Work>, &'static str) {
+    /// Its benchmarks, and the script that runs them on the other side; a language model is timed in another way.
+    fn benchmarks(self) -> (Vec<Benchmark>, &'static str) {
         match self {
-            Self::Kernels | Self::Language => (bench::works(), bench::KERNELS),
-            Self::Diffusion => (bench::diffusion::works(), bench::diffusion::SCRIPT),
-            Self::Training => (bench::training::works(), bench::training::SCRIPT),
+            Self::Kernels | Self::Language => (bench::benchmarks(), bench::KERNELS),
+            Self::Diffusion => (bench::diffusion::benchmarks(), bench::diffusion::SCRIPT),
+            Self::Training => (bench::training::benchmarks(), bench::training::SCRIPT),
             #[cfg(all(feature = "hyperfl", feature = "rapl"))]
-            Self::Learning => (learning::bench::works(), learning::bench::SCRIPT),
+            Self::Learning => (learning::bench::benchmarks(), learning::bench::SCRIPT),
             #[cfg(all(feature = "emov2", feature = "acdit"))]
             Self::Vision => {
-                let mut works = vision::emov2::bench::works();
-                works.extend(image_systems::acdit::bench::works());
-                (works, VISION_PEER)
+                let mut benchmarks = vision::emov2::bench::benchmarks();
+                benchmarks.extend(image_systems::acdit::bench::benchmarks());
+                (benchmarks, VISION_PEER)
             }
         }
     }
@@ -99,18 +99,18 @@ impl Bench {
         if self.suite == Suite::Language {
             return self.language();
         }
-        let (all, script) = self.suite.works();
+        let (all, script) = self.suite.benchmarks();
         if self.list {
-            for work in &all {
-                say(&format!("{:<24} {}", work.name, work.about))?;
+            for benchmark in &all {
+                print_line(&format!("{:<24} {}", benchmark.name, benchmark.about))?;
             }
             return Ok(());
         }
-        let names: Vec<&str> = all.iter().map(|work| work.name).collect();
+        let names: Vec<&str> = all.iter().map(|benchmark| benchmark.name).collect();
         if let Some(wrong) = self
-            .works
+            .benchmarks
             .iter()
-            .find(|work| !names.contains(&work.as_str()))
+            .find(|benchmark| !names.contains(&benchmark.as_str()))
         {
             return Err(unknown::benchmark(wrong, &names));
         }
@@ -121,27 +121,29 @@ impl Bench {
         let mut peer = peer.transpose().map_err(Failure::input)?;
         let version = peer.as_ref().map(|peer| peer.version.clone());
         if !self.json {
-            say(&head(threads, version.as_deref()))?;
+            print_line(&head(threads, version.as_deref()))?;
         }
         let mut timings = Vec::new();
-        for work in &all {
-            if !self.works.is_empty() && !self.works.iter().any(|name| name == work.name) {
+        for benchmark in &all {
+            if !self.benchmarks.is_empty()
+                && !self.benchmarks.iter().any(|name| name == benchmark.name)
+            {
                 continue;
             }
             if context.stopped() {
                 return Err(Failure::interrupted("stopped; nothing is kept"));
             }
-            let timing = time(work, self.rounds as usize, &pool, peer.as_mut());
+            let timing = time(benchmark, self.rounds as usize, &pool, peer.as_mut());
             let timing = match timing {
                 Ok(timing) => timing,
-                Err(error @ engine::bench::PeerError::Work { .. }) => {
-                    tell(&format!("warning: {error}"));
-                    time(work, self.rounds as usize, &pool, None).map_err(Failure::failed)?
+                Err(error @ engine::bench::PeerError::Benchmark { .. }) => {
+                    eprint_line(&format!("warning: {error}"));
+                    time(benchmark, self.rounds as usize, &pool, None).map_err(Failure::failed)?
                 }
                 Err(error) => return Err(Failure::failed(error)),
             };
             if !self.json {
-                say(&row(&timing))?;
+                print_line(&row(&timing))?;
             }
             timings.push(timing);
         }
@@ -149,14 +151,14 @@ impl Bench {
             let all = json!({
                 "threads": threads, "rounds": self.rounds, "peer": version, "works": timings,
             });
-            say(&all.to_string())?;
+            print_line(&all.to_string())?;
         }
         let missed = timings.iter().filter(|timing| timing.missed());
         met(missed.map(|timing| timing.name).collect())
     }
 }
 
-/// Fails where works are below their floor.
+/// Fails where benchmarks are below their floor.
 fn met(missed: Vec<&str>) -> Result<(), Failure> {
     match missed.is_empty() {
         true => Ok(()),
@@ -173,10 +175,10 @@ impl Bench {
         let mut names = language::names();
         names.push(AGREEMENT);
         if self.list {
-            return names.iter().try_for_each(|name| say(name));
+            return names.iter().try_for_each(|name| print_line(name));
         }
         let wrong = |name: &&String| !names.contains(&name.as_str());
-        if let Some(wrong) = self.works.iter().find(wrong) {
+        if let Some(wrong) = self.benchmarks.iter().find(wrong) {
             return Err(unknown::benchmark(wrong, &names));
         }
         let Some(model) = self.model.as_deref() else {
@@ -194,7 +196,7 @@ impl Bench {
         let (tokens, beyond) = memory_limit(file);
         let memory = language::peak_memory(model, tokens, &pool).map_err(failure)?;
         if let (Some(memory), false) = (memory, self.json) {
-            tell(&format!(
+            eprint_line(&format!(
                 "{:<16} {:>9.0} MB for {tokens} tokens, {:.0} MB of them the file",
                 "memory",
                 memory as f64 / 1e6,
@@ -203,13 +205,18 @@ impl Bench {
         }
         let show = |speed: &Speed| {
             if !self.json {
-                tell(&speed_row(speed));
+                eprint_line(&speed_row(speed));
             }
         };
         let (peer, rounds) = (self.peer.as_deref(), self.rounds as usize);
         let (speeds, version) =
-            language::speeds(model, &self.works, peer, rounds, &pool, show).map_err(failure)?;
-        let asked = self.works.is_empty() || self.works.iter().any(|work| work == AGREEMENT);
+            language::speeds(model, &self.benchmarks, peer, rounds, &pool, show)
+                .map_err(failure)?;
+        let asked = self.benchmarks.is_empty()
+            || self
+                .benchmarks
+                .iter()
+                .any(|benchmark| benchmark == AGREEMENT);
         let agreement = match peer.filter(|_| asked) {
             Some(peer) => Some(agreement(model, peer, &pool).map_err(failure)?),
             None => None,
@@ -219,9 +226,9 @@ impl Bench {
                 "threads": threads, "rounds": rounds, "peer": version, "speeds": speeds,
                 "memory_bytes": memory, "file_bytes": file, "agreement": agreement,
             });
-            say(&all.to_string())?;
+            print_line(&all.to_string())?;
         } else if let Some(found) = &agreement {
-            tell(&agreement_rows(found));
+            eprint_line(&agreement_rows(found));
         }
         let mut missed: Vec<&str> = Vec::new();
         missed.extend(speeds.iter().filter(|it| it.missed()).map(|it| it.name));
@@ -231,7 +238,7 @@ impl Bench {
     }
 }
 
-/// The work that compares answers.
+/// The benchmark that compares answers.
 const AGREEMENT: &str = "agreement";
 
 /// Tokens of the sequence whose memory is measured, and how many bytes it may take beyond the file.

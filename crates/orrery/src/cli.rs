@@ -28,7 +28,7 @@ const VERSION: &str = concat!(
     ")"
 );
 
-/// Commands that are no systems.
+/// Commands that are not systems.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip

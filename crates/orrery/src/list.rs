@@ -1,7 +1,7 @@
 //! `orrery list`: the systems and how far they are.
 
 use base::card::{Card, Status};
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use base::system::System;
 use clap::Args;
 use serde::Serialize;
@@ -58,20 +58,20 @@ impl List {
         let Some(slug) = &self.system else {
             let entries = entries();
             return match self.json {
-                true => say(&json(&entries)?),
-                false => say(&table(&entries)),
+                true => print_line(&json(&entries)?),
+                false => print_line(&table(&entries)),
             };
         };
         let entry = Entry::from(system(slug).ok_or_else(|| unknown::system(slug))?);
         let digest = cards::digest(&entry.card, self.lang)?;
         let measured = cards::measured(entry.card.slug)?;
         match self.json {
-            true => say(&json(&Whole {
+            true => print_line(&json(&Whole {
                 entry,
                 digest,
                 measured,
             })?),
-            false => say(&whole(&entry, &digest, &measured, self.lang)),
+            false => print_line(&whole(&entry, &digest, &measured, self.lang)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use base::command::{Failure, tell};
+use base::command::{Failure, eprint_line};
 
 mod allocator;
 #[cfg(feature = "engine")]
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
                 Failure::Interrupted(_) => "",
                 _ => "error: ",
             };
-            tell(&format!("{kind}{failure}"));
+            eprint_line(&format!("{kind}{failure}"));
             ExitCode::from(failure.code())
         }
     }

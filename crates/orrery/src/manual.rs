@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use clap::Args;
 use clap_complete::Shell;
 
@@ -24,7 +24,7 @@ impl Completions {
     pub fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command(), "orrery", &mut script);
-        say(String::from_utf8_lossy(&script).trim_end())
+        print_line(String::from_utf8_lossy(&script).trim_end())
     }
 }
 
@@ -58,7 +58,7 @@ impl Man {
         man.render(&mut page)
             .and_then(|()| page.flush())
             .map_err(Failure::failed)?;
-        say(String::from_utf8_lossy(&page).trim_end())
+        print_line(String::from_utf8_lossy(&page).trim_end())
     }
 }
 

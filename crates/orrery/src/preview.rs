@@ -16,7 +16,7 @@ pub fn show(frames: &[Picture]) {
     if !out.is_terminal() || unwanted("NO_COLOR") || dumb {
         return;
     }
-    // A preview that cannot be written is no loss.
+    // A preview that cannot be written is not a loss.
     let _ = out.lock().write_all(drawn(frames).as_bytes());
 }
 

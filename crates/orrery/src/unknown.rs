@@ -4,7 +4,7 @@ use base::command::{Failure, nearest, one_line};
 
 use crate::registry::{system as find, systems};
 
-/// Commands that are no systems.
+/// Commands that are not systems.
 const VERBS: [&str; 8] = [
     "create",
     "list",
@@ -16,7 +16,7 @@ const VERBS: [&str; 8] = [
     "help",
 ];
 
-/// What to say of `orrery NAME`, where `NAME` is no command.
+/// What to say of `orrery NAME`, where `NAME` is not a command.
 pub fn command(name: &str) -> Failure {
     match find(name) {
         Some(system) => system.not_built(),

@@ -1,15 +1,15 @@
 //! What clap has to say, on one line.
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use clap::error::ErrorKind;
 
-/// Help and version as they are; a mistake as one line that names the mend.
+/// Help and version as they are; a mistake as one line that names the fix.
 pub fn explain(error: &clap::Error) -> Result<(), Failure> {
     let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => say(text.trim_end()),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => print_line(text.trim_end()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            say(text.trim_end())?;
+            print_line(text.trim_end())?;
             Err(Failure::input(
                 "a subcommand is required: one of the commands above",
             ))

@@ -421,7 +421,7 @@ fn bad_input_is_one_line() {
         ),
         (
             format!("{head}{}", rating.replace(",3,", ",many,")),
-            "no rating",
+            "not a rating",
         ),
         (head.to_owned(), "holds no rating"),
     ] {

@@ -28,14 +28,14 @@ fn a_picture_says_how_it_was_made_and_is_made_again_byte_for_byte() {
     assert_eq!((picture.width, picture.height), (256, 256));
 
     let text = read_text(&path, "orrery").unwrap().unwrap();
-    let ticket: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(ticket["prompt"], "red apple");
+    let params: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(params["prompt"], "red apple");
     assert_eq!(
-        (&ticket["seed"], &ticket["style"]),
+        (&params["seed"], &params["style"]),
         (&7.into(), &"noto".into())
     );
     for key in ["model", "steps", "guidance", "renorm", "version"] {
-        assert!(!ticket[key].is_null(), "{key} in {ticket}");
+        assert!(!params[key].is_null(), "{key} in {params}");
     }
 
     orrery(

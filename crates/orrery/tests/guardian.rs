@@ -43,7 +43,7 @@ fn rules_check_tool_calls_without_a_model() {
                 .contains("`time` of `set_alarm` is integer, not string")
     );
     fs::write(at.join("none.json"), "nothing").unwrap();
-    assert!(run("none.json").refused(2).contains("is no JSON"));
+    assert!(run("none.json").refused(2).contains("is not JSON"));
 }
 
 #[test]

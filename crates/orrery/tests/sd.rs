@@ -168,7 +168,7 @@ fn wrong_input_is_refused_in_one_line() {
                 "--model",
                 "model/vae/diffusion_pytorch_model.safetensors",
             ],
-            "no checkpoint",
+            "not a checkpoint",
         ),
         (
             vec!["sd", "generate", "--again", "model/model_index.json"],

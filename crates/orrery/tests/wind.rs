@@ -138,7 +138,7 @@ fn bad_input_is_told_in_one_line() {
     );
     refused("detect --key absent.json --image a.png", "not there");
     fs::write(at.join("text.json"), "salt").unwrap();
-    refused("detect --key text.json --image a.png", "no key file");
+    refused("detect --key text.json --image a.png", "not a key file");
     let key = fs::read_to_string(at.join("key.json")).unwrap();
     let changed = key.replace("\"noises\": 100", "\"noises\": 101");
     assert_ne!(changed, key);

@@ -1,6 +1,7 @@
 //! The call that the command and the server make.
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use base::media::Picture;
@@ -32,7 +33,7 @@ fn what_a_call_gives_back_makes_the_same_again() {
     assert_eq!((made.clips.len(), made.clips[0].frames.len()), (1, 1));
     assert!(made.params.model.starts_with(embedded::IMAGES));
 
-    let text = made.params.to_json().unwrap();
+    let text = serde_json::to_string(&made.params).unwrap();
     let again: GenerationParams = serde_json::from_str(&text).unwrap();
     assert_eq!(again, made.params);
     let analysis = images.analyse(&again).unwrap();
@@ -90,4 +91,16 @@ fn a_clip_goes_through_its_given_frames_and_needs_a_first_one() {
     let analysis = both.analyse(&drawn).unwrap();
     let made = both.generate(&drawn, &analysis, &mut |_, _| true).unwrap();
     assert_eq!(made.params.model.split(' ').count(), 4);
+}
+
+/// `data/made` was written by `orrery create "red apple" --seed 7 --steps 2 --size 1` before provenance was shared.
+#[test]
+fn files_of_earlier_versions_say_how_they_were_made() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/made");
+    for name in ["a.png", "a.gif", "a.jpg", "a.webp"] {
+        let params = GenerationParams::read(&folder.join(name)).unwrap();
+        assert_eq!(params.prompt, "red apple", "{name}");
+        assert_eq!((params.seed, params.steps, params.size), (7, 2, 1));
+        assert_eq!(params.tower_prompt.as_deref(), Some("red apple"));
+    }
 }

@@ -14,7 +14,7 @@ pub fn with_shared_options(command: Command) -> Command {
         .long("threads")
         .value_parser(clap::value_parser!(u64).range(1..=MOST_THREADS))
         .allow_negative_numbers(true)
-        .help("How many threads work, 1 to 1024 [default: one a processor]");
+        .help("Number of worker threads, 1 to 1024 [default: one per CPU core]");
     let quiet = Arg::new("quiet")
         .long("quiet")
         .short('q')
@@ -29,7 +29,7 @@ pub fn follow_shared_options(matches: &ArgMatches) {
     while let Some((_, below)) = verb.subcommand() {
         verb = below;
     }
-    // What is no command has no options.
+    // What is not a command has no options.
     let quiet = verb.try_get_one::<bool>("quiet").ok().flatten();
     QUIET.store(quiet == Some(&true), Ordering::Relaxed);
     if let Some(&threads) = verb.try_get_one::<u64>("threads").ok().flatten() {
@@ -54,7 +54,7 @@ pub fn threads() -> usize {
 ///
 /// For verbs whose parallel work all begins in this thread: with one thread, work begun in another would wait for it. Nothing
 /// changes once there was parallel work, or with `--threads`.
-pub fn take_part() {
+pub fn use_calling_thread_as_worker() {
     // The one error says that the threads are there already.
     let _ = rayon::ThreadPoolBuilder::new()
         .use_current_thread()

@@ -63,7 +63,7 @@ impl Endpoint {
         let url = config.url.trim_end_matches('/').to_owned();
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             return Err(ChatError::Unable(format!(
-                "`{url}` is no address of a server: give one such as `http://127.0.0.1:8000/v1`"
+                "`{url}` is not a valid base URL: give one such as `http://127.0.0.1:8000/v1`"
             )));
         }
         let agent = ureq::Agent::config_builder()
@@ -172,7 +172,7 @@ impl Endpoint {
                 Ok(answer) => answer,
                 Err(ureq::Error::BadUri(_) | ureq::Error::Http(_)) => {
                     return Try::Never(ChatError::Unable(format!(
-                        "`{place}` is no address, or the key has characters that no key has"
+                        "`{place}` is not a valid URL, or the key has characters that no key has"
                     )));
                 }
                 Err(error) => return Try::Again(error.to_string(), None),

@@ -137,8 +137,8 @@ pub enum ChatError {
         /// What it says instead.
         cause: String,
     },
-    /// The server answered something that is no reply.
-    #[error("the answer of `{url}` is no reply ({cause}): is it an OpenAI-compatible server?")]
+    /// The server answered something that is not a reply.
+    #[error("the answer of `{url}` is not a reply ({cause}): is it an OpenAI-compatible server?")]
     Malformed {
         /// Where the request went.
         url: String,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The JSON in a body. Halves of surrogate pairs, which some servers cut apart, become U+FFFD.
 ///
 /// # Errors
-/// [`serde_json::Error`] where it is no JSON.
+/// [`serde_json::Error`] where it is not JSON.
 pub(super) fn lenient(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(bytes).or_else(|error| {
         let text = String::from_utf8_lossy(bytes);
@@ -67,7 +67,7 @@ pub(super) fn joined(bytes: &[u8]) -> Result<Value, String> {
             break;
         }
         let event =
-            lenient(data.as_bytes()).map_err(|error| format!("an event is no JSON: {error}"))?;
+            lenient(data.as_bytes()).map_err(|error| format!("an event is not JSON: {error}"))?;
         if event.get("error").is_some_and(|error| !error.is_null()) {
             return Ok(event);
         }

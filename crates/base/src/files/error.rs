@@ -1,4 +1,4 @@
-//! Why a file cannot be written, with the mend.
+//! Why a file cannot be written, with the fix.
 
 use std::io;
 use std::path::{Path, PathBuf};

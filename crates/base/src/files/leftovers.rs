@@ -27,7 +27,7 @@ pub fn sweep(prefix: &str) {
 fn sweep_in(folder: &Path, prefix: &str, age: Duration) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(prefix);
-        // Of the entry itself: a link is no folder.
+        // Of the entry itself: a link is not a directory.
         let old = entry.metadata().is_ok_and(|about| {
             let changed = about.modified().unwrap_or(SystemTime::now());
             about.is_dir() && changed.elapsed().is_ok_and(|since| since >= age)

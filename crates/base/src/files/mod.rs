@@ -21,7 +21,7 @@ pub use leftovers::{short_folder, sweep};
 /// A link is followed and its target replaced. Devices and pipes (`/dev/null`, `/dev/stdout`) are written directly.
 ///
 /// # Errors
-/// [`FileError`], with the place and the mend; errors of `fill` keep their [`io::ErrorKind`].
+/// [`FileError`], with the place and the fix; errors of `fill` keep their [`io::ErrorKind`].
 pub fn write_atomic(
     path: impl AsRef<Path>,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,

@@ -140,7 +140,7 @@ fn object(line: &[u8], ended: bool) -> Result<Option<Record>, String> {
                 .iter()
                 .find(|word| near.contains(**word))
             {
-                Some(word) => Err(format!("`{word}` is no JSON number")),
+                Some(word) => Err(format!("`{word}` is not a JSON number")),
                 None => Err(format!("no JSON ({error})")),
             }
         }

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a picture, each as one line with the cause and the mend.
+//! Everything that can be wrong with a picture, each as one line with cause and fix.
 
 use std::io;
 use std::path::PathBuf;
@@ -117,7 +117,7 @@ pub enum MediaError {
     },
     /// Nothing of how it was made.
     #[error("`{}` does not say how it was made: give a file as {by} wrote it", path.display())]
-    NoNote {
+    NoProvenance {
         /// The path as given.
         path: PathBuf,
         /// The command that writes such files.
@@ -125,7 +125,7 @@ pub enum MediaError {
     },
     /// How it was made, but not as it is written here.
     #[error("`{}` says how it was made, but not so that it can be read ({cause}): give a file as {by} wrote it", path.display())]
-    BadNote {
+    BadProvenance {
         /// The path as given.
         path: PathBuf,
         /// What is wrong with it.

@@ -7,7 +7,7 @@ const EXTENSION: u8 = 0x21;
 /// Begins an image.
 const IMAGE: u8 = 0x2C;
 
-/// `gif` with `text` as its first comment; as it is where it is no GIF.
+/// `gif` with `text` as its first comment; as it is where it is not a GIF.
 pub(super) fn with_comment(gif: Vec<u8>, text: &str) -> Vec<u8> {
     let Some(at) = first_block(&gif) else {
         return gif;

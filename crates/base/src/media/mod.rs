@@ -3,6 +3,7 @@
 //! Everything here works on [`Picture`], 8-bit RGB without alpha. Files are untrusted: reading is bounded in bytes,
 //! pixels and frames, and never panics. Writing is all or nothing ([`crate::files`]) and gives the same bytes each time.
 
+mod bicubic;
 pub mod caption;
 mod clip;
 mod encode;
@@ -21,6 +22,7 @@ mod webp_frames;
 mod webp_lossless;
 mod write;
 
+pub use bicubic::bicubic;
 pub use clip::Clip;
 pub use encode::{
     apng_bytes, data_address, gif_bytes, jpeg_bytes, png_bytes, png_bytes_with_alpha, webp_bytes,

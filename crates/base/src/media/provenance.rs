@@ -1,13 +1,13 @@
 //! How a picture or clip was made, inside its file: one way to write it, and one to read it.
 //!
-//! | format | where the note stands |
+//! | format | where the provenance stands |
 //! | --- | --- |
 //! | PNG, animated PNG | a text chunk under its key |
-//! | GIF | a comment, `KEY NOTE` |
-//! | JPEG, WebP | the EXIF description, `KEY NOTE` in ASCII |
+//! | GIF | a comment, `KEY JSON` |
+//! | JPEG, WebP | the EXIF description, `KEY JSON` in ASCII |
 //!
-//! A note is JSON, so that it can be ASCII wherever a format wants that. Whoever writes is told in one line where a file cannot
-//! hold its note; the picture is written all the same.
+//! It is JSON, so that it can be ASCII wherever a format wants that. Whoever writes is told in one line where a file cannot
+//! hold its provenance; the picture is written all the same.
 
 use std::path::Path;
 
@@ -22,12 +22,12 @@ use super::gif_comment::with_comment;
 use super::picture::Picture;
 use super::texts::{MAX_TEXT, read_text};
 use super::write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, known};
-use crate::command::tell;
+use crate::command::eprint_line;
 use crate::files::write_bytes;
 
 /// How something was made, under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct Provenance {
     key: &'static str,
     json: String,
     others: Vec<(String, String)>,
@@ -38,15 +38,15 @@ pub struct Note {
 pub struct Encoded {
     /// The file.
     pub bytes: Vec<u8>,
-    /// Why it does not hold the note, in one line; none where it does.
+    /// Why it does not hold the provenance, in one line; none where it does.
     pub left_out: Option<String>,
 }
 
-impl Note {
+impl Provenance {
     /// What `made` says, under `key`: 1 to 79 Latin letters.
     ///
     /// # Errors
-    /// [`MediaError::Text`] where `made` is no JSON object.
+    /// [`MediaError::Text`] where `made` is not a JSON object.
     pub fn new(key: &'static str, made: &impl Serialize) -> Result<Self, MediaError> {
         let refused = |cause: String| MediaError::Text {
             key: key.into(),
@@ -78,7 +78,7 @@ impl Note {
             .collect()
     }
 
-    /// `KEY NOTE` in ASCII: JSON has escapes for all other characters.
+    /// `KEY JSON` in ASCII: JSON has escapes for all other characters.
     fn ascii(&self) -> String {
         let mut text = format!("{} ", self.key);
         for c in self.json.chars() {
@@ -126,20 +126,20 @@ impl Note {
 }
 
 impl Encoded {
-    /// Warns on standard error where the file at `path` does not hold its note.
-    pub fn tell(&self, path: &Path) {
+    /// Warns on standard error where the file at `path` does not hold its provenance.
+    pub fn warn(&self, path: &Path) {
         if let Some(why) = &self.left_out {
-            tell(&format!("warning: `{}`: {why}", path.display()));
+            eprint_line(&format!("warning: `{}`: {why}", path.display()));
         }
     }
 
-    /// Writes the file, whole or not at all, and [tells](Self::tell).
+    /// Writes the file, whole or not at all, and [warns](Self::warn).
     ///
     /// # Errors
     /// [`MediaError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), MediaError> {
         write_bytes(path, &self.bytes)?;
-        self.tell(path);
+        self.warn(path);
         Ok(())
     }
 }
@@ -155,7 +155,7 @@ pub fn check_ending(path: &Path) -> Result<(), MediaError> {
 /// Room for the header beside the longest text that is read back.
 const LONGEST_TEXT: usize = MAX_TEXT - 1024;
 
-/// Why a note of `length` bytes is left out; none where it has room.
+/// Why provenance of `length` bytes is left out; none where it has room.
 fn fits(length: usize, most: usize) -> Option<String> {
     (length > most).then(|| {
         format!(
@@ -175,49 +175,53 @@ impl From<Vec<u8>> for Encoded {
     }
 }
 
-/// `picture` as the ending of `path` says (see [`PICTURE_EXTENSIONS`]), with `note`.
+/// `picture` as the ending of `path` says (see [`PICTURE_EXTENSIONS`]), with `provenance`.
 ///
 /// # Errors
 /// As [`super::write_picture`].
 pub fn picture_bytes(
     path: impl AsRef<Path>,
     picture: &Picture,
-    note: &Note,
+    provenance: &Provenance,
 ) -> Result<Encoded, MediaError> {
     match known(path.as_ref(), &PICTURE_EXTENSIONS)? {
-        "png" => note.png(|texts| png_bytes(picture, texts)),
-        "gif" => Ok(note.gif(gif_bytes(&Clip::new(vec![picture.clone()], 100)?)?)),
-        "webp" => note.exif(|text| webp_bytes(picture, text)),
-        _ => note.exif(|text| jpeg_bytes(picture, text)),
+        "png" => provenance.png(|texts| png_bytes(picture, texts)),
+        "gif" => Ok(provenance.gif(gif_bytes(&Clip::new(vec![picture.clone()], 100)?)?)),
+        "webp" => provenance.exif(|text| webp_bytes(picture, text)),
+        _ => provenance.exif(|text| jpeg_bytes(picture, text)),
     }
 }
 
-/// `clip` as the ending of `path` says (see [`CLIP_EXTENSIONS`]), with `note`.
+/// `clip` as the ending of `path` says (see [`CLIP_EXTENSIONS`]), with `provenance`.
 ///
 /// # Errors
 /// As [`super::write_clip`].
-pub fn clip_bytes(path: impl AsRef<Path>, clip: &Clip, note: &Note) -> Result<Encoded, MediaError> {
+pub fn clip_bytes(
+    path: impl AsRef<Path>,
+    clip: &Clip,
+    provenance: &Provenance,
+) -> Result<Encoded, MediaError> {
     match known(path.as_ref(), &CLIP_EXTENSIONS)? {
-        "gif" => Ok(note.gif(gif_bytes(clip)?)),
-        _ => note.png(|texts| apng_bytes(clip, texts)),
+        "gif" => Ok(provenance.gif(gif_bytes(clip)?)),
+        _ => provenance.png(|texts| apng_bytes(clip, texts)),
     }
 }
 
-/// Reads what [`Note::new`] wrote under `key`; `by` is the command that writes such files.
+/// Reads what [`Provenance::new`] wrote under `key`; `by` is the command that writes such files.
 ///
 /// # Errors
-/// As [`super::read_picture`]; [`MediaError::NoNote`], [`MediaError::BadNote`].
+/// As [`super::read_picture`]; [`MediaError::NoProvenance`], [`MediaError::BadProvenance`].
 pub fn read<T: DeserializeOwned>(
     path: impl AsRef<Path>,
     key: &str,
     by: &str,
 ) -> Result<T, MediaError> {
     let path = path.as_ref();
-    let text = read_text(path, key)?.ok_or_else(|| MediaError::NoNote {
+    let text = read_text(path, key)?.ok_or_else(|| MediaError::NoProvenance {
         path: path.into(),
         by: by.to_owned(),
     })?;
-    serde_json::from_str(&text).map_err(|cause| MediaError::BadNote {
+    serde_json::from_str(&text).map_err(|cause| MediaError::BadProvenance {
         path: path.into(),
         cause: cause.to_string(),
         by: by.to_owned(),
@@ -231,9 +235,10 @@ mod tests {
     use crate::media::{read_clip, read_picture};
     use serde_json::{Value, json};
 
-    fn note(text: &str) -> Note {
-        let note = Note::new("orrery test", &json!({"prompt": text, "seed": 7})).unwrap();
-        note.and("parameters", text.to_owned())
+    fn provenance(text: &str) -> Provenance {
+        let provenance =
+            Provenance::new("orrery test", &json!({"prompt": text, "seed": 7})).unwrap();
+        provenance.and("parameters", text.to_owned())
     }
 
     #[test]
@@ -260,7 +265,7 @@ mod tests {
             let name = format!("a.{ending}");
             let path = check(
                 &name,
-                picture_bytes(&name, &picture, &note(prompt)).unwrap(),
+                picture_bytes(&name, &picture, &provenance(prompt)).unwrap(),
             );
             assert_eq!(read_picture(&path).unwrap().width, 9);
             let parameters = read_text(&path, "parameters").unwrap();
@@ -268,7 +273,10 @@ mod tests {
         }
         for ending in CLIP_EXTENSIONS {
             let name = format!("b.{ending}");
-            let path = check(&name, clip_bytes(&name, &clip, &note(prompt)).unwrap());
+            let path = check(
+                &name,
+                clip_bytes(&name, &clip, &provenance(prompt)).unwrap(),
+            );
             assert_eq!(read_clip(path).unwrap(), clip);
         }
     }
@@ -285,7 +293,7 @@ mod tests {
             ("a.png", true),
             ("a.gif", true),
         ] {
-            let encoded = picture_bytes(name, &picture, &note(&long)).unwrap();
+            let encoded = picture_bytes(name, &picture, &provenance(&long)).unwrap();
             assert_eq!(encoded.left_out.is_none(), room, "{name}");
             let path = folder.path().join(name);
             std::fs::write(&path, &encoded.bytes).unwrap();
@@ -293,7 +301,7 @@ mod tests {
             let made = read::<Value>(&path, "orrery test", "a test");
             assert_eq!(made.is_ok(), room, "{name}");
         }
-        let endless = note(&"x".repeat(MAX_TEXT));
+        let endless = provenance(&"x".repeat(MAX_TEXT));
         for name in ["a.png", "a.gif"] {
             let encoded = picture_bytes(name, &picture, &endless).unwrap();
             assert!(encoded.left_out.is_some() && encoded.bytes.len() < 1000);
@@ -301,13 +309,13 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_cannot_be_read_is_told() {
+    fn provenance_that_cannot_be_read_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         let picture = Picture::filled(2, 2, [0; 3]);
         let bytes = jpeg_bytes(&picture, Some("orrery test {\"seed\"")).unwrap();
         std::fs::write(&path, bytes).unwrap();
         let line = read::<Value>(&path, "orrery test", "a test").unwrap_err();
-        assert!(matches!(line, MediaError::BadNote { .. }), "{line}");
+        assert!(matches!(line, MediaError::BadProvenance { .. }), "{line}");
     }
 }

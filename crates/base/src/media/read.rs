@@ -1,4 +1,4 @@
-//! Pictures from files that nobody vouches for: the format is told by content, every size is bounded.
+//! Decoding untrusted images: the format is told by content, every size is bounded.
 
 use std::borrow::Cow;
 use std::fs::{self, File};

@@ -119,7 +119,7 @@ fn u24(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl<'a> WebpFrames<'a> {
-    /// The frames of `bytes`; `None` where it is no animated WebP. The canvas is made here: look at [`canvas_size`] first.
+    /// The frames of `bytes`; `None` where it is not an animated WebP. The canvas is made here: look at [`canvas_size`] first.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let (width, height) = canvas_size(bytes)?;
         let frames = chunks(bytes.get(12..)?).filter(|(name, _)| name == b"ANMF");

@@ -9,7 +9,7 @@ const DEAREST: f64 = 1e200;
 
 /// The assignment of least total cost: `min(rows, columns)` pairs `(row, column)`, rows rising.
 ///
-/// `cost` is `[rows, columns]`, row by row. Costs that are no numbers count as [`DEAREST`], which bounds all others;
+/// `cost` is `[rows, columns]`, row by row. Costs that are not numbers count as [`DEAREST`], which bounds all others;
 /// missing ones count as zero.
 pub fn assign(cost: &[f64], rows: usize, columns: usize) -> Vec<(usize, usize)> {
     if rows == 0 || columns == 0 {

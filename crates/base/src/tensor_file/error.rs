@@ -32,7 +32,7 @@ pub enum WeightsError {
     Torch {
         /// The file.
         origin: String,
-        /// What is wrong with it, and the mend.
+        /// What is wrong with it, and the fix.
         reason: String,
     },
     /// The bytes are not a whole GGUF file.
@@ -84,7 +84,7 @@ pub enum WeightsError {
     Unfit {
         /// The file, or the label of embedded bytes.
         origin: String,
-        /// Why not, and the mend.
+        /// Why not, and the fix.
         reason: String,
     },
     /// File and module disagree.

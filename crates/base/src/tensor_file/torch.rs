@@ -112,7 +112,7 @@ fn refused(value: &PickleValue) -> Option<&str> {
     }
 }
 
-/// Plain values as JSON; none for what is no plain value.
+/// Plain values as JSON; none for what is not a plain value.
 fn json(value: PickleValue) -> Option<Value> {
     Some(match value {
         PickleValue::None => Value::Null,

@@ -4,28 +4,28 @@ use std::hint::black_box;
 
 use kernels::{ConvAxis, ConvDims, Level, Precision, conv};
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use base::rng::Rng;
 
-pub(super) fn works() -> Vec<Work> {
-    let work = Work::with_peer;
+pub(super) fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = Benchmark::with_peer;
     vec![
-        work(
+        benchmark(
             "conv2d-64-bf16",
             "3 × 3 over 64 × 64, 64 → 64 channels, bf16",
             || convolve(Precision::Bf16, 64, 1, &[64, 64], 3),
         ),
-        work(
+        benchmark(
             "conv2d-320-bf16",
             "3 × 3 over 32 × 32, 320 → 320 channels, bf16",
             || convolve(Precision::Bf16, 320, 1, &[32, 32], 3),
         ),
-        work(
+        benchmark(
             "conv3d-bf16",
             "3 × 3 × 3 over 16 × 32 × 32, 32 → 32 channels, bf16",
             || convolve(Precision::Bf16, 32, 1, &[16, 32, 32], 3),
         ),
-        work(
+        benchmark(
             "depthwise-f32",
             "5 × 5 over 64 × 64, each of 256 channels apart, f32",
             || convolve(Precision::F32, 256, 256, &[64, 64], 5),

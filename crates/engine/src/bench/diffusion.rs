@@ -4,14 +4,14 @@ use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use crate::models::autoencoder_kl::AutoencoderKlConfig;
 use crate::models::clip_text::ClipTextConfig;
 use crate::models::unet2d::{AddedConditions, Unet2dConfig, UnetConditions};
 use crate::ops::{self, Precision};
 use base::rng::Rng;
 
-/// What diffusers runs for the same works.
+/// What diffusers runs for the same benchmarks.
 pub const SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/diffusion_peer.py"
@@ -20,29 +20,29 @@ pub const SCRIPT: &str = include_str!(concat!(
 /// Tokens of a prompt.
 const TOKENS: usize = 77;
 
-/// All works of the suite, with the ratios that they must not exceed.
-pub fn works() -> Vec<Work> {
-    let work = Work::with_peer;
+/// All benchmarks of the suite, with the ratios that they must not exceed.
+pub fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = Benchmark::with_peer;
     vec![
-        work(
+        benchmark(
             "clip-l",
             "CLIP-L text tower, 77 tokens, bf16 products",
             clip,
         )
         .at_most(1.1),
-        work(
+        benchmark(
             "sd15-unet",
             "U-Net of SD 1.5, latents of 64×64, bf16 products",
             || unet(Unet2dConfig::stable_diffusion_1()),
         )
         .at_most(1.1),
-        work(
+        benchmark(
             "vae-decode",
             "autoencoder, latents of 64×64 to 512×512, bf16 products",
             decode,
         )
         .at_most(1.25),
-        work(
+        benchmark(
             "sdxl-unet",
             "U-Net of SDXL, latents of 64×64, bf16 products; 15 GB of memory",
             || unet(Unet2dConfig::stable_diffusion_xl()),
@@ -74,7 +74,7 @@ fn unet(config: Unet2dConfig) -> Run {
         added,
         guidance: None,
     };
-    reduced(move || {
+    bf16(move || {
         let out = model
             .as_ref()
             .map(|model| model.forward(x.clone(), &[500.0], &conditions, &mut ()));
@@ -88,7 +88,7 @@ fn clip() -> Run {
         .init(&mut Rng::new(1), &device)
         .ok();
     let prompt: Vec<u32> = (0..TOKENS as u32).map(|at| 1 + 500 * at).collect();
-    reduced(move || {
+    bf16(move || {
         let out = model
             .as_ref()
             .and_then(|model| model.forward(std::slice::from_ref(&prompt)).ok());
@@ -101,12 +101,12 @@ fn decode() -> Run {
     let mut rng = Rng::new(1);
     let model = AutoencoderKlConfig::default().init(&mut rng, &device);
     let latents = noise([1, 4, 64, 64], &mut rng, &device);
-    reduced(move || {
+    bf16(move || {
         black_box(model.decode(latents.clone()).into_data());
     })
 }
 
-fn reduced(mut run: impl FnMut() + Send + 'static) -> Run {
+fn bf16(mut run: impl FnMut() + Send + 'static) -> Run {
     Box::new(move || {
         let before = ops::set_precision(Precision::Bf16);
         run();

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use crate::nn::{AdaLayerNorm, Attention, AttentionConfig, Linear, LinearConfig};
 use crate::ops::{self, Precision};
 use crate::train::optim::{OptimizerConfig, step};
@@ -31,23 +31,23 @@ struct Dit {
     head: Linear,
 }
 
-pub(super) fn works() -> Vec<Work> {
-    let work = Work::with_peer;
+pub(super) fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = Benchmark::with_peer;
     vec![
-        work(
+        benchmark(
             "dit-forward-f32",
             "diffusion transformer, forward, f32",
             || forward(Precision::F32),
         ),
-        work("dit-forward-bf16", "the same, bf16 products", || {
+        benchmark("dit-forward-bf16", "the same, bf16 products", || {
             forward(Precision::Bf16)
         }),
-        work(
+        benchmark(
             "dit-step-f32",
             "its training step: forward, backward, AdamW, f32",
             || training(Precision::F32),
         ),
-        work(
+        benchmark(
             "dit-step-bf16",
             "the same in mixed precision: bf16 products, f32 weights",
             || training(Precision::Bf16),
@@ -119,9 +119,9 @@ fn training(precision: Precision) -> Run {
     let mut optimizer = OptimizerConfig::default().init();
     Box::new(move || {
         let before = ops::set_precision(precision);
-        if let Some(standing) = model.take() {
-            let loss = standing.forward(x.clone(), c.clone()).square().mean();
-            let (stepped, _) = step(standing, loss.backward(), optimizer.as_mut(), RATE, None);
+        if let Some(current) = model.take() {
+            let loss = current.forward(x.clone(), c.clone()).square().mean();
+            let (stepped, _) = step(current, loss.backward(), optimizer.as_mut(), RATE, None);
             model = Some(stepped);
         }
         ops::set_precision(before);

@@ -7,52 +7,52 @@ use kernels::{
     attention, attention_backward,
 };
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use base::rng::Rng;
 
-pub(super) fn works() -> Vec<Work> {
-    let work = Work::with_peer;
+pub(super) fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = Benchmark::with_peer;
     vec![
-        work("gemm-f32", "x · Wᵀ, 1024 × 1024 × 1024, f32", || {
+        benchmark("gemm-f32", "x · Wᵀ, 1024 × 1024 × 1024, f32", || {
             linear([1024; 3], Precision::F32)
         }),
-        work(
+        benchmark(
             "gemm-bf16",
             "x · Wᵀ, 1024 × 1024 × 1024, bf16 products",
             || linear([1024; 3], Precision::Bf16),
         ),
-        work(
+        benchmark(
             "packed-bf16",
             "x · Wᵀ, 64 × 768 × 3072, bf16, W packed before",
             || packed(64, 768, 3072),
         ),
-        work(
+        benchmark(
             "matvec-bf16",
             "x · Wᵀ, 1 × 2048 × 2048, bf16, W packed before",
             || packed(1, 2048, 2048),
         ),
-        work(
+        benchmark(
             "attention-f32",
             "8 heads, 1024 queries and keys of 64, f32",
             || attend(Precision::F32, false),
         ),
-        work(
+        benchmark(
             "attention-backward-f32",
             "gradients of the same, without its forward pass",
             || attend(Precision::F32, true),
         ),
-        work("attention-bf16", "the same, bf16 products", || {
+        benchmark("attention-bf16", "the same, bf16 products", || {
             attend(Precision::Bf16, false)
         }),
-        work(
+        benchmark(
             "attention-backward-bf16",
             "gradients of the same, bf16 products",
             || attend(Precision::Bf16, true),
         ),
-        work("gelu", "GELU (tanh) of 3.1 M values", gelu),
-        work("silu", "SiLU of 3.1 M values", silu),
-        work("softmax", "softmax over 8 × 1024 rows of 1024", softmax),
-        work("layer-norm", "layer norm over 4096 rows of 768", layer_norm),
+        benchmark("gelu", "GELU (tanh) of 3.1 M values", gelu),
+        benchmark("silu", "SiLU of 3.1 M values", silu),
+        benchmark("softmax", "softmax over 8 × 1024 rows of 1024", softmax),
+        benchmark("layer-norm", "layer norm over 4096 rows of 768", layer_norm),
     ]
 }
 

@@ -17,26 +17,26 @@ use serde::Serialize;
 
 pub use peer::{KERNELS, Peer, PeerError};
 
-/// Seconds that a round of a work takes at least.
+/// Seconds that a round of a benchmark takes at least.
 const ROUND: f64 = 0.05;
 
 /// A single run that takes longer than this is a round by itself, in seconds.
 const LONG: f64 = 1.0;
 
-/// Runs a work once.
+/// Runs a benchmark once.
 pub type Run = Box<dyn FnMut() + Send>;
 
-/// What a work is timed in turn with.
+/// What a benchmark is timed interleaved with.
 #[derive(Clone, Copy)]
 enum Beside {
-    /// The same work of the peer.
+    /// The same benchmark of the peer.
     Peer,
-    /// A work of our own that bounds it.
+    /// A benchmark of our own that bounds it.
     Ours(fn() -> Run),
 }
 
 /// Something to be timed.
-pub struct Work {
+pub struct Benchmark {
     /// Its name, the same in the peer's script.
     pub name: &'static str,
     /// What is computed.
@@ -47,8 +47,8 @@ pub struct Work {
     floor: Option<f64>,
 }
 
-impl Work {
-    /// A work that the peer does as well. `make` is called on the threads of the pool that runs it.
+impl Benchmark {
+    /// A benchmark that the peer does as well. `make` is called on the threads of the pool that runs it.
     pub fn with_peer(name: &'static str, about: &'static str, make: fn() -> Run) -> Self {
         Self {
             name,
@@ -59,7 +59,7 @@ impl Work {
         }
     }
 
-    /// A work beside another of our own, which bounds it or which it replaces.
+    /// A benchmark beside another of our own, which bounds it or which it replaces.
     pub fn with_own(
         name: &'static str,
         about: &'static str,
@@ -81,10 +81,10 @@ impl Work {
     }
 }
 
-/// What came out of a work.
+/// What came out of a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// The work's name.
+    /// The benchmark's name.
     pub name: &'static str,
     /// What was computed.
     pub about: &'static str,
@@ -109,17 +109,17 @@ impl Timing {
     }
 }
 
-/// The works of kernels and of two networks, in the order of the report.
-pub fn works() -> Vec<Work> {
-    kernels::works()
+/// The benchmarks of kernels and of two networks, in the order of the report.
+pub fn benchmarks() -> Vec<Benchmark> {
+    kernels::benchmarks()
         .into_iter()
-        .chain(conv::works())
-        .chain(dit::works())
-        .chain(quant::works())
+        .chain(conv::benchmarks())
+        .chain(dit::benchmarks())
+        .chain(quant::benchmarks())
         .collect()
 }
 
-/// Threads for the works.
+/// Threads for the benchmarks.
 ///
 /// # Errors
 /// When the system gives no more threads.
@@ -127,20 +127,20 @@ pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new().num_threads(threads).build()
 }
 
-/// Times a work on the threads of `pool`, in turn with what stands beside it: one round of ours, one of that, and again.
+/// Times a benchmark on the threads of `pool`, interleaved with what stands beside it: one round of ours, one of that, and again.
 ///
 /// # Errors
 /// When the peer fails.
 pub fn time(
-    work: &Work,
+    benchmark: &Benchmark,
     rounds: usize,
     pool: &ThreadPool,
     peer: Option<&mut Peer>,
 ) -> Result<Timing, PeerError> {
-    let mut run = pool.install(work.make);
+    let mut run = pool.install(benchmark.make);
     let mut other: Option<Box<dyn FnMut() -> Result<f64, PeerError> + '_>> =
-        match (work.beside, peer) {
-            (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(work.name))),
+        match (benchmark.beside, peer) {
+            (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(benchmark.name))),
             (Beside::Peer, None) => None,
             (Beside::Ours(make), _) => {
                 let mut run = pool.install(make);
@@ -159,15 +159,15 @@ pub fn time(
         }
     }
     Ok(Timing {
-        name: work.name,
-        about: work.about,
+        name: benchmark.name,
+        about: benchmark.about,
         ours_ms: median(&mut ours),
-        peer: matches!(work.beside, Beside::Peer),
+        peer: matches!(benchmark.beside, Beside::Peer),
         beside_ms: (!theirs.is_empty()).then(|| median(&mut theirs)),
         ratio: (!ratios.is_empty()).then(|| median(&mut ratios)),
         // `median` left them sorted.
         range: ratios.first().zip(ratios.last()).map(|(a, b)| [*a, *b]),
-        floor: work.floor,
+        floor: benchmark.floor,
     })
 }
 

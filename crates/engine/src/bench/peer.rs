@@ -1,4 +1,4 @@
-//! PyTorch or llama.cpp in a process of its own, which times the same works when told to.
+//! PyTorch or llama.cpp in a process of its own, which times the same benchmarks when told to.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub const KERNELS: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/peer.py"
 ));
-/// What every script ends with: it times the works of its `WORKS` by name.
+/// What every script ends with: it times the benchmarks of its `BENCHMARKS` by name.
 const LOOP: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/peer_loop.py"
@@ -40,10 +40,10 @@ pub enum PeerError {
         "the peer gave no answer ({0}): does `import torch` (or `xllamacpp`, for language models) work in its Python?"
     )]
     Answer(String),
-    /// It says why it cannot do a work.
+    /// It says why it cannot do a benchmark.
     #[error("the peer cannot run `{name}`: {cause}")]
-    Work {
-        /// The work.
+    Benchmark {
+        /// The benchmark.
         name: String,
         /// Its words.
         cause: String,
@@ -68,7 +68,7 @@ struct Answer {
 
 impl Peer {
     /// Starts the Python at `path` with `threads` threads, and with the allocator settings of
-    /// [`base::memory::keep_large_buffers`]. `script` defines the works.
+    /// [`base::memory::keep_large_buffers`]. `script` defines the benchmarks.
     ///
     /// # Errors
     /// When it does not start or has no PyTorch.
@@ -121,13 +121,13 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Milliseconds of one round of a work.
+    /// Milliseconds of one round of a benchmark.
     ///
     /// # Errors
-    /// When it does not answer, or cannot do the work.
+    /// When it does not answer, or cannot do the benchmark.
     pub fn round(&mut self, name: &str) -> Result<f64, PeerError> {
         let answer: Answer = self.ask(name)?;
-        answer.ms.ok_or_else(|| PeerError::Work {
+        answer.ms.ok_or_else(|| PeerError::Benchmark {
             name: name.to_owned(),
             cause: answer.error.unwrap_or_default(),
         })

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use kernels::{Level, PackedWeight, Precision, QuantKind, QuantMatrix, quant_linear};
 use rayon::prelude::*;
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use base::rng::Rng;
 
 const INPUT: usize = 2048;
@@ -17,14 +17,14 @@ const ROWS: usize = 64;
 /// Words that one task of the plain read sums.
 const WORDS: usize = 1 << 15;
 
-pub(super) fn works() -> Vec<Work> {
+pub(super) fn benchmarks() -> Vec<Benchmark> {
     let one = |name, make| {
         let about = "x · Wᵀ, one row, 256 MB of weights; beside it a plain read of 256 MB";
-        Work::with_own(name, about, make, read)
+        Benchmark::with_own(name, about, make, read)
     };
     let many = |name, make| {
         let about = "x · Wᵀ, 64 × 2048 × 5632; beside it our bf16 product, packed";
-        Work::with_own(name, about, make, reduced)
+        Benchmark::with_own(name, about, make, bf16)
     };
     vec![
         one("row-q8_0", || row(QuantKind::Q8_0)),
@@ -85,7 +85,7 @@ fn read() -> Run {
     })
 }
 
-fn reduced() -> Run {
+fn bf16() -> Run {
     let x = Rng::new(1).normals(ROWS * INPUT);
     let values = Rng::new(2).normals(OUTPUT * INPUT);
     let weight = PackedWeight::new(Precision::Bf16, &values, OUTPUT, INPUT);

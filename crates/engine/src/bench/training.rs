@@ -2,13 +2,13 @@
 
 use burn::tensor::Device;
 
-use super::{Run, Work};
+use super::{Benchmark, Run};
 use crate::models::causal_lm::{CausalLmConfig, LossOptions, Sequences};
 use crate::ops::{self, Precision};
 use crate::train::optim::{OptimizerConfig, step};
 use base::rng::Rng;
 
-/// What PyTorch runs for the same works.
+/// What PyTorch runs for the same benchmarks.
 pub const SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/training_peer.py"
@@ -20,16 +20,16 @@ const CONTEXT: usize = 512;
 const BATCH: usize = 4;
 const RATE: f64 = 1e-4;
 
-/// All works of the suite, with the ratios that they must not exceed.
-pub fn works() -> Vec<Work> {
-    let work = |name, about, make| Work::with_peer(name, about, make).at_most(1.1);
+/// All benchmarks of the suite, with the ratios that they must not exceed.
+pub fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = |name, about, make| Benchmark::with_peer(name, about, make).at_most(1.1);
     vec![
-        work(
+        benchmark(
             "llama-30m-step-f32",
             "a Llama of 30 M parameters, 4 × 512 tokens: forward, backward, AdamW, f32",
             || training(Precision::F32),
         ),
-        work(
+        benchmark(
             "llama-30m-step-bf16",
             "the same in mixed precision: bf16 products, f32 weights",
             || training(Precision::Bf16),
@@ -65,9 +65,9 @@ fn training(precision: Precision) -> Run {
     let mut optimizer = OptimizerConfig::default().init();
     Box::new(move || {
         let before = ops::set_precision(precision);
-        if let Some(standing) = model.take() {
-            let loss = standing.loss(&batch, &LossOptions::default(), None);
-            let (stepped, _) = step(standing, loss.backward(), optimizer.as_mut(), RATE, None);
+        if let Some(current) = model.take() {
+            let loss = current.loss(&batch, &LossOptions::default(), None);
+            let (stepped, _) = step(current, loss.backward(), optimizer.as_mut(), RATE, None);
             model = Some(stepped);
         }
         ops::set_precision(before);

@@ -69,7 +69,7 @@ impl Grammar {
             return Err(wrong("no token of it ends an answer".into()));
         };
         let count = u32::try_from(tokenizer.len()).map_err(|cause| wrong(cause.to_string()))?;
-        // Special tokens are no text: a marker byte that no UTF-8 has keeps them out.
+        // Special tokens are not text: a marker byte that no UTF-8 has keeps them out.
         let word = |id: u32| {
             let bytes = tokenizer.bytes_of(id).unwrap_or_default();
             match tokenizer.is_special(id) {

@@ -52,7 +52,7 @@ const REMARKS: [&str; 12] = [
 const DEEPEST: usize = 64;
 
 /// # Errors
-/// [`DecodeError::Grammar`] that names a keyword that is not enforced, or a place that is no schema.
+/// [`DecodeError::Grammar`] that names a keyword that is not enforced, or a place that is not a schema.
 pub(super) fn check(schema: &Value) -> Result<(), DecodeError> {
     walk(schema, "#", 0)
 }

@@ -3,17 +3,18 @@ use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 use kernels::{Activation, Level, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, values};
+use super::custom_op::{self, Kernel, dense, tensor, values};
 
 /// GELU in its tanh form: `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`, element by element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    plug::run(Activation::GeluTanh, [x.clone().into_dispatch()])
+    custom_op::run(Activation::GeluTanh, [x.clone().into_dispatch()])
         .unwrap_or_else(|| activation::gelu_approximate(x))
 }
 
 /// GELU in its exact form: `x/2 · (1 + erf(x/√2))`, element by element.
 pub fn gelu_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    plug::run(Activation::Gelu, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::gelu(x))
+    custom_op::run(Activation::Gelu, [x.clone().into_dispatch()])
+        .unwrap_or_else(|| activation::gelu(x))
 }
 
 /// The activation of this name, element by element.
@@ -27,12 +28,14 @@ pub fn activate<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<
 
 /// SiLU: `x · σ(x)`, element by element.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    plug::run(Activation::Silu, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::silu(x))
+    custom_op::run(Activation::Silu, [x.clone().into_dispatch()])
+        .unwrap_or_else(|| activation::silu(x))
 }
 
 /// Softmax over the last dimension. A row of only `-inf` gives NaN, as in the field.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    plug::run(Softmax, [x.clone().into_dispatch()]).unwrap_or_else(|| activation::softmax(x, D - 1))
+    custom_op::run(Softmax, [x.clone().into_dispatch()])
+        .unwrap_or_else(|| activation::softmax(x, D - 1))
 }
 
 impl Kernel<1> for Activation {

@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{AdamW, Level};
 
-use super::plug::{dense, give, take, values, values_mut};
+use super::custom_op::{dense, give, take, values, values_mut};
 
 /// Values, mean and mean square of a parameter after a step along `gradient`, from `state`, the three before it.
 ///

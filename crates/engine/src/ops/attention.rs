@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{Attention, AttentionDims, Heads, Level, Precision, ShapeError};
 
+use super::custom_op::{self, Kernel, dense, tensor};
 use super::linear::precision;
-use super::plug::{self, Kernel, dense, tensor};
 use super::softmax;
 use mask::Dense;
 pub use mask::{AttentionMask, BlockMask};
@@ -23,7 +23,7 @@ pub use windows::{MapWindows, window_attention};
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &AttentionMask) -> Tensor<4> {
     let fused = mask.dense().and_then(|mask| {
         let inputs = [&q, &k, &v].map(|input| input.clone().into_dispatch());
-        plug::run(
+        custom_op::run(
             Attend {
                 precision: precision(),
                 mask,

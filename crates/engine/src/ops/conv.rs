@@ -6,8 +6,8 @@ use burn_flex::FlexTensor;
 use kernels::{Activation, ConvAxis, ConvDims, Level, Precision, ShapeError};
 
 use super::activation::activate;
+use super::custom_op::{self, WithBias, dense, tensor, values};
 use super::linear::precision;
-use super::plug::{self, Kernel, dense, tensor, values};
 
 /// Convolution over one axis: `x` `[batch, in, length]`, `weight` `[out, in / groups, kernel]`, `bias` `[out]`.
 pub fn conv1d(
@@ -40,9 +40,9 @@ pub fn conv2d_then(
     options: ConvOptions<2>,
     then: Activation,
 ) -> Tensor<4> {
-    let recorded = plug::is_recorded(&x)
-        || plug::is_recorded(&weight)
-        || bias.as_ref().is_some_and(plug::is_recorded);
+    let recorded = custom_op::is_recorded(&x)
+        || custom_op::is_recorded(&weight)
+        || bias.as_ref().is_some_and(custom_op::is_recorded);
     let fused = (!recorded).then(|| forward(&x, &weight, &bias, &options, Some(then)));
     fused
         .flatten()
@@ -122,7 +122,7 @@ fn forward<const D: usize, const N: usize>(
         transposed: false,
         then,
     };
-    run(conv, x, weight, bias)
+    custom_op::run_with_bias(conv, x, weight, bias)
 }
 
 /// By the kernel; none where it does not apply.
@@ -153,20 +153,7 @@ fn transposed<const D: usize, const N: usize>(
         transposed: true,
         then: None,
     };
-    run(conv, x, weight, bias)
-}
-
-fn run<const D: usize>(
-    conv: Conv,
-    x: &Tensor<D>,
-    weight: &Tensor<D>,
-    bias: &Option<Tensor<1>>,
-) -> Option<Tensor<D>> {
-    let [input, by] = [x, weight].map(|tensor| tensor.clone().into_dispatch());
-    match bias {
-        Some(bias) => plug::run(conv, [input, by, bias.clone().into_dispatch()]),
-        None => plug::run(conv, [input, by]),
-    }
+    custom_op::run_with_bias(conv, x, weight, bias)
 }
 
 /// Inputs `[x, weight]` or `[x, weight, bias]`.
@@ -182,7 +169,7 @@ struct Conv {
     then: Option<Activation>,
 }
 
-impl Conv {
+impl WithBias for Conv {
     fn apply(
         &self,
         x: &FlexTensor,
@@ -235,46 +222,5 @@ impl Conv {
             grads[2] = Some(tensor(db, [shape[1]]));
         }
         Ok(grads)
-    }
-}
-
-impl Kernel<2> for Conv {
-    type Saved = [FlexTensor; 2];
-
-    fn forward(
-        &self,
-        [x, weight]: &[FlexTensor; 2],
-    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        self.apply(x, weight, None)
-    }
-
-    fn backward(
-        &self,
-        saved: [FlexTensor; 2],
-        grad: FlexTensor,
-        [x, weight]: [bool; 2],
-    ) -> Result<[Option<FlexTensor>; 2], ShapeError> {
-        let [dx, dw, _] = self.grads(saved, &grad, [x, weight, false])?;
-        Ok([dx, dw])
-    }
-}
-
-impl Kernel<3> for Conv {
-    type Saved = [FlexTensor; 2];
-
-    fn forward(
-        &self,
-        [x, weight, bias]: &[FlexTensor; 3],
-    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        self.apply(x, weight, Some(bias))
-    }
-
-    fn backward(
-        &self,
-        saved: [FlexTensor; 2],
-        grad: FlexTensor,
-        wanted: [bool; 3],
-    ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
-        self.grads(saved, &grad, wanted)
     }
 }

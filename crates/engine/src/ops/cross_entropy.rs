@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 use burn_flex::FlexTensor;
 use kernels::{CrossEntropy, Level, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, unfit, values};
+use super::custom_op::{self, Kernel, dense, tensor, unfit, values};
 
 /// Which rows [`cross_entropy`] counts and what it aims at.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,13 +30,13 @@ pub fn cross_entropy<const D: usize, const T: usize>(
 ) -> Tensor<1> {
     const { assert!(D == T + 1, "one rank less than the logits") };
     let classes = logits.dims()[D - 1];
-    let fused = plug::integers(targets.clone().into_dispatch()).and_then(|targets| {
+    let fused = custom_op::integers(targets.clone().into_dispatch()).and_then(|targets| {
         let loss = CrossEntropy {
             classes,
             ignore: options.ignore,
             smoothing: options.smoothing,
         };
-        plug::run(Mean { loss, targets }, [logits.clone().into_dispatch()])
+        custom_op::run(Mean { loss, targets }, [logits.clone().into_dispatch()])
     });
     fused.unwrap_or_else(|| {
         let rows = targets.shape().num_elements();

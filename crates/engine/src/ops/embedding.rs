@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use burn_flex::FlexTensor;
 use kernels::{Level, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, unfit, values};
+use super::custom_op::{self, Kernel, dense, tensor, unfit, values};
 
 /// The rows of `table` that `indices` name.
 ///
@@ -21,12 +21,12 @@ pub fn embedding<const D: usize, const OUT: usize>(
     let [_, width] = table.dims();
     let mut shape = [width; OUT];
     shape[..D].copy_from_slice(&indices.dims());
-    let fused = plug::integers(indices.clone().into_dispatch()).and_then(|indices| {
+    let fused = custom_op::integers(indices.clone().into_dispatch()).and_then(|indices| {
         let kernel = Pick {
             indices,
             shape: shape.to_vec(),
         };
-        plug::run(kernel, [table.clone().into_dispatch()])
+        custom_op::run(kernel, [table.clone().into_dispatch()])
     });
     fused.unwrap_or_else(|| {
         let count = shape[..D].iter().product::<usize>();

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{GroupNorm, Level, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, values};
+use super::custom_op::{self, Kernel, dense, tensor, values};
 
 /// Group norm with weights: `weight · (x − mean) / √(var + eps) + bias`, mean and biased variance over the channels of a
 /// group and all axes behind them.
@@ -21,7 +21,7 @@ pub fn group_norm<const D: usize>(
         weight.clone().into_dispatch(),
         bias.clone().into_dispatch(),
     ];
-    plug::run(Grouped { groups, eps }, inputs).unwrap_or_else(|| {
+    custom_op::run(Grouped { groups, eps }, inputs).unwrap_or_else(|| {
         let dims = x.dims();
         let (batch, channels) = (dims[0], dims[1]);
         let group = x.shape().num_elements() / (batch * groups).max(1);

@@ -5,7 +5,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use kernels::{LayerNorm, Level, ShapeError};
 
-use super::plug::{Kernel, dense, tensor, values};
+use super::custom_op::{Kernel, dense, tensor, values};
 
 /// Inputs `[x]` of any rank, or `[x, shift, scale]` of `[batch, tokens, width]` and `[batch, width]`.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{LinearDims, Precision, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, values};
+use super::custom_op::{self, WithBias, dense, tensor, values};
 
 thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
@@ -32,15 +32,11 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let [input, by] = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
     let kernel = Linear {
         precision: precision(),
     };
-    let fused = match &bias {
-        Some(bias) => plug::run(kernel, [input, by, bias.clone().into_dispatch()]),
-        None => plug::run(kernel, [input, by]),
-    };
-    fused.unwrap_or_else(|| by_product(x, weight, bias))
+    custom_op::run_with_bias(kernel, &x, &weight, &bias)
+        .unwrap_or_else(|| by_product(x, weight, bias))
 }
 
 /// [`linear`] in Burn's own operations.
@@ -67,7 +63,7 @@ struct Linear {
     precision: Precision,
 }
 
-impl Linear {
+impl WithBias for Linear {
     fn apply(
         &self,
         x: &FlexTensor,
@@ -119,46 +115,5 @@ fn dims(x: &FlexTensor, weight: &FlexTensor) -> LinearDims {
         rows,
         input,
         output,
-    }
-}
-
-impl Kernel<2> for Linear {
-    type Saved = [FlexTensor; 2];
-
-    fn forward(
-        &self,
-        [x, weight]: &[FlexTensor; 2],
-    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        self.apply(x, weight, None)
-    }
-
-    fn backward(
-        &self,
-        saved: [FlexTensor; 2],
-        grad: FlexTensor,
-        [x, weight]: [bool; 2],
-    ) -> Result<[Option<FlexTensor>; 2], ShapeError> {
-        let [dx, dw, _] = self.grads(saved, &grad, [x, weight, false])?;
-        Ok([dx, dw])
-    }
-}
-
-impl Kernel<3> for Linear {
-    type Saved = [FlexTensor; 2];
-
-    fn forward(
-        &self,
-        [x, weight, bias]: &[FlexTensor; 3],
-    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
-        self.apply(x, weight, Some(bias))
-    }
-
-    fn backward(
-        &self,
-        saved: [FlexTensor; 2],
-        grad: FlexTensor,
-        wanted: [bool; 3],
-    ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
-        self.grads(saved, &grad, wanted)
     }
 }

@@ -5,8 +5,8 @@ use burn::tensor::{Int, Tensor};
 use burn_flex::FlexTensor;
 use kernels::{CrossEntropy, Level, LinearDims, Precision, ShapeError};
 
+use super::custom_op::{self, Kernel, dense, tensor, unfit, values};
 use super::linear::precision;
-use super::plug::{self, Kernel, dense, tensor, unfit, values};
 use super::{CrossEntropyOptions, cross_entropy, linear};
 
 /// Logits that are in memory at one time: 16 MB, which the allocator keeps for the next rows.
@@ -26,7 +26,7 @@ pub fn linear_cross_entropy(
     options: CrossEntropyOptions,
 ) -> Tensor<1> {
     let [classes, _] = weight.dims();
-    let fused = plug::integers(targets.clone().into_dispatch()).and_then(|targets| {
+    let fused = custom_op::integers(targets.clone().into_dispatch()).and_then(|targets| {
         let kernel = Parts {
             loss: CrossEntropy {
                 classes,
@@ -38,7 +38,7 @@ pub fn linear_cross_entropy(
             wanted: [x.is_tracked(), weight.is_tracked()],
         };
         let inputs = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
-        plug::run(kernel, inputs)
+        custom_op::run(kernel, inputs)
     });
     fused.unwrap_or_else(|| cross_entropy(linear(x, weight, None), targets, options))
 }
@@ -128,7 +128,7 @@ impl Kernel<2> for Parts {
         Ok(saved.map(|saved| {
             let mut saved = saved?;
             if factor != 1.0 {
-                let all = plug::values_mut(&mut saved);
+                let all = custom_op::values_mut(&mut saved);
                 all.iter_mut().for_each(|value| *value *= factor);
             }
             Some(saved)

@@ -9,6 +9,7 @@ mod adamw;
 mod attention;
 mod conv;
 mod cross_entropy;
+mod custom_op;
 mod embedding;
 mod group_norm;
 mod layer_norm;
@@ -17,7 +18,6 @@ mod linear_cross_entropy;
 mod muon;
 mod norm;
 mod packed;
-mod plug;
 mod quant;
 mod recompute;
 mod rms_rope;
@@ -32,6 +32,8 @@ pub use conv::{
     conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv2d_then, conv3d,
 };
 pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
+#[doc(hidden)]
+pub use custom_op::set_fallback;
 pub use embedding::embedding;
 pub use group_norm::group_norm;
 pub use kernels::{Activation, Precision, QuantError, QuantKind, QuantMatrix, Window};
@@ -40,8 +42,6 @@ pub use linear_cross_entropy::linear_cross_entropy;
 pub(crate) use muon::muon;
 pub use norm::{add_gated_layer_norm, layer_norm, modulated_layer_norm, rms_norm};
 pub use packed::{PackedOnce, linear_packed};
-#[doc(hidden)]
-pub use plug::set_fallback;
 pub use quant::quant_linear;
 pub use recompute::recompute;
 pub use rope::{Rope, rms_norm_rope, rotate};

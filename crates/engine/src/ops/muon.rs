@@ -1,8 +1,8 @@
 use burn::tensor::Tensor;
 use kernels::{Level, Muon};
 
+use super::custom_op::{dense, give, take, values, values_mut};
 use super::linear::{linear, precision};
-use super::plug::{dense, give, take, values, values_mut};
 
 /// Values and momentum of a matrix of `shape` after a step along `gradient`, from `state`, the two before it.
 ///
@@ -46,8 +46,8 @@ fn by_tensors(
     let mean = mean.mul_scalar(muon.momentum).add(gradient.clone());
     // Nesterov: a look ahead along the momentum.
     let ahead = mean.clone().mul_scalar(muon.momentum).add(gradient);
-    let levelled = levelled(ahead.reshape(shape), muon.rounds);
-    let change = levelled
+    let orthogonal = orthogonalised(ahead.reshape(shape), muon.rounds);
+    let change = orthogonal
         .reshape([shape[0] * shape[1]])
         .mul_scalar(muon.stride(shape));
     [
@@ -57,7 +57,7 @@ fn by_tensors(
 }
 
 /// The matrix nearest to orthogonal, about, as in [`kernels::muon`].
-fn levelled(matrix: Tensor<2>, rounds: usize) -> Tensor<2> {
+fn orthogonalised(matrix: Tensor<2>, rounds: usize) -> Tensor<2> {
     let [height, width] = matrix.dims();
     // Rows are the shorter side: `A` is the smaller product then.
     let tall = height > width;

@@ -1,12 +1,12 @@
 use burn::tensor::Tensor;
 
+use super::custom_op;
 use super::layer_norm::{Normed, Residual};
-use super::plug;
 use super::rms_rope::RmsRope;
 
 /// Layer norm without weights over the last dimension: `(x − mean) / √(var + eps)`, biased variance.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, eps: f32) -> Tensor<D> {
-    plug::run(Normed { eps }, [x.clone().into_dispatch()]).unwrap_or_else(|| {
+    custom_op::run(Normed { eps }, [x.clone().into_dispatch()]).unwrap_or_else(|| {
         let centred = x.clone() - x.mean_dim(D - 1);
         let var = centred.clone().square().mean_dim(D - 1);
         centred / (var + eps).sqrt()
@@ -27,7 +27,7 @@ pub fn modulated_layer_norm(
         shift.clone().into_dispatch(),
         scale.clone().into_dispatch(),
     ];
-    plug::run(Normed { eps }, inputs).unwrap_or_else(|| {
+    custom_op::run(Normed { eps }, inputs).unwrap_or_else(|| {
         layer_norm(x, eps) * (scale + 1.0).unsqueeze_dim(1) + shift.unsqueeze_dim(1)
     })
 }
@@ -43,8 +43,8 @@ pub fn add_gated_layer_norm(
 ) -> Tensor<3> {
     let [to, from] = [x.clone().into_dispatch(), y.clone().into_dispatch()];
     let fused = match &gate {
-        Some(gate) => plug::run(Residual { eps }, [to, from, gate.clone().into_dispatch()]),
-        None => plug::run(Residual { eps }, [to, from]),
+        Some(gate) => custom_op::run(Residual { eps }, [to, from, gate.clone().into_dispatch()]),
+        None => custom_op::run(Residual { eps }, [to, from]),
     };
     fused.unwrap_or_else(|| {
         let y = layer_norm(y, eps);
@@ -65,7 +65,7 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f32) -> Te
         angles: None,
     };
     let inputs = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
-    plug::run(kernel, inputs).unwrap_or_else(|| {
+    custom_op::run(kernel, inputs).unwrap_or_else(|| {
         let mean_square = x.clone().square().mean_dim(D - 1);
         x / (mean_square + eps).sqrt() * weight.unsqueeze()
     })

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{PackedWeight, Precision};
 
+use super::custom_op::{self, dense, tensor, values};
 use super::linear::{linear, precision};
-use super::plug::{self, dense, tensor, values};
 
 /// The packed form of a layer's weight: made by the first call that needs it, made anew when the weight is another one. Clones
 /// share it.
@@ -70,10 +70,10 @@ fn run<const D: usize>(
     bias: &Option<Tensor<1>>,
     once: &PackedOnce,
 ) -> Option<Tensor<D>> {
-    let x = dense(&plug::take(x.clone()).ok()?);
-    let weight = dense(&plug::take(weight.clone()).ok()?);
+    let x = dense(&custom_op::take(x.clone()).ok()?);
+    let weight = dense(&custom_op::take(weight.clone()).ok()?);
     let bias = match bias {
-        Some(bias) => Some(dense(&plug::take(bias.clone()).ok()?)),
+        Some(bias) => Some(dense(&custom_op::take(bias.clone()).ok()?)),
         None => None,
     };
     let mut shape = x.shape();
@@ -87,7 +87,7 @@ fn run<const D: usize>(
         .linear(values(&x), bias.as_ref().map(values), rows)
         .ok()?;
     shape[D - 1] = output;
-    Some(plug::give(tensor(y, shape)))
+    Some(custom_op::give(tensor(y, shape)))
 }
 
 #[cfg(test)]

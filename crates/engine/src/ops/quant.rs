@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use kernels::{Level, LinearDims, QuantMatrix, ShapeError};
 
+use super::custom_op::{self, Kernel, dense, tensor, values};
 use super::linear::{linear, precision};
-use super::plug::{self, Kernel, dense, tensor, values};
 
 /// `x · weightᵀ + bias` with a weight in the block format of a GGUF file.
 ///
@@ -21,7 +21,7 @@ pub fn quant_linear<const D: usize>(
     let kernel = QuantLinear {
         weight: weight.clone(),
     };
-    match plug::run(kernel, [x.clone().into_dispatch()]) {
+    match custom_op::run(kernel, [x.clone().into_dispatch()]) {
         Some(y) => match bias {
             Some(bias) => y + bias.unsqueeze(),
             None => y,

@@ -10,8 +10,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::Precision;
 
+use super::custom_op::{give, joined, tracked};
 use super::linear::{precision, set_precision};
-use super::plug::{give, joined, tracked};
 
 /// `forward(module, x)`, of which only `x` is kept: the backward pass computes the rest again (activation checkpointing, Chen et
 /// al., arXiv 1604.06174). Values and gradients are those of the plain call, to the last bit.

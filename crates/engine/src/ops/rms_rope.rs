@@ -6,7 +6,7 @@ use burn_flex::{Flex, FlexTensor};
 use kernels::{Level, RmsNorm, Rotation, ShapeError};
 
 use super::Rope;
-use super::plug::{Kernel, dense, tensor, values};
+use super::custom_op::{Kernel, dense, tensor, values};
 
 /// Inputs `[x]` (only rotated) or `[x, weight]`, with `x` `[batch, tokens, heads, head]`.
 #[derive(Clone, Debug)]

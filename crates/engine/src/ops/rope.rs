@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::plug;
+use super::custom_op;
 use super::rms_norm;
 use super::rms_rope::{Angles, RmsRope};
 
@@ -65,7 +65,7 @@ pub fn rotate(x: Tensor<4>, rope: &Rope) -> Tensor<4> {
             eps: 0.0,
             angles: Some(angles),
         };
-        plug::run(kernel, [x.clone().into_dispatch()])
+        custom_op::run(kernel, [x.clone().into_dispatch()])
     });
     fused.unwrap_or_else(|| rotate_by_parts(x, rope))
 }
@@ -84,7 +84,7 @@ pub fn rms_norm_rope(x: Tensor<4>, weight: Tensor<1>, rope: Option<&Rope>, eps: 
                 angles: angles.flatten(),
             };
             let inputs = [x.clone().into_dispatch(), weight.clone().into_dispatch()];
-            plug::run(kernel, inputs)
+            custom_op::run(kernel, inputs)
         }
     };
     fused.unwrap_or_else(|| {

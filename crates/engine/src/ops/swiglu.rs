@@ -3,13 +3,13 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{Level, ShapeError};
 
-use super::plug::{self, Kernel, dense, tensor, values};
+use super::custom_op::{self, Kernel, dense, tensor, values};
 use super::silu;
 
 /// `silu(gate) · up`, the gate of a feed-forward layer; equal shapes.
 pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     let inputs = [gate.clone().into_dispatch(), up.clone().into_dispatch()];
-    plug::run(Gate, inputs).unwrap_or_else(|| silu(gate) * up)
+    custom_op::run(Gate, inputs).unwrap_or_else(|| silu(gate) * up)
 }
 
 /// Inputs `[gate, up]`.

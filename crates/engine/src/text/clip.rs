@@ -20,7 +20,7 @@ pub(super) fn as_json(
     let vocabulary: Value = serde_json::from_slice(vocabulary)
         .map_err(|error| broken(format!("`vocab.json` is broken: {error}")))?;
     let merges =
-        std::str::from_utf8(merges).map_err(|_| broken("`merges.txt` is no UTF-8 text".into()))?;
+        std::str::from_utf8(merges).map_err(|_| broken("`merges.txt` is not UTF-8 text".into()))?;
     let merges: Vec<[&str; 2]> = merges
         .lines()
         .filter(|line| !line.starts_with("#version"))

@@ -1,6 +1,6 @@
 //! Text as it comes, token by token, without ever splitting a character.
 
-/// Bytes of tokens in, whole characters out. Bytes that are no UTF-8 come out as U+FFFD, as soon as that is certain.
+/// Bytes of tokens in, whole characters out. Bytes that are not UTF-8 come out as U+FFFD, as soon as that is certain.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Stream {
     pending: Vec<u8>,

@@ -176,7 +176,7 @@ impl Tokenizer {
         }
     }
 
-    /// The text of `ids`; special tokens are left out. Bytes that are no UTF-8 become U+FFFD.
+    /// The text of `ids`; special tokens are left out. Bytes that are not UTF-8 become U+FFFD.
     ///
     /// # Errors
     /// [`TextError::UnknownId`].

@@ -14,10 +14,10 @@ impl Tokenizer {
     /// `vocab.txt`: a piece a line, its id the line's number. `origin` names it in errors.
     ///
     /// # Errors
-    /// [`TextError::Malformed`] when it is no UTF-8, a piece stands twice, or `[UNK]` is missing.
+    /// [`TextError::Malformed`] when it is not UTF-8, a piece stands twice, or `[UNK]` is missing.
     pub fn from_wordpiece(bytes: &[u8], origin: &str) -> Result<Self, TextError> {
         let text = std::str::from_utf8(bytes)
-            .map_err(|_| TextError::malformed(origin, "it is no UTF-8 text"))?;
+            .map_err(|_| TextError::malformed(origin, "it is not UTF-8 text"))?;
         let pieces: Vec<&str> = text
             .lines()
             .map(|line| line.trim_end_matches('\r'))

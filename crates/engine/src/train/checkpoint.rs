@@ -24,7 +24,7 @@ const FORMAT: &str = "orrery-train-1";
 
 /// How far a run has come, besides its tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct TrainState {
     /// Steps done.
     pub step: u64,
     /// Steps left out for want of a finite gradient.
@@ -57,19 +57,19 @@ pub(super) fn write<M: Module>(
     model: &M,
     ema: Option<&Ema>,
     optimizer: &dyn Optimizer,
-    standing: &Standing,
+    state: &TrainState,
 ) -> Result<(), TrainError> {
     let mut file = TensorFile::new();
     file.note("format", FORMAT);
-    file.note("step", standing.step.to_string());
-    file.note("skipped", standing.skipped.to_string());
-    file.note("elapsed", standing.elapsed.to_string());
-    file.note("optimizer", &standing.optimizer);
+    file.note("step", state.step.to_string());
+    file.note("skipped", state.skipped.to_string());
+    file.note("elapsed", state.elapsed.to_string());
+    file.note("optimizer", &state.optimizer);
     file.note(
         "window",
-        serde_json::to_string(&standing.window).unwrap_or_default(),
+        serde_json::to_string(&state.window).unwrap_or_default(),
     );
-    if let Some(loss) = standing.loss {
+    if let Some(loss) = state.loss {
         file.note("loss", loss.to_string());
     }
     let keys = KeyMap::new().within("model");
@@ -106,16 +106,16 @@ pub(super) fn read<M: Module>(
     ema: Option<&mut Ema>,
     optimizer: &mut dyn Optimizer,
     name: &str,
-) -> Result<(M, Standing), TrainError> {
+) -> Result<(M, TrainState), TrainError> {
     let path = folder.join(CHECKPOINT);
     let weights = Weights::open(&path)?;
-    let standing = standing(&weights, &path)?;
-    if standing.optimizer != name {
+    let state = train_state(&weights, &path)?;
+    if state.optimizer != name {
         return Err(refuse(
             &path,
             format!(
                 "it was trained with {}, the configuration says {name}; set the optimiser back or start a new run",
-                standing.optimizer
+                state.optimizer
             ),
         ));
     }
@@ -128,20 +128,20 @@ pub(super) fn read<M: Module>(
         let averages = averages(&weights, ema, &device)?;
         ema.restore(averages);
     }
-    let state = state(&weights, &device)?;
-    check(&params(&model), &state).map_err(|reason| refuse(&path, reason))?;
-    optimizer.restore(state);
-    Ok((model, standing))
+    let moments = optimizer_state(&weights, &device)?;
+    check(&params(&model), &moments).map_err(|reason| refuse(&path, reason))?;
+    optimizer.restore(moments);
+    Ok((model, state))
 }
 
-fn standing(weights: &Weights, path: &Path) -> Result<Standing, TrainError> {
+fn train_state(weights: &Weights, path: &Path) -> Result<TrainState, TrainError> {
     let note = |key: &str| weights.metadata().get(key).map(String::as_str);
     if note("format") != Some(FORMAT) {
         let reason = format!("it is not a checkpoint of format {FORMAT}; start a new run");
         return Err(refuse(path, reason));
     }
     let parsed = || {
-        Some(Standing {
+        Some(TrainState {
             step: note("step")?.parse().ok()?,
             skipped: note("skipped")?.parse().ok()?,
             elapsed: note("elapsed")?.parse().ok()?,
@@ -183,7 +183,7 @@ fn averages(
     Ok(averages)
 }
 
-fn state(weights: &Weights, device: &Device) -> Result<OptimizerState, TrainError> {
+fn optimizer_state(weights: &Weights, device: &Device) -> Result<OptimizerState, TrainError> {
     let mut state = OptimizerState::new();
     for name in weights.names() {
         let Some((path, slot)) = name

@@ -26,6 +26,12 @@ pub enum TrainError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file is where a run's folder should be.
+    #[error("`{}` is a file, a run needs a folder: choose another `--out`", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// A new run would overwrite the checkpoint of another one.
     #[error("`{path}` already holds a run; resume it, or choose another folder, or remove it")]
     Occupied {
@@ -43,7 +49,7 @@ pub enum TrainError {
     Resume {
         /// The checkpoint.
         path: PathBuf,
-        /// What does not fit, and the mend.
+        /// What does not fit, and the fix.
         reason: String,
     },
     /// The task could not make a batch.
@@ -79,9 +85,10 @@ impl From<TrainError> for base::command::Failure {
         match error {
             TrainError::Weights(error) => error.into(),
             TrainError::Workers(error @ WorkersError::Settings(_)) => Self::input(error),
-            TrainError::Occupied { .. } | TrainError::Busy { .. } | TrainError::Resume { .. } => {
-                Self::input(error)
-            }
+            TrainError::NotAFolder { .. }
+            | TrainError::Occupied { .. }
+            | TrainError::Busy { .. }
+            | TrainError::Resume { .. } => Self::input(error),
             _ => Self::failed(error),
         }
     }

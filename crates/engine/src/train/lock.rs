@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use super::TrainError;
+use super::{CHECKPOINT, TrainError};
 
 /// The file's name in a run folder. It stays there; what counts is who holds it open.
 const LOCK: &str = "lock";
@@ -15,6 +15,26 @@ pub struct RunLock {
 }
 
 impl RunLock {
+    /// Makes and takes the folder of a new run.
+    ///
+    /// # Errors
+    /// [`TrainError::NotAFolder`]; [`TrainError::Occupied`] where there is a run already; as [`Self::take`].
+    pub fn create(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.to_owned();
+        if folder.exists() && !folder.is_dir() {
+            return Err(TrainError::NotAFolder { path });
+        }
+        if let Err(source) = std::fs::create_dir_all(folder) {
+            return Err(TrainError::Folder { path, source });
+        }
+        let lock = Self::take(folder)?;
+        let path = folder.join(CHECKPOINT);
+        match path.exists() {
+            true => Err(TrainError::Occupied { path }),
+            false => Ok(lock),
+        }
+    }
+
     /// Takes the folder, which must be there.
     ///
     /// # Errors

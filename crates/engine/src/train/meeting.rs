@@ -117,7 +117,7 @@ fn gather(
             continue;
         };
         waiting -= 1;
-        // Who does not know the token, or says nothing, is no worker: the others are waited for.
+        // Who does not know the token, or says nothing, is not a worker: the others are waited for.
         let Ok((mut link, claim)) = said else {
             continue;
         };

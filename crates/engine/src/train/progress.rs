@@ -50,6 +50,14 @@ impl Progress {
         Self::with("", View::Silent)
     }
 
+    /// One called `title` where it is to be `shown`, else [`Self::silent`].
+    pub fn shown(title: &str, shown: bool) -> Self {
+        match shown {
+            true => Self::new(title),
+            false => Self::silent(),
+        }
+    }
+
     fn with(title: &str, view: View) -> Self {
         Self {
             title: title.to_owned(),
@@ -105,7 +113,7 @@ impl Progress {
     }
 
     /// A line for the person, above the bar.
-    pub fn say(&self, text: &str) {
+    pub fn println(&self, text: &str) {
         match &self.view {
             View::Silent => {}
             View::Plain { .. } => eprintln!("{}: {text}", self.title),

@@ -112,7 +112,7 @@ pub fn train_among<T: Task>(
         None => (None, false),
     };
     let trainer = Trainer::open(model, config, &run, group)?;
-    let from = trainer.standing.step;
+    let from = trainer.state.step;
     run.progress.begin(from, config.steps, task.samples());
     let precision = match config.bf16 {
         true => Precision::Bf16,
@@ -134,10 +134,10 @@ pub fn train_among<T: Task>(
             None => trainer.model.valid(),
         },
         model: trainer.model,
-        step: trainer.standing.step,
+        step: trainer.state.step,
         loss,
-        skipped: trainer.standing.skipped,
-        elapsed: trainer.standing.elapsed,
+        skipped: trainer.state.skipped,
+        elapsed: trainer.state.elapsed,
         interrupted,
     })
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use burn::module::Module;
 use serde_json::{Map, Value, json};
 
-use super::checkpoint::{self, CHECKPOINT, Standing};
+use super::checkpoint::{self, CHECKPOINT, TrainState};
 use super::group::{Group, Means};
 use super::log::{Log, Window};
 use super::optim::{Optimizer, OptimizerConfig, apply, gather};
@@ -44,7 +44,7 @@ pub(super) struct Trainer<M> {
     pub model: M,
     pub ema: Option<Ema>,
     pub optimizer: Box<dyn Optimizer>,
-    pub standing: Standing,
+    pub state: TrainState,
     /// The other workers, where there are any.
     group: Option<Group>,
     /// Whether the run shall end after this step.
@@ -71,11 +71,11 @@ impl<M: Module> Trainer<M> {
             OptimizerConfig::Adafactor(_) => "adafactor",
             OptimizerConfig::Muon(_) => "muon",
         };
-        let fresh = Standing {
+        let fresh = TrainState {
             optimizer: name.to_owned(),
-            ..Standing::default()
+            ..TrainState::default()
         };
-        let (model, standing) = match (path.exists(), run.resume || handed) {
+        let (model, state) = match (path.exists(), run.resume || handed) {
             (true, false) => return Err(TrainError::Occupied { path }),
             (true, true) => {
                 checkpoint::read(run.folder, model, ema.as_mut(), optimizer.as_mut(), name)?
@@ -91,7 +91,7 @@ impl<M: Module> Trainer<M> {
             model,
             ema,
             optimizer,
-            standing,
+            state,
             group,
             stopping: false,
         })
@@ -107,20 +107,20 @@ impl<M: Module> Trainer<M> {
         stop: &AtomicBool,
         progress: &mut Progress,
     ) -> Result<(Self, bool, f64), TrainError> {
-        let mut log = Log::open(folder, self.standing.step)?;
+        let mut log = Log::open(folder, self.state.step)?;
         let mut in_a_row = 0;
         // Steps of this process since the last line: what an earlier one summed took other time.
         let mut timed = 0;
-        let (before, begun) = (self.standing.elapsed, Instant::now());
+        let (before, begun) = (self.state.elapsed, Instant::now());
         let mut lined = Instant::now();
         let mut saved = None;
-        while self.standing.step < config.steps && !self.stopping {
+        while self.state.step < config.steps && !self.stopping {
             // Workers stop together: they tell each other with their gradients.
             let asked = stop.load(Ordering::Relaxed);
             if asked && self.group.is_none() {
                 break;
             }
-            let at = self.standing.step;
+            let at = self.state.step;
             let batch = match next(batches, at) {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -132,7 +132,7 @@ impl<M: Module> Trainer<M> {
             self = trainer;
             match done {
                 Some(done) => {
-                    let window = &mut self.standing.window;
+                    let window = &mut self.state.window;
                     window.add(done.loss, done.grad_norm, &done.metrics);
                     timed += 1;
                     progress.advance(at + 1, done.loss);
@@ -140,7 +140,7 @@ impl<M: Module> Trainer<M> {
                 }
                 None => {
                     in_a_row += 1;
-                    self.standing.skipped += 1;
+                    self.state.skipped += 1;
                     if in_a_row >= PATIENCE {
                         return Err(TrainError::Diverged {
                             step: at,
@@ -149,12 +149,12 @@ impl<M: Module> Trainer<M> {
                     }
                 }
             }
-            self.standing.step = at + 1;
-            self.standing.elapsed = before + begun.elapsed().as_secs_f64();
-            let done = self.standing.step;
+            self.state.step = at + 1;
+            self.state.elapsed = before + begun.elapsed().as_secs_f64();
+            let done = self.state.step;
             if done.is_multiple_of(config.log_every.max(1)) || done == config.steps {
-                let window = std::mem::take(&mut self.standing.window);
-                self.standing.loss = Some(window.loss());
+                let window = std::mem::take(&mut self.state.window);
+                self.state.loss = Some(window.loss());
                 let samples = f64::from(timed) * task.samples() as f64;
                 let rate = samples / lined.elapsed().as_secs_f64();
                 log.line(self.line(&window, config.rate(at), rate))?;
@@ -165,11 +165,11 @@ impl<M: Module> Trainer<M> {
                 saved = Some(done);
             }
         }
-        if saved != Some(self.standing.step) {
+        if saved != Some(self.state.step) {
             self.save(folder)?;
         }
-        let interrupted = self.standing.step < config.steps;
-        let loss = self.standing.loss.unwrap_or(f64::NAN);
+        let interrupted = self.state.step < config.steps;
+        let loss = self.state.loss.unwrap_or(f64::NAN);
         Ok((self, interrupted, loss))
     }
 
@@ -180,7 +180,7 @@ impl<M: Module> Trainer<M> {
         config: &TrainConfig,
         (batch, stop): (T::Batch, bool),
     ) -> Result<(Self, Option<Done>), TrainError> {
-        let at = self.standing.step;
+        let at = self.state.step;
         let (loss, metrics) = task.loss(&self.model, batch);
         if !loss.is_tracked() {
             return Err(TrainError::Untracked);
@@ -218,11 +218,11 @@ impl<M: Module> Trainer<M> {
     fn line(&self, window: &Window, learning_rate: f64, rate: f64) -> Map<String, Value> {
         let mut fields = window.fields();
         fields.extend([
-            ("step".to_owned(), json!(self.standing.step)),
+            ("step".to_owned(), json!(self.state.step)),
             ("lr".to_owned(), json!(learning_rate)),
             ("samples_per_s".to_owned(), json!(rounded(rate))),
-            ("elapsed".to_owned(), json!(rounded(self.standing.elapsed))),
-            ("skipped".to_owned(), json!(self.standing.skipped)),
+            ("elapsed".to_owned(), json!(rounded(self.state.elapsed))),
+            ("skipped".to_owned(), json!(self.state.skipped)),
         ]);
         fields
     }
@@ -230,7 +230,7 @@ impl<M: Module> Trainer<M> {
     fn save(&self, folder: &Path) -> Result<(), TrainError> {
         let ema = self.ema.as_ref();
         let optimizer = self.optimizer.as_ref();
-        checkpoint::write(folder, &self.model, ema, optimizer, &self.standing)
+        checkpoint::write(folder, &self.model, ema, optimizer, &self.state)
     }
 }
 

@@ -46,7 +46,7 @@ impl Workers {
         let found = coordinator.to_socket_addrs();
         let Some(coordinator) = found.ok().and_then(|mut all| all.next()) else {
             return wrong(format!(
-                "`{coordinator}` is no address: give HOST:PORT, such as 127.0.0.1:7171"
+                "`{coordinator}` is not a valid address: give HOST:PORT, such as 127.0.0.1:7171"
             ));
         };
         if token.is_empty() && !coordinator.ip().is_loopback() {
@@ -100,7 +100,7 @@ pub enum WorkersError {
     Settings(String),
     /// They did not find each other.
     #[error(
-        "worker {rank} met nobody at {place} ({reason}): start all workers with the same address"
+        "worker {rank} could not connect to {place} ({reason}): start all workers with the same address"
     )]
     Alone {
         /// This one.

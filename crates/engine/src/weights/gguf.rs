@@ -251,7 +251,7 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
         Some(value) => value
             .int()
             .filter(|n| (1..=ALIGNMENT).contains(n))
-            .ok_or("`general.alignment` is no number between 1 and 2²⁰")?
+            .ok_or("`general.alignment` is not a number between 1 and 2²⁰")?
             as usize,
     };
     let start = reader.at().next_multiple_of(alignment);

@@ -1,4 +1,4 @@
-//! Values of a GGUF file's metadata, read from bytes that nobody vouches for.
+//! Values of a GGUF file's metadata, read from untrusted bytes.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub enum GgufValue {
     Float(f64),
     /// A truth value.
     Bool(bool),
-    /// A text; bytes that are no UTF-8 are replaced.
+    /// A text; bytes that are not UTF-8 are replaced.
     Text(String),
     /// A list of integers or truth values.
     Ints(Vec<i64>),

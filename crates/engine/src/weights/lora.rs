@@ -114,7 +114,7 @@ impl Lora {
                     Some(alpha) if alpha.is_finite() => layer.alpha = Some(*alpha),
                     _ => {
                         return Err(weights.unfit(format!(
-                            "`{key}` is no number; download or copy the file again"
+                            "`{key}` is not a number; download or copy the file again"
                         )));
                     }
                 },

@@ -182,7 +182,7 @@ impl Sharded {
             weight_map: BTreeMap<String, String>,
         }
         let index: Index = serde_json::from_slice(&fs::read(path).map_err(read)?)
-            .map_err(|error| unfit(format!("it is no index of shards ({error})")))?;
+            .map_err(|error| unfit(format!("it is not an index of shards ({error})")))?;
         let files: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
         let mut shards = Vec::new();
         let mut numbers = BTreeMap::new();
@@ -193,7 +193,7 @@ impl Sharded {
                 (Some(Component::Normal(_)), None)
             ) {
                 return Err(unfit(format!(
-                    "it names `{name}`, which is no file beside it"
+                    "it names `{name}`, which is not a file beside it"
                 )));
             }
             numbers.insert(name, shards.len());

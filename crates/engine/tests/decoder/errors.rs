@@ -38,7 +38,7 @@ fn configs_that_are_none() {
     };
     says(
         &with("vocab_size", json!("many")),
-        "`vocab_size` is no whole number",
+        "`vocab_size` is not a whole number",
     );
     says(
         &with("num_key_value_heads", json!(3)),

@@ -111,9 +111,9 @@ fn bf16_convolutions_stay_near_those_of_f32() {
         ops::set_precision(before);
         y
     };
-    let (exact, reduced) = (run(Precision::F32), run(Precision::Bf16));
+    let (exact, bf16) = (run(Precision::F32), run(Precision::Bf16));
     // 144 products of values up to 1.5, each off by at most 2⁻⁸ of itself.
-    let worst = exact.iter().zip(&reduced).map(|(a, b)| (a - b).abs());
+    let worst = exact.iter().zip(&bf16).map(|(a, b)| (a - b).abs());
     assert!(worst.fold(0.0, f32::max) < 0.25);
     assert_close("f32 again", &run(Precision::F32), &exact, 0.0);
 }

@@ -104,10 +104,10 @@ fn linear_with_grads(precision: Precision) -> Vec<f32> {
 #[test]
 fn reduced_linear_layers_stay_close() {
     let exact = linear_with_grads(Precision::F32);
-    let reduced = linear_with_grads(Precision::Bf16);
+    let bf16 = linear_with_grads(Precision::Bf16);
     assert!(
         exact == linear_with_grads(Precision::F32),
         "the choice does not linger"
     );
-    assert_close("reduced", &reduced, &exact, 4e-3);
+    assert_close("bf16", &bf16, &exact, 4e-3);
 }

@@ -230,7 +230,7 @@ fn starting_from_a_picture_and_painting_into_it() {
     assert_eq!(draw(&model, &with).len(), 1);
 }
 
-/// Heun asks the network twice a step: a walk from a picture begins with the first of the two.
+/// Heun asks the network twice a step: sampling from a picture begins with the first of the two.
 #[test]
 fn samplers_of_two_calls_start_from_pictures() {
     let folder = tempfile::tempdir().unwrap();
@@ -321,7 +321,7 @@ fn shards_and_what_is_wrong_with_folders() {
     refused(folder, "missing");
     std::fs::remove_file(folder.join("model_index.json")).unwrap();
     refused(folder, "model_index.json");
-    refused(&folder.join("unet/0.safetensors"), "no checkpoint");
+    refused(&folder.join("unet/0.safetensors"), "not a checkpoint");
     refused(&folder.join("nowhere"), "nowhere");
 }
 

@@ -1,4 +1,4 @@
-//! U-Nets by themselves, and in guided walks.
+//! U-Nets by themselves, and in guided sampling.
 
 use base::fixtures::Case;
 use burn::tensor::{Device, Tensor};

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
-use engine::bench::{Run, Work};
+use engine::bench::{Benchmark, Run};
 use engine::ops::{self, Precision};
 use engine::train::optim::{OptimizerConfig, step};
 
@@ -15,31 +15,31 @@ use super::{BlockSampler, SampleConfig};
 /// Solver steps of a timed sample.
 const STEPS: usize = 25;
 
-/// All works of ACDiT, with the ratios that they must not exceed.
-pub fn works() -> Vec<Work> {
-    let work = |name, about, make| Work::with_peer(name, about, make).at_most(1.1);
+/// All benchmarks of ACDiT, with the ratios that they must not exceed.
+pub fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = |name, about, make| Benchmark::with_peer(name, about, make).at_most(1.1);
     vec![
-        work(
+        benchmark(
             "acdit-130m-f32",
             "ACDiT-B, 4 blocks of 64 tokens, clean and noisy in one pass, f32",
             || forward(Precision::F32),
         ),
-        work(
+        benchmark(
             "acdit-130m-bf16",
             "the same, bf16 products; PyTorch: bf16",
             || forward(Precision::Bf16),
         ),
-        work(
+        benchmark(
             "acdit-130m-step-f32",
             "its training step, AdamW, f32",
             || training(Precision::F32),
         ),
-        work(
+        benchmark(
             "acdit-130m-step-bf16",
             "the same in mixed precision",
             || training(Precision::Bf16),
         ),
-        Work::with_own(
+        Benchmark::with_own(
             "acdit-130m-sample",
             "1,024 tokens, 25 solver steps, bf16: 4 cached blocks; beside it ours without blocks",
             || sample(4),
@@ -108,11 +108,11 @@ fn training(precision: Precision) -> Run {
     let mut optimizer = OptimizerConfig::default().init();
     Box::new(move || {
         let before = ops::set_precision(precision);
-        if let (Some(standing), Some(positions)) = (model.take(), &positions) {
+        if let (Some(current), Some(positions)) = (model.take(), &positions) {
             let out =
-                standing.forward_train(clean.clone(), noisy.clone(), &[500.0; 4], &[7], positions);
+                current.forward_train(clean.clone(), noisy.clone(), &[500.0; 4], &[7], positions);
             let loss = (out - noisy.clone()).square().mean();
-            let (stepped, _) = step(standing, loss.backward(), optimizer.as_mut(), 1e-4, None);
+            let (stepped, _) = step(current, loss.backward(), optimizer.as_mut(), 1e-4, None);
             model = Some(stepped);
         }
         ops::set_precision(before);

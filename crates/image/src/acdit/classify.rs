@@ -10,10 +10,10 @@ use engine::ops::{self, CrossEntropyOptions};
 use engine::train::{Task, TaskError};
 
 use super::config::AcditConfig;
+use super::generate::values;
 use super::model::Acdit;
-use super::pipeline::values;
+use super::pipeline::AcditPipeline;
 use super::rope::Positions;
-use super::studio::Studio;
 use super::train::Samples;
 
 /// A network and the head on the mean of its features.
@@ -121,7 +121,7 @@ fn cross_entropy(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     ops::cross_entropy(logits, rows, CrossEntropyOptions::default())
 }
 
-impl Studio {
+impl AcditPipeline {
     /// Probabilities of the classes for clean tokens `[1, tokens, values]`, by the head; none where the model has none.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use burn::tensor::Device;
 use engine::weights::{Weights, WeightsError};
 
-use super::studio::Studio;
+use super::pipeline::AcditPipeline;
 
 const MODEL: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -15,6 +15,6 @@ const MODEL: &[u8] = include_bytes!(concat!(
 ///
 /// # Errors
 /// When the program was built with a broken file.
-pub fn studio(device: &Device) -> Result<Studio, WeightsError> {
-    Studio::open(&Weights::from_bytes(MODEL)?, None, device)
+pub fn pipeline(device: &Device) -> Result<AcditPipeline, WeightsError> {
+    AcditPipeline::open(&Weights::from_bytes(MODEL)?, None, device)
 }

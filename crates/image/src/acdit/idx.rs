@@ -108,7 +108,8 @@ fn file(
     if bytes.len() as u64 > MOST {
         return Err(damaged("it holds more than 1 GiB".into()));
     }
-    parse(bytes, axes).ok_or_else(|| damaged(format!("it is no IDX file of bytes, {axes} axes")))
+    parse(bytes, axes)
+        .ok_or_else(|| damaged(format!("it is not an IDX file of bytes, {axes} axes")))
 }
 
 /// The header is two zero bytes, 8 for unsigned bytes, the number of axes, then their lengths.

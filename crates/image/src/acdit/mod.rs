@@ -17,6 +17,7 @@ mod config;
 pub mod data;
 pub mod embedded;
 pub mod flops;
+pub mod generate;
 pub mod idx;
 pub mod layout;
 pub mod model;
@@ -27,7 +28,6 @@ pub mod recipe;
 pub mod rope;
 mod sample;
 pub mod space;
-pub mod studio;
 pub mod train;
 pub mod vae;
 

@@ -3,8 +3,8 @@
 use engine::weights::{Weights, WeightsError};
 
 use super::config::AcditConfig;
+use super::pipeline::About;
 use super::space::{Space, Values};
-use super::studio::About;
 
 /// Where the weights are, the averaged ones first.
 const PLACES: [&str; 3] = ["ema", "model", "module"];

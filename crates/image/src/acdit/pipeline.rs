@@ -1,243 +1,211 @@
-//! From classes and given frames to pictures and clips, and the way back.
+//! A model with what it takes to use it: sizes, what its values are, names of its classes, a classifier's head.
 
-use base::command::{Context, Failure};
-use base::media::Picture;
+use std::path::Path;
+
+use base::command::nearest;
 use base::rng::Rng;
-use burn::tensor::{Tensor, TensorData};
-use engine::models::autoencoder_kl::{AutoencoderKl, AutoencoderKlConfig};
+use burn::tensor::Device;
+use engine::nn::{Init, Linear, LinearConfig};
+use engine::weights::{KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load};
+use serde::{Deserialize, Serialize};
 
-use super::sample::{BlockSampler, SampleConfig};
-use super::space::{Values, unit};
-use super::studio::Studio;
+use super::checkpoint;
+use super::config::AcditConfig;
+use super::model::Acdit;
+use super::official;
+use super::space::Space;
 
-/// The autoencoder of a model of latents.
-#[derive(Debug)]
-pub struct Vae {
-    /// The network.
-    pub model: AutoencoderKl,
-    /// Its sizes.
-    pub config: AutoencoderKlConfig,
+/// Metadata key that holds [`About`] as JSON.
+pub const ABOUT_KEY: &str = "acdit.about";
+
+/// What a file says beside its sizes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// What the values of a token are.
+    pub space: Space,
+    /// Names of the classes; empty where they have none.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
-/// What to draw.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// A class for each sample; the number of classes stands for none.
-    pub labels: Vec<usize>,
-    /// Blocks of a sample, given ones included.
-    pub blocks: usize,
-    /// How.
-    pub sampling: SampleConfig,
-    /// Where the noise comes from: a sample depends on this, its number and nothing else.
-    pub seed: u64,
-}
-
-/// Blocks of all samples as they come, `[samples, block, values]` each; given blocks come first.
-pub struct Stream<'a> {
-    sampler: BlockSampler<'a>,
-    noise: Vec<Rng>,
-    given: std::vec::IntoIter<Tensor<3>>,
-    studio: &'a Studio,
-    watch: &'a mut dyn FnMut(usize) -> bool,
-}
-
-impl Iterator for Stream<'_> {
-    type Item = Tensor<3>;
-
-    fn next(&mut self) -> Option<Tensor<3>> {
-        if let Some(block) = self.given.next() {
-            self.sampler.give(block.clone());
-            return Some(block);
+impl About {
+    /// What does not fit `config`, if anything.
+    pub fn problem(&self, config: &AcditConfig) -> Option<String> {
+        let named = self.classes.len();
+        if named != 0 && named != config.num_classes {
+            return Some(format!("{named} names for {} classes", config.num_classes));
         }
-        let config = &self.studio.config;
-        let (block, values) = (config.block_size, config.latent_size);
-        let draws: Vec<f32> = self
-            .noise
-            .iter_mut()
-            .flat_map(|rng| rng.normals(block * values))
-            .collect();
-        let noise = TensorData::new(draws, [self.noise.len(), block, values]);
-        let noise = Tensor::from_data(noise, &self.studio.device);
-        self.sampler.next_block_watched(noise, self.watch)
+        self.space.problem(config)
+    }
+
+    /// The name of class `label`, or its number.
+    pub fn name(&self, label: usize) -> String {
+        let name = self.classes.get(label).cloned();
+        name.unwrap_or_else(|| label.to_string())
+    }
+
+    /// The class that `text` means: a name, a number, or `none` for no class.
+    ///
+    /// # Errors
+    /// In words, where there is no such class.
+    pub fn label(&self, text: &str, config: &AcditConfig) -> Result<usize, String> {
+        let (text, count) = (text.trim(), config.num_classes);
+        let same = |name: &&String| name.eq_ignore_ascii_case(text);
+        if let Some(name) = self.classes.iter().find(same) {
+            let at = self.classes.iter().position(|other| other == name);
+            return Ok(at.unwrap_or(0));
+        }
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(count);
+        }
+        match text.parse::<usize>() {
+            Ok(label) if label < count => Ok(label),
+            Ok(_) => Err(format!(
+                "class {text} is out of range: this model has the classes 0 to {}, and `none`",
+                count - 1
+            )),
+            Err(_) => Err(
+                match nearest(text, self.classes.iter().map(String::as_str)) {
+                    Some(near) => format!("there is no class `{text}`: did you mean `{near}`?"),
+                    None if self.classes.is_empty() => format!(
+                        "there is no class `{text}`: this model's classes have no names, give a number from 0 to {}",
+                        count - 1
+                    ),
+                    None => format!(
+                        "there is no class `{text}`: use one of {}, a number from 0 to {}, or `none`",
+                        self.classes.join(", "),
+                        count - 1
+                    ),
+                },
+            ),
+        }
     }
 }
 
-impl Studio {
-    /// Starts to draw. `given` are clean blocks, `[samples, block, values]` each; `watch` hears of every step of every drawn
-    /// block, and ends the stream by false.
+/// A model that is ready for use.
+#[derive(Debug)]
+pub struct AcditPipeline {
+    /// The network.
+    pub model: Acdit,
+    /// Its sizes.
+    pub config: AcditConfig,
+    /// The rest.
+    pub about: About,
+    /// Features → logits of the classes, where the model was taught to classify.
+    pub head: Option<Linear>,
+    /// Where it works.
+    pub device: Device,
+}
+
+impl AcditPipeline {
+    /// Reads a file that [`Self::save`] wrote, or a checkpoint of the authors. `sizes`, where given, are those of a file that
+    /// does not say its own.
     ///
     /// # Errors
-    /// In words, where the request does not fit the model.
-    pub fn stream<'a>(
-        &'a self,
-        request: &Request,
-        given: Vec<Tensor<3>>,
-        watch: &'a mut dyn FnMut(usize) -> bool,
-    ) -> Result<Stream<'a>, String> {
-        if given.len() >= request.blocks {
-            return Err(format!(
-                "{} blocks are given and {} asked for: ask for more",
-                given.len(),
-                request.blocks
-            ));
+    /// [`WeightsError::Unfit`] where sizes are absent or senseless, [`WeightsError::Mismatch`] where tensors do not have
+    /// them.
+    pub fn open(
+        weights: &Weights,
+        sizes: Option<AcditConfig>,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let ours = weights.metadata().contains_key(checkpoint::CONFIG_KEY);
+        let (inner, config, about) = match (sizes, ours) {
+            (None, true) => (
+                weights.clone(),
+                checkpoint::read_config(weights)?,
+                read_about(weights)?,
+            ),
+            (sizes, _) => {
+                let inner = official::state_dict(weights).ok_or_else(|| {
+                    weights.unfit("it holds no ACDiT model: no `x_embedder.weight`, nor below `ema` or `model`")
+                })?;
+                let config = match sizes {
+                    Some(config) => config,
+                    None => official::config(&inner)?,
+                };
+                let about = match ours {
+                    true => read_about(weights)?,
+                    false => official::about(&config),
+                };
+                (inner, config, about)
+            }
+        };
+        if let Some(problem) = config.problem().or_else(|| about.problem(&config)) {
+            return Err(weights.unfit(problem));
         }
-        let sampler = BlockSampler::new(
-            &self.model,
-            &self.config,
-            &request.labels,
-            request.blocks,
-            request.sampling,
-            &self.device,
-        )?;
-        let draws = Rng::new(request.seed).child("noise");
-        let noise = (0..request.labels.len() as u64)
-            .map(|sample| draws.item(sample))
-            .collect();
-        Ok(Stream {
-            sampler,
-            noise,
-            given: given.into_iter(),
-            studio: self,
-            watch,
+        Ok(Self {
+            model: checkpoint::load(&inner, &config, device)?,
+            head: read_head(&inner, &config, device)?,
+            config,
+            about,
+            device: device.clone(),
         })
     }
 
-    /// Draws samples to the end: frames of each.
+    /// Writes it all to one file; `notes` join the metadata.
     ///
     /// # Errors
-    /// Where the request does not fit the model, and at Ctrl-C.
-    pub fn draw(
+    /// [`WeightsError::Write`], and [`WeightsError::Overflow`] where a weight does not fit `precision`.
+    pub fn save(
         &self,
-        request: &Request,
-        given: Vec<Tensor<3>>,
-        vae: Option<&Vae>,
-        context: Context,
-        step: &mut dyn FnMut(),
-    ) -> Result<Vec<Vec<Picture>>, Failure> {
-        let mut watch = |_| {
-            step();
-            !context.stopped()
-        };
-        let stream = self
-            .stream(request, given, &mut watch)
-            .map_err(Failure::input)?;
-        let blocks: Vec<Tensor<3>> = stream.collect();
-        context.proceed()?;
-        self.pictures(Tensor::cat(blocks, 1), vae)
-    }
-
-    /// The frames of samples out of their tokens, `[samples, tokens, values]`.
-    ///
-    /// # Errors
-    /// Where the model's values are latents and there is no autoencoder.
-    pub fn pictures(
-        &self,
-        tokens: Tensor<3>,
-        vae: Option<&Vae>,
-    ) -> Result<Vec<Vec<Picture>>, Failure> {
-        let [samples, count, _] = tokens.dims();
-        let values = values(tokens)?;
-        let places = self.about.space.places(&self.config, count);
-        let mut frames = Vec::with_capacity(samples);
-        for sample in values.chunks_exact(places.len()) {
-            let mut planes = vec![0.0; places.len()];
-            for (&place, &value) in places.iter().zip(sample) {
-                planes[place] = value;
-            }
-            let size = self.about.space.frame(&self.config);
-            let one: Result<Vec<Picture>, Failure> = planes
-                .chunks_exact(size)
-                .map(|planes| self.frame(planes, vae))
-                .collect();
-            frames.push(one?);
+        notes: &[(&str, String)],
+        precision: Precision,
+        path: &Path,
+    ) -> Result<(), WeightsError> {
+        let mut file = TensorFile::new();
+        let config = serde_json::to_string(&self.config).unwrap_or_default();
+        file.note(checkpoint::CONFIG_KEY, config);
+        file.note(
+            ABOUT_KEY,
+            serde_json::to_string(&self.about).unwrap_or_default(),
+        );
+        for (key, value) in notes {
+            file.note(*key, value.clone());
         }
-        Ok(frames)
-    }
-
-    /// One frame out of its planes `[channels, side, side]`.
-    fn frame(&self, planes: &[f32], vae: Option<&Vae>) -> Result<Picture, Failure> {
-        let space = &self.about.space;
-        let side = space.side(&self.config);
-        let picture = space.picture_side(&self.config) as u32;
-        let rgb = match (space.values, vae) {
-            (Values::Pixels, _) if space.channels == 1 => planes.repeat(3),
-            (Values::Pixels, _) => planes.to_vec(),
-            (Values::Latents, Some(vae)) => {
-                let scaled = planes
-                    .iter()
-                    .map(|value| value / vae.config.scaling_factor as f32);
-                let latents = TensorData::new(
-                    scaled.collect::<Vec<f32>>(),
-                    [1, space.channels, side, side],
-                );
-                let decoded = vae.model.decode(Tensor::from_data(latents, &self.device));
-                values(decoded)?
-            }
-            (Values::Latents, None) => return Err(no_vae()),
-        };
-        Ok(Picture::from_unit(&rgb, picture, picture)?)
-    }
-
-    /// The tokens of frames, `[1, tokens, values]`: whole blocks from the first on, what is left over does not count.
-    ///
-    /// # Errors
-    /// Where the model's values are latents and there is no autoencoder.
-    pub fn tokens(&self, frames: &[Picture], vae: Option<&Vae>) -> Result<Tensor<3>, Failure> {
-        let space = &self.about.space;
-        let side = space.picture_side(&self.config);
-        let mut planes = Vec::new();
-        for frame in frames {
-            match (space.values, vae) {
-                (Values::Pixels, _) => {
-                    planes.extend(space.planes(frame, side).into_iter().map(unit))
-                }
-                (Values::Latents, Some(vae)) => {
-                    let square = frame.crop_square().resize_square(side as u32);
-                    let pixels = TensorData::new(square.to_unit(), [1, 3, side, side]);
-                    let mean = vae
-                        .model
-                        .encode(Tensor::from_data(pixels, &self.device))
-                        .mean;
-                    let scale = vae.config.scaling_factor as f32;
-                    planes.extend(values(mean)?.into_iter().map(|value| value * scale));
-                }
-                (Values::Latents, None) => return Err(no_vae()),
-            }
+        collect(&self.model, &checkpoint::key_map(), precision, &mut file)?;
+        if let Some(head) = &self.head {
+            let keys = KeyMap::new().within("head");
+            collect(head, &keys, precision, &mut file)?;
         }
-        let tokens = frames.len() * self.config.spatial_len;
-        let count = tokens / self.config.block_size * self.config.block_size;
-        let places = self.about.space.places(&self.config, count);
-        let ordered: Vec<f32> = places.into_iter().map(|place| planes[place]).collect();
-        let data = TensorData::new(ordered, [1, count, self.config.latent_size]);
-        Ok(Tensor::from_data(data, &self.device))
-    }
-
-    /// The first `count` blocks of tokens `[1, tokens, values]`, each for `samples` samples.
-    pub fn blocks(&self, tokens: &Tensor<3>, count: usize, samples: usize) -> Vec<Tensor<3>> {
-        let block = self.config.block_size;
-        (0..count)
-            .map(|at| {
-                let one = tokens.clone().narrow(1, at * block, block);
-                Tensor::cat(vec![one; samples], 0)
-            })
-            .collect()
+        file.write(path)
     }
 }
 
-fn no_vae() -> Failure {
-    Failure::input(
-        "this model's values are latents: give the folder of its autoencoder with `--vae`",
-    )
+/// A head that knows nothing yet.
+pub fn new_head(config: &AcditConfig, device: &Device) -> Linear {
+    LinearConfig::new(config.hidden_size, config.num_classes)
+        .with_init(Init::Zeros)
+        .init(&mut Rng::new(0), device)
 }
 
-/// All values of a tensor.
-///
-/// # Errors
-/// Where the device fails.
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Failure> {
-    tensor
-        .into_data()
-        .convert::<f32>()
-        .try_into_vec()
-        .map_err(|error| Failure::failed(format!("the device gave no values: {error:?}")))
+fn read_about(weights: &Weights) -> Result<About, WeightsError> {
+    let unfit = |reason: String| weights.unfit(format!("`{ABOUT_KEY}`: {reason}"));
+    let text = weights
+        .metadata()
+        .get(ABOUT_KEY)
+        .ok_or_else(|| unfit("it is absent; use a file that `orrery acdit train` wrote".into()))?;
+    serde_json::from_str(text).map_err(|error| unfit(error.to_string()))
+}
+
+fn read_head(
+    weights: &Weights,
+    config: &AcditConfig,
+    device: &Device,
+) -> Result<Option<Linear>, WeightsError> {
+    if !weights.contains("head.weight") {
+        return Ok(None);
+    }
+    let shape = [config.num_classes, config.hidden_size];
+    weights.expect_shapes(
+        &[("head.weight".to_owned(), shape)],
+        "use the file as `orrery acdit train` wrote it",
+    )?;
+    let head = load(
+        new_head(config, device),
+        &weights.within("head"),
+        &KeyMap::new(),
+    )?;
+    Ok(Some(head))
 }

@@ -8,7 +8,7 @@ use engine::train::{Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::config::AcditConfig;
-use super::studio::About;
+use super::pipeline::About;
 
 /// What a run teaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -23,7 +23,7 @@ pub enum Goal {
     Head,
 }
 
-/// What steps the weights.
+/// Optimizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimizer {
@@ -58,7 +58,7 @@ pub struct Recipe {
     pub batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// What steps the weights.
+    /// Optimizer.
     pub optimizer: Optimizer,
     /// Decay of the averaged weights.
     pub ema: f64,
@@ -121,7 +121,7 @@ impl Recipe {
                 Optimizer::Muon => OptimizerConfig::Muon(MuonConfig {
                     weight_decay: 0.0,
                     adamw,
-                    apart: ["labels", "x_embedder", "final_layer", "time"]
+                    adamw_params: ["labels", "x_embedder", "final_layer", "time"]
                         .map(str::to_owned)
                         .to_vec(),
                     ..MuonConfig::default()

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use engine::weights::{self, Weights};
 
-use super::pipeline::Vae;
+use super::generate::Vae;
 
 /// Names of the weights in a folder, the first that is there.
 const FILES: [&str; 2] = [
@@ -36,7 +36,7 @@ pub fn read(folder: &Path, device: &Device) -> Result<Vae, Failure> {
     };
     let refuse = |reason: String| {
         Failure::input(format!(
-            "`{}` is no folder of an autoencoder: {reason}; give the `vae` folder of a Stable Diffusion or DiT model",
+            "`{}` is not the directory of an autoencoder: {reason}; give the `vae` folder of a Stable Diffusion or DiT model",
             folder.display()
         ))
     };

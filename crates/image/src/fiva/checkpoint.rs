@@ -49,7 +49,7 @@ pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), FivaError> {
 /// weights.
 ///
 /// # Errors
-/// [`FivaError`] when a file cannot be understood, or the weights are no Q-Former's.
+/// [`FivaError`] when a file cannot be understood, or the weights are not Q-Former's.
 pub fn qformer_config(
     weights: &Weights,
     config: Option<&Path>,
@@ -96,7 +96,9 @@ pub fn qformer_config(
     match told == seen {
         true => Ok(config),
         false => Err(weights
-            .unfit(format!("its `config.json` is another model's: it says {told:?}, and the weights are {seen:?}"))
+            .unfit(format!(
+                "its `config.json` is another model's: it says {told:?}, the weights have {seen:?}"
+            ))
             .into()),
     }
 }

@@ -33,7 +33,7 @@ pub enum FivaError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// Inputs that do not go together, with the mend.
+    /// Inputs that do not go together, with the fix.
     #[error("{0}")]
     Input(String),
 }

@@ -122,7 +122,7 @@ impl Extractor {
 /// Whether references can be used.
 ///
 /// # Errors
-/// [`FivaError::Input`]: none, more than three, one without a tag, a strength that is no number from 0 to 5.
+/// [`FivaError::Input`]: none, more than three, one without a tag, a strength that is not a number from 0 to 5.
 pub fn check(references: &[Reference]) -> Result<(), FivaError> {
     if references.is_empty() || references.len() > SLOTS {
         return Err(FivaError::input(format!(

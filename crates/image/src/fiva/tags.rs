@@ -131,7 +131,7 @@ pub fn warning(tag: &str, taxonomy: &Taxonomy) -> Option<String> {
         }
     };
     Some(format!(
-        "`{tag}` is no tag that is known ({hint}); it is used as it is"
+        "`{tag}` is not a tag that is known ({hint}); it is used as it is"
     ))
 }
 

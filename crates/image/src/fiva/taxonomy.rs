@@ -119,7 +119,7 @@ impl Taxonomy {
 
     fn parse(bytes: &[u8], origin: &str) -> Result<Self, FivaError> {
         let taxonomy: Self = serde_json::from_slice(bytes)
-            .map_err(|error| FivaError::input(format!("`{origin}` is no taxonomy: {error}")))?;
+            .map_err(|error| FivaError::input(format!("`{origin}` is not a taxonomy: {error}")))?;
         taxonomy
             .check()
             .map_err(|line| FivaError::input(format!("`{origin}`: {line}")))?;

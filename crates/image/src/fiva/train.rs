@@ -1,7 +1,7 @@
 //! Training of adapter and Q-Former on pairs (paper, section 3.2): the noise of a picture is predicted from its subject in words and
 //! from references that share its attributes.
 
-use base::media::Picture;
+use base::media::{Picture, bicubic};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -17,7 +17,7 @@ use super::adapter::Adapter;
 use super::data::picture;
 use super::pairs::{Pair, Shot};
 use super::pipeline::Extractor;
-use super::preprocess::{FIRST_SIDE, bicubic, pixel_values};
+use super::preprocess::{FIRST_SIDE, pixel_values};
 use super::projector::SLOTS;
 use super::tags::{TagTokenizer, word_for};
 use super::taxonomy::Taxonomy;

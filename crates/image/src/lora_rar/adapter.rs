@@ -10,7 +10,7 @@ use super::matrix::Matrix;
 use super::names::{Format, Layer, Network, Slot, parse};
 use super::svd::truncated;
 
-/// Marks in names of adapters that are no products of two factors, with what they are called.
+/// Marks in names of adapters that are not products of two factors, with what they are called.
 const OTHER_KINDS: [(&str, &str); 7] = [
     ("dora_scale", "DoRA"),
     ("lora_magnitude_vector", "DoRA"),
@@ -197,7 +197,7 @@ impl LoraFile {
         match (shape(&place.down), shape(&place.up), shape(&place.dense)) {
             (None, None, Some((name, dense))) => match dense.as_slice() {
                 [out, input] if *out > 0 && *input > 0 => Ok(()),
-                _ => unfit(format!("`{name}` is {dense:?}, which is no matrix")),
+                _ => unfit(format!("`{name}` is {dense:?}, which is not a matrix")),
             },
             (Some((name, down)), Some((other, up)), None) => {
                 let ranks = [down.first(), up.get(1)].map(|rank| rank.copied().unwrap_or(0));
@@ -322,7 +322,12 @@ impl LoraFile {
             None => None,
             Some(name) => match self.weights.values(name)?.first() {
                 Some(alpha) if alpha.is_finite() => Some(*alpha),
-                _ => return Err(self.weights.unfit(format!("`{name}` is no number")).into()),
+                _ => {
+                    return Err(self
+                        .weights
+                        .unfit(format!("`{name}` is not a number"))
+                        .into());
+                }
             },
         };
         let shape = place

@@ -184,7 +184,7 @@ impl Hypernet {
                     .map(|name| format!("`{name}`"))
                     .collect();
                 return Err(unfit(format!(
-                    "it is no hypernetwork of LoRA.rar, for it has no `output.1.weight`; it begins with {}: give the authors' `hypernet.pth` or a file with its names",
+                    "it is not a hypernetwork of LoRA.rar, for it has no `output.1.weight`; it begins with {}: give the authors' `hypernet.pth` or a file with its names",
                     names.join(", ")
                 )));
             }

@@ -127,7 +127,7 @@ const ENDS: [(&str, Slot, Option<Format>); 11] = [
     (".alpha", Slot::Alpha, None),
 ];
 
-/// Layer, slot and format of the tensor called `name`; none where it is no tensor of a LoRA for a diffusion model's U-Net or text encoders.
+/// Layer, slot and format of the tensor called `name`; none where it is not a tensor of a LoRA for a diffusion model's U-Net or text encoders.
 pub fn parse(name: &str) -> Option<(Layer, Slot, Option<Format>)> {
     // The oldest files of diffusers: `attn1.processor.to_q_lora.down.weight`.
     let older = name.replace(".processor.", ".").replace("_lora.", ".lora.");

@@ -6,7 +6,10 @@ mod train;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, any_seed, is_quiet, say, take_part, tell};
+use base::command::{
+    Context, Failure, Steps, any_seed, eprint_line, is_quiet, print_line,
+    use_calling_thread_as_worker,
+};
 use base::files::{write_bytes, write_new};
 use base::media::provenance::{Encoded, check_ending, picture_bytes};
 use base::media::{self, png_bytes_with_alpha};
@@ -19,8 +22,8 @@ use engine::ops::{Precision, set_precision};
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::json;
 
+use super::generation_params::{GenerationParams, Given};
 use super::options::{DrawOptions, ModelOptions, RunOptions, share, size};
-use super::ticket::{Given, Ticket};
 
 /// Most characters of a file's name that come from the prompt.
 const NAME: usize = 40;
@@ -186,9 +189,9 @@ fn named(options: &ModelOptions) -> Result<&str, Failure> {
     })
 }
 
-/// What is drawn, as a ticket whose open places the model fills.
+/// What is drawn, as generation parameters whose open places the model fills.
 struct Job<'a> {
-    ticket: Ticket,
+    params: GenerationParams,
     size: Option<[usize; 2]>,
     sampler_open: bool,
     count: u64,
@@ -207,7 +210,7 @@ impl<'a> Job<'a> {
         let given = |path: Option<&PathBuf>| path.map(|path| Given::new(path)).transpose();
         let opening = model.opening();
         Ok(Self {
-            ticket: Ticket {
+            params: GenerationParams {
                 prompt: prompt.to_owned(),
                 negative: draw.negative.clone(),
                 seed: draw.seed.unwrap_or_else(any_seed),
@@ -242,23 +245,23 @@ impl<'a> Job<'a> {
     }
 
     fn again(path: &Path, model: &ModelOptions, draw: &'a DrawOptions) -> Result<Self, Failure> {
-        let mut ticket = Ticket::read(path)?;
+        let mut params = GenerationParams::read(path)?;
         if let Some(model) = &model.model {
-            ticket.model.clone_from(model);
+            params.model.clone_from(model);
         }
-        ticket.vae = model.vae.clone().or(ticket.vae);
-        ticket.tokenizer = model.tokenizer.clone().or(ticket.tokenizer);
-        for given in [&ticket.image, &ticket.mask].into_iter().flatten() {
+        params.vae = model.vae.clone().or(params.vae);
+        params.tokenizer = model.tokenizer.clone().or(params.tokenizer);
+        for given in [&params.image, &params.mask].into_iter().flatten() {
             if Given::new(&given.path)? != *given {
-                tell(&format!(
+                eprint_line(&format!(
                     "warning: `{}` has changed since: the picture will look different",
                     given.path.display()
                 ));
             }
         }
         Ok(Self {
-            size: Some([ticket.width, ticket.height]),
-            ticket,
+            size: Some([params.width, params.height]),
+            params,
             sampler_open: false,
             count: 1,
             out: draw.out.as_deref(),
@@ -267,34 +270,34 @@ impl<'a> Job<'a> {
     }
 
     fn with_strength(mut self, strength: f64) -> Self {
-        self.ticket.strength = strength;
+        self.params.strength = strength;
         self
     }
 
     fn run(mut self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        take_part();
+        use_calling_thread_as_worker();
         if let Some(out) = self.out {
             check_ending(out)?;
             let png = out
                 .extension()
                 .is_none_or(|it| it.eq_ignore_ascii_case("png"));
-            if self.ticket.transparent && !png {
+            if self.params.transparent && !png {
                 return Err(Failure::input(format!(
                     "`{}` cannot hold transparency here: let the name end in .png, or leave `--transparent` out",
                     out.display()
                 )));
             }
         }
-        if self.ticket.bf16 {
+        if self.params.bf16 {
             set_precision(Precision::Bf16);
         }
         let device = engine::device(&self.run.device)?;
         let source = self.source()?;
-        let place = place_of(&self.ticket.model)?;
-        let model = StableDiffusion::open(&place, &self.ticket.opening(), &device)?;
+        let place = place_of(&self.params.model)?;
+        let model = StableDiffusion::open(&place, &self.params.opening(), &device)?;
         for note in model.notes() {
-            tell(&format!("warning: {note}"));
+            eprint_line(&format!("warning: {note}"));
         }
         let request = self.request(&model, source)?;
         model.check(&request)?;
@@ -303,7 +306,7 @@ impl<'a> Job<'a> {
         let quiet = self.run.json;
         let mut bar = Steps::new("drawing", quiet);
         for picture in 0..self.count {
-            let seed = self.ticket.seed.wrapping_add(picture);
+            let seed = self.params.seed.wrapping_add(picture);
             let request = Request {
                 seeds: vec![seed],
                 ..request.clone()
@@ -314,22 +317,22 @@ impl<'a> Job<'a> {
             };
             let drawn = model.draw_with_alpha(&request, &mut (), &mut watch);
             let drawn = drawn.inspect_err(|_| bar.finish())?;
-            let ticket = Ticket {
+            let params = GenerationParams {
                 seed,
-                ..self.ticket.clone()
+                ..self.params.clone()
             };
             let like = self.out.unwrap_or(Path::new("a.png"));
-            let note = ticket.note()?;
+            let provenance = params.provenance()?;
             for (drawn, alpha) in &drawn {
-                let made = match alpha.as_ref().filter(|_| ticket.transparent) {
+                let made = match alpha.as_ref().filter(|_| params.transparent) {
                     Some(alpha) => Encoded {
-                        bytes: png_bytes_with_alpha(drawn, alpha, &note.texts())?,
+                        bytes: png_bytes_with_alpha(drawn, alpha, &provenance.texts())?,
                         left_out: None,
                     },
-                    None => picture_bytes(like, drawn, &note)?,
+                    None => picture_bytes(like, drawn, &provenance)?,
                 };
                 let path = self.write(picture, seed, &made.bytes)?;
-                made.tell(&path);
+                made.warn(&path);
                 written.push(path);
             }
         }
@@ -338,20 +341,20 @@ impl<'a> Job<'a> {
     }
 
     fn source(&self) -> Result<Option<Source>, Failure> {
-        let Some(image) = &self.ticket.image else {
+        let Some(image) = &self.params.image else {
             return Ok(None);
         };
-        let mask = self.ticket.mask.as_ref();
+        let mask = self.params.mask.as_ref();
         Ok(Some(Source {
             picture: media::read_picture(&image.path)?,
             mask: mask
                 .map(|mask| media::read_picture(&mask.path))
                 .transpose()?,
-            strength: self.ticket.strength,
+            strength: self.params.strength,
         }))
     }
 
-    /// The request, with what the model chooses filled in here and in the ticket.
+    /// The request, with what the model chooses filled in here and in the parameters.
     fn request(
         &mut self,
         model: &StableDiffusion,
@@ -365,40 +368,40 @@ impl<'a> Job<'a> {
                 .map(|side| (side / factor * factor).max(factor) as usize),
             (None, None) => [usual.width, usual.height],
         };
-        let ticket = &mut self.ticket;
-        if ticket.transparent && !model.transparent() {
+        let params = &mut self.params;
+        if params.transparent && !model.transparent() {
             return Err(Failure::input(
                 "this model draws no transparency (its autoencoder has three channels): leave `--transparent` out",
             ));
         }
-        if ticket.steps == 0 {
-            ticket.steps = usual.sampling.steps;
+        if params.steps == 0 {
+            params.steps = usual.sampling.steps;
         }
-        if ticket.guidance.is_nan() {
-            ticket.guidance = usual.sampling.guidance;
+        if params.guidance.is_nan() {
+            params.guidance = usual.sampling.guidance;
         }
-        if ticket.guided.is_nan() {
-            ticket.guided = usual.sampling.guided;
+        if params.guided.is_nan() {
+            params.guided = usual.sampling.guided;
         }
         if self.sampler_open {
-            ticket.sampler = usual.sampling.sampler.to_string();
+            params.sampler = usual.sampling.sampler.to_string();
         }
-        (ticket.width, ticket.height) = (width, height);
+        (params.width, params.height) = (width, height);
         Ok(Request {
-            prompt: ticket.prompt.clone(),
-            negative: ticket.negative.clone(),
+            prompt: params.prompt.clone(),
+            negative: params.negative.clone(),
             width,
             height,
-            seeds: vec![ticket.seed],
+            seeds: vec![params.seed],
             sampling: Sampling {
-                steps: ticket.steps,
-                sampler: ticket.sampler.parse().map_err(Failure::input)?,
-                karras: ticket.karras,
-                guidance: ticket.guidance,
-                guided: ticket.guided,
-                rescale: ticket.rescale,
+                steps: params.steps,
+                sampler: params.sampler.parse().map_err(Failure::input)?,
+                karras: params.karras,
+                guidance: params.guidance,
+                guided: params.guided,
+                rescale: params.rescale,
             },
-            clip_skip: ticket.clip_skip,
+            clip_skip: params.clip_skip,
             source,
         })
     }
@@ -406,7 +409,7 @@ impl<'a> Job<'a> {
     fn tell_chunks(&self, model: &StableDiffusion, request: &Request) -> Result<(), Failure> {
         let chunks = model.chunks(&request.prompt, request.negative.as_deref())?;
         if chunks > 1 {
-            tell(&format!(
+            eprint_line(&format!(
                 "warning: the prompt is longer than the text encoder reads: it is read in {chunks} chunks, as other programs do"
             ));
         }
@@ -428,7 +431,7 @@ impl<'a> Job<'a> {
             return Ok(path);
         }
         let words: String = self
-            .ticket
+            .params
             .prompt
             .chars()
             .map(|c| if c.is_alphanumeric() { c } else { '-' })
@@ -455,24 +458,24 @@ impl<'a> Job<'a> {
     }
 
     fn report(&self, written: &[PathBuf], seconds: f64) -> Result<(), Failure> {
-        let ticket = &self.ticket;
+        let params = &self.params;
         if self.run.json {
             let files: Vec<String> = written.iter().map(|it| it.display().to_string()).collect();
             let report = json!({
-                "files": files, "seed": ticket.seed, "width": ticket.width, "height": ticket.height, "steps": ticket.steps,
-                "sampler": ticket.sampler, "seconds": (seconds * 1000.0).round() / 1000.0,
+                "files": files, "seed": params.seed, "width": params.width, "height": params.height, "steps": params.steps,
+                "sampler": params.sampler, "seconds": (seconds * 1000.0).round() / 1000.0,
             });
-            return say(&report.to_string());
+            return print_line(&report.to_string());
         }
         for (at, path) in written.iter().enumerate() {
-            let seed = ticket.seed.wrapping_add(at as u64);
-            say(&format!("{} (seed {seed})", path.display()))?;
+            let seed = params.seed.wrapping_add(at as u64);
+            print_line(&format!("{} (seed {seed})", path.display()))?;
         }
         match is_quiet() {
             true => Ok(()),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{}x{}, {} steps of {}, {seconds:.1} s",
-                ticket.width, ticket.height, ticket.steps, ticket.sampler
+                params.width, params.height, params.steps, params.sampler
             )),
         }
     }
@@ -483,8 +486,8 @@ impl Info {
         let options: OpenOptions = self.model.opening();
         let info = StableDiffusion::info(&place_of(named(&self.model)?)?, &options)?;
         match self.json {
-            true => say(&serde_json::to_string(&info).map_err(Failure::failed)?),
-            false => say(&in_words(&info)?),
+            true => print_line(&serde_json::to_string(&info).map_err(Failure::failed)?),
+            false => print_line(&in_words(&info)?),
         }
     }
 }

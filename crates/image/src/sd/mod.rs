@@ -3,9 +3,9 @@
 //! model of the same shape.
 
 mod command;
+mod generation_params;
 mod options;
-mod ticket;
 pub mod train;
 
 pub use command::Command;
-pub use ticket::{KEY, Ticket};
+pub use generation_params::{GenerationParams, KEY};

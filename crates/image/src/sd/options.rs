@@ -95,7 +95,7 @@ pub struct DrawOptions {
 /// Where to work and what to say.
 #[derive(Args, Debug)]
 pub struct RunOptions {
-    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Print one JSON object

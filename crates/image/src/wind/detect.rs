@@ -120,7 +120,7 @@ impl Detector {
     /// Looks for the noises of many pictures, each given by its readings; all share the pass over all noises.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for latents of another shape, values that are no numbers and a search out of range; what
+    /// [`WindError::Asked`] for latents of another shape, values that are not numbers and a search out of range; what
     /// `progress` says.
     pub fn detect_all(
         &self,
@@ -186,7 +186,7 @@ impl Detector {
                 )));
             }
             if angles.iter().any(|angle| !angle.is_finite()) {
-                return Err(WindError::asked("an angle is no number: give degrees"));
+                return Err(WindError::asked("an angle is not a number: give degrees"));
             }
         }
         Ok(())

@@ -101,7 +101,7 @@ impl Key {
     /// Reads a key file.
     ///
     /// # Errors
-    /// [`WindError::Key`] when it cannot be read, is no key of a known version, or its salt was changed.
+    /// [`WindError::Key`] when it cannot be read, is not a key of a known version, or its salt was changed.
     pub fn read(path: &Path) -> Result<Self, WindError> {
         let refuse = |reason: String| WindError::Key {
             path: path.into(),
@@ -111,7 +111,7 @@ impl Key {
         // The parser's own words may hold a piece of the file.
         let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
             refuse(format!(
-                "it is no key file (line {}, column {}): make one with `orrery wind keygen`",
+                "it is not a key file (line {}, column {}): make one with `orrery wind keygen`",
                 error.line(),
                 error.column()
             ))

@@ -70,7 +70,7 @@ impl Ledger {
         }
         let mut text = String::new();
         file.read_to_string(&mut text)
-            .map_err(|_| refuse("it is no text: take it from a backup".into()))?;
+            .map_err(|_| refuse("it is not text: take it from a backup".into()))?;
         if !text.is_empty() && !text.ends_with('\n') {
             return Err(refuse(format!(
                 "line {} is cut: take the file from a backup, or delete that line and note the picture it was for",
@@ -87,7 +87,7 @@ impl Ledger {
         for (at, line) in text.lines().enumerate() {
             let entry: Entry = serde_json::from_str(line).map_err(|_| {
                 refuse(format!(
-                    "line {} is no entry: take the file from a backup",
+                    "line {} is not an entry: take the file from a backup",
                     at + 1
                 ))
             })?;

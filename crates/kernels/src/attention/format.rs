@@ -8,12 +8,12 @@ mod tiles;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86;
 
-use crate::lanes::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::level::Kind;
 use crate::level::{Level, PORTABLE_FMA};
 use crate::math::LANES;
 use crate::product::Precision;
+use crate::simd::Portable;
 use crate::tile::{Left, Out, Right, product};
 
 /// Sixteen places.
@@ -26,15 +26,15 @@ pub(super) enum Machine {
     Exact(Level),
     /// Pairs of bf16 values, by AVX-512.
     #[cfg(target_arch = "x86_64")]
-    Reduced,
+    Bf16,
 }
 
 impl Machine {
     /// The one for this precision: f32 where there are no products of bf16.
     pub(super) fn new(level: Level, precision: Precision) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 && level.0 == Kind::Avx512 && crate::reduced::available() {
-            return Self::Reduced;
+        if precision == Precision::Bf16 && level.0 == Kind::Avx512 && crate::bf16::available() {
+            return Self::Bf16;
         }
         let _ = precision;
         Self::Exact(level)
@@ -134,9 +134,9 @@ macro_rules! for_each_machine {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
             #[allow(clippy::too_many_arguments)]
-            fn reduced($($arg: $ty),*) {
+            fn bf16($($arg: $ty),*) {
                 // SAFETY: the attribute stands for the instructions.
-                unsafe { $body::<x86::Reduced>($($arg),*) }
+                unsafe { $body::<x86::Bf16>($($arg),*) }
             }
 
             #[cfg(target_arch = "x86_64")]
@@ -158,7 +158,7 @@ macro_rules! for_each_machine {
             match machine {
                 // SAFETY: a `Machine` of this kind exists only where these instructions were detected.
                 #[cfg(target_arch = "x86_64")]
-                Machine::Reduced => unsafe { reduced($($arg),*) },
+                Machine::Bf16 => unsafe { bf16($($arg),*) },
                 Machine::Exact(level) => match level.0 {
                     // SAFETY: a `Level` of this kind exists only where these instructions were detected.
                     #[cfg(target_arch = "x86_64")]

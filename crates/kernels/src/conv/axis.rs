@@ -85,7 +85,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The same without taps that read only what lies outside, so that a strip is about as long as what it is made of.
+    /// The same without taps that read only what lies outside, so that an input tile is about as long as what it is made of.
     fn trimmed(mut self) -> Self {
         let run = (self.count.saturating_sub(1) * self.stride) as isize;
         let source = self.source as isize;

@@ -1,20 +1,20 @@
 //! Convolutions of one channel each, stride 1: a block of rows of results in registers.
 
-use super::strip::{Block, Plan};
-use crate::lanes::{Lanes, Portable};
+use super::input_tile::{Block, Plan};
 use crate::level::{Level, leveled};
 use crate::math::LANES;
 use crate::parallel::Strips;
+use crate::simd::{Portable, Simd};
 
 /// Rows of a kernel that the code is made for.
 const HEIGHTS: [usize; 4] = [1, 3, 5, 7];
 
-/// A kernel in the order of a strip.
+/// A kernel in the order of an input tile.
 pub(super) struct Kernel {
     /// Number of each tap, `[columns, rows]`.
     taps: Vec<usize>,
     height: usize,
-    /// Place of each column in a strip.
+    /// Place of each column in an input tile.
     columns: Vec<usize>,
 }
 
@@ -41,7 +41,7 @@ impl Kernel {
 pub(super) struct Channel<'a> {
     pub(super) kernel: &'a Kernel,
     pub(super) block: Block,
-    /// The strip and the length of its rows.
+    /// The input tile and the length of its rows.
     pub(super) source: &'a [f32],
     pub(super) width: usize,
     /// The kernel's taps, in the order of the weight.
@@ -93,7 +93,7 @@ leveled! {
 /// # Safety
 /// As for [`convolve`], with the instructions of `V`.
 #[inline(always)]
-unsafe fn sized<V: Lanes, const VECTORS: usize>(channel: &Channel<'_>, weight: &[f32]) {
+unsafe fn sized<V: Simd, const VECTORS: usize>(channel: &Channel<'_>, weight: &[f32]) {
     // SAFETY: handed down.
     unsafe {
         match channel.kernel.height {
@@ -110,7 +110,7 @@ unsafe fn sized<V: Lanes, const VECTORS: usize>(channel: &Channel<'_>, weight: &
 /// # Safety
 /// As for [`sized`].
 #[inline(always)]
-unsafe fn rows<V: Lanes, const VECTORS: usize, const HEIGHT: usize>(
+unsafe fn rows<V: Simd, const VECTORS: usize, const HEIGHT: usize>(
     channel: &Channel<'_>,
     weight: &[f32],
 ) {
@@ -133,7 +133,7 @@ unsafe fn rows<V: Lanes, const VECTORS: usize, const HEIGHT: usize>(
 /// # Safety
 /// As for [`sized`].
 #[inline(always)]
-unsafe fn columns<V: Lanes, const VECTORS: usize, const HEIGHT: usize, const ROWS: usize>(
+unsafe fn columns<V: Simd, const VECTORS: usize, const HEIGHT: usize, const ROWS: usize>(
     channel: &Channel<'_>,
     weight: &[[f32; HEIGHT]],
     row: usize,
@@ -158,7 +158,7 @@ unsafe fn columns<V: Lanes, const VECTORS: usize, const HEIGHT: usize, const ROW
 /// # Safety
 /// As for [`sized`].
 #[inline(always)]
-unsafe fn tile<V: Lanes, const VECTORS: usize, const HEIGHT: usize, const ROWS: usize>(
+unsafe fn tile<V: Simd, const VECTORS: usize, const HEIGHT: usize, const ROWS: usize>(
     channel: &Channel<'_>,
     weight: &[[f32; HEIGHT]],
     row: usize,

@@ -1,9 +1,9 @@
 //! Sums of products over the results of a block.
 
-use super::strip::Reach;
-use crate::lanes::{Lanes, Portable};
+use super::input_tile::Reach;
 use crate::level::leveled;
 use crate::math::{LANES, fold};
+use crate::simd::{Portable, Simd};
 
 /// A vector of factors, or of sums.
 pub(super) trait Dot: Copy {
@@ -32,26 +32,26 @@ pub(super) trait Dot: Copy {
     unsafe fn total(self) -> f32;
 }
 
-impl<V: Lanes> Dot for V {
+impl<V: Simd> Dot for V {
     type Value = f32;
     const VALUES: usize = LANES;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: handed down.
-        unsafe { <V as Lanes>::zero() }
+        unsafe { <V as Simd>::zero() }
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: handed down.
-        unsafe { <V as Lanes>::load(from) }
+        unsafe { <V as Simd>::load(from) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, by: Self, to: Self) -> Self {
         // SAFETY: handed down.
-        unsafe { <V as Lanes>::mul_add(self, by, to) }
+        unsafe { <V as Simd>::mul_add(self, by, to) }
     }
 
     #[inline(always)]
@@ -65,11 +65,11 @@ impl<V: Lanes> Dot for V {
 
 /// A block of results and what it was made of.
 pub(super) struct Sums<'a, T> {
-    /// Gradients, `[rows, length]`, laid out as the strip, zero where no result is.
+    /// Gradients, `[rows, length]`, laid out as the input tile, zero where no result is.
     pub(super) grad: &'a [T],
     pub(super) rows: usize,
     pub(super) length: usize,
-    /// The strip, and the distance between its channels.
+    /// The input tile, and the distance between its channels.
     pub(super) source: &'a [T],
     pub(super) channels: usize,
     pub(super) channel_step: usize,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::axis::Axis;
 use super::depthwise::{self, Kernel};
-use super::strip::{Block, Limits, Plan, Reach, spread, with_scratch};
+use super::input_tile::{Block, Limits, Plan, Reach, spread, with_scratch};
 use super::tile::{self, Product, Vectors};
 use super::units::{Weights, copy, interleave};
 use crate::activation::{Activation, activate};
@@ -14,10 +14,10 @@ use crate::level::Level;
 use crate::math::LANES;
 use crate::parallel::{Strips, collect, portion};
 
-/// Blocks of results: strips take half of a usual second-level cache, or as much as a first-level one where nothing
+/// Blocks of results: input tiles take half of a usual second-level cache, or as much as a first-level one where nothing
 /// is gained by larger ones.
 const LIMITS: Limits = Limits {
-    strip: 128 * 1024,
+    input_tile: 128 * 1024,
     apart: 32 * 1024,
     results: usize::MAX,
     parts: 1,
@@ -56,7 +56,7 @@ pub(super) struct Job<'a> {
 struct Shape {
     /// Rows, columns, and the taps along the first axis that read something.
     key: (usize, usize, Vec<usize>),
-    /// Distance between channels in the strip.
+    /// Distance between channels in the input tile.
     channel: usize,
     vectors: Vectors,
     reaches: Vec<Reach>,
@@ -166,7 +166,14 @@ impl Job<'_> {
     }
 
     /// Copies what `block` of a group reads, `[channels, values of a channel]`.
-    fn pack(&self, plan: &Plan, block: &Block, size: usize, picture: usize, strip: &mut [f32]) {
+    fn pack(
+        &self,
+        plan: &Plan,
+        block: &Block,
+        size: usize,
+        picture: usize,
+        input_tile: &mut [f32],
+    ) {
         if size == 0 {
             return;
         }
@@ -175,7 +182,7 @@ impl Job<'_> {
         let pixels = z.source * plane;
         let source = &self.source[picture * self.channels * pixels..][..self.channels * pixels];
         let channels = self.weights.channels;
-        for (c, to) in strip.chunks_exact_mut(size).take(channels).enumerate() {
+        for (c, to) in input_tile.chunks_exact_mut(size).take(channels).enumerate() {
             let of = |c: usize, z: usize| {
                 (c < self.channels).then(|| &source[c * pixels + z * plane..][..plane])
             };
@@ -194,28 +201,31 @@ impl Job<'_> {
     fn block(&self, plan: &Plan, block: &Block, shape: &Shape, picture: usize, out: &Strips<'_>) {
         let (group, rows) = (picture % self.groups, self.rows.len());
         let bias = self.bias.as_deref();
-        with_scratch(self.weights.channels * shape.channel + LANES, |strip| {
-            self.pack(plan, block, shape.channel, picture, strip);
-            let product = Product {
-                source: strip,
-                channels: shape.channels,
-                channel_step: shape.channel,
-                reaches: &shape.reaches,
-                weight: &self.weights.values[group * self.group_step..],
-                weight_steps: self.steps,
-                bias: bias.map(|bias| &bias[group * rows..][..rows]),
-                vectors: &shape.vectors,
-                out,
-                out_start: self.origin(plan, block, picture),
-                out_rows: &self.rows,
-            };
-            // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
-            unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
-            for row in &self.rows {
-                // SAFETY: as above; they were written.
-                unsafe { self.finish(plan, block, product.out_start + row, out) };
-            }
-        });
+        with_scratch(
+            self.weights.channels * shape.channel + LANES,
+            |input_tile| {
+                self.pack(plan, block, shape.channel, picture, input_tile);
+                let product = Product {
+                    source: input_tile,
+                    channels: shape.channels,
+                    channel_step: shape.channel,
+                    reaches: &shape.reaches,
+                    weight: &self.weights.values[group * self.group_step..],
+                    weight_steps: self.steps,
+                    bias: bias.map(|bias| &bias[group * rows..][..rows]),
+                    vectors: &shape.vectors,
+                    out,
+                    out_start: self.origin(plan, block, picture),
+                    out_rows: &self.rows,
+                };
+                // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
+                unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
+                for row in &self.rows {
+                    // SAFETY: as above; they were written.
+                    unsafe { self.finish(plan, block, product.out_start + row, out) };
+                }
+            },
+        );
     }
 
     /// Computes `block` of a channel by its own.
@@ -229,12 +239,12 @@ impl Job<'_> {
         out: &Strips<'_>,
     ) {
         let group = picture % self.groups;
-        with_scratch(shape.channel + LANES, |strip| {
-            self.pack(plan, block, shape.channel, picture, strip);
+        with_scratch(shape.channel + LANES, |input_tile| {
+            self.pack(plan, block, shape.channel, picture, input_tile);
             let channel = depthwise::Channel {
                 kernel,
                 block: *block,
-                source: strip,
+                source: input_tile,
                 width: plan.width(block),
                 weight: &self.weights.values[group * self.group_step..],
                 bias: self.bias.as_ref().map_or(0.0, |bias| bias[group]),

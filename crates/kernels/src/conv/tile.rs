@@ -1,12 +1,12 @@
 //! The product of a block of results: weights times what the taps read, in registers.
 
-use super::strip::{Block, Reach};
-use crate::lanes::{Lanes, Portable};
+use super::input_tile::{Block, Reach};
 use crate::level::{Level, leveled};
 use crate::math::LANES;
 use crate::parallel::Strips;
+use crate::simd::{Portable, Simd};
 
-/// Sixteen neighbouring places of a strip whose results are computed together.
+/// Sixteen neighbouring places of an input tile whose results are computed together.
 struct Vector {
     /// First place.
     start: usize,
@@ -30,7 +30,7 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
-    /// Of `block`, whose strip has rows of `width`; `place` gives the place of a result in a plane of the output.
+    /// Of `block`, whose input tile has rows of `width`; `place` gives the place of a result in a plane of the output.
     /// Vectors start with each row, or run on over the rows where that takes fewer of them.
     pub(super) fn new(
         block: &Block,
@@ -86,7 +86,7 @@ impl Vectors {
 
 /// One block's product: `bias[i] + Σ weight[i, channel, tap] · source[channel, place + tap]` for each row `i`.
 pub(super) struct Product<'a> {
-    /// The strip: f32 values, or units of two bf16 values.
+    /// The input tile: f32 values, or units of two bf16 values.
     pub(super) source: &'a [f32],
     pub(super) channels: usize,
     pub(super) channel_step: usize,
@@ -103,7 +103,7 @@ pub(super) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Panics unless the strip and the weights hold what is read.
+    /// Panics unless the input tile and the weights hold what is read.
     fn check(&self) {
         let start = self.vectors.vectors.iter().map(|vector| vector.start).max();
         let offset = self.reaches.iter().map(|reach| reach.offset).max();
@@ -147,13 +147,13 @@ leveled! {
             {
                 use std::arch::x86_64::{__m256, __m512};
                 if WIDE {
-                    return strips::<__m512, 8, 3>(product);
+                    return tile_rows::<__m512, 8, 3>(product);
                 }
                 if FMA {
-                    return strips::<[__m256; 2], 4, 1>(product);
+                    return tile_rows::<[__m256; 2], 4, 1>(product);
                 }
             }
-            strips::<Portable<FMA>, 4, 1>(product);
+            tile_rows::<Portable<FMA>, 4, 1>(product);
         }
     }
 }
@@ -163,26 +163,26 @@ leveled! {
 /// # Safety
 /// As for [`multiply`], with the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn strips<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+pub(super) unsafe fn tile_rows<V: Simd, const ROWS: usize, const VECTORS: usize>(
     product: &Product<'_>,
 ) {
     let mut row = 0;
     // SAFETY: handed down; rows lie inside the product.
     unsafe {
         while row + ROWS <= product.out_rows.len() {
-            strip::<V, ROWS, VECTORS>(product, row);
+            tile_rows_of::<V, ROWS, VECTORS>(product, row);
             row += ROWS;
         }
         if ROWS > 4 && row + 4 <= product.out_rows.len() {
-            strip::<V, 4, VECTORS>(product, row);
+            tile_rows_of::<V, 4, VECTORS>(product, row);
             row += 4;
         }
         if row + 2 <= product.out_rows.len() {
-            strip::<V, 2, VECTORS>(product, row);
+            tile_rows_of::<V, 2, VECTORS>(product, row);
             row += 2;
         }
         if row < product.out_rows.len() {
-            strip::<V, 1, 8>(product, row);
+            tile_rows_of::<V, 1, 8>(product, row);
         }
     }
 }
@@ -190,9 +190,9 @@ pub(super) unsafe fn strips<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 /// `ROWS` rows of the product.
 ///
 /// # Safety
-/// As for [`strips`].
+/// As for [`tile_rows`].
 #[inline(always)]
-unsafe fn strip<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+unsafe fn tile_rows_of<V: Simd, const ROWS: usize, const VECTORS: usize>(
     product: &Product<'_>,
     row: usize,
 ) {
@@ -215,9 +215,9 @@ unsafe fn strip<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 /// `ROWS × (VECTORS · 16)` results. Sums run over channels, then taps, in order.
 ///
 /// # Safety
-/// As for [`strips`].
+/// As for [`tile_rows`].
 #[inline(always)]
-unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+unsafe fn tile<V: Simd, const ROWS: usize, const VECTORS: usize>(
     product: &Product<'_>,
     row: usize,
     vectors: &[Vector; VECTORS],
@@ -264,9 +264,9 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 /// Writes the results of a vector to the plane that starts at `plane`.
 ///
 /// # Safety
-/// As for [`strips`].
+/// As for [`tile_rows`].
 #[inline(always)]
-unsafe fn store<V: Lanes>(product: &Product<'_>, plane: usize, sum: V, vector: &Vector) {
+unsafe fn store<V: Simd>(product: &Product<'_>, plane: usize, sum: V, vector: &Vector) {
     let Vectors { runs, step, .. } = product.vectors;
     // SAFETY: handed down.
     unsafe {

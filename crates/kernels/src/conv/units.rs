@@ -11,7 +11,7 @@ use crate::product::Precision;
 pub(super) fn rounded(level: Level, precision: Precision) -> bool {
     #[cfg(target_arch = "x86_64")]
     if level.0 == crate::level::Kind::Avx512 && precision == Precision::Bf16 {
-        return crate::reduced::available();
+        return crate::bf16::available();
     }
     let _ = (level, precision);
     false
@@ -69,7 +69,7 @@ pub(super) fn interleave([first, second]: [Option<&[f32]>; 2], step: usize, to: 
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if crate::reduced::available() {
+    if crate::bf16::available() {
         if let (Some(first), 1) = (first, step) {
             // SAFETY: just asked.
             return unsafe { super::x86::interleave(first, second, to) };
@@ -77,7 +77,7 @@ pub(super) fn interleave([first, second]: [Option<&[f32]>; 2], step: usize, to: 
         // SAFETY: the types have the same size and alignment, and any bits are values of both.
         let to = unsafe { std::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), to.len()) };
         // SAFETY: asked above.
-        return unsafe { crate::reduced_x86::interleave(first, second, step, to) };
+        return unsafe { crate::bf16_x86::interleave(first, second, step, to) };
     }
     let _ = (first, second, step);
 }

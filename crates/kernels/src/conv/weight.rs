@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::axis::{Axis, merged};
 use super::dims::ConvDims;
 use super::dots::{Sums, dots_values};
-use super::strip::{Block, Limits, Plan};
+use super::input_tile::{Block, Limits, Plan};
 use crate::level::Level;
 use crate::math::LANES;
 use crate::parallel::portion;
@@ -16,7 +16,7 @@ use crate::parallel::portion;
 const SUMMED: usize = portion(1536, 32);
 /// Blocks of results.
 const LIMITS: Limits = Limits {
-    strip: 1024 * 1024,
+    input_tile: 1024 * 1024,
     apart: 1024 * 1024,
     results: SUMMED,
     parts: 1,
@@ -97,7 +97,7 @@ fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f
         LIMITS,
     );
     let mut sums = vec![0.0; dims.weight_len()];
-    let (mut strip, mut grads) = (Vec::new(), Vec::new());
+    let (mut input_tile, mut grads) = (Vec::new(), Vec::new());
     // Small pictures follow one another in one sum.
     let together = match plan.len() {
         1 => (SUMMED / plan.channel(&plan.block(0)).max(1)).max(1),
@@ -112,7 +112,7 @@ fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f
                 block: plan.block(i),
                 pictures: pictures.clone(),
             };
-            at.add(kind, [grad, x], &mut strip, &mut grads, &mut sums);
+            at.add(kind, [grad, x], &mut input_tile, &mut grads, &mut sums);
         }
     }
     sums
@@ -131,7 +131,7 @@ impl At<'_> {
         &self,
         kind: &K,
         [grad, x]: [&[f32]; 2],
-        strip: &mut Vec<K::Value>,
+        input_tile: &mut Vec<K::Value>,
         grads: &mut Vec<K::Value>,
         sums: &mut [f32],
     ) {
@@ -146,9 +146,9 @@ impl At<'_> {
         let channel = count * step;
         let last = (block.rows - 1) * width + block.columns;
         let length = ((count - 1) * step + last).next_multiple_of(K::VALUES);
-        strip.resize(dims.in_channels * channel + length, K::Value::default());
+        input_tile.resize(dims.in_channels * channel + length, K::Value::default());
         grads.resize(dims.out_channels * length, K::Value::default());
-        let (parts, rest) = strip.split_at_mut(dims.in_channels * channel);
+        let (parts, rest) = input_tile.split_at_mut(dims.in_channels * channel);
         rest.fill(K::Value::default());
         parts
             .par_chunks_exact_mut(step)
@@ -167,13 +167,13 @@ impl At<'_> {
             });
         let [ins, outs] = dims.per_group();
         let row = ins * dims.taps();
-        let (strip, grads) = (&strip[..], &grads[..]);
+        let (input_tile, grads) = (&input_tile[..], &grads[..]);
         let rows = |g: usize, i: usize, sums: &mut [f32]| {
             let block = Sums {
                 grad: &grads[(g * outs + i * ROWS) * length..],
                 rows: sums.len() / row,
                 length,
-                source: &strip[g * ins * channel..],
+                source: &input_tile[g * ins * channel..],
                 channels: ins,
                 channel_step: channel,
                 reaches: &reaches,
@@ -206,7 +206,7 @@ impl At<'_> {
         to[used..].fill(K::Value::default());
     }
 
-    /// Copies the gradients of the block's results in channel `c` of picture `b`, in rows as long as the strip's.
+    /// Copies the gradients of the block's results in channel `c` of picture `b`, in rows as long as the input tile's.
     fn lay_out<K: Kind>(&self, kind: &K, grad: &[f32], b: usize, c: usize, to: &mut [K::Value]) {
         let Self { plan, block, .. } = self;
         let [_, height, width] = &plan.axes;

@@ -3,15 +3,15 @@
 use std::arch::x86_64::*;
 
 use super::dots::{Dot, Sums, dots};
-use super::tile::{Product, strips};
-use crate::lanes::Lanes;
+use super::tile::{Product, tile_rows};
+use crate::simd::Simd;
 
 /// Sixteen f32 sums, or sixteen units of two bf16 values.
 #[derive(Clone, Copy)]
 pub(super) struct Pairs(__m512);
 
 // SAFETY of all bodies: callers promise AVX-512 with BF16, and that places are readable or writable.
-impl Lanes for Pairs {
+impl Simd for Pairs {
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: see above.
@@ -61,7 +61,7 @@ impl Lanes for Pairs {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
 pub(super) unsafe fn multiply_pairs(product: &Product<'_>) {
     // SAFETY: handed down.
-    unsafe { strips::<Pairs, 8, 3>(product) }
+    unsafe { tile_rows::<Pairs, 8, 3>(product) }
 }
 
 /// Thirty-two bf16 values.
@@ -88,7 +88,7 @@ impl Dot for Halves {
     #[inline(always)]
     unsafe fn mul_add(self, by: Self, to: Self) -> Self {
         // SAFETY: see above.
-        Self(unsafe { Lanes::mul_add(Pairs(self.0), Pairs(by.0), Pairs(to.0)) }.0)
+        Self(unsafe { Simd::mul_add(Pairs(self.0), Pairs(by.0), Pairs(to.0)) }.0)
     }
 
     #[inline(always)]

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use crate::error::{ShapeError, expect};
-use crate::lanes::{Lanes, Portable};
 use crate::level::{Kind, Level, PORTABLE_FMA};
 use crate::math::{LANES, exp, fold};
 use crate::parallel::Places;
+use crate::simd::{Portable, Simd};
 use crate::team::Team;
 
 /// Positions of a page.
@@ -363,7 +363,7 @@ impl<P: AsRef<[f32]>> Task<'_, P> {
     /// # Safety
     /// The machine must have the instructions of `L`.
     #[inline(always)]
-    unsafe fn page<L: Lanes, const FMA: bool>(&self, number: usize, scratch: &mut Scratch) -> bool {
+    unsafe fn page<L: Simd, const FMA: bool>(&self, number: usize, scratch: &mut Scratch) -> bool {
         let dims = self.attention.dims;
         let (head, padded) = (dims.head, dims.padded());
         let position = |row: usize| self.queries.first + self.tokens[0] + row / dims.group;
@@ -490,7 +490,7 @@ impl<P: AsRef<[f32]>> Task<'_, P> {
 /// # Safety
 /// The machine must have the instructions of `L`; `q` holds `N` heads, `scores` room for `N` pages.
 #[inline(always)]
-unsafe fn score<L: Lanes, const N: usize>(
+unsafe fn score<L: Simd, const N: usize>(
     q: &[f32],
     keys: &[f32],
     head: usize,
@@ -545,7 +545,7 @@ fn probabilities<const FMA: bool>(
 /// # Safety
 /// The machine must have the instructions of `L`; `sums` holds `N` rows of `padded` values.
 #[inline(always)]
-unsafe fn gather<L: Lanes, const N: usize>(
+unsafe fn gather<L: Simd, const N: usize>(
     weights: &[[f32; PAGE]],
     keys: [usize; 2],
     values: &[f32],
@@ -571,7 +571,7 @@ unsafe fn gather<L: Lanes, const N: usize>(
 /// # Safety
 /// As for [`gather`].
 #[inline(always)]
-unsafe fn columns<L: Lanes, const N: usize, const C: usize>(
+unsafe fn columns<L: Simd, const N: usize, const C: usize>(
     weights: &[[f32; PAGE]],
     [first, end]: [usize; 2],
     values: &[f32],

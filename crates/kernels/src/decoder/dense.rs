@@ -2,12 +2,12 @@
 
 use half::{bf16, f16};
 
-use super::lanes::Widen;
+use super::simd::Widen;
 use crate::error::{ShapeError, expect};
-use crate::lanes::Portable;
 use crate::level::{Kind, Level, PORTABLE_FMA};
 use crate::math::{LANES, fold};
 use crate::parallel::Places;
+use crate::simd::Portable;
 
 /// Bytes of weights that one task reads, about.
 const TASK: usize = 32 * 1024;

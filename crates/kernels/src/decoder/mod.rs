@@ -6,9 +6,9 @@
 
 mod attention;
 mod dense;
-mod lanes;
 mod products;
 mod rows;
+mod simd;
 
 pub use attention::{
     CacheDims, CachedAttention, PAGE, PartialSums, Queries, attention_weights, cached_attention,

@@ -85,12 +85,12 @@ impl Grid {
         let place = path.display();
         let grid: Self = toml::from_str(&read_text(path)?).map_err(|error| {
             CounterspeechError::Data(format!(
-                "`{place}` is no grid ({}): write `models = [\"Ba\"]` and `contexts = [\"\", \"Pr\"]`",
+                "`{place}` is not a grid ({}): write `models = [\"Ba\"]` and `contexts = [\"\", \"Pr\"]`",
                 error.message()
             ))
         })?;
         grid.check().map_err(|reason| {
-            CounterspeechError::Data(format!("`{place}` is no grid: {reason}"))
+            CounterspeechError::Data(format!("`{place}` is not a grid: {reason}"))
         })?;
         Ok(grid)
     }

@@ -52,7 +52,7 @@ impl Default for Drawing {
 pub struct Reply {
     /// Without lead-in and quotation marks.
     pub text: String,
-    /// Whether the model refused; then the text is no reply.
+    /// Whether the model refused; then the text is not a reply.
     pub refused: bool,
     /// Generated tokens.
     pub tokens: usize,

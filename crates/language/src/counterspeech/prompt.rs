@@ -99,7 +99,7 @@ impl Prompts {
     pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
         let wrong = |reason: &str| {
             CounterspeechError::Data(format!(
-                "`{}` is no file of prompts ({}): `orrery counterspeech templates` writes one to begin from",
+                "`{}` is not a file of prompts ({}): `orrery counterspeech templates` writes one to begin from",
                 path.display(),
                 reason.trim()
             ))

@@ -127,7 +127,7 @@ impl AuthorKey {
     /// From what [`AuthorKey::text`] gave.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`] when it is no key.
+    /// [`CounterspeechError::Data`] when it is not a key.
     pub fn parse(text: &str) -> Result<Self, CounterspeechError> {
         let text = text.trim();
         match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

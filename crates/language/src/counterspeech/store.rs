@@ -129,7 +129,7 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> CounterspeechError {
 }
 
 /// The SHA-256 of a file; of one above 2 MB that of its length and its first and last MB. Of a folder: of its files, in the
-/// order of their names. It tells models apart and does not stand against whoever wants two to look alike.
+/// order of their names. It tells models apart and is not collision-resistant.
 pub(super) fn fingerprint(path: &Path) -> Result<String, CounterspeechError> {
     let unread = |error: std::io::Error| {
         CounterspeechError::Data(format!("cannot read `{}`: {error}", path.display()))

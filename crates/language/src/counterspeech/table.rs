@@ -172,7 +172,7 @@ type Table = (Vec<String>, Vec<Vec<String>>);
 fn read(path: &Path) -> Result<Table, CounterspeechError> {
     let text = read_text(path)?;
     let wrong = |error: csv::Error| {
-        CounterspeechError::Data(format!("`{}` is no table: {error}", path.display()))
+        CounterspeechError::Data(format!("`{}` is not a table: {error}", path.display()))
     };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let head = reader

@@ -213,7 +213,7 @@ impl Training<'_> {
         let trained = place.train(&task, task.base.low_rank(), &recipe)?;
         if !trained.loss.is_finite() {
             return Err(CounterspeechError::Failed(format!(
-                "the loss is no number ({} of {} steps had no finite gradient): lower `--lr`, or check the base; no adapter was written",
+                "the loss is not a number ({} of {} steps had no finite gradient): lower `--lr`, or check the base; no adapter was written",
                 trained.skipped, trained.step
             )));
         }

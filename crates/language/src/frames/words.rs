@@ -117,7 +117,7 @@ pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
     })
 }
 
-/// The text of a file; bytes that are no UTF-8 are replaced.
+/// The text of a file; bytes that are not UTF-8 are replaced.
 pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
     let cannot = |reason: String| {
         FramesError::Input(format!(

@@ -112,7 +112,9 @@ impl Head {
         let note = weights.metadata().get(INFO);
         let info = note.and_then(|text| serde_json::from_str(text).ok());
         let info = info.ok_or_else(|| {
-            weights.unfit(format!("it has no metadata `{INFO}`: it is no small guard"))
+            weights.unfit(format!(
+                "it has no metadata `{INFO}`: it is not a small guard"
+            ))
         })?;
         let device = Device::flex();
         let [mean, scale] = [weights.values("mean")?, weights.values("scale")?];

@@ -210,7 +210,7 @@ fn halueval(folder: &Path) -> Result<Keyed, GuardianError> {
     {
         let row: Value = serde_json::from_str(line).map_err(|error| {
             GuardianError::Data(format!(
-                "`{}` holds a line that is no JSON ({error})",
+                "`{}` holds a line that is not JSON ({error})",
                 path.display()
             ))
         })?;

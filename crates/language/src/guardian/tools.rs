@@ -95,7 +95,7 @@ pub fn read_calls(value: &Value) -> Result<Vec<Call>, String> {
     match value {
         Value::String(text) => {
             let inner: Value = serde_json::from_str(text)
-                .map_err(|error| format!("the call is no JSON ({error})"))?;
+                .map_err(|error| format!("the call is not JSON ({error})"))?;
             match inner {
                 Value::String(_) => Err("the call is a text, not an object".into()),
                 inner => read_calls(&inner),
@@ -126,7 +126,7 @@ fn read_call(value: &Value) -> Result<Call, String> {
             Ok(Value::Object(map)) => map,
             _ => {
                 return Err(format!(
-                    "the arguments of `{}` are a text that is no JSON object",
+                    "the arguments of `{}` are a text that is not a JSON object",
                     short(name)
                 ));
             }
@@ -160,7 +160,7 @@ pub fn check_calls(tools: &Value, calls: &Value) -> Result<Vec<Fault>, String> {
     let tools = match tools {
         Value::String(text) => {
             parsed = serde_json::from_str(text)
-                .map_err(|error| format!("the tools are no JSON ({error})"))?;
+                .map_err(|error| format!("the tools are not JSON ({error})"))?;
             &parsed
         }
         other => other,

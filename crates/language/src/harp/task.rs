@@ -54,7 +54,7 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
     {
         let mut item: Item = serde_json::from_str(json).map_err(|error| {
             HarpError::Data(format!(
-                "line {line} of `{place}` is no task ({error}): write {{\"prompt\": \"…\", \"answer\": \"…\"}}"
+                "line {line} of `{place}` is not a task ({error}): write {{\"prompt\": \"…\", \"answer\": \"…\"}}"
             ))
         })?;
         if item.prompt.is_empty() || item.answer.trim().is_empty() {

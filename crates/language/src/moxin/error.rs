@@ -19,7 +19,7 @@ pub enum MoxinError {
     Path {
         /// Which.
         path: PathBuf,
-        /// Why, and the mend.
+        /// Why, and the fix.
         reason: String,
     },
     /// A control token in what somebody wrote.

@@ -164,10 +164,10 @@ impl Task for ProblemsTask<'_> {
     ) -> (Tensor<1>, Vec<(&'static str, f32)>) {
         let drawn = match self.draw(&model.valid(), &chosen, &rng) {
             Ok(drawn) if !drawn.is_empty() => drawn,
-            // The trainer leaves out steps whose loss is no number, and gives up after a hundred.
+            // The trainer leaves out steps whose loss is not a number, and gives up after a hundred.
             failed => {
                 if let Err(error) = failed {
-                    base::command::tell(&format!("no answers can be drawn: {error}"));
+                    base::command::eprint_line(&format!("no answers can be drawn: {error}"));
                 }
                 let nothing = model.model.norm.weight.val().sum() * f32::NAN;
                 return (nothing.reshape([1]), Vec::new());

@@ -64,7 +64,7 @@ pub struct Openness {
 /// Looks through the folder `path`. What is found by its name is not judged by its content.
 ///
 /// # Errors
-/// [`MoxinError::Path`] where it is no folder.
+/// [`MoxinError::Path`] where it is not a directory.
 pub fn openness(path: &Path) -> Result<Openness, MoxinError> {
     let list: List = toml::from_str(LIST)
         .map_err(|error| MoxinError::Input(format!("the list of components is broken: {error}")))?;

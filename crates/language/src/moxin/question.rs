@@ -169,7 +169,7 @@ pub fn read_questions(path: &Path) -> Result<Vec<Question>, MoxinError> {
         let found = question(&record).filter(|it| it.count() > 1 && it.answer < it.count());
         all.push(found.ok_or_else(|| {
             MoxinError::Input(format!(
-                "line {line} of `{}` is no question: write {{\"context\": \"…\", \"choices\": [\"…\", \"…\"], \"answer\": 0}}, or a \
+                "line {line} of `{}` is not a question: write {{\"context\": \"…\", \"choices\": [\"…\", \"…\"], \"answer\": 0}}, or a \
                  record of ARC, HellaSwag, PIQA, WinoGrande or MMLU",
                 path.display()
             ))

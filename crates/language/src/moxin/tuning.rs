@@ -84,7 +84,7 @@ pub(super) fn messages_at(record: &Record, name: &str) -> Result<Option<Vec<Mess
         Some(Value::Array(list)) if !list.is_empty() => {
             let parsed = serde_json::from_value(Value::Array(list.clone()));
             parsed.map(Some).map_err(|error| {
-                MoxinError::Input(format!("`{name}` is no list of messages ({error})"))
+                MoxinError::Input(format!("`{name}` is not a list of messages ({error})"))
             })
         }
         _ => Ok(None),

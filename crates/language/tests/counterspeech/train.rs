@@ -353,12 +353,12 @@ fn what_cannot_be_used_is_told_in_one_line() {
     type Change<'a> = &'a dyn Fn(&mut Training<'_>);
     let cases: [(Change<'_>, &str); 8] = [
         (&|it| it.base = other.to_str().unwrap(), "rows"),
-        (&|it| it.base = broken.to_str().unwrap(), "no number"),
+        (&|it| it.base = broken.to_str().unwrap(), "not a number"),
         (&|it| it.base = nowhere.to_str().unwrap(), "nowhere"),
         (&|it| it.from = Some(nowhere), "adapter_config.json"),
         (
             &|it| it.recipe = target("query"),
-            "`query` is no projection",
+            "`query` is not a projection",
         ),
         (&|it| it.last_blocks = Some(3), "from 1 to 2"),
         (&|it| it.epochs = f64::NAN, "--epochs"),

@@ -12,7 +12,7 @@ const TOLERANCE: f64 = 0.01;
 /// then bisected; the upper end.
 ///
 /// # Errors
-/// For a target that is no target, or that no noise below 10⁶ reaches.
+/// For a target that is not a target, or that no noise below 10⁶ reaches.
 pub fn noise_multiplier(epsilon: f64, delta: f64, rate: f64, epochs: f64) -> Result<f64> {
     let sane = epsilon > 0.0 && delta > 0.0 && delta < 1.0 && rate > 0.0 && rate <= 1.0;
     if !(sane && epochs > 0.0 && epochs.is_finite()) {

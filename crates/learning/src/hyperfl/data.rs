@@ -147,8 +147,9 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
 
 /// Sizes and bytes of an IDX file of bytes with this many axes.
 fn idx(path: &Path, axes: usize) -> Result<(Vec<usize>, Vec<u8>)> {
-    let bad =
-        |why: String| LearningError::invalid(format!("`{}` is no IDX file: {why}", path.display()));
+    let bad = |why: String| {
+        LearningError::invalid(format!("`{}` is not an IDX file: {why}", path.display()))
+    };
     let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
     let mut bytes = Vec::new();
     let read = match path.extension().is_some_and(|ext| ext == "gz") {

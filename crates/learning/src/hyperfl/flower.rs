@@ -103,7 +103,7 @@ impl Object {
         };
         match values.iter().find(|(_, scalar)| !plain(scalar)) {
             Some((name, _)) => Err(LearningError::invalid(format!(
-                "the metric `{name}` is no number: put it in a config record"
+                "the metric `{name}` is not a number: put it in a config record"
             ))),
             None => Ok(Self::new("MetricRecord", Vec::new(), &protobuf(values))),
         }

@@ -47,7 +47,7 @@ impl LabelSplit {
     /// code; here each class has the length that it has. A class that is used up begins again: clients then share samples.
     ///
     /// # Errors
-    /// For labels that are no classes, a class without enough samples, or a share above 100.
+    /// For labels that are not classes, a class without enough samples, or a share above 100.
     pub fn assign(&self, labels: &[u8], classes: usize) -> Result<Vec<Vec<usize>>> {
         if self.even > 100 || self.samples == 0 || self.clients == 0 || classes == 0 {
             return Err(LearningError::invalid(
@@ -58,7 +58,7 @@ impl LabelSplit {
         for (at, &label) in labels.iter().enumerate() {
             let pool = pools.get_mut(usize::from(label)).ok_or_else(|| {
                 LearningError::invalid(format!(
-                    "label {label} of sample {at} is no class below {classes}"
+                    "label {label} of sample {at} is not a class below {classes}"
                 ))
             })?;
             pool.push(at);
@@ -99,7 +99,7 @@ impl LabelSplit {
 /// by its own proportions. Small `alpha` gives clients of few classes.
 ///
 /// # Errors
-/// For an `alpha` that is not positive, and labels that are no classes.
+/// For an `alpha` that is not positive, and labels that are not classes.
 pub fn dirichlet(
     labels: &[u8],
     classes: usize,
@@ -114,7 +114,7 @@ pub fn dirichlet(
     let mut pools = vec![Vec::new(); classes];
     for (at, &label) in labels.iter().enumerate() {
         let pool = pools.get_mut(usize::from(label)).ok_or_else(|| {
-            LearningError::invalid(format!("label {label} is no class below {classes}"))
+            LearningError::invalid(format!("label {label} is not a class below {classes}"))
         })?;
         pool.push(at);
     }

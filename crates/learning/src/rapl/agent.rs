@@ -103,7 +103,7 @@ pub fn episode(
             action,
             reward: sums[0] as f32,
             next: state.clone(),
-            // Running out of time is no end.
+            // Running out of time is not an end.
             mask: 1.0,
         });
         out.truths.push(sums[1]);

@@ -17,7 +17,7 @@ impl Embeddings {
     pub fn new(values: Vec<f64>, width: usize) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
             return Err(LearningError::invalid(format!(
-                "{} values are no rows of {width}: give at least one whole row",
+                "{} values are not rows of {width}: give at least one whole row",
                 values.len()
             )));
         }

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base::command::{Context, Failure, Hold, tell};
+use base::command::{Context, Failure, Hold, eprint_line};
 use base::media::gif_bytes;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ pub fn serve(desk: Desk, port: u16, context: Context) -> Result<Desk, Failure> {
             ))
         })?;
         let address = listener.local_addr().map_err(Failure::failed)?;
-        tell(&format!(
+        eprint_line(&format!(
             "rank at http://{address} (Ctrl-C ends; every answer is kept)"
         ));
         let watched = state.clone();

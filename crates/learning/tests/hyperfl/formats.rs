@@ -18,7 +18,7 @@ fn image_metrics() {
                 .map(|&n| n as usize)
                 .collect();
             let [rows, columns, channels] = shape[..] else {
-                panic!("{}: {shape:?} is no picture", case.name)
+                panic!("{}: {shape:?} is not a picture", case.name)
             };
             let planes = |name: &str| -> Vec<f32> {
                 let values = case.numbers(&format!("{at}.{name}"));

@@ -113,7 +113,7 @@ async fn begin(
     let (events, receiver) = unbounded_channel();
     if server.log_prompts {
         let said = Value::Array(request.messages.clone()).to_string();
-        base::command::tell(&format!("{id} prompt {said}"));
+        base::command::eprint_line(&format!("{id} prompt {said}"));
     }
     // Templates, grammars and guides take time, which the runtime's threads do not have.
     let work = move || -> Result<_, ApiError> {
@@ -240,7 +240,7 @@ fn message(message: &Value) -> Result<Value, ApiError> {
                     Some(one) => text.push_str(one),
                     None => {
                         return wrong(
-                            "a part of a content is no text: these models read text only",
+                            "a part of a content is not text: these models read text only",
                         );
                     }
                 }

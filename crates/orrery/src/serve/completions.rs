@@ -122,7 +122,7 @@ pub async fn completions(
     let (streams, usage) = (settings.streams(), settings.tells_usage());
     let (events, receiver) = unbounded_channel();
     if server.log_prompts {
-        base::command::tell(&format!("{id} prompt {:?}", request.prompt));
+        base::command::eprint_line(&format!("{id} prompt {:?}", request.prompt));
     }
     let work = move || -> Result<_, ApiError> {
         let prompts = request.prompts(&model)?;

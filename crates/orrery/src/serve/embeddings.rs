@@ -83,7 +83,7 @@ pub async fn embeddings(
         let mut vectors = Vec::new();
         for ids in &inputs {
             if left.is_true() {
-                return Err(ApiError::away("nobody waits for it"));
+                return Err(ApiError::away("the client disconnected"));
             }
             vectors.push(vector(&model, ids, limit)?);
         }

@@ -70,7 +70,7 @@ impl ApiError {
 
     /// No key, or one that is not known.
     pub fn key() -> Self {
-        let message = "this server wants a key it knows: send `Authorization: Bearer KEY`";
+        let message = "this server requires a valid key: send `Authorization: Bearer KEY`";
         let mut error = Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message);
         error.code = Some("invalid_api_key");
         error

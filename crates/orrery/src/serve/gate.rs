@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use base::command::{is_quiet, tell};
+use base::command::{eprint_line, is_quiet};
 use http_body::{Frame, SizeHint};
 
 use super::connection::{Occupied, Peer};
@@ -142,7 +142,7 @@ pub async fn pass(State(server): State<Shared>, mut request: Request, next: Next
         let key = guard
             .key
             .and_then(|at| Some(server.keys.as_ref()?.name(at).to_owned()));
-        tell(&format!(
+        eprint_line(&format!(
             "{id} {method} {} {} {} ms{}",
             ended.route,
             status.as_u16(),
@@ -252,7 +252,7 @@ fn id(headers: &HeaderMap) -> String {
     )
 }
 
-/// The answer to what is no route.
+/// The answer to what is not a route.
 pub async fn nowhere() -> ApiError {
     ApiError::status(
         StatusCode::NOT_FOUND,

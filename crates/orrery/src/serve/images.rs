@@ -5,14 +5,13 @@ use std::sync::{Arc, OnceLock};
 use axum::Json;
 use axum::extract::State;
 use base::command::any_seed;
-use base::media::{apng_bytes, png_bytes};
+use base::media::provenance::{clip_bytes, picture_bytes};
 use engine::data::pack::Style;
 use engine::device;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use video::stiv::embedded::{self, defaults};
 use video::stiv::generation_params::SCALES;
-use video::stiv::provenance::KEY;
 use video::stiv::{Generated, GenerationParams, StivPipeline};
 
 use super::Shared;
@@ -193,17 +192,17 @@ fn draw(
 
 /// One image or clip, as a PNG that says how it was made.
 fn encoded(made: &Generated, left: &Left) -> Result<Vec<u8>, ApiError> {
-    let gone = || ApiError::away("nobody waits for it");
+    let gone = || ApiError::away("the client disconnected");
     let clip = made.clips.first().filter(|_| !left.is_true());
     let clip = clip
         .ok_or_else(gone)?
         .map(|picture| picture.upscale_nearest(made.params.size));
-    let note = [(KEY.to_owned(), made.params.to_json()?)];
-    let bytes = match made.params.video {
-        true => apng_bytes(&clip, &note),
-        false => png_bytes(&clip.frames[0], &note),
+    let provenance = made.params.provenance().map_err(ApiError::failed)?;
+    let encoded = match made.params.video {
+        true => clip_bytes("a.apng", &clip, &provenance),
+        false => picture_bytes("a.png", &clip.frames[0], &provenance),
     };
-    bytes.map_err(ApiError::failed)
+    Ok(encoded.map_err(ApiError::failed)?.bytes)
 }
 
 #[cfg(test)]

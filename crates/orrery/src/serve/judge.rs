@@ -88,7 +88,7 @@ pub async fn omnidocbench(
         let mut results = Vec::new();
         for (index, judged) in request.pages.into_iter().enumerate() {
             if left.is_true() {
-                return Err(ApiError::away("nobody waits for it"));
+                return Err(ApiError::away("the client disconnected"));
             }
             results.push(one(&evaluator, index, judged)?);
         }

@@ -60,7 +60,7 @@ impl Keys {
         if let Ok(there) = std::fs::metadata(path) {
             use std::os::unix::fs::PermissionsExt;
             if there.permissions().mode() & 0o077 != 0 {
-                base::command::tell(&format!(
+                base::command::eprint_line(&format!(
                     "warning: others can read `{}`: protect it with `chmod 600`",
                     path.display()
                 ));
@@ -81,7 +81,7 @@ impl Keys {
             };
             let hash = match key.strip_prefix("sha256:") {
                 Some(hex) => {
-                    digest(hex).ok_or_else(|| at("`sha256:` wants 64 hexadecimal digits"))?
+                    digest(hex).ok_or_else(|| at("`sha256:` needs 64 hexadecimal digits"))?
                 }
                 None if key.len() < SHORTEST => {
                     return Err(at(

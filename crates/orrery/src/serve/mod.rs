@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderValue;
-use base::command::{Context, Failure, Hold, say, tell, threads};
+use base::command::{Context, Failure, Hold, eprint_line, print_line, threads};
 use clap::Args;
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::json;
@@ -201,7 +201,9 @@ impl Serve {
             true => match resolve(USUAL, &HubSettings::from_environment()) {
                 Ok(_) => vec![USUAL.to_owned()],
                 Err(_) => {
-                    tell("note: there is no language model yet: `orrery pull smollm2` fetches one");
+                    eprint_line(
+                        "note: there is no language model yet: `orrery pull smollm2` fetches one",
+                    );
                     Vec::new()
                 }
             },
@@ -217,7 +219,7 @@ impl Serve {
         let origins = self.allow_origin.iter().map(|origin| {
             HeaderValue::from_str(origin.trim_end_matches('/')).map_err(|_| {
                 Failure::input(format!(
-                    "`{origin}` is no origin: give one such as https://example.org"
+                    "`{origin}` is not an origin: give one such as https://example.org"
                 ))
             })
         });
@@ -308,13 +310,13 @@ impl Serve {
         let url = format!("http://{address}");
         let ids: Vec<&str> = server.models.ids().collect();
         if self.json {
-            return say(&json!({"url": url, "models": ids}).to_string());
+            return print_line(&json!({"url": url, "models": ids}).to_string());
         }
         let models = match ids.is_empty() {
             true => "no language model".to_owned(),
             false => ids.join(", "),
         };
-        say(&format!(
+        print_line(&format!(
             "the page is at {url}, OpenAI's interface at {url}/v1 ({models}); Ctrl-C ends it"
         ))
     }

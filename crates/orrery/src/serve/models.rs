@@ -113,7 +113,7 @@ pub enum Named {
 
 impl Named {
     /// # Errors
-    /// [`ApiError`] for what is no name: files of the server are none of a request's business.
+    /// [`ApiError`] for what is not a name: files of the server are none of a request's business.
     pub fn check(&self) -> Result<(), ApiError> {
         let wrong =
             |text: &str| text.is_empty() || text.len() > 100 || text.contains(['@', '/', '\\']);
@@ -195,7 +195,7 @@ impl Models {
         for adapter in adapters {
             let (Some((id, folder)), Some(first)) = (adapter.split_once('='), known.first()) else {
                 return Err(Failure::input(format!(
-                    "`{adapter}` is no adapter: give NAME=FOLDER, and the model below it with `--model`"
+                    "`{adapter}` is not an adapter: give NAME=FOLDER, and the model below it with `--model`"
                 )));
             };
             known.push(Known {

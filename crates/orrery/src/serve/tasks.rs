@@ -16,7 +16,7 @@ pub struct Tasks {
     waiting: AtomicUsize,
 }
 
-/// Told when nobody waits for the work any more.
+/// True once the client has disconnected.
 #[derive(Clone, Debug, Default)]
 pub struct Left(Arc<AtomicBool>);
 

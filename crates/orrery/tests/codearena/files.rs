@@ -99,7 +99,7 @@ fn judged_files_as_people_have_them() {
     fs::write(at.join("j.jsonl"), bytes).unwrap();
     let ran = orrery(at, &["codearena", "score", "--judged", "j.jsonl", "--json"]).worked();
     let wanted = [
-        "`NaN` is no JSON number",
+        "`NaN` is not a JSON number",
         "id `a` was there",
         "no `games`",
         "score 0.5 is no label",

@@ -231,7 +231,7 @@ fn a_server_that_refuses_or_is_not_there() {
     );
     assert!(!at.join("judged.jsonl").exists());
     let line = orrery(at, &judging("localhost:8000", &[])).refused(2);
-    assert!(line.contains("no address"), "{line}");
+    assert!(line.contains("not a valid base URL"), "{line}");
 }
 
 #[test]

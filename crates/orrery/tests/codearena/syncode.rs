@@ -274,7 +274,7 @@ fn an_encoder_tells_languages_by_its_vectors() {
     .concat();
     let line = lang(&train).refused(1);
     assert!(
-        line.contains("is no reply") && line.contains("the same command goes on"),
+        line.contains("is not a reply") && line.contains("the same command goes on"),
         "{line}"
     );
     lang(&train).worked();

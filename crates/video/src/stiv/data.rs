@@ -1,4 +1,4 @@
-//! Training data of the embedded picture model: emoji with prompts in eleven languages, and what is held out of it.
+//! Training data of the embedded picture model: emoji with prompts in eleven languages, and the train/dev/test split.
 
 use base::rng::Rng;
 use engine::data::pack::{EmojiPack, PackError, Style, Subject};

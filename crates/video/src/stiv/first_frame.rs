@@ -9,7 +9,7 @@ use super::pipeline::{EachStep, SampleRequest, StivPipeline};
 /// every style, and the clip model then only moves it; of a subject (by its code) that it does not know it is told nothing.
 ///
 /// # Errors
-/// When a network's output is no image (damaged weights).
+/// When a network's output is not an image (damaged weights).
 pub fn clips(
     pipeline: &StivPipeline,
     images: &StivPipeline,

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use base::command::Failure;
+use base::media::MediaError;
+use base::media::provenance::{self, Provenance};
 use engine::data::lexicon::MAX_CHARS;
 use engine::data::pack::Style;
 use engine::diffusion::{Renorm, Solver};
@@ -10,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::clips::FRAMES;
 use super::embedded::defaults;
-use super::provenance;
 use super::sample::{Guidance, SampleConfig};
 
 mod given_frame;
 
 pub use given_frame::GivenFrame;
 
+/// Key of the provenance in a file.
+pub const KEY: &str = "orrery";
 /// Largest guidance scale.
 pub const MAX_GUIDANCE: f32 = 50.0;
 /// Most steps.
@@ -144,13 +147,7 @@ impl GenerationParams {
     /// # Errors
     /// When there are none, or some that cannot be followed.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = provenance::read(path)?;
-        let mut params: Self = serde_json::from_str(&text).map_err(|cause| {
-            Failure::input(format!(
-                "`{}` says how it was made, but not so that it can be read ({cause}): use a file as `orrery create` wrote it",
-                path.display()
-            ))
-        })?;
+        let mut params: Self = provenance::read(path, KEY, "`orrery create`")?;
         // Older files were drawn from the prompt itself.
         params
             .tower_prompt
@@ -164,12 +161,12 @@ impl GenerationParams {
         }
     }
 
-    /// As they are written.
+    /// As they are written into a file.
     ///
     /// # Errors
     /// When a given frame cannot be encoded.
-    pub fn to_json(&self) -> Result<String, Failure> {
-        serde_json::to_string(self).map_err(Failure::failed)
+    pub fn provenance(&self) -> Result<Provenance, MediaError> {
+        Provenance::new(KEY, self)
     }
 
     /// Those of sample `i` alone.

@@ -30,7 +30,6 @@ pub mod model;
 pub mod pipeline;
 pub mod prompt_analysis;
 pub mod proof;
-pub mod provenance;
 pub mod sample;
 pub mod scenes;
 pub mod stages;

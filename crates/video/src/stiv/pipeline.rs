@@ -50,7 +50,7 @@ pub struct StivPipeline {
 pub struct Generated {
     /// One clip a sample; of an image one frame, 32×32.
     pub clips: Vec<Clip>,
-    /// The provenance: what makes the same again, written as [`GenerationParams::to_json`].
+    /// The provenance: what makes the same again, written as [`GenerationParams::provenance`].
     pub params: GenerationParams,
 }
 
@@ -58,7 +58,7 @@ impl StivPipeline {
     /// Reads a file that `orrery stiv train` wrote.
     ///
     /// # Errors
-    /// When the file is no whole checkpoint with a text tower, or its parts do not fit.
+    /// When the file is not a whole checkpoint with a text tower, or its parts do not fit.
     pub fn open(weights: &Weights, device: &Device) -> Result<Self, WeightsError> {
         let name = Path::new(weights.origin()).file_stem().unwrap_or_default();
         Self::named(&name.to_string_lossy(), weights, device)
@@ -199,7 +199,7 @@ impl StivPipeline {
     /// `each_step` ended the work.
     ///
     /// # Errors
-    /// For a model of the wrong kind (see [`Self::check`]); when the network's output is no image (damaged weights).
+    /// For a model of the wrong kind (see [`Self::check`]); when the network's output is not an image (damaged weights).
     pub fn generate(
         &self,
         params: &GenerationParams,

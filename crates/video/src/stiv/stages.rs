@@ -111,7 +111,7 @@ impl StageOptimizer {
             Self::Muon => OptimizerConfig::Muon(MuonConfig {
                 weight_decay: adamw.weight_decay,
                 adamw,
-                apart: adamw_params.iter().map(|&name| name.to_owned()).collect(),
+                adamw_params: adamw_params.iter().map(|&name| name.to_owned()).collect(),
                 ..MuonConfig::default()
             }),
         }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use engine::bench::{Run, Work};
+use engine::bench::{Benchmark, Run};
 use engine::ops::{self, Precision};
 use engine::train::optim::{OptimizerConfig, step};
 
@@ -17,35 +17,35 @@ const SIDE: usize = 224;
 /// Pictures of a training step, and of a large batch.
 const BATCH: usize = 32;
 
-/// All works of EMOv2, with the ratios that they must not exceed.
-pub fn works() -> Vec<Work> {
-    let work = |name, about, make| Work::with_peer(name, about, make).at_most(1.1);
+/// All benchmarks of EMOv2, with the ratios that they must not exceed.
+pub fn benchmarks() -> Vec<Benchmark> {
+    let benchmark = |name, about, make| Benchmark::with_peer(name, about, make).at_most(1.1);
     vec![
-        work(
+        benchmark(
             "emov2-5m-f32-1",
             "EMOv2-5M, one picture of 224², f32",
             || forward(1, Precision::F32),
         ),
-        work(
+        benchmark(
             "emov2-5m-bf16-1",
             "the same, bf16 products; PyTorch: bf16",
             || forward(1, Precision::Bf16),
         ),
-        work("emov2-5m-f32-32", "32 pictures, f32", || {
+        benchmark("emov2-5m-f32-32", "32 pictures, f32", || {
             forward(BATCH, Precision::F32)
         }),
-        work("emov2-5m-bf16-32", "32 pictures, bf16", || {
+        benchmark("emov2-5m-bf16-32", "32 pictures, bf16", || {
             forward(BATCH, Precision::Bf16)
         }),
-        work(
+        benchmark(
             "emov2-5m-step-f32",
             "training step of 32 pictures, AdamW, f32",
             || training(Precision::F32),
         ),
-        work("emov2-5m-step-bf16", "the same in mixed precision", || {
+        benchmark("emov2-5m-step-bf16", "the same in mixed precision", || {
             training(Precision::Bf16)
         }),
-        Work::with_peer(
+        Benchmark::with_peer(
             "emov2-5m-and-onnx",
             "EMOv2-5M (1.03 GMAC) here, MobileNetV2 (0.30 GMAC) in ONNX Runtime, one picture",
             || forward(1, Precision::F32),
@@ -88,9 +88,9 @@ fn training(precision: Precision) -> Run {
     let mut optimizer = OptimizerConfig::default().init();
     Box::new(move || {
         let before = ops::set_precision(precision);
-        if let Some(standing) = model.take() {
-            let loss = losses::soft_target(standing.forward(x.clone(), None), targets.clone());
-            let (stepped, _) = step(standing, loss.backward(), optimizer.as_mut(), 1e-4, None);
+        if let Some(current) = model.take() {
+            let loss = losses::soft_target(current.forward(x.clone(), None), targets.clone());
+            let (stepped, _) = step(current, loss.backward(), optimizer.as_mut(), 1e-4, None);
             model = Some(stepped);
         }
         ops::set_precision(before);

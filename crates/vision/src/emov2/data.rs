@@ -17,7 +17,7 @@ const MAX_IDX: u64 = 1 << 30;
 /// Classes at most.
 const MAX_CLASSES: usize = 100_000;
 
-/// What can be wrong with a data set, each as one line with the cause and the mend.
+/// What can be wrong with a data set, each as one line with cause and fix.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// No data set is there.

@@ -91,7 +91,7 @@ impl Classifier {
                 .parse()
                 .ok()
                 .filter(|size| SIZES.contains(size))
-                .ok_or_else(|| weights.unfit(format!("its metadata `{SIZE_KEY}` is no size")))?,
+                .ok_or_else(|| weights.unfit(format!("its metadata `{SIZE_KEY}` is not a size")))?,
             None => SIZE,
         };
         let crop = note(CROP_KEY).and_then(|text| text.parse().ok());

@@ -81,7 +81,7 @@ impl TrainPlan {
         (pictures / self.batch).max(1) as u64
     }
 
-    /// Rates and rhythm for so many pictures: AdamW, cosine to a hundredth after the warm-up.
+    /// Learning rate, schedule and checkpoint interval for so many pictures: AdamW, cosine to a hundredth after the warm-up.
     pub fn train_config(&self, pictures: usize) -> TrainConfig {
         let per_epoch = self.steps_per_epoch(pictures);
         let steps = self.epochs * per_epoch;

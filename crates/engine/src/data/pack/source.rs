@@ -92,7 +92,7 @@ impl Source {
 fn check_size(bytes: &[u8], width: u32, height: u32) -> Result<(), String> {
     let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info();
     let (w, h) = reader
-        .map_err(|cause| format!("it is no PNG ({cause})"))?
+        .map_err(|cause| format!("it is not a PNG ({cause})"))?
         .info()
         .size();
     match (w, h) == (width, height) {

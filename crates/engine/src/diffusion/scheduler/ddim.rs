@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Scheduler, SchedulerConfig, split};
+use super::{Noise, Scheduler, SchedulerConfig, split};
 
 /// Deterministic DDIM.
 #[derive(Clone, Debug)]
@@ -95,13 +95,7 @@ impl<const D: usize> Scheduler<D> for Ddim {
         &self.timesteps
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         self.follow(output, i, x)
     }
 
@@ -116,13 +110,7 @@ impl<const D: usize> Scheduler<D> for DdimInverse {
         &self.0.timesteps
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         self.0.follow(output, i, x)
     }
 

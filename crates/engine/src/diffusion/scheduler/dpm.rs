@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::euler::{karras, sigma_at};
-use super::{Scheduler, SchedulerConfig, split};
+use super::{Noise, Scheduler, SchedulerConfig, split};
 
 /// Multistep DPM-Solver++. Call [`DpmSolver::reset`] before another sample.
 #[derive(Clone, Debug)]
@@ -70,13 +70,7 @@ impl<const D: usize> Scheduler<D> for DpmSolver<D> {
         &self.timesteps
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         let [from, to] = [self.sigmas[i], self.sigmas[i + 1]];
         let [alpha, sigma] = parts(from);
         let [x0, _] = split(

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Prediction, Scheduler, SchedulerConfig};
+use super::{Noise, Prediction, Scheduler, SchedulerConfig};
 
 /// The range of σ where a file gives none.
 const SIGMAS: [f64; 2] = [0.002, 80.0];
@@ -78,13 +78,7 @@ impl<const D: usize> Scheduler<D> for EdmEuler {
         x / (sigma * sigma + self.data * self.data).sqrt()
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         let [from, to] = [self.sigmas[i], self.sigmas[i + 1]];
         let x0 = self.denoised(output, i, x.clone());
         x.clone() + (x - x0) * ((to - from) / from)

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Prediction, Scheduler, SchedulerConfig, Spacing};
+use super::{Noise, Prediction, Scheduler, SchedulerConfig, Spacing};
 
 /// Euler steps on `x = x₀ + σ·ε`; ancestral ones add part of the noise anew.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl<const D: usize> Scheduler<D> for Euler {
         output: Tensor<D>,
         i: usize,
         x: Tensor<D>,
-        noise: &mut dyn FnMut() -> Tensor<D>,
+        noise: Noise<'_, D>,
     ) -> Tensor<D> {
         let [from, to] = [self.sigmas[i], self.sigmas[i + 1]];
         let x0 = clean(self.config.prediction_type, output, x.clone(), from);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::Scheduler;
+use super::{Noise, Scheduler};
 use crate::diffusion::{Solver, sde_step};
 
 /// The flow from noise to data.
@@ -36,7 +36,7 @@ impl<const D: usize> Scheduler<D> for Flow {
         velocity: Tensor<D>,
         i: usize,
         x: Tensor<D>,
-        noise: &mut dyn FnMut() -> Tensor<D>,
+        noise: Noise<'_, D>,
     ) -> Tensor<D> {
         match self.solver {
             Solver::Sde if i + 1 < self.timesteps.len() => {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::euler::{Euler, clean, start_sigma};
-use super::{Scheduler, SchedulerConfig};
+use super::{Noise, Scheduler, SchedulerConfig};
 
 /// Heun steps on `x = x₀ + σ·ε`.
 #[derive(Clone, Debug)]
@@ -57,13 +57,7 @@ impl<const D: usize> Scheduler<D> for Heun<D> {
         x / (sigma * sigma + 1.0).sqrt()
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         let sigma = self.sigma(i);
         let x0 = clean(self.config.prediction_type, output, x.clone(), sigma);
         let slope = (x.clone() - x0) / sigma;

@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::ddim::bar_at;
-use super::{Scheduler, SchedulerConfig, split};
+use super::{Noise, Scheduler, SchedulerConfig, split};
 
 /// Standard deviation of the data in the boundary condition.
 const DATA: f64 = 0.5;
@@ -57,7 +57,7 @@ impl<const D: usize> Scheduler<D> for Lcm {
         output: Tensor<D>,
         i: usize,
         x: Tensor<D>,
-        noise: &mut dyn FnMut() -> Tensor<D>,
+        noise: Noise<'_, D>,
     ) -> Tensor<D> {
         let x0 = self.denoised(output, i, x);
         match i + 1 < self.timesteps.len() {

@@ -23,12 +23,15 @@ pub use heun::Heun;
 pub use lcm::Lcm;
 pub use plms::Plms;
 
-/// A walk from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
+/// Draws standard normal values of the shape of `x`.
+pub type Noise<'a, const D: usize> = &'a mut dyn FnMut() -> Tensor<D>;
+
+/// A sampler: from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
 pub trait Scheduler<const D: usize> {
     /// What the network is told in each step, the noisiest first.
     fn timesteps(&self) -> &[f64];
 
-    /// How often each step but the last calls the network: walks begin at multiples of it.
+    /// How often each step but the last calls the network: sampling begins at multiples of it.
     fn order(&self) -> usize {
         1
     }
@@ -44,27 +47,21 @@ pub trait Scheduler<const D: usize> {
         x
     }
 
-    /// `x` after step `i`, given what the network said. `noise` draws standard normal values of the shape of `x`; only
-    /// ancestral walks ask for it.
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        noise: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D>;
+    /// `x` after step `i`, given the network's output; only ancestral samplers draw `noise`.
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, noise: Noise<'_, D>)
+    -> Tensor<D>;
 
     /// `x0` with the noise of step `i`.
     fn add_noise(&self, x0: Tensor<D>, noise: Tensor<D>, i: usize) -> Tensor<D>;
 }
 
-/// The whole walk from `x`, which has the scheduler's [`Scheduler::init_noise_sigma`]. `network` gets the scaled input
+/// Runs the sampler from `x`, which has the scheduler's [`Scheduler::init_noise_sigma`]. `network` gets the scaled input
 /// and the timestep.
 pub fn sample<const D: usize, E>(
     scheduler: &mut dyn Scheduler<D>,
     mut x: Tensor<D>,
     mut network: impl FnMut(Tensor<D>, f64) -> Result<Tensor<D>, E>,
-    noise: &mut dyn FnMut() -> Tensor<D>,
+    noise: Noise<'_, D>,
 ) -> Result<Tensor<D>, E> {
     for i in 0..scheduler.timesteps().len() {
         let t = scheduler.timesteps()[i];

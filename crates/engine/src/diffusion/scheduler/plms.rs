@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::ddim::bar_at;
-use super::{Scheduler, SchedulerConfig, split};
+use super::{Noise, Scheduler, SchedulerConfig, split};
 
 /// Weights of the latest predictions, the newest first.
 const WEIGHTS: [&[f64]; 4] = [
@@ -55,13 +55,7 @@ impl<const D: usize> Scheduler<D> for Plms<D> {
         &self.timesteps
     }
 
-    fn step(
-        &mut self,
-        output: Tensor<D>,
-        i: usize,
-        x: Tensor<D>,
-        _: &mut dyn FnMut() -> Tensor<D>,
-    ) -> Tensor<D> {
+    fn step(&mut self, output: Tensor<D>, i: usize, x: Tensor<D>, _: Noise<'_, D>) -> Tensor<D> {
         let t = self.timesteps[i];
         // The correction walks the first step again, with the mean of what the network says at its two ends.
         let (from, to, x, output) = match self.begun.take().filter(|_| i == 1) {

@@ -264,7 +264,7 @@ fn read(json: &Value) -> Result<CausalLmConfig, String> {
         None => Ok(None),
         Some(value) => match value.as_u64().and_then(|size| usize::try_from(size).ok()) {
             Some(size) => Ok(Some(size)),
-            None => Err(format!("`{name}` is no whole number")),
+            None => Err(format!("`{name}` is not a whole number")),
         },
     };
     let needed = |name: &str| size(name)?.ok_or_else(|| format!("`{name}` is missing"));
@@ -272,7 +272,7 @@ fn read(json: &Value) -> Result<CausalLmConfig, String> {
         None => Ok(usual),
         Some(value) => value
             .as_f64()
-            .ok_or_else(|| format!("`{name}` is no number")),
+            .ok_or_else(|| format!("`{name}` is not a number")),
     };
     let set = |name: &str| get(name).and_then(Value::as_bool).unwrap_or(false);
     if let Some(name) = ["attention_bias", "mlp_bias"].iter().find(|name| set(name)) {

@@ -31,7 +31,7 @@ pub enum CausalLmError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why, and the mend.
+        /// Why, and the fix.
         reason: String,
     },
     /// The weights do not fit.
@@ -185,7 +185,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, CausalLmError> {
         return Err(failed("it is too large to be one".into()));
     }
     let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is no JSON ({error})")))
+    serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is not JSON ({error})")))
 }
 
 pub(super) fn write_json(path: &Path, json: &Value) -> Result<(), FileError> {

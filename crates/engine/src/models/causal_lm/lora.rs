@@ -129,12 +129,12 @@ impl CausalLm {
     /// The same with everything frozen but new factors of the projections that `config` names; it computes what it did.
     ///
     /// # Errors
-    /// [`CausalLmError::Config`] for a rank of 0, names that are no projection and blocks that are not there.
+    /// [`CausalLmError::Config`] for a rank of 0, names that are not projections and blocks that are not there.
     pub fn with_lora(self, config: &LoraConfig, rng: &mut Rng) -> Result<Self, CausalLmError> {
         let unknown = |name: &&String| !TARGETS.contains(&name.as_str());
         if let Some(name) = config.targets.iter().find(unknown) {
             return Err(CausalLmError::Config(format!(
-                "`{name}` is no projection: name some of {}",
+                "`{name}` is not a projection: name some of {}",
                 TARGETS.join(", ")
             )));
         }

@@ -54,7 +54,7 @@ impl Fields<'_> {
         let value = value.int().and_then(|size| usize::try_from(size).ok());
         value
             .map(Some)
-            .ok_or_else(|| format!("`{}.{name}` is no whole number", self.architecture))
+            .ok_or_else(|| format!("`{}.{name}` is not a whole number", self.architecture))
     }
 
     fn needed(&self, name: &str) -> Result<usize, String> {

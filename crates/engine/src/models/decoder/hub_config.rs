@@ -36,7 +36,7 @@ impl Fields<'_> {
         };
         let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
         size.map(Some)
-            .ok_or_else(|| format!("`{name}` is no whole number"))
+            .ok_or_else(|| format!("`{name}` is not a whole number"))
     }
 
     fn needed(&self, name: &str) -> Result<usize, String> {
@@ -51,7 +51,7 @@ impl Fields<'_> {
         value
             .as_f64()
             .map(Some)
-            .ok_or_else(|| format!("`{name}` is no number"))
+            .ok_or_else(|| format!("`{name}` is not a number"))
     }
 
     fn flag(&self, name: &str) -> Option<bool> {
@@ -61,7 +61,7 @@ impl Fields<'_> {
     fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
         let list = self.get(name).and_then(Value::as_array);
         list.and_then(|list| list.iter().map(Value::as_f64).collect())
-            .ok_or_else(|| format!("`{name}` is no list of numbers"))
+            .ok_or_else(|| format!("`{name}` is not a list of numbers"))
     }
 
     fn family(&self) -> Result<Family, DecoderError> {

@@ -153,7 +153,7 @@ impl Request<'_> {
                 && !values.len().is_multiple_of(width)
             {
                 return Err(DecoderError::Foreign(format!(
-                    "{} values are no rows of {width}: take embeddings of this model",
+                    "{} values are not rows of {width}: take embeddings of this model",
                     values.len()
                 )));
             }

@@ -130,7 +130,7 @@ pub fn pack(place: &Path, precision: Precision) -> Result<TensorFile, DiffusionE
     if !place.is_dir() {
         return Err(DiffusionError::model(
             place,
-            "it is no folder: give the diffusers folder of a model",
+            "it is not a directory: give the diffusers folder of a model",
         ));
     }
     let parts = folder::open(place, &OpenOptions::default())?;

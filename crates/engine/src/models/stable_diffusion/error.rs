@@ -21,7 +21,7 @@ pub enum DiffusionError {
     Model {
         /// The model, or the part that does not fit.
         path: PathBuf,
-        /// What is wrong, and the mend.
+        /// What is wrong, and the fix.
         reason: String,
     },
     /// Weights are missing or do not fit.
@@ -33,7 +33,7 @@ pub enum DiffusionError {
     /// What was asked for cannot be made.
     #[error("{0}")]
     Request(String),
-    /// Values that are no numbers.
+    /// Values that are not numbers.
     #[error("{0}")]
     NotFinite(String),
     /// It was told to stop.

@@ -97,7 +97,7 @@ impl StableDiffusion {
     /// and bf16 become f32.
     ///
     /// # Errors
-    /// [`DiffusionError`]: what is missing, broken or mixed up of two models, with the mend.
+    /// [`DiffusionError`]: what is missing, broken or mixed up of two models, with the fix.
     pub fn open(
         path: &Path,
         options: &OpenOptions,

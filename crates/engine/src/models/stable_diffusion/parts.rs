@@ -88,7 +88,7 @@ impl Schedule {
     pub fn read(json: Value, path: &Path) -> Result<Self, DiffusionError> {
         let mut fields = match json {
             Value::Object(fields) => fields,
-            _ => return Err(DiffusionError::model(path, "it is no JSON object")),
+            _ => return Err(DiffusionError::model(path, "it is not a JSON object")),
         };
         fields.retain(|_, value| !value.is_null());
         let class = fields.get("_class_name").and_then(Value::as_str);
@@ -103,7 +103,10 @@ impl Schedule {
         }
         let config: SchedulerConfig =
             serde_json::from_value(Value::Object(fields)).map_err(|error| {
-                DiffusionError::model(path, format!("it is no scheduler that is known: {error}"))
+                DiffusionError::model(
+                    path,
+                    format!("it is not a scheduler that is known: {error}"),
+                )
             })?;
         if !(1..=100_000).contains(&config.num_train_timesteps) {
             return Err(DiffusionError::model(
@@ -236,7 +239,7 @@ impl Parts {
             let found = pooled.map(|pooled| pooled + 6 * ids);
             if found != Some(all) {
                 return wrong(format!(
-                    "the U-Net wants {all} values of pooled text and sizes, and the text encoder has {}; give the base \
+                    "the U-Net expects {all} values of pooled text and sizes, and the text encoder has {}; give the base \
                      model, not a refiner, with its second text encoder",
                     found.map_or("no projection".into(), |found| format!("{found}"))
                 ));

@@ -48,7 +48,7 @@ impl StableDiffusion {
     /// Latents to pictures, one by one.
     ///
     /// # Errors
-    /// [`DiffusionError::NotFinite`] when the autoencoder gives values that are no numbers, as some do in f16.
+    /// [`DiffusionError::NotFinite`] when the autoencoder gives values that are not numbers, as some do in f16.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Picture>, DiffusionError> {
         let drawn = self.decode_with_alpha(latents)?;
         Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
@@ -123,5 +123,5 @@ impl StableDiffusion {
 /// Side of a tile in pixels.
 const TILE: usize = 512;
 /// What is said when the autoencoder fails.
-const NO_NUMBERS: &str = "the autoencoder gave values that are no numbers: its weights hold some, as files in f16 may; give \
+const NO_NUMBERS: &str = "the autoencoder gave values that are not numbers: its weights hold some, as files in f16 may; give \
                           another one with `--vae FOLDER`";

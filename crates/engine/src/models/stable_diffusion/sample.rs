@@ -13,7 +13,7 @@ use crate::diffusion::scheduler::{
 use crate::models::unet2d::{AddedConditions, UnetConditions};
 use crate::nn::AttentionHooks;
 
-/// How a sampler walks from noise to a picture.
+/// A sampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplerKind {
     /// DDIM (Song et al. 2021), without added noise. Can be inverted.
@@ -130,7 +130,7 @@ fn batched(rows: &[&UnetConditions], batch: usize) -> UnetConditions {
 }
 
 impl StableDiffusion {
-    /// The sampler's walk.
+    /// The scheduler of these settings.
     pub fn scheduler(&self, sampling: &Sampling) -> Box<dyn Scheduler<4>> {
         let usual = match sampling.sampler {
             SamplerKind::Ddim | SamplerKind::Plms => Spacing::Leading,
@@ -192,7 +192,7 @@ impl StableDiffusion {
     /// `watch` hears of steps done and in all, and says whether to go on.
     ///
     /// # Errors
-    /// [`DiffusionError::Stopped`]; [`DiffusionError::NotFinite`] when the U-Net gives values that are no numbers.
+    /// [`DiffusionError::Stopped`]; [`DiffusionError::NotFinite`] when the U-Net gives values that are not numbers.
     pub fn sample(
         &self,
         noise: Tensor<4>,
@@ -204,13 +204,13 @@ impl StableDiffusion {
     ) -> Result<Tensor<4>, DiffusionError> {
         let scheduler = self.scheduler(sampling);
         let x = noise.clone() * scheduler.init_noise_sigma();
-        let walk = Walk {
+        let inputs = SamplerInputs {
             first: 0,
             noise,
             seeds,
             inpaint: None,
         };
-        self.walk(scheduler, x, walk, conditions, sampling, hooks, watch)
+        self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
     }
 
     /// As [`StableDiffusion::sample`], from latents of pictures with the noise of a later step: the last `strength` of all
@@ -234,7 +234,7 @@ impl StableDiffusion {
         let scheduler = self.scheduler(sampling);
         let steps = scheduler.timesteps().len();
         let walked = ((steps as f64 * strength.clamp(0.0, 1.0)) as usize).min(steps);
-        // A walk begins where a step does.
+        // Sampling begins where a step does.
         let first = (steps - walked)
             .next_multiple_of(scheduler.order())
             .min(steps);
@@ -246,21 +246,21 @@ impl StableDiffusion {
             }
             first => scheduler.add_noise(picture, noise.clone(), first),
         };
-        let walk = Walk {
+        let inputs = SamplerInputs {
             first,
             noise,
             seeds,
             inpaint,
         };
-        self.walk(scheduler, x, walk, conditions, sampling, hooks, watch)
+        self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn walk(
+    fn run_sampler(
         &self,
         mut scheduler: Box<dyn Scheduler<4>>,
         mut x: Tensor<4>,
-        walk: Walk<'_>,
+        inputs: SamplerInputs<'_>,
         conditions: &Conditions,
         sampling: &Sampling,
         hooks: &mut dyn AttentionHooks,
@@ -274,12 +274,12 @@ impl StableDiffusion {
             guidance: 1.0,
             ..sampling.clone()
         };
-        for (i, &t) in times.iter().enumerate().skip(walk.first) {
-            if !watch(i - walk.first, steps - walk.first) {
+        for (i, &t) in times.iter().enumerate().skip(inputs.first) {
+            if !watch(i - inputs.first, steps - inputs.first) {
                 return Err(DiffusionError::Stopped);
             }
             let mut input = scheduler.scale_model_input(x.clone(), i);
-            if let (true, Some(inpaint)) = (extended, walk.inpaint) {
+            if let (true, Some(inpaint)) = (extended, inputs.inpaint) {
                 let beside = [&inpaint.mask, &inpaint.masked].map(|part| each(part, batch));
                 input = Tensor::cat([vec![input], beside.to_vec()].concat(), 1);
             }
@@ -290,22 +290,22 @@ impl StableDiffusion {
             let out = self.predict(input, t, conditions, here, hooks);
             let shape = [channels, height, width];
             let name = format!("step {i}");
-            let mut fresh = || normals(walk.seeds, &name, shape, &self.device);
+            let mut fresh = || normals(inputs.seeds, &name, shape, &self.device);
             x = scheduler.step(out, i, x, &mut fresh);
-            if let (false, Some(inpaint)) = (extended, walk.inpaint) {
+            if let (false, Some(inpaint)) = (extended, inputs.inpaint) {
                 let picture = each(&inpaint.picture, batch);
                 let kept = match i + 1 < steps {
-                    true => scheduler.add_noise(picture, walk.noise.clone(), i + 1),
+                    true => scheduler.add_noise(picture, inputs.noise.clone(), i + 1),
                     false => picture,
                 };
                 let mask = inpaint.mask.clone();
                 x = x * mask.clone() + kept * (mask.neg() + 1.0);
             }
         }
-        watch(steps - walk.first, steps - walk.first);
+        watch(steps - inputs.first, steps - inputs.first);
         finite(
             x,
-            "the U-Net gave values that are no numbers: its weights are damaged, or do not fit the sampler",
+            "the U-Net gave values that are not numbers: its weights are damaged, or do not fit the sampler",
         )
     }
 
@@ -347,13 +347,13 @@ impl StableDiffusion {
         watch(times.len(), times.len());
         finite(
             x,
-            "the U-Net gave values that are no numbers: its weights are damaged",
+            "the U-Net gave values that are not numbers: its weights are damaged",
         )
     }
 }
 
-/// What a walk needs beside its scheduler.
-struct Walk<'a> {
+/// What sampling needs beside its scheduler.
+struct SamplerInputs<'a> {
     first: usize,
     noise: Tensor<4>,
     seeds: &'a [u64],

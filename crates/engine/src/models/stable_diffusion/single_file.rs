@@ -38,7 +38,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, Diffusio
         return Err(DiffusionError::model(
             path,
             format!(
-                "it is no checkpoint of Stable Diffusion: it has no `{UNET}input_blocks.0.0.weight`; give one `.safetensors` \
+                "it is not a checkpoint of Stable Diffusion: it has no `{UNET}input_blocks.0.0.weight`; give one `.safetensors` \
                  or `.ckpt` file with U-Net, autoencoder and text encoder in it, or a diffusers folder"
             ),
         ));

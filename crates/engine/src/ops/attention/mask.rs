@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_flex::FlexTensor;
 use kernels::{Blocks, Mask, Pairs, ShapeError, Window};
 
-use super::super::plug;
+use super::super::custom_op;
 
 /// A distance that no key is away, as every back-end can hold it.
 const FAR: usize = i32::MAX as usize;
@@ -65,7 +65,7 @@ impl AttentionMask {
                 Some((blocks.size, bools(&blocks.seen)?))
             })?,
             bias: all_or_none(&self.bias, |bias| {
-                plug::constant(bias.clone().into_dispatch())
+                custom_op::constant(bias.clone().into_dispatch())
             })?,
         })
     }
@@ -107,7 +107,7 @@ fn all_or_none<T, U>(part: &Option<T>, read: impl FnOnce(&T) -> Option<U>) -> Op
 }
 
 fn bools<const D: usize>(mask: &Tensor<D, Bool>) -> Option<FlexTensor> {
-    plug::bools(mask.clone().into_dispatch())
+    custom_op::bools(mask.clone().into_dispatch())
 }
 
 /// True where a key lies outside of the window, `[queries, keys]`.
@@ -181,7 +181,15 @@ impl Dense {
     /// What is added to the scores.
     pub(super) fn bias(&self, shape: [usize; 4]) -> Result<Option<Pairs<'_, f32>>, ShapeError> {
         let [_, _, queries, keys] = shape;
-        let read = |bias| matrices("bias", bias, plug::values(bias), shape, [queries, keys]);
+        let read = |bias| {
+            matrices(
+                "bias",
+                bias,
+                custom_op::values(bias),
+                shape,
+                [queries, keys],
+            )
+        };
         self.bias.as_ref().map(read).transpose()
     }
 }

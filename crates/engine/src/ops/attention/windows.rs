@@ -7,8 +7,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use kernels::{Attention, AttentionDims, Heads, Level, Mask, Precision, ShapeError, Windows};
 
+use super::super::custom_op::{self, Kernel, dense, tensor, values};
 use super::super::linear::precision;
-use super::super::plug::{self, Kernel, dense, tensor, values};
 use super::{AttentionMask, by_products};
 
 /// How the tokens of a map are windows: window `w` has the tokens `first[w] + inside[i]`. All together they have each token once.
@@ -35,7 +35,7 @@ pub fn window_attention(
         windows: windows.clone(),
     };
     let inputs = [&qk, &v].map(|input| input.clone().into_dispatch());
-    plug::run(kernel, inputs).unwrap_or_else(|| by_sequences(qk, v, heads, windows))
+    custom_op::run(kernel, inputs).unwrap_or_else(|| by_sequences(qk, v, heads, windows))
 }
 
 /// [`window_attention`] in Burn's own operations.

@@ -22,10 +22,11 @@ pub struct MuonConfig {
     pub weight_decay: f64,
     /// Newton–Schulz rounds.
     pub rounds: usize,
-    /// What steps vectors and the parameters named in `apart`.
+    /// Optimizer of vectors and the parameters named in `adamw_params`.
     pub adamw: AdamWConfig,
     /// Fields, anywhere on a parameter's path, whose matrices are AdamW's: embeddings, the first and the last layer.
-    pub apart: Vec<String>,
+    #[serde(alias = "apart")]
+    pub adamw_params: Vec<String>,
     /// Whether weights of convolutions `[out, in, ..]` count as matrices `[out, in · ..]`.
     pub convolutions: bool,
 }
@@ -37,7 +38,7 @@ impl Default for MuonConfig {
             weight_decay: 0.01,
             rounds: 5,
             adamw: AdamWConfig::default(),
-            apart: Vec::new(),
+            adamw_params: Vec::new(),
             convolutions: false,
         }
     }
@@ -68,9 +69,9 @@ impl Muon {
         }
     }
 
-    fn apart(&self, path: &str) -> bool {
+    fn is_adamw(&self, path: &str) -> bool {
         path.split('.')
-            .any(|field| self.config.apart.iter().any(|name| name == field))
+            .any(|field| self.config.adamw_params.iter().any(|name| name == field))
     }
 }
 
@@ -89,7 +90,7 @@ impl Optimizer for Muon {
             }
             _ => return self.rest.update(slot, values, gradient, size),
         };
-        if self.apart(slot.path) {
+        if self.is_adamw(slot.path) {
             return self.rest.update(slot, values, gradient, size);
         }
         let MuonConfig {

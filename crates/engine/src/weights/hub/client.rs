@@ -196,8 +196,8 @@ pub(super) fn check(answer: Answer) -> Result<Answer, Trouble> {
         408 | 425 | 429 | 500..=599 => {
             return Err(Trouble::Passing(format!("status {}", answer.status())));
         }
-        401 | 403 => "it wants a key (set HF_TOKEN), or the model's terms accepted on its page",
-        404 => "check the name, the revision and the file; a private model also wants HF_TOKEN",
+        401 | 403 => "it needs a key (set HF_TOKEN), or the model's terms accepted on its page",
+        404 => "check the name, the revision and the file; a private model also needs HF_TOKEN",
         _ => "check the address",
     };
     Err(Trouble::Final(HubError::Refused {

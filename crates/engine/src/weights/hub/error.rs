@@ -8,7 +8,7 @@ use base::files::FileError;
 /// Why a model could not be fetched or found.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// What was given is no model.
+    /// What was given is not a model.
     #[error("{0}")]
     Name(String),
     /// The model is not here yet.

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say, take_part, whole};
+use base::command::{Context, Failure, Steps, print_line, use_calling_thread_as_worker, whole};
 use base::media;
 use clap::Args;
 use serde_json::json;
 
 use super::model::ModelOptions;
-use crate::acdit::pipeline::Vae;
-use crate::acdit::studio::Studio;
+use crate::acdit::generate::Vae;
+use crate::acdit::pipeline::AcditPipeline;
 
 /// Options of `classify`.
 #[derive(Args, Debug)]
@@ -51,10 +51,10 @@ enum By {
 
 impl Classify {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
-        let studio = self.model.open()?;
-        let vae = self.model.vae(&studio)?;
-        let by = match (self.by, &studio.head) {
+        use_calling_thread_as_worker();
+        let pipeline = self.model.open()?;
+        let vae = self.model.vae(&pipeline)?;
+        let by = match (self.by, &pipeline.head) {
             (Some(By::Head), None) => {
                 return Err(Failure::input(
                     "this model has no head: train one with `orrery acdit train --goal head`, or use `--by denoising`",
@@ -66,7 +66,7 @@ impl Classify {
         };
         for file in &self.files {
             context.proceed()?;
-            self.one(file, by, &studio, vae.as_ref(), context)?;
+            self.one(file, by, &pipeline, vae.as_ref(), context)?;
         }
         Ok(())
     }
@@ -75,11 +75,11 @@ impl Classify {
         &self,
         file: &PathBuf,
         by: By,
-        studio: &Studio,
+        pipeline: &AcditPipeline,
         vae: Option<&Vae>,
         context: Context,
     ) -> Result<(), Failure> {
-        let config = &studio.config;
+        let config = &pipeline.config;
         let mut frames = match config.temporal_len {
             1 => vec![media::read_picture(file)?],
             _ => media::read_clip(file)?.frames,
@@ -93,12 +93,12 @@ impl Classify {
             )));
         }
         frames.truncate(config.temporal_len);
-        let tokens = studio.tokens(&frames, vae)?;
+        let tokens = pipeline.tokens(&frames, vae)?;
         let (scores, what) = match by {
-            By::Head => (studio.by_head(tokens)?.unwrap_or_default(), "probability"),
+            By::Head => (pipeline.by_head(tokens)?.unwrap_or_default(), "probability"),
             By::Denoising => {
                 let mut bar = Steps::new("draws", self.json);
-                let errors = studio.by_denoising(tokens, self.draws, self.seed, &mut |done| {
+                let errors = pipeline.by_denoising(tokens, self.draws, self.seed, &mut |done| {
                     bar.at(done, self.draws);
                     !context.stopped()
                 });
@@ -115,20 +115,20 @@ impl Classify {
         if self.json {
             let classes: Vec<_> = order
                 .iter()
-                .map(|&label| json!({"class": studio.about.name(label), "label": label, what: scores[label]}))
+                .map(|&label| json!({"class": pipeline.about.name(label), "label": label, what: scores[label]}))
                 .collect();
-            return say(&json!({"file": file, "by": what, "classes": classes}).to_string());
+            return print_line(&json!({"file": file, "by": what, "classes": classes}).to_string());
         }
         let classes: Vec<String> = order
             .iter()
             .map(|&label| {
-                let name = studio.about.name(label);
+                let name = pipeline.about.name(label);
                 match by {
                     By::Head => format!("{name} {:.1} %", 100.0 * scores[label]),
                     By::Denoising => format!("{name} (error {:.4})", scores[label]),
                 }
             })
             .collect();
-        say(&format!("{}: {}", file.display(), classes.join(", ")))
+        print_line(&format!("{}: {}", file.display(), classes.join(", ")))
     }
 }

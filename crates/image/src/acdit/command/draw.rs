@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part, whole};
-use base::media::provenance::{Note, clip_bytes, picture_bytes};
+use base::command::{
+    Context, Failure, Steps, any_seed, number_in, print_line, use_calling_thread_as_worker, whole,
+};
+use base::media::provenance::{Provenance, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{self, Clip, Picture};
 use clap::Args;
@@ -12,9 +14,9 @@ use serde_json::json;
 use super::model::ModelOptions;
 use super::options::check;
 use crate::acdit::SampleConfig;
-use crate::acdit::pipeline::{Request, Vae};
+use crate::acdit::generate::{Request, Vae};
+use crate::acdit::pipeline::AcditPipeline;
 use crate::acdit::space::Values;
-use crate::acdit::studio::Studio;
 
 /// The most samples of a call.
 const MOST_SAMPLES: usize = 256;
@@ -30,7 +32,7 @@ const DELAY_MS: u32 = 125;
 pub struct DrawOptions {
     #[command(flatten)]
     model: ModelOptions,
-    /// Classes by name or number, comma-separated; `none` is no class [default: all, or the first ten]
+    /// Classes by name or number, comma-separated; `none` is not a class [default: all, or the first ten]
     #[arg(long = "class", value_delimiter = ',', value_name = "CLASS")]
     classes: Vec<String>,
     /// Samples of each class, a row of the sheet
@@ -115,37 +117,37 @@ pub struct Continue {
 
 impl Sample {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let studio = self.draw.begin()?;
-        let blocks = studio.config.ar_len;
-        self.draw.run(&studio, blocks, None, None, context)
+        let pipeline = self.draw.begin()?;
+        let blocks = pipeline.config.ar_len;
+        self.draw.run(&pipeline, blocks, None, None, context)
     }
 }
 
 impl Video {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let studio = self.draw.begin()?;
-        if studio.config.temporal_len == 1 {
+        let pipeline = self.draw.begin()?;
+        if pipeline.config.temporal_len == 1 {
             return Err(Failure::input(
                 "this model draws pictures, not clips: give one of clips with `--model`, or use `orrery acdit sample`",
             ));
         }
-        let blocks = self.length.blocks(&studio, studio.config.ar_len)?;
+        let blocks = self.length.blocks(&pipeline, pipeline.config.ar_len)?;
         let window = self.length.window;
-        self.draw.run(&studio, blocks, window, None, context)
+        self.draw.run(&pipeline, blocks, window, None, context)
     }
 }
 
 impl Continue {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let studio = self.draw.begin()?;
-        let vae = self.draw.model.vae(&studio)?;
-        let config = &studio.config;
+        let pipeline = self.draw.begin()?;
+        let vae = self.draw.model.vae(&pipeline)?;
+        let config = &pipeline.config;
         let still = config.temporal_len == 1;
         let frames = match still {
             true => vec![media::read_picture(&self.init)?],
             false => media::read_clip(&self.init)?.frames,
         };
-        let tokens = studio.tokens(&frames, vae.as_ref())?;
+        let tokens = pipeline.tokens(&frames, vae.as_ref())?;
         let there = tokens.dims()[1] / config.block_size;
         let given = self
             .given
@@ -161,7 +163,7 @@ impl Continue {
             true => config.ar_len,
             false => config.ar_len.max(given + 1),
         };
-        let blocks = self.length.blocks(&studio, usual)?;
+        let blocks = self.length.blocks(&pipeline, usual)?;
         if still && blocks != config.ar_len {
             return Err(Failure::input(
                 "a picture has all its blocks: `--blocks` and `--frames` are for clips",
@@ -172,14 +174,15 @@ impl Continue {
                 "all {blocks} blocks are given and none is left to draw: give fewer with `--given`, or for clips more `--blocks`"
             )));
         }
-        let shown = studio.pictures(tokens.clone(), vae.as_ref())?;
+        let shown = pipeline.pictures(tokens.clone(), vae.as_ref())?;
         let start = Start {
             tokens,
             given,
             shown: shown.into_iter().next().unwrap_or_default(),
         };
         let window = self.length.window;
-        self.draw.run(&studio, blocks, window, Some(start), context)
+        self.draw
+            .run(&pipeline, blocks, window, Some(start), context)
     }
 }
 
@@ -191,8 +194,8 @@ struct Start {
 }
 
 impl Length {
-    fn blocks(&self, studio: &Studio, usual: usize) -> Result<usize, Failure> {
-        let config = &studio.config;
+    fn blocks(&self, pipeline: &AcditPipeline, usual: usize) -> Result<usize, Failure> {
+        let config = &pipeline.config;
         match (self.blocks, self.frames) {
             (Some(blocks), _) => Ok(blocks),
             (None, Some(frames)) => {
@@ -200,7 +203,7 @@ impl Length {
                 match tokens.is_multiple_of(config.block_size) {
                     true => Ok(tokens / config.block_size),
                     false => Err(Failure::input(format!(
-                        "{frames} frames are no whole blocks: a block has {} frames",
+                        "{frames} frames are not whole blocks: a block has {} frames",
                         config.block_size / config.spatial_len
                     ))),
                 }
@@ -212,18 +215,18 @@ impl Length {
 
 impl DrawOptions {
     /// The model; threads are set before anything is computed.
-    fn begin(&self) -> Result<Studio, Failure> {
-        take_part();
+    fn begin(&self) -> Result<AcditPipeline, Failure> {
+        use_calling_thread_as_worker();
         self.model.open()
     }
 
-    fn labels(&self, studio: &Studio) -> Result<Vec<usize>, Failure> {
+    fn labels(&self, pipeline: &AcditPipeline) -> Result<Vec<usize>, Failure> {
         let named: Result<Vec<usize>, String> = match self.classes.is_empty() {
-            true => Ok((0..studio.config.num_classes.min(10)).collect()),
+            true => Ok((0..pipeline.config.num_classes.min(10)).collect()),
             false => self
                 .classes
                 .iter()
-                .map(|text| studio.about.label(text, &studio.config))
+                .map(|text| pipeline.about.label(text, &pipeline.config))
                 .collect(),
         };
         let named = named.map_err(Failure::input)?;
@@ -240,16 +243,16 @@ impl DrawOptions {
 
     fn run(
         &self,
-        studio: &Studio,
+        pipeline: &AcditPipeline,
         blocks: usize,
         window: Option<usize>,
         start: Option<Start>,
         context: Context,
     ) -> Result<(), Failure> {
         let begun = std::time::Instant::now();
-        let config = &studio.config;
+        let config = &pipeline.config;
         let moving = config.temporal_len > 1;
-        let labels = self.labels(studio)?;
+        let labels = self.labels(pipeline)?;
         let values = labels.len() * blocks * config.block_size * config.latent_size;
         if values > MOST_VALUES {
             return Err(Failure::input(format!(
@@ -257,7 +260,7 @@ impl DrawOptions {
                 labels.len()
             )));
         }
-        let vae = self.model.vae(studio)?;
+        let vae = self.model.vae(pipeline)?;
         let seed = self.seed.unwrap_or_else(any_seed);
         let ending = if moving { "gif" } else { "png" };
         let out = self
@@ -271,20 +274,20 @@ impl DrawOptions {
             sampling: SampleConfig {
                 steps: self.steps,
                 guidance: self.cfg.unwrap_or(if moving { 2.5 } else { 1.5 }),
-                clip: (studio.about.space.values == Values::Pixels).then_some(1.0),
+                clip: (pipeline.about.space.values == Values::Pixels).then_some(1.0),
                 window,
             },
             seed,
         };
         let given = start.as_ref().map_or(0, |start| start.given);
-        let frames = self.draw(studio, &request, start.as_ref(), vae.as_ref(), context)?;
-        self.write(studio, &request, start, frames, &out)?;
+        let frames = self.draw(pipeline, &request, start.as_ref(), vae.as_ref(), context)?;
+        self.write(pipeline, &request, start, frames, &out)?;
         let names: Vec<String> = request
             .labels
             .iter()
-            .map(|label| name(studio, *label))
+            .map(|label| name(pipeline, *label))
             .collect();
-        say(&match self.json {
+        print_line(&match self.json {
             true => json!({
                 "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,
@@ -298,19 +301,19 @@ impl DrawOptions {
 
     fn draw(
         &self,
-        studio: &Studio,
+        pipeline: &AcditPipeline,
         request: &Request,
         start: Option<&Start>,
         vae: Option<&Vae>,
         context: Context,
     ) -> Result<Vec<Vec<Picture>>, Failure> {
         let given = start.map_or_else(Vec::new, |start| {
-            studio.blocks(&start.tokens, start.given, request.labels.len())
+            pipeline.blocks(&start.tokens, start.given, request.labels.len())
         });
         let total = (request.blocks - given.len()) * self.steps;
         let mut bar = Steps::new("steps", self.json);
         let mut done = 0;
-        let frames = studio.draw(request, given, vae, context, &mut || {
+        let frames = pipeline.draw(request, given, vae, context, &mut || {
             done += 1;
             bar.at(done, total);
         });
@@ -321,24 +324,25 @@ impl DrawOptions {
     /// Lays the samples out, a row a class; what they go on from comes first.
     fn write(
         &self,
-        studio: &Studio,
+        pipeline: &AcditPipeline,
         request: &Request,
         start: Option<Start>,
         mut samples: Vec<Vec<Picture>>,
         out: &Path,
     ) -> Result<(), Failure> {
-        let side = studio.about.space.picture_side(&studio.config);
+        let side = pipeline.about.space.picture_side(&pipeline.config);
         let scale = self.scale.unwrap_or((128 / side).max(1));
         let mut captions: Vec<String> = request
             .labels
             .iter()
-            .map(|label| name(studio, *label))
+            .map(|label| name(pipeline, *label))
             .collect();
         let columns = match self.count {
             1 => None,
             count => Some(count),
         };
-        let note = self.note(request, &captions, start.as_ref().map(|start| start.given))?;
+        let provenance =
+            self.provenance(request, &captions, start.as_ref().map(|start| start.given))?;
         if let Some(start) = start {
             samples.insert(0, start.shown);
             captions.insert(0, "given".to_owned());
@@ -354,26 +358,26 @@ impl DrawOptions {
             gap: if alone { 0 } else { 4 },
             scale: scale as u32,
         };
-        if studio.config.temporal_len == 1 {
+        if pipeline.config.temporal_len == 1 {
             let pictures: Vec<Picture> = samples.into_iter().flatten().collect();
             let sheet = sheet(&pictures, &captions, &layout)?;
-            return Ok(picture_bytes(out, &sheet, &note)?.write(out)?);
+            return Ok(picture_bytes(out, &sheet, &provenance)?.write(out)?);
         }
         let clips: Result<Vec<Clip>, _> = samples
             .into_iter()
             .map(|frames| Clip::new(frames, DELAY_MS))
             .collect();
         let sheet = clip_sheet(&clips?, &captions, &layout)?;
-        Ok(clip_bytes(out, &sheet, &note)?.write(out)?)
+        Ok(clip_bytes(out, &sheet, &provenance)?.write(out)?)
     }
 
     /// What the file says of how it was made.
-    fn note(
+    fn provenance(
         &self,
         request: &Request,
         classes: &[String],
         given: Option<usize>,
-    ) -> Result<Note, Failure> {
+    ) -> Result<Provenance, Failure> {
         let sampling = &request.sampling;
         let model = self.model.model.as_ref();
         let model = model.map(|path| path.display().to_string());
@@ -382,14 +386,14 @@ impl DrawOptions {
             "guidance": sampling.guidance, "blocks": request.blocks, "window": sampling.window, "given": given,
             "version": env!("CARGO_PKG_VERSION"),
         });
-        Ok(Note::new(KEY, &made)?)
+        Ok(Provenance::new(KEY, &made)?)
     }
 }
 
 /// The name of a class, also of none.
-fn name(studio: &Studio, label: usize) -> String {
-    match label < studio.config.num_classes {
-        true => studio.about.name(label),
+fn name(pipeline: &AcditPipeline, label: usize) -> String {
+    match label < pipeline.config.num_classes {
+        true => pipeline.about.name(label),
         false => "none".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! `orrery acdit info` and `flops`.
 
-use base::command::{Failure, say, whole};
+use base::command::{Failure, print_line, whole};
 use clap::Args;
 use engine::weights::params;
 use serde_json::json;
@@ -23,17 +23,17 @@ pub struct Info {
 
 impl Info {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let studio = self.model.open()?;
-        let config = &studio.config;
-        let parameters: usize = params(&studio.model)
+        let pipeline = self.model.open()?;
+        let config = &pipeline.config;
+        let parameters: usize = params(&pipeline.model)
             .iter()
             .map(|param| param.shape.iter().product::<usize>())
             .sum();
-        let side = studio.about.space.picture_side(config);
+        let side = pipeline.about.space.picture_side(config);
         if self.json {
-            return say(&json!({
-                "parameters": parameters, "config": config, "about": studio.about,
-                "picture_side": side, "frames": config.temporal_len, "classifies": studio.head.is_some(),
+            return print_line(&json!({
+                "parameters": parameters, "config": config, "about": pipeline.about,
+                "picture_side": side, "frames": config.temporal_len, "classifies": pipeline.head.is_some(),
             })
             .to_string());
         }
@@ -41,8 +41,8 @@ impl Info {
             1 => format!("pictures of {side}×{side}"),
             frames => format!("clips of {frames} frames of {side}×{side}"),
         };
-        let values = serde_json::to_value(studio.about.space.values).unwrap_or_default();
-        say(&format!(
+        let values = serde_json::to_value(pipeline.about.space.values).unwrap_or_default();
+        print_line(&format!(
             "{what}, {} of {} tokens each ({} in {} channels, patches of {}×{})",
             if config.ar_len == 1 {
                 "one block".to_owned()
@@ -51,27 +51,27 @@ impl Info {
             },
             config.block_size,
             values.as_str().unwrap_or_default(),
-            studio.about.space.channels,
-            studio.about.space.patch,
-            studio.about.space.patch,
+            pipeline.about.space.channels,
+            pipeline.about.space.patch,
+            pipeline.about.space.patch,
         ))?;
-        say(&format!(
+        print_line(&format!(
             "{parameters} parameters: depth {}, width {}, {} heads",
             config.depth, config.hidden_size, config.num_heads
         ))?;
         let names: Vec<String> = (0..config.num_classes.min(20))
-            .map(|label| studio.about.name(label))
+            .map(|label| pipeline.about.name(label))
             .collect();
         let rest = match config.num_classes > names.len() {
             true => ", …",
             false => "",
         };
-        say(&format!(
+        print_line(&format!(
             "{} classes: {}{rest}",
             config.num_classes,
             names.join(", ")
         ))?;
-        say(match studio.head {
+        print_line(match pipeline.head {
             Some(_) => "it has a head and classifies",
             None => "it has no head: `classify` goes by denoising",
         })
@@ -144,13 +144,13 @@ impl Flops {
                     json!({"block": block, "flops": *flops as f64, "saved": 1.0 - *flops as f64 / whole as f64, "saved_by_formula": saving})
                 })
                 .collect();
-            return say(&json!({
+            return print_line(&json!({
                 "seq": self.seq, "steps": self.steps, "layers": config.depth, "width": config.hidden_size,
                 "flops_whole": whole as f64, "cache_bytes": cache as f64, "rows": rows,
             })
             .to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{} layers of width {}, {} tokens, {} steps; all at once {:.2} TFLOP",
             config.depth,
             config.hidden_size,
@@ -158,16 +158,16 @@ impl Flops {
             self.steps,
             whole as f64 / 1e12
         ))?;
-        say("block    TFLOP   saved   formula of the paper")?;
+        print_line("block    TFLOP   saved   formula of the paper")?;
         for (block, counted, saving) in rows {
-            say(&format!(
+            print_line(&format!(
                 "{block:>5} {:>8.2} {:>6.1} % {:>6.1} %",
                 counted as f64 / 1e12,
                 100.0 * (1.0 - counted as f64 / whole as f64),
                 100.0 * saving
             ))?;
         }
-        say(&format!(
+        print_line(&format!(
             "cache of the whole sample: {:.1} MB",
             cache as f64 / 1e6
         ))

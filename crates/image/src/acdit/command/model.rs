@@ -10,9 +10,9 @@ use engine::weights::Weights;
 
 use super::sizes::read_sizes;
 use crate::acdit::embedded;
-use crate::acdit::pipeline::Vae;
+use crate::acdit::generate::Vae;
+use crate::acdit::pipeline::AcditPipeline;
 use crate::acdit::space::Values;
-use crate::acdit::studio::Studio;
 use crate::acdit::vae;
 
 /// A model, and where it works.
@@ -29,7 +29,7 @@ pub struct ModelOptions {
     /// The autoencoder of a model of latents: a folder with `config.json` and `diffusion_pytorch_model.safetensors`
     #[arg(long, value_name = "FOLDER")]
     pub vae: Option<PathBuf>,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
 }
@@ -39,14 +39,18 @@ impl ModelOptions {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn open(&self) -> Result<Studio, Failure> {
+    pub fn open(&self) -> Result<AcditPipeline, Failure> {
         let device = device(&self.device)?;
         match (&self.model, &self.config) {
-            (None, _) => Ok(embedded::studio(&device)?),
+            (None, _) => Ok(embedded::pipeline(&device)?),
             (Some(path), None) => read_model(path, &device),
             (Some(path), Some(sizes)) => {
                 let sizes = read_sizes(sizes)?;
-                Ok(Studio::open(&Weights::open(path)?, Some(sizes), &device)?)
+                Ok(AcditPipeline::open(
+                    &Weights::open(path)?,
+                    Some(sizes),
+                    &device,
+                )?)
             }
         }
     }
@@ -55,18 +59,18 @@ impl ModelOptions {
     ///
     /// # Errors
     /// When it is needed and not given, or cannot be read.
-    pub fn vae(&self, studio: &Studio) -> Result<Option<Vae>, Failure> {
-        match (studio.about.space.values, &self.vae) {
+    pub fn vae(&self, pipeline: &AcditPipeline) -> Result<Option<Vae>, Failure> {
+        match (pipeline.about.space.values, &self.vae) {
             (Values::Pixels, _) => Ok(None),
             (Values::Latents, Some(folder)) => {
-                let vae = vae::read(folder, &studio.device)?;
-                match vae.config.latent_channels == studio.about.space.channels {
+                let vae = vae::read(folder, &pipeline.device)?;
+                match vae.config.latent_channels == pipeline.about.space.channels {
                     true => Ok(Some(vae)),
                     false => Err(Failure::input(format!(
                         "`{}` makes {} channels of latents, the model takes {}: give the autoencoder that it was trained with",
                         folder.display(),
                         vae.config.latent_channels,
-                        studio.about.space.channels
+                        pipeline.about.space.channels
                     ))),
                 }
             }
@@ -81,6 +85,6 @@ impl ModelOptions {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn read_model(path: &Path, device: &Device) -> Result<Studio, Failure> {
-    Ok(Studio::open(&Weights::open(path)?, None, device)?)
+pub fn read_model(path: &Path, device: &Device) -> Result<AcditPipeline, Failure> {
+    Ok(AcditPipeline::open(&Weights::open(path)?, None, device)?)
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, learning_rate, number_in, say, take_part, tell, whole};
+use base::command::{
+    Context, Failure, eprint_line, print_line, use_calling_thread_as_worker, whole,
+};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
-use engine::device;
-use engine::train::{Progress, Run, RunLock, TrainError, Trained, steps_done, train};
+use engine::train::{Progress, Run, RunLock, Trained, steps_done, train};
 use engine::weights::Precision;
 use serde_json::json;
 
@@ -16,11 +17,12 @@ use super::model::read_model;
 use crate::acdit::classify::{Classifier, ClassifyTask};
 use crate::acdit::data::{DataError, Pictures};
 use crate::acdit::idx::{self, Half};
+use crate::acdit::pipeline::{About, AcditPipeline, new_head};
 use crate::acdit::recipe::{Goal, Optimizer, Recipe};
 use crate::acdit::space::{Space, Values};
-use crate::acdit::studio::{About, Studio, new_head};
 use crate::acdit::train::{AcditTask, Context as Seen, Samples};
 use crate::acdit::{AcditConfig, RopeMode, Size};
+use crate::training::{TrainingOptions, interrupted};
 
 /// The trained model in a run's folder.
 const MODEL: &str = "model.safetensors";
@@ -92,27 +94,11 @@ pub struct Train {
     /// Samples a step
     #[arg(long, default_value_t = 64, value_parser = |text: &str| whole(text, 4096))]
     batch: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = learning_rate)]
-    learning_rate: f64,
-    /// What steps the weights
+    /// Optimizer
     #[arg(long, value_enum, default_value_t)]
     optimizer: Optimizer,
-    /// Decay of the averaged weights, which are what is kept
-    #[arg(long, default_value_t = 0.999, value_parser = |text: &str| number_in(text, 0.0, 0.99999).map(f64::from))]
-    ema: f64,
-    /// Mixed precision: products of bf16 values where the CPU has them
-    #[arg(long)]
-    bf16: bool,
-    /// Seed of weights and batches
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Print one JSON object at the end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    training: TrainingOptions,
 }
 
 /// `4x4` → 16 tokens.
@@ -129,8 +115,8 @@ fn tile(text: &str) -> Result<usize, String> {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
-        let device = device(&self.device)?.autodiff();
+        use_calling_thread_as_worker();
+        let device = self.training.device()?;
         if let Some(folder) = &self.resume {
             let recipe = Recipe::read(folder).map_err(Failure::input)?;
             let _lock = RunLock::take(folder)?;
@@ -143,24 +129,7 @@ impl Train {
         let mut recipe = self.recipe(data, &device)?;
         let data = Data::read(&recipe)?;
         data.settle(&mut recipe)?;
-        if out.exists() && !out.is_dir() {
-            return Err(Failure::input(format!(
-                "`{}` is a file, a run needs a folder: choose another `--out`",
-                out.display()
-            )));
-        }
-        std::fs::create_dir_all(out).map_err(|source| TrainError::Folder {
-            path: out.clone(),
-            source,
-        })?;
-        let _lock = RunLock::take(out)?;
-        if let Some(step) = steps_done(out) {
-            return Err(Failure::input(format!(
-                "`{}` holds a run of {step} steps: go on with `--resume {}`, or choose another `--out`",
-                out.display(),
-                out.display()
-            )));
-        }
+        let _lock = RunLock::create(out)?;
         recipe.write(out)?;
         self.follow(recipe, data, out, context, &device)
     }
@@ -169,8 +138,8 @@ impl Train {
     fn recipe(&self, data: &Path, device: &Device) -> Result<Recipe, Failure> {
         let (config, about) = match &self.init {
             Some(path) => {
-                let studio = read_model(path, &device.clone().without_autodiff())?;
-                (studio.config, studio.about)
+                let pipeline = read_model(path, &device.clone().without_autodiff())?;
+                (pipeline.config, pipeline.about)
             }
             None if self.goal != Goal::Draw => {
                 return Err(Failure::input(
@@ -195,11 +164,11 @@ impl Train {
             mirror: self.mirror,
             steps: self.steps,
             batch: self.batch,
-            learning_rate: self.learning_rate,
+            learning_rate: self.training.learning_rate,
             optimizer: self.optimizer,
-            ema: self.ema,
-            bf16: self.bf16,
-            seed: self.seed,
+            ema: self.training.ema,
+            bf16: self.training.bf16,
+            seed: self.training.seed,
         })
     }
 
@@ -281,10 +250,7 @@ impl Train {
         context: Context,
         device: &Device,
     ) -> Result<(), Failure> {
-        let mut progress = match self.json {
-            true => Progress::silent(),
-            false => Progress::new("training"),
-        };
+        let mut progress = Progress::shown("training", !self.training.json);
         let run = Run {
             folder,
             resume: steps_done(folder).is_some(),
@@ -295,29 +261,24 @@ impl Train {
             Some(path) => Some(read_model(path, device)?),
             None => None,
         };
-        let (studio, end) = carry_out(&recipe, start, &data, run, device)?;
+        let (pipeline, end) = carry_out(&recipe, start, &data, run, device)?;
         if end.interrupted {
-            return Err(Failure::interrupted(format!(
-                "stopped at step {} of {}: go on with `orrery acdit train --resume {}`",
-                end.step,
-                recipe.steps,
-                folder.display()
-            )));
+            return Err(interrupted("acdit", [end.step, recipe.steps], folder));
         }
         let path = folder.join(MODEL);
         let mut notes = recipe.notes();
-        let accuracy = match studio.head {
-            Some(_) => accuracy(&studio, &recipe)?,
+        let accuracy = match pipeline.head {
+            Some(_) => accuracy(&pipeline, &recipe)?,
             None => None,
         };
         if let Some(accuracy) = accuracy {
             notes.push(("acdit.test_accuracy", format!("{accuracy:.4}")));
         }
-        studio.save(&notes, Precision::F16, &path)?;
-        if !self.json && end.skipped > 0 {
-            tell(&format!("{} steps were left out", end.skipped));
+        pipeline.save(&notes, Precision::F16, &path)?;
+        if !self.training.json && end.skipped > 0 {
+            eprint_line(&format!("{} steps were left out", end.skipped));
         }
-        say(&match self.json {
+        print_line(&match self.training.json {
             true => {
                 json!({"out": path, "step": end.step, "loss": end.loss, "seconds": end.seconds, "test_accuracy": accuracy})
                     .to_string()
@@ -359,14 +320,14 @@ impl<M> From<&Trained<M>> for End {
 
 fn carry_out(
     recipe: &Recipe,
-    start: Option<Studio>,
+    start: Option<AcditPipeline>,
     data: &Data,
     run: Run,
     device: &Device,
-) -> Result<(Studio, End), Failure> {
+) -> Result<(AcditPipeline, End), Failure> {
     let config = &recipe.config;
     let rates = recipe.train_config();
-    let studio = |model, head| Studio {
+    let pipeline = |model, head| AcditPipeline {
         model,
         head,
         config: config.clone(),
@@ -386,10 +347,10 @@ fn carry_out(
             .map_err(Failure::input)?;
         let trained = train(&task, classifier, &rates, run)?;
         let end = End::from(&trained);
-        return Ok((studio(trained.ema.model, Some(trained.ema.head)), end));
+        return Ok((pipeline(trained.ema.model, Some(trained.ema.head)), end));
     }
     let model = match start {
-        Some(studio) => studio.model,
+        Some(pipeline) => pipeline.model,
         None => config.init(&mut Rng::new(recipe.seed).child("init"), device),
     };
     let task = AcditTask::new(config, &data.pictures, recipe.batch, Seen::Clean, device)
@@ -397,19 +358,19 @@ fn carry_out(
     let trained = train(&task, model, &rates, run)?;
     let end = End::from(&trained);
     // A head of the first model would read features that have changed.
-    Ok((studio(trained.ema, None), end))
+    Ok((pipeline(trained.ema, None), end))
 }
 
 /// The share of a set's test half that the head names right; none where the data have no such half.
-fn accuracy(studio: &Studio, recipe: &Recipe) -> Result<Option<f64>, Failure> {
+fn accuracy(pipeline: &AcditPipeline, recipe: &Recipe) -> Result<Option<f64>, Failure> {
     if !idx::is_set(&recipe.data) {
         return Ok(None);
     }
     let test = Pictures::read(
         &recipe.data,
         Half::Test,
-        &studio.about.space,
-        &studio.config,
+        &pipeline.about.space,
+        &pipeline.config,
     )?;
     let mut right = 0;
     for from in (0..test.len()).step_by(100) {
@@ -418,7 +379,7 @@ fn accuracy(studio: &Studio, recipe: &Recipe) -> Result<Option<f64>, Failure> {
         batch
             .iter()
             .for_each(|&index| test.values(index, false, &mut tokens));
-        let found = studio.guesses(tokens, batch.len())?;
+        let found = pipeline.guesses(tokens, batch.len())?;
         right += (found.iter().zip(batch))
             .filter(|(found, index)| **found == test.label(*index))
             .count();

@@ -13,10 +13,10 @@ use burn::tensor::{Tensor, TensorData};
 use super::judge::{Judge, teach};
 use super::{devices, rates, trained};
 use crate::acdit::data::Pictures;
+use crate::acdit::generate::values;
 use crate::acdit::idx::Half;
-use crate::acdit::pipeline::values;
+use crate::acdit::pipeline::{About, AcditPipeline};
 use crate::acdit::space::{Space, Values};
-use crate::acdit::studio::{About, Studio};
 use crate::acdit::train::{AcditTask, Context as Seen, Samples};
 use crate::acdit::{Acdit, AcditConfig, BlockSampler, SampleConfig};
 
@@ -188,7 +188,7 @@ fn draw(model: Acdit, config: &AcditConfig, seed: u64) -> Result<Vec<f32>, Failu
 fn pictures(drawn: &[f32]) -> Result<Vec<Picture>, Failure> {
     let [_, device] = devices();
     let config = config(1);
-    let studio = Studio {
+    let pipeline = AcditPipeline {
         model: config.init(&mut Rng::new(0), &device),
         about: About {
             space: SPACE,
@@ -200,7 +200,7 @@ fn pictures(drawn: &[f32]) -> Result<Vec<Picture>, Failure> {
     };
     let first = drawn.get(..10 * 1024).unwrap_or_default().to_vec();
     let tokens = Tensor::<3>::from_data(TensorData::new(first, [10, 64, 16]), &device);
-    Ok(studio
+    Ok(pipeline
         .pictures(tokens, None)?
         .into_iter()
         .flatten()

@@ -10,7 +10,7 @@ use engine::diffusion::scheduler::SchedulerConfig;
 
 use super::dot::{self, DotWorld, physics};
 use super::{devices, rates, trained};
-use crate::acdit::pipeline::values;
+use crate::acdit::generate::values;
 use crate::acdit::rope::Positions;
 use crate::acdit::train::{AcditTask, Context as Seen, noised};
 use crate::acdit::{Acdit, AcditConfig, BlockSampler, SampleConfig};

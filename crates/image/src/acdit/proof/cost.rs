@@ -10,7 +10,7 @@ use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 
 use super::{devices, dot};
-use crate::acdit::pipeline::values;
+use crate::acdit::generate::values;
 use crate::acdit::rope::Positions;
 use crate::acdit::{AcditConfig, BlockSampler, SampleConfig, flops};
 

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::devices;
 use super::dot;
-use crate::acdit::pipeline::values;
+use crate::acdit::generate::values;
 use crate::acdit::rope::Positions;
 use crate::acdit::{AcditConfig, Cache, RopeMode};
 

@@ -12,7 +12,7 @@ use engine::train::{Task, TaskError};
 
 use super::{rates, trained};
 use crate::acdit::data::Pictures;
-use crate::acdit::pipeline::values;
+use crate::acdit::generate::values;
 use crate::acdit::train::Samples;
 
 /// Values of a picture.

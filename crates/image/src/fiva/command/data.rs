@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, print_line};
 use base::files::write_bytes;
 use base::job::journal::Journal;
 use base::rng::Rng;
@@ -101,7 +101,7 @@ impl RecordOptions {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
         let (records, left_out) = data::read(&self.records, self.grid, &taxonomy)?;
         if left_out > 0 {
-            tell(&format!(
+            eprint_line(&format!(
                 "warning: {left_out} records of `{}` have no picture or no attribute and are left out",
                 self.records.display()
             ));
@@ -201,10 +201,10 @@ impl TaxonomyVerb {
             write_bytes(out, format!("{}\n", pretty(&taxonomy)?).as_bytes())?;
         }
         if self.json {
-            return say(&serde_json::to_string(&taxonomy).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&taxonomy).map_err(Failure::failed)?);
         }
         for group in &taxonomy.groups {
-            say(&format!(
+            print_line(&format!(
                 "{} ({} entries; asked for as {}): {}",
                 group.name,
                 group.entries.len(),
@@ -223,7 +223,7 @@ impl TaxonomyVerb {
             .iter()
             .map(|it| it.name.as_str())
             .collect();
-        say(&format!(
+        print_line(&format!(
             "{} major subjects with {subs} under them: {}",
             majors.len(),
             majors.join(", ")
@@ -237,14 +237,14 @@ impl Prompts {
         let prompts = taxonomy.prompts(self.count as usize, &Rng::new(self.seed));
         let text = lines(&prompts)?;
         let Some(out) = &self.out else {
-            return say(text.trim_end());
+            return print_line(text.trim_end());
         };
         write_bytes(out, text.as_bytes())?;
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"file": out.display().to_string(), "prompts": prompts.len()}).to_string(),
             ),
-            false => say(&format!("{}: {} prompts", out.display(), prompts.len())),
+            false => print_line(&format!("{}: {} prompts", out.display(), prompts.len())),
         }
     }
 }
@@ -296,9 +296,9 @@ impl Filter {
                 "file": self.out.display().to_string(), "attributes": file.attributes.len(), "ranges": ranges,
                 "dropped_subjects": dropped, "attributes_without_range": empty,
             });
-            return say(&report.to_string());
+            return print_line(&report.to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{}: {ranges} ranges of {} attributes, {dropped} subjects dropped, {empty} attributes without a range",
             self.out.display(),
             file.attributes.len()
@@ -335,8 +335,8 @@ impl Pairs {
         write_bytes(&self.out, lines(&found)?.as_bytes())?;
         let references: usize = found.iter().map(|it| it.references.len()).sum();
         match self.json {
-            true => say(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": found.len(), "references": references}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": found.len(), "references": references}).to_string()),
+            false => print_line(&format!(
                 "{}: {} targets of {} records, {references} references",
                 self.out.display(),
                 found.len(),
@@ -392,15 +392,15 @@ impl Stats {
             );
         }
         if self.json {
-            return say(&json!({"records": records.len(), "groups": groups}).to_string());
+            return print_line(&json!({"records": records.len(), "groups": groups}).to_string());
         }
-        say(&format!("{} records", records.len()))?;
+        print_line(&format!("{} records", records.len()))?;
         for (group, counts) in &groups {
             let ranges = counts
                 .ranges
                 .map(|n| format!(", {n} ranges"))
                 .unwrap_or_default();
-            say(&format!(
+            print_line(&format!(
                 "{group}: {} pictures, {} entries, {} major subjects, {} subjects{ranges}",
                 counts.pictures, counts.entries, counts.major_subjects, counts.subjects
             ))?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say, take_part};
+use base::command::{Failure, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use engine::weights::Weights;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub struct Embed {
     /// Where the tokens go
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object
@@ -36,7 +36,7 @@ pub struct Embed {
 
 impl Embed {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let device = engine::device(&self.device)?;
         let adapter = Weights::open(&self.adapter)?;
         let guide = self.references.guide(&adapter, &device)?;
@@ -46,9 +46,9 @@ impl Embed {
             let report = json!({
                 "file": self.out.display().to_string(), "tokens": tokens, "width": width, "tags": guide.tags,
             });
-            return say(&report.to_string());
+            return print_line(&report.to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{}: {tokens} tokens of width {width} for {}",
             self.out.display(),
             guide.tags.join(", ")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, print_line};
 use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use base::hash::{FNV_START, fnv1a};
 use base::job::journal::Journal;
@@ -108,7 +108,7 @@ impl Eval {
             );
             match progress.made + progress.resumed {
                 0 => return Err(Failure::failed(line)),
-                _ => tell(&format!("warning: {line}")),
+                _ => eprint_line(&format!("warning: {line}")),
             }
         }
         let mut tallies = Tallies::new();
@@ -196,7 +196,7 @@ impl Eval {
             );
             match rows.is_empty() {
                 true => return Err(Failure::input(line)),
-                false => tell(&format!("warning: {line}")),
+                false => eprint_line(&format!("warning: {line}")),
             }
         }
         match rows.is_empty() {
@@ -216,16 +216,16 @@ impl Eval {
                     (method, report)
                 })
                 .collect();
-            return say(&json!({ "methods": methods }).to_string());
+            return print_line(&json!({ "methods": methods }).to_string());
         }
         for (method, groups) in tallies {
             let [subject, both] = means(groups);
-            say(&format!(
+            print_line(&format!(
                 "{method}: Sub-Acc {subject:.3}, Attr&Sub-Acc {both:.3} (means over attributes)"
             ))?;
             for (group, tally) in groups {
                 let [subject, both] = tally.accuracies();
-                say(&format!(
+                print_line(&format!(
                     "  {group}: {subject:.3}, {both:.3} ({} pictures)",
                     tally.pictures
                 ))?;

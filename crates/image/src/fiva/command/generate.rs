@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, any_seed, say, take_part, tell};
-use base::media::provenance::{Note, check_ending, picture_bytes};
+use base::command::{
+    Context, Failure, Steps, any_seed, eprint_line, print_line, use_calling_thread_as_worker,
+};
+use base::media::provenance::{Provenance, check_ending, picture_bytes};
 use clap::Args;
 use engine::models::stable_diffusion::{
     OpenOptions, Request, SamplerKind, Sampling, StableDiffusion,
@@ -16,7 +18,7 @@ use super::options::{ReferenceOptions, place_of};
 use crate::fiva::pipeline::{self, NEGATIVE};
 use crate::fiva::{Adapter, Guide};
 
-/// Key of the note in a picture.
+/// Key of the provenance in a picture.
 const KEY: &str = "orrery fiva";
 
 /// Options of `generate`.
@@ -70,7 +72,7 @@ pub struct Generate {
     /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers
     #[arg(long, value_name = "FILE", default_value = "fiva.png")]
     out: PathBuf,
-    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object
@@ -89,7 +91,7 @@ fn guidance(text: &str) -> Result<f64, String> {
 impl Generate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        take_part();
+        use_calling_thread_as_worker();
         check_ending(&self.out)?;
         let device = engine::device(&self.device)?;
         let weights = Weights::open(&self.adapter)?;
@@ -103,7 +105,7 @@ impl Generate {
         };
         let model = StableDiffusion::open(&place_of(&self.model)?, &opening, &device)?;
         for note in model.notes() {
-            tell(&format!("warning: {note}"));
+            eprint_line(&format!("warning: {note}"));
         }
         let adapter = Adapter::read(&weights, model.unet(), &device)?;
         let usual = model.request();
@@ -136,17 +138,19 @@ impl Generate {
             let drawn =
                 pipeline::generate(&model, &adapter, &guide, &request, self.scale, &mut watch);
             for picture in drawn.inspect_err(|_| bar.finish())? {
-                let note = Note::new(KEY, &self.told(&guide, &request, seed))?;
+                let provenance = Provenance::new(KEY, &self.told(&guide, &request, seed))?;
                 let path = numbered(&self.out, number);
-                picture_bytes(&path, &picture, &note)?.write(&path)?;
+                picture_bytes(&path, &picture, &provenance)?.write(&path)?;
                 files.push(path.display().to_string());
             }
         }
         bar.finish();
         let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         match self.json {
-            true => say(&json!({"files": files, "seed": seed, "seconds": seconds}).to_string()),
-            false => say(&format!(
+            true => {
+                print_line(&json!({"files": files, "seed": seed, "seconds": seconds}).to_string())
+            }
+            false => print_line(&format!(
                 "{} (seed {seed}, {seconds:.1} s)",
                 files.join(", ")
             )),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, tell};
+use base::command::{Context, Failure, eprint_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::media::read_picture;
 use clap::{Args, ValueEnum};
@@ -106,7 +106,7 @@ impl ReferenceOptions {
             .iter()
             .map(|given| {
                 if let Some(warning) = tags::warning(&given.tag, &taxonomy) {
-                    tell(&format!("warning: {warning}"));
+                    eprint_line(&format!("warning: {warning}"));
                 }
                 Ok(Reference {
                     picture: read_picture(&given.path)?,

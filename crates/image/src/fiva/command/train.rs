@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, say, take_part, tell};
+use base::command::{Context, Failure, eprint_line, print_line, use_calling_thread_as_worker};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -71,7 +71,7 @@ pub struct Train {
     /// Go on from the checkpoint in the folder
     #[arg(long)]
     resume: bool,
-    /// cpu, or cuda, metal, rocm, wgpu where the program was built with them
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object
@@ -81,7 +81,7 @@ pub struct Train {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         if !(self.rate > 0.0 && self.rate.is_finite()) {
             return Err(Failure::input("--rate must be a number above 0"));
         }
@@ -123,10 +123,7 @@ impl Train {
             adapter,
         };
         let model = model.train().with_frozen_tower();
-        let mut progress = match self.json {
-            true => Progress::silent(),
-            false => Progress::new("training"),
-        };
+        let mut progress = Progress::shown("training", !self.json);
         let trained = train(
             &task,
             model,
@@ -156,12 +153,12 @@ impl Train {
         write_bytes(self.out.join("config.json"), &sizes)?;
         self.keep_vocabulary();
         match self.json {
-            true => say(&json!({
+            true => print_line(&json!({
                 "adapter": adapter.display().to_string(), "qformer": qformer.display().to_string(),
                 "steps": trained.step, "loss": trained.loss, "seconds": trained.elapsed,
             })
             .to_string()),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{} and {}: {} steps, loss {:.4}",
                 adapter.display(),
                 qformer.display(),
@@ -188,7 +185,7 @@ impl Train {
                 && let Ok(bytes) = std::fs::read(&from)
                 && let Err(error) = write_bytes(self.out.join(name), &bytes)
             {
-                tell(&format!("warning: {error}"));
+                eprint_line(&format!("warning: {error}"));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -70,10 +70,10 @@ impl Inspect {
             if self.layers {
                 object["layers"] = json!(rows);
             }
-            return say(&object.to_string());
+            return print_line(&object.to_string());
         }
         let count = lora.layers().count();
-        say(&format!(
+        print_line(&format!(
             "{}: for {base}, names as {} writes them",
             lora.origin(),
             lora.format
@@ -81,7 +81,7 @@ impl Inspect {
         let parts = networks
             .iter()
             .map(|(network, count)| format!("{count} in {}", network.prefix()));
-        say(&format!(
+        print_line(&format!(
             "layers    {count}: {}",
             parts.collect::<Vec<_>>().join(", ")
         ))?;
@@ -91,15 +91,15 @@ impl Inspect {
             (_, 0) => listed.join(", "),
             _ => format!("{}, and {dense} dense updates", listed.join(", ")),
         };
-        say(&format!("ranks     {listed}"))?;
-        say(&match lora.without_alpha() {
+        print_line(&format!("ranks     {listed}"))?;
+        print_line(&match lora.without_alpha() {
             0 => "alpha     in every layer".to_owned(),
             n if n == count => "alpha     in no layer: updates count as they are".to_owned(),
             n => format!("alpha     missing in {n} layers, where updates count as they are"),
         })?;
-        say(&format!("LoRA.rar  asks its network about {asked} of them"))?;
+        print_line(&format!("LoRA.rar  asks its network about {asked} of them"))?;
         if let Some(first) = lora.ignored.first() {
-            say(&format!(
+            print_line(&format!(
                 "ignored   {} tensors, such as `{first}`",
                 lora.ignored.len()
             ))?;
@@ -108,7 +108,7 @@ impl Inspect {
             let alpha = it
                 .alpha
                 .map_or_else(|| "–".to_owned(), |alpha| alpha.to_string());
-            say(&format!(
+            print_line(&format!(
                 "{:>5} × {:<5} rank {:<4} alpha {alpha:<6} norm {:<10.4} {layer}",
                 it.up.rows,
                 it.down.columns,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::files::write_bytes;
 use base::media::read_picture;
@@ -140,7 +140,7 @@ impl Judge {
         let lines = text.lines().enumerate().map(|(at, line)| {
             serde_json::from_str(line).map_err(|error| {
                 Failure::input(format!(
-                    "line {} of `{}` is no answer of this command ({error}): give another `--out`",
+                    "line {} of `{}` is not an answer of this command ({error}): give another `--out`",
                     at + 1,
                     self.out.display()
                 ))
@@ -182,13 +182,13 @@ impl Judge {
                     json!({"subject": subject, "style": style, "pictures": verdicts.len(), "scores": [s, t, b]})
                 })
                 .collect();
-            return say(
+            return print_line(
                 &json!({"subject": subject, "style": style, "both": both, "scenarios": rows})
                     .to_string(),
             );
         }
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        say(&format!(
+        print_line(&format!(
             "subject {}, style {}, both {}: {} pictures, {} scenarios",
             percent(subject),
             percent(style),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, number_in, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, number_in, print_line};
 use base::files::write_bytes;
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
@@ -230,7 +230,7 @@ impl Merge {
         for lora in [job.content, job.style] {
             let absent = lora.without_alpha();
             if lora.format == Format::Kohya && absent > 0 {
-                tell(&format!(
+                eprint_line(&format!(
                     "warning: {absent} layers of `{}` have no alpha: their updates count as they are",
                     lora.origin()
                 ));
@@ -245,7 +245,7 @@ impl Merge {
                 .factors(layer)?
                 .filter(|factors| (factors.scale() - 1.0).abs() > 1e-6)
             {
-                tell(&format!(
+                eprint_line(&format!(
                     "warning: `{}` has alpha / rank {}: the network sees its updates without it, as the published ones were trained",
                     lora.origin(),
                     factors.scale()
@@ -269,10 +269,10 @@ impl Merge {
             .count();
         let asked = if job.merger.is_some() { asked } else { 0 };
         match self.json {
-            true => say(&json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
+            true => print_line(&json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
                 "ignored": [job.content.ignored, job.style.ignored]})
             .to_string()),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
             )),
         }
@@ -289,11 +289,11 @@ impl Merge {
             .count();
         let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
         if self.json {
-            return say(&json!({"out": self.out, "method": self.method.name(), "layers": layers.len(), "rank": rank,
+            return print_line(&json!({"out": self.out, "method": self.method.name(), "layers": layers.len(), "rank": rank,
                 "asked_of_hypernetwork": asked, "seconds": seconds})
             .to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{}: {} layers of rank up to {rank}, merged by {} in {seconds:.1} s",
             self.out.display(),
             layers.len(),
@@ -305,7 +305,7 @@ impl Merge {
             };
             let content = mean(|layer| Some(layer.coefficients.as_ref()?.content[0]));
             let style = mean(|layer| Some(layer.coefficients.as_ref()?.style[0]));
-            say(&format!(
+            print_line(&format!(
                 "the network gave {asked} layers coefficients of {content:.2} for the content and {style:.2} for the style on average; the others are summed"
             ))?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::pack;
 use engine::weights::Precision;
@@ -45,7 +45,7 @@ impl Pack {
         };
         if self.out.extension().is_none_or(|it| it != "safetensors") {
             return Err(Failure::input(format!(
-                "`{}` is no name of a packed model: let it end in .safetensors",
+                "`{}` is not a name of a packed model: let it end in .safetensors",
                 self.out.display()
             )));
         }
@@ -63,7 +63,7 @@ impl Pack {
         let file = pack(&self.model, precision)?;
         file.write(&self.out)?;
         let bytes = std::fs::metadata(&self.out).map_or(0, |it| it.len());
-        say(&match self.json {
+        print_line(&match self.json {
             true => json!({ "out": self.out, "bytes": bytes }).to_string(),
             false => format!("wrote {}: {:.1} MB", self.out.display(), bytes as f64 / 1e6),
         })

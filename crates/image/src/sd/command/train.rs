@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, learning_rate, number_in, say, take_part, tell, whole,
+    Context, Failure, Steps, eprint_line, number_in, print_line, use_calling_thread_as_worker,
+    whole,
 };
 use clap::Args;
-use engine::train::{Progress, Run, RunLock, TrainError, steps_done};
+use engine::train::{Progress, Run, RunLock, steps_done};
 use serde_json::{Map, Value, json};
 
 use crate::sd::train::data::Grid;
 use crate::sd::train::{
     Done, Folder, Optimizer, Recipe, Stage, TimeDraw, new_text, new_unet, new_vae, run,
 };
+use crate::training::{TrainingOptions, interrupted};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -62,32 +64,16 @@ pub struct Train {
     /// Samples a step [default: 32, text 256, unet 64]
     #[arg(long, value_parser = |text: &str| whole(text, 4096))]
     batch: Option<usize>,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = learning_rate)]
-    learning_rate: f64,
-    /// What steps the weights
+    /// Optimizer
     #[arg(long, value_enum, default_value_t)]
     optimizer: Optimizer,
-    /// Decay of the averaged weights, which are what is kept
-    #[arg(long, default_value_t = 0.999, value_parser = |text: &str| number_in(text, 0.0, 0.99999).map(f64::from))]
-    ema: f64,
-    /// Mixed precision: products of bf16 values where the CPU has them
-    #[arg(long)]
-    bf16: bool,
-    /// Seed of weights and batches
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Print one JSON object at the end
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    training: TrainingOptions,
 }
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         if let Some(folder) = &self.resume {
             let recipe = Recipe::read(folder)?;
             let _lock = RunLock::take(folder)?;
@@ -102,24 +88,7 @@ impl Train {
         self.check_options(stage)?;
         let grid = Grid::read(data)?;
         let recipe = self.recipe(stage, data, &grid)?;
-        if out.exists() && !out.is_dir() {
-            return Err(Failure::input(format!(
-                "`{}` is a file, a run needs a folder: choose another `--out`",
-                out.display()
-            )));
-        }
-        std::fs::create_dir_all(out).map_err(|source| TrainError::Folder {
-            path: out.clone(),
-            source,
-        })?;
-        let _lock = RunLock::take(out)?;
-        if let Some(step) = steps_done(out) {
-            return Err(Failure::input(format!(
-                "`{}` holds a run of {step} steps: go on with `--resume {}`, or choose another `--out`",
-                out.display(),
-                out.display()
-            )));
-        }
+        let _lock = RunLock::create(out)?;
         recipe.write(out)?;
         self.follow(&recipe, &grid, out, context)
     }
@@ -222,11 +191,11 @@ impl Train {
             base,
             steps: self.steps.unwrap_or(steps),
             batch: self.batch.unwrap_or(batch),
-            learning_rate: self.learning_rate,
+            learning_rate: self.training.learning_rate,
             optimizer: self.optimizer,
-            ema: self.ema,
-            bf16: self.bf16,
-            seed: self.seed,
+            ema: self.training.ema,
+            bf16: self.training.bf16,
+            seed: self.training.seed,
         })
     }
 
@@ -237,18 +206,15 @@ impl Train {
         folder: &Path,
         context: Context,
     ) -> Result<(), Failure> {
-        let device = engine::device(&self.device)?.autodiff();
-        let mut progress = match self.json {
-            true => Progress::silent(),
-            false => Progress::new("training"),
-        };
+        let device = self.training.device()?;
+        let mut progress = Progress::shown("training", !self.training.json);
         let bounds = Run {
             folder,
             resume: steps_done(folder).is_some(),
             stop: context.stop,
             progress: &mut progress,
         };
-        let mut bar = Steps::new("encoding", self.json);
+        let mut bar = Steps::new("encoding", self.training.json);
         let mut watch = |done, of| {
             bar.at(done, of);
             if done + 32 >= of {
@@ -257,22 +223,17 @@ impl Train {
         };
         let done = run(recipe, grid, bounds, &device, &mut watch)?;
         if done.interrupted {
-            return Err(Failure::interrupted(format!(
-                "stopped at step {} of {}: go on with `orrery sd train --resume {}`",
-                done.step,
-                recipe.steps,
-                folder.display()
-            )));
+            return Err(interrupted("sd", [done.step, recipe.steps], folder));
         }
-        if !self.json && done.skipped > 0 {
-            tell(&format!("{} steps were left out", done.skipped));
+        if !self.training.json && done.skipped > 0 {
+            eprint_line(&format!("{} steps were left out", done.skipped));
         }
         self.report(&done, &folder.join("model"))
     }
 
     fn report(&self, done: &Done, model: &Path) -> Result<(), Failure> {
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
-        if self.json {
+        if self.training.json {
             let mut report = Map::new();
             for (name, value) in &done.measured {
                 report.insert((*name).to_owned(), json!(rounded(*value)));
@@ -283,14 +244,14 @@ impl Train {
             if let Value::Object(whole) = whole {
                 report.extend(whole);
             }
-            return say(&Value::Object(report).to_string());
+            return print_line(&Value::Object(report).to_string());
         }
         let measured: String = done
             .measured
             .iter()
             .map(|(name, value)| format!(", {} {value:.4}", name.replace('_', " ")))
             .collect();
-        say(&format!(
+        print_line(&format!(
             "wrote {}: step {}, loss {:.4}{measured}",
             model.display(),
             done.step,

@@ -1,4 +1,4 @@
-//! The pack `emoji-styles-64`, and what is held out of it.
+//! The pack `emoji-styles-64` and its train/dev/test split.
 
 use std::path::{Path, PathBuf};
 

@@ -102,7 +102,7 @@ impl Folder {
         match config == known && (1..=6).contains(&config.block_out_channels.len()) {
             true => Ok(config),
             false => Err(Failure::input(format!(
-                "`{}/vae` is no autoencoder of `orrery sd train --stage vae`: train one first",
+                "`{}/vae` is not an autoencoder of `orrery sd train --stage vae`: train one first",
                 self.0.display()
             ))),
         }

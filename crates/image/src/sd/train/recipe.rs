@@ -29,7 +29,7 @@ pub enum Stage {
     Unet,
 }
 
-/// What steps the weights.
+/// Optimizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimizer {
@@ -81,7 +81,7 @@ pub struct Recipe {
     pub batch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// What steps the weights.
+    /// Optimizer.
     pub optimizer: Optimizer,
     /// Decay of the averaged weights.
     pub ema: f64,
@@ -131,7 +131,7 @@ impl Recipe {
             weight_decay: 0.0,
             ..AdamWConfig::default()
         };
-        let apart = [
+        let adamw_params = [
             "conv_in",
             "conv_out",
             "token_embedding",
@@ -151,7 +151,7 @@ impl Recipe {
                 Optimizer::Muon => OptimizerConfig::Muon(MuonConfig {
                     weight_decay: 0.0,
                     adamw,
-                    apart: apart.map(str::to_owned).to_vec(),
+                    adamw_params: adamw_params.map(str::to_owned).to_vec(),
                     convolutions: true,
                     ..MuonConfig::default()
                 }),

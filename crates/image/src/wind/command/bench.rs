@@ -1,6 +1,6 @@
 //! `orrery wind bench`.
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -59,7 +59,7 @@ impl Bench {
             given => given,
         };
         if !self.json {
-            say("attack              group     fast     full   cosine  tree-ring")?;
+            print_line("attack              group     fast     full   cosine  tree-ring")?;
         }
         let mut rows = Vec::new();
         let mut bar = Steps::new("attacks", self.json);
@@ -73,7 +73,7 @@ impl Bench {
                 (&search, &self.angles.0, self.turn),
             )?;
             if !self.json {
-                say(&format!(
+                print_line(&format!(
                     "{:<16}{:>9.2}{:>9.2}{:>9.2}{:>9.3}{:>11.2}",
                     attack.to_string(),
                     row.group,
@@ -87,7 +87,7 @@ impl Bench {
         }
         bar.finish();
         match self.json {
-            true => say(&json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}).to_string()),
+            true => print_line(&json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}).to_string()),
             false => Ok(()),
         }
     }

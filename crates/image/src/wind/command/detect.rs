@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::media::read_picture;
 use clap::Args;
 use serde_json::{Value, json};
@@ -130,7 +130,7 @@ impl Detect {
                 line["noises"] = json!(key.noises());
                 line["angles"] = json!(angles.len());
                 line["timings"] = json!({"invert_s": times[0], "search_s": times[1]});
-                say(&line.to_string())
+                print_line(&line.to_string())
             }
             false => self.tell(&found, &key, times),
         }
@@ -141,18 +141,18 @@ impl Detect {
             (0.0, 1.0) => String::new(),
             (angle, scale) => format!(", turned by {angle}°, enlarged by {scale}"),
         };
-        say(&match found.matched {
+        print_line(&match found.matched {
             true => format!(
                 "match: noise {} (group {}){turned}",
                 found.index, found.group
             ),
             false => "no match".to_owned(),
         })?;
-        say(&format!(
+        print_line(&format!(
             "score {:.4} ({:?}); alpha {:e} asks for {:.4} in {} dimensions; chance 1e{:.1}",
             found.cosine, found.stage, self.alpha, found.threshold, found.dimension, found.log10_p
         ))?;
-        say(&format!(
+        print_line(&format!(
             "{} noises, {} angles, {} comparisons; mark of group {}, distance {:.2}, the next {:.2} farther",
             key.noises(),
             self.angles.0.len(),
@@ -161,7 +161,7 @@ impl Detect {
             found.group_distance,
             found.group_margin
         ))?;
-        say(&format!(
+        print_line(&format!(
             "{:.2} s inverting, {:.2} s searching",
             times[0], times[1]
         ))
@@ -179,8 +179,8 @@ impl Detect {
         }
         let (group, distance, margin, angle) = best;
         match self.json {
-            true => say(&json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}).to_string()),
+            false => print_line(&format!(
                 "nearest key {group}: distance {distance:.2}, the next {margin:.2} farther; RingID has no test of its own"
             )),
         }
@@ -212,9 +212,9 @@ impl Detect {
         match self.json {
             true => {
                 let line: Value = json!({"method": "tree-ring", "verdict": verdict, "group": best.0, "p_value": ln_p.exp(), "log10_p": log10, "angle": best.2, "comparisons": tries});
-                say(&line.to_string())
+                print_line(&line.to_string())
             }
-            false => say(&format!(
+            false => print_line(&format!(
                 "{verdict}: nearest key {}; chance 1e{log10:.1} over {tries} comparisons",
                 best.0
             )),

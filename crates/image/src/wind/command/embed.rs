@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, say};
+use base::command::{Failure, any_seed, print_line};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -56,8 +56,8 @@ impl Keygen {
         };
         key.write(&self.out)?;
         match self.json {
-            true => say(&json!({"key": self.out, "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"key": self.out, "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
+            false => print_line(&format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),
                 key.id(),
@@ -135,11 +135,11 @@ impl Embed {
         file.write(&self.out)?;
         let group = key.group_of(index);
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group})
                     .to_string(),
             ),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{}: noise {index}, group {group}",
                 self.out.display()
             )),

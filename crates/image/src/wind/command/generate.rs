@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::media::{Picture, read_picture, write_picture};
 use clap::Args;
 use serde_json::json;
@@ -67,9 +67,9 @@ impl Output {
                 if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
                     line.extend(more.clone());
                 }
-                say(&line.to_string())
+                print_line(&line.to_string())
             }
-            false => say(&format!(
+            false => print_line(&format!(
                 "{}: noise {index}, group {group}, {seconds:.2} s",
                 self.out.display()
             )),

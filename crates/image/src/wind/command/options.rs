@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, take_part, tell};
+use base::command::{Context, Failure, eprint_line, use_calling_thread_as_worker};
 use base::tensor_file::Weights;
 use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::OpenOptions;
@@ -35,7 +35,7 @@ impl Secret {
         if let Ok(there) = std::fs::metadata(&self.key) {
             use std::os::unix::fs::PermissionsExt;
             if there.is_file() && there.permissions().mode() & 0o077 != 0 {
-                tell(&format!(
+                eprint_line(&format!(
                     "warning: others can read `{}`: protect it with `chmod 600`",
                     self.key.display()
                 ));
@@ -64,7 +64,7 @@ pub(super) struct Model {
     /// Side of the pictures, in pixels; the same for detection [default: the model's]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
 }
@@ -83,7 +83,7 @@ impl Model {
                 self.model
             ))),
             _ => {
-                take_part();
+                use_calling_thread_as_worker();
                 let options = OpenOptions {
                     tokenizer: self.tokenizer.clone(),
                     ..OpenOptions::default()

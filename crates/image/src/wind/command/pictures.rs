@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, say};
+use base::command::{Failure, any_seed, print_line};
 use base::media::{read_picture, write_picture};
 use base::rng::Rng;
 use clap::Args;
@@ -46,11 +46,11 @@ impl Attacks {
         write_picture(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed})
                     .to_string(),
             ),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{}: {}, seed {seed}",
                 self.out.display(),
                 names.join(", ")
@@ -99,8 +99,8 @@ impl CheckLedger {
         }
         let count = ledger.entries().len();
         match self.json {
-            true => say(&json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}).to_string()),
+            false => print_line(&format!(
                 "{count} entries agree, {} noises are left; last code {}",
                 key.noises() - count as u64,
                 ledger.head()

@@ -106,7 +106,7 @@ unsafe fn turn(a: &Left<'_>, row: usize, count: usize, to: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::x86::Reduced;
+    use super::super::x86::Bf16;
     use super::*;
     use crate::attention::format::x86::by_vectors;
 
@@ -159,10 +159,10 @@ mod tests {
                 }
                 // SAFETY: a machine with tiles has all that the format needs.
                 unsafe {
-                    Reduced::product::<true>(a, b, out(&mut found, width));
+                    Bf16::product::<true>(a, b, out(&mut found, width));
                     by_vectors::<true>(a, b, out(&mut want, width));
                     assert!(found == want, "{rows} {count} {width}: added");
-                    Reduced::product::<false>(a, b, out(&mut found, width));
+                    Bf16::product::<false>(a, b, out(&mut found, width));
                     by_vectors::<false>(a, b, out(&mut want, width));
                 }
                 assert!(found == want, "{rows} {count} {width}");

@@ -4,8 +4,8 @@ use std::arch::x86_64::*;
 use std::mem::transmute;
 
 use super::{Format, Vector, tiles};
-use crate::lanes::Lanes;
 use crate::math::LANES;
+use crate::simd::Simd;
 use crate::tile::{Left, Out, Right, product};
 
 /// f32 by AVX2 and FMA.
@@ -95,7 +95,7 @@ impl Format for Wide {
 }
 
 /// Pairs of bf16 by AVX-512, and by tiles where they fit.
-pub(in super::super) struct Reduced;
+pub(in super::super) struct Bf16;
 
 /// A product without tiles.
 ///
@@ -107,7 +107,7 @@ pub(super) unsafe fn by_vectors<const ADD: bool>(a: Left<'_>, b: Right<'_>, out:
     unsafe { product::<Pairs, 8, 2, ADD>(a, b, out) }
 }
 
-impl Format for Reduced {
+impl Format for Bf16 {
     const FMA: bool = true;
     const VALUES: usize = 2;
     const COLUMNS: usize = 32;
@@ -183,7 +183,7 @@ impl Format for Reduced {
 pub(in super::super) struct Pairs(__m512);
 
 // SAFETY of all bodies: callers promise the instructions, and that places are readable or writable.
-impl Lanes for Pairs {
+impl Simd for Pairs {
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: see above.

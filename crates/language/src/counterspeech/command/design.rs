@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, say};
+use base::command::{Failure, is_quiet, print_line};
 use base::files::write_new;
 use clap::Args;
 use serde_json::json;
@@ -94,7 +94,7 @@ impl DesignStudy {
         design.write(&self.out.join("design.json"))?;
         let items = design.plans.first().map_or(0, |plan| plan.items.len());
         if self.json {
-            return say(&json!({
+            return print_line(&json!({
                 "participants": design.plans.len(), "items": items, "replies": design.items.len(),
                 "prereg_sha": design.prereg_sha,
             })
@@ -103,7 +103,7 @@ impl DesignStudy {
         if is_quiet() {
             return Ok(());
         }
-        say(&format!(
+        print_line(&format!(
             "{} participants rate {items} replies each, of {} in all; pre-registration {}\nnext: read `consent.txt` and `prereg.toml` in `{}`, then `orrery counterspeech study serve --study {}`",
             design.plans.len(),
             design.items.len(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, eprint_line, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -71,24 +71,24 @@ impl Generate {
             basis: self.basis.as_deref(),
         };
         let tally = run.write(&self.out, context, self.json, &mut |line| {
-            tell(&format!("note: {line}"))
+            eprint_line(&format!("note: {line}"))
         })?;
         if tally.broken > 0 {
-            tell(&format!(
+            eprint_line(&format!(
                 "warning: {} broken lines were taken out of `{}`",
                 tally.broken,
                 self.out.display()
             ));
         }
         for (block, count) in &tally.absent {
-            tell(&format!(
+            eprint_line(&format!(
                 "warning: {count} prompts lack the block {block}: their records do not say what it needs"
             ));
         }
         if self.json {
-            return say(&json!({"out": self.out, "tally": tally}).to_string());
+            return print_line(&json!({"out": self.out, "tally": tally}).to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{} replies in `{}`, {} of them made now; {} refusals, which count as such and not as replies",
             tally.rows,
             self.out.display(),
@@ -109,7 +109,7 @@ fn available(grid: &Grid, model: &Replier) -> Vec<Configuration> {
         .collect();
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|it| it.as_str()).collect();
-        tell(&format!(
+        eprint_line(&format!(
             "note: {} configurations of the default grid; {} need adapters (`--adapter`)",
             kept.len(),
             names.join(", ")

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, is_quiet, say, tell};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -103,12 +103,14 @@ impl Indicators {
             write_bytes(path, factor_plot(&effects).as_bytes())?;
         }
         if self.json {
-            return say(&json!({"configurations": summaries, "factors": effects}).to_string());
+            return print_line(
+                &json!({"configurations": summaries, "factors": effects}).to_string(),
+            );
         }
         let head = PANELS.map(|(name, more, _)| {
             format!("{:>17}", format!("{name} {}", if more { "↑" } else { "↓" }))
         });
-        say(&format!(
+        print_line(&format!(
             "{:<14} replies refused{}",
             "configuration",
             head.concat()
@@ -118,7 +120,7 @@ impl Indicators {
                 Some(mean) => format!("{:>17.3}", mean.mean),
                 None => format!("{:>17}", "–"),
             });
-            say(&format!(
+            print_line(&format!(
                 "{:<14} {:>7} {:>7}{}",
                 it.config,
                 it.replies,
@@ -127,12 +129,12 @@ impl Indicators {
             ))?;
         }
         if embedder.is_none() {
-            tell(
+            eprint_line(
                 "note: with `--model none` no cosine is taken: personalization is that of the style alone",
             );
         }
         if !is_quiet() {
-            tell(&format!("intervals are in `{}`", summary.display()));
+            eprint_line(&format!("intervals are in `{}`", summary.display()));
         }
         Ok(())
     }
@@ -176,7 +178,7 @@ impl Rank {
                 .map(|it| json!({"config": names[it.at], "score": it.score, "ranks": it.ranks}))
                 .collect();
             let indicators: Vec<&str> = scales.iter().map(|it| it.name.as_str()).collect();
-            return say(
+            return print_line(
                 &json!({"indicators": indicators, "ranking": rows, "study": chosen}).to_string(),
             );
         }
@@ -185,13 +187,13 @@ impl Rank {
             Aggregate::Z => "mean z",
         };
         let head: String = scales.iter().map(|it| format!("{:>17}", it.name)).collect();
-        say(&format!("{:<14} {score:>9}{head}", "configuration"))?;
+        print_line(&format!("{:<14} {score:>9}{head}", "configuration"))?;
         for it in &ranked {
             let cells = it.ranks.iter().map(|rank| match rank {
                 Some(rank) => format!("{rank:>17.1}"),
                 None => format!("{:>17}", "–"),
             });
-            say(&format!(
+            print_line(&format!(
                 "{:<14} {:>9.2}{}",
                 names[it.at],
                 it.score,
@@ -199,7 +201,7 @@ impl Rank {
             ))?;
         }
         match chosen {
-            Some(chosen) => say(&format!("\n--configs {}", chosen.join(","))),
+            Some(chosen) => print_line(&format!("\n--configs {}", chosen.join(","))),
             None => Ok(()),
         }
     }

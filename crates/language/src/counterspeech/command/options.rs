@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, number_in, tell};
+use base::command::{Failure, eprint_line, number_in};
 use clap::Args;
 
 use crate::counterspeech::{Drawing, Prompts, Record, Replier, read_records};
@@ -94,9 +94,9 @@ pub(super) fn records(path: &Path) -> Result<Vec<Record>, Failure> {
 pub(super) fn warn(lines: &[String]) {
     const SHOWN: usize = 20;
     for line in lines.iter().take(SHOWN) {
-        tell(&format!("warning: {line}"));
+        eprint_line(&format!("warning: {line}"));
     }
     if lines.len() > SHOWN {
-        tell(&format!("warning: and {} more", lines.len() - SHOWN));
+        eprint_line(&format!("warning: and {} more", lines.len() - SHOWN));
     }
 }

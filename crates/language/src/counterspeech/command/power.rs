@@ -1,6 +1,6 @@
 //! `orrery counterspeech study power`.
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -70,15 +70,15 @@ impl Power {
         };
         let rows = power(&options, context, self.json)?;
         if self.json {
-            return say(&json!({"options": options, "rows": rows}).to_string());
+            return print_line(&json!({"options": options, "rows": rows}).to_string());
         }
-        say("effect  test           p < level  95 % interval    estimated d")?;
+        print_line("effect  test           p < level  95 % interval    estimated d")?;
         for row in &rows {
             let interval = row.interval.map_or(String::new(), |it| {
                 format!("{:5.1} – {:5.1} %", 100.0 * it.low, 100.0 * it.high)
             });
             let test = serde_json::to_value(row.test).map_err(Failure::failed)?;
-            say(&format!(
+            print_line(&format!(
                 "{:>6}  {:<13} {:>8.1} %  {interval:<16} {:>11.3}",
                 row.effect,
                 test.as_str().unwrap_or_default(),

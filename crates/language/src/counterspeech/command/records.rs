@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say, tell};
+use base::command::{Failure, eprint_line, print_line};
 use base::files::write_new;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ impl Import {
                 let key = AuthorKey::new();
                 write_new(&self.key, format!("{}\n", key.text()).as_bytes())?;
                 own_only(&self.key)?;
-                tell(&format!(
+                eprint_line(&format!(
                     "note: the key of the names is in `{}`: keep it apart from the records",
                     self.key.display()
                 ));
@@ -114,8 +114,10 @@ impl Import {
         let hidden: Vec<_> = found.into_iter().map(|it| key.hide(it)).collect();
         write_rows(&self.out, &hidden)?;
         match self.json {
-            true => say(&json!({"records": hidden.len(), "left_out": wrong.len()}).to_string()),
-            false => say(&format!(
+            true => {
+                print_line(&json!({"records": hidden.len(), "left_out": wrong.len()}).to_string())
+            }
+            false => print_line(&format!(
                 "{} records in `{}`, {} left out",
                 hidden.len(),
                 self.out.display(),
@@ -185,8 +187,8 @@ impl Delete {
             rows += forget_records(folder, &goes)?;
         }
         match self.json {
-            true => say(&json!({"records": forgotten, "rows": rows}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"records": forgotten, "rows": rows}).to_string()),
+            false => print_line(&format!(
                 "{} records and all that was made of them are deleted, {rows} rows; tables of indicators and reports have to be made again",
                 forgotten.len()
             )),

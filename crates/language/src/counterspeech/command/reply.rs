@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, any_seed, say, tell};
+use base::command::{Context, Failure, any_seed, eprint_line, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -103,7 +103,7 @@ impl ReplyTo {
             },
         };
         if prompts.profiles(&configuration) {
-            tell(&format!("note: {PROFILING}"));
+            eprint_line(&format!("note: {PROFILING}"));
         }
         let model = self.model.open()?;
         let summary = match (
@@ -130,7 +130,7 @@ impl ReplyTo {
                 "model_sha": model.sha(), "adapter_sha": model.adapter_sha(&self.by),
                 "tokens": reply.tokens, "seconds": reply.seconds, "machine_text": true,
             });
-            return say(&answer.to_string());
+            return print_line(&answer.to_string());
         }
         if reply.refused {
             return Err(Failure::failed(format!(
@@ -138,8 +138,8 @@ impl ReplyTo {
                 reply.text.chars().take(80).collect::<String>()
             )));
         }
-        say(&reply.text)?;
-        tell(&format!(
+        print_line(&reply.text)?;
+        eprint_line(&format!(
             "draft by a machine, seed {seed}, {} tokens in {:.1} s: read it before you use it, and say that a machine wrote it",
             reply.tokens, reply.seconds
         ));

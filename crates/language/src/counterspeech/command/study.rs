@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, eprint_line, print_line};
 use base::files::write_bytes;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -65,9 +65,9 @@ pub struct Serve {
 impl Serve {
     fn run(&self, context: Context) -> Result<(), Failure> {
         serve(&self.study, self.port, context, |address| {
-            say(&format!("http://{address}/"))
+            print_line(&format!("http://{address}/"))
         })?;
-        tell("stopped; all answers that were sent are stored");
+        eprint_line("stopped; all answers that were sent are stored");
         Ok(())
     }
 }
@@ -141,10 +141,10 @@ impl Import {
             write_participants(&self.study.join("participants.csv"), &participants)?;
         }
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"ratings": ratings.len(), "participants": participants.len()}).to_string(),
             ),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{} ratings in `{}`",
                 ratings.len(),
                 self.study.join("ratings.csv").display()
@@ -198,8 +198,8 @@ impl Analyse {
         write_bytes(file("report.md"), text.as_bytes())?;
         write_bytes(file("report.json"), &json)?;
         match self.json {
-            true => say(&serde_json::to_string(&analysis).map_err(Failure::failed)?),
-            false => say(&text),
+            true => print_line(&serde_json::to_string(&analysis).map_err(Failure::failed)?),
+            false => print_line(&text),
         }
     }
 }
@@ -226,7 +226,7 @@ impl Withdraw {
                 "nothing is kept of `{}`: nothing was deleted",
                 self.participant
             ))),
-            rows => say(&format!(
+            rows => print_line(&format!(
                 "{rows} rows of `{}` are deleted",
                 self.participant
             )),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, say};
+use base::command::{Failure, is_quiet, print_line};
 use base::files::write_new;
 use clap::Args;
 use serde::Serialize;
@@ -42,8 +42,8 @@ impl Templates {
                 continue;
             }
             match new {
-                true => say(&format!("wrote `{}`", path.display()))?,
-                false => say(&format!("`{}` was there and stays", path.display()))?,
+                true => print_line(&format!("wrote `{}`", path.display()))?,
+                false => print_line(&format!("`{}` was there and stays", path.display()))?,
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, is_quiet, say, tell};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
 use serde_json::json;
@@ -114,12 +114,12 @@ impl Train {
         let stage = training.run(&engine::device(&self.device)?, &place)?;
         if !is_quiet() {
             for line in &stage.troubles {
-                tell(&format!("warning: {line}"));
+                eprint_line(&format!("warning: {line}"));
             }
         }
         match self.json {
-            true => say(&json!({"adapter": self.out, "stage": stage}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"adapter": self.out, "stage": stage}).to_string()),
+            false => print_line(&format!(
                 "{} pairs, {} steps, loss {:.3} at the end; wrote the adapter `{}`",
                 stage.examples,
                 stage.steps,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::command::{Context, Failure, tell};
+use base::command::{Context, Failure, eprint_line};
 use base::numerics::statistics::Interval;
 use base::proof::{
     Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
@@ -243,7 +243,7 @@ fn replies(
     };
     run.write(&path, context, !options.progress, &mut |_| {})?;
     let (rows, wrong) = read_lines(&path, "reply")?;
-    wrong.iter().for_each(|line| tell(line));
+    wrong.iter().for_each(|line| eprint_line(line));
     Ok(rows)
 }
 

@@ -218,7 +218,7 @@ impl Design {
     pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
         let wrong = |reason: &dyn std::fmt::Display| {
             CounterspeechError::Data(format!(
-                "`{}` is no design ({reason}): `study design` writes one",
+                "`{}` is not a design ({reason}): `study design` writes one",
                 path.display()
             ))
         };

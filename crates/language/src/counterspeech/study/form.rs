@@ -219,7 +219,7 @@ impl Study {
             it if it.check.is_some() != plan.checks.contains_key(&it.place) => {
                 Err(refused("the attention check is not answered"))
             }
-            it if !it.seconds.is_finite() => Err(refused("the time is no number")),
+            it if !it.seconds.is_finite() => Err(refused("the time is not a number")),
             _ => Ok(()),
         }
     }

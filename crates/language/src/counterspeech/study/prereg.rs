@@ -76,7 +76,7 @@ impl Preregistration {
         let text = read_text(path)?;
         let wrong = |reason: &str| {
             CounterspeechError::Data(format!(
-                "`{}` is no pre-registration ({}): `study design` writes one to begin from",
+                "`{}` is not a pre-registration ({}): `study design` writes one to begin from",
                 path.display(),
                 reason.trim()
             ))

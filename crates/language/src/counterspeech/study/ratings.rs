@@ -49,7 +49,7 @@ pub struct Participant {
 /// Reads ratings.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`]: unreadable, a line that is no rating, no line at all, something rated twice by one person.
+/// [`CounterspeechError::Data`]: unreadable, a line that is not a rating, no line at all, something rated twice by one person.
 pub fn read_ratings(path: &Path) -> Result<Vec<Rating>, CounterspeechError> {
     let ratings: Vec<Rating> = read(path, "rating")?;
     let mut seen = BTreeSet::new();

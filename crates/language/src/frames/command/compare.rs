@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -78,15 +78,15 @@ impl Compare {
                 .collect();
             return print_json(&json!({"concepts": alike.len(), "mean": mean, "ends": rows}));
         }
-        say(&format!(
+        print_line(&format!(
             "{} concepts, mean similarity {mean:.3}",
             alike.len()
         ))?;
         for (at, (name, value)) in ends.iter().enumerate() {
             if at == self.n && alike.len() > ends.len() {
-                say("       …")?;
+                print_line("       …")?;
             }
-            say(&format!("{value:>8.3}  {name}"))?;
+            print_line(&format!("{value:>8.3}  {name}"))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, number_in, say};
+use base::command::{Context, Failure, Steps, number_in, print_line};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -167,12 +167,12 @@ impl Guide {
             }));
         }
         for pair in pairs {
-            say(&pair.prompt)?;
-            say(&format!(
+            print_line(&pair.prompt)?;
+            print_line(&format!(
                 "  unguided {:>+8.2} {}",
                 pair.unguided_probe, pair.unguided
             ))?;
-            say(&format!(
+            print_line(&format!(
                 "  guided   {:>+8.2} {}",
                 pair.guided_probe, pair.guided
             ))?;
@@ -248,9 +248,9 @@ impl Bias {
                 &json!({"model": model.name, "prompts": list.lemmas.len(), "directions": rows}),
             );
         }
-        say("  unguided     guided   relative  direction")?;
+        print_line("  unguided     guided   relative  direction")?;
         for row in rows {
-            say(&format!(
+            print_line(&format!(
                 "{:>+10.3} {:>+10.3} {:>+10.3}  {} − {}",
                 row.unguided, row.guided, row.relative, row.towards, row.away
             ))?;

@@ -8,7 +8,7 @@ mod read;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::system::Verbs;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -85,7 +85,7 @@ impl Build {
             true => print_json(&serde_json::json!({
                 "concepts": count, "seconds": seconds, "out": self.out, "model": model.name,
             })),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{count} concepts in {seconds:.1} s: `{}`",
                 self.out.display()
             )),
@@ -112,7 +112,7 @@ fn build(
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    say(&serde_json::to_string(value).map_err(Failure::failed)?)
+    print_line(&serde_json::to_string(value).map_err(Failure::failed)?)
 }
 
 /// The error of a loop that Ctrl-C ends; the caller turns it into [`Failure::Interrupted`].

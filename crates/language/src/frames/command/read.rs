@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, one_line, say};
+use base::command::{Failure, one_line, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -86,7 +86,7 @@ impl Probe {
                 &json!({"concept": name, "model": model.name, "probe": kind, "tokens": tokens}),
             );
         }
-        say("projection      probe  token")?;
+        print_line("projection      probe  token")?;
         for token in &tokens {
             let shown = one_line(&token.text.replace('\n', "⏎"));
             let shown = if token.text.ends_with(' ') {
@@ -94,13 +94,13 @@ impl Probe {
             } else {
                 shown
             };
-            say(&format!(
+            print_line(&format!(
                 "{:>10.3} {:>10.3}  {shown}",
                 token.projection, token.probe
             ))?;
         }
         match &self.html {
-            Some(path) => say(&format!("heat map: `{}`", path.display())),
+            Some(path) => print_line(&format!("heat map: `{}`", path.display())),
             None => Ok(()),
         }
     }
@@ -148,9 +148,9 @@ impl Top {
                 &json!({"model": model.name, "of": file.names().len(), "concepts": rows}),
             );
         }
-        say("     probe  words  concept")?;
+        print_line("     probe  words  concept")?;
         for (name, words, probe) in named {
-            say(&format!("{probe:>10.3}  {words:>5}  {name}"))?;
+            print_line(&format!("{probe:>10.3}  {words:>5}  {name}"))?;
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Rank {
             0 => "–".to_owned(),
             _ => format!("{:.2} %", 100.0 * full as f64 / words as f64),
         };
-        say("tokens    words  full rank")?;
+        print_line("tokens    words  full rank")?;
         for it in &counts {
             let bar = "█"
                 .repeat(it.words * 40 / counts.iter().map(|it| it.words).max().unwrap_or(1).max(1));
@@ -203,12 +203,12 @@ impl Rank {
                 it.words,
                 share(it.full, it.words)
             );
-            say(row.trim_end())?;
+            print_line(row.trim_end())?;
         }
         let [words, full] = [
             counts.iter().map(|it| it.words).sum(),
             counts.iter().map(|it| it.full).sum(),
         ];
-        say(&format!("   all {words:>8} {:>10}", share(full, words)))
+        print_line(&format!("   all {words:>8} {:>10}", share(full, words)))
     }
 }

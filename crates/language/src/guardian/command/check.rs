@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say, take_part};
+use base::command::{Failure, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let risks = self.risks()?;
         let mut messages = Vec::new();
         if let (Some(tools), Some(_)) = (&self.tools, &self.call) {
@@ -86,14 +86,14 @@ impl Check {
         let guardian = self.model.load(&names)?;
         let found = guardian.assess_many(&messages, &risks)?;
         if self.json {
-            return say(
+            return print_line(
                 &json!({"model": guardian.name(), "assessments": found, "rules": faults})
                     .to_string(),
             );
         }
         print(&found)?;
         for fault in faults.iter().flatten() {
-            say(&format!("  by rule: {fault}"))?;
+            print_line(&format!("  by rule: {fault}"))?;
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ fn print(found: &[Assessment]) -> Result<(), Failure> {
         } else {
             String::new()
         };
-        say(&format!(
+        print_line(&format!(
             "{flag}  {:<20} {:.3}  of the {} ({} tokens{parts}){atlas}",
             one.risk, one.probability, one.judged, one.prompt_tokens
         ))?;
@@ -147,7 +147,7 @@ fn print(found: &[Assessment]) -> Result<(), Failure> {
     let Some(first) = found.first() else {
         return Ok(());
     };
-    say(&format!(
+    print_line(&format!(
         "P(risk), flagged above {}; {}",
         first.threshold, first.model
     ))
@@ -176,7 +176,7 @@ pub struct Rag {
 
 impl Rag {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let [context, question, answer] = [
             ("context", &self.context),
             ("user", &self.question),
@@ -194,7 +194,9 @@ impl Rag {
             found.push(guardian.assess(messages, &RiskConfig::new(Some(name), None)?)?);
         }
         if self.json {
-            return say(&json!({"model": guardian.name(), "assessments": found}).to_string());
+            return print_line(
+                &json!({"model": guardian.name(), "assessments": found}).to_string(),
+            );
         }
         print(&found)
     }
@@ -223,15 +225,15 @@ impl Tools {
         let calls: Value = read_json(&self.call)?;
         let faults = check_calls(&read_json(&self.tools)?, &calls).map_err(Failure::input)?;
         if self.json {
-            say(&json!({"faults": faults, "flagged": !faults.is_empty()}).to_string())?;
+            print_line(&json!({"faults": faults, "flagged": !faults.is_empty()}).to_string())?;
         } else {
             for fault in &faults {
-                say(&fault.to_string())?;
+                print_line(&fault.to_string())?;
             }
         }
         match faults.len() {
             0 if self.json => Ok(()),
-            0 => say("every call fits its definition"),
+            0 => print_line("every call fits its definition"),
             n => Err(Failure::failed(format!(
                 "{n} fault{} in the calls",
                 if n == 1 { "" } else { "s" }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say, take_part};
+use base::command::{Context, Failure, Steps, print_line, use_calling_thread_as_worker};
 use base::numerics::statistics::Interval;
 use base::rng::Rng;
 use clap::Args;
@@ -94,7 +94,7 @@ fn score(
 
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let mut scores = score(&open_records(&self.data)?, &self.model, self.json, context)?;
         if scores.len() > 1 {
             let all = scores
@@ -125,7 +125,7 @@ impl Eval {
                 .map(|(name, metric)| (*name, bounds(*metric)))
                 .collect();
             if !self.json {
-                say(&format!(
+                print_line(&format!(
                     "{risk}: {} items, {} risky",
                     metrics.items, metrics.risky
                 ))?;
@@ -135,10 +135,10 @@ impl Eval {
                     let bounds = intervals[name].map_or(String::new(), |it| {
                         format!("  [{:.3}, {:.3}]", it.low, it.high)
                     });
-                    say(&format!("  {name:<22} {value}{bounds}"))?;
+                    print_line(&format!("  {name:<22} {value}{bounds}"))?;
                 }
                 for low in &metrics.low_rates {
-                    say(&format!(
+                    print_line(&format!(
                         "  up to FPR {:<12} AUC {:.3}, recall {:.3}",
                         low.fpr, low.auc, low.recall
                     ))?;
@@ -162,7 +162,7 @@ impl Eval {
             base::files::write_bytes(path, text.as_bytes())?;
         }
         match self.json {
-            true => say(&Value::Object(found).to_string()),
+            true => print_line(&Value::Object(found).to_string()),
             false => Ok(()),
         }
     }
@@ -209,7 +209,7 @@ pub struct Calibrate {
 
 impl Calibrate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let scores = score(&open_records(&self.data)?, &self.model, self.json, context)?;
         let mut thresholds = BTreeMap::new();
         for (risk, (scores, risky)) in &scores {
@@ -224,7 +224,7 @@ impl Calibrate {
                 let recall = metrics
                     .recall
                     .map_or("–".into(), |recall| format!("{recall:.3}"));
-                say(&format!(
+                print_line(&format!(
                     "{risk:<20} threshold {threshold:.4}: recall {recall} on these lines"
                 ))?;
             }
@@ -233,7 +233,7 @@ impl Calibrate {
         let text = json!({"fpr": self.fpr, "thresholds": thresholds});
         base::files::write_bytes(&self.out, format!("{text}\n").as_bytes())?;
         match self.json {
-            true => say(&text.to_string()),
+            true => print_line(&text.to_string()),
             false => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, number_in, one_line, tell};
+use base::command::{Failure, eprint_line, number_in, one_line};
 use clap::Args;
 use serde_json::Value;
 
@@ -146,7 +146,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
 pub(super) fn read_json(path: &Path) -> Result<Value, Failure> {
     let text = read_text(path)?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::input(format!("`{}` is no JSON ({error})", path.display())))
+        .map_err(|error| Failure::input(format!("`{}` is not JSON ({error})", path.display())))
 }
 
 /// Definitions by name: a JSON object, or lines `name = "definition"` as in TOML.
@@ -155,7 +155,7 @@ pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, 
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).map_err(|error| {
             Failure::input(format!(
-                "`{}` is no JSON object of texts ({error})",
+                "`{}` is not a JSON object of texts ({error})",
                 path.display()
             ))
         });
@@ -199,10 +199,10 @@ pub(super) fn open_records(path: &Path) -> Result<Vec<Record>, Failure> {
         )?
     };
     for line in troubles.iter().take(TOLD) {
-        tell(&format!("warning: {}", one_line(line)));
+        eprint_line(&format!("warning: {}", one_line(line)));
     }
     if troubles.len() > TOLD {
-        tell(&format!(
+        eprint_line(&format!(
             "warning: and {} more lines were left out",
             troubles.len() - TOLD
         ));

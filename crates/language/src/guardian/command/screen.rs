@@ -5,7 +5,9 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::command::{
+    Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
+};
 use base::job::Shard;
 use clap::Args;
 use serde_json::{Value, json};
@@ -44,7 +46,7 @@ pub struct Screen {
 
 impl Screen {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let records = open_records(&self.data)?;
         let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });
         let records = records.into_iter().skip(shard.index).step_by(shard.of);
@@ -57,7 +59,7 @@ impl Screen {
         let Some(out) = &self.out else {
             for record in &records {
                 context.proceed()?;
-                say(&scored(&guardian, record).to_string())?;
+                print_line(&scored(&guardian, record).to_string())?;
             }
             return Ok(());
         };
@@ -97,7 +99,7 @@ impl Screen {
         }
         file.set_len(whole).map_err(cannot)?;
         if done > 0 {
-            tell(&format!("{done} lines are done already"));
+            eprint_line(&format!("{done} lines are done already"));
         }
         let mut steps = Steps::new("screening", self.json);
         for (index, record) in records.iter().enumerate().skip(done) {
@@ -119,8 +121,8 @@ impl Screen {
             Failure::failed(format!("cannot write `{}`: {error}", out.display()))
         })?;
         match self.json {
-            true => say(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "model": guardian.name()}).to_string()),
-            false => say(&format!("{} lines, {flagged} flagged, {failed} not assessed: {}", records.len(), out.display())),
+            true => print_line(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "model": guardian.name()}).to_string()),
+            false => print_line(&format!("{} lines, {flagged} flagged, {failed} not assessed: {}", records.len(), out.display())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::endpoint::{ChatModel, Dialect, Endpoint, EndpointConfig, Retry};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -121,8 +121,8 @@ impl Synth {
         }
         write_records(&self.out, &records)?;
         match self.json {
-            true => say(&json!({"lines": records.len(), "out": self.out}).to_string()),
-            false => say(&format!("{} lines: {}", records.len(), self.out.display())),
+            true => print_line(&json!({"lines": records.len(), "out": self.out}).to_string()),
+            false => print_line(&format!("{} lines: {}", records.len(), self.out.display())),
         }
     }
 

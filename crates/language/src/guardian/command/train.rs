@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, take_part};
+use base::command::{Context, Failure, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use engine::train::{Progress, Run};
 use serde_json::json;
@@ -55,7 +55,7 @@ pub struct Train {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let mut records: Vec<Record> = Vec::new();
         for path in &self.data {
             records.extend(
@@ -120,10 +120,7 @@ impl Train {
             ),
             data: self.note.clone(),
         };
-        let mut progress = match std::io::stderr().is_terminal() && !self.json {
-            true => Progress::new("head"),
-            false => Progress::silent(),
-        };
+        let mut progress = Progress::shown("head", std::io::stderr().is_terminal() && !self.json);
         let weights = run.join("head");
         if weights.exists() {
             std::fs::remove_dir_all(&weights).map_err(|error| {
@@ -145,11 +142,11 @@ impl Train {
         context.proceed()?;
         head.save(&self.out)?;
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"lines": records.len(), "risks": head.info.risks, "out": self.out})
                     .to_string(),
             ),
-            false => say(&format!(
+            false => print_line(&format!(
                 "{} lines, {} risks: {}",
                 records.len(),
                 head.info.risks.len(),

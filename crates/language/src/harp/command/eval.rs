@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::job::Shard;
 use base::job::jsonl;
 use base::job::log::Log;
@@ -129,18 +129,20 @@ impl Eval {
         bar.finish();
         let rows = summarize(&results);
         match self.json {
-            true => say(&json!({"arms": rows}).to_string()),
+            true => print_line(&json!({"arms": rows}).to_string()),
             false => table(&rows),
         }
     }
 }
 
 fn table(rows: &[Evaluation]) -> Result<(), Failure> {
-    say("arm      tasks   score  95 % interval   passes/token   seconds   time/token vs vanilla")?;
+    print_line(
+        "arm      tasks   score  95 % interval   passes/token   seconds   time/token vs vanilla",
+    )?;
     for row in rows {
         let arm = format!("{:?}", row.arm).to_lowercase();
         let cost = row.cost.map_or("–".into(), |cost| format!("{cost:.2}"));
-        say(&format!(
+        print_line(&format!(
             "{arm:<8} {:>5}  {:>5.1} %  {:>5.1} – {:>5.1}   {:>12.2}  {:>8.1}   {cost:>8}",
             row.items,
             100.0 * row.score,

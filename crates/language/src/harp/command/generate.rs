@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, eprint_line, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde::Serialize;
@@ -109,7 +109,7 @@ impl Generate {
         let colors = self.color.wanted();
         let shown = !self.json && texts.len() == 1;
         if colors && shown && std::io::stderr().is_terminal() {
-            tell(&legend());
+            eprint_line(&legend());
         }
         let begun = Instant::now();
         let mut broken = None;
@@ -133,7 +133,7 @@ impl Generate {
         if shown {
             // The end that might have become a stop string.
             let rest = made.first().and_then(|it| it.text.get(held..));
-            say(&printable(rest.unwrap_or_default()))?;
+            print_line(&printable(rest.unwrap_or_default()))?;
         }
         self.files(&texts, &made, &config)?;
         if self.json {
@@ -147,18 +147,18 @@ impl Generate {
                 seconds,
                 texts: texts.collect(),
             };
-            return say(&serde_json::to_string(&answer).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&answer).map_err(Failure::failed)?);
         }
         for (number, it) in (1..).zip(&made).filter(|_| !shown) {
-            say(&format!("── {number} ──"))?;
+            print_line(&format!("── {number} ──"))?;
             let tokens = it.trace.iter().map(|step| terminal(step, colors));
-            say(&tokens.collect::<String>())?;
+            print_line(&tokens.collect::<String>())?;
         }
         let tokens: usize = made.iter().map(|it| it.ids.len()).sum();
         for it in &made {
-            tell(&summary(it, &config.harp));
+            eprint_line(&summary(it, &config.harp));
         }
-        tell(&format!("{:.1} tokens a second", tokens as f64 / seconds));
+        eprint_line(&format!("{:.1} tokens a second", tokens as f64 / seconds));
         match context.stopped() {
             true => Err(Failure::interrupted("stopped; what was generated is above")),
             false => Ok(()),
@@ -197,9 +197,11 @@ impl Generate {
             let texts = found.iter().map(|(beam, text)| {
                 json!({"text": text, "ids": beam.ids, "score": beam.score, "rank": beam.rank, "ended": beam.ended})
             });
-            return say(&json!({"texts": texts.collect::<Vec<_>>()}).to_string());
+            return print_line(&json!({"texts": texts.collect::<Vec<_>>()}).to_string());
         }
-        found.iter().try_for_each(|(_, text)| say(&printable(text)))
+        found
+            .iter()
+            .try_for_each(|(_, text)| print_line(&printable(text)))
     }
 
     fn files(
@@ -233,7 +235,7 @@ fn standard_input() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Text on standard output at once. A reader that went away is no error.
+/// Text on standard output at once. A reader that went away is not an error.
 fn put(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -98,7 +98,7 @@ impl Sweep {
         let rows = sweep(&pipeline, &texts, &grid, &mut progress)?;
         bar.finish();
         match self.json {
-            true => say(&json!({"rows": rows}).to_string()),
+            true => print_line(&json!({"rows": rows}).to_string()),
             false => table(&rows),
         }
     }
@@ -106,14 +106,14 @@ impl Sweep {
 
 fn table(rows: &[SweepRow]) -> Result<(), Failure> {
     let positions = rows.first().map_or(0, |row| row.positions);
-    say(&format!("{positions} positions; loss in nats"))?;
-    say("theta   delta   beta    looks twice   accuracy     loss")?;
+    print_line(&format!("{positions} positions; loss in nats"))?;
+    print_line("theta   delta   beta    looks twice   accuracy     loss")?;
     for row in rows {
         let setting = match row.setting {
             None => format!("{:<24}", "vanilla"),
             Some([theta, delta, beta]) => format!("{theta:<8}{delta:<8}{beta:<8}"),
         };
-        say(&format!(
+        print_line(&format!(
             "{setting}{:>9.1} %  {:>8.2} %  {:>7.4}",
             100.0 * row.hesitation_rate,
             100.0 * row.accuracy,

@@ -241,10 +241,7 @@ pub(super) fn trained(
             ..TrainConfig::default()
         };
         let model = ByteModel::new(&mut Rng::new(seed).child("init"), &device);
-        let mut shown = match progress {
-            true => Progress::new(&name),
-            false => Progress::silent(),
-        };
+        let mut shown = Progress::shown(&name, progress);
         let run = Run {
             folder: &folder.join(&name),
             resume: true,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -101,7 +101,7 @@ impl Eval {
                 .sum::<f64>()
                 / count.max(1) as f64;
             if !self.json {
-                say(&format!(
+                print_line(&format!(
                     "{}: {count} questions, acc {:.1} ± {:.1} %, acc_norm {:.1} ± {:.1} %, chance {:.1} %",
                     path.display(),
                     100.0 * acc,
@@ -130,7 +130,7 @@ impl Eval {
             }
             let bits = loss * tokens as f64 / std::f64::consts::LN_2 / text.len().max(1) as f64;
             if !self.json {
-                say(&format!(
+                print_line(&format!(
                     "{}: {tokens} tokens, loss {loss:.4} nats a token, perplexity {:.2}, {bits:.4} bits a byte",
                     path.display(),
                     loss.exp()
@@ -139,7 +139,7 @@ impl Eval {
             rows.push(json!({"text": path, "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
         }
         match self.json {
-            true => say(&json!({"model": self.model, "results": rows}).to_string()),
+            true => print_line(&json!({"model": self.model, "results": rows}).to_string()),
             false => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use clap::Args;
 
 use crate::moxin::openness;
@@ -24,7 +24,7 @@ impl Open {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let found = openness(&self.folder)?;
         if self.json {
-            return say(&serde_json::to_string(&found).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
         }
         for (class, title) in [
             (3, "Class III: open model"),
@@ -37,18 +37,18 @@ impl Open {
                 .filter(|it| it.class == class)
                 .collect();
             let there = of.iter().filter(|it| it.file.is_some()).count();
-            say(&format!("{title} ({there} of {})", of.len()))?;
+            print_line(&format!("{title} ({there} of {})", of.len()))?;
             for it in of {
                 let (sign, file) = match &it.file {
                     Some(file) => ("✓", file.display().to_string()),
                     None => ("·", "—".to_owned()),
                 };
-                say(&format!("  {sign} {:<46} {file}", it.name))?;
+                print_line(&format!("  {sign} {:<46} {file}", it.name))?;
             }
         }
         match &found.licence {
-            Some((file, name)) => say(&format!("Licence: {name} ({})", file.display()))?,
-            None => say("Licence: none found; without one nothing is open")?,
+            Some((file, name)) => print_line(&format!("Licence: {name} ({})", file.display()))?,
+            None => print_line("Licence: none found; without one nothing is open")?,
         }
         let verdict = match found.class {
             Some(1) => "All components of class I, open science, are there",
@@ -56,6 +56,6 @@ impl Open {
             Some(_) => "All components of class III, open model, are there",
             None => "Not all components of class III, open model, are there",
         };
-        say(verdict)
+        print_line(verdict)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use base::command::{Context, Failure, any_seed, number_in, say, tell};
+use base::command::{Context, Failure, any_seed, eprint_line, number_in, print_line};
 use base::rng::Rng;
 use clap::Args;
 use engine::decode::{GenerateOptions, Generation, Sampler, SamplerConfig, Session, generate};
@@ -102,7 +102,7 @@ impl Voice {
         );
         let made = made.map_err(MoxinError::from)?;
         if show {
-            say(&made.tail)?;
+            print_line(&made.tail)?;
         }
         Ok(made)
     }
@@ -138,7 +138,7 @@ impl Generate {
             .speak(&model, &prompt, &mut sampler, (!self.json, context))?;
         if self.json {
             let tokens = made.ids.len();
-            return say(
+            return print_line(
                 &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed})
                     .to_string(),
             );
@@ -196,7 +196,7 @@ impl Chat {
             let made = ask(question, !self.json)?;
             if self.json {
                 let tokens = made.ids.len();
-                return say(&json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}).to_string());
+                return print_line(&json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}).to_string());
             }
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Chat {
             }
             ask(&line, true)?;
             if typed {
-                tell("");
+                eprint_line("");
             }
         }
         Ok(())

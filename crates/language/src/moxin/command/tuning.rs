@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, is_quiet, tell};
+use base::command::{Context, Failure, eprint_line, is_quiet};
 use burn::tensor::Device;
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
@@ -150,7 +150,7 @@ impl Tuning {
             &place,
         )?;
         if !is_quiet() {
-            examples.troubles.iter().for_each(|line| tell(line));
+            examples.troubles.iter().for_each(|line| eprint_line(line));
         }
         let more = json!({"examples": examples.used.len(), "left_out": examples.left_out});
         wrote(self.json, &self.out.join("model"), more)

@@ -2,7 +2,7 @@
 
 use html5gum::{Token, Tokenizer};
 
-/// Elements whose contents are no text of the page.
+/// Elements whose contents are not text of the page.
 const DROPPED: [&str; 15] = [
     "script", "style", "nav", "header", "footer", "aside", "form", "noscript", "template", "svg",
     "iframe", "button", "select", "head", "object",

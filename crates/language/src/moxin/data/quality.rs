@@ -220,7 +220,7 @@ impl Quality {
         let none = || {
             MoxinError::path(
                 path,
-                "it is no classifier of `moxin data quality`: train one with `--good` and `--other`",
+                "it is not a classifier of `moxin data quality`: train one with `--good` and `--other`",
             )
         };
         let file = Weights::open(path).map_err(|error| MoxinError::path(path, error))?;

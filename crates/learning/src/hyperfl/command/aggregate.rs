@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, say, tell};
+use base::command::{Failure, check_out, eprint_line, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -65,8 +65,8 @@ impl Aggregate {
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
             return match self.json {
-                true => say(&json!({"round": 0, "out": self.out}).to_string()),
-                false => say(&format!("wrote `{}`", self.out.display())),
+                true => print_line(&json!({"round": 0, "out": self.out}).to_string()),
+                false => print_line(&format!("wrote `{}`", self.out.display())),
             };
         };
         let shared = read_shared(&work, global)?;
@@ -97,7 +97,7 @@ impl Aggregate {
                 .iter()
                 .filter_map(|it| it.line().map(str::to_owned)),
         );
-        refused.iter().for_each(|line| tell(line));
+        refused.iter().for_each(|line| eprint_line(line));
         let taken: Vec<(&[f32], f64)> = uploads
             .iter()
             .zip(&verdicts)
@@ -118,8 +118,10 @@ impl Aggregate {
         write_bytes(seen_at(&self.out), (digests.join("\n") + "\n").as_bytes())?;
         write_shared(&work, &self.out, &next)?;
         match self.json {
-            true => say(&json!({"round": round, "taken": taken.len(), "log": refused}).to_string()),
-            false => say(&format!(
+            true => print_line(
+                &json!({"round": round, "taken": taken.len(), "log": refused}).to_string(),
+            ),
+            false => print_line(&format!(
                 "round {round}: {} of {} uploads averaged",
                 taken.len(),
                 self.updates.len()

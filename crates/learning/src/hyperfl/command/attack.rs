@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::media::write_picture;
 use clap::Args;
 use serde_json::json;
@@ -123,11 +123,13 @@ impl AttackVerb {
             write_picture(out, &sheet, &[])?;
         }
         match self.json {
-            true => say(&json!({"finding": found, "unfinished": found.unfinished()}).to_string()),
+            true => {
+                print_line(&json!({"finding": found, "unfinished": found.unfinished()}).to_string())
+            }
             false => {
-                say(&line(&found))?;
+                print_line(&line(&found))?;
                 match found.unfinished() {
-                    true => say(
+                    true => print_line(
                         "the attack did not reach the gradient (cosine below 0.9): a bad picture here is no proof of protection",
                     ),
                     false => Ok(()),

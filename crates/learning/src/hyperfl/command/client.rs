@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, say};
+use base::command::{Failure, check_out, print_line};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -154,8 +154,8 @@ impl Client {
 
     fn answer(&self, json: &serde_json::Value, text: impl Fn() -> String) -> Result<(), Failure> {
         match self.json {
-            true => say(&json.to_string()),
-            false => say(&text()),
+            true => print_line(&json.to_string()),
+            false => print_line(&text()),
         }
     }
 }

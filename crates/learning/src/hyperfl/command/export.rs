@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -39,8 +39,8 @@ impl Export {
         net.layout.write(&mut file, "", &params, Precision::F32)?;
         file.write(&self.out)?;
         match self.json {
-            true => say(&json!({"out": self.out, "values": params.len()}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"out": self.out, "values": params.len()}).to_string()),
+            false => print_line(&format!(
                 "wrote `{}`: {} values",
                 self.out.display(),
                 params.len()

@@ -1,6 +1,6 @@
 //! `orrery hyperfl partition`.
 
-use base::command::{Failure, number_in, say};
+use base::command::{Failure, number_in, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -57,11 +57,11 @@ impl Partition {
             .map(|own| histogram(labels, own, data.classes))
             .collect();
         if self.json {
-            return say(&json!({"clients": counts}).to_string());
+            return print_line(&json!({"clients": counts}).to_string());
         }
         let row = |name: &str, cells: Vec<String>| {
             let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>4}")).collect();
-            say(&format!("{name:>8}{}", cells.join("")))
+            print_line(&format!("{name:>8}{}", cells.join("")))
         };
         row(
             "label",

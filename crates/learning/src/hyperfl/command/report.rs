@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::files::write_bytes;
 use base::media::write_picture;
 use clap::Args;
@@ -126,8 +126,8 @@ impl ReportVerb {
         let text = self.markdown(&table);
         write_bytes(self.out.join("report.md"), text.as_bytes())?;
         match self.json {
-            true => say(&json.to_string()),
-            false => say(text.trim_end()),
+            true => print_line(&json.to_string()),
+            false => print_line(text.trim_end()),
         }
     }
 

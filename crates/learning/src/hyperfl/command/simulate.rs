@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ impl Simulate {
         let parts = self.data.parts(&data, config.clients)?;
         let steps = config.steps(self.data.train);
         if config.method == Method::Hyperfl && steps < 2 && !self.json {
-            tell(
+            eprint_line(
                 "one step a round: what these clients send gives their pictures away (`orrery hyperfl report`)",
             );
         }
@@ -64,21 +64,23 @@ impl Simulate {
         }
         bar.finish();
         if self.json {
-            return say(&json!({
-                "method": self.how.method.name(),
-                "uploaded_values": simulation.shared.len(),
-                "rounds": simulation.log,
-            })
-            .to_string());
+            return print_line(
+                &json!({
+                    "method": self.how.method.name(),
+                    "uploaded_values": simulation.shared.len(),
+                    "rounds": simulation.log,
+                })
+                .to_string(),
+            );
         }
-        say(&format!(
+        print_line(&format!(
             "{}: {} values uploaded by a client in a round",
             self.how.method.name(),
             simulation.shared.len()
         ))?;
-        say("round   before    after     loss   change   seconds")?;
+        print_line("round   before    after     loss   change   seconds")?;
         for row in &simulation.log {
-            say(&format!(
+            print_line(&format!(
                 "{:>5}  {:>5.1} %  {:>5.1} %  {:>7.4}  {:>7.3}  {:>8.2}",
                 row.round,
                 100.0 * row.before,
@@ -89,7 +91,7 @@ impl Simulate {
             ))?;
         }
         match simulation.decline() {
-            Some(slope) => say(&format!(
+            Some(slope) => print_line(&format!(
                 "change of what is shared by round: slope {slope:.2} on logarithmic axes"
             )),
             None => Ok(()),

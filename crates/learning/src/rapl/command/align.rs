@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, say, tell};
+use base::command::{Context, Failure, check_out, eprint_line, print_line};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -86,7 +86,7 @@ impl Align {
         let mut vision = self.start(&device)?;
         let rankings = Rankings::read(&self.triplets)?;
         if let Some(line) = rankings.contradictions() {
-            tell(&line);
+            eprint_line(&line);
         }
         let videos = rankings.prepared(&vision.config)?;
         let alignment = self.learning.alignment(&self.matching);
@@ -106,8 +106,10 @@ impl Align {
         vision.write(&self.out)?;
         let (triplets, videos) = (rankings.triplets.len(), videos.len());
         match self.json {
-            true => say(&json!({"triplets": triplets, "videos": videos, "loss": loss}).to_string()),
-            false => say(&format!(
+            true => print_line(
+                &json!({"triplets": triplets, "videos": videos, "loss": loss}).to_string(),
+            ),
+            false => print_line(&format!(
                 "aligned with {triplets} triplets of {videos} videos: loss {loss:.4} (0.6931 before anything is learned)"
             )),
         }

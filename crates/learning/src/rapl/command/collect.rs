@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -167,8 +167,8 @@ impl Collect {
         write_bytes(&index, &lines)?;
         let [score, success, truth] = sums;
         match self.json {
-            true => say(&json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}).to_string()),
+            false => print_line(&format!(
                 "{} videos in `{}`: mean score {score:.3}, success {:.1} %, true return {truth:.2}",
                 self.episodes,
                 self.out.display(),

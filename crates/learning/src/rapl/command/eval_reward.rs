@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, print_line};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -180,7 +180,7 @@ impl EvalReward {
         let truth: Vec<f64> = tests.iter().map(|one| one.truth).collect();
         let rankings = Rankings::read(&self.triplets)?;
         if let Some(line) = rankings.contradictions() {
-            tell(&line);
+            eprint_line(&line);
         }
         let best = rankings.favourites(self.experts.into());
         let mut rows = Vec::new();
@@ -211,9 +211,9 @@ impl EvalReward {
                 .iter()
                 .map(|(method, found, tau)| json!({"method": method, "agreement": found, "alignment_tau": tau}))
                 .collect();
-            return say(&json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}).to_string());
+            return print_line(&json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}).to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{} triplets, {} demonstrations, {} test videos\n{:<20}{:>10}{:>10}{:>10}{:>12}",
             rankings.triplets.len(),
             best.len(),
@@ -226,7 +226,7 @@ impl EvalReward {
         ))?;
         for (method, found, tau) in rows {
             let tau = tau.map_or_else(|| "–".to_owned(), |tau| format!("{tau:.3}"));
-            say(&format!(
+            print_line(&format!(
                 "{method:<20}{:>10.3}{:>10.3}{:>9.1}%{tau:>12}",
                 found.spearman,
                 found.kendall,

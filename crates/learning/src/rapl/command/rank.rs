@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, number_in, say, tell};
+use base::command::{Context, Failure, eprint_line, number_in, print_line};
 use base::job::jsonl;
 use base::job::log::Log;
 use base::rng::Rng;
@@ -185,8 +185,8 @@ impl Rank {
         };
         let (done, out) = (desk.done(), desk.out.display());
         match self.json {
-            true => say(&json!({"rankings": done, "file": out.to_string()}).to_string()),
-            false => say(&format!(
+            true => print_line(&json!({"rankings": done, "file": out.to_string()}).to_string()),
+            false => print_line(&format!(
                 "{done} of {} triplets are ranked, in `{out}`",
                 desk.total
             )),
@@ -210,17 +210,17 @@ impl Rank {
 fn terminal(desk: &mut Desk, context: Context) -> Result<(), Failure> {
     let input = std::io::stdin();
     if input.is_terminal() {
-        tell(
+        eprint_line(
             "Look at the three videos and type their numbers, best first, such as 213; s skips, q ends.",
         );
     }
     let mut lines = input.lock().lines();
     while let Some(three) = desk.next() {
         context.proceed()?;
-        tell(&format!("{} of {}", desk.done() + 1, desk.total));
+        eprint_line(&format!("{} of {}", desk.done() + 1, desk.total));
         for (at, number) in three.iter().enumerate() {
             let file = desk.file(*number).unwrap_or_default();
-            tell(&format!("  {}  {}", at + 1, shown(&file)));
+            eprint_line(&format!("  {}  {}", at + 1, shown(&file)));
         }
         let Some(Ok(line)) = lines.next() else {
             break;
@@ -230,7 +230,9 @@ fn terminal(desk: &mut Desk, context: Context) -> Result<(), Failure> {
             "s" => desk.store(None)?,
             text => match order(text) {
                 Some(order) => desk.store(Some(order.map(|at| three[at])))?,
-                None => tell("type the three numbers, best first, such as 213; s skips, q ends"),
+                None => {
+                    eprint_line("type the three numbers, best first, such as 213; s skips, q ends")
+                }
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use base::files::write_bytes;
 use base::media::{Picture, write_picture};
 use clap::Args;
@@ -67,19 +67,19 @@ impl RewardVerb {
         let (total, sharpness) = (-found.cost(), found.plan.sharpness());
         let flat = -((found.plan.rows * found.plan.columns) as f64).ln();
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"reward": total, "frames": rewards, "sharpness": sharpness, "flat": flat})
                     .to_string(),
             ),
             false => {
-                say(&format!(
+                print_line(&format!(
                     "reward {total:.5}, plan sharpness {sharpness:.3} (a flat plan: {flat:.3})"
                 ))?;
                 let frames: Vec<String> = rewards
                     .iter()
                     .map(|reward| format!("{reward:.5}"))
                     .collect();
-                say(&format!("frames {}", frames.join(" ")))
+                print_line(&format!("frames {}", frames.join(" ")))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, number_in, say, tell};
+use base::command::{Context, Failure, check_out, eprint_line, number_in, print_line};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -122,14 +122,14 @@ impl TrainPolicy {
         let outcome = train(&training, config, &pay, &device, self.json, context)?;
         outcome.agent.write(&self.out)?;
         if self.json {
-            return say(&json!({"curve": outcome.curve}).to_string());
+            return print_line(&json!({"curve": outcome.curve}).to_string());
         }
-        say(&format!(
+        print_line(&format!(
             "{:>8}{:>8}{:>10}{:>13}",
             "frames", "score", "success", "true return"
         ))?;
         for point in &outcome.curve {
-            say(&format!(
+            print_line(&format!(
                 "{:>8}{:>8.3}{:>9.1}%{:>13.2}",
                 point.step,
                 point.score,
@@ -187,7 +187,7 @@ impl TrainPolicy {
             }
         };
         if !self.json {
-            tell("the learned reward is ready");
+            eprint_line("the learned reward is ready");
         }
         Ok(Pay::Learned(Box::new(reward)))
     }

@@ -21,7 +21,7 @@ pub struct EnvName {
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no environment: write it as `SweepToTop-Longstick-State-Allo-Demo-v0` (tasks SweepToTop, Avoiding, Grouping; robots Gripper, Shortstick, Mediumstick, Longstick; State or Pixels; Allo or Ego; Demo, TestLayout, TestColor, TestShape, TestDynamics or TestAll)"
+    "`{0}` is not an environment: write it as `SweepToTop-Longstick-State-Allo-Demo-v0` (tasks SweepToTop, Avoiding, Grouping; robots Gripper, Shortstick, Mediumstick, Longstick; State or Pixels; Allo or Ego; Demo, TestLayout, TestColor, TestShape, TestDynamics or TestAll)"
 )]
 pub struct NameError(String);
 

@@ -8,7 +8,7 @@ export const WORDS = {
     steering: "Steering", direction: "Direction", leaning: "How far to lean", leanNote: "Of the likeliest words, take those that express the concept.",
     leanOff: "In the middle nothing is steered.", hesitation: "Hesitation", colour: "Colour words by hesitation", sure: "sure", unsure: "unsure",
     twice: "Look twice where it hesitates", guard: "Guard", guarded: "Assess every message", model: "Model", temperature: "Temperature",
-    length: "Longest answer, in tokens", key: "Key", keyNote: "This server wants a key. It is kept until the tab closes.",
+    length: "Longest answer, in tokens", key: "Key", keyNote: "This server needs a key. It is kept until the tab closes.",
     picturesLead: "Small pictures of one thing, drawn on your own machine. The same seed draws the same picture.", what: "What is to be seen",
     redApple: "red apple", style: "Style", count: "Count", seed: "Seed", any: "any", moving: "Let it move", draw: "Draw",
     documentsLead: "How well did a parser turn a page into markdown? Scores are those of OmniDocBench.", truth: "The page",

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::command::{
+    Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
+};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{Clip, Picture};
 use engine::data::lexicon::MAX_CHARS;
@@ -70,11 +72,11 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     if let Some(out) = &drawing.out {
         output::check(out, params.video)?;
     }
-    take_part();
+    use_calling_thread_as_worker();
     let pipeline = open(drawing)?;
     let analysis = pipeline.analyse(&params)?;
     for line in pipeline.warnings(&params, &analysis) {
-        tell(&format!("warning: {line}"));
+        eprint_line(&format!("warning: {line}"));
     }
     let mut bar = Steps::new("drawing", drawing.json || drawing.quiet);
     let made = pipeline.generate(&params, &analysis, &mut |done, total| {
@@ -87,13 +89,13 @@ pub fn draw(drawing: &Drawing, context: Context) -> Result<Drawn, Failure> {
     }
     let params = made.params;
     let sheet = arrange(&params, &made.clips)?;
-    let text = params.to_json()?;
+    let provenance = params.provenance()?;
     let path = match &drawing.out {
         Some(out) => {
-            sheet.write(out, &text)?;
+            sheet.write(out, &provenance)?;
             out.clone()
         }
-        None => sheet.write_new(&params.prompt, &analysis.subject, params.video, &text)?,
+        None => sheet.write_new(&params.prompt, &analysis.subject, params.video, &provenance)?,
     };
     Ok(Drawn {
         first: made.clips[0].frames.clone(),
@@ -202,8 +204,8 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
 /// A line about what was drawn, beside standard output where the image itself went there.
 fn print(drawn: &Drawn, line: &str) -> Result<(), Failure> {
     if output::is_device(&drawn.path) && drawn.path != Path::new("/dev/null") {
-        tell(line);
+        eprint_line(line);
         return Ok(());
     }
-    say(line)
+    print_line(line)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -65,7 +65,7 @@ pub struct Eval {
     /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object
@@ -110,26 +110,28 @@ impl Eval {
             None => None,
         };
         if self.json {
-            return say(&json!({
-                "times": TIMES,
-                "trained": {"pairs": trained.len(), "loss": losses[0]},
-                "held_out": {"pairs": unseen.len(), "loss": losses[1]},
-                "drawn": seen,
-            })
-            .to_string());
+            return print_line(
+                &json!({
+                    "times": TIMES,
+                    "trained": {"pairs": trained.len(), "loss": losses[0]},
+                    "held_out": {"pairs": unseen.len(), "loss": losses[1]},
+                    "drawn": seen,
+                })
+                .to_string(),
+            );
         }
         if most > 0 {
-            say("time      trained   held out")?;
+            print_line("time      trained   held out")?;
             for (i, time) in TIMES.iter().enumerate() {
-                say(&format!(
+                print_line(&format!(
                     "{time:<8}  {:<8.4}  {:.4}",
                     losses[0][i], losses[1][i]
                 ))?;
             }
-            say(&format!("pairs     {:<8}  {}", trained.len(), unseen.len()))?;
+            print_line(&format!("pairs     {:<8}  {}", trained.len(), unseen.len()))?;
         }
         for split in seen.iter().flatten() {
-            say(&format!(
+            print_line(&format!(
                 "drawn     {} of {}: subject right {:.1} %, style right {:.1} %",
                 split.drawn,
                 split.split,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, tell};
+use base::command::{Context, Failure, eprint_line};
 use base::media::{Clip, Picture, each_frame, read_still};
 use clap::{Args, ValueEnum};
 use engine::diffusion::{Renorm, Solver};
@@ -185,7 +185,7 @@ pub fn first_frame(path: &Path) -> Result<GivenFrame, Failure> {
     let still = read_still(path)?;
     if still.animated {
         let path = path.display();
-        tell(&format!("warning: `{path}` moves: its first frame is used"));
+        eprint_line(&format!("warning: `{path}` moves: its first frame is used"));
     }
     Ok(GivenFrame::first(&still.picture))
 }

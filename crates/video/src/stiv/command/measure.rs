@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, number_in, say};
+use base::command::{Failure, number_in, print_line};
 use base::media::{Picture, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -78,13 +78,13 @@ impl Scenes {
         };
         let frames = levels.len();
         if self.json {
-            return say(&json!({"frames": frames, "cuts": cuts}).to_string());
+            return print_line(&json!({"frames": frames, "cuts": cuts}).to_string());
         }
         let starts = [0].into_iter().chain(cuts.iter().copied());
         let ends = cuts.iter().copied().chain([frames]);
-        say("scene  frames")?;
+        print_line("scene  frames")?;
         for (i, (start, end)) in starts.zip(ends).enumerate() {
-            say(&format!(
+            print_line(&format!(
                 "{:<6} {start} to {}",
                 i + 1,
                 end.saturating_sub(1)
@@ -121,10 +121,10 @@ impl Aggregate {
         }
         let totals = aggregate(&scores).map_err(Failure::input)?;
         if self.json {
-            return say(&serde_json::to_string(&totals).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&totals).map_err(Failure::failed)?);
         }
         let percent = |value: f64| format!("{:.1}", 100.0 * value);
-        say(&match totals {
+        print_line(&match totals {
             Totals::TextToVideo {
                 quality,
                 semantic,
@@ -169,9 +169,9 @@ impl CaptionCheck {
             read(&self.answers, "a list of sentences with mentions")?;
         let found = dsg_video(&sentences);
         if self.json {
-            return say(&serde_json::to_string(&found).map_err(Failure::failed)?);
+            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
         }
-        say(&format!(
+        print_line(&format!(
             "made up: {:.1} % of the mentions (DSG-Video_i), {:.1} % of the sentences (DSG-Video_s); {} objects",
             100.0 * found.dsg_i,
             100.0 * found.dsg_s,

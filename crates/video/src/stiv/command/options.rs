@@ -58,7 +58,7 @@ pub struct DrawOptions {
     /// that name is taken]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Print one JSON object
@@ -126,7 +126,7 @@ pub fn style(text: &str) -> Result<Style, String> {
 /// A guidance scale, for clap.
 ///
 /// # Errors
-/// When it is no number or out of range.
+/// When it is not a number or out of range.
 pub fn guidance(text: &str) -> Result<f32, String> {
     number_in(text, 0.0, MAX_GUIDANCE)
 }
@@ -134,7 +134,7 @@ pub fn guidance(text: &str) -> Result<f32, String> {
 /// A number from 0 to 1, for clap.
 ///
 /// # Errors
-/// When it is no number or out of range.
+/// When it is not a number or out of range.
 pub fn share(text: &str) -> Result<f32, String> {
     number_in(text, 0.0, 1.0)
 }

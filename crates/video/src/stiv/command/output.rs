@@ -4,13 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::files::{FileError, write_bytes, write_new};
-use base::media::{
-    self, CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture, apng_bytes, gif_bytes,
-    png_bytes,
-};
-
-use crate::stiv::provenance::{KEY, with_gif_note};
+use base::files::{FileError, write_new};
+use base::media::provenance::{Encoded, Provenance, clip_bytes, picture_bytes};
+use base::media::{CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture};
 
 /// Stands for standard output.
 pub const STDOUT: &str = "-";
@@ -39,26 +35,25 @@ impl Sheet {
         }
     }
 
-    /// Writes it as the ending of `path` says, with `note`; a device and [`STDOUT`] get PNG or GIF.
+    /// Writes it as the ending of `path` says; a device and [`STDOUT`] get PNG or GIF.
     ///
     /// # Errors
     /// When it cannot be written; nothing half-written is left.
-    pub fn write(&self, path: &Path, note: &str) -> Result<(), Failure> {
-        let bytes = self.bytes(path, note)?;
+    pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<(), Failure> {
+        let encoded = self.encoded(path, provenance)?;
         if path == Path::new(STDOUT) {
             let mut out = std::io::stdout().lock();
-            let written = out.write_all(&bytes).and_then(|()| out.flush());
+            let written = out.write_all(&encoded.bytes).and_then(|()| out.flush());
             return written.map_err(|cause| {
                 Failure::failed(format!(
                     "cannot write to standard output: {cause}: check where it is sent"
                 ))
             });
         }
-        Ok(write_bytes(path, &bytes)?)
+        Ok(encoded.write(path)?)
     }
 
-    /// Writes it, with `note`, under the first name that [`names`] gives and nobody has; two who draw the same at a time
-    /// get two files.
+    /// Writes it under the first name that [`names`] gives and nobody has; two who draw the same at a time get two files.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -67,11 +62,15 @@ impl Sheet {
         prompt: &str,
         otherwise: &str,
         video: bool,
-        note: &str,
+        provenance: &Provenance,
     ) -> Result<PathBuf, Failure> {
         for path in names(prompt, otherwise, video) {
-            if path.symlink_metadata().is_err() && write_new(&path, &self.bytes(&path, note)?)? {
-                return Ok(path);
+            if path.symlink_metadata().is_err() {
+                let encoded = self.encoded(&path, provenance)?;
+                if write_new(&path, &encoded.bytes)? {
+                    encoded.warn(&path);
+                    return Ok(path);
+                }
             }
         }
         Err(Failure::failed(
@@ -79,36 +78,20 @@ impl Sheet {
         ))
     }
 
-    /// It as the format that the ending of `path` says, with `note`.
-    fn bytes(&self, path: &Path, note: &str) -> Result<Vec<u8>, Failure> {
-        let texts = [(KEY.to_owned(), note.to_owned())];
-        Ok(match (self, ending(path).as_str()) {
-            (Self::Still(picture), "jpg" | "jpeg") => {
-                media::jpeg_bytes(picture, Some(&ascii(note)))?
+    /// It in the format of `path`'s ending.
+    fn encoded(&self, path: &Path, provenance: &Provenance) -> Result<Encoded, MediaError> {
+        let known = ending(path);
+        let named = |endings: &[&str], default: &'static str| match endings.contains(&&*known) {
+            true => path,
+            false => Path::new(default),
+        };
+        match self {
+            Self::Still(picture) => {
+                picture_bytes(named(&PICTURE_EXTENSIONS, "a.png"), picture, provenance)
             }
-            (Self::Still(picture), "webp") => media::webp_bytes(picture, Some(&ascii(note)))?,
-            (Self::Still(picture), "gif") => {
-                let clip = Clip::new(vec![picture.clone()], 100)?;
-                with_gif_note(gif_bytes(&clip)?, note)
-            }
-            (Self::Still(picture), _) => png_bytes(picture, &texts)?,
-            (Self::Moving(clip), "png" | "apng") => apng_bytes(clip, &texts)?,
-            (Self::Moving(clip), _) => with_gif_note(gif_bytes(clip)?, note),
-        })
-    }
-}
-
-/// A note for EXIF, which holds ASCII: JSON has escapes for all other characters.
-fn ascii(note: &str) -> String {
-    let mut text = format!("{KEY} ");
-    for c in note.chars() {
-        match c.is_ascii() {
-            true => text.push(c),
-            false => (c.encode_utf16(&mut [0; 2]).iter())
-                .for_each(|unit| text.push_str(&format!("\\u{unit:04x}"))),
+            Self::Moving(clip) => clip_bytes(named(&CLIP_EXTENSIONS, "a.gif"), clip, provenance),
         }
     }
-    text
 }
 
 fn ending(path: &Path) -> String {
@@ -116,7 +99,7 @@ fn ending(path: &Path) -> String {
     ending.to_string_lossy().to_lowercase()
 }
 
-/// Whether it is standard output, or something that is no ordinary file is there, such as `/dev/stdout`.
+/// Whether it is standard output, or something that is not an ordinary file is there, such as `/dev/stdout`.
 pub fn is_device(path: &Path) -> bool {
     path == Path::new(STDOUT)
         || path

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use burn::tensor::Device;
 use clap::Args;
 use engine::data::pack::{EmojiPack, Subject};
@@ -68,7 +68,7 @@ impl Subjects {
             known.truncate(usize::try_from(self.count).unwrap_or(usize::MAX));
         }
         let lines = known.iter().map(|(subject, chance)| line(subject, *chance));
-        say(&match self.json {
+        print_line(&match self.json {
             true => Value::from_iter(known.iter().map(|(subject, chance)| row(subject, *chance)))
                 .to_string(),
             false => lines.collect::<Vec<_>>().join("\n"),

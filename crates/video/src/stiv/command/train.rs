@@ -4,7 +4,9 @@ mod start;
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, learning_rate, number_in, say, take_part};
+use base::command::{
+    Context, Failure, learning_rate, number_in, print_line, use_calling_thread_as_worker,
+};
 use burn::tensor::Device;
 use clap::Args;
 use engine::device;
@@ -84,7 +86,7 @@ pub struct Train {
     /// t2i: blocks [default: 6]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     depth: Option<u64>,
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Print one JSON object at the end
@@ -98,9 +100,12 @@ fn fraction(text: &str) -> Result<f32, String> {
 
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         let device = device(&self.device)?.autodiff();
-        self.check_folder()?;
+        if self.out.exists() && !self.out.is_dir() {
+            let path = self.out.clone();
+            return Err(TrainError::NotAFolder { path }.into());
+        }
         // Held until the run has ended.
         let mut lock = match self.out.is_dir() {
             true => Some(RunLock::take(&self.out)?),
@@ -144,17 +149,6 @@ impl Train {
         let followed = self.follow(&config, start, context, &device);
         drop(lock);
         followed
-    }
-
-    /// The folder must not be a file.
-    fn check_folder(&self) -> Result<(), Failure> {
-        match self.out.exists() && !self.out.is_dir() {
-            true => Err(Failure::input(format!(
-                "`{}` is a file, a run needs a folder: choose another `--out`",
-                self.out.display()
-            ))),
-            false => Ok(()),
-        }
     }
 
     fn config(&self, start: &Start) -> RunConfig {
@@ -240,10 +234,7 @@ impl Train {
         device: &Device,
     ) -> Result<(), Failure> {
         // Off a terminal it is a plain line now and then.
-        let mut progress = match self.json {
-            true => Progress::silent(),
-            false => Progress::new("training"),
-        };
+        let mut progress = Progress::shown("training", !self.json);
         let run = Run {
             folder: &self.out,
             resume: self.resume,
@@ -259,7 +250,7 @@ impl Train {
             )));
         }
         let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
-        say(&if self.json {
+        print_line(&if self.json {
             json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
         } else {
             let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));

@@ -45,7 +45,7 @@ impl StivPipeline {
     /// work.
     ///
     /// # Errors
-    /// When the network's output is no image (damaged weights).
+    /// When the network's output is not an image (damaged weights).
     pub fn samples(
         &self,
         request: &SampleRequest,

@@ -30,7 +30,7 @@ pub(super) fn choose(
     for text in SCALES {
         for style in STYLE_MULTIPLES.map(|multiple| multiple * text) {
             let name = format!("guidance {text}, style {style}, renorm");
-            (stage.progress).say(&format!("choice of the scales: {name}"));
+            (stage.progress).println(&format!("choice of the scales: {name}"));
             let config = styled(stage, text, style, true);
             let mut shares = Vec::new();
             for seed in CHOICE_SEEDS {

@@ -126,7 +126,7 @@ pub(super) fn prove(
         for (set, starts) in [&moving, &stills].into_iter().enumerate() {
             stage
                 .progress
-                .say(&format!("clips: {name}, {} first pictures", starts.len()));
+                .println(&format!("clips: {name}, {} first pictures", starts.len()));
             let prompts: Vec<String> = starts.iter().map(|start| start.name.clone()).collect();
             let first: Vec<Vec<f32>> = starts.iter().map(|start| start.first.clone()).collect();
             let subjects: Vec<usize> = starts.iter().map(|start| start.subject).collect();

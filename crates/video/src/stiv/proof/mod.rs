@@ -62,7 +62,7 @@ pub enum ProofError {
     /// A training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// What a model drew is no picture.
+    /// What a model drew is not a picture.
     #[error(transparent)]
     Media(#[from] MediaError),
     /// What a model drew has no features.
@@ -106,10 +106,7 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
         runs: options.out.join("runs"),
         device: engine::device("cpu")?,
         stop: context.stop,
-        progress: match options.progress {
-            true => Progress::new("proof"),
-            false => Progress::silent(),
-        },
+        progress: Progress::shown("proof", options.progress),
     };
     let title = "STIV: text- and image-conditioned video generation";
     run_parts(["stiv", title], PARTS, options, |part, report| {

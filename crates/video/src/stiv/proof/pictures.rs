@@ -82,7 +82,7 @@ pub(super) fn prove(
         for (set, asked) in sets.iter().enumerate() {
             stage
                 .progress
-                .say(&format!("pictures: {name}, {} pairs", asked.pairs.len()));
+                .println(&format!("pictures: {name}, {} pairs", asked.pairs.len()));
             let mut drawn = Vec::new();
             for &seed in stage.seeds_of(set) {
                 let samples = canvas.draw(&asked.prompts, None, &config, seed)?.samples;

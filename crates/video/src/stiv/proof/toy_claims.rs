@@ -86,7 +86,7 @@ pub(super) fn prove(stage: &mut Stage, report: &mut Report) -> Result<(), ProofE
 fn train(stage: &mut Stage, arm: ToyArm, seed: u64) -> Result<Stiv, ProofError> {
     stage
         .progress
-        .say(&format!("toy world: {}, seed {seed}", arm.name()));
+        .println(&format!("toy world: {}, seed {seed}", arm.name()));
     train_arm(
         arm,
         BUDGET,
@@ -108,7 +108,7 @@ fn choose(stage: &mut Stage, alone: &Stiv, found: &mut Found) -> Result<(), Proo
             &clips(stage, alone, false, &config, CHOICE_SEED)?,
             CHOICE_SEED,
         );
-        stage.progress.say(&format!(
+        stage.progress.println(&format!(
             "toy world: guidance {scale}: {} of {} captions read right with the noise of the choice",
             share.hits, share.of
         ));
@@ -151,7 +151,7 @@ fn captions(
     let config = stage.sampling(found.scale, true);
     let drawn = clips(stage, model, false, &config, seed)?;
     let share = right(&drawn, seed);
-    stage.progress.say(&format!(
+    stage.progress.println(&format!(
         "toy world: {}, seed {seed}: {} of {} captions read right",
         arm.name(),
         share.hits,

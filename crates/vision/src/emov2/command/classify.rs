@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say, tell};
+use base::command::{Context, Failure, eprint_line, print_line};
 use base::media::read_still;
 use clap::Args;
 use serde_json::json;
@@ -50,7 +50,7 @@ impl Classify {
             context.proceed()?;
             let still = read_still(path)?;
             if still.animated && !self.json {
-                tell(&format!(
+                eprint_line(&format!(
                     "`{}` moves: its first frame is classified",
                     path.display()
                 ));
@@ -66,11 +66,11 @@ impl Classify {
 
     fn show(&self, path: &std::path::Path, guesses: &[Guess]) -> Result<(), Failure> {
         if self.json {
-            return say(&json!({"image": path, "classes": guesses}).to_string());
+            return print_line(&json!({"image": path, "classes": guesses}).to_string());
         }
-        say(&format!("{}", path.display()))?;
+        print_line(&format!("{}", path.display()))?;
         for guess in guesses {
-            say(&format!(
+            print_line(&format!(
                 "  {:5.1} %  {}",
                 100.0 * guess.probability,
                 guess.name

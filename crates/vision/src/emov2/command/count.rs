@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
@@ -62,7 +62,7 @@ impl Count {
         let mut rows = Vec::new();
         if !self.json {
             let speed = if self.time { "  pictures/s" } else { "" };
-            say(&format!(
+            print_line(&format!(
                 "network    parameters   multiply-adds (M): conv  attention    bn    ln  head     all{speed}"
             ))?;
         }
@@ -84,7 +84,7 @@ impl Count {
                 continue;
             }
             let millions = |value: u64| value as f64 / 1e6;
-            say(&format!(
+            print_line(&format!(
                 "{name:<9} {count:>11}   {:>23.2} {:>10.2} {:>5.2} {:>5.2} {:>5.2} {:>7.2}{}",
                 millions(work.conv),
                 millions(work.attn),
@@ -96,7 +96,7 @@ impl Count {
             ))?;
         }
         match self.json {
-            true => say(&json!({"size": self.size, "networks": rows}).to_string()),
+            true => print_line(&json!({"size": self.size, "networks": rows}).to_string()),
             false => Ok(()),
         }
     }

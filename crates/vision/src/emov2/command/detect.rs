@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, number_in, say};
+use base::command::{Context, Failure, number_in, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -11,7 +11,7 @@ use clap::Args;
 use engine::weights;
 use serde_json::json;
 
-use super::options::{Work, names, size, write_drawn};
+use super::options::{Work, class_names, size, write_drawn};
 use crate::emov2::detect::{DetectHead, Detector, DetectorConfig};
 use crate::emov2::{checkpoint, draw, transform};
 
@@ -63,18 +63,7 @@ impl Detect {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = self.work.begin()?;
         let (model, config) = open(&self.model, self.head, &device)?;
-        let labels = self
-            .labels
-            .as_deref()
-            .map(names)
-            .transpose()?
-            .unwrap_or_default();
-        let name = |class: usize| {
-            labels
-                .get(class)
-                .cloned()
-                .unwrap_or_else(|| format!("class {class}"))
-        };
+        let name = class_names(self.labels.as_deref())?;
         let picture = read_picture(&self.image)?;
         context.proceed()?;
         let resized = resized(&picture, self.head, self.size);
@@ -89,7 +78,7 @@ impl Detect {
         let drawn = self
             .out
             .as_ref()
-            .map(|_| draw::detections(&resized, &found, name));
+            .map(|_| draw::detections(&resized, &found, &name));
         let scale = [
             picture.width as f32 / width as f32,
             picture.height as f32 / height as f32,
@@ -111,18 +100,18 @@ impl Detect {
                     })
                 })
                 .collect();
-            return say(&json!({"image": self.image, "found": found}).to_string());
+            return print_line(&json!({"image": self.image, "found": found}).to_string());
         }
         for one in &found {
             let [left, top, right, bottom] = one.corners.map(f32::round);
-            say(&format!(
+            print_line(&format!(
                 "{:5.1} %  {}  at {left},{top} to {right},{bottom}",
                 100.0 * one.score,
                 name(one.label)
             ))?;
         }
         match found.len() {
-            0 => say(&format!("nothing above {:.0} %", 100.0 * self.score)),
+            0 => print_line(&format!("nothing above {:.0} %", 100.0 * self.score)),
             _ => Ok(()),
         }
     }

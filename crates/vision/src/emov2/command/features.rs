@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::media::read_picture;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -81,15 +81,15 @@ impl Features {
             write_drawn(path, &draw::heat(&strength, [height, width])?)?;
         }
         if self.json {
-            return say(
+            return print_line(
                 &json!({"out": self.out, "picture": self.picture, "shapes": shapes}).to_string(),
             );
         }
         for (name, shape) in &shapes {
-            say(&format!("{name} {shape}"))?;
+            print_line(&format!("{name} {shape}"))?;
         }
         for path in [&self.out, &self.picture].into_iter().flatten() {
-            say(&format!("wrote {}", path.display()))?;
+            print_line(&format!("wrote {}", path.display()))?;
         }
         Ok(())
     }

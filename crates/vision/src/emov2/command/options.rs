@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, take_part};
+use base::command::{Failure, use_calling_thread_as_worker};
 use base::media::{Picture, write_picture};
 use burn::tensor::Device;
 use clap::Args;
@@ -40,7 +40,7 @@ pub(super) struct Model {
 /// Where the work runs.
 #[derive(Args, Debug)]
 pub(super) struct Work {
-    /// Where to work: cpu; cuda, metal, rocm or wgpu in a program built with that feature
+    /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
 }
@@ -48,7 +48,7 @@ pub(super) struct Work {
 impl Work {
     /// Makes this thread work too and gives the device.
     pub(super) fn begin(&self) -> Result<Device, Failure> {
-        take_part();
+        use_calling_thread_as_worker();
         device(&self.device)
     }
 }
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// The file, the side of pictures and the device, for a network that is no classifier.
+    /// The file, the side of pictures and the device, for a network that is not a classifier.
     pub(super) fn headed(&self) -> Result<(&Path, Option<usize>, Device), Failure> {
         if self.raw || self.window.is_some() || self.labels.is_some() {
             return Err(Failure::input(
@@ -144,6 +144,15 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Failure> {
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+/// What the classes are called: the lines of a file, else their numbers.
+pub(super) fn class_names(path: Option<&Path>) -> Result<impl Fn(usize) -> String, Failure> {
+    let labels = path.map(names).transpose()?.unwrap_or_default();
+    Ok(move |class| {
+        let name = labels.get(class).cloned();
+        name.unwrap_or_else(|| format!("class {class}"))
+    })
 }
 
 /// Writes a drawn result.

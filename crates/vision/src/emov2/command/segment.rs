@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -12,7 +12,7 @@ use engine::weights;
 use serde_json::json;
 
 use super::detect::{fitted, padded};
-use super::options::{Work, names, size, write_drawn};
+use super::options::{Work, class_names, size, write_drawn};
 use crate::emov2::segment::{SegmentHead, Segmenter, SegmenterConfig};
 use crate::emov2::{EmoConfig, checkpoint, draw};
 
@@ -57,18 +57,7 @@ impl Segment {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let device = self.work.begin()?;
         let (model, _) = open(&self.model, self.head, &device)?;
-        let labels = self
-            .labels
-            .as_deref()
-            .map(names)
-            .transpose()?
-            .unwrap_or_default();
-        let name = |class: usize| {
-            labels
-                .get(class)
-                .cloned()
-                .unwrap_or_else(|| format!("class {class}"))
-        };
+        let name = class_names(self.labels.as_deref())?;
         let picture = read_picture(&self.image)?;
         context.proceed()?;
         let resized = resized(&picture, self.size);
@@ -81,7 +70,7 @@ impl Segment {
             *areas.entry(*class).or_default() += 1;
         }
         if let Some(path) = &self.out {
-            write_drawn(path, &draw::segments(&resized, &classes, name))?;
+            write_drawn(path, &draw::segments(&resized, &classes, &name))?;
         }
         let share = |area: usize| area as f64 / classes.len().max(1) as f64;
         if self.json {
@@ -89,12 +78,12 @@ impl Segment {
                 .iter()
                 .map(|(class, area)| json!({"class": class, "name": name(*class), "share": share(*area)}))
                 .collect();
-            return say(
+            return print_line(
                 &json!({"image": self.image, "size": [height, width], "areas": areas}).to_string(),
             );
         }
         for (class, area) in areas {
-            say(&format!("{:5.1} %  {}", 100.0 * share(area), name(class)))?;
+            print_line(&format!("{:5.1} %  {}", 100.0 * share(area), name(class)))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::files::write_bytes;
 use base::rng::Rng;
 use base::tensor_file::{Precision, Weights};
@@ -188,10 +188,8 @@ impl Train {
             return Err(TrainError::Occupied { path }.into());
         }
         if self.out.exists() && !self.out.is_dir() {
-            return Err(Failure::input(format!(
-                "`{}` is a file, a run needs a folder: choose another `--out`",
-                self.out.display()
-            )));
+            let path = self.out.clone();
+            return Err(TrainError::NotAFolder { path }.into());
         }
         let (plan, data) = match self.resume {
             true => self.again()?,
@@ -207,10 +205,7 @@ impl Train {
             let text = serde_json::to_vec_pretty(&plan).map_err(Failure::failed)?;
             write_bytes(self.out.join(PLAN), &text)?;
         }
-        let mut progress = match self.json {
-            true => Progress::silent(),
-            false => Progress::new("training"),
-        };
+        let mut progress = Progress::shown("training", !self.json);
         let classes = data.classes.clone();
         let task = ClassifierTask::new(plan.clone(), data, teacher, &device.clone().autodiff());
         let trained = fit(
@@ -302,7 +297,7 @@ impl Train {
     fn report(&self, path: &Path, step: u64, loss: f64, score: Score) -> Result<(), Failure> {
         let share = |hits: usize| hits as f64 / score.pictures.max(1) as f64;
         let loss = Some(loss).filter(|loss| loss.is_finite());
-        say(&match self.json {
+        print_line(&match self.json {
             true => json!({
                 "out": path, "step": step, "loss": loss, "pictures": score.pictures,
                 "top1": share(score.top1), "top5": share(score.top5),

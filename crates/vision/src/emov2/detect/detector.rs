@@ -79,7 +79,7 @@ impl DetectorConfig {
 }
 
 impl Detector {
-    /// What is in each picture of `[batch, 3, height, width]`, of which the first `picture` rows and columns are no padding.
+    /// What is in each picture of `[batch, 3, height, width]`, of which the first `picture` rows and columns are not padding.
     pub fn detect(
         &self,
         x: Tensor<4>,

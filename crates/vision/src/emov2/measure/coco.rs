@@ -17,7 +17,7 @@ const MAX_FILE: u64 = 2 << 30;
 /// Categories at most.
 const MAX_CATEGORIES: usize = 100_000;
 
-/// What can be wrong with an annotation file, each as one line with the cause and the mend.
+/// What can be wrong with an annotation file, each as one line with cause and fix.
 #[derive(Debug, thiserror::Error)]
 pub enum CocoError {
     /// A file that cannot be read.
@@ -30,7 +30,7 @@ pub enum CocoError {
     },
     /// A file of another kind.
     #[error(
-        "`{}` is no COCO annotation file ({cause}): it takes an object with `images`, `categories` and `annotations`",
+        "`{}` is not a COCO annotation file ({cause}): it takes an object with `images`, `categories` and `annotations`",
         path.display()
     )]
     Format {

@@ -1,4 +1,4 @@
-//! Annotation files as they come: Python writes `NaN` and `Infinity`, which are no JSON.
+//! Annotation files as they come: Python writes `NaN` and `Infinity`, which are not JSON.
 
 /// Puts a text of the same length in the place of each number that is none, so that the file can be read and the number is
 /// found wrong where it stands.

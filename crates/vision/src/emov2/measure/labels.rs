@@ -19,7 +19,7 @@ const NONE: usize = 255;
 /// Names of the part to measure by, below `images` and `annotations`.
 const PARTS: [&str; 3] = ["validation", "val", "test"];
 
-/// What can be wrong with a label picture, each as one line with the cause and the mend.
+/// What can be wrong with a label picture, each as one line with cause and fix.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelError {
     /// A file that cannot be read.
@@ -57,7 +57,7 @@ pub enum LabelError {
 /// What the numbers of label pictures mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbering {
-    /// ADE20K's way: 0 is no class, 1 the first one; 255 is no class either where there are fewer classes.
+    /// ADE20K's way: 0 is not a class, 1 the first one; 255 is not a class either where there are fewer classes.
     FromOne,
     /// 0 is the first class, and this number is none.
     FromZero(usize),

@@ -8,14 +8,14 @@ use super::polygon::outline;
 /// Sides of masks at most, in pixels.
 const MAX_SIDE: usize = 1 << 15;
 
-/// Why something is no mask.
+/// Why something is not a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
     /// Run lengths that do not fill the picture.
     #[error("its run lengths do not fill its size")]
     Runs,
     /// A side of 0 or above 32768.
-    #[error("its size is no size of a picture")]
+    #[error("its size is not a size of a picture")]
     Size,
     /// No polygon with three corners.
     #[error("it has no polygon of three corners or more")]

@@ -25,7 +25,7 @@ pub(super) fn outline(corners: &[f64], [height, width]: [usize; 2]) -> Vec<u64> 
     }
     ends.push((height * width) as u64);
     ends.sort_unstable();
-    // A pixel where two runs end is no end at all: what is between has no length.
+    // A pixel where two runs end is not an end at all: what is between has no length.
     let mut counts: Vec<u64> = Vec::new();
     let mut at = 0;
     let mut joined = false;

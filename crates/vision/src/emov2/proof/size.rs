@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::emov2::{EmoConfig, macs, operator, params};
 
 const SIDE: usize = 224;
-/// Passes that are timed, in turn.
+/// Passes that are timed, interleaved.
 const PASSES: usize = 8;
 
 /// Name, parameters and multiply-adds that the official code prints.
@@ -108,7 +108,7 @@ fn speed(context: Context) -> Result<Experiment, Failure> {
     }
     let mut measure = Measure::new(
         "pictures a second",
-        "batch 1, f32, the fastest of eight passes in turn, on this machine",
+        "batch 1, f32, the fastest of eight interleaved passes, on this machine",
         Better::Higher,
         Unit::Number,
     );

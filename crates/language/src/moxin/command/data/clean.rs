@@ -21,7 +21,7 @@ pub struct Import {
     /// Folder for the output
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
-    /// Read files that are no UTF-8 as Latin-1; else they are left out
+    /// Read files that are not UTF-8 as Latin-1; else they are left out
     #[arg(long)]
     latin1: bool,
     /// Print one JSON object

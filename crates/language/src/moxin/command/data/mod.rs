@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, is_quiet, say, tell};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
 use base::job::Shard;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -105,8 +105,8 @@ impl Pieces {
     fn report(&self, out: &Path, done: Option<&Tally>) -> Result<(), Failure> {
         match (done, self.json) {
             (Some(tally), json) => report(out, json, tally),
-            (None, true) => say(&json!({"done": false}).to_string()),
-            (None, false) => say(
+            (None, true) => print_line(&json!({"done": false}).to_string()),
+            (None, false) => print_line(
                 "the pieces of this shard are done; run the other shards, then the same command without `--shard`",
             ),
         }
@@ -116,7 +116,11 @@ impl Pieces {
 /// Prints what came out.
 fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
     if !is_quiet() {
-        tally.troubles.iter().take(10).for_each(|line| tell(line));
+        tally
+            .troubles
+            .iter()
+            .take(10)
+            .for_each(|line| eprint_line(line));
     }
     if tally.documents == 0 {
         return Err(Failure::input(format!(
@@ -129,7 +133,7 @@ fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
         )));
     }
     if json {
-        return say(&json!({"done": true, "out": out, "total": tally}).to_string());
+        return print_line(&json!({"done": true, "out": out, "total": tally}).to_string());
     }
     let mut line = format!(
         "{} of {} documents, {:.1} of {:.1} MB of text",
@@ -149,9 +153,9 @@ fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
     if !removed.is_empty() {
         line.push_str(&format!("; left out: {}", removed.join(", ")));
     }
-    say(&line)?;
+    print_line(&line)?;
     if !is_quiet() {
-        tell(&format!("wrote `{}`", out.display()));
+        eprint_line(&format!("wrote `{}`", out.display()));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, is_quiet, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_line};
 use base::media::read_picture;
 use burn::tensor::Device;
 use serde_json::{Map, Value, json};
@@ -76,7 +76,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
             Some(masks)
         }
         (DetectHead::MaskRcnn, false) => {
-            tell("the annotations have no masks: boxes alone are measured");
+            eprint_line("the annotations have no masks: boxes alone are measured");
             None
         }
         _ => None,
@@ -93,7 +93,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
     }
     if eval.json {
         let masks = masks.as_ref();
-        return say(&json!({
+        return print_line(&json!({
             "pictures": total - skipped.count, "skipped": skipped.count, "annotations": dataset.len(),
             "ignored_annotations": dataset.flat + dataset.strangers,
             "boxes": figures(&boxes), "masks": masks.map(figures),
@@ -101,20 +101,20 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
         })
         .to_string());
     }
-    say(&format!(
+    print_line(&format!(
         "{}, annotations: {}, categories: {}",
         pictures(&skipped, total),
         dataset.len(),
         dataset.categories.len()
     ))?;
     let names = boxes.named().map(|(name, _)| format!("{name:>7}"));
-    say(&format!("in %   {}", names.concat()))?;
-    say(&row("boxes", &boxes))?;
+    print_line(&format!("in %   {}", names.concat()))?;
+    print_line(&row("boxes", &boxes))?;
     if let Some(masks) = &masks {
-        say(&row("masks", masks))?;
+        print_line(&row("masks", masks))?;
     }
     for path in written.iter().filter(|_| !is_quiet()) {
-        say(&format!("wrote {}", path.display()))?;
+        print_line(&format!("wrote {}", path.display()))?;
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ impl Looking {
 
 fn tell_left_out(count: usize, why: &str) {
     if count > 0 {
-        tell(&format!("annotations ignored, {why}: {count}"));
+        eprint_line(&format!("annotations ignored, {why}: {count}"));
     }
 }
 

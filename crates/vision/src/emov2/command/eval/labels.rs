@@ -1,6 +1,6 @@
 //! Segmenters against label pictures.
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use base::media::{Picture, read_picture};
 use serde_json::json;
 
@@ -46,18 +46,20 @@ pub(super) fn run(eval: &Eval, head: SegmentHead, context: Context) -> Result<()
     tell_skipped(&skipped, total)?;
     let shares = confusion.shares();
     if eval.json {
-        return say(&json!({
-            "pictures": total - skipped.count, "skipped": skipped.count, "miou": shares.miou,
-            "mean_accuracy": shares.mean_accuracy, "pixel_accuracy": shares.pixel_accuracy,
-            "mean_dice": shares.mean_dice, "classes": shares.classes,
-        })
-        .to_string());
+        return print_line(
+            &json!({
+                "pictures": total - skipped.count, "skipped": skipped.count, "miou": shares.miou,
+                "mean_accuracy": shares.mean_accuracy, "pixel_accuracy": shares.pixel_accuracy,
+                "mean_dice": shares.mean_dice, "classes": shares.classes,
+            })
+            .to_string(),
+        );
     }
     let percent = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
         None => "-".to_owned(),
     };
-    say(&format!(
+    print_line(&format!(
         "{}, mIoU {}, mean accuracy {}, pixel accuracy {}, mean Dice {}",
         pictures(&skipped, total),
         percent(shares.miou),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say, tell};
+use base::command::{Context, Failure, Steps, eprint_line, print_line};
 use base::numerics::statistics::wilson;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -78,7 +78,7 @@ pub struct Eval {
     /// Detectors: write what was found in COCO's format for results; masks go beside it, into a file ending in `.segm.json`
     #[arg(long, value_name = "FILE", requires = "coco")]
     out: Option<PathBuf>,
-    /// Segmenters: class numbers begin with 0, and this one is no class [default: ADE20K's way, they begin with 1; 0 and 255 are none]
+    /// Segmenters: class numbers begin with 0, and this one is not a class [default: ADE20K's way, they begin with 1; 0 and 255 are none]
     #[arg(
         long,
         value_name = "NUMBER",
@@ -146,7 +146,7 @@ impl Eval {
         let interval = wilson(score.top1, score.pictures);
         if self.json {
             let interval = interval.map(|it| [it.low, it.high]);
-            return say(&json!({
+            return print_line(&json!({
                 "pictures": score.pictures, "top1": share(score.top1), "top5": share(score.top5),
                 "top1_interval": interval,
             })
@@ -159,7 +159,7 @@ impl Eval {
                 100.0 * it.high
             )
         });
-        say(&format!(
+        print_line(&format!(
             "{} pictures: top-1 {:.2} %{within}, top-5 {:.2} %",
             score.pictures,
             100.0 * share(score.top1),
@@ -183,7 +183,7 @@ fn tell_skipped(skipped: &Skipped, total: usize) -> Result<(), Failure> {
             "none of {total} pictures could be measured; the first one: {first}"
         )));
     }
-    skipped.lines().iter().for_each(|line| tell(line));
+    skipped.lines().iter().for_each(|line| eprint_line(line));
     Ok(())
 }
 

@@ -36,6 +36,80 @@ pub(super) trait Kernel<const N: usize>: Clone + Debug + Send + 'static {
     ) -> Result<[Option<FlexTensor>; N], ShapeError>;
 }
 
+/// An operation on `[x, weight]` or `[x, weight, bias]`; the gradients need `x` and `weight`.
+pub(super) trait WithBias: Clone + Debug + Send + 'static {
+    /// As [`Kernel::forward`].
+    fn apply(
+        &self,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: Option<&FlexTensor>,
+    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError>;
+
+    /// As [`Kernel::backward`].
+    fn grads(
+        &self,
+        saved: [FlexTensor; 2],
+        grad: &FlexTensor,
+        wanted: [bool; 3],
+    ) -> Result<[Option<FlexTensor>; 3], ShapeError>;
+}
+
+impl<K: WithBias> Kernel<2> for K {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(
+        &self,
+        [x, weight]: &[FlexTensor; 2],
+    ) -> Result<(FlexTensor, Self::Saved), ShapeError> {
+        self.apply(x, weight, None)
+    }
+
+    fn backward(
+        &self,
+        saved: Self::Saved,
+        grad: FlexTensor,
+        [x, weight]: [bool; 2],
+    ) -> Result<[Option<FlexTensor>; 2], ShapeError> {
+        let [dx, dw, _] = self.grads(saved, &grad, [x, weight, false])?;
+        Ok([dx, dw])
+    }
+}
+
+impl<K: WithBias> Kernel<3> for K {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(
+        &self,
+        [x, weight, bias]: &[FlexTensor; 3],
+    ) -> Result<(FlexTensor, [FlexTensor; 2]), ShapeError> {
+        self.apply(x, weight, Some(bias))
+    }
+
+    fn backward(
+        &self,
+        saved: [FlexTensor; 2],
+        grad: FlexTensor,
+        wanted: [bool; 3],
+    ) -> Result<[Option<FlexTensor>; 3], ShapeError> {
+        self.grads(saved, &grad, wanted)
+    }
+}
+
+/// [`run`] with a bias or without.
+pub(super) fn run_with_bias<const D: usize, const E: usize>(
+    kernel: impl WithBias,
+    x: &Tensor<D>,
+    weight: &Tensor<E>,
+    bias: &Option<Tensor<1>>,
+) -> Option<Tensor<D>> {
+    let (x, weight) = (x.clone().into_dispatch(), weight.clone().into_dispatch());
+    match bias {
+        Some(bias) => run(kernel, [x, weight, bias.clone().into_dispatch()]),
+        None => run(kernel, [x, weight]),
+    }
+}
+
 thread_local! {
     static FALLBACK: Cell<bool> = const { Cell::new(false) };
 }

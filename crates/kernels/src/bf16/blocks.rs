@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::pack::{AHEAD, Panels, Units};
 use super::{Before, COLUMNS, Way};
 use crate::amx::{self, Block, Tiles};
+use crate::bf16_x86::{interleave, pairs, prefetch};
 use crate::product::Operand;
-use crate::reduced_x86::{interleave, pairs, prefetch};
 
 /// A block's sums where not all of it belongs to the result.
 #[repr(align(64))]
@@ -147,8 +147,8 @@ impl Panels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bf16::available;
     use crate::parallel::collect;
-    use crate::reduced::available;
 
     fn noise(count: usize, seed: u32) -> Vec<f32> {
         let next = |state: &mut u32| {

@@ -1,4 +1,4 @@
-//! Matrix products of values rounded to bf16, summed in f32: two multiplications for the price of one.
+//! Matrix products of values rounded to bf16, summed in f32: VDPBF16PS, two multiplications an instruction.
 //!
 //! Both operands are first turned into *units*: two bf16 values that follow one another along the summed axis, in
 //! one `u32`, the earlier one in the low half. An odd axis ends with a zero.
@@ -11,9 +11,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::amx;
+use crate::bf16_x86::{Tile, tile};
 use crate::parallel::Fresh;
 use crate::product::{Operand, Product};
-use crate::reduced_x86::{Tile, tile};
 
 pub(crate) use pack::Panels;
 use pack::Units;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base::command::Failure;
 use base::hash::{FNV_START, fnv1a};
 use base::media::MediaError;
-use base::media::provenance::{self, Note};
+use base::media::provenance::{self, Provenance};
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub const PARAMETERS: &str = "parameters";
 
 /// Everything that a picture depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ticket {
+pub struct GenerationParams {
     /// What is to be seen.
     pub prompt: String,
     /// What is not.
@@ -106,8 +106,8 @@ impl Given {
     }
 }
 
-impl Ticket {
-    /// The ticket in a picture that `orrery sd` made.
+impl GenerationParams {
+    /// The parameters in an image that `orrery sd` made.
     ///
     /// # Errors
     /// When there is none, or one that cannot be read.
@@ -130,8 +130,8 @@ impl Ticket {
     ///
     /// # Errors
     /// None that is known.
-    pub fn note(&self) -> Result<Note, MediaError> {
-        Ok(Note::new(KEY, self)?.and(PARAMETERS, self.parameters()))
+    pub fn provenance(&self) -> Result<Provenance, MediaError> {
+        Ok(Provenance::new(KEY, self)?.and(PARAMETERS, self.parameters()))
     }
 
     /// Prompt and settings in the form that the web interfaces of Stable Diffusion agree on.

@@ -1,10 +1,10 @@
 //! Sixteen weights of a file in vector registers, widened to f32.
 
-use crate::lanes::{Lanes, Portable};
 use crate::math::LANES;
+use crate::simd::{Portable, Simd};
 
 /// Reads sixteen values of a dense format.
-pub(super) trait Widen: Lanes {
+pub(super) trait Widen: Simd {
     /// Rows and outputs of the largest tile whose sums fit the registers.
     const WIDE: bool;
 
@@ -95,5 +95,5 @@ unsafe fn widen<const FMA: bool>(from: *const u8, value: impl Fn(u16) -> f32) ->
     let words = unsafe { from.cast::<[[u8; 2]; LANES]>().read_unaligned() };
     let values = words.map(|word| value(u16::from_le_bytes(word)));
     // SAFETY: sixteen values are there; portable code runs everywhere.
-    unsafe { Lanes::load(values.as_ptr()) }
+    unsafe { Simd::load(values.as_ptr()) }
 }

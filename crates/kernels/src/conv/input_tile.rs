@@ -9,8 +9,8 @@ use crate::math::LANES;
 /// Limits of the blocks of a plan.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// Values that a strip may hold, about.
-    pub(super) strip: usize,
+    /// Values that an input tile may hold, about.
+    pub(super) input_tile: usize,
     /// The same where neighbouring blocks read nothing in common.
     pub(super) apart: usize,
     /// Results of a block.
@@ -24,7 +24,7 @@ pub(super) struct Limits {
 pub(super) struct Reach {
     /// Number of the tap in the kernel.
     pub(super) index: usize,
-    /// Distance in the strip from the place of a result.
+    /// Distance in the input tile from the place of a result.
     pub(super) offset: usize,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Block {
 }
 
 impl Plan {
-    /// `channels` is the number of elements that a strip has for each place.
+    /// `channels` is the number of elements that an input tile has for each place.
     pub(super) fn new(
         axes: [Axis; 3],
         kernel: [usize; 2],
@@ -64,7 +64,11 @@ impl Plan {
         let phases = y_grid.phases.len() * x_grid.phases.len();
         let depth = (channels * z.taps.len() * phases).max(1);
         let apart = y_grid.reach + x_grid.reach == 0;
-        let values = if apart { limits.apart } else { limits.strip };
+        let values = if apart {
+            limits.apart
+        } else {
+            limits.input_tile
+        };
         let places = (values / depth).min(limits.results).max(3 * LANES);
         let parts = limits.parts.div_ceil(z.count.max(1));
         let width = x.count + x_grid.reach;
@@ -125,7 +129,7 @@ impl Plan {
         (block.rows, block.columns, taps.collect())
     }
 
-    /// Values of a row of the strip of `block`.
+    /// Values of a row of the input tile of `block`.
     pub(super) fn width(&self, block: &Block) -> usize {
         block.columns + self.x.reach
     }
@@ -145,7 +149,7 @@ impl Plan {
         })
     }
 
-    /// Distance between the channels of the strip of `block`. It is odd in lines of a cache, so that channels do not
+    /// Distance between the channels of the input tile of `block`. It is odd in lines of a cache, so that channels do not
     /// fall on the same places of it.
     pub(super) fn channel(&self, block: &Block) -> usize {
         let phases = self.y.phases.len() * self.x.phases.len();
@@ -155,7 +159,7 @@ impl Plan {
         }
     }
 
-    /// Values at the end of a channel's distance that the strip of `block` does not use.
+    /// Values at the end of a channel's distance that the input tile of `block` does not use.
     pub(super) fn spare(&self, block: &Block) -> usize {
         let phases = self.y.phases.len() * self.x.phases.len();
         self.channel(block) - self.planes(block).count() * phases * self.phase(block)
@@ -180,7 +184,7 @@ impl Plan {
         reaches
     }
 
-    /// The kernel's rows and columns in the order in which they stand in a strip, where it has one plane and one
+    /// The kernel's rows and columns in the order in which they stand in an input tile, where it has one plane and one
     /// phase and its rows follow one another: the number of each, and the place of each column.
     pub(super) fn dense_kernel(&self) -> Option<(Vec<usize>, Vec<[usize; 2]>)> {
         let sorted = |grid: &Grid| {

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::COLUMNS;
 use crate::amx;
+use crate::bf16_x86::{interleave, pairs, prefetch};
 use crate::product::Operand;
-use crate::reduced_x86::{interleave, pairs, prefetch};
 
 /// Values along the summed axis by which reading runs ahead.
 pub(super) const AHEAD: usize = 16;

@@ -3,7 +3,7 @@
 use crate::math::{LANES, mul_add};
 
 /// Sixteen values.
-pub(crate) trait Lanes: Copy {
+pub(crate) trait Simd: Copy {
     /// All zero.
     ///
     /// # Safety
@@ -13,31 +13,31 @@ pub(crate) trait Lanes: Copy {
     /// One value in every lane.
     ///
     /// # Safety
-    /// See [`Lanes::zero`].
+    /// See [`Simd::zero`].
     unsafe fn splat(value: f32) -> Self;
 
     /// Sixteen values from `from` on, which need no alignment.
     ///
     /// # Safety
-    /// See [`Lanes::zero`]; the values must be readable.
+    /// See [`Simd::zero`]; the values must be readable.
     unsafe fn load(from: *const f32) -> Self;
 
     /// Writes the values from `to` on.
     ///
     /// # Safety
-    /// See [`Lanes::zero`]; the places must be writable.
+    /// See [`Simd::zero`]; the places must be writable.
     unsafe fn store(self, to: *mut f32);
 
     /// `self · by + to`.
     ///
     /// # Safety
-    /// See [`Lanes::zero`].
+    /// See [`Simd::zero`].
     unsafe fn mul_add(self, by: Self, to: Self) -> Self;
 
     /// `self + to`.
     ///
     /// # Safety
-    /// See [`Lanes::zero`].
+    /// See [`Simd::zero`].
     unsafe fn add(self, to: Self) -> Self;
 }
 
@@ -45,10 +45,10 @@ pub(crate) trait Lanes: Copy {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Lanes;
+    use super::Simd;
 
     // SAFETY of all bodies: callers promise the instructions, and that places are readable or writable.
-    impl Lanes for __m512 {
+    impl Simd for __m512 {
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: see above.
@@ -86,7 +86,7 @@ mod x86 {
         }
     }
 
-    impl Lanes for [__m256; 2] {
+    impl Simd for [__m256; 2] {
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: see above.
@@ -137,7 +137,7 @@ mod x86 {
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<const FMA: bool>([f32; LANES]);
 
-impl<const FMA: bool> Lanes for Portable<FMA> {
+impl<const FMA: bool> Simd for Portable<FMA> {
     #[inline(always)]
     unsafe fn zero() -> Self {
         Self([0.0; LANES])
