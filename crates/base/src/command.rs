@@ -124,6 +124,17 @@ pub fn say(line: &str) -> Result<(), Failure> {
     }
 }
 
+/// [`say`] for what a verb says when it is done: with `--quiet`, nothing but an object for machines (`json`).
+///
+/// # Errors
+/// As [`say`].
+pub fn report(json: bool, line: &str) -> Result<(), Failure> {
+    match json || !is_quiet() {
+        true => say(line),
+        false => Ok(()),
+    }
+}
+
 /// A line on standard error; lost when nobody can read it.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");

@@ -10,10 +10,36 @@ use std::path::{Path, PathBuf};
 mod error;
 mod leftovers;
 
-use crate::command::Hold;
+use crate::command::{Failure, Hold};
 
 pub use error::FileError;
 pub use leftovers::{short_folder, sweep};
+
+/// A path as text for machines to read, which JSON needs: what of it is no UTF-8 is shown as `\u{fffd}`. Never give a path
+/// itself to `json!`, which panics there.
+pub fn shown(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
+}
+
+/// [`shown`] for fields of what is printed: `#[serde(serialize_with = "base::files::as_shown")]`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn as_shown<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
+/// The settings of a run as JSON that a later run reads.
+///
+/// # Errors
+/// [`Failure::Input`] for a path in them that is no UTF-8: shown otherwise it would name another file.
+pub fn settings(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|cause| {
+        Failure::input(format!(
+            "the settings of this run cannot be noted: {cause}: use paths that are UTF-8"
+        ))
+    })
+}
 
 /// Writes `path` through `fill`, all or nothing: the file appears under its name only when `fill` returned `Ok`
 /// and every byte reached the disk; otherwise whatever was there before is untouched and nothing is left behind.

@@ -117,7 +117,7 @@ impl Classify {
                 .iter()
                 .map(|&label| json!({"class": studio.about.name(label), "label": label, what: scores[label]}))
                 .collect();
-            return say(&json!({"file": file, "by": what, "classes": classes}).to_string());
+            return say(&json!({"file": base::files::shown(file), "by": what, "classes": classes}).to_string());
         }
         let classes: Vec<String> = order
             .iter()

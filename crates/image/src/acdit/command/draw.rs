@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, any_seed, number_in, say, take_part, whole};
+use base::command::{Context, Failure, Steps, any_seed, number_in, report, take_part, whole};
 use base::media::provenance::{Note, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
 use base::media::{self, Clip, Picture};
@@ -284,7 +284,7 @@ impl DrawOptions {
             .iter()
             .map(|label| name(studio, *label))
             .collect();
-        say(&match self.json {
+        report(self.json, &match self.json {
             true => json!({
                 "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, learning_rate, number_in, say, take_part, tell, whole};
+use base::command::{Context, Failure, learning_rate, number_in, report, take_part, tell, whole};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
 use engine::device;
-use engine::train::{Progress, Run, RunLock, TrainError, Trained, steps_done, train};
+use engine::train::{Progress, Run, RunLock, TrainError, Trained, is_begun, steps_done, train};
 use engine::weights::Precision;
 use serde_json::json;
 
@@ -42,7 +42,10 @@ pub struct Train {
     #[arg(long, value_name = "FOLDER", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as it was begun
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["data", "out", "init"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = [
+        "data", "out", "init", "goal", "size", "width", "depth", "heads", "side", "patch", "block", "frames", "block_frames",
+        "channels", "rope", "mirror", "steps", "batch", "learning_rate", "optimizer", "ema", "bf16", "seed",
+    ])]
     resume: Option<PathBuf>,
     /// What is taught
     #[arg(long, value_enum, default_value_t)]
@@ -287,7 +290,7 @@ impl Train {
         };
         let run = Run {
             folder,
-            resume: steps_done(folder).is_some(),
+            resume: is_begun(folder),
             stop: context.stop,
             progress: &mut progress,
         };
@@ -317,9 +320,9 @@ impl Train {
         if !self.json && end.skipped > 0 {
             tell(&format!("{} steps were left out", end.skipped));
         }
-        say(&match self.json {
+        report(self.json, &match self.json {
             true => {
-                json!({"out": path, "step": end.step, "loss": end.loss, "seconds": end.seconds, "test_accuracy": accuracy})
+                json!({"out": base::files::shown(&path), "step": end.step, "loss": end.loss, "seconds": end.seconds, "test_accuracy": accuracy})
                     .to_string()
             }
             false => format!(

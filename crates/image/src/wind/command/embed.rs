@@ -56,7 +56,7 @@ impl Keygen {
         };
         key.write(&self.out)?;
         match self.json {
-            true => say(&json!({"key": self.out, "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
+            true => say(&json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
             false => say(&format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),

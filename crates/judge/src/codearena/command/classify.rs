@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, report, say};
 use base::endpoint::ChatModel;
 use clap::Args;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ impl Classify {
             true => say(
                 &json!({"out": self.out.display().to_string(), "known": known, "found": found, "none": none}).to_string(),
             ),
-            false => say(&format!(
+            false => report(false, &format!(
                 "wrote {}: {known} had a task type, {found} got one, {none} did not",
                 self.out.display()
             )),

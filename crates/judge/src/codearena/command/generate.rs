@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, report, say};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -108,7 +108,7 @@ impl Generate {
             })
             .to_string());
         }
-        say(&format!(
+        report(false, &format!(
             "wrote {}: {} answers ({} from before), {} ended at the token limit{}",
             output.path.display(),
             outcome.answered.len(),

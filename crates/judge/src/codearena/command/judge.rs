@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, report, say};
 use clap::Args;
 use serde_json::json;
 
@@ -148,7 +148,7 @@ impl Judge {
             0 => String::new(),
             n => format!(", {n} left out with {TOO_MANY_WORDS} words or more"),
         };
-        say(&format!(
+        report(false, &format!(
             "wrote {}: {} items, {} games now and {} before, {} with a label{long}{}",
             output.path.display(),
             outcome.judged.len(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::command::{Context, Failure, Steps, report, say, take_part, tell};
 use base::job::Shard;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -192,6 +192,24 @@ impl PageOptions {
                 source.pages.display()
             )));
         }
+        let predicted = outcome.pages.iter().filter(|page| page.predicted).count();
+        if predicted == 0 {
+            let line = format!(
+                "no file in `{}` belongs to any of the {} pages{}: predictions are called as the page's picture with .md behind, such as `{}`",
+                source.predictions.display(),
+                outcome.pages.len(),
+                if source.shard.is_some() { " of this shard" } else { "" },
+                outcome
+                    .pages
+                    .first()
+                    .map_or("page-1.md".into(), |page| base::command::one_line(&with_md(&page.image)))
+            );
+            match source.shard {
+                // Another shard may have them all.
+                Some(_) => tell(&format!("warning: {line}")),
+                None => return Err(Failure::input(line)),
+            }
+        }
         let mut about = output::about(&outcome.pages, protocol, method.name());
         about["latex_tables"] = json!(evaluator.latex_tables.name());
         about["cdm_renderer"] = json!(evaluator.renderer.name());
@@ -202,7 +220,7 @@ impl PageOptions {
                 .unwrap_or_default();
             return match self.json {
                 true => say(&json!({"run": about, "journal": path}).to_string()),
-                false => say(&format!(
+                false => report(false, &format!(
                     "{}\nwrote {path}: `merge` makes results of shards",
                     output::coverage(&about)
                 )),
@@ -218,6 +236,11 @@ impl PageOptions {
         }
         Ok(())
     }
+}
+
+/// `a.jpg` → `a.md`.
+fn with_md(image: &str) -> String {
+    Path::new(image).with_extension("md").display().to_string()
 }
 
 /// Refuses what the public code of v1.6 lacks or fails at.

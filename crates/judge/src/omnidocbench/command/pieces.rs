@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, report, say};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::{Value, json};
@@ -197,7 +197,7 @@ impl Gt2md {
             None if context.stopped() => Err(Failure::interrupted(format!(
                 "stopped after {count} pages: the same command begins again"
             ))),
-            None => say(&format!("wrote {count} pages to {}", self.out.display())),
+            None => report(false, &format!("wrote {count} pages to {}", self.out.display())),
         }
     }
 }

@@ -86,7 +86,7 @@ impl Generate {
             ));
         }
         if self.json {
-            return say(&json!({"out": self.out, "tally": tally}).to_string());
+            return say(&json!({"out": base::files::shown(&self.out), "tally": tally}).to_string());
         }
         say(&format!(
             "{} replies in `{}`, {} of them made now; {} refusals, which count as such and not as replies",

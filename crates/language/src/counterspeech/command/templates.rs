@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, say};
+use base::command::{Failure, is_quiet, report, say};
 use base::files::write_new;
 use clap::Args;
 use serde::Serialize;
@@ -42,7 +42,7 @@ impl Templates {
                 continue;
             }
             match new {
-                true => say(&format!("wrote `{}`", path.display()))?,
+                true => report(false, &format!("wrote `{}`", path.display()))?,
                 false => say(&format!("`{}` was there and stays", path.display()))?,
             }
         }

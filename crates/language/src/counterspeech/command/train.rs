@@ -118,7 +118,7 @@ impl Train {
             }
         }
         match self.json {
-            true => say(&json!({"adapter": self.out, "stage": stage}).to_string()),
+            true => say(&json!({"adapter": base::files::shown(&self.out), "stage": stage}).to_string()),
             false => say(&format!(
                 "{} pairs, {} steps, loss {:.3} at the end; wrote the adapter `{}`",
                 stage.examples,

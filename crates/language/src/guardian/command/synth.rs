@@ -121,7 +121,7 @@ impl Synth {
         }
         write_records(&self.out, &records)?;
         match self.json {
-            true => say(&json!({"lines": records.len(), "out": self.out}).to_string()),
+            true => say(&json!({"lines": records.len(), "out": base::files::shown(&self.out)}).to_string()),
             false => say(&format!("{} lines: {}", records.len(), self.out.display())),
         }
     }

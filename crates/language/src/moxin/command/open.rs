@@ -40,14 +40,14 @@ impl Open {
             say(&format!("{title} ({there} of {})", of.len()))?;
             for it in of {
                 let (sign, file) = match &it.file {
-                    Some(file) => ("✓", file.display().to_string()),
+                    Some(file) => ("✓", file.clone()),
                     None => ("·", "—".to_owned()),
                 };
                 say(&format!("  {sign} {:<46} {file}", it.name))?;
             }
         }
         match &found.licence {
-            Some((file, name)) => say(&format!("Licence: {name} ({})", file.display()))?,
+            Some((file, name)) => say(&format!("Licence: {name} ({file})"))?,
             None => say("Licence: none found; without one nothing is open")?,
         }
         let verdict = match found.class {

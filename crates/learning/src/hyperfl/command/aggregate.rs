@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, say, tell};
+use base::command::{Failure, check_out, report, say, tell};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -65,8 +65,8 @@ impl Aggregate {
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
             return match self.json {
-                true => say(&json!({"round": 0, "out": self.out}).to_string()),
-                false => say(&format!("wrote `{}`", self.out.display())),
+                true => say(&json!({"round": 0, "out": base::files::shown(&self.out)}).to_string()),
+                false => report(false, &format!("wrote `{}`", self.out.display())),
             };
         };
         let shared = read_shared(&work, global)?;

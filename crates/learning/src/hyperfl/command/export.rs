@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, report, say};
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -39,8 +39,8 @@ impl Export {
         net.layout.write(&mut file, "", &params, Precision::F32)?;
         file.write(&self.out)?;
         match self.json {
-            true => say(&json!({"out": self.out, "values": params.len()}).to_string()),
-            false => say(&format!(
+            true => say(&json!({"out": base::files::shown(&self.out), "values": params.len()}).to_string()),
+            false => report(false, &format!(
                 "wrote `{}`: {} values",
                 self.out.display(),
                 params.len()

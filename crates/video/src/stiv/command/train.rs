@@ -4,7 +4,7 @@ mod start;
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, learning_rate, number_in, say, take_part};
+use base::command::{Context, Failure, learning_rate, number_in, report, take_part};
 use burn::tensor::Device;
 use clap::Args;
 use engine::device;
@@ -259,8 +259,8 @@ impl Train {
             )));
         }
         let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
-        say(&if self.json {
-            json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
+        report(self.json, &if self.json {
+            json!({"out": base::files::shown(&self.out.join(MODEL)), "step": outcome.step, "loss": loss}).to_string()
         } else {
             let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
             format!("wrote {folder}/{MODEL}: step {}{loss}", outcome.step)

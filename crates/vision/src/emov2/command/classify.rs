@@ -66,7 +66,7 @@ impl Classify {
 
     fn show(&self, path: &std::path::Path, guesses: &[Guess]) -> Result<(), Failure> {
         if self.json {
-            return say(&json!({"image": path, "classes": guesses}).to_string());
+            return say(&json!({"image": base::files::shown(path), "classes": guesses}).to_string());
         }
         say(&format!("{}", path.display()))?;
         for guess in guesses {

@@ -111,7 +111,7 @@ impl Detect {
                     })
                 })
                 .collect();
-            return say(&json!({"image": self.image, "found": found}).to_string());
+            return say(&json!({"image": base::files::shown(&self.image), "found": found}).to_string());
         }
         for one in &found {
             let [left, top, right, bottom] = one.corners.map(f32::round);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, report, say};
 use base::endpoint::Embedder;
 use base::rng::Rng;
 
@@ -63,7 +63,7 @@ impl Lang {
                 &serde_json::json!({"out": self.out.display().to_string(), "labels": labels})
                     .to_string(),
             ),
-            false => say(&format!(
+            false => report(false, &format!(
                 "wrote {}: {}",
                 self.out.display(),
                 labels.join(", ")
