@@ -156,3 +156,32 @@ fn wrong_classes_blocks_and_files_are_told_in_one_line() {
     assert!(line.contains("dark/3.png"), "{line}");
     assert!(!at.join("again").exists());
 }
+
+#[test]
+fn what_a_run_goes_on_with_is_its_own() {
+    let folder = folder();
+    let at = folder.path();
+    pictures(at);
+    acdit(at, &TINY).worked();
+    for more in [["--steps", "9"], ["--batch", "4"], ["--seed", "3"]] {
+        let args = [&["train", "--resume", "run"], &more[..]].concat();
+        let line = acdit(at, &args).refused(2);
+        assert!(
+            line.contains("--resume") && line.contains(more[0]),
+            "{line}"
+        );
+    }
+    // A checkpoint that was cut off is told as one.
+    let path = at.join("run/checkpoint.safetensors");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let line = acdit(at, &["train", "--resume", "run"]).refused(2);
+    assert!(
+        line.contains("cannot be resumed") && line.contains("not a whole"),
+        "{line}"
+    );
+    // With `--quiet` there is nothing to say.
+    fs::write(&path, &whole).unwrap();
+    let ran = acdit(at, &["train", "--resume", "run", "--quiet"]).worked();
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+}

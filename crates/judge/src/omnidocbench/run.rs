@@ -293,13 +293,14 @@ pub fn merge(journals: &[PathBuf]) -> Result<Merged, RunError> {
         let shard = held.header.as_object_mut().and_then(|h| h.remove("shard"));
         let number = |at: usize| shard.as_ref()?.get(at)?.as_u64().map(|n| n as usize);
         let (index, of) = (number(0).unwrap_or(0), number(1).unwrap_or(1));
+        let own = (held.header, of);
         match &common {
-            None => common = Some((held.header, of)),
-            Some(known) if *known == (held.header, of) => {}
+            None => common = Some(own),
+            Some(known) if *known == own => {}
             Some(known) => {
                 return Err(RunError::Apart {
                     path: path.display().to_string(),
-                    differences: differences(known, &(held.header, of)),
+                    differences: differences(known, &own),
                 });
             }
         }

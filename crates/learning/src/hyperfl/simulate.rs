@@ -297,14 +297,16 @@ impl Simulation {
             work.config.rounds = now;
             work.setup() == self.work.setup()
         });
-        if alike && data.as_ref() == Some(&own) && self.work.config.method.private() {
-            if let Some(rounds) = rounds.filter(|rounds| *rounds != now) {
-                return Err(LearningError::invalid(format!(
-                    "the noise of `{}` in `{}` is for {rounds} rounds: give `--rounds {rounds}`, or another `--out`",
-                    self.work.config.method.name(),
-                    folder.display()
-                )));
-            }
+        let method = self.work.config.method;
+        if let Some(rounds) = rounds.filter(|rounds| *rounds != now)
+            && alike
+            && method.private()
+        {
+            return Err(LearningError::invalid(format!(
+                "the noise of `{}` in `{}` is for {rounds} rounds: give `--rounds {rounds}`, or another `--out`",
+                method.name(),
+                folder.display()
+            )));
         }
         if !alike || data != Some(own) {
             return Err(LearningError::invalid(format!(

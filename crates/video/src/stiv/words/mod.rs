@@ -182,10 +182,10 @@ impl Words {
     /// The languages in whose writing any of `words` is.
     fn written_in<'a>(&'a self, words: &'a [String]) -> impl Iterator<Item = &'a Language> {
         let all = LANGUAGES.iter().zip(&self.languages);
-        let theirs = all.filter(|((code, _), _)| {
+        let theirs = all.filter(move |((code, _), _)| {
             words.iter().any(|word| fold::written_in(code, word))
         });
-        theirs.map(|((code, _), language)| {
+        theirs.map(move |((code, _), language)| {
             language.get_or_init(|| self.table.language(code, &self.codes))
         })
     }

@@ -18,7 +18,7 @@ impl Train {
     pub(super) fn start(&self, device: &Device) -> Result<Start, Failure> {
         let wrong = |option: &str| {
             Failure::input(format!(
-                "`{option}` has no meaning for this stage: leave it out"
+                "this stage does not take `{option}`: leave it out"
             ))
         };
         if self.stage != Stage::T2i && (self.width.is_some() || self.depth.is_some()) {
