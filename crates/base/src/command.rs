@@ -20,8 +20,6 @@ pub use hold::Hold;
 pub use threads::{
     follow_shared_options, is_quiet, threads, use_calling_thread_as_worker, with_shared_options,
 };
-// The former names, until `judge` uses the new ones.
-pub use self::{eprint_line as tell, print_line as say, use_calling_thread_as_worker as take_part};
 
 /// Why a verb did not do its work: one line with cause and fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +123,17 @@ pub fn print_line(line: &str) -> Result<(), Failure> {
             "cannot write to standard output: {cause}: check where it is sent"
         ))),
         _ => Ok(()),
+    }
+}
+
+/// [`print_line`] for what a verb says when it is done: with `--quiet`, nothing but an object for machines (`json`).
+///
+/// # Errors
+/// As [`print_line`].
+pub fn report(json: bool, line: &str) -> Result<(), Failure> {
+    match json || !is_quiet() {
+        true => print_line(line),
+        false => Ok(()),
     }
 }
 

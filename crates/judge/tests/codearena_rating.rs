@@ -47,7 +47,7 @@ fn pairings() -> Vec<Pairing> {
 
 #[test]
 fn strengths_are_those_of_choix() {
-    for (ours, theirs) in strengths(6, &pairings()).iter().zip(CHOIX) {
+    for (ours, theirs) in strengths(6, pairings()).iter().zip(CHOIX) {
         assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
     }
 }
@@ -62,10 +62,10 @@ fn two_players_by_hand() {
         weight: 1.0,
         item: 0,
     };
-    let found = strengths(2, &[game(1.0), game(1.0), game(1.0), game(0.0)]);
+    let found = strengths(2, [game(1.0), game(1.0), game(1.0), game(0.0)]);
     assert!((found[0] - found[1] - 3.0_f64.ln()).abs() < 1e-5);
     // Two ties are a win and a loss.
-    let found = strengths(2, &[game(0.5), game(0.5)]);
+    let found = strengths(2, [game(0.5), game(0.5)]);
     assert!((found[0] - found[1]).abs() < 1e-12);
 }
 

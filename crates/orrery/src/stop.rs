@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub fn watch() -> Context {
     let watched = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
+            base::files::abandon();
             std::process::exit(INTERRUPTED);
         }
         // This is a thread of the handler's own, and a second Ctrl-C must reach it.
@@ -39,6 +40,7 @@ fn end_soon() {
     while Hold::any() {
         std::thread::sleep(LOOK);
     }
+    base::files::abandon();
     eprint_line("stopped");
     std::process::exit(INTERRUPTED);
 }

@@ -174,3 +174,32 @@ fn one_picture_stands_alone_and_a_set_of_pictures_has_no_clips() {
     let line = acdit(at, &clips).refused(2);
     assert!(line.contains("holds pictures, not clips"), "{line}");
 }
+
+#[test]
+fn what_a_run_goes_on_with_is_its_own() {
+    let folder = folder();
+    let at = folder.path();
+    pictures(at);
+    acdit(at, &TINY).worked();
+    for more in [["--steps", "9"], ["--batch", "4"], ["--seed", "3"]] {
+        let args = [&["train", "--resume", "run"], &more[..]].concat();
+        let line = acdit(at, &args).refused(2);
+        assert!(
+            line.contains("--resume") && line.contains(more[0]),
+            "{line}"
+        );
+    }
+    // A checkpoint that was cut off is told as one.
+    let path = at.join("run/checkpoint.safetensors");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let line = acdit(at, &["train", "--resume", "run"]).refused(2);
+    assert!(
+        line.contains("cannot be resumed") && line.contains("not a whole"),
+        "{line}"
+    );
+    // With `--quiet` there is nothing to say.
+    fs::write(&path, &whole).unwrap();
+    let ran = acdit(at, &["train", "--resume", "run", "--quiet"]).worked();
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+}

@@ -21,7 +21,8 @@ fn prompts_and_numbers_that_make_no_picture() {
         &[],
         &[long],
         &["qqxxzzy"],
-        &["aplle"],
+        &["xpple"],
+        &["red qwrtzu"],
         &["noto"],
         &["\u{1b}[31mzz\nqq"],
         &["fox", "--stpes", "3"],
@@ -214,4 +215,59 @@ fn verbs_and_systems_that_are_not_there() {
     let help = orrery(folder.path(), &[]);
     assert!(help.out.starts_with("One engine for 27 AI systems"));
     assert!(help.refused(2).contains("a subcommand is required"));
+}
+
+/// A name that is no UTF-8 is a name, on the screen and in JSON.
+#[cfg(unix)]
+#[test]
+fn names_in_another_encoding_are_names() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder();
+    let at = folder.path();
+    tiny_model(at);
+    fs::write(at.join("a.jsonl"), "{\"text\": \"a page\"}\n").unwrap();
+    let end = |name: &'static [u8]| OsStr::from_bytes(name);
+    let runs: [(&[&str], &[u8]); 4] = [
+        (
+            &["create", "fox", "--steps", "1", "--size", "1x", "--out"],
+            b"caf\xe9.png",
+        ),
+        (&["stiv", "export", "run", "--out"], b"caf\xe9.safetensors"),
+        (
+            &[
+                "moxin",
+                "data",
+                "filter",
+                "a.jsonl",
+                "--min-chars",
+                "1",
+                "--out",
+            ],
+            b"caf\xe9",
+        ),
+        (&["moxin", "openness"], b"caf\xe9"),
+    ];
+    for (args, name) in runs {
+        for more in [&[][..], &["--json"]] {
+            let mut run = common::command(at, args);
+            let ran = common::Ran::from(run.arg(end(name)).args(more).output().unwrap());
+            assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
+            // The same folder is not filled twice.
+            if ran.code != Some(2) {
+                assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+            }
+            if more.is_empty() || ran.code == Some(2) {
+                continue;
+            }
+            let said: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+            assert!(said.is_object(), "{said}");
+        }
+    }
+    // What a later run reads back must name the same folder: refused before anything is trained.
+    let mut train = common::command(at, &["emov2", "train", "--out", "run2", "--steps", "1"]);
+    fs::create_dir(at.join(end(b"d\xe9"))).unwrap();
+    let ran = common::Ran::from(train.arg("--data").arg(end(b"d\xe9")).output().unwrap());
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
 }

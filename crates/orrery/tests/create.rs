@@ -206,6 +206,9 @@ fn doubtful_and_unknown_words_are_told() {
         "fruit",
         "a fox beside a rocket",
         "zzq xxq yyq vvq wwq fox",
+        "red appel",
+        "a happy elefant dancing",
+        "appel",
     ] {
         let options = [
             "--steps", "1", "--seed", "1", "--size", "1x", "--out", "a.png",
@@ -329,6 +332,8 @@ fn a_read_that_blocks_ends_soon_after_the_first_signal() {
             &["create", "fox", "--video", "--from", "pipe"][..],
             &["create", "--again", "pipe"],
             &["stiv", "scenes", "--clip", "pipe"],
+            // It reads while it writes.
+            &["moxin", "data", "filter", "pipe", "--out", "filtered"],
         ] {
             let child = common::start(folder.path(), args);
             std::thread::sleep(Duration::from_secs(2));
@@ -339,6 +344,10 @@ fn a_read_that_blocks_ends_soon_after_the_first_signal() {
             ran.refused(130);
         }
     }
+    let work = folder.path().join("filtered");
+    let left = std::fs::read_dir(work).unwrap().map(Result::unwrap);
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().contains(".tmp"));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

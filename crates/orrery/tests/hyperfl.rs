@@ -196,6 +196,14 @@ fn files_between_clients_and_server_equal_the_simulation_and_bad_uploads_are_lef
     let (code, out, error) = run("simulate", &["--out", &simulated, "--json"]);
     assert_eq!(code, 0, "{error}");
     assert!(out.contains("\"round\":2"), "{out}");
+    // More rounds go on from there: the last of `--rounds` counts.
+    let more = ["hyperfl", "simulate"]
+        .into_iter()
+        .chain(TINY[..14].iter().copied())
+        .chain(["--rounds", "3", "--out", &simulated, "--json"]);
+    let (code, out, error) = plain(&more.collect::<Vec<_>>());
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("\"round\":3"), "{out}");
     let (code, _, error) = run("simulate", &["--out", &simulated, "--seed", "1"]);
     assert_eq!(code, 2);
     assert!(error.contains("other settings"), "{error}");

@@ -300,3 +300,65 @@ fn a_renderer_that_is_not_installed_is_named() {
     let found = common::Ran::from(command.env("PATH", "").output().unwrap());
     assert!(found.refused(2).contains("`xelatex` is not on the PATH"));
 }
+
+#[test]
+fn a_folder_of_other_predictions_is_refused() {
+    let folder = folder();
+    let at = folder.path();
+    two_pages(at);
+    fs::create_dir(at.join("other")).unwrap();
+    fs::write(at.join("other/c.md"), "Hello").unwrap();
+    let args = ["omnidocbench", "eval", "--gt", "gt.json", "--pred", "other"];
+    let line = orrery(at, &args).refused(2);
+    assert!(
+        line.contains("belongs to any of the 2 pages") && line.contains("`a.md`"),
+        "{line}"
+    );
+}
+
+#[test]
+fn results_of_other_rules_are_told_apart() {
+    let folder = folder();
+    let at = folder.path();
+    two_pages(at);
+    orrery(at, &eval(&["--out", "p", "--shard", "0/2"])).worked();
+    orrery(
+        at,
+        &eval(&["--out", "q", "--shard", "1/2", "--protocol", "v1.0"]),
+    )
+    .worked();
+    let merge = [
+        "omnidocbench",
+        "merge",
+        "p/md_quick_match.0-of-2.jsonl",
+        "q/md_quick_match.1-of-2.jsonl",
+        "--out",
+        "all",
+    ];
+    let line = orrery(at, &merge).refused(2);
+    assert!(
+        line.contains("protocol v1.5 against v1.0") && !line.contains("--resume"),
+        "{line}"
+    );
+    for (name, protocol) in [("a", "v1.5"), ("b", "v1.0")] {
+        orrery(
+            at,
+            &eval(&["--out", "r", "--name", name, "--protocol", protocol]),
+        )
+        .worked();
+    }
+    let board = [
+        "omnidocbench",
+        "leaderboard",
+        "r/a_metric_result.json",
+        "r/b_metric_result.json",
+    ];
+    let ran = orrery(at, &board).worked();
+    assert!(
+        ran.err.contains("not by the same rules") && ran.err.contains("protocol v1.0"),
+        "{}",
+        ran.err
+    );
+    let ran = orrery(at, &board[..3]).worked();
+    assert!(ran.err.is_empty(), "{}", ran.err);
+}

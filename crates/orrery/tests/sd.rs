@@ -179,6 +179,26 @@ fn wrong_input_is_refused_in_one_line() {
         assert!(line.contains(wanted), "{args:?}: {line}");
     }
     assert_eq!(names(place), before);
+    // A picture whose model has moved says which one is wanted.
+    sd(
+        place,
+        &["generate", "fox", "--seed", "1", "--out", "fox.png"],
+    )
+    .worked();
+    std::fs::rename(place.join("model"), place.join("moved")).unwrap();
+    let again = ["sd", "generate", "--again", "fox.png", "--out", "b.png"];
+    let line = orrery(place, &again).refused(2);
+    assert!(
+        line.contains("made with the model `model`") && line.contains("--model"),
+        "{line}"
+    );
+    let line = orrery(place, &["sd", "info", "--model", "no such model"]).refused(2);
+    assert!(
+        line.contains("diffusers folder") && !line.contains("gguf"),
+        "{line}"
+    );
+    let moved = [&again[..], &["--model", "moved"]].concat();
+    orrery(place, &moved).worked();
 }
 
 #[test]

@@ -731,6 +731,41 @@ fn vectors_pictures_marks_and_judgements() {
     server
         .post("/v1/images/generations", &json!({"prompt": "qqqq zzzz"}))
         .refused(400);
+    // Fields that do not exist, and values of another type, by the names that the request has.
+    for (body, field, words) in [
+        (
+            json!({"prompt": "fox", "sead": 7}),
+            "sead",
+            "unknown field `sead`",
+        ),
+        (
+            json!({"prompt": "fox", "n": "two"}),
+            "n",
+            "a whole number from 0 is wanted",
+        ),
+        (
+            json!({"prompt": "fox", "guidance": []}),
+            "guidance",
+            "a number is wanted",
+        ),
+        (json!({"prompt": "fox", "stream": true}), "stream", "whole"),
+        (
+            json!({"prompt": "fox", "output_format": "webp"}),
+            "output_format",
+            "`png`",
+        ),
+    ] {
+        let answer = server.post("/v1/images/generations", &body);
+        let line = answer.refused(400);
+        assert!(line.contains(words) && !line.contains("usize"), "{line}");
+        assert_eq!(answer.json()["error"]["param"], field, "{line}");
+    }
+    server
+        .post(
+            "/v1/images/generations",
+            &json!({"prompt": "fox", "steps": 1, "size": "32x32", "quality": "low", "user": "a"}),
+        )
+        .ok();
     // In words of the interface, not of the parser.
     let line = server
         .chat(&json!({"model": "model", "messages": user("hi"), "harp": {"theta": "much"}}))

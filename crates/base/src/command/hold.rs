@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static HOLDS: AtomicUsize = AtomicUsize::new(0);
 
 /// As long as one of these lives, a request to stop does not end the process: the holder sees the request itself, or is
-/// done soon. Files that are being written hold, and training, which writes a checkpoint before it ends. Everything
+/// done soon. Files that are full hold until they have their names, and training, which writes a checkpoint before it ends. Everything
 /// else, such as reading from a pipe where nothing comes, ends within a second.
 #[derive(Debug)]
 pub struct Hold(());

@@ -9,11 +9,39 @@ use std::path::{Path, PathBuf};
 
 mod error;
 mod leftovers;
+mod unfinished;
 
-use crate::command::Hold;
+use crate::command::{Failure, Hold};
 
 pub use error::FileError;
 pub use leftovers::{short_folder, sweep};
+pub use unfinished::abandon;
+
+/// A path as text for machines to read, which JSON needs: what of it is no UTF-8 is shown as `\u{fffd}`. Never give a path
+/// itself to `json!`, which panics there.
+pub fn shown(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
+}
+
+/// [`shown`] for fields of what is printed: `#[serde(serialize_with = "base::files::as_shown")]`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn as_shown<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
+/// The settings of a run as JSON that a later run reads.
+///
+/// # Errors
+/// [`Failure::Input`] for a path in them that is no UTF-8: shown otherwise it would name another file.
+pub fn settings(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|cause| {
+        Failure::input(format!(
+            "the settings of this run cannot be noted: {cause}: use paths that are UTF-8"
+        ))
+    })
+}
 
 /// Writes `path` through `fill`, all or nothing: the file appears under its name only when `fill` returned `Ok`
 /// and every byte reached the disk; otherwise whatever was there before is untouched and nothing is left behind.
@@ -59,15 +87,17 @@ fn replace(
         Err(_) => path.to_owned(),
     };
     let folder = folder_of(&target, path)?;
-    // A request to stop waits until the file is whole, so that no temporary one stays behind.
-    let _hold = Hold::new();
     let mut temporary = temporary_in(&folder).map_err(failed)?;
+    // Filling may read what never comes: a request to stop does not wait for it, and removes the file.
+    let _open = unfinished::Open::new(temporary.path());
     {
         let mut writer = BufWriter::new(temporary.as_file_mut());
         fill(&mut writer)
             .and_then(|()| writer.flush())
             .map_err(failed)?;
     }
+    // What is full is soon in its place: a request to stop waits.
+    let _hold = Hold::new();
     if safe {
         temporary.as_file().sync_data().map_err(failed)?;
     } else if exchange(temporary.path(), &target).is_ok() {
@@ -105,6 +135,7 @@ pub fn write_new(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool, FileError
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), FileError> {
+    let _hold = Hold::new();
     write_atomic(path, |writer| writer.write_all(bytes))
 }
 

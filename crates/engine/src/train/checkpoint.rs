@@ -93,6 +93,11 @@ pub(super) fn write<M: Module>(
     Ok(file.write(folder.join(CHECKPOINT))?)
 }
 
+/// Whether there is a checkpoint in `folder`, whole or not: a run that goes on reads it, and says what is wrong with it.
+pub fn is_begun(folder: &Path) -> bool {
+    folder.join(CHECKPOINT).exists()
+}
+
 /// Steps that the run in `folder` has done; none where it has no whole checkpoint.
 pub fn steps_done(folder: &Path) -> Option<u64> {
     let weights = Weights::open(folder.join(CHECKPOINT)).ok()?;
@@ -108,7 +113,12 @@ pub(super) fn read<M: Module>(
     name: &str,
 ) -> Result<(M, TrainState), TrainError> {
     let path = folder.join(CHECKPOINT);
-    let weights = Weights::open(&path)?;
+    let weights = Weights::open(&path).map_err(|error| {
+        refuse(
+            &path,
+            format!("{error}; start a new run in another folder, or remove this file"),
+        )
+    })?;
     let state = train_state(&weights, &path)?;
     if state.optimizer != name {
         return Err(refuse(

@@ -20,7 +20,7 @@ mod schedule;
 mod trainer;
 mod workers;
 
-pub use checkpoint::{CHECKPOINT, load_trained, steps_done};
+pub use checkpoint::{CHECKPOINT, is_begun, load_trained, steps_done};
 pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::{TaskError, TrainError};

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use base::files::{FileError, write_bytes};
+use base::command::Failure;
+use base::files::write_bytes;
 use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -98,9 +99,9 @@ impl Recipe {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        write_bytes(folder.join(FILE), text.as_bytes())
+    pub fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let text = base::files::settings(self)?;
+        Ok(write_bytes(folder.join(FILE), text.as_bytes())?)
     }
 
     /// The loop's settings: warm-up, a constant rate, and over the last 15 % a decay in which the rate halves six times

@@ -19,7 +19,7 @@ use engine::models::stable_diffusion::{
     ModelInfo, OpenOptions, Request, Sampling, Source, StableDiffusion,
 };
 use engine::ops::{Precision, set_precision};
-use engine::weights::hub::{HubSettings, resolve};
+use engine::weights::hub::{HubError, HubSettings, resolve};
 use serde_json::json;
 
 use super::generation_params::{GenerationParams, Given};
@@ -177,8 +177,24 @@ fn place_of(model: &str) -> Result<PathBuf, Failure> {
     let path = Path::new(model);
     match path.exists() {
         true => Ok(path.to_owned()),
-        false => Ok(resolve(model, &HubSettings::from_environment())?),
+        false => match resolve(model, &HubSettings::from_environment()) {
+            Err(HubError::Name(_)) => Err(Failure::input(format!(
+                "there is no model `{}`: give a diffusers folder, one `.safetensors` file, or OWNER/NAME on the hub",
+                base::command::one_line(&model.chars().take(100).collect::<String>())
+            ))),
+            found => Ok(found?),
+        },
     }
+}
+
+/// [`place_of`] for the model that a picture was made with.
+fn place_again(model: &str) -> Result<PathBuf, Failure> {
+    place_of(model).map_err(|_| {
+        Failure::input(format!(
+            "the picture was made with the model `{}`, which is not here: say where it is with `--model`",
+            base::command::one_line(&model.chars().take(200).collect::<String>())
+        ))
+    })
 }
 
 fn named(options: &ModelOptions) -> Result<&str, Failure> {
@@ -246,8 +262,9 @@ impl<'a> Job<'a> {
 
     fn again(path: &Path, model: &ModelOptions, draw: &'a DrawOptions) -> Result<Self, Failure> {
         let mut params = GenerationParams::read(path)?;
-        if let Some(model) = &model.model {
-            params.model.clone_from(model);
+        match &model.model {
+            Some(model) => params.model.clone_from(model),
+            None => drop(place_again(&params.model)?),
         }
         params.vae = model.vae.clone().or(params.vae);
         params.tokenizer = model.tokenizer.clone().or(params.tokenizer);

@@ -40,28 +40,29 @@ pub fn disagrees(item: &JudgedItem) -> bool {
 impl Bias {
     /// Counts over judged items.
     pub fn of(items: &[JudgedItem]) -> Self {
-        let mut bias = Self {
-            items: items.len(),
-            ..Self::default()
-        };
-        for item in items {
-            let complete = !item.labels.is_empty() && item.labels.iter().all(Option::is_some);
-            bias.complete += usize::from(complete);
-            bias.disagree += usize::from(complete && disagrees(item));
-            for label in &item.labels {
-                bias.games += 1;
-                bias.failed_games += usize::from(label.is_none());
-                // As in an even game: points for what is shown as B.
-                match points(0, label.as_deref()) {
-                    0 => {}
-                    1.. => bias.second_wins += 1,
-                    _ => bias.first_wins += 1,
-                }
+        let mut bias = Self::default();
+        items.iter().for_each(|item| bias.add(item));
+        bias
+    }
+
+    /// Counts one item more.
+    pub fn add(&mut self, item: &JudgedItem) {
+        let complete = !item.labels.is_empty() && item.labels.iter().all(Option::is_some);
+        self.items += 1;
+        self.complete += usize::from(complete);
+        self.disagree += usize::from(complete && disagrees(item));
+        for label in &item.labels {
+            self.games += 1;
+            self.failed_games += usize::from(label.is_none());
+            // As in an even game: points for what is shown as B.
+            match points(0, label.as_deref()) {
+                0 => {}
+                1.. => self.second_wins += 1,
+                _ => self.first_wins += 1,
             }
         }
         let share = |part: usize, all: usize| (all > 0).then(|| part as f64 / all as f64);
-        bias.position_bias = share(bias.disagree, bias.complete);
-        bias.failure_rate = share(bias.failed_games, bias.games);
-        bias
+        self.position_bias = share(self.disagree, self.complete);
+        self.failure_rate = share(self.failed_games, self.games);
     }
 }

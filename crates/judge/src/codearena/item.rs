@@ -1,6 +1,7 @@
 //! Questions and answers, read from the hub's file or from results of either program.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use base::endpoint::Message;
@@ -23,6 +24,21 @@ pub struct Item {
     pub question: String,
     /// The line as it was; fields that are not known here are kept.
     pub record: Record,
+}
+
+/// What tells texts apart where there are too many to keep: 128 bits of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity([u64; 2]);
+
+impl Identity {
+    /// That of a text.
+    pub fn of(text: &str) -> Self {
+        Self([0_u8, 1].map(|half| {
+            let mut hasher = DefaultHasher::new();
+            (half, text).hash(&mut hasher);
+            hasher.finish()
+        }))
+    }
 }
 
 /// The items of a file, and one readable line for each line of it that was left out.
@@ -166,10 +182,20 @@ pub fn each_item(
     path: &Path,
     take: &mut dyn FnMut(usize, Item),
 ) -> Result<Vec<String>, JsonlError> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: HashMap<Identity, u32> = HashMap::new();
     let shown = path.display();
     let mut odd = Vec::new();
+    let mut shard = None;
     let troubles = jsonl::each(path, &mut |line, record| {
+        if let Some(part) = record.get("codearena_shard") {
+            let number = |key: &str| part.get(key).and_then(Value::as_u64);
+            if let (Some(index), Some(of)) = (number("index"), number("of")) {
+                shard = Some(format!(
+                    "`{shown}` is shard {index} of {of} alone: the items of the others are not in it; `merge` puts shards together"
+                ));
+                return;
+            }
+        }
         let item = match Item::from_record(record, line) {
             Ok(item) => item,
             Err(what) => {
@@ -177,18 +203,19 @@ pub fn each_item(
                 return;
             }
         };
-        match seen.get(&item.id) {
+        let id = Identity::of(&item.id);
+        match seen.get(&id) {
             Some(first) => odd.push(format!(
                 "`{shown}` line {line}: id `{}` was there in line {first}: left out",
                 base::command::one_line(&item.id)
             )),
             None => {
-                seen.insert(item.id.clone(), line);
+                seen.insert(id, line as u32);
                 take(line, item);
             }
         }
     })?;
-    let troubles: Vec<String> = troubles.into_iter().chain(odd).collect();
+    let troubles: Vec<String> = shard.into_iter().chain(troubles).chain(odd).collect();
     match seen.is_empty() {
         true => Err(JsonlError::Nothing {
             path: path.to_owned(),

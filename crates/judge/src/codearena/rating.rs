@@ -1,12 +1,13 @@
 //! Bradley–Terry ratings with bootstrap intervals [ours]: several models on one scale, from the games against their common
 //! baseline and against each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base::rng::Rng;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
+use super::item::Identity;
 use super::scores::points;
 
 /// Weight of a label with two signs, as Arena-Hard counts it.
@@ -52,12 +53,59 @@ pub struct Rating {
     pub warning: Option<String>,
 }
 
-/// Games of several players on numbered items.
+/// Games of several players on numbered items. Of each game few bytes stay, of each item a fingerprint.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     names: Vec<String>,
-    items: BTreeMap<String, usize>,
-    pairings: Vec<Pairing>,
+    items: HashMap<Identity, u32>,
+    games: Vec<Played>,
+}
+
+/// A game as a board keeps it.
+#[derive(Clone, Copy, Debug)]
+struct Played {
+    first: u32,
+    second: u32,
+    item: u32,
+    /// Points of the first player, −2 to 2.
+    points: i8,
+}
+
+/// Games of one pair of players, whose names may be known later.
+#[derive(Clone, Debug, Default)]
+pub struct Games {
+    items: Vec<Identity>,
+    /// The place of the item and the points of the first player.
+    played: Vec<(u32, i8)>,
+}
+
+impl Games {
+    /// Adds the games on an item; games without a label are left out.
+    pub fn add(&mut self, item: &str, labels: &[Option<String>]) {
+        let place = self.items.len() as u32;
+        self.items.push(Identity::of(item));
+        for (game, label) in labels.iter().enumerate() {
+            if let Some(label) = label.as_deref() {
+                self.played.push((place, points(game, Some(label)) as i8));
+            }
+        }
+    }
+}
+
+impl Played {
+    fn pairing(self) -> Pairing {
+        Pairing {
+            first: self.first as usize,
+            second: self.second as usize,
+            outcome: match self.points {
+                0 => 0.5,
+                1.. => 1.0,
+                _ => 0.0,
+            },
+            weight: if self.points.abs() == 2 { STRONG } else { 1.0 },
+            item: self.item as usize,
+        }
+    }
 }
 
 /// Why there are no ratings.
@@ -78,38 +126,47 @@ pub enum RatingError {
 
 impl Board {
     /// The number of a player.
-    fn player(&mut self, name: &str) -> usize {
-        self.names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                self.names.push(name.to_owned());
-                self.names.len() - 1
-            })
+    fn player(&mut self, name: &str) -> u32 {
+        let known = self.names.iter().position(|known| known == name);
+        let player = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        player as u32
     }
 
     /// Adds the games of `model` against `baseline` on an item; games without a label are left out.
     pub fn add(&mut self, model: &str, baseline: &str, item: &str, labels: &[Option<String>]) {
+        let mut games = Games::default();
+        games.add(item, labels);
+        self.add_all(model, baseline, games);
+    }
+
+    /// Adds all `games` of `model` against `baseline`.
+    pub fn add_all(&mut self, model: &str, baseline: &str, games: Games) {
         let (first, second) = (self.player(model), self.player(baseline));
-        let next = self.items.len();
-        let item = *self.items.entry(item.to_owned()).or_insert(next);
-        for (game, label) in labels.iter().enumerate() {
-            let points = match label.as_deref() {
-                None => continue,
-                label => points(game, label),
-            };
-            self.pairings.push(Pairing {
+        let numbers: Vec<u32> = games
+            .items
+            .into_iter()
+            .map(|item| self.item(item))
+            .collect();
+        self.games
+            .extend(games.played.into_iter().map(|(item, points)| Played {
                 first,
                 second,
-                outcome: match points {
-                    0 => 0.5,
-                    1.. => 1.0,
-                    _ => 0.0,
-                },
-                weight: if points.abs() == 2 { STRONG } else { 1.0 },
-                item,
-            });
-        }
+                item: numbers.get(item as usize).copied().unwrap_or_default(),
+                points,
+            }));
+    }
+
+    /// The number of an item.
+    fn item(&mut self, item: Identity) -> u32 {
+        let next = self.items.len() as u32;
+        *self.items.entry(item).or_insert(next)
+    }
+
+    fn pairings(&self) -> impl Iterator<Item = Pairing> {
+        self.games.iter().map(|game| game.pairing())
     }
 
     /// Ratings, best first, anchored at `baseline`, with intervals from `rounds` bootstrap rounds over items.
@@ -122,7 +179,7 @@ impl Board {
         rounds: usize,
         rng: &Rng,
     ) -> Result<Vec<Rating>, RatingError> {
-        if self.pairings.is_empty() {
+        if self.games.is_empty() {
             return Err(RatingError::NoGames);
         }
         let anchor = self.names.iter().position(|name| name == baseline);
@@ -133,7 +190,7 @@ impl Board {
             return Err(RatingError::Apart(name, baseline.to_owned()));
         }
         let players = self.names.len();
-        let strengths = strengths(players, &self.pairings);
+        let strengths = strengths(players, self.pairings());
         let scale = 400.0 / std::f64::consts::LN_10;
         let rating = |strengths: &[f64], player: usize| -> f64 {
             let of = |player: usize| strengths.get(player).copied().unwrap_or(0.0);
@@ -141,8 +198,8 @@ impl Board {
         };
         let mut samples: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); players];
         for round in 0..rounds {
-            let drawn = self.resampled(&mut rng.item(round as u64));
-            let drawn = self::strengths(players, &drawn);
+            let times = self.drawn(&mut rng.item(round as u64));
+            let drawn = self::strengths(players, self.resampled(&times));
             for (player, sample) in samples.iter_mut().enumerate() {
                 sample.push(rating(&drawn, player));
             }
@@ -166,8 +223,7 @@ impl Board {
                     warning,
                     win_rate: logistic((own - ANCHOR) / scale),
                     games: self
-                        .pairings
-                        .iter()
+                        .pairings()
                         .filter(|game| game.first == player || game.second == player)
                         .count(),
                 }
@@ -183,13 +239,18 @@ impl Board {
 
     /// What a player's games cannot tell: resampled games that all ended alike never differ.
     fn warning(&self, player: usize, interval: Option<[f64; 2]>) -> Option<String> {
-        let own = self.pairings.iter().filter_map(|game| match player {
+        let own = self.pairings().filter_map(|game| match player {
             _ if game.first == player => Some(game.outcome),
             _ if game.second == player => Some(1.0 - game.outcome),
             _ => None,
         });
-        let outcomes: Vec<f64> = own.collect();
-        let all = |ended: f64| outcomes.iter().all(|outcome| *outcome == ended);
+        let mut ended: Vec<f64> = Vec::new();
+        own.for_each(|outcome| {
+            if !ended.contains(&outcome) {
+                ended.push(outcome);
+            }
+        });
+        let all = |outcome: f64| ended.iter().all(|other| *other == outcome);
         let what = if all(0.5) {
             "tied all its games"
         } else if all(1.0) {
@@ -210,7 +271,7 @@ impl Board {
     /// Players that games connect with `anchor`.
     fn reached(&self, anchor: usize) -> BTreeSet<usize> {
         let mut neighbours: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for game in &self.pairings {
+        for game in self.pairings() {
             neighbours
                 .entry(game.first)
                 .or_default()
@@ -231,8 +292,8 @@ impl Board {
         reached
     }
 
-    /// The games on as many items as there are, drawn with replacement.
-    fn resampled(&self, rng: &mut Rng) -> Vec<Pairing> {
+    /// How often each item comes among as many as there are, drawn with replacement.
+    fn drawn(&self, rng: &mut Rng) -> Vec<u32> {
         let count = self.items.len();
         let mut times = vec![0_u32; count];
         for _ in 0..count {
@@ -240,20 +301,22 @@ impl Board {
                 *times += 1;
             }
         }
-        self.pairings
-            .iter()
-            .filter_map(|game| {
-                let times = times.get(game.item).copied().filter(|times| *times > 0)?;
-                let weight = game.weight * f64::from(times);
-                Some(Pairing { weight, ..*game })
-            })
-            .collect()
+        times
+    }
+
+    /// The games on items that come that often.
+    fn resampled<'a>(&'a self, times: &'a [u32]) -> impl Iterator<Item = Pairing> + 'a {
+        self.pairings().filter_map(|game| {
+            let times = times.get(game.item).copied().filter(|times| *times > 0)?;
+            let weight = game.weight * f64::from(times);
+            Some(Pairing { weight, ..game })
+        })
     }
 }
 
 /// Strengths θ with mean 0 that maximise the ridged likelihood of the games, by damped Newton steps:
 /// Σ w·[y·log σ(θ₁−θ₂) + (1−y)·log σ(θ₂−θ₁)] − ½·10⁻⁶·Σθ².
-pub fn strengths(players: usize, games: &[Pairing]) -> Vec<f64> {
+pub fn strengths(players: usize, games: impl IntoIterator<Item = Pairing>) -> Vec<f64> {
     // Games of the same two players differ in nothing but their weights: add them up.
     let mut sums: BTreeMap<(usize, usize), [f64; 2]> = BTreeMap::new();
     for game in games {

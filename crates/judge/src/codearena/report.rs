@@ -14,9 +14,9 @@ const SHOWN: usize = 200;
 
 /// The page. Writing into a string cannot fail, so results of `write!` are dropped.
 pub fn html(file: &JudgedFile) -> String {
-    let scores = Scores::of(&file.items, file.model.clone());
+    let scores = Scores::of(&file.items, file.about.model.clone());
     let bias = Bias::of(&file.items);
-    let name = escape(file.model.as_deref().unwrap_or("the model"));
+    let name = escape(file.about.model.as_deref().unwrap_or("the model"));
     let all = scores.all;
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let lost = all.items.saturating_sub(all.wins + all.ties) as f64 / all.items.max(1) as f64;
@@ -34,7 +34,7 @@ pub fn html(file: &JudgedFile) -> String {
         all.items,
     );
     bar(&mut out, &all);
-    let against = file.baseline.as_deref().unwrap_or("the baseline");
+    let against = file.about.baseline.as_deref().unwrap_or("the baseline");
     let _ = write!(
         out,
         "<p>Two games an item against {}, the second with the places swapped; more points in both together win. Score: wins and \

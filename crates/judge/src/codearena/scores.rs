@@ -42,35 +42,6 @@ pub struct JudgedItem {
     pub class: Class,
 }
 
-/// What of judged items stays in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Everything.
-    All,
-    /// Labels, class, difficulty, languages, and the question.
-    Questions,
-    /// The same without the question.
-    Labels,
-}
-
-impl Keep {
-    /// Fields that scores are grouped by.
-    const FIELDS: [&str; 2] = ["difficulty", "programming_language"];
-
-    fn of(self, item: &mut JudgedItem) {
-        if self == Self::All {
-            return;
-        }
-        let record = std::mem::take(&mut item.item.record);
-        let kept = record.into_iter();
-        let kept = kept.filter(|(field, _)| Self::FIELDS.contains(&field.as_str()));
-        item.item.record = kept.collect();
-        if self == Self::Labels {
-            item.item.question = String::new();
-        }
-    }
-}
-
 /// How an item ended for the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -136,11 +107,18 @@ impl JudgedItem {
 pub struct JudgedFile {
     /// The items.
     pub items: Vec<JudgedItem>,
+    /// What the file tells besides.
+    pub about: About,
+}
+
+/// What a judged file tells besides its items.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
     /// The model's name, where the file tells.
     pub model: Option<String>,
     /// The baseline's name, where the file tells; the official files do not.
     pub baseline: Option<String>,
-    /// One line for each line that was left out.
+    /// One line for each line that was left out, and one where the file is a shard of several.
     pub troubles: Vec<String>,
 }
 
@@ -148,19 +126,32 @@ pub struct JudgedFile {
 ///
 /// # Errors
 /// [`JsonlError`] where nothing can be read.
-pub fn read_judged(path: &Path, keep: Keep) -> std::result::Result<JudgedFile, JsonlError> {
-    let mut file = JudgedFile::default();
-    let mut unjudged = Vec::new();
-    file.troubles = each_item(path, &mut |_, item| {
+pub fn read_judged(path: &Path) -> std::result::Result<JudgedFile, JsonlError> {
+    let mut items = Vec::new();
+    let about = each_judged(path, &mut |item| items.push(item))?;
+    Ok(JudgedFile { items, about })
+}
+
+/// As [`read_judged`], one item after the other, so that a file of any length takes the memory of what `take` keeps.
+///
+/// # Errors
+/// As [`read_judged`].
+pub fn each_judged(
+    path: &Path,
+    take: &mut dyn FnMut(JudgedItem),
+) -> std::result::Result<About, JsonlError> {
+    let (mut about, mut unjudged) = (About::default(), Vec::new());
+    let mut any = false;
+    let troubles = each_item(path, &mut |_, item| {
         let id = base::command::one_line(&item.id);
         let told = |field: &str| item.text(field).map(str::to_owned);
         let (model, baseline) = (told("model"), told("baseline_name"));
         match JudgedItem::new(item) {
-            Ok(mut judged) => {
-                file.model = file.model.take().or(model);
-                file.baseline = file.baseline.take().or(baseline);
-                keep.of(&mut judged);
-                file.items.push(judged);
+            Ok(judged) => {
+                about.model = about.model.take().or(model);
+                about.baseline = about.baseline.take().or(baseline);
+                any = true;
+                take(judged);
             }
             Err(what) => {
                 let line = format!("`{}` item `{id}`: {what}: left out", path.display());
@@ -168,39 +159,34 @@ pub fn read_judged(path: &Path, keep: Keep) -> std::result::Result<JudgedFile, J
             }
         }
     })?;
-    file.troubles.extend(unjudged);
-    match file.items.is_empty() {
-        true => Err(JsonlError::Nothing {
+    about.troubles = troubles;
+    about.troubles.extend(unjudged);
+    match any {
+        false => Err(JsonlError::Nothing {
             path: path.to_owned(),
-            first: file.troubles.into_iter().next(),
+            first: about.troubles.into_iter().next(),
         }),
-        false => Ok(file),
+        true => Ok(about),
     }
 }
 
 /// Tallies by name, in the order in which the names first appeared.
 pub type Groups = Vec<(String, Tally)>;
 
-/// Items sorted by a key; an item may belong to several groups.
-pub fn group(items: &[JudgedItem], keys: impl Fn(&JudgedItem) -> Vec<String>) -> Groups {
-    let mut groups: Groups = Vec::new();
-    for item in items {
-        for key in keys(item) {
-            let at = groups.iter().position(|(name, _)| *name == key);
-            let at = at.unwrap_or_else(|| {
-                groups.push((key, Tally::default()));
-                groups.len() - 1
-            });
-            if let Some((_, tally)) = groups.get_mut(at) {
-                tally.add(item.result());
-            }
+/// Counts an ending for the group `name`.
+pub fn count(groups: &mut Groups, name: &str, ending: Ending) {
+    match groups.iter_mut().find(|(known, _)| known == name) {
+        Some((_, tally)) => tally.add(ending),
+        None => {
+            let mut tally = Tally::default();
+            tally.add(ending);
+            groups.push((name.to_owned(), tally));
         }
     }
-    groups
 }
 
 /// All scores of a judged file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
     /// The model.
     pub model: Option<String>,
@@ -217,15 +203,21 @@ pub struct Scores {
 impl Scores {
     /// Scores of judged items.
     pub fn of(items: &[JudgedItem], model: Option<String>) -> Self {
-        let mut all = Tally::default();
-        items.iter().for_each(|item| all.add(item.result()));
-        Self {
+        let mut scores = Self {
             model,
-            all,
-            failed: items.iter().filter(|item| item.failed()).count(),
-            main: group(items, |item| vec![item.class.main.to_owned()]),
-            sub: group(items, |item| vec![item.class.sub.to_owned()]),
-        }
+            ..Self::default()
+        };
+        items.iter().for_each(|item| scores.add(item));
+        scores
+    }
+
+    /// Counts one item more.
+    pub fn add(&mut self, item: &JudgedItem) {
+        let ending = item.result();
+        self.all.add(ending);
+        self.failed += usize::from(item.failed());
+        count(&mut self.main, item.class.main, ending);
+        count(&mut self.sub, item.class.sub, ending);
     }
 
     /// The official metrics file: same keys, same texts.
@@ -257,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_alone_give_the_same_scores() {
+    fn items_counted_one_by_one_give_the_same_scores() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("judged.jsonl");
         let line = |id: usize, label: Value| {
@@ -274,16 +266,32 @@ mod tests {
             line(3, Value::Null),
         ];
         std::fs::write(&path, lines.join("\n")).unwrap();
-        let [all, questions, labels] = [Keep::All, Keep::Questions, Keep::Labels]
-            .map(|keep| read_judged(&path, keep).unwrap());
-        let scores = |file: &JudgedFile| Scores::of(&file.items, file.model.clone());
-        assert_eq!(scores(&all), scores(&labels));
-        assert_eq!(scores(&all), scores(&questions));
-        assert_eq!(scores(&all).all.items, 3);
-        assert_eq!(questions.items[1].item.question, "question 2");
-        assert_eq!(labels.items[1].item.question, "");
-        assert_eq!(labels.items[1].item.difficulty(), Some("easy"));
-        assert_eq!(labels.items[1].item.record.len(), 1);
+        let whole = read_judged(&path).unwrap();
+        let mut one_by_one = Scores::default();
+        let about = each_judged(&path, &mut |item| one_by_one.add(&item)).unwrap();
+        one_by_one.model.clone_from(&about.model);
+        assert_eq!(
+            Scores::of(&whole.items, whole.about.model.clone()),
+            one_by_one
+        );
+        assert_eq!((whole.about, one_by_one.all.items), (about, 3));
+    }
+
+    #[test]
+    fn a_shard_alone_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("judged.1-of-4.jsonl");
+        let head = json!({"codearena_shard": {"job": {}, "index": 1, "of": 4, "places": [1]}});
+        let item = json!({"id": 1, "question": "q", "games": [{"score": "B>A"}]});
+        std::fs::write(&path, format!("{head}\n{item}\n")).unwrap();
+        let file = read_judged(&path).unwrap();
+        let [line] = &file.about.troubles[..] else {
+            panic!("{:?}", file.about.troubles);
+        };
+        assert!(
+            line.contains("is shard 1 of 4 alone") && line.contains("`merge`"),
+            "{line}"
+        );
     }
 
     #[test]

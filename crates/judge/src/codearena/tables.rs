@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::scores::{Groups, JudgedItem, group};
+use super::scores::{Groups, JudgedItem, count};
 use super::tally::Tally;
 
 /// How a table is written.
@@ -37,16 +37,23 @@ pub enum By {
 impl By {
     /// Tallies of a model's items by this.
     pub fn groups(self, items: &[JudgedItem]) -> Groups {
-        let or_unknown = |text: Option<&str>| vec![text.unwrap_or("unknown").to_owned()];
-        group(items, |item| match self {
-            Self::Main => vec![item.class.main.to_owned()],
-            Self::Sub => vec![item.class.sub.to_owned()],
-            Self::Difficulty => or_unknown(item.item.difficulty()),
+        let mut groups = Groups::new();
+        items.iter().for_each(|item| self.add(&mut groups, item));
+        groups
+    }
+
+    /// Counts one item more.
+    pub fn add(self, groups: &mut Groups, item: &JudgedItem) {
+        let mut one = |name: &str| count(groups, name, item.result());
+        match self {
+            Self::Main => one(item.class.main),
+            Self::Sub => one(item.class.sub),
+            Self::Difficulty => one(item.item.difficulty().unwrap_or("unknown")),
             Self::Language => match item.item.languages() {
-                none if none.is_empty() => or_unknown(None),
-                some => some,
+                none if none.is_empty() => one("unknown"),
+                some => some.iter().for_each(|name| one(name)),
             },
-        })
+        }
     }
 }
 

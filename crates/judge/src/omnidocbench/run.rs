@@ -54,6 +54,14 @@ pub enum RunError {
     /// The journal is that of another run.
     #[error("`{}` was begun with other settings: leave `--resume` out, or choose another `--out`", .0.display())]
     Other(PathBuf),
+    /// The journals are not of one run.
+    #[error("`{path}` has other settings than the journals before it{}: give the shards of one run", differences.iter().map(|line| format!("; {line}")).collect::<String>())]
+    Apart {
+        /// The first journal that is of another run.
+        path: String,
+        /// What is different, in words.
+        differences: Vec<String>,
+    },
     /// A journal holds no run.
     #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
     NoJournal(PathBuf),
@@ -248,6 +256,29 @@ pub struct Merged {
     pub missing: Vec<String>,
 }
 
+/// What two journals say differently: each setting with its values, most three.
+fn differences(one: &(Value, usize), other: &(Value, usize)) -> Vec<String> {
+    let mut all = Vec::new();
+    if one.1 != other.1 {
+        all.push(format!("{} shards against {}", one.1, other.1));
+    }
+    let short = |value: &Value| -> String {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        text.chars().take(40).collect()
+    };
+    for (key, value) in one.0.as_object().into_iter().flatten() {
+        let there = other.0.get(key).unwrap_or(&Value::Null);
+        if value != there {
+            all.push(format!("{key} {} against {}", short(value), short(there)));
+        }
+    }
+    all.truncate(3);
+    all
+}
+
 /// Puts shards' journals together.
 ///
 /// # Errors
@@ -262,10 +293,16 @@ pub fn merge(journals: &[PathBuf]) -> Result<Merged, RunError> {
         let shard = held.header.as_object_mut().and_then(|h| h.remove("shard"));
         let number = |at: usize| shard.as_ref()?.get(at)?.as_u64().map(|n| n as usize);
         let (index, of) = (number(0).unwrap_or(0), number(1).unwrap_or(1));
+        let own = (held.header, of);
         match &common {
-            None => common = Some((held.header, of)),
-            Some(known) if *known == (held.header, of) => {}
-            Some(_) => return Err(RunError::Other(path.clone())),
+            None => common = Some(own),
+            Some(known) if *known == own => {}
+            Some(known) => {
+                return Err(RunError::Apart {
+                    path: path.display().to_string(),
+                    differences: differences(known, &own),
+                });
+            }
         }
         // The same shard may be given twice, once half-written.
         *there.entry(index).or_default() |= held.whole;

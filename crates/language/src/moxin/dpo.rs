@@ -219,7 +219,7 @@ pub fn dpo(
     )?;
     let recipe = recipe.over(read.used.len(), epochs, 10)?;
     place.begin(&json!({
-        "stage": "dpo", "from": from, "data": data, "pairs": read.used.len(), "recipe": recipe,
+        "stage": "dpo", "from": base::files::shown(from), "data": base::files::shown(data), "pairs": read.used.len(), "recipe": recipe,
         "beta": preference.beta, "normalised": preference.normalised,
     }))?;
     let kept = place.folder.join("reference.safetensors");

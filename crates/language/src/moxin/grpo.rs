@@ -261,7 +261,7 @@ pub fn grpo(
     };
     let recipe = recipe.over(read.used.len(), epochs, 0)?;
     place.begin(&json!({
-        "stage": "grpo", "from": from, "data": data, "problems": read.used.len(), "recipe": recipe, "group": grpo.group,
+        "stage": "grpo", "from": base::files::shown(from), "data": base::files::shown(data), "problems": read.used.len(), "recipe": recipe, "group": grpo.group,
         "longest": grpo.longest, "temperature": grpo.temperature, "kl": grpo.limits.kl, "clip": grpo.limits.clip,
         "strict": grpo.strict,
     }))?;

@@ -47,7 +47,7 @@ pub struct Component {
     /// Of what kind.
     pub kind: Kind,
     /// The first file that is taken for it.
-    pub file: Option<PathBuf>,
+    pub file: Option<String>,
 }
 
 /// What a release holds.
@@ -56,7 +56,7 @@ pub struct Openness {
     /// All components, class III first.
     pub components: Vec<Component>,
     /// The licence file, and the licence that its text is of.
-    pub licence: Option<(PathBuf, String)>,
+    pub licence: Option<(String, String)>,
     /// The best class whose components, and those of the classes below it, are all there: 3, 2 or 1.
     pub class: Option<u8>,
 }
@@ -78,7 +78,7 @@ pub fn openness(path: &Path) -> Result<Openness, MoxinError> {
             file: files
                 .iter()
                 .find(|file| entry.files.iter().any(|pattern| matches(pattern, file)))
-                .cloned(),
+                .map(base::files::shown),
             class: entry.class,
             name: entry.name,
             kind: entry.kind,
@@ -90,7 +90,7 @@ pub fn openness(path: &Path) -> Result<Openness, MoxinError> {
             .iter()
             .any(|begin| name.starts_with(begin))
     });
-    let licence = licence.map(|file| (file.clone(), licence_of(&path.join(file))));
+    let licence = licence.map(|file| (base::files::shown(file), licence_of(&path.join(file))));
     let whole = |class: u8| {
         components
             .iter()

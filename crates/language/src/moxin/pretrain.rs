@@ -224,7 +224,13 @@ impl Pretrain {
         place: &Place<'_>,
     ) -> Result<PathBuf, MoxinError> {
         let tokenizer = Tokenizer::open(&self.tokenizer)?;
-        place.begin(&serde_json::json!({"pretrain": self, "bf16": thrift.bf16}))?;
+        let settings = serde_json::to_value(self).map_err(|cause| {
+            MoxinError::path(
+                place.folder,
+                format!("the settings cannot be noted: {cause}"),
+            )
+        })?;
+        place.begin(&serde_json::json!({"pretrain": settings, "bf16": thrift.bf16}))?;
         let device = device.clone().autodiff();
         let mut now = None;
         let mut last = place.folder.to_owned();

@@ -206,7 +206,7 @@ pub fn sft(
     )?;
     let recipe = recipe.over(read.used.len(), epochs, 3)?;
     place.begin(&json!({
-        "stage": "sft", "from": from, "data": data, "examples": read.used.len(), "recipe": recipe, "sum": sum,
+        "stage": "sft", "from": base::files::shown(from), "data": base::files::shown(data), "examples": read.used.len(), "recipe": recipe, "sum": sum,
     }))?;
     let task = ExamplesTask {
         examples: &read.used,

@@ -287,8 +287,30 @@ impl Simulation {
             return Ok(());
         }
         let file = Weights::open(&path)?;
-        let noted = [SETUP, "hyperfl.data"].map(|key| file.metadata().get(key).cloned());
-        if noted != self.key().map(Some) {
+        let [setup, data] = [SETUP, "hyperfl.data"].map(|key| file.metadata().get(key).cloned());
+        let [_, own] = self.key();
+        let noted = setup
+            .as_deref()
+            .and_then(|text| Work::from_setup(text).ok());
+        let rounds = noted.as_ref().map(|work| work.config.rounds);
+        // Rounds may be added; what a round does depends on their number only where they share a budget of noise.
+        let now = self.work.config.rounds;
+        let alike = noted.is_some_and(|mut work| {
+            work.config.rounds = now;
+            work.setup() == self.work.setup()
+        });
+        let method = self.work.config.method;
+        if let Some(rounds) = rounds.filter(|rounds| *rounds != now)
+            && alike
+            && method.private()
+        {
+            return Err(LearningError::invalid(format!(
+                "the noise of `{}` in `{}` is for {rounds} rounds: give `--rounds {rounds}`, or another `--out`",
+                method.name(),
+                folder.display()
+            )));
+        }
+        if !alike || data != Some(own) {
             return Err(LearningError::invalid(format!(
                 "`{}` holds a federation with other settings or data: give the same ones, or another `--out`",
                 folder.display()

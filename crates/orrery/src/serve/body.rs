@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 
 use super::Shared;
 use super::error::ApiError;
@@ -46,17 +46,78 @@ impl<T: DeserializeOwned + Send> FromRequest<Shared> for Parsed<T> {
         if said.is_some_and(|said| said > most) {
             return Err(too_large(most));
         }
-        let read = tokio::time::timeout(TIME, collect(request, server, most));
-        let bytes = read.await.map_err(|_| {
+        let bytes = tokio::time::timeout(TIME, collect(request, server, most));
+        let bytes = bytes.await.map_err(|_| {
             ApiError::status(
                 StatusCode::REQUEST_TIMEOUT,
                 "the body took too long to come",
             )
         })??;
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self(value)),
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        let value = read(&mut reader)?;
+        match reader.end() {
+            Ok(()) => Ok(Self(value)),
             Err(error) => Err(ApiError::input(format!("the body cannot be used: {error}"))),
         }
+    }
+}
+
+/// What a request holds.
+///
+/// # Errors
+/// [`ApiError`] that names the field, in words of JSON.
+pub fn read<'a, T, D>(reader: D) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'a>,
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let field = error.path().to_string();
+        let what = in_words(&error.inner().to_string());
+        // The path `.` is the whole.
+        match field.as_str() {
+            "." | "?" => ApiError::input(format!("the body cannot be used: {what}")),
+            _ => ApiError::field(
+                field.clone(),
+                format!("the body cannot be used: `{field}`: {what}"),
+            ),
+        }
+    })
+}
+
+/// What the parser says, with names of JSON in place of the program's types.
+fn in_words(text: &str) -> String {
+    let (text, place) = match text.rsplit_once(" at line ") {
+        Some((text, place)) => (
+            text,
+            format!(" (line {})", place.replace(" column", ", column")),
+        ),
+        None => (text, String::new()),
+    };
+    let told = text
+        .strip_prefix("invalid type: ")
+        .or_else(|| text.strip_prefix("invalid value: "));
+    let line = match told.and_then(|told| told.rsplit_once(", expected ")) {
+        Some((given, wanted)) => format!("{given} where {} is wanted", of_json(wanted)),
+        None => text.to_owned(),
+    };
+    format!("{line}{place}")
+}
+
+/// A type of the program, as JSON has it.
+fn of_json(wanted: &str) -> &str {
+    match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") || other.starts_with("internally tagged enum") => {
+            "an object"
+        }
+        other if other.starts_with("enum ") => "one of the words of this field",
+        other => other,
     }
 }
 
@@ -92,5 +153,26 @@ async fn collect(request: Request, server: &Shared, most: usize) -> Result<Vec<u
             }
         }
         bytes.extend_from_slice(&data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_as_json_names_them() {
+        assert_eq!(
+            in_words("invalid type: string \"x\", expected usize at line 1 column 20"),
+            "string \"x\" where a whole number from 0 is wanted (line 1, column 20)"
+        );
+        assert_eq!(
+            in_words("invalid type: sequence, expected struct ImageRequest"),
+            "sequence where an object is wanted"
+        );
+        assert_eq!(
+            in_words("unknown field `sead`, expected `seed`"),
+            "unknown field `sead`, expected `seed`"
+        );
     }
 }

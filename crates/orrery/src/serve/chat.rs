@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::answer::{Texts, Writer, stream, whole};
-use super::body::Parsed;
+use super::body::{Parsed, read};
 use super::chat_writer::{ChatWriter, ChoiceText};
 use super::error::ApiError;
 use super::gate::{Purse, RequestId};
@@ -73,8 +73,7 @@ pub async fn completions(
     {
         return proxy::completions(server.clone(), upstream.clone(), id, purse, body).await;
     }
-    let request: ChatRequest = serde_json::from_value(body)
-        .map_err(|error| ApiError::input(format!("the request cannot be used: {error}")))?;
+    let request: ChatRequest = read(body)?;
     answer(server, request, id, purse).await
 }
 

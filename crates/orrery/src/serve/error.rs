@@ -1,5 +1,7 @@
 //! Errors as OpenAI's clients read them.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ pub struct ApiError {
     /// OpenAI's `code`.
     code: Option<&'static str>,
     /// The field that is wrong.
-    param: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
     /// One line with cause and mend.
     message: String,
     /// Seconds after which another try may succeed.
@@ -43,7 +45,15 @@ impl ApiError {
     /// The value of `param` cannot be used.
     pub fn param(param: &'static str, message: impl std::fmt::Display) -> Self {
         Self {
-            param: Some(param),
+            param: Some(param.into()),
+            ..Self::input(message)
+        }
+    }
+
+    /// The value of a field, which only the request names, cannot be used.
+    pub fn field(field: String, message: impl std::fmt::Display) -> Self {
+        Self {
+            param: Some(field.into()),
             ..Self::input(message)
         }
     }
@@ -80,7 +90,7 @@ impl ApiError {
     pub fn no_model(message: impl std::fmt::Display) -> Self {
         let mut error = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
         error.code = Some("model_not_found");
-        error.param = Some("model");
+        error.param = Some("model".into());
         error
     }
 

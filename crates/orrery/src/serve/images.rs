@@ -29,6 +29,7 @@ const SIDE: u32 = 32;
 
 /// A request.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ImageRequest {
     prompt: String,
     model: Option<String>,
@@ -41,6 +42,21 @@ pub struct ImageRequest {
     guidance: Option<f32>,
     #[serde(default)]
     video: bool,
+    output_format: Option<String>,
+    background: Option<String>,
+    #[serde(default)]
+    stream: bool,
+    // What clients of OpenAI send and what makes no difference here.
+    #[serde(rename = "quality")]
+    _quality: Option<Value>,
+    #[serde(rename = "user")]
+    _user: Option<Value>,
+    #[serde(rename = "moderation")]
+    _moderation: Option<Value>,
+    #[serde(rename = "output_compression")]
+    _compression: Option<Value>,
+    #[serde(rename = "partial_images")]
+    _partial: Option<Value>,
 }
 
 /// The models that draw, read when they are first asked.
@@ -98,6 +114,26 @@ impl ImageRequest {
                 "response_format",
                 "pictures come as `b64_json`: nothing is kept here",
             ));
+        }
+        let format = if self.video { "apng" } else { "png" };
+        let other = |wanted: &Option<String>, known: &[&str]| {
+            wanted
+                .as_deref()
+                .is_some_and(|wanted| !known.contains(&wanted))
+        };
+        if other(&self.output_format, &["png", format]) {
+            let line = format!(
+                "pictures come as `png`, clips as `apng`: leave it out, or give `{format}`"
+            );
+            return Err(ApiError::param("output_format", line));
+        }
+        if other(&self.background, &["auto", "opaque"]) {
+            let line = "pictures have their own ground: leave it out, or give `auto`";
+            return Err(ApiError::param("background", line));
+        }
+        if self.stream {
+            let line = "pictures come whole: leave it out, or give false";
+            return Err(ApiError::param("stream", line));
         }
         if self.steps.is_some_and(|steps| steps > STEPS) {
             return Err(ApiError::param("steps", format!("give 1 to {STEPS}")));

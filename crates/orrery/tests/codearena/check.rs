@@ -195,6 +195,7 @@ fn pass_at_nothing_is_no_question() {
         ];
         let line = orrery(folder.path(), &args).refused(2);
         assert!(line.contains("--k"), "{line}");
+        assert!(line.contains("give a whole number from 1"), "{line}");
     }
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }

@@ -35,6 +35,12 @@ fn judged_shards_are_the_whole_file() {
         let ran = orrery(at, &judging("rubric", &["--shard", shard])).worked();
         assert!(ran.out.contains("-of-3.jsonl"), "{}", ran.out);
     }
+    // One alone says that it is one.
+    for verb in [&["score", "--judged"][..], &["leaderboard"]] {
+        let args = [&["codearena"], verb, &shards[..1]].concat();
+        let ran = orrery(at, &args).worked();
+        assert!(ran.err.contains("is shard 0 of 3 alone"), "{}", ran.err);
+    }
     let line = merge(at, &shards[..2], "all.jsonl", &[]).refused(2);
     assert!(
         line.contains("1 of 3 shards are missing: 2/3") && line.contains("--partial"),

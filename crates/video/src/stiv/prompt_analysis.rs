@@ -39,6 +39,10 @@ pub struct PromptAnalysis {
     pub tower_prompt: String,
     /// Words that mean nothing here, each with the nearest known ones.
     pub unknown: Vec<(String, Vec<String>)>,
+    /// Words that were taken for mistyped ones: as typed, and as read.
+    pub corrected: Vec<(String, String)>,
+    /// A word of another language that may be a mistyped English one: as typed, the English word.
+    pub mistaken: Option<(String, String)>,
     /// The style that the prompt names.
     pub style: Option<Style>,
     /// Whether any word says what to draw.
@@ -80,6 +84,8 @@ pub fn analyse(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
         },
         mixed: false,
         left_out: heard.left_out,
+        corrected: heard.corrected,
+        mistaken: heard.mistaken,
         tower_prompt: tower_prompt(pipeline, first, &name(first), style),
         unknown,
         style,
@@ -182,6 +188,8 @@ pub fn by_tower(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
         candidates: candidates.map(|&at| name(at)).collect(),
         mixed: true,
         left_out: Vec::new(),
+        corrected: Vec::new(),
+        mistaken: None,
         tower_prompt: prompt.to_owned(),
         unknown: unknown
             .map(|word| (word.clone(), nearest(pipeline, word)))

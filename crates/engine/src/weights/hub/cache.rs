@@ -94,6 +94,7 @@ pub struct Pulled {
     /// The commit.
     pub commit: String,
     /// The snapshot.
+    #[serde(serialize_with = "base::files::as_shown")]
     pub folder: PathBuf,
     /// The files, below that folder.
     pub files: Vec<String>,

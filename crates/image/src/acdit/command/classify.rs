@@ -117,7 +117,10 @@ impl Classify {
                 .iter()
                 .map(|&label| json!({"class": pipeline.about.name(label), "label": label, what: scores[label]}))
                 .collect();
-            return print_line(&json!({"file": file, "by": what, "classes": classes}).to_string());
+            return print_line(
+                &json!({"file": base::files::shown(file), "by": what, "classes": classes})
+                    .to_string(),
+            );
         }
         let classes: Vec<String> = order
             .iter()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, any_seed, number_in, print_line, use_calling_thread_as_worker, whole,
+    Context, Failure, Steps, any_seed, number_in, report, use_calling_thread_as_worker, whole,
 };
 use base::media::provenance::{Provenance, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
@@ -287,7 +287,7 @@ impl DrawOptions {
             .iter()
             .map(|label| name(pipeline, *label))
             .collect();
-        print_line(&match self.json {
+        report(self.json, &match self.json {
             true => json!({
                 "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,

@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{
-    Context, Failure, eprint_line, print_line, use_calling_thread_as_worker, whole,
-};
+use base::command::{Context, Failure, eprint_line, report, use_calling_thread_as_worker, whole};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
-use engine::train::{Progress, Run, RunLock, Trained, steps_done, train};
+use engine::train::{Progress, Run, RunLock, Trained, is_begun, train};
 use engine::weights::Precision;
 use serde_json::json;
 
@@ -44,7 +42,10 @@ pub struct Train {
     #[arg(long, value_name = "FOLDER", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as it was begun
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["data", "out", "init"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = [
+        "data", "out", "init", "goal", "size", "width", "depth", "heads", "side", "patch", "block", "frames", "block_frames",
+        "channels", "rope", "mirror", "steps", "batch", "learning_rate", "optimizer", "ema", "bf16", "seed",
+    ])]
     resume: Option<PathBuf>,
     /// What is taught
     #[arg(long, value_enum, default_value_t)]
@@ -253,7 +254,7 @@ impl Train {
         let mut progress = Progress::shown("training", !self.training.json);
         let run = Run {
             folder,
-            resume: steps_done(folder).is_some(),
+            resume: is_begun(folder),
             stop: context.stop,
             progress: &mut progress,
         };
@@ -278,9 +279,9 @@ impl Train {
         if !self.training.json && end.skipped > 0 {
             eprint_line(&format!("{} steps were left out", end.skipped));
         }
-        print_line(&match self.training.json {
+        report(self.training.json, &match self.training.json {
             true => {
-                json!({"out": path, "step": end.step, "loss": end.loss, "seconds": end.seconds, "test_accuracy": accuracy})
+                json!({"out": base::files::shown(&path), "step": end.step, "loss": end.loss, "seconds": end.seconds, "test_accuracy": accuracy})
                     .to_string()
             }
             false => format!(

@@ -289,7 +289,7 @@ impl Merge {
             .count();
         let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
         if self.json {
-            return print_line(&json!({"out": self.out, "method": self.method.name(), "layers": layers.len(), "rank": rank,
+            return print_line(&json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
                 "asked_of_hypernetwork": asked, "seconds": seconds})
             .to_string());
         }

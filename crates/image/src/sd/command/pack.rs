@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line};
+use base::command::{Failure, report};
 use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::pack;
 use engine::weights::Precision;
@@ -63,9 +63,12 @@ impl Pack {
         let file = pack(&self.model, precision)?;
         file.write(&self.out)?;
         let bytes = std::fs::metadata(&self.out).map_or(0, |it| it.len());
-        print_line(&match self.json {
-            true => json!({ "out": self.out, "bytes": bytes }).to_string(),
-            false => format!("wrote {}: {:.1} MB", self.out.display(), bytes as f64 / 1e6),
-        })
+        report(
+            self.json,
+            &match self.json {
+                true => json!({ "out": base::files::shown(&self.out), "bytes": bytes }).to_string(),
+                false => format!("wrote {}: {:.1} MB", self.out.display(), bytes as f64 / 1e6),
+            },
+        )
     }
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, number_in, print_line, use_calling_thread_as_worker,
-    whole,
+    Context, Failure, Steps, eprint_line, number_in, print_line, report,
+    use_calling_thread_as_worker, whole,
 };
 use clap::Args;
-use engine::train::{Progress, Run, RunLock, steps_done};
+use engine::train::{Progress, Run, RunLock, is_begun};
 use serde_json::{Map, Value, json};
 
 use crate::sd::train::data::Grid;
@@ -32,7 +32,10 @@ pub struct Train {
     #[arg(long, value_name = "FOLDER")]
     base: Option<PathBuf>,
     /// Go on with the run in this folder, as it was begun
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["stage", "data", "out", "base"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = [
+        "stage", "data", "out", "base", "channels", "layers", "latent_channels", "kl", "vocabulary", "width", "attention", "times",
+        "steps", "batch", "learning_rate", "optimizer", "ema", "bf16", "seed",
+    ])]
     resume: Option<PathBuf>,
     /// vae and unet: channels at each resolution, the finest first [default: 24,48,64 and 64,128,144]
     #[arg(long, value_delimiter = ',', value_parser = |text: &str| whole(text, 4096))]
@@ -210,7 +213,7 @@ impl Train {
         let mut progress = Progress::shown("training", !self.training.json);
         let bounds = Run {
             folder,
-            resume: steps_done(folder).is_some(),
+            resume: is_begun(folder),
             stop: context.stop,
             progress: &mut progress,
         };
@@ -239,7 +242,7 @@ impl Train {
                 report.insert((*name).to_owned(), json!(rounded(*value)));
             }
             let whole = json!({
-                "out": model, "step": done.step, "loss": rounded(done.loss), "seconds": rounded(done.seconds),
+                "out": base::files::shown(model), "step": done.step, "loss": rounded(done.loss), "seconds": rounded(done.seconds),
             });
             if let Value::Object(whole) = whole {
                 report.extend(whole);
@@ -251,12 +254,15 @@ impl Train {
             .iter()
             .map(|(name, value)| format!(", {} {value:.4}", name.replace('_', " ")))
             .collect();
-        print_line(&format!(
-            "wrote {}: step {}, loss {:.4}{measured}",
-            model.display(),
-            done.step,
-            done.loss
-        ))
+        report(
+            false,
+            &format!(
+                "wrote {}: step {}, loss {:.4}{measured}",
+                model.display(),
+                done.step,
+                done.loss
+            ),
+        )
     }
 }
 

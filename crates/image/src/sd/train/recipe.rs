@@ -120,7 +120,7 @@ impl Recipe {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
+        let text = base::files::settings(self)?;
         Ok(write_bytes(folder.join(FILE), text.as_bytes())?)
     }
 

@@ -56,7 +56,7 @@ impl Keygen {
         };
         key.write(&self.out)?;
         match self.json {
-            true => print_line(&json!({"key": self.out, "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
+            true => print_line(&json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
             false => print_line(&format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, is_quiet, print_line, whole};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub struct Check {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The k of pass@k, several with commas
-    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks())]
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks)]
     k: Vec<u64>,
     /// Seconds of processor time for a run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -209,20 +209,23 @@ impl Check {
             let mut about = rates(&grades, &self.k);
             about["out"] = json!(output.path.display().to_string());
             about["resumed"] = json!(progress.resumed);
-            return say(&about.to_string());
+            return print_line(&about.to_string());
         }
-        say(&format!(
-            "wrote {}: {}{}",
-            output.path.display(),
-            told(&grades, &self.k),
-            output.note()
-        ))
+        let rates = told(&grades, &self.k);
+        match is_quiet() {
+            true => print_line(&rates),
+            false => print_line(&format!(
+                "wrote {}: {rates}{}",
+                output.path.display(),
+                output.note()
+            )),
+        }
     }
 }
 
 /// The k of pass@k.
-pub(super) fn ks() -> clap::builder::RangedU64ValueParser<u64> {
-    clap::builder::RangedU64ValueParser::new().range(1..)
+pub(super) fn ks(text: &str) -> Result<u64, String> {
+    whole(text, 1_000_000).map(|k| k as u64)
 }
 
 /// What grades come to, as JSON.
@@ -276,7 +279,7 @@ impl Languages {
                 })
                 .collect();
             let memory = sandbox.as_ref().ok().map(memory);
-            return say(
+            return print_line(
                 &json!({"sandbox": sandbox.is_ok(), "memory": memory, "languages": tools})
                     .to_string(),
             );
@@ -285,9 +288,9 @@ impl Languages {
             let tool = language
                 .tool()
                 .map_or_else(|| "unavailable".to_owned(), |tool| tool.path);
-            say(&format!("{:<12}{tool}", language.name))?;
+            print_line(&format!("{:<12}{tool}", language.name))?;
         }
-        say(&format!("\nmemory of runs: {}", memory(&sandbox?)))
+        print_line(&format!("\nmemory of runs: {}", memory(&sandbox?)))
     }
 }
 

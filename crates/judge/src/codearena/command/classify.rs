@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line, report};
 use base::endpoint::ChatModel;
 use clap::Args;
 use serde_json::{Value, json};
@@ -81,10 +81,10 @@ impl Classify {
         write_lines(&self.out, &records)?;
         let (known, none) = (known.len(), open.len() - found);
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"out": self.out.display().to_string(), "known": known, "found": found, "none": none}).to_string(),
             ),
-            false => say(&format!(
+            false => report(false, &format!(
                 "wrote {}: {known} had a task type, {found} got one, {none} did not",
                 self.out.display()
             )),

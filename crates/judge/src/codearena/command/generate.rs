@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line, report};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -102,19 +102,22 @@ impl Generate {
         let (job, places) = whole.of(&outcome.answered);
         output.write(&outcome.answered, job, places, 0)?;
         if self.json {
-            return say(&json!({
+            return print_line(&json!({
                 "out": output.path.display().to_string(), "answers": outcome.answered.len(), "resumed": outcome.resumed,
                 "made": outcome.made, "truncated": outcome.truncated,
             })
             .to_string());
         }
-        say(&format!(
-            "wrote {}: {} answers ({} from before), {} ended at the token limit{}",
-            output.path.display(),
-            outcome.answered.len(),
-            outcome.resumed,
-            outcome.truncated,
-            output.note()
-        ))
+        report(
+            false,
+            &format!(
+                "wrote {}: {} answers ({} from before), {} ended at the token limit{}",
+                output.path.display(),
+                outcome.answered.len(),
+                outcome.resumed,
+                outcome.truncated,
+                output.note()
+            ),
+        )
     }
 }

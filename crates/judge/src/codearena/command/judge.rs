@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line, report};
 use clap::Args;
 use serde_json::json;
 
@@ -138,7 +138,7 @@ impl Judge {
             ));
         }
         if self.json {
-            return say(&json!({
+            return print_line(&json!({
                 "out": output.path.display().to_string(), "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
                 "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
             })
@@ -148,15 +148,18 @@ impl Judge {
             0 => String::new(),
             n => format!(", {n} left out with {TOO_MANY_WORDS} words or more"),
         };
-        say(&format!(
-            "wrote {}: {} items, {} games now and {} before, {} with a label{long}{}",
-            output.path.display(),
-            outcome.judged.len(),
-            outcome.played,
-            outcome.resumed,
-            outcome.labelled,
-            output.note()
-        ))
+        report(
+            false,
+            &format!(
+                "wrote {}: {} items, {} games now and {} before, {} with a label{long}{}",
+                output.path.display(),
+                outcome.judged.len(),
+                outcome.played,
+                outcome.resumed,
+                outcome.labelled,
+                output.note()
+            ),
+        )
     }
 
     fn backend(&self, context: Context) -> Result<Box<dyn backend::Judge>, Failure> {
@@ -208,12 +211,12 @@ impl Judge {
             first.get_or_insert(prompt);
         }
         if self.json {
-            return say(
+            return print_line(
                 &json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first})
                     .to_string(),
             );
         }
-        say(&format!(
+        print_line(&format!(
             "{}\n\n{}\n\n{games} games, about {} prompt tokens",
             config.system_prompt,
             first.unwrap_or_default(),

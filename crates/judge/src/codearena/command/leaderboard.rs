@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::options::warn;
-use super::score::{LABELLED, demand_labels, read, share};
-use crate::codearena::bias::Bias;
-use crate::codearena::item::BASELINE;
-use crate::codearena::rating::{Board, Rating};
-use crate::codearena::scores::{Keep, Scores};
+use super::score::{Counted, LABELLED, demand_labels, share};
+use crate::codearena::item::{BASELINE, Identity};
+use crate::codearena::rating::{Board, Games, Rating};
 use crate::codearena::tables::{By, Format, Row, Table};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,34 +64,29 @@ impl Leaderboard {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
-            let file = read(path, Keep::Questions)?;
-            demand_labels(path, &Bias::of(&file.items), self.min_labelled)?;
             let stem = || {
                 path.file_stem()
                     .unwrap_or_default()
                     .to_string_lossy()
                     .into_owned()
             };
-            let name = file.model.clone().unwrap_or_else(stem);
-            let scores = Scores::of(&file.items, file.model.clone());
-            let baseline = file.baseline.as_deref().unwrap_or(&self.baseline);
             // Files agree in their questions and not in their ids, which the official judge numbers anew; items that share a
             // text are told apart by how often it came before.
-            let mut times: HashMap<&str, usize> = HashMap::new();
-            for item in &file.items {
-                let time = times.entry(&item.item.question).or_default();
-                board.add(
-                    &name,
-                    baseline,
-                    &format!("{time} {}", item.item.question),
-                    &item.labels,
-                );
+            let mut times: HashMap<Identity, usize> = HashMap::new();
+            let mut games = Games::default();
+            let file = Counted::read(path, self.by, false, &mut |item| {
+                let time = times.entry(Identity::of(&item.item.question)).or_default();
+                games.add(&format!("{time} {}", item.item.question), &item.labels);
                 *time += 1;
-            }
+            })?;
+            demand_labels(path, &file.bias, self.min_labelled)?;
+            let name = file.about.model.unwrap_or_else(stem);
+            let baseline = file.about.baseline.as_deref().unwrap_or(&self.baseline);
+            board.add_all(&name, baseline, games);
             rows.push(Row {
                 name,
-                groups: self.by.groups(&file.items),
-                all: scores.all,
+                groups: file.groups,
+                all: file.scores.all,
             });
         }
         if self.rating.is_some() {
@@ -105,8 +98,8 @@ impl Leaderboard {
             let warnings = ratings.iter().filter_map(|rating| rating.warning.clone());
             warn(&warnings.collect::<Vec<_>>());
             return match self.json || self.format == Format::Json {
-                true => say(&json!({"ratings": ratings}).to_string()),
-                false => say(&self.ratings(&ratings)),
+                true => print_line(&json!({"ratings": ratings}).to_string()),
+                false => print_line(&self.ratings(&ratings)),
             };
         }
         rows.sort_by(|a, b| {
@@ -119,7 +112,7 @@ impl Leaderboard {
             return self.agreement(&rows, path);
         }
         let format = if self.json { Format::Json } else { self.format };
-        say(&Table::new(rows).render(format))
+        print_line(&Table::new(rows).render(format))
     }
 
     fn ratings(&self, ratings: &[Rating]) -> String {
@@ -189,12 +182,12 @@ impl Leaderboard {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
         if self.json {
-            return say(&json!({"pairs": pairs, "spearman": correlation}).to_string());
+            return print_line(&json!({"pairs": pairs, "spearman": correlation}).to_string());
         }
         let lines = pairs
             .iter()
             .map(|(name, a, b)| format!("{name},{:.4},{b}\n", a));
-        say(&format!(
+        print_line(&format!(
             "model,codearena,other\n{}spearman,{correlation:.4},",
             lines.collect::<String>()
         ))

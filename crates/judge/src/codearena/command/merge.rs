@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, say};
+use base::command::{Failure, check_out, is_quiet, print_line};
 use base::job::jsonl::{self, Record};
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::codearena::bias::Bias;
 use crate::codearena::parts::merge;
 use crate::codearena::passk::Grades;
 use crate::codearena::sandbox::Graded;
-use crate::codearena::scores::{Keep, read_judged};
+use crate::codearena::scores::each_judged;
 
 /// Options of `merge`.
 #[derive(Args, Debug)]
@@ -33,7 +33,7 @@ pub struct Merge {
     #[arg(long)]
     partial: bool,
     /// The k of pass@k for shards of `check`, several with commas
-    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks())]
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks)]
     k: Vec<u64>,
     /// Print one JSON object
     #[arg(long)]
@@ -58,14 +58,15 @@ impl Merge {
             about["incomplete"] = json!(merged.missing);
         }
         match self.json {
-            true => say(&about.to_string()),
-            false => say(&format!("wrote {}: {text}", self.out.display())),
+            true => print_line(&about.to_string()),
+            false if is_quiet() => print_line(&text),
+            false => print_line(&format!("wrote {}: {text}", self.out.display())),
         }
     }
 
     fn judged(&self) -> Result<(String, Value), Failure> {
-        let file = read_judged(&self.out, Keep::Labels)?;
-        let bias = Bias::of(&file.items);
+        let mut bias = Bias::default();
+        each_judged(&self.out, &mut |item| bias.add(&item))?;
         let labelled = bias.games - bias.failed_games;
         let text = format!(
             "{} items, {labelled} of {} games with a label",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, tell};
+use base::command::{Context, Failure, eprint_line};
 use base::endpoint::{ChatModel, Dialect, Embedder, Endpoint, EndpointConfig, Retry, TokenLimit};
 use base::job::jsonl::Record;
 use clap::{Args, ValueEnum};
@@ -119,10 +119,10 @@ impl ServerOptions {
 /// Tells what was left out, a line each, and how many more.
 pub(super) fn warn(troubles: &[String]) {
     for line in troubles.iter().take(TOLD) {
-        tell(&format!("warning: {}", base::command::one_line(line)));
+        eprint_line(&format!("warning: {}", base::command::one_line(line)));
     }
     if troubles.len() > TOLD {
-        tell(&format!(
+        eprint_line(&format!(
             "warning: and {} more lines were left out",
             troubles.len() - TOLD
         ));

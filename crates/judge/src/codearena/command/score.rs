@@ -1,15 +1,15 @@
 //! `orrery codearena score` and `report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line, report};
 use clap::Args;
 use serde_json::json;
 
 use super::options::warn;
 use crate::codearena::bias::Bias;
 use crate::codearena::report;
-use crate::codearena::scores::{JudgedFile, Keep, Scores, read_judged};
+use crate::codearena::scores::{About, Groups, JudgedItem, Scores, each_judged, read_judged};
 use crate::codearena::tables::{By, Format, Row, Table};
 use crate::codearena::taxonomy::UNCLASSIFIED;
 
@@ -45,17 +45,18 @@ pub struct Score {
 
 impl Score {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let mut file = read(&self.judged, Keep::Labels)?;
-        if self.drop_failed {
-            file.items.retain(|item| !item.failed());
-        }
-        if file.items.is_empty() {
+        let counted = Counted::read(&self.judged, self.by, self.drop_failed, &mut |_| {})?;
+        let Counted {
+            about,
+            scores,
+            bias,
+            groups,
+        } = counted;
+        if scores.all.items == 0 {
             return Err(Failure::input(
                 "no item has a label: judge them again, or leave `--drop-failed` out",
             ));
         }
-        let scores = Scores::of(&file.items, file.model.clone());
-        let bias = Bias::of(&file.items);
         demand_labels(&self.judged, &bias, self.min_labelled)?;
         if let Some(path) = &self.metric {
             let mut text =
@@ -64,26 +65,26 @@ impl Score {
             base::files::write_bytes(path, &text)?;
         }
         let table = Table::new(vec![Row {
-            name: file.model.clone().unwrap_or_else(|| "model".into()),
-            groups: self.by.groups(&file.items),
+            name: about.model.unwrap_or_else(|| "model".into()),
+            groups,
             all: scores.all,
         }]);
         if self.json {
-            return say(&json!({
+            return print_line(&json!({
                 "metric": scores.official(), "items": scores.all.items, "failed_items": scores.failed,
                 "games": bias.games, "labelled_games": bias.games - bias.failed_games,
                 "table": table.json(), "bias": bias,
             })
             .to_string());
         }
-        say(&table.render(self.format))?;
+        print_line(&table.render(self.format))?;
         if self.format != Format::Table {
             return Ok(());
         }
         let percent = |share: Option<f64>| {
             share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
         };
-        say(&format!(
+        print_line(&format!(
             "\n{} of {} games have a label\nscore {:.1} %, won {:.1} %, tied {:.1} % of {} items; {} items without any label count as ties\n\
              judge: position bias {} of {} items, {} of the games without a label",
             bias.games - bias.failed_games,
@@ -109,11 +110,7 @@ pub(super) fn share(text: &str) -> Result<f32, String> {
 }
 
 /// Refuses a file in which fewer than `least` of the games have a label: ties that nobody judged are no result.
-pub(super) fn demand_labels(
-    path: &std::path::Path,
-    bias: &Bias,
-    least: f32,
-) -> Result<(), Failure> {
+pub(super) fn demand_labels(path: &Path, bias: &Bias, least: f32) -> Result<(), Failure> {
     let labelled = bias.games - bias.failed_games;
     match labelled as f64 >= f64::from(least) * bias.games as f64 {
         true => Ok(()),
@@ -126,15 +123,54 @@ pub(super) fn demand_labels(
     }
 }
 
-/// Reads a judged file and tells what is odd about it.
-pub(super) fn read(path: &std::path::Path, keep: Keep) -> Result<JudgedFile, Failure> {
-    let file = read_judged(path, keep)?;
-    warn(&file.troubles);
-    let unknown = file
-        .items
-        .iter()
-        .filter(|item| item.class.main == UNCLASSIFIED)
-        .count();
+/// A judged file counted item by item, of which nothing else stays in memory.
+pub(super) struct Counted {
+    pub(super) about: About,
+    pub(super) scores: Scores,
+    pub(super) bias: Bias,
+    /// By what was asked for.
+    pub(super) groups: Groups,
+}
+
+impl Counted {
+    /// Reads a file and tells what is odd about it; `each` sees what is counted.
+    pub(super) fn read(
+        path: &Path,
+        by: By,
+        drop_failed: bool,
+        each: &mut dyn FnMut(&JudgedItem),
+    ) -> Result<Self, Failure> {
+        let (mut scores, mut bias, mut groups) =
+            (Scores::default(), Bias::default(), Groups::new());
+        let mut unknown = 0;
+        let about = each_judged(path, &mut |item| {
+            unknown += usize::from(is_unknown(&item));
+            if drop_failed && item.failed() {
+                return;
+            }
+            scores.add(&item);
+            bias.add(&item);
+            by.add(&mut groups, &item);
+            each(&item);
+        })?;
+        told(path, &about, unknown);
+        scores.model.clone_from(&about.model);
+        Ok(Self {
+            about,
+            scores,
+            bias,
+            groups,
+        })
+    }
+}
+
+fn is_unknown(item: &JudgedItem) -> bool {
+    item.class.main == UNCLASSIFIED
+}
+
+/// Tells what is odd about a judged file.
+fn told(path: &Path, about: &About, unknown: usize) {
+    warn(&about.troubles);
     if unknown > 0 {
         let line = format!(
             "{unknown} items of `{}` have no task type of the taxonomy: they count as {UNCLASSIFIED}",
@@ -142,7 +178,6 @@ pub(super) fn read(path: &std::path::Path, keep: Keep) -> Result<JudgedFile, Fai
         );
         warn(&[line]);
     }
-    Ok(file)
 }
 
 /// Options of `report`.
@@ -164,18 +199,19 @@ pub struct Report {
 
 impl Report {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let file = read(&self.judged, Keep::All)?;
+        let file = read_judged(&self.judged)?;
+        let unknown = file.items.iter().filter(|item| is_unknown(item)).count();
+        told(&self.judged, &file.about, unknown);
         base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
-            true => say(
+            true => print_line(
                 &json!({"out": self.out.display().to_string(), "items": file.items.len()})
                     .to_string(),
             ),
-            false => say(&format!(
-                "wrote {}: {} items",
-                self.out.display(),
-                file.items.len()
-            )),
+            false => report(
+                false,
+                &format!("wrote {}: {} items", self.out.display(), file.items.len()),
+            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say, tell};
+use base::command::{Failure, eprint_line, print_line};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -229,15 +229,15 @@ pub(super) fn evaluate(
         }
     }
     if output.json {
-        return say(&json!({"run": about, "result": result.summary}).to_string());
+        return print_line(&json!({"run": about, "result": result.summary}).to_string());
     }
     if result.missing > 0 {
-        tell(&format!(
+        eprint_line(&format!(
             "warning: {} blocks have no prediction and do not count",
             result.missing
         ));
     }
-    say(&format!(
+    print_line(&format!(
         "protocol {} · {} pages · {scored} of {} blocks predicted\n\n{}",
         config.protocol.name(),
         pages.len(),

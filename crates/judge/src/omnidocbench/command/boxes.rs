@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, print_line};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -109,13 +109,13 @@ pub(super) fn evaluate(
     if output.json {
         let run =
             json!({"pages": pages.pages.len(), "predicted": predicted, "missing": pages.missing});
-        return say(&json!({"run": run, "result": result}).to_string());
+        return print_line(&json!({"run": run, "result": result}).to_string());
     }
     let lines: Vec<String> = found
         .iter()
         .map(|(name, value)| format!("{name:<36} {}", output::cell(*value)))
         .collect();
-    say(&format!(
+    print_line(&format!(
         "{predicted} of {} pages predicted\n\n{}",
         pages.pages.len(),
         lines.join("\n")

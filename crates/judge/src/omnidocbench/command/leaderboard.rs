@@ -1,8 +1,8 @@
 //! `orrery omnidocbench leaderboard`: results side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, eprint_line, print_line, report};
 use base::files::write_bytes;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -61,6 +61,7 @@ type Column = (String, Option<f64>, usize);
 impl Leaderboard {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut rows: Vec<(String, Vec<Column>)> = Vec::new();
+        let mut rules: Vec<(String, String)> = Vec::new();
         for path in &self.results {
             let result = read_result(path)?;
             let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -79,7 +80,15 @@ impl Leaderboard {
                     path.display()
                 )));
             }
+            rules.extend(rules_of(path).map(|rules| (name.clone(), rules)));
             rows.push((name, columns));
+        }
+        if let Some((first, one)) = rules.first()
+            && let Some((other, another)) = rules.iter().find(|(_, rules)| rules != one)
+        {
+            eprint_line(&format!(
+                "warning: not by the same rules, so the numbers are not comparable: `{first}` by {one}, `{other}` by {another}"
+            ));
         }
         // The best first: by the first column that is there, similarities falling, distances rising.
         let falling = matches!(self.columns, Columns::V1_5);
@@ -101,15 +110,15 @@ impl Leaderboard {
                     .map(|(head, value, _)| (head.clone(), json!(value)));
                 json!({"name": name, "scores": values.collect::<serde_json::Map<_, _>>()})
             });
-            return say(&list.collect::<Value>().to_string());
+            return print_line(&list.collect::<Value>().to_string());
         }
         let text = self.table(&rows);
         match &self.out {
             Some(path) => {
                 write_bytes(path, text.as_bytes())?;
-                say(&format!("wrote {}", path.display()))
+                report(false, &format!("wrote {}", path.display()))
             }
-            None => say(text.trim_end()),
+            None => print_line(text.trim_end()),
         }
     }
 
@@ -160,6 +169,21 @@ impl Leaderboard {
         }
         lines.join("\n") + "\n"
     }
+}
+
+/// By what rules a result came about: the `NAME_run.json` that `eval` writes beside it. None where there is no such file.
+fn rules_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name.strip_suffix("_metric_result.json")?;
+    let bytes = std::fs::read(path.with_file_name(format!("{stem}_run.json"))).ok()?;
+    let run: Value = serde_json::from_slice(&bytes).ok()?;
+    let text = |key: &str| run.get(key).and_then(Value::as_str).unwrap_or("?");
+    Some(format!(
+        "protocol {}, match {}, data {}",
+        base::command::one_line(text("protocol")),
+        base::command::one_line(text("match")),
+        base::command::one_line(text("data"))
+    ))
 }
 
 /// The leaderboard's columns. The overall score needs all three of its parts.

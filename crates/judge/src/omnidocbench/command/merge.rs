@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, say};
+use base::command::{Failure, is_quiet, print_line};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -58,17 +58,18 @@ pub(super) fn report(
     written.extend(last.transpose()?.into_iter().flatten());
     output::warn_of_failures(&failures(pages));
     if as_json {
-        return say(&json!({"run": about, "result": summary, "files": written}).to_string());
+        let files: Vec<String> = written.iter().map(base::files::shown).collect();
+        return print_line(&json!({"run": about, "result": summary, "files": files}).to_string());
     }
     let mut text = format!("{}\n\n{}", output::coverage(about), output::table(&summary));
-    if let Some(path) = out {
+    if let Some(path) = out.filter(|_| !is_quiet()) {
         text.push_str(&format!(
             "\n\nwrote {} files to {}",
             written.len(),
             path.display()
         ));
     }
-    say(&text)
+    print_line(&text)
 }
 
 impl Merge {

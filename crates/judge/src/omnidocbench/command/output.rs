@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, one_line, tell};
+use base::command::{Failure, eprint_line, one_line};
 use base::files::write_swiftly;
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -31,10 +31,10 @@ pub(super) struct Output<'a> {
 /// Prints warnings, a line each, and how many more there are.
 pub(super) fn warn(lines: &[String]) {
     for line in lines.iter().take(TOLD) {
-        tell(&format!("warning: {}", one_line(line)));
+        eprint_line(&format!("warning: {}", one_line(line)));
     }
     if lines.len() > TOLD {
-        tell(&format!(
+        eprint_line(&format!(
             "warning: and {} more of these",
             lines.len() - TOLD
         ));

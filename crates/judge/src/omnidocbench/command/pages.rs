@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, say, take_part, tell};
+use base::command::{
+    Context, Failure, Steps, eprint_line, print_line, report, use_calling_thread_as_worker,
+};
 use base::job::Shard;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -103,7 +105,7 @@ impl PageOptions {
         };
         let formulas = evaluator.metrics.of(Section::Formula).unwrap_or_default();
         if newest && formulas.contains(&Metric::Cdm) {
-            tell(
+            eprint_line(
                 "warning: CDM under v1.6 reads formulas as v1.5 does: without the tokeniser and the other spellings of \
                  matrices of v1.6, its numbers do not belong on the leaderboard",
             );
@@ -116,7 +118,7 @@ impl PageOptions {
             }
             None => None,
         };
-        take_part();
+        use_calling_thread_as_worker();
         let mut steps = Steps::new("pages", self.json);
         let total = count(&source);
         let outcome = run::run(
@@ -192,6 +194,30 @@ impl PageOptions {
                 source.pages.display()
             )));
         }
+        let predicted = outcome.pages.iter().filter(|page| page.predicted).count();
+        if predicted == 0 {
+            let line = format!(
+                "no file in `{}` belongs to any of the {} pages{}: predictions are called as the page's picture with .md behind, such as `{}`",
+                source.predictions.display(),
+                outcome.pages.len(),
+                if source.shard.is_some() {
+                    " of this shard"
+                } else {
+                    ""
+                },
+                outcome
+                    .pages
+                    .first()
+                    .map_or("page-1.md".into(), |page| base::command::one_line(
+                        &with_md(&page.image)
+                    ))
+            );
+            match source.shard {
+                // Another shard may have them all.
+                Some(_) => eprint_line(&format!("warning: {line}")),
+                None => return Err(Failure::input(line)),
+            }
+        }
         let mut about = output::about(&outcome.pages, protocol, method.name());
         about["latex_tables"] = json!(evaluator.latex_tables.name());
         about["cdm_renderer"] = json!(evaluator.renderer.name());
@@ -201,11 +227,14 @@ impl PageOptions {
                 .map(|path| path.display().to_string())
                 .unwrap_or_default();
             return match self.json {
-                true => say(&json!({"run": about, "journal": path}).to_string()),
-                false => say(&format!(
-                    "{}\nwrote {path}: `merge` makes results of shards",
-                    output::coverage(&about)
-                )),
+                true => print_line(&json!({"run": about, "journal": path}).to_string()),
+                false => report(
+                    false,
+                    &format!(
+                        "{}\nwrote {path}: `merge` makes results of shards",
+                        output::coverage(&about)
+                    ),
+                ),
             };
         }
         let out = self.out.as_deref();
@@ -214,10 +243,15 @@ impl PageOptions {
         if let Some(path) = journal
             && let Err(error) = std::fs::remove_file(path)
         {
-            tell(&format!("warning: `{}` stays: {error}", path.display()));
+            eprint_line(&format!("warning: `{}` stays: {error}", path.display()));
         }
         Ok(())
     }
+}
+
+/// `a.jpg` → `a.md`.
+fn with_md(image: &str) -> String {
+    Path::new(image).with_extension("md").display().to_string()
 }
 
 /// Refuses what the public code of v1.6 lacks or fails at.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Extract {
                 })
             })
             .collect();
-        say(&serde_json::to_string_pretty(&list).map_err(Failure::failed)?)
+        print_line(&serde_json::to_string_pretty(&list).map_err(Failure::failed)?)
     }
 }
 
@@ -125,7 +125,7 @@ impl Match {
             "latex_table": list(&found.latex_table),
             "reading_order": order.collect::<Vec<Value>>(),
         });
-        say(&serde_json::to_string_pretty(&all).map_err(Failure::failed)?)
+        print_line(&serde_json::to_string_pretty(&all).map_err(Failure::failed)?)
     }
 }
 
@@ -155,7 +155,7 @@ impl Cdm {
             .score(&self.pred, &self.gt)
             .map_err(Failure::input)?;
         let (recall, precision, f1) = (score.recall, score.precision, score.f1);
-        say(&match self.json {
+        print_line(&match self.json {
             true => json!({"recall": recall, "precision": precision, "F1_score": f1}).to_string(),
             false => format!("F1 {f1:.3}   recall {recall:.3}   precision {precision:.3}"),
         })
@@ -197,7 +197,10 @@ impl Gt2md {
             None if context.stopped() => Err(Failure::interrupted(format!(
                 "stopped after {count} pages: the same command begins again"
             ))),
-            None => say(&format!("wrote {count} pages to {}", self.out.display())),
+            None => report(
+                false,
+                &format!("wrote {count} pages to {}", self.out.display()),
+            ),
         }
     }
 }

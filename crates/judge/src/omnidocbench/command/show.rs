@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, say};
+use base::command::{Failure, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::Value;
@@ -53,10 +53,9 @@ impl Show {
         }
         let title = self.pairs.file_stem().unwrap_or_default().to_string_lossy();
         write_bytes(&self.out, html(&title, &pairs).as_bytes())?;
-        say(&format!(
-            "wrote {} pairs to {}",
-            pairs.len(),
-            self.out.display()
-        ))
+        report(
+            false,
+            &format!("wrote {} pairs to {}", pairs.len(), self.out.display()),
+        )
     }
 }

@@ -86,7 +86,9 @@ impl Generate {
             ));
         }
         if self.json {
-            return print_line(&json!({"out": self.out, "tally": tally}).to_string());
+            return print_line(
+                &json!({"out": base::files::shown(&self.out), "tally": tally}).to_string(),
+            );
         }
         print_line(&format!(
             "{} replies in `{}`, {} of them made now; {} refusals, which count as such and not as replies",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line};
+use base::command::{Failure, is_quiet, print_line, report};
 use base::files::write_new;
 use clap::Args;
 use serde::Serialize;
@@ -42,7 +42,7 @@ impl Templates {
                 continue;
             }
             match new {
-                true => print_line(&format!("wrote `{}`", path.display()))?,
+                true => report(false, &format!("wrote `{}`", path.display()))?,
                 false => print_line(&format!("`{}` was there and stays", path.display()))?,
             }
         }

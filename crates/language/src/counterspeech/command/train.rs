@@ -118,7 +118,9 @@ impl Train {
             }
         }
         match self.json {
-            true => print_line(&json!({"adapter": self.out, "stage": stage}).to_string()),
+            true => print_line(
+                &json!({"adapter": base::files::shown(&self.out), "stage": stage}).to_string(),
+            ),
             false => print_line(&format!(
                 "{} pairs, {} steps, loss {:.3} at the end; wrote the adapter `{}`",
                 stage.examples,

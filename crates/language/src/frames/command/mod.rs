@@ -83,7 +83,7 @@ impl Build {
         let seconds = begun.elapsed().as_secs_f64();
         match self.json {
             true => print_json(&serde_json::json!({
-                "concepts": count, "seconds": seconds, "out": self.out, "model": model.name,
+                "concepts": count, "seconds": seconds, "out": base::files::shown(&self.out), "model": model.name,
             })),
             false => print_line(&format!(
                 "{count} concepts in {seconds:.1} s: `{}`",

@@ -121,7 +121,9 @@ impl Synth {
         }
         write_records(&self.out, &records)?;
         match self.json {
-            true => print_line(&json!({"lines": records.len(), "out": self.out}).to_string()),
+            true => print_line(
+                &json!({"lines": records.len(), "out": base::files::shown(&self.out)}).to_string(),
+            ),
             false => print_line(&format!("{} lines: {}", records.len(), self.out.display())),
         }
     }

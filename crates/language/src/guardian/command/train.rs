@@ -143,7 +143,7 @@ impl Train {
         head.save(&self.out)?;
         match self.json {
             true => print_line(
-                &json!({"lines": records.len(), "risks": head.info.risks, "out": self.out})
+                &json!({"lines": records.len(), "risks": head.info.risks, "out": base::files::shown(&self.out)})
                     .to_string(),
             ),
             false => print_line(&format!(

@@ -112,7 +112,7 @@ impl Eval {
                 ))?;
             }
             rows.push(json!({
-                "task": path, "questions": count, "shots": self.shots, "acc": acc, "acc_stderr": error(acc), "acc_norm": norm,
+                "task": base::files::shown(path), "questions": count, "shots": self.shots, "acc": acc, "acc_stderr": error(acc), "acc_norm": norm,
                 "acc_norm_stderr": error(norm), "chance": chance,
             }));
         }
@@ -136,7 +136,7 @@ impl Eval {
                     loss.exp()
                 ))?;
             }
-            rows.push(json!({"text": path, "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
+            rows.push(json!({"text": base::files::shown(path), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
         }
         match self.json {
             true => print_line(&json!({"model": self.model, "results": rows}).to_string()),

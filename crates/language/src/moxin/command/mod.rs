@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_line, report};
 use base::system::Verbs;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Verbs for Command {
 /// Says where the model is.
 fn wrote(json: bool, model: &Path, more: Value) -> Result<(), Failure> {
     match json {
-        true => print_line(&json!({"model": model, "more": more}).to_string()),
-        false => print_line(&format!("wrote `{}`", model.display())),
+        true => print_line(&json!({"model": base::files::shown(model), "more": more}).to_string()),
+        false => report(false, &format!("wrote `{}`", model.display())),
     }
 }

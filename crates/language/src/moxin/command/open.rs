@@ -40,14 +40,14 @@ impl Open {
             print_line(&format!("{title} ({there} of {})", of.len()))?;
             for it in of {
                 let (sign, file) = match &it.file {
-                    Some(file) => ("✓", file.display().to_string()),
+                    Some(file) => ("✓", file.clone()),
                     None => ("·", "—".to_owned()),
                 };
                 print_line(&format!("  {sign} {:<46} {file}", it.name))?;
             }
         }
         match &found.licence {
-            Some((file, name)) => print_line(&format!("Licence: {name} ({})", file.display()))?,
+            Some((file, name)) => print_line(&format!("Licence: {name} ({file})"))?,
             None => print_line("Licence: none found; without one nothing is open")?,
         }
         let verdict = match found.class {

@@ -95,7 +95,7 @@ impl Vocabulary {
         let each = characters as f64 / tokens.max(1) as f64;
         match self.json {
             true => print_line(
-                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": self.out})
+                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)})
                     .to_string(),
             ),
             false => print_line(&format!(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, eprint_line, print_line};
+use base::command::{Failure, check_out, eprint_line, print_line, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -65,8 +65,10 @@ impl Aggregate {
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
             return match self.json {
-                true => print_line(&json!({"round": 0, "out": self.out}).to_string()),
-                false => print_line(&format!("wrote `{}`", self.out.display())),
+                true => print_line(
+                    &json!({"round": 0, "out": base::files::shown(&self.out)}).to_string(),
+                ),
+                false => report(false, &format!("wrote `{}`", self.out.display())),
             };
         };
         let shared = read_shared(&work, global)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line};
+use base::command::{Failure, print_line, report};
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -39,12 +39,13 @@ impl Export {
         net.layout.write(&mut file, "", &params, Precision::F32)?;
         file.write(&self.out)?;
         match self.json {
-            true => print_line(&json!({"out": self.out, "values": params.len()}).to_string()),
-            false => print_line(&format!(
-                "wrote `{}`: {} values",
-                self.out.display(),
-                params.len()
-            )),
+            true => print_line(
+                &json!({"out": base::files::shown(&self.out), "values": params.len()}).to_string(),
+            ),
+            false => report(
+                false,
+                &format!("wrote `{}`: {} values", self.out.display(), params.len()),
+            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, eprint_line, print_line};
+use base::command::{Context, Failure, check_out, eprint_line, print_line, report};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -35,9 +35,9 @@ pub struct Align {
     /// Side that frames are scaled to [default: 48 for tiny, 112 for ResNets, 224 for official ones and vit]
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
-    /// Frames of a video, spread evenly
-    #[arg(long, value_name = "N", default_value_t = 12)]
-    frames: usize,
+    /// Frames of a video, spread evenly [default: 12]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
     /// Length of a frame's vector [default: 16 for tiny, else 32]
     #[arg(long, value_name = "N")]
     width: Option<usize>,
@@ -57,8 +57,9 @@ impl Align {
     /// The encoder before it is trained.
     fn start(&self, device: &Device) -> Result<Vision, Failure> {
         let mut rng = Rng::new(self.learning.seed).child("weights");
+        let frames = self.frames.unwrap_or(12);
         if let Some(path) = &self.pretrained {
-            let sizes = (self.side, self.frames, self.width.unwrap_or(32));
+            let sizes = (self.side, frames, self.width.unwrap_or(32));
             return Ok(Vision::pretrained(path, sizes, &mut rng, device)?.0);
         }
         let large = |network, side| EncoderConfig::imagenet(network, self.side.unwrap_or(side));
@@ -70,10 +71,22 @@ impl Align {
             "resnet18" => large(Network::Resnet18, 112),
             "resnet50" => large(Network::Resnet50, 112),
             "vit" => large(Network::Vit(VitConfig::small()), 224),
-            path => return Ok(Vision::read(path.as_ref(), device)?),
+            path => {
+                let given = [
+                    ("--side", self.side.is_some()),
+                    ("--frames", self.frames.is_some()),
+                    ("--width", self.width.is_some()),
+                ];
+                if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+                    return Err(Failure::input(format!(
+                        "`{option}` is for an encoder that begins with random weights, `{path}` has its own sizes: leave it out"
+                    )));
+                }
+                return Ok(Vision::read(path.as_ref(), device)?);
+            }
         };
         let config = EncoderConfig {
-            frames: self.frames,
+            frames,
             width: self.width.unwrap_or(config.width),
             ..config
         };
@@ -109,9 +122,12 @@ impl Align {
             true => print_line(
                 &json!({"triplets": triplets, "videos": videos, "loss": loss}).to_string(),
             ),
-            false => print_line(&format!(
-                "aligned with {triplets} triplets of {videos} videos: loss {loss:.4} (0.6931 before anything is learned)"
-            )),
+            false => report(
+                false,
+                &format!(
+                    "aligned with {triplets} triplets of {videos} videos: loss {loss:.4} (0.6931 before anything is learned)"
+                ),
+            ),
         }
     }
 }

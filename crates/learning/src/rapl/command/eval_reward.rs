@@ -178,6 +178,19 @@ impl EvalReward {
         let count = methods.len();
         let tests = read_index(&self.tests)?;
         let truth: Vec<f64> = tests.iter().map(|one| one.truth).collect();
+        let differ = truth.iter().any(|value| truth.first() != Some(value));
+        if tests.len() < 3 || !differ {
+            return Err(Failure::input(format!(
+                "`{}` holds {} video(s){}: how rewards agree in order needs at least 3 with different true rewards; collect more with `orrery rapl collect --episodes`",
+                self.tests.display(),
+                tests.len(),
+                if tests.len() < 3 {
+                    ""
+                } else {
+                    ", all of one true reward"
+                }
+            )));
+        }
         let rankings = Rankings::read(&self.triplets)?;
         if let Some(line) = rankings.contradictions() {
             eprint_line(&line);

@@ -45,6 +45,16 @@ pub struct RewardVerb {
 
 impl RewardVerb {
     pub(super) fn run(&self) -> Result<(), Failure> {
+        let is_svg = |path: &PathBuf| {
+            path.extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("svg"))
+        };
+        if let Some(path) = self.curve.as_ref().filter(|path| !is_svg(path)) {
+            return Err(Failure::input(format!(
+                "the curve is drawn as SVG: let the name `{}` end in .svg",
+                path.display()
+            )));
+        }
         let vision = Vision::read(&self.encoder, &engine::device("cpu")?)?;
         let look = |path: &PathBuf| -> Result<_, Failure> {
             let clip = read_video(path)?;

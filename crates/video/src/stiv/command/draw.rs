@@ -13,7 +13,7 @@ use base::media::{Clip, Picture};
 use engine::data::lexicon::MAX_CHARS;
 use engine::device;
 use engine::weights::Weights;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{self, Sheet};
 use crate::stiv::embedded;
@@ -169,10 +169,15 @@ pub fn report(drawn: &Drawn, drawing: &Drawing) -> Result<(), Failure> {
     let (width, height, frames) = drawn.sheet.size();
     if drawing.json {
         let unknown: Vec<&String> = analysis.unknown.iter().map(|(word, _)| word).collect();
+        let corrected = analysis.corrected.iter();
+        let corrected: Vec<Value> = corrected
+            .map(|(typed, read)| json!({"typed": typed, "read": read}))
+            .collect();
         return print(drawn, &json!({
-            "out": drawn.path, "width": width, "height": height, "frames": frames,
+            "out": base::files::shown(&drawn.path), "width": width, "height": height, "frames": frames,
             "prompt": params.prompt, "subject": analysis.subject, "probability": analysis.probability,
-            "candidates": analysis.candidates, "unknown": unknown, "left_out": analysis.left_out, "style": style,
+            "candidates": analysis.candidates, "unknown": unknown, "corrected": corrected,
+            "left_out": analysis.left_out, "style": style,
             "seed": params.seed, "count": params.count, "model": params.model,
             "steps": params.steps, "guidance": params.guidance,
             "style_guidance": params.guidance_style.unwrap_or(params.guidance), "guided_until": params.guided_until,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, report};
 use base::rng::Rng;
 use clap::Args;
 use engine::device;
@@ -65,15 +65,19 @@ impl Export {
         let notes: Vec<(&str, &str)> = notes.iter().map(|(k, v)| (*k, v.as_str())).collect();
         StivPipeline::save(&model, &shape, &tower, &notes, Precision::F16, &self.out)?;
         let bytes = std::fs::metadata(&self.out).map_or(0, |file| file.len());
-        print_line(&if self.json {
-            json!({"out": self.out, "step": step, "bytes": bytes}).to_string()
-        } else {
-            let megabytes = bytes as f64 / 1e6;
-            format!(
-                "wrote {}: step {step}, {megabytes:.1} MB",
-                self.out.display()
-            )
-        })
+        report(
+            self.json,
+            &if self.json {
+                json!({"out": base::files::shown(&self.out), "step": step, "bytes": bytes})
+                    .to_string()
+            } else {
+                let megabytes = bytes as f64 / 1e6;
+                format!(
+                    "wrote {}: step {step}, {megabytes:.1} MB",
+                    self.out.display()
+                )
+            },
+        )
     }
 }
 

@@ -5,7 +5,7 @@ mod start;
 use std::path::PathBuf;
 
 use base::command::{
-    Context, Failure, learning_rate, number_in, print_line, use_calling_thread_as_worker,
+    Context, Failure, learning_rate, number_in, report, use_calling_thread_as_worker,
 };
 use burn::tensor::Device;
 use clap::Args;
@@ -250,11 +250,14 @@ impl Train {
             )));
         }
         let loss = Some(outcome.loss).filter(|loss| loss.is_finite());
-        print_line(&if self.json {
-            json!({"out": self.out.join(MODEL), "step": outcome.step, "loss": loss}).to_string()
-        } else {
-            let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
-            format!("wrote {folder}/{MODEL}: step {}{loss}", outcome.step)
-        })
+        report(
+            self.json,
+            &if self.json {
+                json!({"out": base::files::shown(&self.out.join(MODEL)), "step": outcome.step, "loss": loss}).to_string()
+            } else {
+                let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+                format!("wrote {folder}/{MODEL}: step {}{loss}", outcome.step)
+            },
+        )
     }
 }

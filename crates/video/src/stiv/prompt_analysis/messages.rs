@@ -7,7 +7,17 @@ use super::PromptAnalysis;
 impl PromptAnalysis {
     /// What a person should be warned of, a line each.
     pub fn warnings(&self, prompt: &str) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
+        let read = |(typed, read): &(String, String)| {
+            format!("`{}` read as `{}`", short(typed), short(read))
+        };
+        let mut lines: Vec<String> = self.corrected.iter().map(read).collect();
+        if let Some((typed, near)) = &self.mistaken {
+            lines.push(format!(
+                "`{}` is a word of another language: did you mean `{}`?",
+                short(typed),
+                short(near)
+            ));
+        }
         for (word, nearest) in self.unknown.iter().take(3) {
             lines.push(format!(
                 "`{}` means nothing to this model{}",
@@ -59,7 +69,10 @@ impl PromptAnalysis {
         };
         let cause = match self.unknown.first() {
             Some((word, _)) => {
-                format!("this model knows no word of the prompt (`{}`)", short(word))
+                format!(
+                    "no word of the prompt is a subject of this model (`{}`)",
+                    short(word)
+                )
             }
             None => "the prompt does not say what to draw".into(),
         };

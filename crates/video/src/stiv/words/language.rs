@@ -45,6 +45,8 @@ pub struct Language {
     keywords: Table,
     in_names: Table,
     in_keywords: Table,
+    /// How words are written whose keys differ from them.
+    written: HashMap<String, String>,
     /// Characters of the longest name or keyword, in a language without spaces.
     longest: usize,
 }
@@ -61,6 +63,7 @@ impl Language {
             keywords: Table::new(),
             in_names: Table::new(),
             in_keywords: Table::new(),
+            written: HashMap::new(),
             longest: 1,
         }
     }
@@ -97,6 +100,13 @@ impl Language {
                     put(table, key, subject);
                 }
                 let stems: Vec<String> = self.stems(phrase);
+                if self.spaced() {
+                    for (word, stem) in normalise(phrase).into_iter().zip(&stems) {
+                        if word != *stem {
+                            self.written.entry(stem.clone()).or_insert(word);
+                        }
+                    }
+                }
                 if self.spaced() && (name || stems.len() > 1) {
                     let table = if name {
                         &mut self.in_names
@@ -154,8 +164,45 @@ impl Language {
         get(&self.in_keywords, key)
     }
 
+    /// The known word that a mistyped one is nearest to: its key, and how it is written. None where none is so near that the
+    /// other is hardly meant.
+    pub fn correction(&self, typed: &str) -> Option<(String, String)> {
+        if !self.spaced() {
+            return None;
+        }
+        let folded = fold(typed);
+        let forms = [stem(&self.code, &folded), folded];
+        let tables = [
+            (&self.names, 0),
+            (&self.in_names, 0),
+            (&self.keywords, 1),
+            (&self.in_keywords, 1),
+        ];
+        let mut best: Option<(usize, usize, &str)> = None;
+        for (table, level) in tables {
+            for known in table.keys().filter(|key| !key.contains(' ')) {
+                let far = forms.iter().filter_map(|form| mistyped(form, known)).min();
+                let Some(far) = far else {
+                    continue;
+                };
+                let rank = (far, level, known.as_str());
+                if best.is_none_or(|other| rank < other) {
+                    best = Some(rank);
+                }
+            }
+        }
+        let (_, _, key) = best?;
+        let written = self.written.get(key).map_or(key, String::as_str);
+        Some((key.to_owned(), written.to_owned()))
+    }
+
     fn is_whole(&self, key: &str) -> bool {
         self.names.contains_key(key) || self.keywords.contains_key(key)
+    }
+
+    /// Whether any subject has a word.
+    pub fn is_subject(&self, key: &str) -> bool {
+        self.is_whole(key) || self.in_names.contains_key(key) || self.in_keywords.contains_key(key)
     }
 
     fn is_known(&self, word: &str) -> bool {
@@ -165,8 +212,17 @@ impl Language {
             || self.colours.contains_key(word)
     }
 
+    /// The words of a prompt taken apart; where all are small, one of them is meant.
+    pub fn taken(&self, words: &[String]) -> Taken {
+        let taken = self.parts(words, false);
+        match taken.parts.is_empty() {
+            true => self.parts(words, true),
+            false => taken,
+        }
+    }
+
     /// Takes the words of a prompt (as [`normalise`] gives them) apart; small words are dropped unless `keep_small`.
-    pub fn parts(&self, words: &[String], keep_small: bool) -> Taken {
+    fn parts(&self, words: &[String], keep_small: bool) -> Taken {
         let mut cut: Vec<(String, String)> = Vec::new();
         for word in words {
             let folded = fold(word);
@@ -259,6 +315,12 @@ impl Language {
         words
     }
 
+    /// The part that the others of the first phrase describe.
+    pub fn head(&self, parts: &[Part]) -> Option<usize> {
+        let weights = self.weights(parts);
+        weights.iter().position(|weight| *weight == 1.0)
+    }
+
     /// How much each part counts: the word that the others describe most, what stands beside it least.
     pub fn weights(&self, parts: &[Part]) -> Vec<f32> {
         let last = matches!(self.code.as_str(), "zh" | "ja" | "ko" | "hi" | "bn" | "ur");
@@ -288,6 +350,28 @@ impl Language {
         };
         parts.iter().enumerate().map(weight).collect()
     }
+}
+
+/// By how many slips `typed` is `known` mistyped; none where it is another word. People rarely mistype the first letter, and
+/// short words with another letter are other words (`sofa`, `soda`).
+fn mistyped(typed: &str, known: &str) -> Option<usize> {
+    let (length, other) = (typed.chars().count(), known.chars().count());
+    let most = match length.min(other) {
+        ..4 => 0,
+        4..7 => 1,
+        _ => 2,
+    };
+    if length.abs_diff(other) > most || typed == known {
+        return None;
+    }
+    let swapped = |a: &str, b: &str| a.chars().nth(1) == b.chars().next();
+    let begin = typed.chars().next() == known.chars().next()
+        || swapped(typed, known) && swapped(known, typed);
+    let far = strsim::osa_distance(typed, known);
+    let mut pairs = typed.chars().zip(known.chars()).filter(|(a, b)| a != b);
+    let swap = length == other && pairs.by_ref().count() == 2;
+    let other_word = length.max(other) < 5 && length == other && !swap;
+    (begin && far <= most && !other_word).then_some(far)
 }
 
 fn put(table: &mut Table, key: String, subject: u16) {

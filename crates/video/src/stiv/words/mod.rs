@@ -14,7 +14,7 @@ mod fold;
 mod language;
 mod table;
 
-use language::{Language, Part};
+use language::{Language, Part, Taken};
 
 /// Languages that are read: their codes and English names.
 pub const LANGUAGES: [(&str, &str); 12] = [
@@ -48,6 +48,8 @@ const RECOGNISED: f32 = 0.25;
 const LOOK: f32 = 0.6;
 /// English is likelier than another language that writes a word alike.
 const ENGLISH: f32 = 1.3;
+/// A word that was corrected is less sure than one that was typed.
+const CORRECTED: f32 = 0.8;
 /// How sharply scores become probabilities.
 const SHARPNESS: f32 = 8.0;
 
@@ -60,6 +62,10 @@ pub struct Heard {
     pub unknown: Vec<String>,
     /// Words of other subjects than the likeliest.
     pub left_out: Vec<String>,
+    /// Words that were taken for mistyped ones: as typed, and as read.
+    pub corrected: Vec<(String, String)>,
+    /// A word of another language that may be a mistyped English one: as typed, the English word.
+    pub mistaken: Option<(String, String)>,
 }
 
 impl Heard {
@@ -132,21 +138,23 @@ impl Words {
         let words: Vec<String> = words.collect();
         let mut best: HashMap<usize, (f32, Reading)> = HashMap::new();
         let mut unread: Option<Vec<String>> = None;
-        for (at, (code, _)) in LANGUAGES.iter().enumerate() {
-            if !words.iter().any(|word| fold::written_in(code, word)) {
-                continue;
-            }
-            let language =
-                self.languages[at].get_or_init(|| self.table.language(code, &self.codes));
-            let read = self.read(language, &words);
+        let languages: Vec<&Language> = self.written_in(&words).collect();
+        for language in &languages {
+            let read = self.read(language, language.taken(&words));
             if read.scores.is_empty() {
                 let parts = read.parts.iter().filter(|part| part.colour.is_none());
                 unread.get_or_insert_with(|| parts.map(|part| part.shown.clone()).collect());
             }
-            for (subject, score, explained) in read.scores {
-                if best.get(&subject).is_none_or(|(other, _)| score > *other) {
-                    let reading = Reading::new(&read.parts, &read.known, &explained);
-                    best.insert(subject, (score, reading));
+            read.into_best(&mut best, &[]);
+        }
+        // What a language makes of all words stands; else the main word of the prompt may be mistyped.
+        let top = best.values().max_by(|a, b| a.0.total_cmp(&b.0));
+        if top.is_none_or(|(_, reading)| !reading.unknown.is_empty()) {
+            for language in &languages {
+                let mut taken = language.taken(&words);
+                if let Some(correction) = self.correct(language, &mut taken) {
+                    let read = self.read(language, taken);
+                    read.into_best(&mut best, &[correction]);
                 }
             }
         }
@@ -155,9 +163,15 @@ impl Words {
         if let Some((_, (_, reading))) = order.first() {
             heard.unknown.clone_from(&reading.unknown);
             heard.left_out.clone_from(&reading.left_out);
+            heard.corrected.clone_from(&reading.corrected);
+            // A colour alone, beside a word that means nothing, says of no subject that it is meant.
+            if !reading.unknown.is_empty() && reading.only_colours {
+                order.clear();
+            }
         } else {
             heard.unknown = unread.unwrap_or_default();
         }
+        heard.mistaken = self.mistaken(&languages, &words, order.first());
         let subjects = order.into_iter();
         heard.subjects = subjects
             .map(|(at, (score, _))| (self.codes[at].clone(), score))
@@ -165,13 +179,52 @@ impl Words {
         heard
     }
 
-    /// What one language makes of `words`.
-    fn read(&self, language: &Language, words: &[String]) -> Read {
-        let mut taken = language.parts(words, false);
-        if taken.parts.is_empty() {
-            // Nothing but small words: one of them is meant.
-            taken = language.parts(words, true);
+    /// The languages in whose writing any of `words` is.
+    fn written_in<'a>(&'a self, words: &'a [String]) -> impl Iterator<Item = &'a Language> {
+        let all = LANGUAGES.iter().zip(&self.languages);
+        let theirs =
+            all.filter(move |((code, _), _)| words.iter().any(|word| fold::written_in(code, word)));
+        theirs.map(move |((code, _), language)| {
+            language.get_or_init(|| self.table.language(code, &self.codes))
+        })
+    }
+
+    /// Puts the nearest known word in place of the main word of a prompt, where that is unknown: as typed, and as read.
+    fn correct(&self, language: &Language, taken: &mut Taken) -> Option<(String, String)> {
+        let head = language.head(&taken.parts)?;
+        let part = taken.parts.get_mut(head)?;
+        if part.colour.is_some() || language.is_subject(&part.key) {
+            return None;
         }
+        let (key, written) = language.correction(&part.shown)?;
+        part.key = key;
+        Some((part.shown.clone(), written))
+    }
+
+    /// Whether the one word of a prompt is a keyword of another language than English and nearly the English name of another
+    /// subject than `meant`.
+    fn mistaken(
+        &self,
+        languages: &[&Language],
+        words: &[String],
+        meant: Option<&(usize, (f32, Reading))>,
+    ) -> Option<(String, String)> {
+        let (meant, (_, reading)) = meant?;
+        let [word] = words else {
+            return None;
+        };
+        let english = languages.first().filter(|language| language.code == "en")?;
+        if reading.named || reading.english || !reading.corrected.is_empty() {
+            return None;
+        }
+        let (key, written) = english.correction(word)?;
+        let subjects = [english.names(&key), english.in_names(&key)].concat();
+        let other = !subjects.is_empty() && !subjects.iter().any(|at| usize::from(*at) == *meant);
+        other.then(|| (word.clone(), written))
+    }
+
+    /// What one language makes of a prompt that it took apart.
+    fn read(&self, language: &Language, taken: Taken) -> Read {
         let parts = taken.parts;
         let mut known = vec![false; parts.len()];
         // A colour alone is a subject's word as well.
@@ -231,7 +284,12 @@ impl Words {
             (subject, likelier * covered * covered * score, marks)
         };
         let scores = marks.into_iter().map(score).collect();
+        let named = |part: &Part| {
+            !language.names(&part.key).is_empty() || !language.in_names(&part.key).is_empty()
+        };
         Read {
+            named: parts.iter().any(named),
+            english: language.code == "en",
             parts,
             known,
             scores,
@@ -251,18 +309,40 @@ struct Read {
     known: Vec<bool>,
     /// Subject, score, and how much each part says of it.
     scores: Vec<(usize, f32, Vec<f32>)>,
+    /// Whether any part is of a name.
+    named: bool,
+    english: bool,
+}
+
+impl Read {
+    /// Enters the readings that are better than those of other languages; `corrected` words make them less sure.
+    fn into_best(self, best: &mut HashMap<usize, (f32, Reading)>, corrected: &[(String, String)]) {
+        let sure = if corrected.is_empty() { 1.0 } else { CORRECTED };
+        for (subject, score, explained) in &self.scores {
+            let score = sure * score;
+            if best.get(subject).is_none_or(|(other, _)| score > *other) {
+                let reading = Reading::new(&self, explained, corrected);
+                best.insert(*subject, (score, reading));
+            }
+        }
+    }
 }
 
 /// The words that the reading of a subject does without.
 struct Reading {
     unknown: Vec<String>,
     left_out: Vec<String>,
+    corrected: Vec<(String, String)>,
+    /// Whether nothing but colours says of the subject.
+    only_colours: bool,
+    named: bool,
+    english: bool,
 }
 
 impl Reading {
-    fn new(parts: &[Part], known: &[bool], explained: &[f32]) -> Self {
+    fn new(read: &Read, explained: &[f32], corrected: &[(String, String)]) -> Self {
         let words = |unknown: bool| {
-            let parts = parts.iter().zip(known).zip(explained);
+            let parts = read.parts.iter().zip(&read.known).zip(explained);
             let parts = parts.filter(move |((part, known), explained)| {
                 let other = if unknown {
                     !**known
@@ -273,9 +353,14 @@ impl Reading {
             });
             parts.map(|((part, _), _)| part.shown.clone()).collect()
         };
+        let mut telling = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
         Self {
             unknown: words(true),
             left_out: words(false),
+            corrected: corrected.to_vec(),
+            only_colours: telling.all(|(part, _)| part.colour.is_some()),
+            named: read.named,
+            english: read.english,
         }
     }
 }
@@ -335,6 +420,47 @@ mod tests {
             (heard.subjects, heard.unknown),
             (vec![], vec!["qwrtz".to_owned()])
         );
+    }
+
+    #[test]
+    fn slips_of_the_main_word_are_corrected_and_told() {
+        let words = Words::embedded().unwrap();
+        for (prompt, code, read) in [
+            ("red appel", "1f34e", ("appel", "apple")),
+            ("a happy elefant dancing", "1f418", ("elefant", "elephant")),
+            ("strawbery", "1f353", ("strawbery", "strawberry")),
+            ("blue bycicle", "1f6b2", ("bycicle", "bicycle")),
+            ("un chatt", "1f408", ("chatt", "chat")),
+        ] {
+            let heard = words.hear(prompt);
+            let pair = (read.0.to_owned(), read.1.to_owned());
+            assert_eq!(heard.corrected, [pair], "{prompt}");
+            let first = heard.subjects.first().map_or("", |(code, _)| code.as_str());
+            let alike = first == code || code == "1f408" && first == "1f431";
+            assert!(alike, "{prompt}: {first}");
+            assert!(heard.unknown.is_empty(), "{prompt}: {:?}", heard.unknown);
+        }
+        // What is known stays, and what is far from all stays unknown.
+        for prompt in ["a cat on a sofa", "a ripe peach", "green frog"] {
+            assert!(words.hear(prompt).corrected.is_empty(), "{prompt}");
+        }
+    }
+
+    #[test]
+    fn a_colour_beside_an_unknown_word_is_no_subject() {
+        let heard = Words::embedded().unwrap().hear("red qwrtzu");
+        assert_eq!(
+            (heard.subjects, heard.unknown),
+            (vec![], vec!["qwrtzu".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_foreign_keyword_that_may_be_a_slip_is_told() {
+        let words = Words::embedded().unwrap();
+        let slip = ("appel".to_owned(), "apple".to_owned());
+        assert_eq!(words.hear("appel").mistaken, Some(slip));
+        assert_eq!(words.hear("tigre").mistaken, None);
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Classify {
 
     fn show(&self, path: &std::path::Path, guesses: &[Guess]) -> Result<(), Failure> {
         if self.json {
-            return print_line(&json!({"image": path, "classes": guesses}).to_string());
+            return print_line(
+                &json!({"image": base::files::shown(path), "classes": guesses}).to_string(),
+            );
         }
         print_line(&format!("{}", path.display()))?;
         for guess in guesses {

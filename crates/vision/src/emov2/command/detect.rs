@@ -100,7 +100,9 @@ impl Detect {
                     })
                 })
                 .collect();
-            return print_line(&json!({"image": self.image, "found": found}).to_string());
+            return print_line(
+                &json!({"image": base::files::shown(&self.image), "found": found}).to_string(),
+            );
         }
         for one in &found {
             let [left, top, right, bottom] = one.corners.map(f32::round);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, report};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -52,9 +52,13 @@ impl Export {
         let notes = checkpoint::notes(config, &model.classes, model.size, model.crop);
         checkpoint::save(emo, &notes, precision, &self.out)?;
         let parameters = crate::emov2::params(config);
-        print_line(&match self.json {
-            true => json!({"out": self.out, "parameters": parameters}).to_string(),
-            false => format!("wrote {}: {parameters} parameters", self.out.display()),
-        })
+        report(
+            self.json,
+            &match self.json {
+                true => json!({"out": base::files::shown(&self.out), "parameters": parameters})
+                    .to_string(),
+                false => format!("wrote {}: {parameters} parameters", self.out.display()),
+            },
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_line, report};
 use base::media::read_picture;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -81,15 +81,17 @@ impl Features {
             write_drawn(path, &draw::heat(&strength, [height, width])?)?;
         }
         if self.json {
+            let [out, picture] =
+                [&self.out, &self.picture].map(|path| path.as_deref().map(base::files::shown));
             return print_line(
-                &json!({"out": self.out, "picture": self.picture, "shapes": shapes}).to_string(),
+                &json!({"out": out, "picture": picture, "shapes": shapes}).to_string(),
             );
         }
         for (name, shape) in &shapes {
             print_line(&format!("{name} {shape}"))?;
         }
         for path in [&self.out, &self.picture].into_iter().flatten() {
-            print_line(&format!("wrote {}", path.display()))?;
+            report(false, &format!("wrote {}", path.display()))?;
         }
         Ok(())
     }

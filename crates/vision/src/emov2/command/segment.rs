@@ -79,7 +79,7 @@ impl Segment {
                 .map(|(class, area)| json!({"class": class, "name": name(*class), "share": share(*area)}))
                 .collect();
             return print_line(
-                &json!({"image": self.image, "size": [height, width], "areas": areas}).to_string(),
+                &json!({"image": base::files::shown(&self.image), "size": [height, width], "areas": areas}).to_string(),
             );
         }
         for (class, area) in areas {

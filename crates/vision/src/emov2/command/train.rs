@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, report};
 use base::files::write_bytes;
 use base::rng::Rng;
 use base::tensor_file::{Precision, Weights};
@@ -202,8 +202,8 @@ impl Train {
         })?;
         let lock = RunLock::take(&self.out)?;
         if !self.resume {
-            let text = serde_json::to_vec_pretty(&plan).map_err(Failure::failed)?;
-            write_bytes(self.out.join(PLAN), &text)?;
+            let text = base::files::settings(&plan)?;
+            write_bytes(self.out.join(PLAN), text.as_bytes())?;
         }
         let mut progress = Progress::shown("training", !self.json);
         let classes = data.classes.clone();
@@ -297,9 +297,9 @@ impl Train {
     fn report(&self, path: &Path, step: u64, loss: f64, score: Score) -> Result<(), Failure> {
         let share = |hits: usize| hits as f64 / score.pictures.max(1) as f64;
         let loss = Some(loss).filter(|loss| loss.is_finite());
-        print_line(&match self.json {
+        report(self.json, &match self.json {
             true => json!({
-                "out": path, "step": step, "loss": loss, "pictures": score.pictures,
+                "out": base::files::shown(path), "step": step, "loss": loss, "pictures": score.pictures,
                 "top1": share(score.top1), "top5": share(score.top5),
             })
             .to_string(),

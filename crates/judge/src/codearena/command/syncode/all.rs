@@ -1,6 +1,6 @@
 //! `orrery codearena syncode run`: all steps, from a configuration.
 
-use base::command::{Context, Failure, say};
+use base::command::{Context, Failure, print_line};
 
 use super::options::{Run, Seeds};
 use super::{Stage, line, recall, steps};
@@ -67,13 +67,13 @@ impl Run {
                 _ => steps::filter(&stage, &config.filter, &config.benchmarks)?,
             };
             if !self.json {
-                say(&line(&stats, &out))?;
+                print_line(&line(&stats, &out))?;
             }
             all.push(stats);
             input = out;
         }
         match self.json {
-            true => say(&serde_json::to_string(&all).map_err(Failure::failed)?),
+            true => print_line(&serde_json::to_string(&all).map_err(Failure::failed)?),
             false => Ok(()),
         }
     }

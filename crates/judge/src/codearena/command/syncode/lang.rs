@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line, report};
 use base::endpoint::Embedder;
 use base::rng::Rng;
 
@@ -36,8 +36,8 @@ impl Lang {
         };
         let stats = steps::lang(&stage, self.lang_model.as_deref(), encoder, &wanted)?;
         match self.json {
-            true => say(&serde_json::to_string(&stats).map_err(Failure::failed)?),
-            false => say(&line(&stats, &self.out)),
+            true => print_line(&serde_json::to_string(&stats).map_err(Failure::failed)?),
+            false => print_line(&line(&stats, &self.out)),
         }
     }
 
@@ -59,15 +59,14 @@ impl Lang {
         }
         let labels = sources.labels;
         match self.json {
-            true => say(
+            true => print_line(
                 &serde_json::json!({"out": self.out.display().to_string(), "labels": labels})
                     .to_string(),
             ),
-            false => say(&format!(
-                "wrote {}: {}",
-                self.out.display(),
-                labels.join(", ")
-            )),
+            false => report(
+                false,
+                &format!("wrote {}: {}", self.out.display(), labels.join(", ")),
+            ),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, say};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Subcommand;
 
 use super::options::warn;
@@ -123,8 +123,8 @@ pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
 
 fn tell(stats: &Stats, files: &Files) -> Result<(), Failure> {
     match files.json {
-        true => say(&serde_json::to_string(stats).map_err(Failure::failed)?),
-        false => say(&line(stats, &files.out)),
+        true => print_line(&serde_json::to_string(stats).map_err(Failure::failed)?),
+        false => print_line(&line(stats, &files.out)),
     }
 }
 

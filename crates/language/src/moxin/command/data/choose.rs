@@ -100,7 +100,7 @@ impl QualityArgs {
         }
         let out = self.out.as_deref().unwrap_or(Path::new(""));
         let model = Quality::open(&self.model)?;
-        let params = json!({"model": self.model, "keep": self.keep, "min_score": self.min_score});
+        let params = json!({"model": base::files::shown(&self.model), "keep": self.keep, "min_score": self.min_score});
         let job = (self.pieces).job(out, "quality", params, &self.inputs, context)?;
         let cut = match self.min_score {
             Some(score) => Cut::Score(score as f32),
@@ -192,7 +192,7 @@ impl PackArgs {
             Some(length) => Joining::Official(length as usize),
             None => Joining::Stream,
         };
-        let params = json!({"tokenizer": self.tokenizer, "tokens": tokenizer.len(), "joining": joining, "seed": self.seed});
+        let params = json!({"tokenizer": base::files::shown(&self.tokenizer), "tokens": tokenizer.len(), "joining": joining, "seed": self.seed});
         let job = self.common.job("pack", params, &self.inputs, context)?;
         let done = pack(&job, &tokenizer, joining, self.seed)?;
         self.common.report(done.as_ref())

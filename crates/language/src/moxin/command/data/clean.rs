@@ -115,7 +115,13 @@ impl Import {
 
 impl FilterArgs {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let params = json!({"min_chars": self.min_chars, "html": self.html, "decontaminate": self.decontaminate});
+        let decontaminate = self
+            .decontaminate
+            .iter()
+            .map(|path| base::files::shown(path));
+        let decontaminate: Vec<String> = decontaminate.collect();
+        let params =
+            json!({"min_chars": self.min_chars, "html": self.html, "decontaminate": decontaminate});
         let job = self.common.job("filter", params, &self.inputs, context)?;
         let options = Filter {
             min_chars: self.min_chars,

@@ -133,7 +133,9 @@ fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
         )));
     }
     if json {
-        return print_line(&json!({"done": true, "out": out, "total": tally}).to_string());
+        return print_line(
+            &json!({"done": true, "out": base::files::shown(out), "total": tally}).to_string(),
+        );
     }
     let mut line = format!(
         "{} of {} documents, {:.1} of {:.1} MB of text",

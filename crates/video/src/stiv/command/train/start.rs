@@ -17,9 +17,7 @@ impl Train {
     /// Tower and weights that a new run begins with.
     pub(super) fn start(&self, device: &Device) -> Result<Start, Failure> {
         let wrong = |option: &str| {
-            Failure::input(format!(
-                "`{option}` has no meaning for this stage: leave it out"
-            ))
+            Failure::input(format!("this stage does not take `{option}`: leave it out"))
         };
         if self.stage != Stage::T2i && (self.width.is_some() || self.depth.is_some()) {
             return Err(wrong("--width` and `--depth"));
