@@ -295,7 +295,7 @@ fn what_does_not_go_together_is_refused_in_one_line() {
     // A LoRA in the place of the hypernetwork.
     Lora::new(4).write(&b, 2);
     let line = merge(at, &["--hypernet", "a.safetensors"]).refused(2);
-    assert!(line.contains("no hypernetwork"), "{line}");
+    assert!(line.contains("not a hypernetwork"), "{line}");
     let line = merge(at, &["--method", "direct", "--density", "0"]);
     assert_eq!(line.code, Some(2));
 }

@@ -342,7 +342,7 @@ fn detectors_of_random_weights() {
     assert!(line("--coco @coco.json --images @").contains("none of the 5 pictures"));
     assert!(line("--coco @gone.json --images @photos").contains("gone.json"));
     assert!(line("--coco @photos --images @photos").contains("photos"));
-    assert!(line("--coco @ssdlite.json --images @photos").contains("no COCO annotation file"));
+    assert!(line("--coco @ssdlite.json --images @photos").contains("not a COCO annotation file"));
     assert!(line("--data @photos").contains("give `--coco FILE`"));
     assert!(line("--coco @coco.json").contains("--images"));
     assert!(line("--coco @coco.json --images @photos --raw").contains("for classifiers"));

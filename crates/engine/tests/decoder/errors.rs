@@ -86,7 +86,7 @@ fn requests_that_cannot_be_met() {
     );
     says(
         &run(Input::Embeddings(&[0.0; 63]), &mut cache, &ALL),
-        "no rows of 64",
+        "not rows of 64",
     );
     let hooks = [Hook {
         layer: 2,
