@@ -76,6 +76,7 @@ const PROOFS: &[(&str, &str)] = proofs![
     "frames",
     "guardian",
     "harp",
+    "hyperfl",
     "lora-rar",
     "moxin",
     "omnidocbench",

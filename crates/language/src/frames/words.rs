@@ -117,7 +117,7 @@ pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
     })
 }
 
-/// The text of a file; bytes that are not UTF-8 are replaced.
+/// The text of a file.
 pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
     let cannot = |reason: String| {
         FramesError::Input(format!(
@@ -130,7 +130,13 @@ pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
         return Err(cannot(format!("it has more than {} MB", LARGEST >> 20)));
     }
     let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        FramesError::Input(format!(
+            "`{}` is not UTF-8 from byte {at} on: save it as UTF-8",
+            path.display()
+        ))
+    })
 }
 
 /// How a lemma is written in a text.

@@ -103,10 +103,10 @@ impl HarpConfig {
                 it.theta.to_string(),
                 "give a number of bits from 0 to 1000",
             ),
-            it if it.metric == Metric::Top2Ratio && it.theta > 1.0 => wrong(
+            it if it.metric == Metric::Top2Ratio && it.theta >= 1.0 => wrong(
                 "theta",
                 it.theta.to_string(),
-                "with the ratio of the two best tokens give a number from 0 to 1",
+                "the second-best token is never above 1 times the best one: with the metric `top2` give a theta from 0, below 1",
             ),
             it if !share(it.delta) => {
                 wrong("delta", it.delta.to_string(), "give a share from 0 to 1")
@@ -117,7 +117,7 @@ impl HarpConfig {
             it if !(1..=64).contains(&it.steps) => {
                 wrong("steps", it.steps.to_string(), "give 1 to 64")
             }
-            it if it.window == Some(0) => wrong("window", "0".into(), "give at least 1 position"),
+            it if it.window == Some(0) => wrong("reframe-window", "0".into(), "give at least 1 position"),
             Self {
                 noise: Noise::Uniform(alpha),
                 ..

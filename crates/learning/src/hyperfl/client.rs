@@ -72,6 +72,11 @@ impl ClientState {
         }
     }
 
+    /// The last round that it has done; 0 for none.
+    pub fn round(&self) -> usize {
+        self.round
+    }
+
     /// What the client has now.
     pub fn latest(&self) -> &[f32] {
         &self.after

@@ -60,6 +60,18 @@ impl Check {
     pub(super) fn run(&self) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let risks = self.risks()?;
+        let texts = [
+            ("--context", &self.context),
+            ("--prompt", &self.prompt),
+            ("--response", &self.response),
+        ];
+        for (option, text) in texts {
+            if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                return Err(Failure::input(format!(
+                    "{option} is empty: give the text that is to be assessed, or leave the option out"
+                )));
+            }
+        }
         let mut messages = Vec::new();
         if let (Some(tools), Some(_)) = (&self.tools, &self.call) {
             messages.push(Message::json("tools", read_json(tools)?));
@@ -117,11 +129,22 @@ impl Check {
                     .collect(),
             };
         }
+        if self.risk.iter().any(|name| name.trim().is_empty()) {
+            return Err(Failure::input(
+                "--risk has an empty name: give names with commas between, such as `harm,jailbreak`",
+            ));
+        }
+        let mut names: Vec<&String> = Vec::new();
+        for name in &self.risk {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let config = |name: &String| {
             let definition = definitions.get(name).or(self.definition.as_ref());
             Ok(RiskConfig::new(Some(name), definition.map(String::as_str))?)
         };
-        self.risk.iter().map(config).collect()
+        names.into_iter().map(config).collect()
     }
 }
 

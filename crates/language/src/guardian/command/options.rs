@@ -183,7 +183,7 @@ pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, 
 }
 
 /// Records of a file; `-` is standard input. What was left out is told.
-pub(super) fn open_records(path: &Path) -> Result<Vec<Record>, Failure> {
+pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure> {
     let (records, troubles) = if path == Path::new("-") {
         read_records(std::io::stdin().lock(), "standard input")?
     } else {
@@ -212,7 +212,7 @@ pub(super) fn open_records(path: &Path) -> Result<Vec<Record>, Failure> {
             "`{}` holds no line with messages: each line is an object such as {{\"messages\":[{{\"role\":\"user\",\"content\":\"…\"}}],\"risk\":\"harm\",\"label\":0}}",
             path.display()
         ))),
-        false => Ok(records),
+        false => Ok((records, troubles.len())),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
+    Context, Failure, Steps, check_journal, eprint_line, print_line, use_calling_thread_as_worker,
 };
 use base::job::Shard;
 use clap::Args;
@@ -47,7 +47,10 @@ pub struct Screen {
 impl Screen {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
-        let records = open_records(&self.data)?;
+        if let Some(out) = &self.out {
+            check_journal(out, [&self.data])?;
+        }
+        let (records, left_out) = open_records(&self.data)?;
         let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });
         let records = records.into_iter().skip(shard.index).step_by(shard.of);
         let records: Vec<Record> = records.collect();
@@ -121,8 +124,8 @@ impl Screen {
             Failure::failed(format!("cannot write `{}`: {error}", out.display()))
         })?;
         match self.json {
-            true => print_line(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "model": guardian.name()}).to_string()),
-            false => print_line(&format!("{} lines, {flagged} flagged, {failed} not assessed: {}", records.len(), out.display())),
+            true => print_line(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "left_out": left_out, "model": guardian.name()}).to_string()),
+            false => print_line(&format!("{} lines, {flagged} flagged, {failed} not assessed, {left_out} unreadable ones of the input left out: {}", records.len(), out.display())),
         }
     }
 }

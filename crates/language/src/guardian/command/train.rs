@@ -58,11 +58,17 @@ impl Train {
         use_calling_thread_as_worker();
         let mut records: Vec<Record> = Vec::new();
         for path in &self.data {
-            records.extend(
-                open_records(path)?
-                    .into_iter()
-                    .filter(|record| record.label.is_some()),
-            );
+            let (mut read, _) = open_records(path)?;
+            let all = read.len();
+            read.retain(|record| record.label.is_some());
+            if read.len() < all {
+                eprint_line(&format!(
+                    "warning: {} lines of `{}` have no `label` and are left out",
+                    all - read.len(),
+                    path.display()
+                ));
+            }
+            records.extend(read);
         }
         let mut risks = Vec::new();
         for record in &records {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, check_journal, print_line, whole};
 use base::job::Shard;
 use base::job::jsonl;
 use base::job::log::Log;
@@ -55,7 +55,7 @@ pub struct Eval {
     #[arg(long, value_enum, default_value = "harp")]
     beam_compat: BeamCompat,
     /// Run only the first N tasks
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole(text, 1_000_000_000))]
     limit: Option<usize>,
     /// Work on every Nth task only, from the Ith, counted from 0; the result files put together are that of a whole run
     #[arg(long, value_name = "I/N")]
@@ -70,8 +70,17 @@ pub struct Eval {
 
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        if let Some(out) = &self.out {
+            check_journal(out, [&self.task])?;
+        }
+        let mut arms: Vec<Arm> = Vec::new();
+        for arm in &self.arms {
+            if !arms.contains(arm) {
+                arms.push(*arm);
+            }
+        }
         let mut items = read_items(&self.task)?;
-        items.truncate(self.limit.unwrap_or(usize::MAX).max(1));
+        items.truncate(self.limit.unwrap_or(usize::MAX));
         if let Some(Shard { index, of }) = self.shard {
             items = items.into_iter().skip(index).step_by(of).collect();
         }
@@ -108,7 +117,7 @@ impl Eval {
         let mut bar = Steps::new("tasks", self.json);
         for (at, item) in items.iter().enumerate() {
             bar.at(at, items.len());
-            for &arm in &self.arms {
+            for &arm in &arms {
                 if known.contains(&(item.id.clone().unwrap_or_default(), arm)) {
                     continue;
                 }
@@ -170,7 +179,12 @@ impl RunLog {
             .filter(|(_, it)| it.contains_key("harp_eval"));
         if records.is_empty() {
             log.append(head)?;
-        } else if heads.clone().count() == 0 || heads.any(|(_, it)| head.as_object() != Some(it)) {
+        } else if heads.clone().count() == 0 {
+            return Err(Failure::input(format!(
+                "`{}` holds something else than results of `harp eval`: name another file",
+                path.display()
+            )));
+        } else if heads.any(|(_, it)| head.as_object() != Some(it)) {
             return Err(Failure::input(format!(
                 "`{}` holds results of other settings: name another file, or delete it",
                 path.display()

@@ -58,7 +58,12 @@ pub struct Generate {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Beam search with the ordinary model and so many beams, in place of HARP
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=64),
+        conflicts_with_all = ["theta", "delta", "beta", "steps", "metric", "noise", "reframe_window", "mask", "sampler", "temperature"]
+    )]
     beams: Option<u16>,
     /// Whose beam search
     #[arg(long, value_enum, default_value = "none", requires = "beams")]

@@ -45,13 +45,13 @@ impl Model {
 #[derive(Args, Debug)]
 pub(super) struct Harp {
     /// Look twice above this entropy, in bits
-    #[arg(long, value_name = "BITS", default_value_t = 1.0, value_parser = bits)]
+    #[arg(long, value_name = "BITS", default_value_t = 1.0, value_parser = bits, allow_negative_numbers = true)]
     theta: f32,
     /// Share of embedding coordinates that are zero in the second look
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share, allow_negative_numbers = true)]
     delta: f32,
     /// Weight of the first look's logits
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = share)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 0.5, value_parser = share, allow_negative_numbers = true)]
     beta: f32,
     /// Second looks at each hesitation
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]

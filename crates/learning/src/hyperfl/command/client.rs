@@ -93,6 +93,12 @@ impl Client {
         if let Some(out) = &self.out {
             check_out(out, [])?;
         }
+        if self.round as usize > config.rounds {
+            return Err(Failure::input(format!(
+                "there is no round {} among {}: count from 1, or give `--rounds`",
+                self.round, config.rounds
+            )));
+        }
         let data = self.data.open()?;
         let parts = self.data.parts(&data, config.clients)?;
         let [train, test] = &parts[self.client];
@@ -124,6 +130,13 @@ impl Client {
                     test.len()
                 )
             });
+        }
+        if round < state.round() {
+            return Err(Failure::input(format!(
+                "round {round} is over: `{}` is after round {}, and only that one can be done again",
+                self.state.display(),
+                state.round()
+            )));
         }
         let before = private.clone();
         let done = work.run((round, self.client), &shared, &mut private, &train, &test)?;

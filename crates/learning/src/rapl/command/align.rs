@@ -20,7 +20,7 @@ use crate::rapl::rankings::Rankings;
   orrery rapl align --triplets rankings.jsonl --encoder encoder.safetensors --epochs 5 --lr 0.0001 --out finer.safetensors
   orrery rapl align --triplets rankings.jsonl --pretrained resnet18.safetensors --only-head --out encoder.safetensors")]
 pub struct Align {
-    /// JSON lines `{\"ranking\": [best, second, third]}` or `{\"anchor\", \"preferred\", \"other\"}`
+    /// JSON lines `{"ranking": [BEST, SECOND, THIRD]}` or `{"anchor": FILE, "preferred": FILE, "other": FILE}`
     #[arg(long, value_name = "FILE")]
     triplets: PathBuf,
     /// `tiny`, `resnet18`, `resnet50` or `vit` with random weights, or an encoder to go on from
