@@ -141,7 +141,7 @@ fn what_cannot_be_used_is_told_in_a_line() {
     )
     .unwrap();
     fs::write(at.join("definitions.toml"), "spoiler: no\n").unwrap();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["check"], "nothing to assess"),
         (
             &["check", "--prompt", "x", "--risk", "violense"],
@@ -172,6 +172,16 @@ fn what_cannot_be_used_is_told_in_a_line() {
                 "definitions.toml",
             ],
             "write `name = \"definition\"`",
+        ),
+        (&["check", "--prompt", ""], "--prompt is empty"),
+        (&["check", "--prompt", "x", "--risk", ""], "empty name"),
+        (
+            &["screen", "--out", "unlabelled.jsonl", "unlabelled.jsonl"],
+            "would be lost",
+        ),
+        (
+            &["screen", "--out", "/dev/null", "unlabelled.jsonl"],
+            "no results can be kept",
         ),
         (&["screen", "empty.jsonl"], "holds no line with messages"),
         (&["screen", "--shard", "3/2", "empty.jsonl"], "I/N"),

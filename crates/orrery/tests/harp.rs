@@ -104,6 +104,26 @@ fn an_evaluation_goes_on_where_it_was_stopped() {
     );
     let other = orrery(folder.path(), &[&args[..], &["--theta", "2"]].concat());
     assert!(other.refused(2).contains("results of other settings"));
+    // An arm that is named twice counts once; the tasks are not written over; nothing is kept in a device.
+    let mut twice: Value = serde_json::from_str(
+        &orrery(
+            folder.path(),
+            &[&args[..], &["--arms", "vanilla,vanilla"]].concat(),
+        )
+        .worked()
+        .out,
+    )
+    .unwrap();
+    assert_eq!(twice["arms"][0]["items"].take(), 2);
+    let eval = ["harp", "eval", "--model", "model", "--task", "tasks.jsonl"];
+    for (more, wanted) in [
+        (["--out", "tasks.jsonl"], "would be lost"),
+        (["--out", "/dev/null"], "no results can be kept"),
+        (["--limit", "0"], "whole number from 1"),
+    ] {
+        let line = orrery(folder.path(), &[&eval[..], &more].concat()).refused(2);
+        assert!(line.contains(wanted), "{more:?}: {line}");
+    }
     let sweep = [
         "harp",
         "sweep",
@@ -122,12 +142,20 @@ fn bad_input_is_one_line() {
     let folder = folder();
     model(folder.path(), 96);
     let long = "x".repeat(200);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["generate", "--model", "model"], "there is no prompt"),
         (&["generate", "--model", "model", ""], "the prompt is empty"),
         (
             &["generate", "--model", "model", &long],
             "the prompt has 200 tokens",
+        ),
+        (
+            &["generate", "--model", "model", "--metric", "top2", "hi"],
+            "below 1",
+        ),
+        (
+            &["generate", "--model", "model", "--theta", "-1", "hi"],
+            "0 to 1000",
         ),
         (
             &["generate", "--model", "model", "--chat", "hi"],

@@ -138,6 +138,19 @@ fn files_between_clients_and_server_equal_the_simulation_and_bad_uploads_are_lef
             code == 2 && error.contains("belongs to client 1"),
             "{error}"
         );
+        // Only the last round can be done again, and there are no more than were agreed.
+        for (asked, wanted) in [("1", "is over"), ("1000", "there is no round 1000")] {
+            let own = path(place, "client-0");
+            let asked = [
+                "--client", "0", "--round", asked, "--state", &own, "--global", &global, "--out",
+                &spare,
+            ];
+            let (code, _, error) = run("client", &asked);
+            assert!(
+                (round == 1 && asked[3] == "1") || (code == 2 && error.contains(wanted)),
+                "{error}"
+            );
+        }
         let over = [
             "--round",
             &number,

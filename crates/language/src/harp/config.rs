@@ -117,7 +117,9 @@ impl HarpConfig {
             it if !(1..=64).contains(&it.steps) => {
                 wrong("steps", it.steps.to_string(), "give 1 to 64")
             }
-            it if it.window == Some(0) => wrong("reframe-window", "0".into(), "give at least 1 position"),
+            it if it.window == Some(0) => {
+                wrong("reframe-window", "0".into(), "give at least 1 position")
+            }
             Self {
                 noise: Noise::Uniform(alpha),
                 ..

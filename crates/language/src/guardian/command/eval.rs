@@ -95,7 +95,12 @@ fn score(
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
-        let mut scores = score(&open_records(&self.data)?.0, &self.model, self.json, context)?;
+        let mut scores = score(
+            &open_records(&self.data)?.0,
+            &self.model,
+            self.json,
+            context,
+        )?;
         if scores.len() > 1 {
             let all = scores
                 .values()
@@ -210,7 +215,12 @@ pub struct Calibrate {
 impl Calibrate {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
-        let scores = score(&open_records(&self.data)?.0, &self.model, self.json, context)?;
+        let scores = score(
+            &open_records(&self.data)?.0,
+            &self.model,
+            self.json,
+            context,
+        )?;
         let mut thresholds = BTreeMap::new();
         for (risk, (scores, risky)) in &scores {
             let scored = Scored::new(scores, risky);
