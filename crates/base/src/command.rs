@@ -260,24 +260,6 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// [`check_out`] for a file in which results are kept one by one, and from which a run goes on.
-///
-/// # Errors
-/// As [`check_out`], and where it is a device or a pipe.
-pub fn check_journal<'a>(
-    out: &Path,
-    inputs: impl IntoIterator<Item = &'a PathBuf>,
-) -> Result<(), Failure> {
-    check_out(out, inputs)?;
-    match out.exists() && !out.is_file() {
-        true => Err(Failure::input(format!(
-            "`{}` is a device or a pipe, in which no results can be kept: name a file",
-            out.display()
-        ))),
-        false => Ok(()),
-    }
-}
-
 /// Whether a file can be written at `out`, asked before the work that it shall hold; none of the `inputs` is written over.
 ///
 /// # Errors

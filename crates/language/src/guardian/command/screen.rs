@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, check_journal, eprint_line, print_line, use_calling_thread_as_worker,
+    Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
 };
 use base::job::Shard;
 use clap::Args;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::options::{ModelOptions, open_records};
 use crate::guardian::pipeline::Guardian;
 use crate::guardian::record::Record;
+use crate::results::check_results;
 
 /// Options of `screen`.
 #[derive(Args, Debug)]
@@ -48,7 +49,7 @@ impl Screen {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         if let Some(out) = &self.out {
-            check_journal(out, [&self.data])?;
+            check_results(out, &self.data)?;
         }
         let (records, left_out) = open_records(&self.data)?;
         let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, check_journal, print_line, whole};
+use base::command::{Context, Failure, Steps, print_line, whole};
 use base::job::Shard;
 use base::job::jsonl;
 use base::job::log::Log;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::options::{Harp, Model, Sampling};
 use crate::harp::eval::{EvalConfig, summarize};
 use crate::harp::{Arm, ArmResult, BeamCompat, Evaluation, Scoring, evaluate, read_items};
+use crate::results::check_results;
 
 /// Options of `eval`.
 #[derive(Args, Debug)]
@@ -71,7 +72,7 @@ pub struct Eval {
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         if let Some(out) = &self.out {
-            check_journal(out, [&self.task])?;
+            check_results(out, &self.task)?;
         }
         let mut arms: Vec<Arm> = Vec::new();
         for arm in &self.arms {
