@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line, use_calling_thread_as_worker};
+use base::command::{Context, Failure, eprint_line, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use engine::train::{Progress, Run};
 use serde_json::json;
