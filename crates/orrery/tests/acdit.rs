@@ -38,7 +38,7 @@ fn a_small_model_is_trained_goes_on_and_learns_to_classify() {
     pictures(at);
     acdit(at, &TINY).worked();
     let line = acdit(at, &TINY).refused(2);
-    assert!(line.contains("--resume run"), "{line}");
+    assert!(line.contains("already holds a run"), "{line}");
     acdit(at, &["train", "--resume", "run"]).worked();
     let model = "run/model.safetensors";
     let sample = [
