@@ -45,7 +45,7 @@ pub struct Language {
     keywords: Table,
     in_names: Table,
     in_keywords: Table,
-    /// How words are written whose keys differ from them.
+    /// How the words are written that keys stand for.
     written: HashMap<String, String>,
     /// Characters of the longest name or keyword, in a language without spaces.
     longest: usize,
@@ -102,8 +102,10 @@ impl Language {
                 let stems: Vec<String> = self.stems(phrase);
                 if self.spaced() {
                     for (word, stem) in normalise(phrase).into_iter().zip(&stems) {
-                        if word != *stem {
-                            self.written.entry(stem.clone()).or_insert(word);
+                        // A word without endings is itself.
+                        match word == *stem {
+                            true => drop(self.written.insert(stem.clone(), word)),
+                            false => drop(self.written.entry(stem.clone()).or_insert(word)),
                         }
                     }
                 }
@@ -185,7 +187,8 @@ impl Language {
                 let Some(far) = far else {
                     continue;
                 };
-                let rank = (far, level, known.as_str());
+                // `elefant` is rather an elephant, the name of a subject, than elegant, a keyword of some.
+                let rank = (far + level, level, known.as_str());
                 if best.is_none_or(|other| rank < other) {
                     best = Some(rank);
                 }
@@ -203,6 +206,23 @@ impl Language {
     /// Whether any subject has a word.
     pub fn is_subject(&self, key: &str) -> bool {
         self.is_whole(key) || self.in_names.contains_key(key) || self.in_keywords.contains_key(key)
+    }
+
+    /// Whether a word, as typed, is a colour here, a small word or of the name of a subject.
+    pub fn is_plain(&self, typed: &str) -> bool {
+        let folded = fold(typed);
+        let key = stem(&self.code, &folded);
+        self.is_colour(typed)
+            || self.small.contains(&folded)
+            || self.places.contains(&folded)
+            || self.names.contains_key(&key)
+            || self.in_names.contains_key(&key)
+    }
+
+    /// Whether a word, as typed, is a colour here.
+    pub fn is_colour(&self, typed: &str) -> bool {
+        let folded = fold(typed);
+        self.colours.contains_key(&folded) || self.colours.contains_key(&stem(&self.code, &folded))
     }
 
     fn is_known(&self, word: &str) -> bool {

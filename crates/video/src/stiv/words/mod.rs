@@ -152,7 +152,7 @@ impl Words {
         if top.is_none_or(|(_, reading)| !reading.unknown.is_empty()) {
             for language in &languages {
                 let mut taken = language.taken(&words);
-                if let Some(correction) = self.correct(language, &mut taken) {
+                if let Some(correction) = correct(language, &languages, &mut taken) {
                     let read = self.read(language, taken);
                     read.into_best(&mut best, &[correction]);
                 }
@@ -164,8 +164,11 @@ impl Words {
             heard.unknown.clone_from(&reading.unknown);
             heard.left_out.clone_from(&reading.left_out);
             heard.corrected.clone_from(&reading.corrected);
-            // A colour alone, beside a word that means nothing, says of no subject that it is meant.
-            if !reading.unknown.is_empty() && reading.only_colours {
+            // A colour alone, beside a word that means nothing, says of no subject that it is meant; nor does it where another
+            // language has a word that is written alike.
+            let is_colour =
+                |word: &String| languages.iter().any(|language| language.is_colour(word));
+            if !reading.unknown.is_empty() && reading.telling.iter().all(is_colour) {
                 order.clear();
             }
         } else {
@@ -187,18 +190,6 @@ impl Words {
         theirs.map(move |((code, _), language)| {
             language.get_or_init(|| self.table.language(code, &self.codes))
         })
-    }
-
-    /// Puts the nearest known word in place of the main word of a prompt, where that is unknown: as typed, and as read.
-    fn correct(&self, language: &Language, taken: &mut Taken) -> Option<(String, String)> {
-        let head = language.head(&taken.parts)?;
-        let part = taken.parts.get_mut(head)?;
-        if part.colour.is_some() || language.is_subject(&part.key) {
-            return None;
-        }
-        let (key, written) = language.correction(&part.shown)?;
-        part.key = key;
-        Some((part.shown.clone(), written))
     }
 
     /// Whether the one word of a prompt is a keyword of another language than English and nearly the English name of another
@@ -284,9 +275,7 @@ impl Words {
             (subject, likelier * covered * covered * score, marks)
         };
         let scores = marks.into_iter().map(score).collect();
-        let named = |part: &Part| {
-            !language.names(&part.key).is_empty() || !language.in_names(&part.key).is_empty()
-        };
+        let named = |part: &Part| !language.names(&part.key).is_empty();
         Read {
             named: parts.iter().any(named),
             english: language.code == "en",
@@ -295,6 +284,24 @@ impl Words {
             scores,
         }
     }
+}
+
+/// Puts the nearest known word in place of the main word of a prompt, where no language has that as a colour, a small word or a
+/// name: as typed, and as read.
+fn correct(
+    language: &Language,
+    languages: &[&Language],
+    taken: &mut Taken,
+) -> Option<(String, String)> {
+    let head = language.head(&taken.parts)?;
+    let part = taken.parts.get_mut(head)?;
+    let plain = languages.iter().any(|other| other.is_plain(&part.shown));
+    if plain || language.is_subject(&part.key) {
+        return None;
+    }
+    let (key, written) = language.correction(&part.shown)?;
+    part.key = key;
+    Some((part.shown.clone(), written))
 }
 
 /// How much a word says that `subjects` subjects have.
@@ -309,7 +316,7 @@ struct Read {
     known: Vec<bool>,
     /// Subject, score, and how much each part says of it.
     scores: Vec<(usize, f32, Vec<f32>)>,
-    /// Whether any part is of a name.
+    /// Whether any part is a name.
     named: bool,
     english: bool,
 }
@@ -333,8 +340,8 @@ struct Reading {
     unknown: Vec<String>,
     left_out: Vec<String>,
     corrected: Vec<(String, String)>,
-    /// Whether nothing but colours says of the subject.
-    only_colours: bool,
+    /// Words that say of the subject, as typed.
+    telling: Vec<String>,
     named: bool,
     english: bool,
 }
@@ -353,12 +360,12 @@ impl Reading {
             });
             parts.map(|((part, _), _)| part.shown.clone()).collect()
         };
-        let mut telling = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
+        let telling = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
         Self {
             unknown: words(true),
             left_out: words(false),
             corrected: corrected.to_vec(),
-            only_colours: telling.all(|(part, _)| part.colour.is_some()),
+            telling: telling.map(|(part, _)| part.shown.clone()).collect(),
             named: read.named,
             english: read.english,
         }
