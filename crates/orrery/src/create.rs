@@ -33,7 +33,7 @@ pub struct Create {
     guidance: Option<f32>,
     #[arg(long, value_parser = guidance, allow_negative_numbers = true, conflicts_with = "video", help = format!(
         "How closely a picture follows the style, 0 to {MAX_GUIDANCE}: more than --guidance gives up some of the subject, the \
-         same takes two thirds of the time [default: {} times --guidance]",
+         same takes two thirds of the time [default: {:.2} times --guidance]",
         defaults::STYLE_EMPHASIS,
     ))]
     style_guidance: Option<f32>,

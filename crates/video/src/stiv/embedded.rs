@@ -13,14 +13,16 @@ pub mod defaults {
 
     /// Whose style, where neither prompt nor option names one.
     pub const STYLE: Style = Style::Noto;
-    /// Steps from noise to data.
-    pub const STEPS: usize = 20;
-    /// Until when a picture is guided: all the way.
-    pub const GUIDED_UNTIL: f32 = 1.0;
+    /// Steps of a picture from noise to data.
+    pub const STEPS: usize = 10;
+    /// Steps of a clip.
+    pub const CLIP_STEPS: usize = 20;
+    /// Until when a picture is guided: the noisy half of the way. Guidance after that leaves dark specks on the ground.
+    pub const GUIDED_UNTIL: f32 = 0.5;
     /// Scale of the text of a picture.
     pub const GUIDANCE: f32 = 3.0;
     /// Scale of the style of a picture, as a multiple of that of the text.
-    pub const STYLE_EMPHASIS: f32 = 1.25;
+    pub const STYLE_EMPHASIS: f32 = 5.0 / 3.0;
     /// Scale of the text and the given frames of a clip.
     pub const CLIP_GUIDANCE: f32 = 2.0;
     /// Style of clips, where neither prompt nor option names one: the one that the real clips have.

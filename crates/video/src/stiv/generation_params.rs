@@ -91,7 +91,7 @@ impl Default for GenerationParams {
             seed: 0,
             style: defaults::STYLE,
             model: String::new(),
-            steps: defaults::STEPS,
+            steps: defaults::CLIP_STEPS,
             guidance: defaults::GUIDANCE,
             guidance_image: None,
             guidance_style: None,
@@ -114,13 +114,24 @@ impl GenerationParams {
     /// What `orrery create PROMPT`, or `create PROMPT --video`, takes where no option says otherwise; the seed is 0, and
     /// a clip has no first frame yet.
     pub fn usual(prompt: &str, video: bool) -> Self {
-        let (style, guidance, guided_until) = match video {
-            true => (defaults::CLIP_STYLE, defaults::CLIP_GUIDANCE, 1.0),
-            false => (defaults::STYLE, defaults::GUIDANCE, defaults::GUIDED_UNTIL),
+        let (style, steps, guidance, guided_until) = match video {
+            true => (
+                defaults::CLIP_STYLE,
+                defaults::CLIP_STEPS,
+                defaults::CLIP_GUIDANCE,
+                1.0,
+            ),
+            false => (
+                defaults::STYLE,
+                defaults::STEPS,
+                defaults::GUIDANCE,
+                defaults::GUIDED_UNTIL,
+            ),
         };
         Self {
             prompt: prompt.to_owned(),
             style,
+            steps,
             guidance,
             guided_until,
             video,

@@ -26,8 +26,8 @@ pub struct DrawOptions {
     pub count: Option<usize>,
     /// Steps from noise to data
     #[arg(long, value_parser = steps, allow_negative_numbers = true, help = format!(
-        "Steps from noise to picture, 1 to {MAX_STEPS} [default: {}]",
-        defaults::STEPS,
+        "Steps from noise to picture, 1 to {MAX_STEPS} [default: {}, of clips {}]",
+        defaults::STEPS, defaults::CLIP_STEPS,
     ))]
     pub steps: Option<usize>,
     /// Until when steps are guided

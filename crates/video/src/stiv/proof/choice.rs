@@ -6,12 +6,11 @@ use super::asked::Asked;
 use super::draw::Canvas;
 use super::pictures::{SCALE, STYLE_SCALE, measures, record, styled};
 use super::{ProofError, Stage};
-use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
 
 /// Scales of the text that were tried, each with these multiples of it as the scale of the style.
 const SCALES: [f32; 3] = [2.0, 2.5, 3.0];
-const STYLE_MULTIPLES: [f32; 4] = [1.0, defaults::STYLE_EMPHASIS, 1.5, 2.0];
+const STYLE_MULTIPLES: [f32; 4] = [1.0, 1.25, 1.5, 2.0];
 /// Noise of the choice; no result is drawn with it.
 const CHOICE_SEEDS: [u64; 4] = [77_000, 77_001, 77_002, 77_003];
 
@@ -45,7 +44,7 @@ pub(super) fn choose(
         title: "Guidance scales on the development pairs".into(),
         about: format!(
             "{} development pairs, {} times with noise that no result uses; neither training nor the test has part in them. The \
-             scales in use are {SCALE} for the text and {STYLE_SCALE} for the style.",
+             scales of the other experiments are {SCALE} for the text and {STYLE_SCALE} for the style.",
             asked.pairs.len(),
             CHOICE_SEEDS.len()
         ),

@@ -128,9 +128,9 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
 }
 
 impl Stage<'_> {
-    /// Euler steps of all samples: what `orrery create` takes.
+    /// Euler steps of all samples where an arm does not say.
     fn steps(&self) -> usize {
-        defaults::STEPS
+        defaults::CLIP_STEPS
     }
 
     /// Joint guidance at `scale` with or without renorm.
