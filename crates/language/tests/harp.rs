@@ -551,7 +551,7 @@ fn settings_that_make_no_sense_are_refused_by_name() {
             window: Some(0),
             ..default()
         })
-        .starts_with("window is 0")
+        .starts_with("reframe-window is 0")
     );
     let both = HarpConfig {
         window: Some(3),
