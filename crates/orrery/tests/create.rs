@@ -206,9 +206,6 @@ fn doubtful_and_unknown_words_are_told() {
         "fruit",
         "a fox beside a rocket",
         "zzq xxq yyq vvq wwq fox",
-        "red appel",
-        "a happy elefant dancing",
-        "appel",
     ] {
         let options = [
             "--steps", "1", "--seed", "1", "--size", "1x", "--out", "a.png",
@@ -217,6 +214,23 @@ fn doubtful_and_unknown_words_are_told() {
         seen.run(&args).worked();
     }
     seen.compare("words");
+    // A slip is read as the nearest subject, and that is told.
+    for (prompt, subject, told) in [
+        ("red appel", "red apple", "`appel` read as `apple`"),
+        (
+            "a happy elefant dancing",
+            "elephant",
+            "`elefant` read as `elephant`",
+        ),
+        ("appel", "", "did you mean `apple`?"),
+    ] {
+        let args = [
+            "create", prompt, "--steps", "1", "--seed", "1", "--size", "1x", "--out", "a.png",
+        ];
+        let ran = common::orrery(folder.path(), &args).worked();
+        assert!(ran.err.contains(told), "{prompt}: {}", ran.err);
+        assert!(ran.out.contains(subject), "{prompt}: {}", ran.out);
+    }
 }
 
 #[test]
