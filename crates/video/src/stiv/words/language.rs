@@ -187,6 +187,14 @@ impl Language {
                 let Some(far) = far else {
                     continue;
                 };
+                // Without its ending another word may look alike (`chatt`, Spanish `chatitas`).
+                let written = self.written.get(known).map_or(known, |written| written);
+                let whole = forms
+                    .iter()
+                    .map(|form| strsim::osa_distance(form, &fold(written)));
+                if whole.min().is_none_or(|whole| whole > far + 1) {
+                    continue;
+                }
                 // `elefant` is rather an elephant, the name of a subject, than elegant, a keyword of some.
                 let rank = (far + level, level, known.as_str());
                 if best.is_none_or(|other| rank < other) {
@@ -208,15 +216,16 @@ impl Language {
         self.is_whole(key) || self.in_names.contains_key(key) || self.in_keywords.contains_key(key)
     }
 
-    /// Whether a word, as typed, is a colour here, a small word or of the name of a subject.
-    pub fn is_plain(&self, typed: &str) -> bool {
+    /// Whether a word, as typed, is a colour here, or a small word.
+    pub fn is_small(&self, typed: &str) -> bool {
         let folded = fold(typed);
-        let key = stem(&self.code, &folded);
-        self.is_colour(typed)
-            || self.small.contains(&folded)
-            || self.places.contains(&folded)
-            || self.names.contains_key(&key)
-            || self.in_names.contains_key(&key)
+        self.is_colour(typed) || self.small.contains(&folded) || self.places.contains(&folded)
+    }
+
+    /// Whether a word, as typed, is of the name of a subject here.
+    pub fn is_name(&self, typed: &str) -> bool {
+        let key = stem(&self.code, &fold(typed));
+        self.names.contains_key(&key) || self.in_names.contains_key(&key)
     }
 
     /// Whether a word, as typed, is a colour here.

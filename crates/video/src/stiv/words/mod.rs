@@ -286,7 +286,7 @@ impl Words {
     }
 }
 
-/// Puts the nearest known word in place of the main word of a prompt, where no language has that as a colour, a small word or a
+/// Puts the nearest known word in place of the main word of a prompt, where that is no colour and no small word of any language and no
 /// name: as typed, and as read.
 fn correct(
     language: &Language,
@@ -295,7 +295,10 @@ fn correct(
 ) -> Option<(String, String)> {
     let head = language.head(&taken.parts)?;
     let part = taken.parts.get_mut(head)?;
-    let plain = languages.iter().any(|other| other.is_plain(&part.shown));
+    // Names of other languages than English may be slips of English (`elefant`).
+    let plain = languages.iter().any(|other| {
+        other.is_small(&part.shown) || other.code == "en" && other.is_name(&part.shown)
+    });
     if plain || language.is_subject(&part.key) {
         return None;
     }
