@@ -8,7 +8,7 @@ use video::stiv::words::Words;
 const PROMPTS: &str = include_str!("data/prompts.tsv");
 
 /// Prompts of the test half that are read right.
-const RIGHT_OF_TEST: usize = 0;
+const RIGHT_OF_TEST: usize = 139;
 
 /// How many prompts of a half are read right, and how many there are.
 fn right(tuning: bool) -> (usize, usize) {

@@ -166,9 +166,9 @@ impl Language {
         get(&self.in_keywords, key)
     }
 
-    /// The known word that a mistyped one is nearest to: its key, and how it is written. None where none is so near that the
-    /// other is hardly meant.
-    pub fn correction(&self, typed: &str) -> Option<(String, String)> {
+    /// The known word that a mistyped one is nearest to: by how many slips, its key, and how it is written. None where none is so
+    /// near that the other is hardly meant.
+    pub fn correction(&self, typed: &str) -> Option<(usize, String, String)> {
         if !self.spaced() {
             return None;
         }
@@ -180,7 +180,7 @@ impl Language {
             (&self.keywords, 1),
             (&self.in_keywords, 1),
         ];
-        let mut best: Option<(usize, usize, &str)> = None;
+        let mut best: Option<(usize, usize, usize, &str)> = None;
         for (table, level) in tables {
             for known in table.keys().filter(|key| !key.contains(' ')) {
                 let far = forms.iter().filter_map(|form| mistyped(form, known)).min();
@@ -196,15 +196,15 @@ impl Language {
                     continue;
                 }
                 // `elefant` is rather an elephant, the name of a subject, than elegant, a keyword of some.
-                let rank = (far + level, level, known.as_str());
+                let rank = (far + level, level, far, known.as_str());
                 if best.is_none_or(|other| rank < other) {
                     best = Some(rank);
                 }
             }
         }
-        let (_, _, key) = best?;
+        let (_, _, far, key) = best?;
         let written = self.written.get(key).map_or(key, String::as_str);
-        Some((key.to_owned(), written.to_owned()))
+        Some((far, key.to_owned(), written.to_owned()))
     }
 
     fn is_whole(&self, key: &str) -> bool {

@@ -150,9 +150,15 @@ impl Words {
         // What a language makes of all words stands; else the main word of the prompt may be mistyped.
         let top = best.values().max_by(|a, b| a.0.total_cmp(&b.0));
         if top.is_none_or(|(_, reading)| !reading.unknown.is_empty()) {
-            for language in &languages {
+            let tried = languages.iter().filter_map(|language| {
                 let mut taken = language.taken(&words);
-                if let Some(correction) = correct(language, &languages, &mut taken) {
+                let (slips, correction) = correct(language, &languages, &mut taken)?;
+                Some((slips, language, taken, correction))
+            });
+            let tried: Vec<_> = tried.collect();
+            let fewest = tried.iter().map(|(slips, ..)| *slips).min();
+            for (slips, language, taken, correction) in tried {
+                if Some(slips) == fewest {
                     let read = self.read(language, taken);
                     read.into_best(&mut best, &[correction]);
                 }
@@ -208,7 +214,7 @@ impl Words {
         if reading.named || reading.english || !reading.corrected.is_empty() {
             return None;
         }
-        let (key, written) = english.correction(word)?;
+        let (_, key, written) = english.correction(word)?;
         let subjects = [english.names(&key), english.in_names(&key)].concat();
         let other = !subjects.is_empty() && !subjects.iter().any(|at| usize::from(*at) == *meant);
         other.then(|| (word.clone(), written))
@@ -287,12 +293,12 @@ impl Words {
 }
 
 /// Puts the nearest known word in place of the main word of a prompt, where that is no colour and no small word of any language and no
-/// name: as typed, and as read.
+/// name: by how many slips, as typed and as read.
 fn correct(
     language: &Language,
     languages: &[&Language],
     taken: &mut Taken,
-) -> Option<(String, String)> {
+) -> Option<(usize, (String, String))> {
     let head = language.head(&taken.parts)?;
     let part = taken.parts.get_mut(head)?;
     // Names of other languages than English may be slips of English (`elefant`).
@@ -302,9 +308,9 @@ fn correct(
     if plain || language.is_subject(&part.key) {
         return None;
     }
-    let (key, written) = language.correction(&part.shown)?;
+    let (slips, key, written) = language.correction(&part.shown)?;
     part.key = key;
-    Some((part.shown.clone(), written))
+    Some((slips, (part.shown.clone(), written)))
 }
 
 /// How much a word says that `subjects` subjects have.
@@ -440,6 +446,7 @@ mod tests {
             ("a happy elefant dancing", "1f418", ("elefant", "elephant")),
             ("strawbery", "1f353", ("strawbery", "strawberry")),
             ("blue bycicle", "1f6b2", ("bycicle", "bicycle")),
+            ("rokcet", "1f680", ("rokcet", "rocket")),
             ("un chatt", "1f408", ("chatt", "chat")),
         ] {
             let heard = words.hear(prompt);
