@@ -155,12 +155,14 @@ fn a_clip_from_text_starts_with_the_picture_that_the_picture_model_draws() {
         args.extend(common);
         orrery(at, &args).worked();
     };
-    // Of clips the style has no scale of its own.
+    // Of clips all steps are guided, and the style has no scale of its own.
     draw(&[
         "--style",
         "fluent3d",
         "--style-guidance",
         "2",
+        "--guided-until",
+        "1",
         "--out",
         "a.png",
     ]);
@@ -187,9 +189,9 @@ fn the_style_has_a_scale_of_its_own() {
         read_picture(at.join(out)).unwrap()
     };
     // Both verbs read it alike, its usual value is a multiple of the other's, and another draws another picture.
-    let verb = "stiv t2i fox --cfg 3 --cfg-style 3.75 --steps 2 --seed 5 --size 1x --out t.png";
+    let verb = "stiv t2i fox --cfg 3 --cfg-style 5 --steps 2 --seed 5 --size 1x --out t.png";
     orrery(at, &verb.split(' ').collect::<Vec<_>>()).worked();
-    let same = draw(&["--guidance", "3", "--style-guidance", "3.75"], "a.png");
+    let same = draw(&["--guidance", "3", "--style-guidance", "5"], "a.png");
     assert_eq!(same, read_picture(at.join("t.png")).unwrap());
     assert_eq!(same, draw(&["--guidance", "3"], "c.png"));
     let other = draw(&["--guidance", "3", "--style-guidance", "9"], "b.png");

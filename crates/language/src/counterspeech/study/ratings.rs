@@ -96,7 +96,9 @@ fn read<T: serde::de::DeserializeOwned>(
     let mut rows = Vec::new();
     for row in csv::Reader::from_reader(text.as_bytes()).deserialize() {
         rows.push(row.map_err(|error| {
-            CounterspeechError::Data(format!("`{place}` has a line that is not a {what}: {error}"))
+            CounterspeechError::Data(format!(
+                "`{place}` has a line that is not a {what}: {error}"
+            ))
         })?);
     }
     match rows.is_empty() {
