@@ -211,6 +211,6 @@ mod tests {
         .unwrap();
         assert!(open().contains("1f300.png"), "{}", open());
         fs::write(folder.path().join("1f300.png"), b"no picture").unwrap();
-        assert!(open().contains("no PNG"), "{}", open());
+        assert!(open().contains("not a PNG"), "{}", open());
     }
 }
