@@ -253,7 +253,7 @@ impl Train {
         report(
             self.json,
             &if self.json {
-                json!({"out": base::files::shown(&self.out.join(MODEL)), "step": outcome.step, "loss": loss}).to_string()
+                json!({"out": base::files::shown(self.out.join(MODEL)), "step": outcome.step, "loss": loss}).to_string()
             } else {
                 let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
                 format!("wrote {folder}/{MODEL}: step {}{loss}", outcome.step)

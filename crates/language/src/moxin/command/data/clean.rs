@@ -115,10 +115,7 @@ impl Import {
 
 impl FilterArgs {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        let decontaminate = self
-            .decontaminate
-            .iter()
-            .map(|path| base::files::shown(path));
+        let decontaminate = self.decontaminate.iter().map(base::files::shown);
         let decontaminate: Vec<String> = decontaminate.collect();
         let params =
             json!({"min_chars": self.min_chars, "html": self.html, "decontaminate": decontaminate});
