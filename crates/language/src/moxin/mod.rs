@@ -46,6 +46,7 @@ pub use rollout::answers;
 pub use student::{Student, copy_tokenizer};
 pub use tokens::TokensTask;
 pub use training::{Place, Recipe};
+#[cfg(feature = "counterspeech")]
 pub(crate) use tuning::text_at;
 pub use tuning::{Examples, ExamplesTask, read_examples, sft, steps_of};
 pub use wordnet::{Noun, NounTask};
