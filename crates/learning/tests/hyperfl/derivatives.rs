@@ -7,7 +7,7 @@ use learning::hyperfl::{HyperModel, Init, Model, Step, Targets};
 use super::*;
 
 /// How near the two derivatives must be, and at what share of the coordinates: of one gradient (53 of 66 agree with AVX-512, 50
-/// with AVX2, whose sums round otherwise; next to none where a term is wrong), and of several steps, each of which adds kinks
+/// with AVX2, whose sums round otherwise), and of several steps, each of which adds kinks
 /// and rounding.
 const GRADIENT: (f64, f64) = (0.02, 0.7);
 const UNROLLED: (f64, f64) = (0.1, 0.45);

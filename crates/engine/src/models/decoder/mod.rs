@@ -124,7 +124,7 @@ impl Decoder {
     }
 
     /// With inputs of quantised weights rounded to so many bits: eight when it is read. Sixteen give the logits of products that
-    /// round nothing to about 0.001, for about 1.6 times the time.
+    /// round nothing to about 0.001, for 1.5 to 2 times the time.
     pub fn with_input_bits(mut self, bits: InputBits) -> Self {
         self.bits = bits;
         self

@@ -14,7 +14,7 @@ pub(super) struct Model {
     #[arg(long, value_name = "MODEL", default_value = "smollm2")]
     model: String,
     /// To how many bits activations are rounded before they meet quantised weights: 8, or 16 for logits as exact as with weights
-    /// in f32, in about 1.6 times the time
+    /// in f32, in 1.5 to 2 times the time
     #[arg(long, value_name = "8|16", default_value = "8", value_parser = input_bits)]
     activation_bits: InputBits,
 }
