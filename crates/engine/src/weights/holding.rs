@@ -93,7 +93,10 @@ impl Loading<'_> {
         let size = [shape[0], shape[1..].iter().product()];
         let quant = |matrix: Result<QuantMatrix, QuantError>, changes: Vec<LowRank>| {
             let matrix = matrix.map_err(broken)?;
-            Ok(Filling::Held(Matrix::Quant(Arc::new(matrix), changes.into())))
+            Ok(Filling::Held(Matrix::Quant(
+                Arc::new(matrix),
+                changes.into(),
+            )))
         };
         if layer == Some(Layer::Linear)
             && weights.shape(name) == Some(shape)

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter, Reparameterization};
 use burn::tensor::{Bool, Gradients, Int, IntDType, Tensor, TensorData};
 
 use super::holding::{Filling, Layer, Loading};
 use super::{KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError};
-use crate::nn::hold;
+use crate::nn::{Held, hold};
 
 /// Keeps `path` in step with the traversal.
 macro_rules! follow_path {
@@ -112,6 +112,15 @@ impl Filler<'_, '_> {
 
 impl ModuleMapper for Filler<'_, '_> {
     fn enter_module(&mut self, name: &str, container: &str) {
+        let path = self.path.join(".");
+        if name == Held::NAME && self.names.contains_key(&path) {
+            // Burn puts what a parameter had before onto what it is given.
+            self.error.get_or_insert(WeightsError::Content {
+                name: path,
+                reason: "the layer holds its weight in fewer bits and takes no other; make it anew"
+                    .into(),
+            });
+        }
         self.path.push(name.to_owned());
         self.layer = Layer::of(name, container);
     }

@@ -17,11 +17,12 @@ impl QuantMatrix {
         let (blocks, _) = values.as_chunks::<BLOCK>();
         let mut bytes = vec![0; blocks.len() * BYTES];
         let rows = bytes.par_chunks_mut(BYTES * 256);
-        rows.zip(blocks.par_chunks(256)).for_each(|(bytes, blocks)| {
-            for (bytes, block) in bytes.as_chunks_mut::<BYTES>().0.iter_mut().zip(blocks) {
-                *bytes = rounded(block);
-            }
-        });
+        rows.zip(blocks.par_chunks(256))
+            .for_each(|(bytes, blocks)| {
+                for (bytes, block) in bytes.as_chunks_mut::<BYTES>().0.iter_mut().zip(blocks) {
+                    *bytes = rounded(block);
+                }
+            });
         Self::from_gguf(QuantKind::Q8_0, &bytes, shape)
     }
 }

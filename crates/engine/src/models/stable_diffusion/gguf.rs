@@ -9,8 +9,14 @@ use crate::weights::{Gguf, GgufValue, TensorKind, TensorSource, View, Weights};
 
 /// OpenCLIP's names in transformers' words and in its own, behind `text_model.`.
 const OPEN_CLIP: [(&str, &str); 4] = [
-    ("embeddings.token_embedding.weight", "token_embedding.weight"),
-    ("embeddings.position_embedding.weight", "positional_embedding"),
+    (
+        "embeddings.token_embedding.weight",
+        "token_embedding.weight",
+    ),
+    (
+        "embeddings.position_embedding.weight",
+        "positional_embedding",
+    ),
     ("final_layer_norm.", "ln_final."),
     ("text_projection", "text_projection"),
 ];
@@ -31,7 +37,9 @@ pub(super) fn is_one(path: &Path) -> bool {
     let mut first = [0; 4];
     let read = std::fs::File::open(path)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut first));
-    let named = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    let named = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
     named || (read.is_ok() && &first == b"GGUF")
 }
 
@@ -39,7 +47,10 @@ pub(super) fn is_one(path: &Path) -> bool {
 pub(super) fn open(path: &Path) -> Result<Weights, DiffusionError> {
     let file = Gguf::open(path)?;
     let weights = file.weights();
-    if file.shape(&format!("{UNET}input_blocks.0.0.weight")).is_none() {
+    if file
+        .shape(&format!("{UNET}input_blocks.0.0.weight"))
+        .is_none()
+    {
         let has = |name: &str| file.shape(name).is_some();
         let kind = file.value("general.architecture").and_then(GgufValue::text);
         let found = match kind {
@@ -50,7 +61,10 @@ pub(super) fn open(path: &Path) -> Result<Weights, DiffusionError> {
             _ if has("input_blocks.0.0.weight") => {
                 "it holds a U-Net alone, without autoencoder and text encoder".to_owned()
             }
-            Some(kind) => format!("it is a model of the kind `{}`", base::command::one_line(kind)),
+            Some(kind) => format!(
+                "it is a model of the kind `{}`",
+                base::command::one_line(kind)
+            ),
             None => format!("it has no `{UNET}input_blocks.0.0.weight`"),
         };
         return Err(DiffusionError::model(
@@ -125,7 +139,10 @@ mod tests {
     #[test]
     fn names_of_open_clip() {
         for (theirs, original) in [
-            ("embeddings.position_embedding.weight", "positional_embedding"),
+            (
+                "embeddings.position_embedding.weight",
+                "positional_embedding",
+            ),
             ("final_layer_norm.bias", "ln_final.bias"),
             (
                 "encoder.layers.3.self_attn.in_proj.bias",

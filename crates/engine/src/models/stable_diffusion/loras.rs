@@ -15,11 +15,19 @@ pub(super) struct Loras(Vec<(Lora, f32)>);
 impl Loras {
     pub fn open(files: &[(PathBuf, f32)]) -> Result<Self, DiffusionError> {
         let open = |(path, weight): &(PathBuf, f32)| Ok((Lora::open(path)?, *weight));
-        Ok(Self(files.iter().map(open).collect::<Result<_, DiffusionError>>()?))
+        Ok(Self(
+            files
+                .iter()
+                .map(open)
+                .collect::<Result<_, DiffusionError>>()?,
+        ))
     }
 
     pub fn files(&self) -> Vec<(&Lora, f32)> {
-        self.0.iter().map(|(lora, weight)| (lora, *weight)).collect()
+        self.0
+            .iter()
+            .map(|(lora, weight)| (lora, *weight))
+            .collect()
     }
 
     /// A line for each component of a file of which some layers changed nothing.

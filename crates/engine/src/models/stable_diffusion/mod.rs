@@ -33,16 +33,16 @@ use crate::diffusion::scheduler::Prediction;
 use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
 use crate::models::clip_text::{self, ClipText};
 use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
-use crate::text::Tokenizer;
 use crate::nn::WeightKind;
+use crate::text::Tokenizer;
 use crate::weights::lora::Merging;
 use crate::weights::{KeyMap, Loading, ReadTensor, Weights, load_with};
 pub use bundle::pack;
 pub use draw::{Drawn, Request, Source};
 pub use error::DiffusionError;
 pub use info::{ModelInfo, TowerInfo};
-pub use parts::Usual;
 use loras::Loras;
+pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
@@ -157,7 +157,11 @@ impl StableDiffusion {
         };
         let vae = load_with(vae, &parts.vae.weights, &keys, loading)?;
         let mut towers = Vec::new();
-        for (part, name) in parts.towers.into_iter().zip(["text_encoder", "text_encoder_2"]) {
+        for (part, name) in parts
+            .towers
+            .into_iter()
+            .zip(["text_encoder", "text_encoder_2"])
+        {
             // The paths of a tower are its official names.
             let keys = KeyMap::new();
             let mut merging = Merging::new(name, &keys, &|_| None, &files);

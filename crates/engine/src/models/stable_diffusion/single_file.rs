@@ -22,7 +22,8 @@ pub(super) const TOWERS_L: [&str; 2] = [
     "conditioner.embedders.0.transformer.",
 ];
 /// OpenCLIP of Stable Diffusion 2, and the second tower of XL.
-pub(super) const TOWERS_OPEN: [&str; 2] = ["cond_stage_model.model.", "conditioner.embedders.1.model."];
+pub(super) const TOWERS_OPEN: [&str; 2] =
+    ["cond_stage_model.model.", "conditioner.embedders.1.model."];
 
 /// The parts in the file at `path`.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, DiffusionError> {
