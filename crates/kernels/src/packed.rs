@@ -139,3 +139,29 @@ impl Form {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_can_be_read_again() {
+        for [output, input] in [[1, 1], [17, 33], [64, 32], [130, 70]] {
+            let weight: Vec<f32> = (0..output * input)
+                .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013)
+                .collect();
+            let rounded: Vec<f32> = weight
+                .iter()
+                .map(|value| bf16::from_f32(*value).to_f32())
+                .collect();
+            if let Some(packed) = PackedWeight::rounded(&weight, output, input).unwrap() {
+                assert_eq!(packed.values(), rounded);
+            }
+            let plain = PackedWeight::new(Precision::F32, &weight, output, input).unwrap();
+            assert_eq!(plain.values(), weight);
+        }
+    }
+}

@@ -35,6 +35,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   orrery sd generate \"a red fox in the snow\" --model sd-v1-5
   orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
+  orrery sd generate \"a red fox\" --model sd-v1-5-q8_0.gguf --tokenizer clip --weights q8_0
   orrery sd generate --again a-red-fox-7.png")]
     Generate(Generate),
     /// Draw what a prompt says, starting from a picture

@@ -53,6 +53,7 @@ fn rounded(block: &[f32; BLOCK]) -> [u8; BYTES] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
