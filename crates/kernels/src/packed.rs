@@ -37,6 +37,29 @@ impl PackedWeight {
         })
     }
 
+    /// Packs `weight`, `[output, input]`, in half the memory; none where the machine does not multiply bf16 values.
+    pub fn rounded(
+        weight: &[f32],
+        output: usize,
+        input: usize,
+    ) -> Result<Option<Self>, ShapeError> {
+        expect("weight", weight.len(), output * input)?;
+        Ok(Form::panels(weight, output, input).map(|form| Self {
+            output,
+            input,
+            form,
+        }))
+    }
+
+    /// The values, `[output, input]`: rounded to bf16 where they are held so.
+    pub fn values(&self) -> Vec<f32> {
+        match &self.form {
+            Form::Rows(values) => values.clone(),
+            #[cfg(target_arch = "x86_64")]
+            Form::Panels(panels) => panels.columns(),
+        }
+    }
+
     /// Values of a row before and after: `[input, output]`.
     pub fn dims(&self) -> [usize; 2] {
         [self.input, self.output]
@@ -69,13 +92,23 @@ impl PackedWeight {
 
 impl Form {
     fn new(precision: Precision, weight: &[f32], output: usize, input: usize) -> Self {
+        let panels = match precision {
+            Precision::Bf16 => Self::panels(weight, output, input),
+            Precision::F32 => None,
+        };
+        panels.unwrap_or_else(|| Self::Rows(weight.to_vec()))
+    }
+
+    /// In bf16; none where the machine does not multiply such values.
+    fn panels(weight: &[f32], output: usize, input: usize) -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 && input > 0 && crate::bf16::available() {
+        if input > 0 && crate::bf16::available() {
             // SAFETY: the machine has bf16; the weight was found to hold its values.
-            return Self::Panels(unsafe { Panels::new((weight, [1, input]), input, output, true) });
+            let panels = unsafe { Panels::new((weight, [1, input]), input, output, true) };
+            return Some(Self::Panels(panels));
         }
-        let _ = (precision, output, input);
-        Self::Rows(weight.to_vec())
+        let _ = (weight, output, input);
+        None
     }
 
     fn multiply(&self, x: &[f32], bias: Option<&[f32]>, size: [usize; 3]) -> Vec<f32> {
@@ -103,6 +136,32 @@ impl Form {
                     })
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_can_be_read_again() {
+        for [output, input] in [[1, 1], [17, 33], [64, 32], [130, 70]] {
+            let weight: Vec<f32> = (0..output * input)
+                .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013)
+                .collect();
+            let rounded: Vec<f32> = weight
+                .iter()
+                .map(|value| bf16::from_f32(*value).to_f32())
+                .collect();
+            if let Some(packed) = PackedWeight::rounded(&weight, output, input).unwrap() {
+                assert_eq!(packed.values(), rounded);
+            }
+            let plain = PackedWeight::new(Precision::F32, &weight, output, input).unwrap();
+            assert_eq!(plain.values(), weight);
         }
     }
 }

@@ -11,6 +11,7 @@ mod gguf;
 mod input;
 mod packed;
 mod panels;
+mod round;
 mod tile;
 mod vectors;
 #[cfg(target_arch = "x86_64")]

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::{bf16, f16};
+use kernels::QuantKind;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{WeightsError, torch};
+use super::{WeightsError, blocks, torch};
 use crate::command::nearest;
 
 /// The tensors of one safetensors file or torch checkpoint. Cheap to clone; values are read when asked for.
@@ -24,9 +25,11 @@ pub struct Weights {
     metadata: Arc<HashMap<String, String>>,
 }
 
-enum Bytes {
+pub(super) enum Bytes {
     Mapped(Mmap),
     Held(Cow<'static, [u8]>),
+    /// A file that another reader opened.
+    Shared(Arc<dyn AsRef<[u8]> + Send + Sync>),
 }
 
 #[derive(Clone)]
@@ -41,6 +44,8 @@ pub(super) struct Entry {
 pub(super) enum Place {
     /// In the mapped file.
     Mapped(Range<usize>),
+    /// Quantised blocks in the mapped file.
+    Blocks(QuantKind, Range<usize>),
     /// In a torch checkpoint, read when asked for.
     Torch(pytorch_reader::Tensor),
     /// Some bytes of another place.
@@ -54,6 +59,7 @@ impl Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Held(bytes) => bytes,
+            Self::Shared(file) => (**file).as_ref(),
         }
     }
 }
@@ -106,6 +112,15 @@ impl Weights {
     /// [`WeightsError::Corrupt`] as for [`Weights::open`].
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, WeightsError> {
         Self::parse("embedded weights".into(), Bytes::Held(bytes.into()))
+    }
+
+    pub(super) fn new(origin: String, bytes: Bytes, entries: BTreeMap<String, Entry>) -> Self {
+        Self {
+            origin,
+            bytes: Arc::new(bytes),
+            entries: Arc::new(entries),
+            metadata: Arc::default(),
+        }
     }
 
     /// The same with other entries.
@@ -213,12 +228,12 @@ impl Weights {
         Some((entry.dtype, &entry.shape))
     }
 
-    /// The place of `name` within [`Weights::file`]; `None` when there is no such tensor, or it lies elsewhere: in a torch
-    /// checkpoint, in part of another tensor, in another file.
+    /// The place of `name` within [`Weights::file`]; `None` when there is no such tensor, or it lies elsewhere or otherwise: in a
+    /// torch checkpoint, in part of another tensor, in another file, in blocks.
     pub fn place(&self, name: &str) -> Option<Range<usize>> {
         match &self.entries.get(name)?.place {
             Place::Mapped(range) => Some(range.clone()),
-            Place::Torch(_) | Place::Part(..) | Place::Elsewhere(..) => None,
+            _ => None,
         }
     }
 
@@ -326,6 +341,10 @@ impl Weights {
             Place::Mapped(range) => {
                 let bytes = self.bytes.as_slice().get(range.clone());
                 Ok(bytes.ok_or_else(short)?.into())
+            }
+            Place::Blocks(kind, range) => {
+                let bytes = self.bytes.as_slice().get(range.clone());
+                Ok(blocks::widened(*kind, bytes.ok_or_else(short)?, name)?.into())
             }
             Place::Torch(tensor) => {
                 let bytes = tensor.read();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::file::{Entry, Place};
-use super::{Weights, WeightsError};
+use super::{Weights, WeightsError, blocks};
 
 /// A tensor under another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,14 @@ fn part_of(entry: &Entry, [k, n]: [usize; 2]) -> Option<Entry> {
         return None;
     }
     let shape = [&[rows], &entry.shape[1..]].concat();
+    if let Place::Blocks(kind, range) = &entry.place {
+        let columns = shape[1..].iter().product();
+        return Some(Entry {
+            dtype: entry.dtype,
+            place: blocks::rows(*kind, range, columns, k * rows, rows),
+            shape,
+        });
+    }
     let bits = shape.iter().product::<usize>() * entry.dtype.bitsize();
     let bytes = bits / 8;
     Some(Entry {

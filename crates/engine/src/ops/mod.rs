@@ -22,6 +22,7 @@ mod quant;
 mod recompute;
 mod rms_rope;
 mod rope;
+mod rounded;
 mod swiglu;
 
 pub use activation::{activate, gelu, gelu_erf, silu, softmax};
@@ -45,4 +46,5 @@ pub use packed::{PackedOnce, linear_packed};
 pub use quant::quant_linear;
 pub use recompute::recompute;
 pub use rope::{Rope, rms_norm_rope, rotate};
+pub use rounded::{RoundedMatrix, rounded_linear};
 pub use swiglu::swiglu;

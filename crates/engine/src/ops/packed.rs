@@ -8,8 +8,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{PackedWeight, Precision};
 
-use super::custom_op::{self, dense, tensor, values};
+use super::custom_op::{self, dense, values};
 use super::linear::{linear, precision};
+use super::rounded::run;
 
 /// The packed form of a layer's weight: made by the first call that needs it, made anew when the weight is another one. Clones
 /// share it.
@@ -58,36 +59,13 @@ pub fn linear_packed<const D: usize>(
     once: &PackedOnce,
 ) -> Tensor<D> {
     let packed = match precision() {
-        Precision::Bf16 => run(&x, &weight, &bias, once),
+        Precision::Bf16 => custom_op::take(weight.clone())
+            .ok()
+            .and_then(|weight| once.get(dense(&weight)))
+            .and_then(|packed| run(&x, &packed, &bias)),
         Precision::F32 => None,
     };
     packed.unwrap_or_else(|| linear(x, weight, bias))
-}
-
-fn run<const D: usize>(
-    x: &Tensor<D>,
-    weight: &Tensor<2>,
-    bias: &Option<Tensor<1>>,
-    once: &PackedOnce,
-) -> Option<Tensor<D>> {
-    let x = dense(&custom_op::take(x.clone()).ok()?);
-    let weight = dense(&custom_op::take(weight.clone()).ok()?);
-    let bias = match bias {
-        Some(bias) => Some(dense(&custom_op::take(bias.clone()).ok()?)),
-        None => None,
-    };
-    let mut shape = x.shape();
-    let packed = once.get(weight)?;
-    let [input, output] = packed.dims();
-    if shape[D - 1] != input {
-        return None;
-    }
-    let rows = shape[..D - 1].iter().product();
-    let y = packed
-        .linear(values(&x), bias.as_ref().map(values), rows)
-        .ok()?;
-    shape[D - 1] = output;
-    Some(custom_op::give(tensor(y, shape)))
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use base::tensor_file::map_file;
+use base::tensor_file::{Layout, map_file};
 use kernels::{DenseKind, QuantKind};
 use memmap2::{Mmap, UncheckedAdvice};
 
-use super::WeightsError;
 use super::gguf_types::{GgufValue, Reader};
 use super::source::{SharedBytes, StoredTensor, TensorKind, TensorSource};
+use super::{Weights, WeightsError};
 
 /// Names of tensor types by number, as ggml gives them; what is not here is called by its number.
 const TYPES: [(u32, &str); 22] = [
@@ -132,6 +132,19 @@ impl Gguf {
         }
     }
 
+    /// The tensors as those of other files are read. Those of types that are not known are left out.
+    pub fn weights(&self) -> Weights {
+        let tensors = self.0.tensors.iter().filter_map(|(name, info)| {
+            let layout = match info.kind {
+                TensorKind::Dense(kind) => Layout::Dense(kind),
+                TensorKind::Quant(kind) => Layout::Blocks(kind),
+                TensorKind::Other(_) => return None,
+            };
+            Some((name.clone(), info.shape.clone(), layout, info.range.clone()))
+        });
+        Weights::of_other(self.0.origin.clone(), Arc::new(self.clone()), tensors)
+    }
+
     /// All bytes of the file.
     pub(super) fn file(&self) -> &[u8] {
         self.0.bytes.as_slice()
@@ -153,6 +166,12 @@ impl Gguf {
                 let _ = advised;
             }
         }
+    }
+}
+
+impl AsRef<[u8]> for Gguf {
+    fn as_ref(&self) -> &[u8] {
+        self.file()
     }
 }
 

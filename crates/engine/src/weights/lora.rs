@@ -1,14 +1,14 @@
 //! LoRA files (Hu et al. 2021) of the names in circulation: kohya's, PEFT's and both of diffusers'. Linear and convolution
-//! layers; merged into the weights of a module, any number at once.
+//! layers; added to the weights of a module, any number at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use super::{KeyMap, Weights, WeightsError, add};
+use super::{KeyMap, Weights, WeightsError};
+use crate::nn::LowRank;
 
 /// How many names an error lists.
 const LISTED: usize = 5;
@@ -195,17 +195,18 @@ impl Lora {
         first.join(", ")
     }
 
-    /// What the LoRA adds, at weight 1, to a parameter of `shape` in a layer that goes by one of `names`; with the name that
+    /// What the LoRA adds, times `weight`, to a parameter of `shape` in a layer that goes by one of `names`; with the name that
     /// it is found by. None where the file does not change it.
     ///
     /// # Errors
     /// [`WeightsError::Unfit`] when the shapes do not fit.
-    pub fn delta(
+    fn change(
         &self,
         component: &str,
         names: &[String],
         shape: &[usize],
-    ) -> Result<Option<(String, Vec<f32>)>, WeightsError> {
+        weight: f32,
+    ) -> Result<Option<(String, LowRank)>, WeightsError> {
         let Some(layers) = self.layers.get(component) else {
             return Ok(None);
         };
@@ -246,54 +247,71 @@ impl Lora {
             let data = TensorData::new(self.weights.values(key)?, shape);
             Ok(Tensor::from_data(data, &device))
         };
-        let product = factor(up, [outer, rank])?.matmul(factor(down, [rank, inner])?) * scale;
-        Ok(Some((
-            name.clone(),
-            product.into_data().iter::<f32>().collect(),
-        )))
+        let change = LowRank {
+            down: factor(down, [rank, inner])?,
+            up: factor(up, [outer, rank])?,
+            scale,
+            weight,
+        };
+        Ok(Some((name.clone(), change)))
     }
 }
 
-/// Merges LoRAs with weights into a module. `component` is what the files call it, `keys` gives its official names, and
-/// `alias` another name of a layer that files may use.
-///
-/// Gives the module and, for each LoRA, the names of the layers that were merged.
-///
-/// # Errors
-/// As [`Lora::delta`].
-pub fn merge<M: Module>(
-    module: M,
-    component: &str,
-    keys: &KeyMap,
-    alias: &dyn Fn(&str) -> Option<String>,
-    loras: &[(&Lora, f32)],
-) -> Result<(M, Vec<BTreeSet<String>>), WeightsError> {
-    let mut used = vec![BTreeSet::new(); loras.len()];
-    let module = add(module, |path, shape| {
-        let official = keys.to_file(path);
+/// LoRAs with weights for one component of a model, as [`super::Loading::changes`] asks for them.
+pub struct Merging<'a> {
+    /// What the files call it.
+    pub component: &'a str,
+    /// Its official names.
+    pub keys: &'a KeyMap,
+    /// Another name of a layer that files may use.
+    pub alias: &'a dyn Fn(&str) -> Option<String>,
+    /// The files.
+    pub loras: &'a [(&'a Lora, f32)],
+    /// For each file the names of the layers that were asked for.
+    pub used: Vec<BTreeSet<String>>,
+}
+
+impl<'a> Merging<'a> {
+    /// With nothing asked for yet.
+    pub fn new(
+        component: &'a str,
+        keys: &'a KeyMap,
+        alias: &'a dyn Fn(&str) -> Option<String>,
+        loras: &'a [(&'a Lora, f32)],
+    ) -> Self {
+        Self {
+            component,
+            keys,
+            alias,
+            loras,
+            used: vec![BTreeSet::new(); loras.len()],
+        }
+    }
+
+    /// What all files add to the parameter at `path`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Unfit`] when shapes do not fit.
+    pub fn changes(&mut self, path: &str, shape: &[usize]) -> Result<Vec<LowRank>, WeightsError> {
+        let official = self.keys.to_file(path);
         let Some(layer) = official.strip_suffix(".weight") else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let other = alias(layer).unwrap_or_default();
+        let other = (self.alias)(layer).unwrap_or_default();
         let names = [
             layer.to_owned(),
             layer.replace('.', "_"),
             other.replace('.', "_"),
         ];
-        let mut sum: Option<Vec<f32>> = None;
-        for ((lora, weight), used) in loras.iter().zip(&mut used) {
-            let Some((name, delta)) = lora.delta(component, &names, shape)? else {
-                continue;
-            };
-            used.insert(name);
-            let sum = sum.get_or_insert_with(|| vec![0.0; delta.len()]);
-            for (sum, delta) in sum.iter_mut().zip(delta) {
-                *sum += weight * delta;
+        let mut changes = Vec::new();
+        for ((lora, weight), used) in self.loras.iter().zip(&mut self.used) {
+            if let Some((name, change)) = lora.change(self.component, &names, shape, *weight)? {
+                used.insert(name);
+                changes.push(change);
             }
         }
-        Ok(sum)
-    })?;
-    Ok((module, used))
+        Ok(changes)
+    }
 }
 
 /// A name without its ending, and what the ending says.

@@ -7,6 +7,7 @@
 
 mod gguf;
 mod gguf_types;
+mod holding;
 pub mod hub;
 mod keys;
 pub mod lora;
@@ -18,8 +19,9 @@ mod traverse;
 pub use base::tensor_file::{Mismatch, Precision, TensorFile, View, Weights, WeightsError};
 pub use gguf::Gguf;
 pub use gguf_types::GgufValue;
+pub use holding::{Changes, Loading, held_bytes, load_with};
 pub use keys::KeyMap;
-pub use module::{LoadReport, ParamInfo, add, collect, gradient, load, load_partial, params, save};
+pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
 pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;

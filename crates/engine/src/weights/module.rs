@@ -6,7 +6,8 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Gradients;
 
-use super::traverse::{Adder, Filler, GradientFinder, Survey, Writer};
+use super::holding::Loading;
+use super::traverse::{Filler, GradientFinder, Survey, Writer};
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 
 /// One parameter of a module.
@@ -43,11 +44,7 @@ pub fn params<M: Module>(module: &M) -> Vec<ParamInfo> {
 /// [`WeightsError::Mismatch`] listing every missing, extra and wrong-shaped key; [`WeightsError::Type`]
 /// when a tensor holds the wrong kind of elements.
 pub fn load<M: Module>(module: M, weights: &Weights, keys: &KeyMap) -> Result<M, WeightsError> {
-    let plan = Plan::new(&module, weights, keys);
-    if !plan.mismatch.is_empty() {
-        return Err(WeightsError::Mismatch(Box::new(plan.mismatch)));
-    }
-    plan.carry_out(module, weights)
+    Plan::whole(&module, weights, keys)?.carry_out(module, weights, None)
 }
 
 /// Fills the parameters that `keys` selects and `weights` has; the others keep their values.
@@ -70,7 +67,7 @@ pub fn load_partial<M: Module>(
         kept: plan.kept.clone(),
         unused: plan.unused.clone(),
     };
-    Ok((plan.carry_out(module, weights)?, report))
+    Ok((plan.carry_out(module, weights, None)?, report))
 }
 
 /// Writes the parameters of `module` that `keys` selects to `path`, atomically and in a deterministic byte order. Integers
@@ -114,23 +111,6 @@ pub fn collect<M: Module>(
     writer.error.map_or(Ok(()), Err)
 }
 
-/// Adds to every float parameter what `delta` says of its path and shape, as many values as it has; nothing where it says none.
-///
-/// # Errors
-/// The first error of `delta`; parameters before and after it are changed then, too.
-pub fn add<M: Module>(
-    module: M,
-    delta: impl FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, WeightsError>,
-) -> Result<M, WeightsError> {
-    let mut adder = Adder {
-        path: Vec::new(),
-        delta,
-        error: None,
-    };
-    let module = module.map(&mut adder);
-    adder.error.map_or(Ok(module), Err)
-}
-
 /// The gradient of the float parameter at `path`, taken out of `gradients`; `None` where there is none.
 pub fn gradient<M: Module>(module: &M, path: &str, gradients: &mut Gradients) -> Option<Vec<f32>> {
     let mut finder = GradientFinder {
@@ -144,7 +124,7 @@ pub fn gradient<M: Module>(module: &M, path: &str, gradients: &mut Gradients) ->
 }
 
 /// Which file tensor goes to which parameter, and what does not fit.
-struct Plan {
+pub(super) struct Plan {
     /// Path here → name in the file.
     names: BTreeMap<String, String>,
     kept: Vec<String>,
@@ -153,6 +133,22 @@ struct Plan {
 }
 
 impl Plan {
+    /// For modules and files that must agree on everything.
+    pub(super) fn whole<M: Module>(
+        module: &M,
+        weights: &Weights,
+        keys: &KeyMap,
+    ) -> Result<Self, WeightsError> {
+        let mut plan = Self::new(module, weights, keys);
+        match plan.mismatch.is_empty() {
+            true => Ok(plan),
+            false => {
+                let mismatch = std::mem::take(&mut plan.mismatch);
+                Err(WeightsError::Mismatch(Box::new(mismatch)))
+            }
+        }
+    }
+
     fn new<M: Module>(module: &M, weights: &Weights, keys: &KeyMap) -> Self {
         let mut plan = Self {
             names: BTreeMap::new(),
@@ -193,9 +189,16 @@ impl Plan {
         plan
     }
 
-    fn carry_out<M: Module>(self, module: M, weights: &Weights) -> Result<M, WeightsError> {
+    pub(super) fn carry_out<M: Module>(
+        self,
+        module: M,
+        weights: &Weights,
+        loading: Option<Loading<'_>>,
+    ) -> Result<M, WeightsError> {
         let mut filler = Filler {
             path: Vec::new(),
+            layer: None,
+            loading,
             names: &self.names,
             weights,
             error: None,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter, Reparameterization};
 use burn::tensor::{Bool, Gradients, Int, IntDType, Tensor, TensorData};
 
+use super::holding::{Filling, Layer, Loading};
 use super::{KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError};
+use crate::nn::{Held, hold};
 
 /// Keeps `path` in step with the traversal.
 macro_rules! follow_path {
@@ -73,46 +75,19 @@ impl ModuleVisitor for GradientFinder<'_> {
     }
 }
 
-/// Adds to float parameters.
-pub(super) struct Adder<F> {
-    pub path: Vec<String>,
-    pub delta: F,
-    pub error: Option<WeightsError>,
-}
-
-impl<F> ModuleMapper for Adder<F>
-where
-    F: FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, WeightsError>,
-{
-    follow_path!();
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let shape = param.lazy_shape();
-        match (self.delta)(&self.path.join("."), shape.as_slice()) {
-            Ok(None) => param,
-            Ok(Some(delta)) => {
-                let delta = TensorData::new(delta, shape);
-                let sum = param.val().detach() + Tensor::from_data(delta, &param.lazy_device());
-                let id = param.id;
-                param.transform_for_load(sum, id)
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-                param
-            }
-        }
-    }
-}
-
 /// Replaces the parameters whose paths `names` holds with tensors of a file.
-pub(super) struct Filler<'a> {
+pub(super) struct Filler<'a, 'b> {
     pub path: Vec<String>,
+    /// The layer whose weight comes next, where it can be held otherwise than in f32.
+    pub layer: Option<Layer>,
+    /// How such weights are held.
+    pub loading: Option<Loading<'b>>,
     pub names: &'a BTreeMap<String, String>,
     pub weights: &'a Weights,
     pub error: Option<WeightsError>,
 }
 
-impl Filler<'_> {
+impl Filler<'_, '_> {
     /// `param` with the tensor that `make` builds from its name in the file, or as it was.
     fn fill<T: Parameter>(
         &mut self,
@@ -135,15 +110,45 @@ impl Filler<'_> {
     }
 }
 
-impl ModuleMapper for Filler<'_> {
-    follow_path!();
+impl ModuleMapper for Filler<'_, '_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        let path = self.path.join(".");
+        if name == Held::NAME && self.names.contains_key(&path) {
+            // Burn puts what a parameter had before onto what it is given.
+            self.error.get_or_insert(WeightsError::Content {
+                name: path,
+                reason: "the layer holds its weight in fewer bits and takes no other; make it anew"
+                    .into(),
+            });
+        }
+        self.path.push(name.to_owned());
+        self.layer = Layer::of(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let weights = self.weights;
-        self.fill(param, |param, name| {
-            let data = TensorData::new(weights.values(name)?, param.lazy_shape());
-            Ok(Tensor::from_data(data, &param.lazy_device()))
-        })
+        let (weights, shape) = (self.weights, param.lazy_shape());
+        let path = self.path.join(".");
+        let (Some(loading), Some(name)) = (&mut self.loading, self.names.get(&path)) else {
+            return self.fill(param, |param, name| {
+                let data = TensorData::new(weights.values(name)?, shape);
+                Ok(Tensor::from_data(data, &param.lazy_device()))
+            });
+        };
+        match loading.read(weights, name, (&path, self.layer), shape.as_slice()) {
+            Ok(Filling::Held(matrix)) => hold(&param, matrix),
+            Ok(Filling::Values(values)) => self.fill(param, |param, _| {
+                let data = TensorData::new(values, shape);
+                Ok(Tensor::from_data(data, &param.lazy_device()))
+            }),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                param
+            }
+        }
     }
 
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {

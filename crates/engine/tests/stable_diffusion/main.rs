@@ -1,9 +1,14 @@
 //! The networks of the Stable Diffusion family against numbers of diffusers, transformers and the authors' code.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../decoder/gguf.rs"]
+#[allow(dead_code)]
+mod gguf;
 mod hooks;
+mod kinds;
 mod pipeline;
 mod samplers;
+mod single;
 mod tiny;
 mod towers;
 mod unets;

@@ -11,15 +11,15 @@ use serde_json::json;
 
 use crate::tiny::{TOKENS, Tiny, tokenizer};
 
-fn open(path: &Path) -> StableDiffusion {
+pub fn open(path: &Path) -> StableDiffusion {
     open_with(path, OpenOptions::default()).unwrap()
 }
 
-fn open_with(path: &Path, options: OpenOptions) -> Result<StableDiffusion, DiffusionError> {
+pub fn open_with(path: &Path, options: OpenOptions) -> Result<StableDiffusion, DiffusionError> {
     StableDiffusion::open(path, &options, &engine::device("cpu").unwrap())
 }
 
-fn request(model: &StableDiffusion) -> Request {
+pub fn request(model: &StableDiffusion) -> Request {
     let usual = model.request();
     Request {
         prompt: "a red fox".into(),
@@ -31,7 +31,7 @@ fn request(model: &StableDiffusion) -> Request {
     }
 }
 
-fn draw(model: &StableDiffusion, request: &Request) -> Vec<Picture> {
+pub fn draw(model: &StableDiffusion, request: &Request) -> Vec<Picture> {
     model.draw(request, &mut (), &mut |_, _| true).unwrap()
 }
 

@@ -35,6 +35,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   orrery sd generate \"a red fox in the snow\" --model sd-v1-5
   orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
+  orrery sd generate \"a red fox\" --model sd-v1-5-q8_0.gguf --tokenizer clip --weights q8_0
   orrery sd generate --again a-red-fox-7.png")]
     Generate(Generate),
     /// Draw what a prompt says, starting from a picture
@@ -78,7 +79,7 @@ pub struct Generate {
     /// Make a picture once more, from what its file says; --model may say where the model is now
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "prompt", "size", "negative", "steps", "guidance", "guided", "sampler", "karras", "rescale", "clip_skip", "seed",
-        "count", "lora", "bf16", "transparent",
+        "count", "lora", "weights", "bf16", "transparent",
     ])]
     again: Option<PathBuf>,
     #[command(flatten)]
@@ -179,7 +180,7 @@ fn place_of(model: &str) -> Result<PathBuf, Failure> {
         true => Ok(path.to_owned()),
         false => match resolve(model, &HubSettings::from_environment()) {
             Err(HubError::Name(_)) => Err(Failure::input(format!(
-                "there is no model `{}`: give a diffusers folder, one `.safetensors` file, or OWNER/NAME on the hub",
+                "there is no model `{}`: give a diffusers folder, one `.safetensors` or `.gguf` file, or OWNER/NAME on the hub",
                 base::command::one_line(&model.chars().take(100).collect::<String>())
             ))),
             found => Ok(found?),
@@ -200,7 +201,7 @@ fn place_again(model: &str) -> Result<PathBuf, Failure> {
 fn named(options: &ModelOptions) -> Result<&str, Failure> {
     options.model.as_deref().ok_or_else(|| {
         Failure::input(
-            "no model was named: give `--model` a diffusers folder or one `.safetensors` file of Stable Diffusion 1, 2 or XL",
+            "no model was named: give `--model` a diffusers folder or one `.safetensors` or `.gguf` file of Stable Diffusion 1, 2 or XL",
         )
     })
 }
@@ -241,6 +242,7 @@ impl<'a> Job<'a> {
                 rescale: draw.rescale,
                 clip_skip: draw.clip_skip,
                 bf16: draw.bf16,
+                weights: draw.weights,
                 model: named(model)?.to_owned(),
                 vae: opening.vae,
                 tokenizer: opening.tokenizer,
@@ -536,6 +538,11 @@ fn in_words(info: &ModelInfo) -> Result<String, Failure> {
         info.factor,
         info.scaling_factor
     ));
+    let sizes = info.weight_bytes.iter().rev();
+    let sizes: Vec<String> = sizes
+        .map(|(kind, bytes)| format!("{:.2} GB in {kind}", *bytes as f64 / 1e9))
+        .collect();
+    lines.push(format!("weights: {}", sizes.join(", ")));
     let predicts = serde_json::to_value(info.prediction).map_err(Failure::failed)?;
     lines.push(format!(
         "predicts {}, scheduler {}",

@@ -9,6 +9,7 @@ use base::media::MediaError;
 use base::media::provenance::{self, Provenance};
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
+use engine::nn::WeightKind;
 use serde::{Deserialize, Serialize};
 
 /// Key of the note in a picture.
@@ -44,6 +45,9 @@ pub struct GenerationParams {
     pub rescale: f64,
     /// Layers left out at the end of the text towers.
     pub clip_skip: usize,
+    /// How weights are held.
+    #[serde(default)]
+    pub weights: WeightKind,
     /// Products in bf16.
     #[serde(default)]
     pub bf16: bool,
@@ -123,6 +127,7 @@ impl GenerationParams {
             prediction: self.prediction,
             loras: self.loras.clone(),
             tiling: self.vae_tiling,
+            weights: self.weights,
         }
     }
 

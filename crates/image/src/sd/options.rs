@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
+use engine::nn::WeightKind;
 
 /// Which model.
 #[derive(Args, Debug)]
 pub struct ModelOptions {
-    /// A diffusers folder, one .safetensors or .ckpt file, or OWNER/NAME in the cache of the hub
+    /// A diffusers folder, one .safetensors, .ckpt or .gguf file, or OWNER/NAME in the cache of the hub
     #[arg(long, value_name = "DIR|FILE")]
     pub model: Option<String>,
     /// Another autoencoder, in a diffusers folder
@@ -39,6 +40,7 @@ impl ModelOptions {
             prediction: self.prediction,
             loras: self.lora.clone(),
             tiling: self.vae_tiling,
+            ..OpenOptions::default()
         }
     }
 }
@@ -82,7 +84,11 @@ pub struct DrawOptions {
     /// prompt, PNG]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Multiply in bf16: about twice as fast on CPUs that have it, the picture differs a little
+    /// How weights are held in memory: f32, bf16 (half as much) or q8_0 (linear layers in 8 bits, the others in bf16); the picture
+    /// differs a little. Tensors that a .gguf file has in blocks stay as they are
+    #[arg(long, default_value_t)]
+    pub weights: WeightKind,
+    /// Multiply in bf16, however weights are held: about twice as fast on CPUs that have it, the picture differs a little
     #[arg(long)]
     pub bf16: bool,
     /// Leave the ground clear, where the model draws transparency

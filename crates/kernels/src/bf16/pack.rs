@@ -111,6 +111,26 @@ impl Panels {
         }
     }
 
+    /// The values, column after column, `[n, k]`.
+    pub(crate) fn columns(&self) -> Vec<f32> {
+        let mut out = vec![0.0; self.columns * self.inner];
+        let panels = self.values.par_chunks((self.units * COLUMNS).max(1));
+        out.par_chunks_mut((self.inner * COLUMNS).max(1))
+            .zip(panels)
+            .for_each(|(out, panel)| {
+                let stride = (out.len() / self.inner).next_multiple_of(16);
+                for (column, out) in out.chunks_exact_mut(self.inner).enumerate() {
+                    for (pair, unit) in out.chunks_mut(2).zip(panel.chunks_exact(stride)) {
+                        pair[0] = f32::from_bits(unit[column] << 16);
+                        if let Some(second) = pair.get_mut(1) {
+                            *second = f32::from_bits(unit[column] & 0xffff_0000);
+                        }
+                    }
+                }
+            });
+        out
+    }
+
     /// Bytes in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.values[..])

@@ -1,5 +1,6 @@
 //! What a model is, without reading its weights.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use base::rng::Rng;
@@ -7,9 +8,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::{DiffusionError, OpenOptions, StableDiffusion, parts};
+use super::{DiffusionError, OpenOptions, StableDiffusion, kind_of, kind_of_vae, parts};
 use crate::diffusion::scheduler::Prediction;
-use crate::weights::params;
+use crate::nn::WeightKind;
+use crate::weights::{held_bytes, params};
 
 /// What a model is.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +30,9 @@ pub struct ModelInfo {
     pub text_encoders: Vec<TowerInfo>,
     /// Parameters of the autoencoder.
     pub vae_parameters: usize,
+    /// Bytes that all weights take in memory, by how they are held. Tensors that the file has in quantised blocks are counted as
+    /// if it had them in floats.
+    pub weight_bytes: BTreeMap<String, usize>,
     /// Pixels along one latent.
     pub factor: usize,
     /// Latents are multiplied by this.
@@ -70,6 +75,12 @@ impl StableDiffusion {
         let unfit = |reason: String| DiffusionError::model(path, reason);
         let unet = &parts.unet.config;
         let factor = 1 << (parts.vae.config.block_out_channels.len() - 1);
+        let mut weight_bytes = BTreeMap::new();
+        let mut add = |bytes: &dyn Fn(WeightKind) -> usize| {
+            for kind in WeightKind::ALL {
+                *weight_bytes.entry(kind.to_string()).or_default() += bytes(kind);
+            }
+        };
         let towers: Result<Vec<TowerInfo>, DiffusionError> = parts
             .towers
             .iter()
@@ -78,6 +89,7 @@ impl StableDiffusion {
                     .config
                     .init(&mut Rng::new(0), &device)
                     .map_err(unfit)?;
+                add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
                 Ok(TowerInfo {
                     layers: tower.config.num_hidden_layers,
                     width: tower.config.hidden_size,
@@ -87,14 +99,19 @@ impl StableDiffusion {
                 })
             })
             .collect();
+        let unet_network = unet.init(rng, &device).map_err(unfit)?;
+        let vae = parts.vae.config.init(rng, &device);
+        add(&|kind| held_bytes(&unet_network, &|path| kind_of(path, kind)));
+        add(&|kind| held_bytes(&vae, &|_| kind_of_vae(kind)));
         Ok(ModelInfo {
             family: parts.family().to_owned(),
             size: unet.sample_size.map(|side| side * factor),
             in_channels: unet.in_channels,
             block_out_channels: unet.block_out_channels.clone(),
-            unet_parameters: count(&unet.init(rng, &device).map_err(unfit)?),
+            unet_parameters: count(&unet_network),
             text_encoders: towers?,
-            vae_parameters: count(&parts.vae.config.init(rng, &device)),
+            vae_parameters: count(&vae),
+            weight_bytes,
             factor,
             scaling_factor: parts.vae.config.scaling_factor,
             prediction: parts.scheduler.config.prediction_type,

@@ -1,4 +1,4 @@
-//! Stable Diffusion 1.x, 2.x and XL from a diffusers folder or a single file: text and pictures to latents, latents along a
+//! Stable Diffusion 1.x, 2.x and XL from a diffusers folder or a single file (safetensors, torch, GGUF): text and pictures to latents, latents along a
 //! sampler, latents to pictures; and the way back from a picture to the noise that it came from.
 //!
 //! ```no_run
@@ -14,8 +14,10 @@ mod bundle;
 mod draw;
 mod error;
 mod folder;
+mod gguf;
 mod info;
 mod ldm;
+mod loras;
 mod parts;
 mod picture;
 mod prompt;
@@ -31,13 +33,15 @@ use crate::diffusion::scheduler::Prediction;
 use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
 use crate::models::clip_text::{self, ClipText};
 use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
+use crate::nn::WeightKind;
 use crate::text::Tokenizer;
-use crate::weights::lora::{Lora, merge};
-use crate::weights::{KeyMap, ReadTensor, Weights, load};
+use crate::weights::lora::Merging;
+use crate::weights::{KeyMap, Loading, ReadTensor, Weights, load_with};
 pub use bundle::pack;
 pub use draw::{Drawn, Request, Source};
 pub use error::DiffusionError;
 pub use info::{ModelInfo, TowerInfo};
+use loras::Loras;
 pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
 pub use prompt::Conditions;
@@ -52,8 +56,11 @@ pub struct OpenOptions {
     pub tokenizer: Option<PathBuf>,
     /// What the U-Net predicts, where the model's files are wrong or say nothing.
     pub prediction: Option<Prediction>,
-    /// LoRA files and their weights, merged in.
+    /// LoRA files and their weights.
     pub loras: Vec<(PathBuf, f32)>,
+    /// How weights are held. With [`WeightKind::Q8_0`] linear layers of U-Net and text encoders are held so, all other layers in
+    /// bf16. Tensors that a file has in quantised blocks stay as they are.
+    pub weights: WeightKind,
     /// Pictures of more than 512 pixels a side go through the autoencoder in overlapping tiles: less memory, and the picture
     /// differs a little.
     pub tiling: bool,
@@ -93,8 +100,8 @@ fn parts(path: &Path, options: &OpenOptions) -> Result<Parts, DiffusionError> {
 }
 
 impl StableDiffusion {
-    /// Opens a diffusers folder (with `model_index.json`), or one `.safetensors` or `.ckpt` file, on `device`. Weights in f16
-    /// and bf16 become f32.
+    /// Opens a diffusers folder (with `model_index.json`), or one `.safetensors`, `.ckpt` or `.gguf` file, on `device`. Whatever
+    /// floats the file has, weights are held as `options` say.
     ///
     /// # Errors
     /// [`DiffusionError`]: what is missing, broken or mixed up of two models, with the fix.
@@ -129,34 +136,57 @@ impl StableDiffusion {
         let family = parts.family();
         let rng = &mut Rng::new(0);
         let unfit = |reason| DiffusionError::model(path, reason);
-        let unet = parts.unet.config.init(rng, device).map_err(unfit)?;
-        let unet = load(unet, &parts.unet.weights, &unet2d::key_map())?;
+        let loras = Loras::open(&options.loras)?;
+        let files = loras.files();
+        let config = parts.unet.config;
+        let unet = config.init(rng, device).map_err(unfit)?;
+        let keys = unet2d::key_map();
+        let alias = |layer: &str| ldm::unet(&config, layer);
+        let mut merging = Merging::new("unet", &keys, &alias, &files);
+        let loading = Loading {
+            kind: &|path| kind_of(path, options.weights),
+            changes: &mut |path, shape| merging.changes(path, shape),
+        };
+        let unet = load_with(unet, &parts.unet.weights, &keys, loading)?;
+        let mut used = vec![("unet", merging.used)];
         let vae = parts.vae.config.init(rng, device);
         let keys = autoencoder_kl::key_map_of(&parts.vae.weights);
-        let vae = load(vae, &parts.vae.weights, &keys)?;
-        let towers: Result<Vec<Tower>, DiffusionError> = parts
+        let loading = Loading {
+            kind: &|_| kind_of_vae(options.weights),
+            changes: &mut |_, _| Ok(Vec::new()),
+        };
+        let vae = load_with(vae, &parts.vae.weights, &keys, loading)?;
+        let mut towers = Vec::new();
+        for (part, name) in parts
             .towers
             .into_iter()
-            .map(|part| tower(part, path, device))
-            .collect();
-        let model = Self {
+            .zip(["text_encoder", "text_encoder_2"])
+        {
+            // The paths of a tower are its official names.
+            let keys = KeyMap::new();
+            let mut merging = Merging::new(name, &keys, &|_| None, &files);
+            let loading = Loading {
+                kind: &|path| kind_of(path, options.weights),
+                changes: &mut |path, shape| merging.changes(path, shape),
+            };
+            towers.push(tower(part, path, loading, device)?);
+            used.push((name, merging.used));
+        }
+        let notes = loras.notes(&used)?;
+        Ok(Self {
             unet,
-            unet_config: parts.unet.config,
+            unet_config: config,
             vae,
             vae_config: parts.vae.config,
-            towers: towers?,
+            towers,
             schedule: parts.scheduler,
             zero_negative: parts.zero_negative,
             usual: parts.usual,
             tiling: options.tiling,
             family,
-            notes: Vec::new(),
+            notes,
             device: device.clone(),
-        };
-        match options.loras.is_empty() {
-            true => Ok(model),
-            false => model.with_loras(&options.loras),
-        }
+        })
     }
 
     /// What opening found and did not refuse, a line each: layers of a LoRA that this model does not have.
@@ -209,54 +239,31 @@ impl StableDiffusion {
         ];
         sample::normals(seeds, "latents", shape, &self.device)
     }
+}
 
-    fn with_loras(mut self, files: &[(PathBuf, f32)]) -> Result<Self, DiffusionError> {
-        let loras: Result<Vec<Lora>, _> = files.iter().map(|(path, _)| Lora::open(path)).collect();
-        let loras = loras?;
-        let weighted: Vec<(&Lora, f32)> = loras
-            .iter()
-            .zip(files.iter().map(|(_, weight)| *weight))
-            .collect();
-        let config = self.unet_config.clone();
-        let alias = |layer: &str| ldm::unet(&config, layer);
-        let (unet, in_unet) = merge(self.unet, "unet", &unet2d::key_map(), &alias, &weighted)?;
-        self.unet = unet;
-        let mut used = vec![("unet", in_unet)];
-        let names = ["text_encoder", "text_encoder_2"];
-        let mut towers = Vec::new();
-        for (mut tower, name) in self.towers.into_iter().zip(names) {
-            // The paths of a tower are its official names.
-            let keys = KeyMap::new();
-            let (network, in_tower) = merge(tower.network, name, &keys, &|_| None, &weighted)?;
-            tower.network = network;
-            towers.push(tower);
-            used.push((name, in_tower));
-        }
-        self.towers = towers;
-        for (at, lora) in loras.iter().enumerate() {
-            if used.iter().all(|(_, each)| each[at].is_empty()) {
-                return Err(lora.of_another_base().into());
-            }
-            for (component, count) in lora.components() {
-                let none = Default::default();
-                let here = used.iter().find(|(name, _)| *name == component);
-                let left = lora.unused(component, here.map_or(&none, |(_, each)| &each[at]));
-                if let Some(first) = left.first() {
-                    self.notes.push(format!(
-                        "`{}`: {} of {count} layers of its {component} are not in this model, such as `{first}`; they are \
-                         left out",
-                        lora.origin(),
-                        left.len()
-                    ));
-                }
-            }
-        }
-        Ok(self)
+/// How a weight of U-Net or text encoder is held: what embeds times and sizes has few values, on which all others depend.
+fn kind_of(path: &str, wanted: WeightKind) -> WeightKind {
+    match wanted {
+        WeightKind::Q8_0 if path.contains("embedding") => WeightKind::Bf16,
+        kind => kind,
+    }
+}
+
+/// How weights of the autoencoder are held, which consists of convolutions but for one attention.
+fn kind_of_vae(wanted: WeightKind) -> WeightKind {
+    match wanted {
+        WeightKind::Q8_0 => WeightKind::Bf16,
+        kind => kind,
     }
 }
 
 /// A tower with its weights.
-fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<Tower, DiffusionError> {
+fn tower(
+    part: TowerPart,
+    path: &Path,
+    loading: Loading<'_>,
+    device: &Device,
+) -> Result<Tower, DiffusionError> {
     let network = part
         .config
         .init(&mut Rng::new(0), device)
@@ -265,10 +272,10 @@ fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<Tower, Diffusi
         })?;
     let keys = clip_text::key_map(&part.weights);
     let mut network = match &part.transposed {
-        None => load(network, &part.weights, &keys)?,
+        None => load_with(network, &part.weights, &keys, loading)?,
         Some(name) => {
             let keys = keys.skip("text_projection").ignore(name);
-            let mut network = load(network, &part.weights, &keys)?;
+            let mut network = load_with(network, &part.weights, &keys, loading)?;
             network.set_projection(projection(&part.weights, name, device)?);
             network
         }

@@ -7,26 +7,30 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::parts::{Part, Parts, Schedule, TowerPart, Usual};
-use super::{DiffusionError, OpenOptions, bundle, folder, ldm};
+use super::{DiffusionError, OpenOptions, bundle, folder, gguf, ldm};
 use crate::diffusion::scheduler::Prediction;
 use crate::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use crate::models::clip_text::{self, ClipTextConfig};
 use crate::models::unet2d::{self, Depths, PerBlock, Unet2dConfig};
 use crate::weights::{KeyMap, View, Weights, params};
 
-const UNET: &str = "model.diffusion_model.";
-const VAE: &str = "first_stage_model.";
+pub(super) const UNET: &str = "model.diffusion_model.";
+pub(super) const VAE: &str = "first_stage_model.";
 /// CLIP-L of Stable Diffusion 1 and XL.
-const TOWERS_L: [&str; 2] = [
+pub(super) const TOWERS_L: [&str; 2] = [
     "cond_stage_model.transformer.",
     "conditioner.embedders.0.transformer.",
 ];
 /// OpenCLIP of Stable Diffusion 2, and the second tower of XL.
-const TOWERS_OPEN: [&str; 2] = ["cond_stage_model.model.", "conditioner.embedders.1.model."];
+pub(super) const TOWERS_OPEN: [&str; 2] =
+    ["cond_stage_model.model.", "conditioner.embedders.1.model."];
 
 /// The parts in the file at `path`.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, DiffusionError> {
-    let file = Weights::open(path)?;
+    let file = match gguf::is_one(path) {
+        true => gguf::open(path)?,
+        false => Weights::open(path)?,
+    };
     if bundle::is_one(&file) {
         return bundle::open(&file, options);
     }
@@ -161,9 +165,10 @@ fn unet_config(file: &Weights) -> Option<Unet2dConfig> {
         .shape(&name(&format!("{attention}.1.proj_in.weight")))?
         .len();
     let pooled = columns(file, &name("label_emb.0.0.weight"));
-    // Stable Diffusion 1 has eight heads everywhere, what came later heads of 64 values.
+    // Stable Diffusion 1 projects by convolutions and has eight heads everywhere, what came later heads of 64 values. GGUF files
+    // have convolutions there in all of them.
     let heads = match projection {
-        4 => PerBlock::Same(8),
+        4 if context != 1024 && pooled.is_none() => PerBlock::Same(8),
         _ => PerBlock::Each(channels.iter().map(|c| (c / 64).max(1)).collect()),
     };
     let cfg = Unet2dConfig {
