@@ -6,14 +6,16 @@ use clap::Args;
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
 
+use crate::base_model::EMBEDDED;
+
 /// Which model.
 #[derive(Args, Debug)]
 pub struct ModelOptions {
-    /// A diffusers folder, one .safetensors or .ckpt file, or OWNER/NAME in the cache of the hub
+    /// A diffusers folder, one .safetensors or .ckpt file, OWNER/NAME in the cache of the hub, or `embedded` [default: embedded]
     #[arg(long, value_name = "DIR|FILE")]
     pub model: Option<String>,
-    /// Another autoencoder, in a diffusers folder
-    #[arg(long, value_name = "FOLDER")]
+    /// Another autoencoder, a diffusers folder or one file; a tiny one (TAESD) is fast
+    #[arg(long, value_name = "FOLDER|FILE")]
     pub vae: Option<PathBuf>,
     /// Folder of CLIP's vocab.json and merges.txt, which a single file needs [default: beside the file]
     #[arg(long, value_name = "FOLDER")]
@@ -31,6 +33,11 @@ pub struct ModelOptions {
 }
 
 impl ModelOptions {
+    /// What was named, or the embedded model.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(EMBEDDED)
+    }
+
     /// How the model is opened.
     pub fn opening(&self) -> OpenOptions {
         OpenOptions {

@@ -7,9 +7,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::{DiffusionError, OpenOptions, StableDiffusion, parts};
+use super::parts::Parts;
+use super::{DiffusionError, OpenOptions, StableDiffusion, bundle, parts};
 use crate::diffusion::scheduler::Prediction;
-use crate::weights::params;
+use crate::models::unet2d;
+use crate::weights::{KeyMap, Weights, WeightsError, fits, params};
 
 /// What a model is.
 #[derive(Clone, Debug, Serialize)]
@@ -26,6 +28,8 @@ pub struct ModelInfo {
     pub unet_parameters: usize,
     /// Text towers.
     pub text_encoders: Vec<TowerInfo>,
+    /// What kind of autoencoder it has, by the class that diffusers would make.
+    pub autoencoder: String,
     /// Parameters of the autoencoder.
     pub vae_parameters: usize,
     /// Pixels along one latent.
@@ -53,52 +57,78 @@ pub struct TowerInfo {
     pub parameters: usize,
 }
 
-fn count<M: Module>(module: &M) -> usize {
+/// How many parameters `module` has, once `weights` was found to have them all.
+pub(super) fn parameters<M: Module>(
+    module: &M,
+    weights: &Weights,
+    keys: &KeyMap,
+) -> Result<usize, WeightsError> {
+    fits(module, weights, keys)?;
     let each = params(module).into_iter();
-    each.map(|it| it.shape.iter().product::<usize>()).sum()
+    Ok(each.map(|it| it.shape.iter().product::<usize>()).sum())
 }
 
 impl StableDiffusion {
-    /// What the model at `path` is. Its parts are checked against one another; weights are not read.
+    /// What the model at `path` is. Its parts are checked against one another and their weights by names and shapes; values are
+    /// not read.
     ///
     /// # Errors
     /// As [`StableDiffusion::open`].
     pub fn info(path: &Path, options: &OpenOptions) -> Result<ModelInfo, DiffusionError> {
-        let parts = parts(path, options)?;
-        let device = Device::flex();
-        let rng = &mut Rng::new(0);
-        let unfit = |reason: String| DiffusionError::model(path, reason);
-        let unet = &parts.unet.config;
-        let factor = 1 << (parts.vae.config.block_out_channels.len() - 1);
-        let towers: Result<Vec<TowerInfo>, DiffusionError> = parts
-            .towers
-            .iter()
-            .map(|tower| {
-                let network = tower
-                    .config
-                    .init(&mut Rng::new(0), &device)
-                    .map_err(unfit)?;
-                Ok(TowerInfo {
-                    layers: tower.config.num_hidden_layers,
-                    width: tower.config.hidden_size,
-                    vocabulary: tower.config.vocab_size,
-                    tokens: tower.config.max_position_embeddings,
-                    parameters: count(&network),
-                })
-            })
-            .collect();
-        Ok(ModelInfo {
-            family: parts.family().to_owned(),
-            size: unet.sample_size.map(|side| side * factor),
-            in_channels: unet.in_channels,
-            block_out_channels: unet.block_out_channels.clone(),
-            unet_parameters: count(&unet.init(rng, &device).map_err(unfit)?),
-            text_encoders: towers?,
-            vae_parameters: count(&parts.vae.config.init(rng, &device)),
-            factor,
-            scaling_factor: parts.vae.config.scaling_factor,
-            prediction: parts.scheduler.config.prediction_type,
-            scheduler: parts.scheduler.class.clone(),
-        })
+        info_of(&parts(path, options)?, path)
     }
+
+    /// As [`StableDiffusion::info`], of a file as [`StableDiffusion::from_packed`] opens it.
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::open`].
+    pub fn info_packed(
+        weights: &Weights,
+        options: &OpenOptions,
+    ) -> Result<ModelInfo, DiffusionError> {
+        let parts = bundle::open(weights, options)?;
+        parts.check()?;
+        info_of(&parts, Path::new(weights.origin()))
+    }
+}
+
+fn info_of(parts: &Parts, path: &Path) -> Result<ModelInfo, DiffusionError> {
+    let device = Device::flex();
+    let rng = &mut Rng::new(0);
+    let unfit = |reason: String| DiffusionError::model(path, reason);
+    let unet = &parts.unet.config;
+    let vae = parts.vae.sizes();
+    let towers: Result<Vec<TowerInfo>, DiffusionError> = parts
+        .towers
+        .iter()
+        .map(|tower| {
+            let network = tower
+                .config
+                .init(&mut Rng::new(0), &device)
+                .map_err(unfit)?;
+            let keys = tower.keys();
+            Ok(TowerInfo {
+                layers: tower.config.num_hidden_layers,
+                width: tower.config.hidden_size,
+                vocabulary: tower.config.vocab_size,
+                tokens: tower.config.max_position_embeddings,
+                parameters: parameters(&network, &tower.weights, &keys)?,
+            })
+        })
+        .collect();
+    let network = unet.init(rng, &device).map_err(unfit)?;
+    Ok(ModelInfo {
+        family: parts.family().to_owned(),
+        size: unet.sample_size.map(|side| side * vae.factor),
+        in_channels: unet.in_channels,
+        block_out_channels: unet.block_out_channels.clone(),
+        unet_parameters: parameters(&network, &parts.unet.weights, &unet2d::key_map())?,
+        text_encoders: towers?,
+        autoencoder: parts.vae.class().to_owned(),
+        vae_parameters: parts.vae.parameters(&device)?,
+        factor: vae.factor,
+        scaling_factor: vae.scaling_factor,
+        prediction: parts.scheduler.config.prediction_type,
+        scheduler: parts.scheduler.class.clone(),
+    })
 }

@@ -21,6 +21,7 @@ mod picture;
 mod prompt;
 mod sample;
 mod single_file;
+mod vae;
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +29,7 @@ use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
 
 use crate::diffusion::scheduler::Prediction;
-use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
-use crate::models::clip_text::{self, ClipText};
+use crate::models::clip_text::ClipText;
 use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
 use crate::text::Tokenizer;
 use crate::weights::lora::{Lora, merge};
@@ -42,11 +42,12 @@ pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
+use vae::Vae;
 
 /// How a model is opened.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// The folder of another autoencoder.
+    /// The folder or the file of another autoencoder, the usual one or a tiny one.
     pub vae: Option<PathBuf>,
     /// The folder of another tokenizer; single files need one.
     pub tokenizer: Option<PathBuf>,
@@ -71,8 +72,7 @@ struct Tower {
 pub struct StableDiffusion {
     unet: Unet2d,
     unet_config: Unet2dConfig,
-    vae: AutoencoderKl,
-    vae_config: AutoencoderKlConfig,
+    vae: Vae,
     towers: Vec<Tower>,
     schedule: Schedule,
     zero_negative: bool,
@@ -131,9 +131,7 @@ impl StableDiffusion {
         let unfit = |reason| DiffusionError::model(path, reason);
         let unet = parts.unet.config.init(rng, device).map_err(unfit)?;
         let unet = load(unet, &parts.unet.weights, &unet2d::key_map())?;
-        let vae = parts.vae.config.init(rng, device);
-        let keys = autoencoder_kl::key_map_of(&parts.vae.weights);
-        let vae = load(vae, &parts.vae.weights, &keys)?;
+        let vae = parts.vae.load(device)?;
         let towers: Result<Vec<Tower>, DiffusionError> = parts
             .towers
             .into_iter()
@@ -143,7 +141,6 @@ impl StableDiffusion {
             unet,
             unet_config: parts.unet.config,
             vae,
-            vae_config: parts.vae.config,
             towers: towers?,
             schedule: parts.scheduler,
             zero_negative: parts.zero_negative,
@@ -186,17 +183,17 @@ impl StableDiffusion {
 
     /// Pixels along one latent.
     pub fn factor(&self) -> usize {
-        1 << self.vae_config.block_out_channels.len().saturating_sub(1)
+        self.vae.sizes.factor
     }
 
     /// Whether pictures come with how much each pixel covers.
     pub fn transparent(&self) -> bool {
-        self.vae_config.out_channels == 4
+        self.vae.sizes.out_channels == 4
     }
 
     /// Channels of latents.
     pub fn latent_channels(&self) -> usize {
-        self.vae_config.latent_channels
+        self.vae.sizes.latent_channels
     }
 
     /// Standard normal latents `[seeds, channels, height / factor, width / factor]` for pictures of `width` times `height`
@@ -263,16 +260,10 @@ fn tower(part: TowerPart, path: &Path, device: &Device) -> Result<Tower, Diffusi
         .map_err(|reason| {
             DiffusionError::model(path, format!("the text encoder's `config.json`: {reason}"))
         })?;
-    let keys = clip_text::key_map(&part.weights);
-    let mut network = match &part.transposed {
-        None => load(network, &part.weights, &keys)?,
-        Some(name) => {
-            let keys = keys.skip("text_projection").ignore(name);
-            let mut network = load(network, &part.weights, &keys)?;
-            network.set_projection(projection(&part.weights, name, device)?);
-            network
-        }
-    };
+    let mut network = load(network, &part.weights, &part.keys())?;
+    if let Some(name) = &part.transposed {
+        network.set_projection(projection(&part.weights, name, device)?);
+    }
     // A prompt ends where its tokenizer says; configurations that say 2 are wrong.
     network.set_end(part.ends[1]);
     Ok(Tower {
