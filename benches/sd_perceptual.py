@@ -1,6 +1,6 @@
 """Perceptual distances (shift-tolerant LPIPS, AlexNet) of what `orrery sd eval` drew.
 
-    python -m venv peers && peers/bin/pip install torch torchvision torchsummary pillow stlpips-pytorch
+    python -m venv peers && peers/bin/pip install torch torchvision pillow stlpips-pytorch
     peers/bin/python benches/sd_perceptual.py DIR [--json]
 
 DIR is the folder of `orrery sd eval`. Of trained and of held-out pairs each: the mean distance of the drawn pictures to the real
@@ -13,10 +13,16 @@ import json
 import pathlib
 import random
 import statistics
+import sys
+import types
 
 import numpy
 import torch
 from PIL import Image
+
+# The package imports these and uses neither to measure.
+for name, has in (("IPython", "embed"), ("torchsummary", "summary")):
+    sys.modules.setdefault(name, types.SimpleNamespace(**{has: None}))
 from stlpips_pytorch import stlpips
 
 SIDE = 64

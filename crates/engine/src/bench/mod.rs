@@ -142,7 +142,8 @@ pub struct Timing {
 impl Timing {
     /// Whether we were too slow, beside the peer where it stood there or by the clock, or took too much memory.
     pub fn missed(&self) -> bool {
-        let above = |value: f64, most: Option<f64>| most.is_some_and(|most| value.is_nan() || value > most);
+        let above =
+            |value: f64, most: Option<f64>| most.is_some_and(|most| value.is_nan() || value > most);
         let bytes = |bytes: u64| bytes as f64;
         self.ratio.is_some_and(|ratio| above(ratio, self.floor))
             || above(self.ours_ms, self.most_ms)

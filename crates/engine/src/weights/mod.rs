@@ -19,7 +19,9 @@ pub use base::tensor_file::{Mismatch, Precision, TensorFile, View, Weights, Weig
 pub use gguf::Gguf;
 pub use gguf_types::GgufValue;
 pub use keys::KeyMap;
-pub use module::{LoadReport, ParamInfo, add, collect, fits, gradient, load, load_partial, params, save};
+pub use module::{
+    LoadReport, ParamInfo, add, collect, fits, gradient, load, load_partial, params, save,
+};
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
 pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;

@@ -126,11 +126,17 @@ fn a_tiny_autoencoder_in_the_place_of_the_usual_one() {
         assert_eq!([info.factor as f64, info.scaling_factor], [2.0, 1.0]);
         let model = open_with(&folder, options).unwrap();
         let picture = draw(&model, &request(&model)).remove(0);
-        assert_eq!(model.encode(&[picture.clone()]).unwrap().dims(), [1, 4, 8, 8]);
+        assert_eq!(
+            model.encode(&[picture.clone()]).unwrap().dims(),
+            [1, 4, 8, 8]
+        );
         picture.pixels
     });
     assert_eq!(pictures[0], pictures[1]);
-    assert_ne!(pictures[0], draw(&open(&folder), &request(&open(&folder)))[0].pixels);
+    assert_ne!(
+        pictures[0],
+        draw(&open(&folder), &request(&open(&folder)))[0].pixels
+    );
     // Weights of something else.
     let options = OpenOptions {
         vae: Some(folder.join("unet/diffusion_pytorch_model.safetensors")),
@@ -165,7 +171,10 @@ fn what_a_model_lacks_is_named_before_it_is_read() {
         }
         half.write(&path).unwrap();
         let line = info().unwrap_err().to_string();
-        assert!(line.contains("3 missing") && line.contains(lost[0]), "{line}");
+        assert!(
+            line.contains("3 missing") && line.contains(lost[0]),
+            "{line}"
+        );
         assert!(!line.contains('\n'), "{line}");
     }
 }

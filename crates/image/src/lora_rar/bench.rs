@@ -8,7 +8,9 @@ use burn::tensor::Device;
 use engine::bench::{Benchmark, Run};
 
 use super::pipeline::{Job, fingerprint};
-use super::{Format, HIDDEN, Hypernet, LoraFile, LoraRarError, Merger, Method, SDXL_WIDTHS, Settings};
+use super::{
+    Format, HIDDEN, Hypernet, LoraFile, LoraRarError, Merger, Method, SDXL_WIDTHS, Settings,
+};
 
 const RANK: usize = 64;
 const TEXT: usize = 2048;
@@ -91,7 +93,9 @@ fn merging() -> Run {
 }
 
 /// What merges two files into a third, and says how many layers it has.
-fn merger() -> Result<impl Fn() -> Result<usize, LoraRarError> + Send, Box<dyn std::error::Error>> {
+fn merger()
+-> Result<impl Fn() -> Result<usize, LoraRarError> + Send, Box<dyn std::error::Error + Send + Sync>>
+{
     let folder = base::files::short_folder("orrery-bench-")?;
     let mut rng = Rng::new(0).child("lora-rar bench");
     let [content, style, out] = ["content", "style", "merged"]

@@ -117,7 +117,8 @@ fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
     }
 }
 
-fn guidance(text: &str) -> Result<f64, String> {
+/// A scale of guidance, from 0 to 100.
+pub fn guidance(text: &str) -> Result<f64, String> {
     number(text, 0.0, 100.0)
 }
 

@@ -63,9 +63,8 @@ fn finder(mode: Mode) -> Result<impl FnMut() -> Result<bool, WindError> + Send, 
         ..Search::default()
     };
     Ok(move || {
-        let detect = |detector: &Detector| {
-            detector.detect(latents.clone(), &search, &mut |_, _| Ok(()))
-        };
+        let detect =
+            |detector: &Detector| detector.detect(latents.clone(), &search, &mut |_, _| Ok(()));
         let found = match mode {
             // Deriving the marks is part of the work.
             Mode::Fast => detect(&Detector::new(key.clone(), shape)?)?,

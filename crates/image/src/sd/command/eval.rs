@@ -43,7 +43,7 @@ pub struct Eval {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pairs: Option<u32>,
     /// Pictures of each pair
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
     seeds: u64,
     /// Seed that theirs follow from
     #[arg(long, default_value_t = 0)]
@@ -170,7 +170,9 @@ impl Eval {
 }
 
 fn in_words(report: &Report, sheet: &std::path::Path) -> Result<(), Failure> {
-    print_line("            pairs  pictures  subject    style     both  real both   Fréchet  autoencoder")?;
+    print_line(
+        "            pairs  pictures  subject    style     both  real both   Fréchet  autoencoder",
+    )?;
     for group in &report.groups {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         print_line(&format!(

@@ -20,8 +20,6 @@ use super::train::data::{Grid, Pair, Split};
 use super::train::prompts::plain;
 pub use report::{Figures, GroupReport, Report};
 
-/// Most pairs on a sheet.
-const ON_A_SHEET: usize = 300;
 /// A line for each picture.
 pub const LINES: &str = "pictures.jsonl";
 
@@ -126,7 +124,9 @@ impl Plan {
 
 fn spaced(pairs: Vec<Pair>, most: usize) -> Vec<Pair> {
     let count = pairs.len().min(most);
-    (0..count).map(|at| pairs[at * pairs.len() / count]).collect()
+    (0..count)
+        .map(|at| pairs[at * pairs.len() / count])
+        .collect()
 }
 
 /// An evaluation in its folder.
@@ -261,7 +261,7 @@ impl Evaluation<'_> {
         let seeds = (self.plan.seeds as usize).max(1);
         for group in Group::ALL {
             let of: Vec<&Line> = lines.iter().filter(|line| line.group == group).collect();
-            if let Some(sheet) = report::sheet(self, &of, seeds, ON_A_SHEET)? {
+            if let Some(sheet) = report::sheet(self, &of, seeds)? {
                 let path: PathBuf = self.out.join(format!("{}.png", group.name()));
                 base::files::write_bytes(path, &png_bytes(&sheet, &[])?)?;
             }

@@ -11,8 +11,10 @@ use serde::Serialize;
 use super::{Evaluation, Group, Line};
 use crate::sd::train::data::Pair;
 
-/// Pairs in a row of a sheet, about so many pictures.
+/// Pictures in a row of a sheet, about.
 const IN_A_ROW: usize = 12;
+/// Pixels for a caption and the gap between rows.
+const ROOM: u32 = 40;
 
 /// What the judge names right, as shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -68,12 +70,14 @@ fn figures(right: &[[bool; 2]]) -> Figures {
 
 /// Measures all groups.
 pub(super) fn measure(eval: &Evaluation<'_>, lines: &[Line]) -> Result<Report, Failure> {
-    let groups = Group::ALL.map(|group| {
+    let groups = Group::ALL.map(|group| -> Result<GroupReport, Failure> {
         let of: Vec<&Line> = lines.iter().filter(|line| line.group == group).collect();
         let pairs = eval.plan.pairs.iter().filter(|it| it.0 == group);
         let pairs: Vec<Pair> = pairs.map(|it| it.1).collect();
-        let made = of.iter().map(|line| Ok(Judge::values(&eval.read(&line.file)?)));
-        let made: Vec<Vec<f32>> = made.collect::<Result<_, Failure>>()?;
+        let mut made = Vec::with_capacity(of.len());
+        for line in &of {
+            made.push(Judge::values(&eval.read(&line.file)?));
+        }
         let mut real: Vec<Drawn> = Vec::with_capacity(pairs.len());
         for &pair in &pairs {
             real.push(eval.grid.picture(pair)?);
@@ -123,38 +127,42 @@ fn fidelity(eval: &Evaluation<'_>, real: &[Drawn]) -> Result<[f64; 2], Failure> 
     Ok(sums.map(|sum| sum / real.len().max(1) as f64))
 }
 
-/// Real pictures, each followed by what was drawn of it and what the judge takes that for; none without pictures.
+/// Real pictures, each followed by what was drawn of it and what the judge takes that for, as many as fit; none without pictures.
 pub(super) fn sheet(
     eval: &Evaluation<'_>,
     lines: &[&Line],
     seeds: usize,
-    most: usize,
 ) -> Result<Option<Picture>, Failure> {
+    let Some(first) = lines.first() else {
+        return Ok(None);
+    };
+    let side = eval.read(&first.file)?.height;
+    // Small pictures are shown twice as large.
+    let scale = if side <= 128 { 2 } else { 1 };
+    let in_a_row = (IN_A_ROW / (seeds + 1)).max(1);
+    let rows = (sheet::MAX_SHEET_SIDE / (side * scale + ROOM)).max(1) as usize;
     let (mut pictures, mut captions) = (Vec::new(), Vec::new());
-    let mut side = 1;
-    for pair in lines.chunks(seeds).take(most) {
-        let real = eval.read(&pair[0].real)?;
-        let mut made = Vec::new();
+    for pair in lines.chunks(seeds).take(rows * in_a_row) {
+        let Some(first) = pair.first() else {
+            continue;
+        };
+        pictures.push(eval.read(&first.real)?);
+        captions.push(first.prompt.clone());
         for line in pair {
-            made.push(eval.read(&line.file)?);
-            let seen = format!("{} {}", eval.name(&line.seen_subject), line.seen_style);
+            pictures.push(eval.read(&line.file)?);
             captions.push(match line.right() {
                 [true, true] => "seen".to_owned(),
-                _ => format!("seen: {seen}"),
+                _ => format!(
+                    "seen: {} {}",
+                    eval.name(&line.seen_subject),
+                    line.seen_style
+                ),
             });
         }
-        side = made.first().map_or(side, |it| it.width);
-        captions.insert(captions.len() - made.len(), pair[0].prompt.clone());
-        pictures.push(real);
-        pictures.extend(made);
-    }
-    if pictures.is_empty() {
-        return Ok(None);
     }
     let layout = Layout {
-        columns: Some((IN_A_ROW / (seeds + 1)).max(1) * (seeds + 1)),
-        // Small pictures are shown twice as large.
-        scale: if side <= 128 { 2 } else { 1 },
+        columns: Some(in_a_row * (seeds + 1)),
+        scale,
         ..Layout::default()
     };
     let captions: Vec<&str> = captions.iter().map(String::as_str).collect();
