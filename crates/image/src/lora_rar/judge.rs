@@ -89,11 +89,12 @@ pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Pictu
     let said = |same: bool| if same { "Yes" } else { "No" }.to_owned();
     let found = seen(std::slice::from_ref(test));
     let found = found.first();
-    let answers = |references: &[Picture], same: &dyn Fn(&Verdict, &Verdict) -> bool| {
-        let each = seen(references).into_iter();
-        each.map(|it| said(found.is_some_and(|found| same(found, &it))))
-            .collect()
-    };
+    let answers =
+        |references: &[Picture], same: &dyn Fn(&Verdict, &Verdict) -> bool| -> Vec<String> {
+            let each = seen(references).into_iter();
+            each.map(|it| said(found.is_some_and(|found| same(found, &it))))
+                .collect()
+        };
     Votes {
         subject: answers(subjects, &|a, b| a.subject == b.subject),
         style: answers(styles, &|a, b| a.style == b.style),

@@ -32,7 +32,7 @@ pub struct Judge {
     #[arg(long, value_name = "DIR")]
     references: PathBuf,
     /// Address of an OpenAI-compatible server whose model sees pictures
-    #[arg(long, value_name = "URL", requires = "model")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The model's name on that server, or `embedded`: a judge inside the program, which knows emoji
     #[arg(long, value_name = "NAME")]

@@ -270,7 +270,7 @@ impl Evaluation<'_> {
     }
 
     /// What people call a subject.
-    fn name(&self, code: &str) -> &str {
+    fn name<'a>(&'a self, code: &'a str) -> &'a str {
         let subject = self.grid.subjects.iter().find(|it| it.code == code);
         subject.and_then(|it| it.name("en")).unwrap_or(code)
     }
