@@ -18,7 +18,7 @@ use crate::unknown;
   python3 -m venv peers && peers/bin/pip install torch numpy
   orrery bench --peer peers/bin/python
   orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json
-  peers/bin/pip install diffusers transformers torchvision onnx onnxscript onnxruntime xllamacpp
+  peers/bin/pip install diffusers transformers cryptography torchvision onnx onnxscript onnxruntime xllamacpp
   orrery bench --suite diffusion --peer peers/bin/python
   orrery bench --suite training --peer peers/bin/python
   peers/bin/pip install x-magical
