@@ -79,7 +79,10 @@ impl Model {
         if self.model == "ideal" {
             return Ok(Box::new(IdealWorld::usual()));
         }
-        let place = BaseModel::find(&self.model)?;
+        let place = BaseModel::find(&self.model).map_err(|failure| match failure {
+            Failure::Input(line) => Failure::Input(format!("{line}; or `ideal`")),
+            failure => failure,
+        })?;
         use_calling_thread_as_worker();
         let options = OpenOptions {
             tokenizer: self.tokenizer.clone(),
