@@ -1,6 +1,6 @@
 """diffusers' side of `orrery bench --suite diffusion`; `peer_loop.py`, which is put behind it, times the benchmarks.
 
-    peers/bin/pip install torch diffusers transformers
+    peers/bin/pip install torch diffusers transformers cryptography
     orrery bench --suite diffusion --peer peers/bin/python
 """
 
@@ -79,4 +79,8 @@ BENCHMARKS = {
     "sd15-unet": lambda: unet(SD15),
     "vae-decode": decode,
     "sdxl-unet": lambda: unet(SDXL),
+    # In `wind_peer.py` and `lora_rar_peer.py`, which stand before this.
+    "wind-exhaustive": lambda: retrieval(),
+    "lora-rar-dense": lambda: merging("dense"),
+    "lora-rar-factors": lambda: merging("factors"),
 }

@@ -32,7 +32,9 @@ def main():
             if name not in ready:
                 ready.clear()
                 ready[name] = BENCHMARKS[name]()
-            answer(ms=timed(ready[name], any(part in name for part in TRAINS)))
+            run = ready[name]
+            # Some do a part of the work, so many times of which is the whole.
+            answer(ms=timed(run, any(part in name for part in TRAINS)) * getattr(run, "times", 1))
         except Exception as error:
             answer(error=f"{type(error).__name__}: {error}")
 

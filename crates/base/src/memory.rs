@@ -28,6 +28,12 @@ pub fn peak() -> Option<u64> {
     status("VmHWM:")
 }
 
+/// What [`peak`] says counts from now on, where the system can do that.
+pub fn forget_peak() {
+    // 5 resets the peak alone (proc(5)); elsewhere there is no such file.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// A line of this process's status on Linux, in bytes.
 pub fn status(key: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;

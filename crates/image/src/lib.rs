@@ -2,6 +2,8 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
+#[cfg(any(feature = "fiva", feature = "sd", feature = "wind"))]
+mod base_model;
 #[cfg(feature = "fiva")]
 pub mod fiva;
 #[cfg(feature = "lora-rar")]

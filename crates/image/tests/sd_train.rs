@@ -5,9 +5,12 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use base::command::Context;
+use engine::models::emoji_judge::Judge;
 use engine::models::stable_diffusion::{OpenOptions, Request, StableDiffusion, pack};
 use engine::train::{Progress, Run, steps_done};
 use engine::weights::{Precision, Weights};
+use image_systems::sd::eval::{Evaluation, Group, LINES, Line, Plan, Report};
 use image_systems::sd::train::data::{Grid, Split};
 use image_systems::sd::train::{
     Done, Folder, Optimizer, Part, Recipe, TimeDraw, new_text, new_unet, new_vae, run,
@@ -127,6 +130,7 @@ fn three_stages_make_a_model_that_draws() {
     let weights = Weights::from_bytes(file.to_bytes()).unwrap();
     let packed = StableDiffusion::from_packed(&weights, &OpenOptions::default(), &device).unwrap();
     assert_eq!(draw(&packed).0, picture);
+    evaluate(&model, &grid, &place.path().join("eval"));
     // Training goes on from what is there.
     let config = Box::new(Folder(folder.clone()).unet_config().unwrap());
     let part = Part::Unet {
@@ -137,6 +141,47 @@ fn three_stages_make_a_model_that_draws() {
     carry_out(&more, &grid, &place.path().join("more"), false);
     let held_out = [Split::Development, Split::Test].map(|split| grid.of(split).len());
     assert!(held_out[0] < held_out[1]);
+}
+
+/// Draws pairs, goes on where it was stopped, and measures.
+fn evaluate(model: &StableDiffusion, grid: &Grid, out: &Path) {
+    let mut sampling = model.request().sampling;
+    sampling.steps = 2;
+    let plan = Plan::new(grid, Split::Development, Some(2), (2, 0), sampling);
+    assert_eq!(plan.pairs.len(), 4);
+    let judge = Judge::embedded(model.device()).unwrap();
+    let evaluation = Evaluation {
+        model,
+        grid,
+        judge: &judge,
+        plan: &plan,
+        out,
+    };
+    let run = |stopped: bool, at: &mut dyn FnMut(usize, usize)| {
+        let stop = Box::leak(Box::new(AtomicBool::new(stopped)));
+        evaluation.run(Context { stop }, at)
+    };
+    assert_eq!(run(true, &mut |_, _| {}).unwrap_err().code(), 130);
+    let report = run(false, &mut |_, _| {}).unwrap();
+    for group in &report.groups {
+        assert_eq!([group.pairs, group.drawn.pictures], [2, 4]);
+        assert!(group.frechet.unwrap() > 0.0 && group.autoencoder_l1 > 0.0);
+        assert!(group.autoencoder_psnr > 0.0);
+    }
+    for name in ["trained.png", "held-out.png"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    // What is there is not drawn again: this needs no step.
+    let told = |report: &Report| serde_json::to_string(report).unwrap();
+    let again = run(true, &mut |_, _| {}).unwrap();
+    assert_eq!(told(&again), told(&report));
+    let lines = base::job::jsonl::read(&out.join(LINES)).unwrap().records;
+    assert_eq!(lines.len(), 8);
+    let line: Line = serde_json::from_value(lines[0].1.clone().into()).unwrap();
+    assert_eq!(line.group, Group::Trained);
+    std::fs::remove_file(out.join(&line.file)).unwrap();
+    assert_eq!(run(true, &mut |_, _| {}).unwrap_err().code(), 130);
+    assert_eq!(told(&run(false, &mut |_, _| {}).unwrap()), told(&report));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::unknown;
   python3 -m venv peers && peers/bin/pip install torch numpy
   orrery bench --peer peers/bin/python
   orrery bench gemm-f32 dit-step-bf16 --peer peers/bin/python --json
-  peers/bin/pip install diffusers transformers torchvision onnx onnxscript onnxruntime xllamacpp
+  peers/bin/pip install diffusers transformers cryptography torchvision onnx onnxscript onnxruntime xllamacpp
   orrery bench --suite diffusion --peer peers/bin/python
   orrery bench --suite training --peer peers/bin/python
   peers/bin/pip install x-magical
@@ -55,7 +55,7 @@ enum Suite {
     Kernels,
     /// A language model beside llama.cpp
     Language,
-    /// The networks of Stable Diffusion beside diffusers
+    /// The networks of Stable Diffusion beside diffusers, merging of LoRAs and retrieval of watermarks beside PyTorch and numpy
     Diffusion,
     /// A training step of a language model of 30 million parameters beside PyTorch
     Training,
@@ -72,7 +72,16 @@ impl Suite {
     fn benchmarks(self) -> (Vec<Benchmark>, &'static str) {
         match self {
             Self::Kernels | Self::Language => (bench::benchmarks(), bench::KERNELS),
+            #[cfg(not(all(feature = "wind", feature = "lora-rar")))]
             Self::Diffusion => (bench::diffusion::benchmarks(), bench::diffusion::SCRIPT),
+            #[cfg(all(feature = "wind", feature = "lora-rar"))]
+            Self::Diffusion => {
+                // What has a limit of memory comes before what needs more.
+                let mut benchmarks = image_systems::lora_rar::bench::benchmarks();
+                benchmarks.extend(image_systems::wind::bench::benchmarks());
+                benchmarks.extend(bench::diffusion::benchmarks());
+                (benchmarks, DIFFUSION_PEER)
+            }
             Self::Training => (bench::training::benchmarks(), bench::training::SCRIPT),
             #[cfg(all(feature = "hyperfl", feature = "rapl"))]
             Self::Learning => (learning::bench::benchmarks(), learning::bench::SCRIPT),
@@ -85,6 +94,23 @@ impl Suite {
         }
     }
 }
+
+/// What diffusers, PyTorch and numpy run for the diffusion suite.
+#[cfg(all(feature = "wind", feature = "lora-rar"))]
+const DIFFUSION_PEER: &str = concat!(
+    include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../benches/wind_peer.py"
+    )),
+    include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../benches/lora_rar_peer.py"
+    )),
+    include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../benches/diffusion_peer.py"
+    )),
+);
 
 /// What PyTorch runs for the vision suite.
 #[cfg(all(feature = "emov2", feature = "acdit"))]
@@ -300,7 +326,8 @@ fn head(threads: usize, peer: Option<&str>) -> String {
 
 fn row(timing: &Timing) -> String {
     let ours = format!("{:<24} {:>10.3}", timing.name, timing.ours_ms);
-    match (timing.beside_ms, timing.ratio, timing.range) {
+    let limits = limits(timing);
+    let row = match (timing.beside_ms, timing.ratio, timing.range) {
         (Some(beside), Some(ratio), Some([least, most])) => {
             let own = if timing.peer { "" } else { "  beside our own" };
             let floor = timing
@@ -309,5 +336,19 @@ fn row(timing: &Timing) -> String {
             format!("{ours} {beside:>10.3}  {ratio:.2} ({least:.2} – {most:.2}){own}{floor}")
         }
         _ => ours,
+    };
+    row + &limits
+}
+
+/// Time and memory that a benchmark may take, where it has such limits.
+fn limits(timing: &Timing) -> String {
+    let mut text = String::new();
+    if let Some(most) = timing.most_ms {
+        text += &format!("  at most {} s", most / 1e3);
     }
+    if let (Some(memory), Some(most)) = (timing.memory, timing.most_memory) {
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        text += &format!("  {:.2} GB, at most {}", gigabytes(memory), gigabytes(most));
+    }
+    text
 }

@@ -152,7 +152,6 @@ fn wrong_input_is_refused_in_one_line() {
         assert!(line.contains(wanted), "{args:?}: {line}");
     }
     for (args, wanted) in [
-        (vec!["sd", "generate", "fox"], "--model"),
         (
             vec!["sd", "generate", "fox", "--model", "nowhere"],
             "nowhere",
@@ -199,6 +198,47 @@ fn wrong_input_is_refused_in_one_line() {
     );
     let moved = [&again[..], &["--model", "moved"]].concat();
     orrery(place, &moved).worked();
+}
+
+/// Empty until there is a trained one.
+const EMBEDDED: &[u8] = include_bytes!("../../../assets/models/sd-emoji.safetensors");
+
+#[test]
+fn the_embedded_model_needs_no_name() {
+    let place = folder();
+    let place = place.path();
+    let draw = [
+        "sd",
+        "generate",
+        "elephant twemoji",
+        "--seed",
+        "3",
+        "--transparent",
+    ];
+    let again = [
+        "sd",
+        "generate",
+        "--again",
+        "elephant-twemoji-3.png",
+        "--out",
+        "b.png",
+    ];
+    if EMBEDDED.is_empty() {
+        let line = orrery(place, &draw).refused(2);
+        assert!(line.contains("--model"), "{line}");
+        return;
+    }
+    orrery(place, &draw).worked();
+    orrery(place, &again).worked();
+    let [first, second] =
+        ["elephant-twemoji-3.png", "b.png"].map(|name| std::fs::read(place.join(name)).unwrap());
+    assert_eq!(first, second);
+    let picture = base::media::read_picture(place.join("b.png")).unwrap();
+    assert_eq!([picture.width, picture.height], [64; 2]);
+    // A PNG with transparency.
+    assert_eq!(first[25], 6);
+    let ran = orrery(place, &["sd", "info", "--model", "embedded"]).worked();
+    assert!(ran.out.contains("draws 64x64"), "{}", ran.out);
 }
 
 #[test]

@@ -33,6 +33,8 @@ enum Beside {
     Peer,
     /// A benchmark of our own that bounds it.
     Ours(fn() -> Run),
+    /// Nothing: it has a limit of its own.
+    Nothing,
 }
 
 /// Something to be timed.
@@ -45,6 +47,8 @@ pub struct Benchmark {
     make: fn() -> Run,
     beside: Beside,
     floor: Option<f64>,
+    seconds: Option<f64>,
+    bytes: Option<u64>,
 }
 
 impl Benchmark {
@@ -56,6 +60,16 @@ impl Benchmark {
             make,
             beside: Beside::Peer,
             floor: None,
+            seconds: None,
+            bytes: None,
+        }
+    }
+
+    /// A benchmark beside nothing.
+    pub fn alone(name: &'static str, about: &'static str, make: fn() -> Run) -> Self {
+        Self {
+            beside: Beside::Nothing,
+            ..Self::with_peer(name, about, make)
         }
     }
 
@@ -76,6 +90,22 @@ impl Benchmark {
     pub fn at_most(self, floor: f64) -> Self {
         Self {
             floor: Some(floor),
+            ..self
+        }
+    }
+
+    /// The same with the most seconds that it may take.
+    pub fn within(self, seconds: f64) -> Self {
+        Self {
+            seconds: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same with the most memory that the process may hold meanwhile, in bytes.
+    pub fn below(self, bytes: u64) -> Self {
+        Self {
+            bytes: Some(bytes),
             ..self
         }
     }
@@ -100,12 +130,26 @@ pub struct Timing {
     pub range: Option<[f64; 2]>,
     /// The largest ratio that is good enough, where one is asked for.
     pub floor: Option<f64>,
+    /// The longest time that is good enough in milliseconds, where one is asked for.
+    pub most_ms: Option<f64>,
+    /// The most bytes that the process held meanwhile; what earlier benchmarks left to the allocator is in it. None where the
+    /// system does not say.
+    pub memory: Option<u64>,
+    /// The most of them that are good enough, where it is asked for.
+    pub most_memory: Option<u64>,
 }
 
 impl Timing {
-    /// Whether the peer stood beside it and we were too slow.
+    /// Whether we were too slow, beside the peer where it stood there or by the clock, or took too much memory.
     pub fn missed(&self) -> bool {
-        matches!((self.ratio, self.floor), (Some(ratio), Some(floor)) if ratio.is_nan() || ratio > floor)
+        let above =
+            |value: f64, most: Option<f64>| most.is_some_and(|most| value.is_nan() || value > most);
+        let bytes = |bytes: u64| bytes as f64;
+        self.ratio.is_some_and(|ratio| above(ratio, self.floor))
+            || above(self.ours_ms, self.most_ms)
+            || self
+                .memory
+                .is_some_and(|memory| above(bytes(memory), self.most_memory.map(bytes)))
     }
 }
 
@@ -141,13 +185,14 @@ pub fn time(
     let mut other: Option<Box<dyn FnMut() -> Result<f64, PeerError> + '_>> =
         match (benchmark.beside, peer) {
             (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(benchmark.name))),
-            (Beside::Peer, None) => None,
+            (Beside::Peer, None) | (Beside::Nothing, _) => None,
             (Beside::Ours(make), _) => {
                 let mut run = pool.install(make);
                 Some(Box::new(move || Ok(pool.install(|| round(&mut run)))))
             }
         };
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    base::memory::forget_peak();
     // The first round warms both up.
     for counted in (0..=rounds).map(|round| round > 0) {
         let mine = pool.install(|| round(&mut run));
@@ -168,6 +213,9 @@ pub fn time(
         // `median` left them sorted.
         range: ratios.first().zip(ratios.last()).map(|(a, b)| [*a, *b]),
         floor: benchmark.floor,
+        most_ms: benchmark.seconds.map(|seconds| seconds * 1e3),
+        memory: base::memory::peak(),
+        most_memory: benchmark.bytes,
     })
 }
 

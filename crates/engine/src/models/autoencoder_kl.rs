@@ -345,7 +345,7 @@ impl Decoder {
 }
 
 /// Every pixel four times: nearest-neighbour upsampling.
-fn twice_as_large(x: Tensor<4>) -> Tensor<4> {
+pub(super) fn twice_as_large(x: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch, channels, height, 1, width, 1])
         .expand([batch, channels, height, 2, width, 2])

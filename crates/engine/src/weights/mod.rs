@@ -21,7 +21,9 @@ pub use gguf::Gguf;
 pub use gguf_types::GgufValue;
 pub use holding::{Changes, Loading, held_bytes, load_with};
 pub use keys::KeyMap;
-pub use module::{LoadReport, ParamInfo, collect, gradient, load, load_partial, params, save};
+pub use module::{
+    LoadReport, ParamInfo, collect, fits, gradient, load, load_partial, params, save,
+};
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
 pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;

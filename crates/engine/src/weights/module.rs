@@ -47,6 +47,18 @@ pub fn load<M: Module>(module: M, weights: &Weights, keys: &KeyMap) -> Result<M,
     Plan::whole(&module, weights, keys)?.carry_out(module, weights, None)
 }
 
+/// Whether [`load`] would find all that it needs, by names and shapes; nothing is read.
+///
+/// # Errors
+/// [`WeightsError::Mismatch`] as of [`load`].
+pub fn fits<M: Module>(module: &M, weights: &Weights, keys: &KeyMap) -> Result<(), WeightsError> {
+    let mismatch = Plan::new(module, weights, keys).mismatch;
+    match mismatch.is_empty() {
+        true => Ok(()),
+        false => Err(WeightsError::Mismatch(Box::new(mismatch))),
+    }
+}
+
 /// Fills the parameters that `keys` selects and `weights` has; the others keep their values.
 ///
 /// # Errors

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use base::media::Picture;
+use base::rng::Rng;
+use engine::models::autoencoder_tiny::AutoencoderTinyConfig;
 use engine::models::stable_diffusion::{
     DiffusionError, OpenOptions, Request, SamplerKind, Sampling, Source, StableDiffusion,
 };
-use engine::weights::{Precision, TensorFile, Weights};
+use engine::weights::{Precision, TensorFile, Weights, save};
 use serde_json::json;
 
 use crate::tiny::{TOKENS, Tiny, tokenizer};
@@ -90,6 +92,91 @@ fn a_folder_in_one_file_draws_the_same() {
     std::fs::remove_file(folder.join("tokenizer/merges.txt")).unwrap();
     let error = engine::models::stable_diffusion::pack(&folder, Precision::F32).unwrap_err();
     assert!(error.to_string().contains("tokenizer"), "{error}");
+}
+
+#[test]
+fn a_tiny_autoencoder_in_the_place_of_the_usual_one() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("model");
+    Tiny::default().write(&folder);
+    let tiny = AutoencoderTinyConfig {
+        encoder_block_out_channels: vec![8; 2],
+        decoder_block_out_channels: vec![8; 2],
+        num_encoder_blocks: vec![1, 1],
+        num_decoder_blocks: vec![1, 1],
+        ..AutoencoderTinyConfig::default()
+    };
+    let device = engine::device("cpu").unwrap();
+    let network = tiny.init(&mut Rng::new(3), &device).unwrap();
+    let vae = place.path().join("taesd");
+    std::fs::create_dir(&vae).unwrap();
+    let file = vae.join("diffusion_pytorch_model.safetensors");
+    save(&network, &tiny.key_map(), &[], Precision::F32, &file).unwrap();
+    let mut config = serde_json::to_value(&tiny).unwrap();
+    config["_class_name"] = json!("AutoencoderTiny");
+    std::fs::write(vae.join("config.json"), config.to_string()).unwrap();
+    // A folder, and its file alone.
+    let pictures = [&vae, &file].map(|path| {
+        let options = OpenOptions {
+            vae: Some(path.clone()),
+            ..OpenOptions::default()
+        };
+        let info = StableDiffusion::info(&folder, &options).unwrap();
+        assert_eq!(info.autoencoder, "AutoencoderTiny");
+        assert_eq!([info.factor as f64, info.scaling_factor], [2.0, 1.0]);
+        let model = open_with(&folder, options).unwrap();
+        let picture = draw(&model, &request(&model)).remove(0);
+        assert_eq!(
+            model.encode(&[picture.clone()]).unwrap().dims(),
+            [1, 4, 8, 8]
+        );
+        picture.pixels
+    });
+    assert_eq!(pictures[0], pictures[1]);
+    assert_ne!(
+        pictures[0],
+        draw(&open(&folder), &request(&open(&folder)))[0].pixels
+    );
+    // Weights of something else.
+    let options = OpenOptions {
+        vae: Some(folder.join("unet/diffusion_pytorch_model.safetensors")),
+        ..OpenOptions::default()
+    };
+    let error = open_with(&folder, options).unwrap_err().to_string();
+    assert!(error.contains("no autoencoder that is known"), "{error}");
+}
+
+#[test]
+fn what_a_model_lacks_is_named_before_it_is_read() {
+    let place = tempfile::tempdir().unwrap();
+    for (part, name) in [
+        ("unet", "diffusion_pytorch_model.safetensors"),
+        ("vae", "diffusion_pytorch_model.safetensors"),
+        ("text_encoder", "model.safetensors"),
+    ] {
+        let folder = place.path().join(part);
+        Tiny::default().write(&folder);
+        let info = || StableDiffusion::info(&folder, &OpenOptions::default());
+        info().unwrap();
+        let path = folder.join(part).join(name);
+        let whole = Weights::open(&path).unwrap();
+        let mut half = TensorFile::new();
+        let mut names: Vec<&str> = whole.names().collect();
+        names.sort_unstable();
+        let (kept, lost) = names.split_at(names.len() - 3);
+        for name in kept {
+            let values = whole.values(name).unwrap();
+            half.floats(name, whole.shape(name).unwrap(), &values, Precision::F32)
+                .unwrap();
+        }
+        half.write(&path).unwrap();
+        let line = info().unwrap_err().to_string();
+        assert!(
+            line.contains("3 missing") && line.contains(lost[0]),
+            "{line}"
+        );
+        assert!(!line.contains('\n'), "{line}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::burn;
 use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
+use engine::models::autoencoder_tiny::AutoencoderTinyConfig;
 use engine::models::clip_text::{self, ClipText, ClipTextConfig};
 use engine::models::clip_vision::{self, ClipVisionConfig};
 use engine::models::t5_encoder::{self, T5EncoderConfig};
@@ -108,6 +109,30 @@ fn the_autoencoder() {
         same(case, "latent_scaled", mean.clone() * config.scaling_factor);
         same(case, "decoded", model.decode(mean));
     });
+}
+
+#[test]
+fn the_tiny_autoencoder() {
+    each("sd", "autoencoder_tiny", |case| {
+        let device = Device::default();
+        let config: AutoencoderTinyConfig =
+            serde_json::from_value(case.json["config"].clone()).unwrap();
+        let weights = case.weights().within("vae");
+        assert_eq!(AutoencoderTinyConfig::of(&weights), Some(config.clone()));
+        let model = config.init(&mut Rng::new(0), &device).unwrap();
+        let model = load(model, &weights, &config.key_map()).unwrap();
+        same(case, "mean", model.encode(case.tensor("image", &device)));
+        same(
+            case,
+            "decoded",
+            model.decode(case.tensor("latents", &device)),
+        );
+    });
+    let odd = AutoencoderTinyConfig {
+        act_fn: "mish".into(),
+        ..AutoencoderTinyConfig::default()
+    };
+    assert!(odd.check().unwrap_err().contains("`mish`"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use base::endpoint::{ChatModel, Message, Prompt, Request};
 use base::media::{Picture, data_address};
+use engine::models::emoji_judge::{Judge, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::LoraRarError;
@@ -57,22 +58,47 @@ fn style_question(style: &str) -> String {
     )
 }
 
-/// A picture as a model is shown it.
-///
-/// # Errors
-/// When it cannot be encoded.
-pub fn shown(picture: &Picture) -> Result<String, LoraRarError> {
+/// A picture as large as a model is shown it.
+pub fn scaled(picture: &Picture) -> Picture {
     let longer = picture.width.max(picture.height);
     if longer <= LONGER_SIDE {
-        return Ok(data_address(picture)?);
+        return picture.clone();
     }
     let scaled = |side: u32| {
         let scaled = f64::from(side) * f64::from(LONGER_SIDE) / f64::from(longer);
         (scaled.round() as u32).max(1)
     };
-    Ok(data_address(
-        &picture.resize(scaled(picture.width), scaled(picture.height)),
-    )?)
+    picture.resize(scaled(picture.width), scaled(picture.height))
+}
+
+/// A picture as a model is shown it.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn shown(picture: &Picture) -> Result<String, LoraRarError> {
+    Ok(data_address(&scaled(picture))?)
+}
+
+/// What the judge inside the program, which knows emoji, says of one generated picture: whether it sees the subject, and the
+/// style, that it sees in each reference.
+pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Picture]) -> Votes {
+    let seen = |pictures: &[Picture]| {
+        let values: Vec<Vec<f32>> = pictures.iter().map(Judge::values).collect();
+        judge.judge(&values)
+    };
+    let said = |same: bool| if same { "Yes" } else { "No" }.to_owned();
+    let found = seen(std::slice::from_ref(test));
+    let found = found.first();
+    let answers =
+        |references: &[Picture], same: &dyn Fn(&Verdict, &Verdict) -> bool| -> Vec<String> {
+            let each = seen(references).into_iter();
+            each.map(|it| said(found.is_some_and(|found| same(found, &it))))
+                .collect()
+        };
+    Votes {
+        subject: answers(subjects, &|a, b| a.subject == b.subject),
+        style: answers(styles, &|a, b| a.style == b.style),
+    }
 }
 
 /// Asks about one generated picture, all given as [`shown`] makes them: first whether each of `subjects` is the same subject, then
@@ -119,8 +145,33 @@ pub fn scores(scenarios: &[Vec<[bool; 3]>]) -> [f64; 3] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
+    use engine::data::pack::{EmojiPack, Style};
+
+    #[test]
+    fn the_judge_inside_compares_what_it_sees() {
+        let pack = EmojiPack::embedded().unwrap();
+        let picture = |code: &str, style: Style| {
+            let subject = pack.subjects.iter().find(|it| it.code == code).unwrap();
+            pack.picture(subject.cell, style).unwrap()
+        };
+        let judge = Judge::embedded(&Device::flex()).unwrap();
+        let (elephant, pizza) = ("1f418", "1f355");
+        let votes = look(
+            &judge,
+            &picture(elephant, Style::Noto),
+            &[
+                picture(elephant, Style::Twemoji),
+                picture(pizza, Style::Noto),
+            ],
+            &[picture(pizza, Style::Noto)],
+        );
+        assert_eq!(votes.subject, ["Yes", "No"]);
+        assert_eq!(votes.verdicts(), [false, true, false]);
+    }
 
     #[test]
     fn names_of_styles_and_scores_over_scenarios() {

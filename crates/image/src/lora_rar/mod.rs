@@ -12,6 +12,7 @@ use base::system::System;
 
 mod adapter;
 mod baselines;
+pub mod bench;
 mod command;
 pub mod distill;
 mod error;

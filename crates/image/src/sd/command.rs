@@ -1,5 +1,6 @@
 //! The verbs of `orrery sd`.
 
+mod eval;
 mod pack;
 mod train;
 
@@ -19,8 +20,9 @@ use engine::models::stable_diffusion::{
     ModelInfo, OpenOptions, Request, Sampling, Source, StableDiffusion,
 };
 use engine::ops::{Precision, set_precision};
-use engine::weights::hub::{HubError, HubSettings, resolve};
 use serde_json::json;
+
+use crate::base_model::BaseModel;
 
 use super::generation_params::{GenerationParams, Given};
 use super::options::{DrawOptions, ModelOptions, RunOptions, share, size};
@@ -28,11 +30,12 @@ use super::options::{DrawOptions, ModelOptions, RunOptions, share, size};
 /// Most characters of a file's name that come from the prompt.
 const NAME: usize = 40;
 
-/// Draw with weights of Stable Diffusion 1, 2 or XL that you have.
+/// Draw with Stable Diffusion: the small model inside, or weights of 1, 2 or XL that you have.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Draw what a prompt says
     #[command(after_help = "Examples:
+  orrery sd generate \"elephant twemoji\" --transparent
   orrery sd generate \"a red fox in the snow\" --model sd-v1-5
   orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
   orrery sd generate \"a red fox\" --model sd-v1-5-q8_0.gguf --tokenizer clip --weights q8_0
@@ -61,6 +64,15 @@ they draw; others get it back after each step.")]
   orrery sd train --resume runs/unet
   orrery sd generate \"elephant twemoji\" --model runs/unet/model")]
     Train(Box<train::Train>),
+    /// Draw pairs of subject and style that were trained and some that were held out, and measure them
+    #[command(after_help = "Examples:
+  orrery sd eval --data emoji-styles-64 --model runs/unet/model --out runs/eval
+  orrery sd eval --data emoji-styles-64 --split test --out runs/test
+  python benches/sd_perceptual.py runs/eval
+
+The folder holds the pictures drawn and the real ones, a line for each in pictures.jsonl, the sheets trained.png and held-out.png
+that show them side by side, and report.json. The same command goes on after Ctrl-C.")]
+    Eval(Box<eval::Eval>),
     /// Write the folder of a model as one file, which --model takes like the folder
     #[command(after_help = "Example:
   orrery sd pack runs/unet/model --out emoji.safetensors")]
@@ -157,6 +169,7 @@ impl Verbs for Command {
             }
             Self::Info(verb) => verb.run(),
             Self::Train(verb) => verb.run(context),
+            Self::Eval(verb) => verb.run(context),
             Self::Pack(verb) => verb.run(),
         }
     }
@@ -174,35 +187,13 @@ impl Generate {
     }
 }
 
-fn place_of(model: &str) -> Result<PathBuf, Failure> {
-    let path = Path::new(model);
-    match path.exists() {
-        true => Ok(path.to_owned()),
-        false => match resolve(model, &HubSettings::from_environment()) {
-            Err(HubError::Name(_)) => Err(Failure::input(format!(
-                "there is no model `{}`: give a diffusers folder, one `.safetensors` or `.gguf` file, or OWNER/NAME on the hub",
-                base::command::one_line(&model.chars().take(100).collect::<String>())
-            ))),
-            found => Ok(found?),
-        },
-    }
-}
-
-/// [`place_of`] for the model that a picture was made with.
-fn place_again(model: &str) -> Result<PathBuf, Failure> {
-    place_of(model).map_err(|_| {
+/// [`BaseModel::find`] for the model that a picture was made with.
+fn found_again(model: &str) -> Result<BaseModel, Failure> {
+    BaseModel::find(model).map_err(|_| {
         Failure::input(format!(
             "the picture was made with the model `{}`, which is not here: say where it is with `--model`",
             base::command::one_line(&model.chars().take(200).collect::<String>())
         ))
-    })
-}
-
-fn named(options: &ModelOptions) -> Result<&str, Failure> {
-    options.model.as_deref().ok_or_else(|| {
-        Failure::input(
-            "no model was named: give `--model` a diffusers folder or one `.safetensors` or `.gguf` file of Stable Diffusion 1, 2 or XL",
-        )
     })
 }
 
@@ -243,7 +234,7 @@ impl<'a> Job<'a> {
                 clip_skip: draw.clip_skip,
                 bf16: draw.bf16,
                 weights: draw.weights,
-                model: named(model)?.to_owned(),
+                model: model.name().to_owned(),
                 vae: opening.vae,
                 tokenizer: opening.tokenizer,
                 prediction: opening.prediction,
@@ -266,7 +257,7 @@ impl<'a> Job<'a> {
         let mut params = GenerationParams::read(path)?;
         match &model.model {
             Some(model) => params.model.clone_from(model),
-            None => drop(place_again(&params.model)?),
+            None => drop(found_again(&params.model)?),
         }
         params.vae = model.vae.clone().or(params.vae);
         params.tokenizer = model.tokenizer.clone().or(params.tokenizer);
@@ -313,8 +304,8 @@ impl<'a> Job<'a> {
         }
         let device = engine::device(&self.run.device)?;
         let source = self.source()?;
-        let place = place_of(&self.params.model)?;
-        let model = StableDiffusion::open(&place, &self.params.opening(), &device)?;
+        let model = BaseModel::find(&self.params.model)?;
+        let model = model.open(&self.params.opening(), &device)?;
         for note in model.notes() {
             eprint_line(&format!("warning: {note}"));
         }
@@ -503,7 +494,7 @@ impl<'a> Job<'a> {
 impl Info {
     fn run(&self) -> Result<(), Failure> {
         let options: OpenOptions = self.model.opening();
-        let info = StableDiffusion::info(&place_of(named(&self.model)?)?, &options)?;
+        let info = BaseModel::find(self.model.name())?.info(&options)?;
         match self.json {
             true => print_line(&serde_json::to_string(&info).map_err(Failure::failed)?),
             false => print_line(&in_words(&info)?),
@@ -533,7 +524,8 @@ fn in_words(info: &ModelInfo) -> Result<String, Failure> {
         ));
     }
     lines.push(format!(
-        "autoencoder: {} parameters, {} pixels a latent, scaled by {}",
+        "autoencoder: {} of {} parameters, {} pixels a latent, scaled by {}",
+        info.autoencoder,
         millions(info.vae_parameters),
         info.factor,
         info.scaling_factor

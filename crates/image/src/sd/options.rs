@@ -7,14 +7,16 @@ use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
 use engine::nn::WeightKind;
 
+use crate::base_model::EMBEDDED;
+
 /// Which model.
 #[derive(Args, Debug)]
 pub struct ModelOptions {
-    /// A diffusers folder, one .safetensors, .ckpt or .gguf file, or OWNER/NAME in the cache of the hub
+    /// A diffusers folder, one .safetensors, .ckpt or .gguf file, OWNER/NAME in the cache of the hub, or `embedded` [default: embedded]
     #[arg(long, value_name = "DIR|FILE")]
     pub model: Option<String>,
-    /// Another autoencoder, in a diffusers folder
-    #[arg(long, value_name = "FOLDER")]
+    /// Another autoencoder, a diffusers folder or one file; a tiny one (TAESD) is fast
+    #[arg(long, value_name = "FOLDER|FILE")]
     pub vae: Option<PathBuf>,
     /// Folder of CLIP's vocab.json and merges.txt, which a single file needs [default: beside the file]
     #[arg(long, value_name = "FOLDER")]
@@ -32,6 +34,11 @@ pub struct ModelOptions {
 }
 
 impl ModelOptions {
+    /// What was named, or the embedded model.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(EMBEDDED)
+    }
+
     /// How the model is opened.
     pub fn opening(&self) -> OpenOptions {
         OpenOptions {
@@ -116,7 +123,8 @@ fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
     }
 }
 
-fn guidance(text: &str) -> Result<f64, String> {
+/// A scale of guidance, from 0 to 100.
+pub fn guidance(text: &str) -> Result<f64, String> {
     number(text, 0.0, 100.0)
 }
 

@@ -12,6 +12,7 @@ use base::card::Card;
 use base::system::System;
 
 pub mod attack;
+pub mod bench;
 mod codes;
 mod command;
 mod detect;

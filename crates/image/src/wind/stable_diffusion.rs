@@ -1,13 +1,11 @@
 //! Stable Diffusion as a model that carries the mark.
 
-use std::path::Path;
-
 use base::command::{Context, Steps};
 use base::media::Picture;
 use base::rng::Rng;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use engine::models::stable_diffusion::{
-    Conditions, DiffusionError, OpenOptions, Request, SamplerKind, Sampling, StableDiffusion,
+    Conditions, DiffusionError, Request, SamplerKind, Sampling, StableDiffusion,
 };
 
 use super::model::LatentModel;
@@ -24,19 +22,17 @@ pub struct StableDiffusionModel {
 }
 
 impl StableDiffusionModel {
-    /// Opens a folder or a file of weights. `side` is that of the pictures; none is the model's own. The sampler is the model's
-    /// own where it can be inverted, else DPM-Solver++ (official: DPM-Solver++, 50 steps, guidance 7.5).
+    /// `guidance` is by default what the model's index says, else 7.5; `side` is that of the pictures, by default the model's own.
+    /// The sampler is the model's own where it can be inverted, else DPM-Solver++ (official: DPM-Solver++, 50 steps, guidance
+    /// 7.5).
     ///
     /// # Errors
-    /// [`DiffusionError`] as of [`StableDiffusion::open`], and for sides that the model cannot draw.
-    pub fn open(
-        path: &Path,
-        options: &OpenOptions,
-        (steps, guidance, side): (usize, f64, Option<usize>),
-        device: &Device,
+    /// [`DiffusionError`] for sides that the model cannot draw.
+    pub fn new(
+        model: StableDiffusion,
+        (steps, guidance, side): (usize, Option<f64>, Option<usize>),
         (context, quiet): (Context, bool),
     ) -> Result<Self, DiffusionError> {
-        let model = StableDiffusion::open(path, options, device)?;
         let usual = model.request();
         let sampler = match usual.sampling.sampler {
             SamplerKind::Ddim => SamplerKind::Ddim,
@@ -44,7 +40,7 @@ impl StableDiffusionModel {
         };
         let sampling = Sampling {
             steps,
-            guidance,
+            guidance: guidance.unwrap_or(usual.sampling.guidance),
             sampler,
             ..usual.sampling.clone()
         };

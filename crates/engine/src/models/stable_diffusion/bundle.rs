@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::parts::{Part, Parts, Schedule, TowerPart, special};
+use super::vae::VaePart;
 use super::{DiffusionError, OpenOptions, folder};
 use crate::models::clip_text::ClipTextConfig;
 use crate::text::Tokenizer;
@@ -85,14 +86,11 @@ pub(super) fn open(weights: &Weights, options: &OpenOptions) -> Result<Parts, Di
             weights: weights.within("unet"),
         },
         vae: match &options.vae {
-            Some(place) => Part {
-                config: folder::json(&place.join("config.json"))?,
-                weights: folder::weights(place)?,
-            },
-            None => Part {
+            Some(place) => VaePart::open(place, false)?,
+            None => VaePart::Kl(Part {
                 config: json(path, &files, "vae/config.json")?,
                 weights: weights.within("vae"),
-            },
+            }),
         },
         towers: vec![TowerPart {
             config: ClipTextConfig {

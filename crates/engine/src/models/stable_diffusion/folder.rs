@@ -6,8 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::parts::{Part, Parts, Schedule, TowerPart, special};
+use super::vae::VaePart;
 use super::{DiffusionError, OpenOptions};
 use crate::models::clip_text::ClipTextConfig;
+use crate::models::unet2d::Unet2dConfig;
 use crate::text::Tokenizer;
 use crate::weights::{Sharded, Weights};
 
@@ -135,22 +137,20 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Parts, Diffus
         .map(|number| tower(folder, number, options))
         .collect();
     let unet = folder.join("unet");
-    let vae: PathBuf = options.vae.clone().unwrap_or_else(|| folder.join("vae"));
     let scheduler = folder.join("scheduler").join("scheduler_config.json");
     let mut scheduler = Schedule::read(json(&scheduler)?, &scheduler)?;
     if let Some(prediction) = options.prediction {
         scheduler.config.prediction_type = prediction;
     }
+    let unet = Part::<Unet2dConfig> {
+        config: json(&unet.join("config.json"))?,
+        weights: weights(&unet)?,
+    };
+    let vae: PathBuf = options.vae.clone().unwrap_or_else(|| folder.join("vae"));
     Ok(Parts {
         path: folder.to_owned(),
-        unet: Part {
-            config: json(&unet.join("config.json"))?,
-            weights: weights(&unet)?,
-        },
-        vae: Part {
-            config: json(&vae.join("config.json"))?,
-            weights: weights(&vae)?,
-        },
+        vae: VaePart::open(&vae, unet.config.addition_embed_type.is_some())?,
+        unet,
         towers: towers?,
         scheduler,
         zero_negative: index["force_zeros_for_empty_prompt"] == true,

@@ -8,10 +8,12 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::{DiffusionError, OpenOptions, StableDiffusion, kind_of, kind_of_vae, parts};
+use super::parts::Parts;
+use super::{DiffusionError, OpenOptions, StableDiffusion, bundle, kind_of, parts};
 use crate::diffusion::scheduler::Prediction;
+use crate::models::unet2d;
 use crate::nn::WeightKind;
-use crate::weights::{held_bytes, params};
+use crate::weights::{KeyMap, Weights, WeightsError, fits, held_bytes, params};
 
 /// What a model is.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +30,8 @@ pub struct ModelInfo {
     pub unet_parameters: usize,
     /// Text towers.
     pub text_encoders: Vec<TowerInfo>,
+    /// What kind of autoencoder it has, by the class that diffusers would make.
+    pub autoencoder: String,
     /// Parameters of the autoencoder.
     pub vae_parameters: usize,
     /// Bytes that all weights take in memory, by how they are held. Tensors that the file has in quantised blocks are counted as
@@ -58,64 +62,89 @@ pub struct TowerInfo {
     pub parameters: usize,
 }
 
-fn count<M: Module>(module: &M) -> usize {
+/// How many parameters `module` has, once `weights` was found to have them all.
+pub(super) fn parameters<M: Module>(
+    module: &M,
+    weights: &Weights,
+    keys: &KeyMap,
+) -> Result<usize, WeightsError> {
+    fits(module, weights, keys)?;
     let each = params(module).into_iter();
-    each.map(|it| it.shape.iter().product::<usize>()).sum()
+    Ok(each.map(|it| it.shape.iter().product::<usize>()).sum())
 }
 
 impl StableDiffusion {
-    /// What the model at `path` is. Its parts are checked against one another; weights are not read.
+    /// What the model at `path` is. Its parts are checked against one another and their weights by names and shapes; values are
+    /// not read.
     ///
     /// # Errors
     /// As [`StableDiffusion::open`].
     pub fn info(path: &Path, options: &OpenOptions) -> Result<ModelInfo, DiffusionError> {
-        let parts = parts(path, options)?;
-        let device = Device::flex();
-        let rng = &mut Rng::new(0);
-        let unfit = |reason: String| DiffusionError::model(path, reason);
-        let unet = &parts.unet.config;
-        let factor = 1 << (parts.vae.config.block_out_channels.len() - 1);
-        let mut weight_bytes = BTreeMap::new();
-        let mut add = |bytes: &dyn Fn(WeightKind) -> usize| {
-            for kind in WeightKind::ALL {
-                *weight_bytes.entry(kind.to_string()).or_default() += bytes(kind);
-            }
-        };
-        let towers: Result<Vec<TowerInfo>, DiffusionError> = parts
-            .towers
-            .iter()
-            .map(|tower| {
-                let network = tower
-                    .config
-                    .init(&mut Rng::new(0), &device)
-                    .map_err(unfit)?;
-                add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
-                Ok(TowerInfo {
-                    layers: tower.config.num_hidden_layers,
-                    width: tower.config.hidden_size,
-                    vocabulary: tower.config.vocab_size,
-                    tokens: tower.config.max_position_embeddings,
-                    parameters: count(&network),
-                })
-            })
-            .collect();
-        let unet_network = unet.init(rng, &device).map_err(unfit)?;
-        let vae = parts.vae.config.init(rng, &device);
-        add(&|kind| held_bytes(&unet_network, &|path| kind_of(path, kind)));
-        add(&|kind| held_bytes(&vae, &|_| kind_of_vae(kind)));
-        Ok(ModelInfo {
-            family: parts.family().to_owned(),
-            size: unet.sample_size.map(|side| side * factor),
-            in_channels: unet.in_channels,
-            block_out_channels: unet.block_out_channels.clone(),
-            unet_parameters: count(&unet_network),
-            text_encoders: towers?,
-            vae_parameters: count(&vae),
-            weight_bytes,
-            factor,
-            scaling_factor: parts.vae.config.scaling_factor,
-            prediction: parts.scheduler.config.prediction_type,
-            scheduler: parts.scheduler.class.clone(),
-        })
+        info_of(&parts(path, options)?, path)
     }
+
+    /// As [`StableDiffusion::info`], of a file as [`StableDiffusion::from_packed`] opens it.
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::open`].
+    pub fn info_packed(
+        weights: &Weights,
+        options: &OpenOptions,
+    ) -> Result<ModelInfo, DiffusionError> {
+        let parts = bundle::open(weights, options)?;
+        parts.check()?;
+        info_of(&parts, Path::new(weights.origin()))
+    }
+}
+
+fn info_of(parts: &Parts, path: &Path) -> Result<ModelInfo, DiffusionError> {
+    let device = Device::flex();
+    let rng = &mut Rng::new(0);
+    let unfit = |reason: String| DiffusionError::model(path, reason);
+    let unet = &parts.unet.config;
+    let vae = parts.vae.sizes();
+    let mut weight_bytes = BTreeMap::new();
+    let mut add = |bytes: &dyn Fn(WeightKind) -> usize| {
+        for kind in WeightKind::ALL {
+            *weight_bytes.entry(kind.to_string()).or_default() += bytes(kind);
+        }
+    };
+    let towers: Result<Vec<TowerInfo>, DiffusionError> = parts
+        .towers
+        .iter()
+        .map(|tower| {
+            let network = tower
+                .config
+                .init(&mut Rng::new(0), &device)
+                .map_err(unfit)?;
+            let keys = tower.keys();
+            add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
+            Ok(TowerInfo {
+                layers: tower.config.num_hidden_layers,
+                width: tower.config.hidden_size,
+                vocabulary: tower.config.vocab_size,
+                tokens: tower.config.max_position_embeddings,
+                parameters: parameters(&network, &tower.weights, &keys)?,
+            })
+        })
+        .collect();
+    let network = unet.init(rng, &device).map_err(unfit)?;
+    add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
+    let (vae_parameters, bytes) = parts.vae.measure(&device)?;
+    add(&|kind| bytes[&kind.to_string()]);
+    Ok(ModelInfo {
+        family: parts.family().to_owned(),
+        size: unet.sample_size.map(|side| side * vae.factor),
+        in_channels: unet.in_channels,
+        block_out_channels: unet.block_out_channels.clone(),
+        unet_parameters: parameters(&network, &parts.unet.weights, &unet2d::key_map())?,
+        text_encoders: towers?,
+        autoencoder: parts.vae.class().to_owned(),
+        vae_parameters,
+        weight_bytes,
+        factor: vae.factor,
+        scaling_factor: vae.scaling_factor,
+        prediction: parts.scheduler.config.prediction_type,
+        scheduler: parts.scheduler.class.clone(),
+    })
 }

@@ -23,6 +23,7 @@ mod picture;
 mod prompt;
 mod sample;
 mod single_file;
+mod vae;
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +31,7 @@ use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
 
 use crate::diffusion::scheduler::Prediction;
-use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
-use crate::models::clip_text::{self, ClipText};
+use crate::models::clip_text::ClipText;
 use crate::models::unet2d::{self, Unet2d, Unet2dConfig};
 use crate::nn::WeightKind;
 use crate::text::Tokenizer;
@@ -46,11 +46,12 @@ pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
+use vae::Vae;
 
 /// How a model is opened.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// The folder of another autoencoder.
+    /// The folder or the file of another autoencoder, the usual one or a tiny one.
     pub vae: Option<PathBuf>,
     /// The folder of another tokenizer; single files need one.
     pub tokenizer: Option<PathBuf>,
@@ -78,8 +79,7 @@ struct Tower {
 pub struct StableDiffusion {
     unet: Unet2d,
     unet_config: Unet2dConfig,
-    vae: AutoencoderKl,
-    vae_config: AutoencoderKlConfig,
+    vae: Vae,
     towers: Vec<Tower>,
     schedule: Schedule,
     zero_negative: bool,
@@ -149,13 +149,7 @@ impl StableDiffusion {
         };
         let unet = load_with(unet, &parts.unet.weights, &keys, loading)?;
         let mut used = vec![("unet", merging.used)];
-        let vae = parts.vae.config.init(rng, device);
-        let keys = autoencoder_kl::key_map_of(&parts.vae.weights);
-        let loading = Loading {
-            kind: &|_| kind_of_vae(options.weights),
-            changes: &mut |_, _| Ok(Vec::new()),
-        };
-        let vae = load_with(vae, &parts.vae.weights, &keys, loading)?;
+        let vae = parts.vae.load(options.weights, device)?;
         let mut towers = Vec::new();
         for (part, name) in parts
             .towers
@@ -177,7 +171,6 @@ impl StableDiffusion {
             unet,
             unet_config: config,
             vae,
-            vae_config: parts.vae.config,
             towers,
             schedule: parts.scheduler,
             zero_negative: parts.zero_negative,
@@ -216,17 +209,17 @@ impl StableDiffusion {
 
     /// Pixels along one latent.
     pub fn factor(&self) -> usize {
-        1 << self.vae_config.block_out_channels.len().saturating_sub(1)
+        self.vae.sizes.factor
     }
 
     /// Whether pictures come with how much each pixel covers.
     pub fn transparent(&self) -> bool {
-        self.vae_config.out_channels == 4
+        self.vae.sizes.out_channels == 4
     }
 
     /// Channels of latents.
     pub fn latent_channels(&self) -> usize {
-        self.vae_config.latent_channels
+        self.vae.sizes.latent_channels
     }
 
     /// Standard normal latents `[seeds, channels, height / factor, width / factor]` for pictures of `width` times `height`
@@ -249,14 +242,6 @@ fn kind_of(path: &str, wanted: WeightKind) -> WeightKind {
     }
 }
 
-/// How weights of the autoencoder are held, which consists of convolutions but for one attention.
-fn kind_of_vae(wanted: WeightKind) -> WeightKind {
-    match wanted {
-        WeightKind::Q8_0 => WeightKind::Bf16,
-        kind => kind,
-    }
-}
-
 /// A tower with its weights.
 fn tower(
     part: TowerPart,
@@ -270,16 +255,11 @@ fn tower(
         .map_err(|reason| {
             DiffusionError::model(path, format!("the text encoder's `config.json`: {reason}"))
         })?;
-    let keys = clip_text::key_map(&part.weights);
-    let mut network = match &part.transposed {
-        None => load_with(network, &part.weights, &keys, loading)?,
-        Some(name) => {
-            let keys = keys.skip("text_projection").ignore(name);
-            let mut network = load_with(network, &part.weights, &keys, loading)?;
-            network.set_projection(projection(&part.weights, name, device)?);
-            network
-        }
-    };
+    let keys = part.keys();
+    let mut network = load_with(network, &part.weights, &keys, loading)?;
+    if let Some(name) = &part.transposed {
+        network.set_projection(projection(&part.weights, name, device)?);
+    }
     // A prompt ends where its tokenizer says; configurations that say 2 are wrong.
     network.set_end(part.ends[1]);
     Ok(Tower {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::DiffusionError;
+use super::vae::VaePart;
 use crate::diffusion::scheduler::{Prediction, SchedulerConfig};
-use crate::models::autoencoder_kl::AutoencoderKlConfig;
-use crate::models::clip_text::ClipTextConfig;
+use crate::models::clip_text::{self, ClipTextConfig};
 use crate::models::unet2d::Unet2dConfig;
 use crate::text::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{KeyMap, Weights};
 
 /// One part with its file, whose tensors go by official names.
 pub(super) struct Part<C> {
@@ -31,10 +31,21 @@ pub(super) struct TowerPart {
     pub ends: [u32; 2],
 }
 
+impl TowerPart {
+    /// Names in the file ↔ field paths; a projection that is stored transposed takes no part.
+    pub fn keys(&self) -> KeyMap {
+        let keys = clip_text::key_map(&self.weights);
+        match &self.transposed {
+            None => keys,
+            Some(name) => keys.skip("text_projection").ignore(name),
+        }
+    }
+}
+
 pub(super) struct Parts {
     pub path: PathBuf,
     pub unet: Part<Unet2dConfig>,
-    pub vae: Part<AutoencoderKlConfig>,
+    pub vae: VaePart,
     pub towers: Vec<TowerPart>,
     pub scheduler: Schedule,
     /// Whether an absent negative prompt is a context of zeros.
@@ -196,7 +207,7 @@ impl Parts {
                 return wrong("a text encoder has room for fewer than 3 tokens".into());
             }
         }
-        let vae = &self.vae.config;
+        let vae = self.vae.sizes();
         let latent = vae.latent_channels;
         if unet.out_channels != latent {
             return wrong(format!(
@@ -212,22 +223,14 @@ impl Parts {
                 2 * latent + 1
             ));
         }
-        let sizes = [vae.in_channels, vae.out_channels, vae.layers_per_block];
-        let channels = &vae.block_out_channels;
-        let known = !channels.is_empty()
-            && channels.len() <= 8
-            && vae.norm_num_groups > 0
-            && channels
-                .iter()
-                .all(|c| (1..=1 << 14).contains(c) && c.is_multiple_of(vae.norm_num_groups))
-            && (1..=1024).contains(&latent)
-            && sizes.iter().all(|size| (1..=64).contains(size))
-            && vae.scaling_factor.is_finite()
-            && vae.scaling_factor != 0.0;
+        if let Err(reason) = self.vae.check() {
+            return wrong(format!("the autoencoder's `config.json`: {reason}"));
+        }
         let ends = [vae.in_channels, vae.out_channels];
-        if !known || ![[3, 3], [4, 4]].contains(&ends) {
+        if ![[3, 3], [4, 4]].contains(&ends) {
             return wrong(format!(
-                "the autoencoder's `config.json` asks for sizes that do not go together: {vae:?}"
+                "the autoencoder reads {} channels and makes {}: 3 and 3, or 4 and 4 with transparency, are known",
+                ends[0], ends[1]
             ));
         }
         let pooled: Option<usize> = self.towers.last().and_then(|it| it.config.projection_dim);

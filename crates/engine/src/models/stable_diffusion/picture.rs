@@ -13,14 +13,24 @@ impl StableDiffusion {
     /// # Errors
     /// [`DiffusionError::Request`] for sizes that differ or do not fit, [`DiffusionError::NotFinite`].
     pub fn encode(&self, pictures: &[Picture]) -> Result<Tensor<4>, DiffusionError> {
-        let Some(first) = pictures.first() else {
+        let opaque: Vec<Drawn> = pictures.iter().map(|it| (it.clone(), None)).collect();
+        self.encode_with_alpha(&opaque)
+    }
+
+    /// As [`StableDiffusion::encode`]; beside each picture, which lies on white, how much each pixel covers, row by row: all, where
+    /// nothing is said. An autoencoder of three channels does not see it.
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::encode`].
+    pub fn encode_with_alpha(&self, pictures: &[Drawn]) -> Result<Tensor<4>, DiffusionError> {
+        let Some((first, _)) = pictures.first() else {
             return Err(DiffusionError::request("there is no picture to read"));
         };
         let (width, height) = (first.width as usize, first.height as usize);
         let factor = self.factor();
         let other = pictures
             .iter()
-            .any(|it| (it.width, it.height) != (first.width, first.height));
+            .any(|(it, _)| (it.width, it.height) != (first.width, first.height));
         if other || !width.is_multiple_of(factor) || !height.is_multiple_of(factor) {
             return Err(DiffusionError::request(format!(
                 "pictures must have one size, both sides multiples of {factor}"
@@ -28,18 +38,16 @@ impl StableDiffusion {
         }
         let rows: Result<Vec<Tensor<4>>, DiffusionError> = pictures
             .iter()
-            .map(|picture| {
+            .map(|(picture, alpha)| {
                 let mut values = picture.to_unit();
-                let channels = self.vae_config.in_channels;
+                let channels = self.vae.sizes.in_channels;
+                let alpha = alpha.iter().flatten();
+                values.extend(alpha.map(|&v| f32::from(v) / 127.5 - 1.0));
                 // A picture covers all of itself.
                 values.resize(channels * height * width, 1.0);
                 let data = TensorData::new(values, [1, channels, height, width]);
                 let image = Tensor::from_data(data, &self.device);
-                let mean = match self.tiling {
-                    true => self.vae.encode_tiled(image, TILE).mean,
-                    false => self.vae.encode(image).mean,
-                };
-                finite(mean * self.vae_config.scaling_factor, NO_NUMBERS)
+                finite(self.vae.encode(image, self.tiling), NO_NUMBERS)
             })
             .collect();
         Ok(Tensor::cat(rows?, 0))
@@ -60,15 +68,10 @@ impl StableDiffusion {
     /// # Errors
     /// As [`StableDiffusion::decode`].
     pub fn decode_with_alpha(&self, latents: Tensor<4>) -> Result<Vec<Drawn>, DiffusionError> {
-        let latents = latents / self.vae_config.scaling_factor;
         (0..latents.dims()[0])
             .map(|row| {
                 let latents = latents.clone().narrow(0, row, 1);
-                let pixels = match self.tiling {
-                    true => self.vae.decode_tiled(latents, TILE / self.factor()),
-                    false => self.vae.decode(latents),
-                };
-                let pixels = finite(pixels, NO_NUMBERS)?;
+                let pixels = finite(self.vae.decode(latents, self.tiling), NO_NUMBERS)?;
                 let [_, _, height, width] = pixels.dims();
                 let values: Vec<f32> = pixels.into_data().iter::<f32>().collect();
                 let (colours, rest) = values.split_at(3 * height * width);
@@ -120,8 +123,6 @@ impl StableDiffusion {
     }
 }
 
-/// Side of a tile in pixels.
-const TILE: usize = 512;
 /// What is said when the autoencoder fails.
 const NO_NUMBERS: &str = "the autoencoder gave values that are not numbers: its weights hold some, as files in f16 may; give \
-                          another one with `--vae FOLDER`";
+                          another one with `--vae FOLDER|FILE`";

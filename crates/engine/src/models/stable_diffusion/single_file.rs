@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::parts::{Part, Parts, Schedule, TowerPart, Usual};
+use super::vae::VaePart;
 use super::{DiffusionError, OpenOptions, bundle, folder, gguf, ldm};
 use crate::diffusion::scheduler::Prediction;
 use crate::models::autoencoder_kl::{self, AutoencoderKlConfig};
@@ -61,15 +62,13 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Parts, Diffusio
             Some(View::whole(name, format!("{UNET}{of}")))
         },
     );
+    let xl = config.addition_embed_type.is_some();
     let vae = match &options.vae {
-        Some(folder) => Part {
-            config: folder::json(&folder.join("config.json"))?,
-            weights: folder::weights(folder)?,
-        },
-        None => vae(&file, config.addition_embed_type.is_some()).ok_or_else(|| {
+        Some(place) => VaePart::open(place, xl)?,
+        None => vae(&file, xl).map(VaePart::Kl).ok_or_else(|| {
             DiffusionError::model(
                 path,
-                "it holds no autoencoder; give one with `--vae FOLDER`",
+                "it holds no autoencoder; give one with `--vae FOLDER|FILE`",
             )
         })?,
     };
@@ -194,8 +193,13 @@ fn unet_config(file: &Weights) -> Option<Unet2dConfig> {
     Some(cfg)
 }
 
-fn vae(file: &Weights, xl: bool) -> Option<Part<AutoencoderKlConfig>> {
-    let name = |rest: String| format!("{VAE}{rest}");
+/// The autoencoder in a whole checkpoint, or in a file of its own with the same names.
+pub(super) fn vae(file: &Weights, xl: bool) -> Option<Part<AutoencoderKlConfig>> {
+    let prefix = match file.contains("encoder.conv_in.weight") {
+        true => "",
+        false => VAE,
+    };
+    let name = |rest: String| format!("{prefix}{rest}");
     let levels = count(file, |at| {
         name(format!("encoder.down.{at}.block.0.conv1.weight"))
     });

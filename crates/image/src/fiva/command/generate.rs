@@ -8,13 +8,12 @@ use base::command::{
 };
 use base::media::provenance::{Provenance, check_ending, picture_bytes};
 use clap::Args;
-use engine::models::stable_diffusion::{
-    OpenOptions, Request, SamplerKind, Sampling, StableDiffusion,
-};
+use engine::models::stable_diffusion::{OpenOptions, Request, SamplerKind, Sampling};
 use engine::weights::Weights;
 use serde_json::json;
 
-use super::options::{ReferenceOptions, place_of};
+use super::options::ReferenceOptions;
+use crate::base_model::{BaseModel, EMBEDDED};
 use crate::fiva::pipeline::{self, NEGATIVE};
 use crate::fiva::{Adapter, Guide};
 
@@ -28,8 +27,9 @@ const KEY: &str = "orrery fiva";
       --ref sunset.png:color --ref stage.png:lighting:0.8 --prompt \"sailing boat\" --seed 420 --out boat.png
   orrery fiva generate --model sdxl-base --adapter ip_adapter.bin --tokens look.safetensors --prompt \"a grey cat\"")]
 pub struct Generate {
-    /// Stable Diffusion XL: a diffusers folder, one .safetensors file, or OWNER/NAME in the cache of the hub
-    #[arg(long, value_name = "DIR|FILE")]
+    /// The model that the adapter was trained on: Stable Diffusion XL for the published one, as a diffusers folder, one
+    /// .safetensors file, or OWNER/NAME in the cache of the hub; or `embedded`
+    #[arg(long, value_name = "DIR|FILE", default_value = EMBEDDED)]
     model: String,
     /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
     #[arg(long, value_name = "DIR")]
@@ -60,9 +60,9 @@ pub struct Generate {
     /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
     #[arg(long)]
     sampler: Option<SamplerKind>,
-    /// Width and height in pixels
-    #[arg(long, default_value_t = 512)]
-    size: usize,
+    /// Width and height in pixels [default: 512, of the embedded model 64]
+    #[arg(long)]
+    size: Option<usize>,
     /// Seed of the first picture; the next ones count on [default: drawn]
     #[arg(long)]
     seed: Option<u64>,
@@ -103,18 +103,23 @@ impl Generate {
             tokenizer: self.tokenizer.clone(),
             ..OpenOptions::default()
         };
-        let model = StableDiffusion::open(&place_of(&self.model)?, &opening, &device)?;
+        let place = BaseModel::find(&self.model)?;
+        let model = place.open(&opening, &device)?;
         for note in model.notes() {
             eprint_line(&format!("warning: {note}"));
         }
         let adapter = Adapter::read(&weights, model.unet(), &device)?;
         let usual = model.request();
+        let size = self.size.unwrap_or(match place {
+            BaseModel::Embedded => usual.width,
+            BaseModel::At(_) => 512,
+        });
         let seed = self.seed.unwrap_or_else(any_seed);
         let request = Request {
             prompt: self.prompt.clone(),
             negative: Some(self.negative.clone()),
-            width: self.size,
-            height: self.size,
+            width: size,
+            height: size,
             sampling: Sampling {
                 steps: usize::from(self.steps),
                 sampler: self.sampler.unwrap_or(usual.sampling.sampler),
@@ -163,7 +168,7 @@ impl Generate {
             "prompt": request.prompt, "negative": request.negative, "model": self.model,
             "adapter": self.adapter.display().to_string(), "tags": guide.tags, "strengths": guide.strengths,
             "scale": self.scale, "steps": self.steps, "guidance": self.guidance,
-            "sampler": request.sampling.sampler.to_string(), "size": self.size, "seed": seed,
+            "sampler": request.sampling.sampler.to_string(), "size": request.width, "seed": seed,
             "version": env!("CARGO_PKG_VERSION"),
         })
     }

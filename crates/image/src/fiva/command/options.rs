@@ -1,6 +1,6 @@
 //! Options that the verbs share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base::command::{Context, Failure, eprint_line};
@@ -9,7 +9,6 @@ use base::media::read_picture;
 use clap::{Args, ValueEnum};
 use engine::burn::tensor::Device;
 use engine::weights::Weights;
-use engine::weights::hub::{HubSettings, resolve};
 
 use crate::fiva::pipeline::{self, Extractor, Guide, Reference, Uncond};
 use crate::fiva::{Padding, Projector, Taxonomy, tags};
@@ -133,15 +132,6 @@ impl ReferenceOptions {
             !self.direct,
         )?;
         Ok(guide)
-    }
-}
-
-/// Where a base model is: a path, or a name in the cache of the hub.
-pub fn place_of(model: &str) -> Result<PathBuf, Failure> {
-    let path = Path::new(model);
-    match path.exists() {
-        true => Ok(path.to_owned()),
-        false => Ok(resolve(model, &HubSettings::from_environment())?),
     }
 }
 

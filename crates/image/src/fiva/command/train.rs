@@ -8,12 +8,12 @@ use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
 use engine::diffusion::scheduler::Prediction;
-use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
+use engine::models::stable_diffusion::OpenOptions;
 use engine::train::{Progress, Run, train};
 use engine::weights::{Precision, Weights};
 use serde_json::json;
 
-use super::options::place_of;
+use crate::base_model::BaseModel;
 use crate::fiva::pairs::Pair;
 use crate::fiva::train::{PairTask, Recipe, Trained, config};
 use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
@@ -87,19 +87,19 @@ impl Train {
         }
         let device = engine::device(&self.device)?;
         let pairs = pairs(&self.pairs)?;
-        let place = place_of(&self.model)?;
+        let place = BaseModel::find(&self.model)?;
         let opening = OpenOptions {
             tokenizer: self.tokenizer.clone(),
             ..OpenOptions::default()
         };
-        let info = StableDiffusion::info(&place, &opening)?;
+        let info = place.info(&opening)?;
         if info.prediction != Prediction::Epsilon {
             return Err(Failure::input(format!(
                 "`{}` does not predict noise: FiVA trains on a base that does, such as Stable Diffusion XL base",
-                place.display()
+                self.model
             )));
         }
-        let base = StableDiffusion::open(&place, &opening, &device)?;
+        let base = place.open(&opening, &device)?;
         let [qconfig, vocab] = [&self.qformer_config, &self.vocab].map(|it| it.as_deref());
         let extractor = Extractor::open(&self.qformer, qconfig, vocab, &device)?;
         let adapter = match &self.adapter {

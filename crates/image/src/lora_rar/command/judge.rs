@@ -7,16 +7,19 @@ use std::time::Duration;
 use base::command::{Context, Failure, Steps, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::files::write_bytes;
-use base::media::read_picture;
+use base::media::{Picture, read_picture};
+use burn::tensor::Device;
 use clap::Args;
+use engine::models::emoji_judge::Judge as EmojiJudge;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::lora_rar::judge::{Votes, ask, scores, shown, style_words};
+use crate::lora_rar::judge::{Votes, ask, look, scaled, scores, shown, style_words};
 
 /// Options of `judge`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  orrery lora-rar judge --generated pictures --references data --model embedded --out votes.jsonl
   orrery lora-rar judge --generated pictures --references data --url http://127.0.0.1:8000/v1 --model llava-critic-7b --out votes.jsonl
 
 Generated pictures are in pictures/SUBJECT/STYLE/, references in data/subjects/SUBJECT/ and data/styles/STYLE/. The key, where the server
@@ -30,8 +33,8 @@ pub struct Judge {
     references: PathBuf,
     /// Address of an OpenAI-compatible server whose model sees pictures
     #[arg(long, value_name = "URL")]
-    url: String,
-    /// The model's name on that server
+    url: Option<String>,
+    /// The model's name on that server, or `embedded`: a judge inside the program, which knows emoji
     #[arg(long, value_name = "NAME")]
     model: String,
     /// Where the answers go, one JSON object a picture
@@ -40,6 +43,15 @@ pub struct Judge {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What the judge inside the program is called.
+const EMBEDDED: &str = "embedded";
+
+/// Who looks.
+enum Eye {
+    Embedded(EmojiJudge),
+    Endpoint(Endpoint),
 }
 
 /// The answers about one picture.
@@ -56,19 +68,8 @@ impl Judge {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let pictures = self.pictures()?;
         let mut lines = self.earlier()?;
-        let endpoint = EndpointConfig {
-            url: self.url.clone(),
-            model: self.model.clone(),
-            key: std::env::var("OPENAI_API_KEY")
-                .ok()
-                .map(|key| key.trim().to_owned())
-                .filter(|key| !key.is_empty()),
-            timeout: Duration::from_secs(600),
-            retry: Retry::default(),
-            dialect: Dialect::default(),
-        };
-        let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
-        let mut references: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        let eye = self.eye(context)?;
+        let mut references: BTreeMap<PathBuf, Vec<Picture>> = BTreeMap::new();
         let mut bar = Steps::new("pictures", self.json);
         for (at, (path, subject, style)) in pictures.iter().enumerate() {
             bar.at(at, pictures.len());
@@ -87,15 +88,29 @@ impl Judge {
             for folder in &folders {
                 if !references.contains_key(folder) {
                     let paths = files(folder)?;
-                    let seen = paths.iter().map(|path| Ok(shown(&read_picture(path)?)?));
+                    let seen = paths.iter().map(|path| Ok(scaled(&read_picture(path)?)));
                     references.insert(folder.clone(), seen.collect::<Result<_, Failure>>()?);
                 }
             }
             let [subjects, styles] = folders
                 .each_ref()
                 .map(|folder| references.get(folder).map_or(&[][..], Vec::as_slice));
-            let test = shown(&read_picture(path)?)?;
-            let votes = ask(&model, &test, subjects, (&style_words(style), styles))?;
+            let test = read_picture(path)?;
+            let votes = match &eye {
+                Eye::Embedded(judge) => look(judge, &test, subjects, styles),
+                Eye::Endpoint(model) => {
+                    let all = |pictures: &[Picture]| pictures.iter().map(shown).collect();
+                    let [subjects, styles]: [Result<Vec<String>, _>; 2] =
+                        [all(subjects), all(styles)];
+                    let styles = styles?;
+                    ask(
+                        model,
+                        &shown(&test)?,
+                        &subjects?,
+                        (&style_words(style), &styles),
+                    )?
+                }
+            };
             lines.push(Line {
                 picture: name,
                 subject: subject.clone(),
@@ -107,6 +122,33 @@ impl Judge {
         }
         bar.finish();
         self.told(&lines, &pictures)
+    }
+
+    fn eye(&self, context: Context) -> Result<Eye, Failure> {
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None if self.model == EMBEDDED => {
+                return Ok(Eye::Embedded(EmojiJudge::embedded(&Device::flex())?));
+            }
+            None => {
+                return Err(Failure::input(
+                    "no server was named: give its address with `--url`, or `--model embedded`",
+                ));
+            }
+        };
+        let endpoint = EndpointConfig {
+            url,
+            model: self.model.clone(),
+            key: std::env::var("OPENAI_API_KEY")
+                .ok()
+                .map(|key| key.trim().to_owned())
+                .filter(|key| !key.is_empty()),
+            timeout: Duration::from_secs(600),
+            retry: Retry::default(),
+            dialect: Dialect::default(),
+        };
+        let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
+        Ok(Eye::Endpoint(model))
     }
 
     /// Path, subject and style of every generated picture.

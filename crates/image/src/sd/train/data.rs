@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use base::media::{MediaError, Picture};
 use base::rng::Rng;
 use engine::data::pack::{EmojiPack, PackError, SHEET_COLUMNS, Style, Subject};
+use engine::models::stable_diffusion::Drawn;
 
 /// Height and width of a picture in pixels.
 pub const SIDE: usize = 64;
@@ -130,6 +132,18 @@ impl Grid {
             Some((style, split)) if style == pair.style => split,
             _ => Split::Train,
         }
+    }
+
+    /// The picture of a pair, on white, and how much each pixel covers.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn picture(&self, pair: Pair) -> Result<Drawn, MediaError> {
+        let pixels = &self.pixels[pair.subject * Style::ALL.len() + pair.style];
+        let cells = || pixels.chunks_exact(CHANNELS);
+        let colours = cells().flat_map(|cell| [cell[0], cell[1], cell[2]]);
+        let picture = Picture::new(SIDE as u32, SIDE as u32, colours.collect())?;
+        Ok((picture, Some(cells().map(|cell| cell[3]).collect())))
     }
 
     /// Adds the values `[4, 64, 64]` of a pair in `[-1, 1]` to `out`.

@@ -3,7 +3,7 @@
 
 pub mod data;
 mod folder;
-mod prompts;
+pub(super) mod prompts;
 mod recipe;
 mod run;
 mod text;

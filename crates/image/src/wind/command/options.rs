@@ -7,6 +7,7 @@ use base::tensor_file::Weights;
 use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::OpenOptions;
 
+use crate::base_model::BaseModel;
 use crate::wind::{IdealWorld, Key, LatentModel, Ledger, Shape, StableDiffusionModel, WindError};
 
 /// Which kind of mark.
@@ -48,8 +49,8 @@ impl Secret {
 /// The diffusion model.
 #[derive(Args, Debug)]
 pub(super) struct Model {
-    /// A Stable Diffusion model: a diffusers folder, or a `.safetensors` or `.ckpt` file; or `ideal`, a world of 32×32 pictures
-    /// whose denoiser has a closed form
+    /// A Stable Diffusion model: `embedded`, a diffusers folder, a `.safetensors` or `.ckpt` file, or OWNER/NAME in the cache of
+    /// the hub; or `ideal`, a world of 32×32 pictures whose denoiser has a closed form
     #[arg(long, value_name = "MODEL", default_value = "ideal")]
     model: String,
     /// The tokenizer's folder, for a single file of weights
@@ -58,9 +59,9 @@ pub(super) struct Model {
     /// Steps of generation; detection takes as many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps: u16,
-    /// Guidance of generation; detection needs none
-    #[arg(long, value_name = "SCALE", default_value = "7.5", value_parser = |text: &str| base::command::number_in(text, 1.0, 100.0))]
-    guidance: f32,
+    /// Guidance of generation; detection needs none [default: what the model's files say, else 7.5]
+    #[arg(long, value_name = "SCALE", value_parser = |text: &str| base::command::number_in(text, 1.0, 100.0))]
+    guidance: Option<f32>,
     /// Side of the pictures, in pixels; the same for detection [default: the model's]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
@@ -75,30 +76,23 @@ impl Model {
         context: Context,
         quiet: bool,
     ) -> Result<Box<dyn LatentModel>, Failure> {
-        let path = PathBuf::from(&self.model);
-        match self.model.as_str() {
-            "ideal" => Ok(Box::new(IdealWorld::usual())),
-            _ if !path.exists() => Err(Failure::input(format!(
-                "there is no model `{}`: give `ideal`, a diffusers folder, or a `.safetensors` or `.ckpt` file",
-                self.model
-            ))),
-            _ => {
-                use_calling_thread_as_worker();
-                let options = OpenOptions {
-                    tokenizer: self.tokenizer.clone(),
-                    ..OpenOptions::default()
-                };
-                let drawing = (usize::from(self.steps), f64::from(self.guidance), self.size);
-                let device = engine::device(&self.device)?;
-                Ok(Box::new(StableDiffusionModel::open(
-                    &path,
-                    &options,
-                    drawing,
-                    &device,
-                    (context, quiet),
-                )?))
-            }
+        if self.model == "ideal" {
+            return Ok(Box::new(IdealWorld::usual()));
         }
+        let place = BaseModel::find(&self.model).map_err(|failure| match failure {
+            Failure::Input(line) => Failure::Input(format!("{line}; or `ideal`")),
+            failure => failure,
+        })?;
+        use_calling_thread_as_worker();
+        let options = OpenOptions {
+            tokenizer: self.tokenizer.clone(),
+            ..OpenOptions::default()
+        };
+        let model = place.open(&options, &engine::device(&self.device)?)?;
+        let guidance = self.guidance.map(f64::from);
+        let drawing = (usize::from(self.steps), guidance, self.size);
+        let model = StableDiffusionModel::new(model, drawing, (context, quiet))?;
+        Ok(Box::new(model))
     }
 }
 

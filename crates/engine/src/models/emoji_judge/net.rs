@@ -3,12 +3,13 @@
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use engine::data::pack::Style;
-use engine::nn::{Attention, AttentionConfig, Cubify, Linear, LinearConfig};
-use engine::ops::{self, Rope};
 
-use crate::stiv::data::SIZE;
+use crate::data::pack::Style;
+use crate::nn::{Attention, AttentionConfig, Cubify, Linear, LinearConfig};
+use crate::ops::{self, Rope};
 
+/// Height and width of a picture in pixels.
+pub const SIDE: usize = 32;
 const WIDTH: usize = 128;
 const HEADS: usize = 4;
 const DEPTH: usize = 4;
@@ -74,7 +75,16 @@ impl JudgeNet {
 
     /// Logits `[batch, subjects]` and `[batch, styles]` of pictures `[batch, 3, 1, 32, 32]` in `[-1, 1]`.
     pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Tensor<2>) {
-        let side = SIZE / PATCHES.side;
+        let pooled = self.features(x);
+        (
+            self.subjects.forward::<2>(pooled.clone()),
+            self.styles.forward(pooled),
+        )
+    }
+
+    /// What both heads read, `[batch, 128]`.
+    pub fn features(&self, x: Tensor<5>) -> Tensor<2> {
+        let side = SIDE / PATCHES.side;
         let positions: Vec<f32> = (0..side * side)
             .flat_map(|place| [(place / side) as f32, (place % side) as f32])
             .collect();
@@ -84,10 +94,6 @@ impl JudgeNet {
             .blocks
             .iter()
             .fold(tokens, |tokens, block| block.forward(tokens, &rope));
-        let pooled = ops::layer_norm(tokens, EPS).mean_dim(1).squeeze_dim(1);
-        (
-            self.subjects.forward::<2>(pooled.clone()),
-            self.styles.forward(pooled),
-        )
+        ops::layer_norm(tokens, EPS).mean_dim(1).squeeze_dim(1)
     }
 }
