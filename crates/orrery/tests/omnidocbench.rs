@@ -110,7 +110,7 @@ fn shards_put_together_are_the_whole() {
     );
     fs::write(at.join("no.jsonl"), "{}\n").unwrap();
     let no = ["omnidocbench", "merge", "no.jsonl", "--out", "y"];
-    assert!(orrery(at, &no).refused(2).contains("no journal"));
+    assert!(orrery(at, &no).refused(2).contains("not a run log"));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn each_mistake_is_one_line() {
         "--pred",
         "absent",
     ];
-    said(&no_folder, "`absent` is no folder");
+    said(&no_folder, "`absent` is not a directory");
     said(&eval(&["--out", "file/below"]), "choose another `--out`");
     said(&eval(&["--filter", "language"]), "attribute=value");
     said(

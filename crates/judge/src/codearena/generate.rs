@@ -61,7 +61,7 @@ pub struct Plan<'a> {
     pub temperature: f64,
     /// Most tokens of an answer.
     pub max_tokens: u32,
-    /// Seed of the sampling, for servers that know it.
+    /// Seed of the sampling, for servers that support it.
     pub seed: Option<u64>,
     /// Questions at a time.
     pub workers: usize,

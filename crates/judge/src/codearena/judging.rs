@@ -155,7 +155,7 @@ pub fn judge_all(
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
-                // What ends the run is what must be told.
+                // What ends the run is what must be reported.
                 Some((_, _, Err(error)))
                     if error != ChatError::Stopped
                         && (error.is_lasting() || outcome.error.is_none()) =>

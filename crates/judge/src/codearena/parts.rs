@@ -78,7 +78,7 @@ pub enum PartError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("`{}` is no shard: give files that `--shard` wrote", .0.display())]
+    #[error("`{}` is not a shard: give files that `--shard` wrote", .0.display())]
     NoPart(PathBuf),
     /// It is a shard of another job.
     #[error("`{}` is a shard of another run than the files before it: give the shards of one run", .0.display())]
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let some = [part(at, 0, 0, &[]), part(at, 1, 2, &[1])];
@@ -396,10 +396,10 @@ mod tests {
             text[..text.len() - 1].into(),
         ] {
             std::fs::write(at.join("c"), damaged).unwrap();
-            let told = merge(&[at.join("c")], &out, true);
+            let refused = merge(&[at.join("c")], &out, true);
             assert!(
-                matches!(told, Err(PartError::Damaged { expected: 3, .. })),
-                "{told:?}"
+                matches!(refused, Err(PartError::Damaged { expected: 3, .. })),
+                "{refused:?}"
             );
         }
         assert!(!out.exists());

@@ -1,8 +1,21 @@
 //! Where the pages of a run go as they are done: into its journal, and at the end into its outcome.
 
+use super::error::RunError;
 use super::evaluate::PageResult;
 use super::journal::Journal;
-use super::run::{Outcome, RunError};
+
+/// What a run gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Its pages, in the order of the ground truth.
+    pub pages: Vec<PageResult>,
+    /// Pages in the file.
+    pub in_file: usize,
+    /// Anything odd, a line each.
+    pub warnings: Vec<String>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
 
 /// What came of a page of the source.
 #[derive(Default)]

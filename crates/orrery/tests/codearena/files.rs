@@ -56,7 +56,7 @@ fn files_as_people_have_them() {
     )
     .unwrap();
     assert!(
-        refuse(&["codearena", "score", "--judged", "odd.jsonl"]).contains("score 5 is no label")
+        refuse(&["codearena", "score", "--judged", "odd.jsonl"]).contains("score 5 is not a label")
     );
     fs::write(at.join("bad.yaml"), "system_prompt: x\n").unwrap();
     assert!(
@@ -70,7 +70,7 @@ fn files_as_people_have_them() {
 }
 
 /// Each line of trouble comes once and is readable, and the rest of the file is used.
-fn told(err: &str, wanted: &[&str]) {
+fn warned(err: &str, wanted: &[&str]) {
     for words in wanted {
         let hits = err.lines().filter(|line| line.contains(words)).count();
         assert_eq!(hits, 1, "{words}: {err}");
@@ -106,7 +106,7 @@ fn judged_files_as_people_have_them() {
         "cut off",
         "no task type",
     ];
-    told(&ran.err, &wanted);
+    warned(&ran.err, &wanted);
     let score: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(
         (&score["items"], &score["failed_items"]),
@@ -182,7 +182,7 @@ fn answers_to_check_as_people_have_them() {
         "`NaN`",
         "cut off",
     ];
-    told(&ran.err, &wanted);
+    warned(&ran.err, &wanted);
     let said: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&said["answers"], &said["passed"]), (&1.into(), &1.into()));
     // A journal that something else wrote over costs its work, not the run.
@@ -330,7 +330,7 @@ fn pages_as_people_have_them() {
         ],
     )
     .worked();
-    told(
+    warned(
         &ran.err,
         &["not UTF-8", "no JSON object", "`NaN`", "cut off"],
     );

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base::command::Failure;
 use base::job::Shard;
 use base::job::jsonl::Record;
+use base::job::log::check_results;
 use clap::Args;
 
 use super::options::write_lines;
@@ -23,12 +24,14 @@ pub(super) struct ShardOption {
 
 impl ShardOption {
     /// Where the results of a run go that would write `out` as a whole.
-    pub(super) fn output(&self, out: &Path) -> Output {
+    ///
+    /// # Errors
+    /// One line that says why no results can be kept there.
+    pub(super) fn output(&self, out: &Path) -> Result<Output, Failure> {
         let shard = self.shard.or_else(Shard::of_array_task);
-        Output {
-            path: shard.map_or_else(|| out.to_owned(), |shard| part_of(out, shard)),
-            shard,
-        }
+        let path = shard.map_or_else(|| out.to_owned(), |shard| part_of(out, shard));
+        check_results(&path, [])?;
+        Ok(Output { path, shard })
     }
 }
 

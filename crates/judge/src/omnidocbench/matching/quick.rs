@@ -11,17 +11,17 @@ use super::Pieces;
 use super::arrays::{split_gt, split_pred};
 use super::distance::{distance, largest, matrix};
 use super::lines::{Line, Lines, Reader};
+use super::merge_splits::{SURE, columns};
 use super::pool::{Pool, Shared, pick};
 use super::record::{Match, start};
-use super::runs::{SURE, columns};
 use super::windows::occurs;
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::merge::{FORMULA, IGNORED};
 use crate::omnidocbench::page::Block;
 
-mod told;
+mod records;
 
-pub(super) use told::array;
+pub(super) use records::array;
 
 /// An assignment at more than this normalised distance is none.
 const FAR: f64 = 0.7;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Metric, labels::label};
 use crate::omnidocbench::cdm::Renderer;
 use crate::omnidocbench::matching::order::Order;
-use crate::omnidocbench::matching::{Match, Record, Scores, Told};
+use crate::omnidocbench::matching::{Match, PyFloat, Record, Scores};
 use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::metrics::teds;
 
@@ -174,18 +174,18 @@ struct OrderRecord<'a> {
     #[serde(rename = "Edit_num", skip_serializing_if = "Option::is_none")]
     edit_num: Option<usize>,
     edit: f64,
-    gt: Vec<Told>,
+    gt: Vec<PyFloat>,
     image_name: &'a str,
     img_id: &'a str,
     metric: Scores,
-    pred: Vec<Told>,
+    pred: Vec<PyFloat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upper_len: Option<usize>,
 }
 
 impl<'a> OrderRecord<'a> {
     fn new(order: &Order, image: &'a str, metrics: &[Metric]) -> Self {
-        let places = |list: &[f64]| list.iter().map(|at| Told(*at)).collect();
+        let places = |list: &[f64]| list.iter().map(|at| PyFloat(*at)).collect();
         let longest = order.longest();
         let share = order.edits as f64 / longest.max(1) as f64;
         let measured = metrics.contains(&Metric::EditDist);

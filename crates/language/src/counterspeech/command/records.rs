@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line};
+use base::command::{Failure, eprint_line, print_line, warn};
 use base::files::write_new;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::options::{records, warn};
+use super::options::records;
 use crate::counterspeech::AuthorKey;
 use crate::counterspeech::generate::{Summary, summaries_of};
 use crate::counterspeech::record::read_records;

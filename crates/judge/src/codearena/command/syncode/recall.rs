@@ -8,7 +8,6 @@ use base::rng::Rng;
 
 use super::options::Seeds;
 use super::{Stage, steps, warn_of};
-use crate::codearena::command::options::beside;
 use crate::codearena::fingerprint;
 use crate::codearena::syncode::clean::page_text;
 use crate::codearena::syncode::encode::Encoder;
@@ -40,7 +39,7 @@ pub(super) fn recall(
     );
     let encoder = embedder.map(|embedder| Encoder {
         embedder,
-        journal: beside(stage.out, ".vectors"),
+        journal: stage.out.with_added_extension("vectors"),
         workers: stage.workers,
         stop: stage.context.stop,
     });
@@ -97,7 +96,7 @@ fn each_pair<X>(
     tell: impl Fn(&Samples<'_, X>, u64) -> Vec<f32>,
 ) -> Vec<Vec<f32>> {
     let pairs = kinds.chunks_exact(2).zip(0..);
-    let told = pairs.map(|(pair, number)| match pair {
+    let labelled = pairs.map(|(pair, number)| match pair {
         [positives, negatives] => tell(
             &Samples {
                 positives,
@@ -108,7 +107,7 @@ fn each_pair<X>(
         ),
         _ => Vec::new(),
     });
-    told.collect()
+    labelled.collect()
 }
 
 /// Texts of all kinds, those that are looked for before the others. Empty texts say nothing.

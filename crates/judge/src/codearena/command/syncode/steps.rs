@@ -10,12 +10,12 @@ use super::{Stage, warn_of};
 use crate::codearena::classify::Classifier;
 use crate::codearena::sandbox::{Limits, Sandbox};
 use crate::codearena::syncode::filter::{Benchmarks, Rules};
-use crate::codearena::syncode::lang::{Teller, Wanted};
+use crate::codearena::syncode::lang::{LanguageClassifier, Wanted};
 use crate::codearena::syncode::stage::{Input, WorkError, read_input, text};
 use crate::codearena::syncode::verify::Verifier;
 use crate::codearena::syncode::{
     Fate, Stats, answer as answering, ask as asking, clean as cleaning, filter as filtering,
-    lang as telling, pages,
+    lang as identify, pages,
 };
 use base::job::jsonl::Record;
 
@@ -50,12 +50,12 @@ pub(super) fn lang(
         "{wanted:?} {}",
         model.map_or(String::new(), |path| path.display().to_string())
     );
-    let teller = match model {
-        Some(path) => Teller::read(path, encoder)?,
-        None => Teller::Words,
+    let classifier = match model {
+        Some(path) => LanguageClassifier::read(path, encoder)?,
+        None => LanguageClassifier::Words,
     };
     work(stage, settings, input(stage)?, |page| {
-        telling::judge(&teller, page, wanted)
+        identify::judge(&classifier, page, wanted)
     })
 }
 

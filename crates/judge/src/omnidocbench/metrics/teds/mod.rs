@@ -54,7 +54,7 @@ pub enum TedsError {
     #[error("the {0} has no table: it must read `<html><body><table>…`")]
     NoTable(Side),
     /// A `colspan` or `rowspan` that Python's `int` does not take.
-    #[error("a cell of the {side} has `{attribute}=\"{value}\"`, which is no whole number")]
+    #[error("a cell of the {side} has `{attribute}=\"{value}\"`, which is not a whole number")]
     Span {
         /// Whose cell.
         side: Side,
