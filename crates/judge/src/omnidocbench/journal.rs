@@ -38,8 +38,10 @@ impl Journal {
     ) -> Result<Self, RunError> {
         let mut log = Log::open(path)?;
         match begin(path)? {
-            (None, lines) if lines.count() == 0 => log.append(header)?,
-            (None, _) => return Err(LogError::NotALog(path.to_owned()).into()),
+            (None, mut lines) => match lines.next() {
+                None => log.append(header)?,
+                Some(_) => return Err(LogError::NotALog(path.to_owned()).into()),
+            },
             (Some(_), _) if !resume => {
                 log.clear()?;
                 log.append(header)?;

@@ -349,6 +349,54 @@ fn pages_as_people_have_them() {
     assert!(orrery(at, &run).refused(2).contains("from 0 to 1"));
 }
 
+/// Results are kept in files of JSON lines only: nothing else is written to, and nothing is lost.
+#[cfg(unix)]
+#[test]
+fn results_go_to_files_of_json_lines() {
+    let folder = folder();
+    let at = folder.path();
+    results(at, 2);
+    let notes = "notes\nwithout a line end";
+    fs::write(at.join("notes.md"), notes).unwrap();
+    fs::create_dir(at.join("folder")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(at.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    for (out, why) in [
+        ("/dev/null", "no results can be kept"),
+        ("pipe", "no results can be kept"),
+        ("folder", "it is a folder"),
+        ("notes.md", "is not a run log"),
+    ] {
+        let mut judge = judging("rubric", &[]);
+        judge[7] = out;
+        let line = orrery(at, &judge).refused(2);
+        assert!(line.contains(why), "{out}: {line}");
+        let classify = [
+            "codearena",
+            "classify",
+            "--data",
+            "results.jsonl",
+            "--out",
+            out,
+        ];
+        let line = orrery(at, &classify).refused(2);
+        assert!(line.contains(why), "{out}: {line}");
+    }
+    // The log beside the output is not written over either.
+    fs::write(at.join("judged.jsonl.games"), notes).unwrap();
+    let line = orrery(at, &judging("rubric", &[])).refused(2);
+    assert!(
+        line.contains("`judged.jsonl.games` is not a run log"),
+        "{line}"
+    );
+    for kept in ["notes.md", "judged.jsonl.games"] {
+        assert_eq!(fs::read_to_string(at.join(kept)).unwrap(), notes);
+    }
+    assert!(!at.join("judged.jsonl").exists());
+}
+
 /// A name that is no UTF-8 is a name, in JSON too.
 #[cfg(unix)]
 #[test]

@@ -15,6 +15,7 @@ use crate::codearena::syncode::recall::{Samples, Seen, Thresholds, by_vectors, b
 use crate::codearena::syncode::stage::text;
 use crate::codearena::syncode::{StageError, Stats, pages};
 use base::job::jsonl::Record;
+use base::job::log;
 
 /// Tells pages about code from others and, where there are seeds for it, good pages from poor ones.
 pub(super) fn recall(
@@ -37,6 +38,7 @@ pub(super) fn recall(
         fingerprint(&learned),
         embedder.map_or("words", |embedder| embedder.name())
     );
+    log::check(stage.out)?;
     let encoder = embedder.map(|embedder| Encoder {
         embedder,
         journal: stage.out.with_added_extension("vectors"),
