@@ -9,6 +9,8 @@ use super::tally::Tally;
 use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
 use base::job::jsonl::JsonlError;
 
+pub use super::tally::Ending;
+
 /// The labels that count; `A=B` gives no points.
 pub const LABELS: [&str; 9] = [
     "A>>B", "A>B", "A=B", "B>A", "B>>A", "A<<B", "A<B", "B<A", "B<<A",
@@ -40,17 +42,6 @@ pub struct JudgedItem {
     pub labels: Vec<Option<String>>,
     /// Its class; [`UNCLASSIFIED`] where the table does not know the task type.
     pub class: Class,
-}
-
-/// How an item ended for the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// More points than the baseline.
-    Win,
-    /// As many.
-    Tie,
-    /// Fewer.
-    Loss,
 }
 
 impl JudgedItem {

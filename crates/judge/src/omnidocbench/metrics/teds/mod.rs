@@ -79,13 +79,6 @@ pub fn teds(prediction: &str, ground_truth: &str) -> f64 {
         .full
 }
 
-/// TEDS-S of two tables in normalised HTML; 0 where they cannot be compared.
-pub fn teds_structure(prediction: &str, ground_truth: &str) -> f64 {
-    compare(prediction, ground_truth, HtmlParser::default())
-        .unwrap_or_default()
-        .structure
-}
-
 /// Both similarities of two tables in normalised HTML, which is read once.
 ///
 /// # Errors
