@@ -16,11 +16,11 @@ use super::sink::{Done, Sink};
 use super::source::passes;
 
 pub use super::error::RunError;
-pub use super::sink::Outcome;
+pub use super::sink::RunOutcome;
 pub use super::source::{Missing, Source};
 
 /// Evaluates all pages of a source. With a journal pages are written there every few seconds, and all when a shard ends,
-/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
+/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` is called with how many are
 /// done and says whether to go on.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ pub fn run(
     journal: Option<&Path>,
     resume: bool,
     mut each: impl FnMut(usize) -> bool + Send,
-) -> Result<Outcome, RunError> {
+) -> Result<RunOutcome, RunError> {
     for folder in [Some(&source.predictions), source.markdown.as_ref()]
         .into_iter()
         .flatten()
@@ -50,7 +50,7 @@ pub fn run(
         predictions: list(&source.predictions)?,
         markdown: source.markdown.as_ref().map(list).transpose()?,
     };
-    let mut outcome = Outcome::default();
+    let mut outcome = RunOutcome::default();
     let log = match journal {
         Some(path) => {
             let header = header(source, evaluator);

@@ -8,13 +8,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, workers, write_lines};
+use super::options::{ServerOptions, workers};
 use crate::codearena::classify::{Classifier, ask};
 use crate::codearena::fingerprint;
 use crate::codearena::item::{Item, read_items};
 use crate::codearena::taxonomy::{Class, Taxonomy};
 use base::job::journal::Journal;
-use base::job::jsonl::Record;
+use base::job::jsonl::{self, Record};
 use base::job::log::check_results;
 
 /// Options of `classify`.
@@ -80,7 +80,7 @@ impl Classify {
             record
         };
         let records: Vec<Record> = items.items.iter().map(classified).collect();
-        write_lines(&self.out, &records)?;
+        jsonl::write(&self.out, &records)?;
         let (known, none) = (known.len(), open.len() - found);
         match self.json {
             true => print_line(

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failures::incomplete;
 use super::options::{ServerOptions, workers};
 use super::shards::ShardOption;
-use crate::codearena::generate::{ChatTemplate, MAX_TOKENS, Plan, answer_all};
+use crate::codearena::generate::{ChatTemplate, GenerationConfig, MAX_TOKENS, answer_all};
 use crate::codearena::item::read_items;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,7 +70,7 @@ impl Generate {
         let items = read_items(&self.data)?;
         warn(&items.troubles);
         let model = self.server.model(&self.endpoint, &self.model, context)?;
-        let plan = Plan {
+        let plan = GenerationConfig {
             model: &model,
             name: &self.model,
             template: match self.chat_template {

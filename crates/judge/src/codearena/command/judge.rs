@@ -11,9 +11,9 @@ use super::options::{ServerOptions, workers};
 use super::shards::ShardOption;
 use crate::codearena::backend::{self, FixedJudge, ModelJudge, RecordedJudge, RubricJudge};
 use crate::codearena::config::JudgeConfig;
-use crate::codearena::games::{GAMES, Match};
+use crate::codearena::games::{GAMES, Matchup};
 use crate::codearena::item::{BASELINE, Items, TOO_MANY_WORDS, read_items};
-use crate::codearena::judging::{Plan, judge_all};
+use crate::codearena::judging::{JudgingConfig, judge_all};
 
 /// Options of `judge`.
 #[derive(Args, Debug)]
@@ -92,7 +92,7 @@ impl Judge {
             return Err(Failure::input("say where the judged items go with `--out`"));
         };
         let judge = self.backend(context)?;
-        let plan = Plan {
+        let plan = JudgingConfig {
             config: &config,
             judge: judge.as_ref(),
             baseline: &self.baseline,
@@ -194,7 +194,7 @@ impl Judge {
             if !self.keep_long && item.words() >= TOO_MANY_WORDS {
                 continue;
             }
-            let the_match = Match {
+            let the_match = Matchup {
                 id: &item.id,
                 question: &item.question,
                 baseline,

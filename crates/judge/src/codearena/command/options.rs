@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base::command::{Context, Failure};
 use base::endpoint::{ChatModel, Dialect, Embedder, Endpoint, EndpointConfig, Retry, TokenLimit};
-use base::job::jsonl::Record;
 use clap::{Args, ValueEnum};
 
 use crate::codearena::syncode::Scripted;
@@ -111,18 +110,6 @@ impl ServerOptions {
         };
         Endpoint::new(config, Some(context.stop)).map_err(Failure::input)
     }
-}
-
-/// Records as JSON lines, whole or not at all.
-pub(super) fn write_lines(path: &Path, records: &[Record]) -> Result<(), Failure> {
-    base::files::write_atomic(path, |writer| {
-        for record in records {
-            serde_json::to_writer(&mut *writer, record)?;
-            writer.write_all(b"\n")?;
-        }
-        Ok(())
-    })
-    .map_err(Failure::from)
 }
 
 /// A number of workers.

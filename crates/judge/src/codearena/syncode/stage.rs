@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::endpoint::ChatError;
-use base::files::{FileError, write_atomic, write_bytes};
+use base::files::{FileError, write_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ pub struct Input {
 
 impl Step<'_> {
     /// Runs `work` on every record that no earlier run has done. Results keep the input's order, whatever the workers.
-    /// `at` hears of records done and of all.
+    /// `at` is called with the number of records done and of all.
     ///
     /// # Errors
     /// [`StageError`]; what is done stays done.
@@ -232,19 +232,15 @@ impl Step<'_> {
             of,
             ..Stats::default()
         };
-        write_atomic(self.output, |writer| {
-            for fate in &fates {
-                match fate {
-                    Fate::Keep(record) => {
-                        serde_json::to_writer(&mut *writer, record)?;
-                        writer.write_all(b"\n")?;
-                        stats.kept += 1;
-                    }
-                    Fate::Drop(reason) => *stats.dropped.entry(reason.clone()).or_default() += 1,
-                }
+        let mut kept = Vec::new();
+        for fate in fates {
+            match fate {
+                Fate::Keep(record) => kept.push(record),
+                Fate::Drop(reason) => *stats.dropped.entry(reason).or_default() += 1,
             }
-            Ok(())
-        })?;
+        }
+        stats.kept = kept.len();
+        jsonl::write(self.output, &kept)?;
         let text = serde_json::to_vec_pretty(&stats).unwrap_or_default();
         write_bytes(self.output.with_added_extension("stats.json"), &text)?;
         Ok(stats)

@@ -1,4 +1,4 @@
-//! Telling words of languages [ours]: for whoever has no trained classifier.
+//! Keywords of programming languages [ours], for use without a trained classifier.
 
 /// Telling words of languages; each counts once.
 const WORDS: &[(&str, &[&str])] = &[

@@ -14,7 +14,7 @@ use super::output::{self, Output};
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
-use crate::omnidocbench::run::{self, Missing, Outcome, Source};
+use crate::omnidocbench::run::{self, Missing, RunOutcome, Source};
 use crate::omnidocbench::score::{Metric, Metrics, Section};
 
 /// Treatment of pages without a prediction.
@@ -180,7 +180,7 @@ impl PageOptions {
         &self,
         source: &Source,
         evaluator: &Evaluator,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
         name: &str,
         journal: Option<&Path>,
     ) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::lines::Lines;
-use super::order::Order;
+use super::order::ReadingOrder;
 use super::page::{Lists, PageMatches, refs};
 use super::record::Match;
 use super::spans::{across_kinds, repair};
@@ -45,7 +45,7 @@ pub(super) fn match_page(page: &Page, pred: Vec<Element>, matching: &Matching) -
     found.formula = candidates::matches(&formulas(&blocks), &pool, formula, matching, image);
     let lists = [&found.text, &found.formula, &found.html_table];
     let all: Vec<&Match> = lists.into_iter().flatten().collect();
-    found.order = Order::of(&all);
+    found.order = ReadingOrder::of(&all);
     for table in &mut found.html_table {
         table.norm_gt = html_table(&table.gt, protocol);
         table.norm_pred = html_table(&table.pred, protocol);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Metric, labels::label};
 use crate::omnidocbench::cdm::Renderer;
-use crate::omnidocbench::matching::order::Order;
+use crate::omnidocbench::matching::order::ReadingOrder;
 use crate::omnidocbench::matching::{Match, PyFloat, Record, Scores};
 use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::metrics::teds;
@@ -184,7 +184,7 @@ struct OrderRecord<'a> {
 }
 
 impl<'a> OrderRecord<'a> {
-    fn new(order: &Order, image: &'a str, metrics: &[Metric]) -> Self {
+    fn new(order: &ReadingOrder, image: &'a str, metrics: &[Metric]) -> Self {
         let places = |list: &[f64]| list.iter().map(|at| PyFloat(*at)).collect();
         let longest = order.longest();
         let share = order.edits as f64 / longest.max(1) as f64;
@@ -207,7 +207,7 @@ impl<'a> OrderRecord<'a> {
 }
 
 /// The official record of a page's reading order.
-pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
+pub fn order_sample(order: &ReadingOrder, image: &str, metrics: &[Metric]) -> Value {
     serde_json::to_value(OrderRecord::new(order, image, metrics)).unwrap_or_default()
 }
 
@@ -216,7 +216,7 @@ pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
 /// # Errors
 /// Those of `out`.
 pub fn write_order_sample(
-    order: &Order,
+    order: &ReadingOrder,
     image: &str,
     metrics: &[Metric],
     out: impl Write,

@@ -180,7 +180,7 @@ pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, 
     Ok(all)
 }
 
-/// Records of a file; `-` is standard input. What was left out is told.
+/// Records of a file; `-` is standard input. What was left out is reported.
 pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure> {
     let (records, troubles) = if path == Path::new("-") {
         read_records(std::io::stdin().lock(), "standard input")?
@@ -204,16 +204,4 @@ pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure>
         ))),
         false => Ok((records, troubles.len())),
     }
-}
-
-/// Records as JSON lines, whole or not at all.
-pub(super) fn write_records(path: &Path, records: &[impl serde::Serialize]) -> Result<(), Failure> {
-    base::files::write_atomic(path, |writer| {
-        for record in records {
-            serde_json::to_writer(&mut *writer, record)?;
-            writer.write_all(b"\n")?;
-        }
-        Ok(())
-    })
-    .map_err(Failure::from)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, print_line, warn};
+use base::command::{Context, Failure, Steps, print_line};
 use clap::Subcommand;
 
 use crate::codearena::syncode::filter::Rules;
@@ -144,9 +144,4 @@ fn line(stats: &Stats, out: &Path) -> String {
         stats.kept,
         stats.read
     )
-}
-
-/// Tells what could not be read of an input.
-fn warn_of(input: &crate::codearena::syncode::stage::Input) {
-    warn(&input.troubles);
 }

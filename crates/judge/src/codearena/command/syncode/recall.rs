@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::Failure;
+use base::command::{Failure, warn};
 use base::endpoint::Embedder;
 use base::rng::Rng;
 
 use super::options::Seeds;
-use super::{Stage, steps, warn_of};
+use super::{Stage, steps};
 use crate::codearena::fingerprint;
 use crate::codearena::syncode::clean::page_text;
 use crate::codearena::syncode::encode::Encoder;
@@ -123,7 +123,7 @@ fn seed_texts(seeds: &Seeds) -> Result<Vec<Vec<String>>, Failure> {
 
 fn texts_of(path: &Path) -> Result<Vec<String>, Failure> {
     let read = pages::read(path)?;
-    warn_of(&read);
+    warn(&read.troubles);
     let texts = read.records.iter();
     let texts: Vec<String> = texts
         .map(|page| page_text(text(page, "text")))

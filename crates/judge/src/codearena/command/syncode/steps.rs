@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::Failure;
+use base::command::{Failure, warn};
 use base::endpoint::{ChatModel, Embedder};
 use serde_json::{Value, json};
 
-use super::{Stage, warn_of};
+use super::Stage;
 use crate::codearena::classify::Classifier;
 use crate::codearena::sandbox::{Limits, Sandbox};
 use crate::codearena::syncode::filter::{Benchmarks, Rules};
@@ -22,7 +22,7 @@ use base::job::jsonl::Record;
 /// Reads the input of a stage and tells what could not be read.
 pub(super) fn input(stage: &Stage<'_>) -> Result<Input, Failure> {
     let input = pages::read(stage.input)?;
-    warn_of(&input);
+    warn(&input.troubles);
     Ok(input)
 }
 
@@ -117,7 +117,7 @@ pub(super) fn filter(
     benchmarks: &[PathBuf],
 ) -> Result<Stats, Failure> {
     let input = read_input(stage.input)?;
-    warn_of(&input);
+    warn(&input.troubles);
     let mut leaks = Benchmarks::default();
     for path in benchmarks {
         let shown = path.display();
