@@ -142,6 +142,17 @@ pub fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Warnings, a line each: the first twenty, and how many more there are.
+pub fn warn(lines: &[String]) {
+    const MOST: usize = 20;
+    for line in lines.iter().take(MOST) {
+        eprint_line(&format!("warning: {}", one_line(line)));
+    }
+    if lines.len() > MOST {
+        eprint_line(&format!("warning: and {} more", lines.len() - MOST));
+    }
+}
+
 /// What goes on from `main` to every verb.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {

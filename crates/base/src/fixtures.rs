@@ -59,6 +59,26 @@ pub fn cases(slug: &str, kind: &str, committed: &Path) -> Vec<Case> {
         .collect()
 }
 
+/// [`cases`] of the crate under test, whose folder `cargo test` runs it in: committed ones are in `tests/fixtures`. Prints how
+/// many there are.
+///
+/// # Panics
+/// As [`cases`].
+pub fn all(slug: &str, kind: &str) -> Vec<Case> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let all = cases(slug, kind, &here.join("tests/fixtures"));
+    report(slug, kind, all.len());
+    all
+}
+
+/// Runs `check` on [`all`].
+///
+/// # Panics
+/// As [`cases`].
+pub fn each(slug: &str, kind: &str, check: impl FnMut(&Case)) {
+    all(slug, kind).iter().for_each(check);
+}
+
 /// Prints how many cases of a kind ran, or that the kind was skipped.
 pub fn report(slug: &str, kind: &str, ran: usize) {
     match ran {

@@ -14,4 +14,5 @@ pub mod numerics;
 pub mod proof;
 pub mod rng;
 pub mod system;
+pub mod table;
 pub mod tensor_file;

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use base::command::{Failure, learning_rate, number_in};
+use base::files::{settings, write_bytes};
 use burn::tensor::Device;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Options of a training run that do not depend on the network.
 #[derive(Args, Debug)]
@@ -45,4 +49,102 @@ pub fn interrupted(system: &str, [step, steps]: [u64; 2], folder: &Path) -> Fail
         "stopped at step {step} of {steps}: go on with `orrery {system} train --resume {}`",
         folder.display()
     ))
+}
+
+/// Optimizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Orthogonalised momentum for matrices, AdamW for the rest: more learnt from a sample, a longer step
+    #[default]
+    Muon,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+impl Optimizer {
+    /// Its settings, without weight decay. Muon leaves matrices of fields in `adamw_params` to AdamW.
+    pub fn config(self, beta2: f64, adamw_params: &[&str], convolutions: bool) -> OptimizerConfig {
+        let adamw = AdamWConfig {
+            beta2,
+            weight_decay: 0.0,
+            ..AdamWConfig::default()
+        };
+        match self {
+            Self::Adamw => OptimizerConfig::AdamW(adamw),
+            Self::Muon => OptimizerConfig::Muon(MuonConfig {
+                weight_decay: 0.0,
+                adamw,
+                adamw_params: adamw_params.iter().map(|&name| name.to_owned()).collect(),
+                convolutions,
+                ..MuonConfig::default()
+            }),
+        }
+    }
+}
+
+/// The file with the recipe in a run's folder.
+const FILE: &str = "run.json";
+
+/// The recipe of the run of `system` in `folder`; `problem` says why one cannot be followed.
+///
+/// # Errors
+/// Where it is not there or damaged.
+pub fn read_recipe<R: DeserializeOwned>(
+    folder: &Path,
+    system: &str,
+    problem: impl FnOnce(&R) -> Option<String>,
+) -> Result<R, Failure> {
+    let path = folder.join(FILE);
+    let read = || {
+        let text = std::fs::read_to_string(&path).map_err(|cause| cause.to_string())?;
+        let recipe = serde_json::from_str(&text).map_err(|cause| cause.to_string())?;
+        problem(&recipe).map_or(Ok(recipe), Err)
+    };
+    read().map_err(|cause| {
+        Failure::input(format!(
+            "`{}` cannot be read ({cause}): give the folder of a run of `orrery {system} train`, or start a new one",
+            path.display()
+        ))
+    })
+}
+
+/// Writes a recipe into its run's folder.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_recipe(folder: &Path, recipe: &impl Serialize) -> Result<(), Failure> {
+    Ok(write_bytes(
+        folder.join(FILE),
+        settings(recipe)?.as_bytes(),
+    )?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_were_begun_are_read_and_others_refused_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |problem: Option<String>| {
+            read_recipe::<Vec<Optimizer>>(folder.path(), "sd", move |_| problem)
+        };
+        let line = read(None).unwrap_err().to_string();
+        assert!(line.contains("run.json") && line.contains("`orrery sd train`"));
+        let text = "[\n  \"muon\",\n  \"adamw\"\n]";
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        let recipe = read(None).unwrap();
+        assert_eq!(recipe, [Optimizer::Muon, Optimizer::Adamw]);
+        write_recipe(folder.path(), &recipe).unwrap();
+        let written = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
+        assert_eq!(written, text);
+        assert!(
+            read(Some("of no use".into()))
+                .unwrap_err()
+                .to_string()
+                .contains("(of no use)")
+        );
+    }
 }

@@ -8,7 +8,7 @@ use base::endpoint::ChatError;
 use base::fixtures::{Case, cases, report};
 use judge::codearena::backend::{Call, Judge};
 use judge::codearena::config::JudgeConfig;
-use judge::codearena::games::{GAMES, Match, play};
+use judge::codearena::games::{GAMES, Matchup, play};
 use judge::codearena::item::Item;
 use judge::codearena::scores::{Ending, JudgedItem, Scores};
 use judge::codearena::taxonomy::Taxonomy;
@@ -94,7 +94,7 @@ fn two_games() {
                 baseline(&one["item"]),
                 item.text("response").unwrap().to_owned(),
             );
-            let the_match = Match {
+            let the_match = Matchup {
                 id: &item.id,
                 question: &item.question,
                 baseline: &baseline,

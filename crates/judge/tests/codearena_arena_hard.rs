@@ -12,7 +12,7 @@ use base::rng::Rng;
 use judge::codearena::backend::{Call, Judge, RubricJudge};
 use judge::codearena::config::JudgeConfig;
 use judge::codearena::item::{Item, read_items};
-use judge::codearena::judging::{Outcome, Plan, judge_all};
+use judge::codearena::judging::{JudgingConfig, JudgingOutcome, judge_all};
 use judge::codearena::rating::Board;
 use judge::codearena::scores::{JudgedItem, Scores};
 use serde_json::json;
@@ -48,9 +48,9 @@ fn items(folder: &Path, model: &str) -> Vec<Item> {
     items
 }
 
-fn judged(items: &[Item], judge: &dyn Judge, log: &Path) -> Outcome {
+fn judged(items: &[Item], judge: &dyn Judge, log: &Path) -> JudgingOutcome {
     let config = JudgeConfig::builtin().unwrap();
-    let plan = Plan {
+    let plan = JudgingConfig {
         config: &config,
         judge,
         baseline: BASELINE,
@@ -62,7 +62,7 @@ fn judged(items: &[Item], judge: &dyn Judge, log: &Path) -> Outcome {
     judge_all(items, &plan, log, &mut |_, _| {}).unwrap()
 }
 
-fn scored(outcome: &Outcome) -> Vec<JudgedItem> {
+fn scored(outcome: &JudgingOutcome) -> Vec<JudgedItem> {
     let item =
         |record: &Record| JudgedItem::new(Item::from_record(record.clone(), 0).unwrap()).unwrap();
     outcome.judged.iter().map(item).collect()

@@ -21,11 +21,11 @@ fn committed() -> &'static Path {
 
 /// What differs between two JSON values, numbers by more than `tolerance`; the first difference, by its place.
 fn difference(found: &Value, expected: &Value, tolerance: f64, at: &str) -> Option<String> {
-    let told = || Some(format!("{at}: found {found}, expected {expected}"));
+    let differs = || Some(format!("{at}: found {found}, expected {expected}"));
     match (found, expected) {
         (Value::Number(a), Value::Number(b)) => {
             let apart = (a.as_f64()? - b.as_f64()?).abs();
-            if apart <= tolerance { None } else { told() }
+            if apart <= tolerance { None } else { differs() }
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
             .iter()
@@ -41,7 +41,7 @@ fn difference(found: &Value, expected: &Value, tolerance: f64, at: &str) -> Opti
             })
         }
         _ if found == expected => None,
-        _ => told(),
+        _ => differs(),
     }
 }
 

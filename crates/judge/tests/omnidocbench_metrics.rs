@@ -219,7 +219,7 @@ fn what_cannot_be_compared_scores_nothing_and_says_why() {
     let odd = document("<tr><td colspan=\"two\">1</td></tr>");
     assert_eq!(
         error(&odd),
-        "a cell of the prediction has `colspan=\"two\"`, which is no whole number"
+        "a cell of the prediction has `colspan=\"two\"`, which is not a whole number"
     );
     assert_eq!(
         teds::compare(&document(""), &document(""), PARSER),
@@ -268,7 +268,7 @@ fn hostile_tables_take_bounded_time() {
 }
 
 #[test]
-fn unusable_boxes_are_passed_over_and_told() {
+fn unusable_boxes_are_skipped_with_a_warning() {
     let layout: Layout = serde_json::from_value(json!({
         "eval_cat": {"block_level": ["text"]},
         "gt_cat_mapping": {"text_block": "text"},

@@ -11,7 +11,6 @@ pub mod harp;
 #[cfg(feature = "moxin")]
 pub mod moxin;
 #[cfg(any(feature = "guardian", feature = "harp"))]
-mod results;
 mod systems;
 #[cfg(any(feature = "harp", feature = "moxin"))]
 mod wordnet;

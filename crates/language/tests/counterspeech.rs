@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use base::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{self, Case, furthest};
 use base::numerics::statistics::mean;
 use base::numerics::{
     benjamini_hochberg, cliffs_delta, cohens_d, holm, kendall, krippendorff_ordinal, mann_whitney,
@@ -23,14 +22,8 @@ use serde_json::{Value, json};
 #[path = "counterspeech/train.rs"]
 mod train;
 
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
-
 fn all(kind: &str) -> Vec<Case> {
-    let all = cases("counterspeech", kind, committed());
-    report("counterspeech", kind, all.len());
-    all
+    fixtures::all("counterspeech", kind)
 }
 
 fn near(case: &Case, what: &str, found: f64, expected: f64, tolerance: f64) {

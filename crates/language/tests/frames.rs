@@ -1,9 +1,7 @@
 //! Parity of frames with the official code.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-
-use base::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{self, Case, furthest};
 use engine::models::decoder::{Cache, Decoder, DecoderConfig, Input, Logits, Request, Segment};
 use engine::weights::Within;
 use language::frames::concepts::Vocabulary;
@@ -17,10 +15,6 @@ use language::frames::{
     Frame, GuideOptions, ProbeKind, Whitening, WhiteningOptions, combine, concept_frame,
     guided_decode, probe, word_frame,
 };
-
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
 
 /// Equal within the case's tolerance, NaN where NaN is expected.
 fn assert_close(case: &Case, name: &str, found: &[f32], expected: &[f32]) {
@@ -67,7 +61,7 @@ fn products(a: &Frame, b: &Frame) -> Vec<Vec<f64>> {
 
 #[test]
 fn linear_algebra() {
-    let all = cases("frames", "linalg", committed());
+    let all = fixtures::all("frames", "linalg");
     for case in &all {
         let (a, b) = (frames(case, "frames_a"), frames(case, "frames_b"));
         let ranks = |frames: &[Frame]| frames.iter().map(|it| it.rank() as i64).collect::<Vec<_>>();
@@ -158,7 +152,6 @@ fn linear_algebra() {
             .collect();
         assert_close(case, "gs_out", &found, &case.values("gs_out"));
     }
-    report("frames", "linalg", all.len());
 }
 
 /// The words of each concept, without those that are only padding.
@@ -181,7 +174,7 @@ fn vocabulary(table: Matrix<'_>, options: &WhiteningOptions) -> (Whitening, Voca
 
 #[test]
 fn concepts() {
-    let all = cases("frames", "concepts", committed());
+    let all = fixtures::all("frames", "concepts");
     for case in &all {
         let (width, pad) = (case.usize("config.d"), case.usize("config.pad_id") as u32);
         let unembedding = case.values("unembedding");
@@ -274,7 +267,6 @@ fn concepts() {
             .to_vec();
         assert_close(case, "relative_rank", &ranks, &case.values("relative_rank"));
     }
-    report("frames", "concepts", all.len());
 }
 
 fn decoder(case: &Case) -> Decoder {
@@ -288,7 +280,7 @@ fn decoder(case: &Case) -> Decoder {
 
 #[test]
 fn guided_decoding() {
-    let all = cases("frames", "guided_decoding", committed());
+    let all = fixtures::all("frames", "guided_decoding");
     for case in &all {
         let model = decoder(case);
         let (pad, width) = (case.usize("pad_id") as u32, model.config().width);
@@ -391,5 +383,4 @@ fn guided_decoding() {
             }
         }
     }
-    report("frames", "guided_decoding", all.len());
 }

@@ -2,9 +2,7 @@
 #![cfg(feature = "guardian")]
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-
-use base::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{self, Case, furthest};
 use engine::models::decoder::{Cache, Decoder, DecoderConfig, Input, Logits, Request, Segment};
 use engine::weights::Within;
 use language::guardian::metrics::Scored;
@@ -12,12 +10,8 @@ use language::guardian::probability::risk_probability;
 use language::guardian::{Message, Prompt, RiskConfig, Version, Wording};
 use serde_json::{Value, json};
 
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
-
 fn assert_forward(kind: &str, model_type: &str) {
-    let all = cases("guardian", kind, committed());
+    let all = fixtures::all("guardian", kind);
     for case in &all {
         let mut config = case.json["config"].clone();
         config["model_type"] = json!(model_type);
@@ -48,7 +42,6 @@ fn assert_forward(kind: &str, model_type: &str) {
             case.name
         );
     }
-    report("guardian", kind, all.len());
 }
 
 #[test]
@@ -60,7 +53,7 @@ fn granite_models() {
 /// The sentences come from the *other* recorded prompts of the generation wherever one of them has them.
 #[test]
 fn prompts_are_byte_exact_under_the_official_sentences() {
-    let all = cases("guardian", "prompts", committed());
+    let all = fixtures::all("guardian", "prompts");
     let mut ran = 0;
     for case in &all {
         let runs = case.json["runs"].as_array().unwrap();
@@ -99,12 +92,11 @@ fn prompts_are_byte_exact_under_the_official_sentences() {
         }
     }
     println!("{ran} prompts");
-    report("guardian", "prompts", all.len());
 }
 
 #[test]
 fn probabilities_of_recorded_answers() {
-    let all = cases("guardian", "risk_probability", committed());
+    let all = fixtures::all("guardian", "risk_probability");
     for case in &all {
         for (index, run) in case.json["runs"].as_array().unwrap().iter().enumerate() {
             let steps: Vec<Vec<(String, f64)>> =
@@ -121,7 +113,6 @@ fn probabilities_of_recorded_answers() {
             );
         }
     }
-    report("guardian", "risk_probability", all.len());
 }
 
 fn assert_metrics(case: &Case) {
@@ -167,9 +158,8 @@ fn assert_metrics(case: &Case) {
 #[test]
 fn metrics_as_scikit_learn_has_them() {
     for kind in ["metrics", "metrics_ties"] {
-        let all = cases("guardian", kind, committed());
+        let all = fixtures::all("guardian", kind);
         all.iter().for_each(assert_metrics);
-        report("guardian", kind, all.len());
     }
 }
 

@@ -110,7 +110,7 @@ fn shards_put_together_are_the_whole() {
     );
     fs::write(at.join("no.jsonl"), "{}\n").unwrap();
     let no = ["omnidocbench", "merge", "no.jsonl", "--out", "y"];
-    assert!(orrery(at, &no).refused(2).contains("no journal"));
+    assert!(orrery(at, &no).refused(2).contains("not a run log"));
 }
 
 #[test]
@@ -212,8 +212,25 @@ fn each_mistake_is_one_line() {
         "--pred",
         "absent",
     ];
-    said(&no_folder, "`absent` is no folder");
+    said(&no_folder, "`absent` is not a directory");
     said(&eval(&["--out", "file/below"]), "choose another `--out`");
+    said(&eval(&["--out", "/dev/null"]), "choose another `--out`");
+    // A file of another kind under the run log's name stays as it is.
+    let log = at.join("r/md_quick_match.jsonl");
+    fs::create_dir(at.join("r")).unwrap();
+    for (text, more) in [
+        ("notes", None),
+        ("{\"a\": 1}\n", None),
+        ("{\"a\": 1}\n", Some("--resume")),
+    ] {
+        fs::write(&log, text).unwrap();
+        let args = [&["--out", "r"][..], more.as_slice()].concat();
+        said(
+            &eval(&args),
+            "`r/md_quick_match.jsonl` is not a run log: choose another `--out`",
+        );
+        assert_eq!(fs::read_to_string(&log).unwrap(), text);
+    }
     said(&eval(&["--filter", "language"]), "attribute=value");
     said(
         &eval(&["--filter", "language=klingon"]),

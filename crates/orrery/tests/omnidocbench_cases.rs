@@ -115,7 +115,7 @@ fn spans_may_have_digits_of_any_script() {
 }
 
 #[test]
-fn a_latex_table_without_an_annotated_one_scores_0_and_is_told() {
+fn a_latex_table_without_an_annotated_one_scores_0_with_a_warning() {
     let folder = folder();
     let at = folder.path();
     let blocks = json!([
@@ -304,7 +304,7 @@ fn detection_filters_pages_and_takes_the_official_box_of_a_slanted_one() {
 }
 
 #[test]
-fn shards_that_are_missing_or_not_done_are_told() {
+fn shards_that_are_missing_or_not_done_are_reported() {
     let folder = folder();
     let at = folder.path();
     let pages = json!([

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::fixtures::{Case, cases, furthest, report};
+use base::fixtures::{self, Case, cases, furthest, report};
 use base::rng::Rng;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use engine::diffusion::{
@@ -15,10 +15,6 @@ use video::stiv::{
     Condition, ForwardOptions, Given, Guidance, SampleConfig, Stiv, StivConfig, Texts, checkpoint,
     replace_given, sample, train,
 };
-
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
@@ -114,7 +110,7 @@ fn first_frame(case: &Case, x: &Tensor<5>) -> Tensor<5> {
 
 #[test]
 fn model_tiny() {
-    let all = cases("stiv", "model_tiny", committed());
+    let all = fixtures::all("stiv", "model_tiny");
     for case in &all {
         let device = Device::flex().autodiff();
         let model = model(case, &device);
@@ -182,12 +178,11 @@ fn model_tiny() {
         let v = model.forward(replaced, &t, &condition, &half);
         check(case, "v_rope_half", v, forward);
     }
-    report("stiv", "model_tiny", all.len());
 }
 
 #[test]
 fn image_mode_and_inflation() {
-    let all = cases("stiv", "image_mode_and_inflation", committed());
+    let all = fixtures::all("stiv", "image_mode_and_inflation");
     for case in &all {
         let device = Device::flex();
         let model = model(case, &device);
@@ -231,12 +226,11 @@ fn image_mode_and_inflation() {
         let still = inflated.cubify.forward(cut.cut(x.repeat_dim(2, time)));
         assert!(furthest(&values(picture), &values(still)) <= tolerance as f32);
     }
-    report("stiv", "image_mode_and_inflation", all.len());
 }
 
 #[test]
 fn sample_ti2v() {
-    let all = cases("stiv", "sample_ti2v", committed());
+    let all = fixtures::all("stiv", "sample_ti2v");
     for case in &all {
         let device = Device::flex();
         let model = model(case, &device);
@@ -290,12 +284,11 @@ fn sample_ti2v() {
         let first = sampled.latents.narrow(2, 0, 1);
         assert_eq!(furthest(&values(first), &case.values("image_latent")), 0.0);
     }
-    report("stiv", "sample_ti2v", all.len());
 }
 
 #[test]
 fn guidance() {
-    let all = cases("stiv", "guidance", committed());
+    let all = fixtures::all("stiv", "guidance");
     for case in &all {
         let device = Device::flex();
         let tensor = |name: &str| -> Tensor<5> { case.tensor(name, &device) };
@@ -319,7 +312,6 @@ fn guidance() {
         let step = sde_step(tensor("x"), tensor("f_joint"), tensor("z"), t, dt);
         check(case, "sde_step", step, tolerance);
     }
-    report("stiv", "guidance", all.len());
 }
 
 /// PixArt's weights start a picture model: every shared part is filled, nothing else is touched.

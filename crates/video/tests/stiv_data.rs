@@ -1,17 +1,11 @@
 //! STIV's data engine and tables against recorded numbers.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-
-use base::fixtures::{Case, cases, report};
+use base::fixtures::{self, Case};
 use base::media::Picture;
 use serde_json::Value;
 use video::stiv::metrics::{Mention, Scores, Totals, aggregate, dsg_video, vbench_total};
 use video::stiv::scenes::{changes, content_cuts, fade_cuts};
-
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
 
 /// Frames `[T, H, W, BGR]` of bytes.
 fn frames(case: &Case) -> Vec<Picture> {
@@ -42,7 +36,7 @@ fn places(case: &Case, at: &str) -> Vec<usize> {
 
 #[test]
 fn scene_cuts() {
-    let all = cases("stiv", "scene_cuts", committed());
+    let all = fixtures::all("stiv", "scene_cuts");
     for case in &all {
         let frames = frames(case);
         let found = changes(&frames);
@@ -81,7 +75,6 @@ fn scene_cuts() {
             case.name
         );
     }
-    report("stiv", "scene_cuts", all.len());
 }
 
 fn rows<'a>(case: &'a Case, at: &str) -> &'a [Value] {
@@ -97,7 +90,7 @@ fn near(case: &Case, found: f64, expected: &Value, tolerance: f64) {
 
 #[test]
 fn metrics() {
-    let all = cases("stiv", "metrics", committed());
+    let all = fixtures::all("stiv", "metrics");
     for case in &all {
         let tolerance = case.f64("tolerance");
         for row in rows(case, "vbench_t2v") {
@@ -144,5 +137,4 @@ fn metrics() {
             near(case, found.dsg_s, &row["dsg_s"], tolerance);
         }
     }
-    report("stiv", "metrics", all.len());
 }

@@ -154,11 +154,6 @@ pub enum ChatError {
 }
 
 impl ChatError {
-    /// Whether the same request may succeed another time: nothing was answered.
-    pub fn is_transport(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Stopped)
-    }
-
     /// Whether every other request will fail alike, as with a wrong key, model or address: nothing more need be asked.
     pub fn is_lasting(&self) -> bool {
         match self {

@@ -223,14 +223,14 @@ fn vectors(bytes: &[u8], count: usize) -> Result<Vec<Vec<f32>>, String> {
 /// What an error body says, at most 200 characters on one line.
 pub(super) fn complaint(bytes: &[u8]) -> String {
     let json: Option<Value> = stream::lenient(bytes).ok();
-    let told = json.as_ref().and_then(|json| {
+    let message = json.as_ref().and_then(|json| {
         let error = json
             .get("error")
             .or_else(|| json.get("detail"))
             .or_else(|| json.get("message"))?;
         error.get("message").unwrap_or(error).as_str()
     });
-    let text = told.map_or_else(|| String::from_utf8_lossy(bytes), Into::into);
+    let text = message.map_or_else(|| String::from_utf8_lossy(bytes), Into::into);
     match short(&text) {
         none if none.is_empty() => "it does not say why".to_owned(),
         line => line,
@@ -303,8 +303,8 @@ mod tests {
             (r#"{"data":[{"embedding":["x"]}]}"#, "invalid type"),
             ("{}", "data"),
         ] {
-            let told = vectors(wrong.as_bytes(), 1).unwrap_err();
-            assert!(told.contains(why), "{told}");
+            let message = vectors(wrong.as_bytes(), 1).unwrap_err();
+            assert!(message.contains(why), "{message}");
         }
     }
 

@@ -79,7 +79,7 @@ impl Journal {
 
     /// Does the pieces that are not done, several at a time, and writes each down the moment it is. Pieces with one hash are
     /// one piece of work. `work` is given a piece's number; an error leaves the piece undone, and the others go on unless it is a
-    /// lasting one. `at` hears of pieces done and of all.
+    /// lasting one. `at` is called with the number of pieces done and of all.
     ///
     /// # Errors
     /// [`JournalError`]; what was done stays done.

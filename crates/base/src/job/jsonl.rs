@@ -1,14 +1,16 @@
 //! Files of JSON lines, as people have them: with a byte-order mark, Windows line ends, a last line that was cut off.
 //!
-//! A line that cannot be read is left out and told; the others are used.
+//! A line that cannot be read is left out and reported; the others are used.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::command::one_line;
+use crate::files::{FileError, write_atomic};
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -50,6 +52,23 @@ pub struct Lines {
     pub records: Vec<(usize, Record)>,
     /// One readable line for each line that was left out.
     pub troubles: Vec<String>,
+}
+
+/// Writes JSON lines, whole or not at all.
+///
+/// # Errors
+/// [`FileError`].
+pub fn write(
+    path: &Path,
+    lines: impl IntoIterator<Item = impl Serialize>,
+) -> Result<(), FileError> {
+    write_atomic(path, |writer| {
+        for line in lines {
+            serde_json::to_writer(&mut *writer, &line)?;
+            writer.write_all(b"\n")?;
+        }
+        Ok(())
+    })
 }
 
 /// Reads a file that may be empty or partly broken, such as the log of a run that was cut off.
@@ -172,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn each_broken_line_is_told_once_and_left_out() {
+    fn each_broken_line_is_reported_once_and_left_out() {
         let text = b"{\"a\":NaN}\n[1]\n\xff\xfa\n{\"a\":1}\n{\"s\": }\n{\"a\": \"cu";
         let read = lines(text).unwrap();
         assert_eq!(read.records.len(), 1);

@@ -1,11 +1,14 @@
 //! A log of JSON lines that one run at a time writes, and that survives being cut off.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
+
+use super::jsonl::Record;
+use crate::command::{Failure, check_out};
 
 /// Why a log cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,72 @@ pub enum LogError {
         /// The log.
         path: PathBuf,
     },
+    /// It is a directory, a device or a pipe.
+    #[error("`{}` is a directory, a device or a pipe, in which no results can be kept: name a file", .0.display())]
+    NotAFile(PathBuf),
+    /// It is a file of another kind.
+    #[error("`{}` is not a run log: choose another `--out`, or delete the file", .0.display())]
+    NotALog(PathBuf),
+}
+
+/// Whether JSON lines can be kept at `path`: nothing is there yet, or a log, or a file with JSON lines.
+///
+/// # Errors
+/// [`LogError`]; nothing is changed.
+pub fn check(path: &Path) -> Result<(), LogError> {
+    // Asked before the file is opened, which may wait for the other end of a pipe.
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(LogError::NotAFile(path.to_owned())),
+        Ok(_) => {
+            let log = File::open(path).and_then(|file| is_log(&file));
+            match log.map_err(|source| LogError::failed(path, source))? {
+                true => Ok(()),
+                false => Err(LogError::NotALog(path.to_owned())),
+            }
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether the results of a job can be kept at `out`: [`check_out`] with the `inputs`, and [`check`].
+///
+/// # Errors
+/// One line that says why not.
+pub fn check_results<'a>(
+    out: &Path,
+    inputs: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), Failure> {
+    check_out(out, inputs)?;
+    Ok(check(out)?)
+}
+
+/// Whether a line among the first 64 MB is a JSON object, or the file is empty or the beginning of one.
+fn is_log(file: &File) -> io::Result<bool> {
+    let mut lines = BufReader::new(file.take(1 << 26)).split(b'\n');
+    let Some(first) = lines.next().transpose()? else {
+        return Ok(true);
+    };
+    let is_object = |line: &[u8]| serde_json::from_slice::<Record>(line).is_ok();
+    if is_object(&first) {
+        return Ok(true);
+    }
+    let mut more = false;
+    for line in lines {
+        if is_object(&line?) {
+            return Ok(true);
+        }
+        more = true;
+    }
+    Ok(!more && first.starts_with(b"{"))
+}
+
+impl LogError {
+    fn failed(path: &Path, source: io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
 }
 
 /// An open log; nobody else can open it meanwhile.
@@ -39,10 +108,8 @@ impl Log {
     /// # Errors
     /// [`LogError`].
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let failed = |source| LogError::Write {
-            path: path.to_owned(),
-            source,
-        };
+        check(path)?;
+        let failed = |source| LogError::failed(path, source);
         let mut options = OpenOptions::new();
         let mut file = options
             .create(true)
@@ -69,14 +136,13 @@ impl Log {
         })
     }
 
-    /// Begins a log anew: what the file held is gone.
+    /// Begins the log anew: what it held is gone.
     ///
     /// # Errors
-    /// [`LogError`].
-    pub fn begin(path: &Path) -> Result<Self, LogError> {
-        let log = Self::open(path)?;
-        log.file.set_len(0).map_err(|source| log.failed(source))?;
-        Ok(log)
+    /// [`LogError::Write`].
+    pub fn clear(&mut self) -> Result<(), LogError> {
+        let done = self.file.set_len(0);
+        done.map_err(|source| self.failed(source))
     }
 
     /// Appends one line. It is one write: what a crash leaves is at most a last line that is cut off.
@@ -101,10 +167,7 @@ impl Log {
     }
 
     fn failed(&self, source: io::Error) -> LogError {
-        LogError::Write {
-            path: self.path.clone(),
-            source,
-        }
+        LogError::failed(&self.path, source)
     }
 }
 
@@ -126,4 +189,58 @@ fn last_line(file: &mut File) -> io::Result<Vec<u8>> {
         tail.splice(0..0, block);
     }
     Ok(tail)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_kind_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        // Without a line end, a log's last line would be taken for one that was cut off.
+        for text in ["notes", "one\ntwo", "{\n  \"a\": 1\n}", "[1, 2]\n", "\n"] {
+            std::fs::write(&path, text).unwrap();
+            for refused in [check(&path), Log::open(&path).map(drop)] {
+                assert!(matches!(refused, Err(LogError::NotALog(_))), "{text:?}");
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        // An empty file, a record that was cut off, records after a damaged line.
+        for text in ["", "{\"a\": ", "{\"a\": 1}", "garbage\n{\"a\": 1}\n"] {
+            std::fs::write(&path, text).unwrap();
+            let mut log = Log::open(&path).unwrap();
+            log.append(&Record::new()).unwrap();
+            let kept = std::fs::read_to_string(&path).unwrap();
+            assert!(kept.ends_with("{}\n"), "{kept:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn directories_devices_and_pipes_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [folder.path(), Path::new("/dev/null"), &pipe] {
+            for refused in [check(path), Log::open(path).map(drop)] {
+                assert!(matches!(refused, Err(LogError::NotAFile(_))), "{path:?}");
+            }
+            let line = check_results(path, []).unwrap_err();
+            assert_eq!((line.code(), line.to_string().lines().count()), (2, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_no_place_for_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.jsonl");
+        std::fs::write(&path, "{}\n").unwrap();
+        assert!(check_results(&path, []).is_ok());
+        assert!(check_results(&path, [&path]).is_err());
+        assert!(check_results(&folder.path().join("new"), [&path]).is_ok());
+    }
 }

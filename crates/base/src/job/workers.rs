@@ -1,4 +1,4 @@
-//! Independent jobs, several at a time; whoever called hears of each result the moment it is there.
+//! Independent jobs, several at a time; the caller receives each result as soon as it is there.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::measure::{Better, Measure};
-use super::report::{Experiment, Report};
+use super::report::{Claim, Experiment, Report};
+use crate::table::Table;
 
 /// The whole report as Markdown. Writing into a string cannot fail, so results of `write!` are dropped.
 pub(super) fn render(report: &Report) -> String {
@@ -43,37 +44,39 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn claims(out: &mut String, report: &Report) {
-    out.push_str("## Claims\n\n| | Claim | What would show it | What was found |\n| --- | --- | --- | --- |\n");
-    for claim in &report.claims {
-        let _ = writeln!(
-            out,
-            "| **{}**{} | {} ({}) | {} | {} |",
-            claim.verdict.words(),
-            if claim.revised {
-                " (threshold changed after an earlier run)"
-            } else {
-                ""
-            },
-            cell(&claim.statement),
-            cell(&claim.source),
-            cell(&claim.threshold),
-            cell(&claim.evidence),
-        );
-    }
-    out.push('\n');
+    let row = |claim: &Claim| {
+        let revised = match claim.revised {
+            true => " (threshold changed after an earlier run)",
+            false => "",
+        };
+        vec![
+            format!("**{}**{revised}", claim.verdict.words()),
+            format!("{} ({})", claim.statement, claim.source),
+            claim.threshold.clone(),
+            claim.evidence.clone(),
+        ]
+    };
+    let heads = ["", "Claim", "What would show it", "What was found"];
+    let table = Table {
+        heads: heads.map(str::to_owned).to_vec(),
+        rows: report.claims.iter().map(row).collect(),
+    };
+    let _ = writeln!(out, "## Claims\n\n{}\n", table.markdown(false));
 }
 
 fn table(out: &mut String, experiment: &Experiment) {
     let _ = writeln!(out, "## {}\n\n{}\n", experiment.title, experiment.about);
-    let heads: Vec<String> = experiment.measures.iter().map(head).collect();
-    let _ = writeln!(out, "| | {} |", heads.join(" | "));
-    let _ = writeln!(out, "| --- |{}", " --- |".repeat(heads.len()));
-    for arm in &experiment.arms {
-        let row = |measure: &Measure| measure.show(&arm.name);
-        let cells: Vec<String> = experiment.measures.iter().map(row).collect();
-        let _ = writeln!(out, "| {} | {} |", cell(&arm.name), cells.join(" | "));
-    }
-    out.push('\n');
+    let named = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
+    let measures = experiment.measures.iter();
+    let row = |arm: &super::Arm| {
+        let cells = measures.clone().map(|measure| measure.show(&arm.name));
+        named(&arm.name, cells.collect())
+    };
+    let table = Table {
+        heads: named("", measures.clone().map(head).collect()),
+        rows: experiment.arms.iter().map(row).collect(),
+    };
+    let _ = writeln!(out, "{}\n", table.markdown(false));
     for measure in &experiment.measures {
         let _ = writeln!(out, "- **{}**: {}", measure.name, measure.about);
     }
@@ -89,12 +92,7 @@ fn head(measure: &Measure) -> String {
         Better::Lower => " ↓",
         Better::Near => "",
     };
-    format!("{}{arrow}", cell(&measure.name))
-}
-
-/// Text that stays inside a cell.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    format!("{}{arrow}", measure.name)
 }
 
 fn minutes(seconds: f64) -> String {

@@ -276,6 +276,12 @@ impl Report {
         }
     }
 
+    /// Claims of one source that this run does not look at, and why.
+    pub fn not_run(&mut self, statements: &[&str], threshold: &str, source: &str, why: &str) {
+        let claim = |statement: &&str| Claim::not_run([statement, threshold], source, why);
+        self.claims.extend(statements.iter().map(claim));
+    }
+
     /// The report for people.
     pub fn markdown(&self) -> String {
         markdown::render(self)

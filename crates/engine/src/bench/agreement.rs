@@ -114,7 +114,7 @@ pub fn agreement(
         let (Some(their_text), Some(their_ids), Some(tokens), Some(wide)) =
             (answer.prompt, answer.ids, answer.tokens, answer.wide)
         else {
-            return Err(LanguageError::Work {
+            return Err(LanguageError::Benchmark {
                 name: "agree",
                 cause: answer.error.unwrap_or_default(),
             });

@@ -32,18 +32,18 @@ pub enum LanguageError {
     Text(#[from] TextError),
     /// It ended with words of its own.
     #[error("the peer cannot run `{name}`: {cause}")]
-    Work {
-        /// The work.
+    Benchmark {
+        /// The benchmark.
         name: &'static str,
         /// Its words.
         cause: String,
     },
 }
 
-/// What came out of a work.
+/// What came out of a benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Speed {
-    /// The work's name.
+    /// The benchmark's name.
     pub name: &'static str,
     /// What is counted.
     pub unit: &'static str,
@@ -64,7 +64,7 @@ impl Speed {
     }
 }
 
-struct Work {
+struct Benchmark {
     name: &'static str,
     prompts: usize,
     prompt: usize,
@@ -73,36 +73,36 @@ struct Work {
 }
 
 /// Everything that is timed; floors are those that the engine was built for.
-const WORKS: [Work; 5] = [
-    Work {
+const BENCHMARKS: [Benchmark; 5] = [
+    Benchmark {
         name: "decode",
         prompts: 1,
         prompt: 64,
         tokens: GENERATED,
         floor: Some(1.2),
     },
-    Work {
+    Benchmark {
         name: "prefill-128",
         prompts: 1,
         prompt: 128,
         tokens: 1,
         floor: Some(1.5),
     },
-    Work {
+    Benchmark {
         name: "prefill-1000",
         prompts: 1,
         prompt: 1000,
         tokens: 1,
         floor: Some(1.5),
     },
-    Work {
+    Benchmark {
         name: "eight-sequences",
         prompts: 8,
         prompt: 16,
         tokens: GENERATED,
         floor: None,
     },
-    Work {
+    Benchmark {
         name: "first-token",
         prompts: 1,
         prompt: 32,
@@ -118,9 +118,9 @@ struct Answer {
     error: Option<String>,
 }
 
-/// Names of all works.
+/// Names of all benchmarks.
 pub fn names() -> Vec<&'static str> {
-    WORKS.iter().map(|work| work.name).collect()
+    BENCHMARKS.iter().map(|benchmark| benchmark.name).collect()
 }
 
 /// Bytes that this process takes at most while all but 128 of `tokens` tokens are read and 128 more are generated, the mapped file
@@ -153,7 +153,7 @@ fn prompts(model: &Decoder, count: usize, tokens: usize) -> Vec<Vec<u32>> {
     (0..count).map(&mut prompt).collect()
 }
 
-/// Times the works with these names, or all where there is none, on the threads of `pool`, each in turn with the peer where there
+/// Times the benchmarks with these names, or all where there is none, on the threads of `pool`, each interleaved with the peer where there
 /// is one.
 ///
 /// # Errors
@@ -171,15 +171,17 @@ pub fn speeds(
     let start = |python: &Path| Peer::llama(python, path, threads);
     let mut peer = python.map(start).transpose()?;
     let mut all = Vec::new();
-    let asked = |work: &&Work| names.is_empty() || names.iter().any(|name| name == work.name);
-    for work in WORKS.iter().filter(asked) {
-        let prompts = prompts(&model, work.prompts, work.prompt);
+    let asked = |benchmark: &&Benchmark| {
+        names.is_empty() || names.iter().any(|name| name == benchmark.name)
+    };
+    for benchmark in BENCHMARKS.iter().filter(asked) {
+        let prompts = prompts(&model, benchmark.prompts, benchmark.prompt);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
-            let mine = pool.install(|| ours_of(work, &model, path, &prompts))?;
+            let mine = pool.install(|| ours_of(benchmark, &model, path, &prompts))?;
             let other = peer
                 .as_mut()
-                .map(|peer| peer_of(work, peer, &prompts))
+                .map(|peer| peer_of(benchmark, peer, &prompts))
                 .transpose()?;
             // The first round warms both up.
             if round > 0 {
@@ -191,14 +193,14 @@ pub fn speeds(
             median(&mut ours),
             (!theirs.is_empty()).then(|| median(&mut theirs)),
         );
-        let seconds = work.name == "first-token";
+        let seconds = benchmark.name == "first-token";
         let speed = Speed {
-            name: work.name,
+            name: benchmark.name,
             unit: if seconds { "s" } else { "tokens/s" },
             ours,
             peer,
             ratio: peer.map(|peer| if seconds { peer / ours } else { ours / peer }),
-            floor: work.floor,
+            floor: benchmark.floor,
         };
         each(&speed);
         all.push(speed);
@@ -207,41 +209,45 @@ pub fn speeds(
 }
 
 /// Tokens a second, or for the first token seconds.
-fn figure(work: &Work, prefill: f64, decode: f64) -> f64 {
-    match work.name {
+fn figure(benchmark: &Benchmark, prefill: f64, decode: f64) -> f64 {
+    match benchmark.name {
         "first-token" => prefill,
-        "decode" => (work.tokens - 1) as f64 / decode,
-        "eight-sequences" => (work.prompts * work.tokens) as f64 / (prefill + decode),
-        _ => work.prompt as f64 / prefill,
+        "decode" => (benchmark.tokens - 1) as f64 / decode,
+        "eight-sequences" => (benchmark.prompts * benchmark.tokens) as f64 / (prefill + decode),
+        _ => benchmark.prompt as f64 / prefill,
     }
 }
 
-fn peer_of(work: &Work, peer: &mut Peer, prompts: &[Vec<u32>]) -> Result<f64, LanguageError> {
-    let kind = if work.name == "first-token" {
+fn peer_of(
+    benchmark: &Benchmark,
+    peer: &mut Peer,
+    prompts: &[Vec<u32>],
+) -> Result<f64, LanguageError> {
+    let kind = if benchmark.name == "first-token" {
         "start"
     } else {
         "generate"
     };
-    let ask = json!({"work": kind, "prompts": prompts, "tokens": work.tokens});
+    let ask = json!({"work": kind, "prompts": prompts, "tokens": benchmark.tokens});
     let answer: Answer = peer.ask(&ask.to_string())?;
     match (answer.prefill_s, answer.decode_s) {
-        (Some(prefill), Some(decode)) => Ok(figure(work, prefill, decode)),
-        _ => Err(LanguageError::Work {
-            name: work.name,
+        (Some(prefill), Some(decode)) => Ok(figure(benchmark, prefill, decode)),
+        _ => Err(LanguageError::Benchmark {
+            name: benchmark.name,
             cause: answer.error.unwrap_or_default(),
         }),
     }
 }
 
 fn ours_of(
-    work: &Work,
+    benchmark: &Benchmark,
     model: &Decoder,
     path: &Path,
     prompts: &[Vec<u32>],
 ) -> Result<f64, LanguageError> {
     let begun = Instant::now();
     let fresh;
-    let model = match work.name {
+    let model = match benchmark.name {
         "first-token" => {
             fresh = Decoder::open(path)?;
             &fresh
@@ -252,10 +258,10 @@ fn ours_of(
     let mut next = forward(model, &mut caches, prompts)?;
     let prefill = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
-    for _ in 1..work.tokens {
+    for _ in 1..benchmark.tokens {
         next = forward(model, &mut caches, &next)?;
     }
-    Ok(figure(work, prefill, begun.elapsed().as_secs_f64()))
+    Ok(figure(benchmark, prefill, begun.elapsed().as_secs_f64()))
 }
 
 /// The most likely next token of each sequence.

@@ -1,4 +1,4 @@
-//! Works of fixed size that are timed beside PyTorch: `orrery bench`.
+//! Benchmarks of fixed size, timed beside PyTorch: `orrery bench`.
 
 pub mod agreement;
 mod conv;

@@ -213,13 +213,6 @@ impl Tokenizer {
         added.find(|it| it.token.content == text).map(|it| it.id)
     }
 
-    /// Every token that stands for exactly these bytes, special tokens left out, in ascending order.
-    pub fn ids_of_bytes(&self, bytes: &[u8]) -> Vec<u32> {
-        let ids = 0..u32::try_from(self.len()).unwrap_or(u32::MAX);
-        ids.filter(|&id| self.bytes_of(id) == Some(bytes) && !self.is_special(id))
-            .collect()
-    }
-
     /// The token that the vocabulary spells `piece`, such as `!` or `<|endoftext|>`.
     pub fn piece_id(&self, piece: &str) -> Option<u32> {
         let plain = match &self.model {

@@ -1,4 +1,4 @@
-//! What a run is: its length, rates, optimiser and rhythm.
+//! Settings of a run: steps, learning rate, schedule, optimiser, checkpoint interval.
 
 use serde::{Deserialize, Serialize};
 

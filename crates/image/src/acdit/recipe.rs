@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::files::write_bytes;
-use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::config::AcditConfig;
 use super::pipeline::About;
+use crate::training::{read_recipe, write_recipe};
+
+pub use crate::training::Optimizer;
 
 /// What a run teaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -22,17 +23,6 @@ pub enum Goal {
     Classify,
     /// The same, but the head alone: the model draws as before
     Head,
-}
-
-/// Optimizer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// AdamW, as published
-    #[default]
-    Adamw,
-    /// Muon for the matrices of the blocks, AdamW for the rest: more learnt from a sample, a longer step
-    Muon,
 }
 
 /// Everything that a run depends on besides the bytes of its data.
@@ -69,30 +59,16 @@ pub struct Recipe {
     pub seed: u64,
 }
 
-/// The recipe's file in a run's folder.
-const FILE: &str = "run.json";
-
 impl Recipe {
     /// The recipe of the run in `folder`.
     ///
     /// # Errors
-    /// In words, where it is not there or damaged.
-    pub fn read(folder: &Path) -> Result<Self, String> {
-        let path = folder.join(FILE);
-        let damaged = |cause: String| {
-            format!(
-                "`{}` cannot be read ({cause}): give the folder of a run of `orrery acdit train`, or start a new one",
-                path.display()
-            )
-        };
-        let text = std::fs::read_to_string(&path).map_err(|cause| damaged(cause.to_string()))?;
-        let recipe: Self =
-            serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
-        let problem = recipe.config.problem();
-        match problem.or_else(|| recipe.about.problem(&recipe.config)) {
-            Some(problem) => Err(damaged(problem)),
-            None => Ok(recipe),
-        }
+    /// Where it is not there or damaged.
+    pub fn read(folder: &Path) -> Result<Self, Failure> {
+        read_recipe(folder, "acdit", |recipe: &Self| {
+            let problem = recipe.config.problem();
+            problem.or_else(|| recipe.about.problem(&recipe.config))
+        })
     }
 
     /// Writes it into `folder`.
@@ -100,34 +76,19 @@ impl Recipe {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Failure> {
-        let text = base::files::settings(self)?;
-        Ok(write_bytes(folder.join(FILE), text.as_bytes())?)
+        write_recipe(folder, self)
     }
 
     /// The loop's settings: warm-up, a constant rate, and over the last 15 % a decay in which the rate halves six times
     /// (paper section 4.1).
     pub fn train_config(&self) -> TrainConfig {
-        let adamw = AdamWConfig {
-            beta2: 0.95,
-            weight_decay: 0.0,
-            ..AdamWConfig::default()
-        };
+        let adamw_params = ["labels", "x_embedder", "final_layer", "time"];
         TrainConfig {
             steps: self.steps,
             learning_rate: self.learning_rate,
             warmup: (self.steps / 20).min(1000),
             schedule: Schedule::Wsd { decay_start: 0.85 },
-            optimizer: match self.optimizer {
-                Optimizer::Adamw => OptimizerConfig::AdamW(adamw),
-                Optimizer::Muon => OptimizerConfig::Muon(MuonConfig {
-                    weight_decay: 0.0,
-                    adamw,
-                    adamw_params: ["labels", "x_embedder", "final_layer", "time"]
-                        .map(str::to_owned)
-                        .to_vec(),
-                    ..MuonConfig::default()
-                }),
-            },
+            optimizer: self.optimizer.config(0.95, &adamw_params, false),
             ema: Some(self.ema),
             bf16: self.bf16,
             seed: self.seed,

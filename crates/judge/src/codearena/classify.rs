@@ -14,7 +14,7 @@ type Bag = BTreeMap<u64, f64>;
 #[derive(Debug)]
 pub struct Classifier {
     centroids: Vec<(Class, Bag)>,
-    /// How telling a word is: the fewer subclasses use it the more.
+    /// The weight of a word: the fewer subclasses use it the more.
     rarity: BTreeMap<u64, f64>,
 }
 

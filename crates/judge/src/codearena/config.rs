@@ -63,7 +63,7 @@ pub enum ConfigError {
         cause: String,
     },
     /// The file says something that cannot be used.
-    #[error("`{path}` is no judge configuration: {cause}")]
+    #[error("`{path}` is not a judge configuration: {cause}")]
     Content {
         /// The file.
         path: String,
@@ -122,8 +122,8 @@ impl JudgeConfig {
             system_prompt: system_prompt.to_owned(),
             templates,
             pattern: Regex::new(pattern).map_err(|error| {
-                let told = error.to_string();
-                let cause = told.lines().last().unwrap_or_default();
+                let message = error.to_string();
+                let cause = message.lines().last().unwrap_or_default();
                 format!(
                     "`regex_pattern` cannot be used: {}",
                     cause.trim_start_matches("error: ")

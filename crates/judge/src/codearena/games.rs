@@ -39,7 +39,7 @@ impl Game {
 
 /// A question with the two answers to compare.
 #[derive(Clone, Copy, Debug)]
-pub struct Match<'a> {
+pub struct Matchup<'a> {
     /// The item's id.
     pub id: &'a str,
     /// The question.
@@ -50,7 +50,7 @@ pub struct Match<'a> {
     pub model: &'a str,
 }
 
-impl<'a> Match<'a> {
+impl<'a> Matchup<'a> {
     /// The answers shown as A and B in a game: the baseline is A in even games, the model in odd ones.
     pub fn answers(&self, game: usize) -> [&'a str; 2] {
         match game % 2 {
@@ -66,7 +66,7 @@ impl<'a> Match<'a> {
 /// # Errors
 /// The last [`ChatError`] when no attempt was answered, or the first after which no other will be: the game was not played.
 pub fn play(
-    the_match: &Match<'_>,
+    the_match: &Matchup<'_>,
     game: usize,
     config: &JudgeConfig,
     judge: &dyn Judge,

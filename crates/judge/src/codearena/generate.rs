@@ -50,7 +50,7 @@ impl ChatTemplate {
 }
 
 /// How answers are made.
-pub struct Plan<'a> {
+pub struct GenerationConfig<'a> {
     /// The model.
     pub model: &'a dyn ChatModel,
     /// The name under which the answers go.
@@ -61,7 +61,7 @@ pub struct Plan<'a> {
     pub temperature: f64,
     /// Most tokens of an answer.
     pub max_tokens: u32,
-    /// Seed of the sampling, for servers that know it.
+    /// Seed of the sampling, for servers that support it.
     pub seed: Option<u64>,
     /// Questions at a time.
     pub workers: usize,
@@ -71,7 +71,7 @@ pub struct Plan<'a> {
 
 /// What became of the questions.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct GenerationOutcome {
     /// Records of the answered questions, in the file's order.
     pub answered: Vec<Record>,
     /// Answers of earlier runs.
@@ -86,7 +86,7 @@ pub struct Outcome {
     pub error: Option<ChatError>,
 }
 
-impl Plan<'_> {
+impl GenerationConfig<'_> {
     /// What an answer depends on besides question and model, as JSON.
     pub fn settings(&self) -> String {
         self.generation().to_string()
@@ -126,16 +126,16 @@ impl Plan<'_> {
     }
 }
 
-/// Answers all questions that the journal `log` does not hold an answer to. `at` hears of questions done and of all.
+/// Answers all questions that the journal `log` does not hold an answer to. `at` is called with the number of questions done and of all.
 ///
 /// # Errors
 /// [`JournalError`]; answers that were made are in the journal.
 pub fn answer_all(
     items: &[Item],
-    plan: &Plan<'_>,
+    plan: &GenerationConfig<'_>,
     log: &Path,
     at: &mut dyn FnMut(usize, usize),
-) -> Result<Outcome, JournalError> {
+) -> Result<GenerationOutcome, JournalError> {
     let mut journal = Journal::open(log, |line| line.contains_key("response"))?;
     let hashes: Vec<String> = items.iter().map(|item| plan.hash(item)).collect();
     let ask = |index: usize| match items.get(index) {
@@ -143,12 +143,12 @@ pub fn answer_all(
         None => Ok(Record::new()),
     };
     let progress = journal.work(&hashes, plan.workers, plan.stop, ask, at)?;
-    let mut outcome = Outcome {
+    let mut outcome = GenerationOutcome {
         resumed: progress.resumed,
         made: progress.made,
         missing: progress.missing,
         error: progress.error,
-        ..Outcome::default()
+        ..GenerationOutcome::default()
     };
     for (item, hash) in items.iter().zip(&hashes) {
         let Some(answer) = journal.get(hash) else {

@@ -107,7 +107,7 @@ impl Item {
         first.as_str().map(str::to_owned)
     }
 
-    /// Programming languages; empty where none is told.
+    /// Programming languages; empty where none is given.
     pub fn languages(&self) -> Vec<String> {
         let Some(languages) = self.record.get("programming_language").map(plain) else {
             return Vec::new();

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::backend::Judge;
 use super::config::JudgeConfig;
-use super::games::{GAMES, Game, Match, play};
+use super::games::{GAMES, Game, Matchup, play};
 use super::item::{Item, TOO_MANY_WORDS};
 
 /// What to judge with.
-pub struct Plan<'a> {
+pub struct JudgingConfig<'a> {
     /// How the judge is asked.
     pub config: &'a JudgeConfig,
     /// The judge.
@@ -40,7 +40,7 @@ const FIRST_PATIENCE: usize = 3;
 
 /// What became of a file's items.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct JudgingOutcome {
     /// Records of the items with all games, in the file's order.
     pub judged: Vec<Record>,
     /// Games that were played in earlier runs.
@@ -70,21 +70,21 @@ pub enum JudgingError {
     Write(#[from] LogError),
 }
 
-/// Whether it makes sense to begin another game; each worker tells how its own ended before it takes the next.
+/// Opens, so that no further game begins, after an error that will last or after too many games in a row without an answer.
 #[derive(Debug, Default)]
-struct Hope {
-    gone: AtomicBool,
+struct CircuitBreaker {
+    open: AtomicBool,
     answered: AtomicBool,
     /// Games in a row without an answer.
     unanswered: AtomicUsize,
 }
 
-impl Hope {
-    fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::SeqCst)
+impl CircuitBreaker {
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
     }
 
-    fn hear(&self, result: &Result<Game, ChatError>) {
+    fn record(&self, result: &Result<Game, ChatError>) {
         let Err(error) = result else {
             self.answered.store(true, Ordering::SeqCst);
             return self.unanswered.store(0, Ordering::SeqCst);
@@ -94,7 +94,7 @@ impl Hope {
             false => FIRST_PATIENCE,
         };
         if error.is_lasting() || self.unanswered.fetch_add(1, Ordering::SeqCst) + 1 >= patience {
-            self.gone.store(true, Ordering::SeqCst);
+            self.open.store(true, Ordering::SeqCst);
         }
     }
 }
@@ -108,17 +108,17 @@ struct Entry<'a> {
     games: [Option<Game>; GAMES],
 }
 
-/// Plays all games that `log` does not hold yet. `at` hears of games done and of all games.
+/// Plays all games that `log` does not hold yet. `at` is called with the number of games done and of all games.
 ///
 /// # Errors
 /// [`JudgingError`]; games that were played are in the log.
 pub fn judge_all(
     items: &[Item],
-    plan: &Plan<'_>,
+    plan: &JudgingConfig<'_>,
     log: &Path,
     at: &mut dyn FnMut(usize, usize),
-) -> Result<Outcome, JudgingError> {
-    let mut outcome = Outcome::default();
+) -> Result<JudgingOutcome, JudgingError> {
+    let mut outcome = JudgingOutcome::default();
     let mut entries = entries(items, plan, &mut outcome);
     let mut file = Log::open(log)?;
     outcome.resumed = resume(&mut entries, log, plan.retry_unlabelled)?;
@@ -133,16 +133,16 @@ pub fn judge_all(
     let total = entries.len() * GAMES;
     at(outcome.resumed, total);
     let mut done = Vec::new();
-    let hope = Hope::default();
+    let breaker = CircuitBreaker::default();
     workers::run(
         todo.len(),
         plan.workers,
         plan.stop,
         |job| {
-            let (index, game) = todo.get(job).copied().filter(|_| !hope.is_gone())?;
+            let (index, game) = todo.get(job).copied().filter(|_| !breaker.is_open())?;
             let entry = entries.get(index)?;
             let result = play(&entry.as_match(), game, plan.config, plan.judge);
-            hope.hear(&result);
+            breaker.record(&result);
             Some((index, game, result))
         },
         |_, result| {
@@ -155,7 +155,7 @@ pub fn judge_all(
                     done.push((index, game, played));
                     at(outcome.resumed + outcome.played, total);
                 }
-                // What ends the run is what must be told.
+                // What ends the run is what must be reported.
                 Some((_, _, Err(error)))
                     if error != ChatError::Stopped
                         && (error.is_lasting() || outcome.error.is_none()) =>
@@ -187,7 +187,11 @@ pub fn judge_all(
     Ok(outcome)
 }
 
-fn entries<'a>(items: &'a [Item], plan: &Plan<'_>, outcome: &mut Outcome) -> Vec<Entry<'a>> {
+fn entries<'a>(
+    items: &'a [Item],
+    plan: &JudgingConfig<'_>,
+    outcome: &mut JudgingOutcome,
+) -> Vec<Entry<'a>> {
     let config = format!("{:016x}", plan.config.fingerprint());
     let judge = plan.judge.name();
     let mut all = Vec::new();
@@ -227,8 +231,8 @@ fn entries<'a>(items: &'a [Item], plan: &Plan<'_>, outcome: &mut Outcome) -> Vec
 }
 
 impl Entry<'_> {
-    fn as_match(&self) -> Match<'_> {
-        Match {
+    fn as_match(&self) -> Matchup<'_> {
+        Matchup {
             id: &self.item.id,
             question: &self.item.question,
             baseline: self.baseline,
@@ -242,7 +246,7 @@ impl Entry<'_> {
     }
 
     /// The item with its games, where all were played.
-    fn record(self, plan: &Plan<'_>) -> Option<Record> {
+    fn record(self, plan: &JudgingConfig<'_>) -> Option<Record> {
         let games: Option<Vec<Game>> = self.games.into_iter().collect();
         let mut record = self.item.record.clone();
         record.insert("uid".into(), json!(self.item.id));

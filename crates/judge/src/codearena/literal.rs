@@ -10,7 +10,7 @@ const DEEPEST: usize = 64;
 
 /// Why a text is no Python literal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no Python literal: {what} at character {at}")]
+#[error("not a Python literal: {what} at character {at}")]
 pub struct LiteralError {
     /// What is wrong.
     pub what: &'static str,
@@ -103,7 +103,7 @@ impl Reader<'_> {
         while !self.take('}') {
             self.blanks();
             if !matches!(self.peek(), Some('\'' | '"')) {
-                return Err(self.wrong("a key is no string"));
+                return Err(self.wrong("a key is not a string"));
             }
             let key = self.string()?;
             if !self.take(':') {
@@ -194,7 +194,7 @@ impl Reader<'_> {
                 (Ok(whole), _) => Ok(whole.into()),
                 (_, Some(number)) => Ok(Value::Number(number)),
                 _ => Err(LiteralError {
-                    what: "a word that is no value",
+                    what: "a word that is not a value",
                     at: start,
                 }),
             },

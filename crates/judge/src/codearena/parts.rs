@@ -47,7 +47,7 @@ impl Job {
 
 /// A part: what its first line says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct ShardFile {
     /// The whole.
     pub job: Job,
     /// Which shard, from 0.
@@ -63,12 +63,12 @@ pub struct Part {
 /// The first line.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    codearena_shard: Part,
+    codearena_shard: ShardFile,
 }
 
 /// Why parts cannot be put together.
 #[derive(Debug, thiserror::Error)]
-pub enum PartError {
+pub enum ShardError {
     /// The system refuses.
     #[error("cannot read `{}`: {source}: check the path", path.display())]
     Read {
@@ -78,8 +78,8 @@ pub enum PartError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("`{}` is no shard: give files that `--shard` wrote", .0.display())]
-    NoPart(PathBuf),
+    #[error("`{}` is not a shard: give files that `--shard` wrote", .0.display())]
+    NotAShard(PathBuf),
     /// It is a shard of another job.
     #[error("`{}` is a shard of another run than the files before it: give the shards of one run", .0.display())]
     Other(PathBuf),
@@ -102,7 +102,7 @@ pub enum PartError {
 }
 
 /// Where a shard of a job goes whose whole would go to `out`: `judged.jsonl` becomes `judged.0-of-4.jsonl`.
-pub fn part_of(out: &Path, shard: Shard) -> PathBuf {
+pub fn shard_path(out: &Path, shard: Shard) -> PathBuf {
     let mark = format!("{}-of-{}", shard.index, shard.of);
     let ending = match out.extension() {
         Some(ending) => format!("{mark}.{}", ending.to_string_lossy()),
@@ -111,7 +111,7 @@ pub fn part_of(out: &Path, shard: Shard) -> PathBuf {
     out.with_extension(ending)
 }
 
-impl Part {
+impl ShardFile {
     /// Writes the part with its records, whole or not at all.
     ///
     /// # Errors
@@ -162,15 +162,15 @@ pub struct Merged {
 /// Puts parts together into `out`, in the order of a whole run. Of several files of one shard the most complete counts.
 ///
 /// # Errors
-/// [`PartError`]; where something is missing, unless `partial`. Nothing is written then.
-pub fn merge(paths: &[PathBuf], out: &Path, partial: bool) -> Result<Merged, PartError> {
+/// [`ShardError`]; where something is missing, unless `partial`. Nothing is written then.
+pub fn merge(paths: &[PathBuf], out: &Path, partial: bool) -> Result<Merged, ShardError> {
     let mut job: Option<(Job, usize)> = None;
     let mut parts: BTreeMap<usize, Open> = BTreeMap::new();
     for path in paths {
         let open = Open::new(path)?;
         let own = (open.part.job.clone(), open.part.of);
         if *job.get_or_insert_with(|| own.clone()) != own {
-            return Err(PartError::Other(path.clone()));
+            return Err(ShardError::Other(path.clone()));
         }
         let better = |old: &Open| open.part.missing < old.part.missing;
         if parts.get(&open.part.index).is_none_or(better) {
@@ -178,7 +178,7 @@ pub fn merge(paths: &[PathBuf], out: &Path, partial: bool) -> Result<Merged, Par
         }
     }
     let Some((job, of)) = job else {
-        return Err(PartError::Missing("no shard was given".into()));
+        return Err(ShardError::Missing("no shard was given".into()));
     };
     let mut missing: Vec<String> = parts
         .values()
@@ -187,7 +187,7 @@ pub fn merge(paths: &[PathBuf], out: &Path, partial: bool) -> Result<Merged, Par
         .collect();
     missing.extend(Shard::missing(of, |index| parts.contains_key(&index)));
     if !missing.is_empty() && !partial {
-        return Err(PartError::Missing(missing.join("; ")));
+        return Err(ShardError::Missing(missing.join("; ")));
     }
     let mut open: Vec<Open> = parts.into_values().collect();
     let records = write(&mut open, out)?;
@@ -199,7 +199,7 @@ pub fn merge(paths: &[PathBuf], out: &Path, partial: bool) -> Result<Merged, Par
 }
 
 /// Writes the records of all parts by their places.
-fn write(parts: &mut [Open], out: &Path) -> Result<usize, PartError> {
+fn write(parts: &mut [Open], out: &Path) -> Result<usize, ShardError> {
     let mut failed = None;
     let mut records = 0;
     let written = base::files::write_atomic(out, |writer| {
@@ -238,14 +238,14 @@ fn write(parts: &mut [Open], out: &Path) -> Result<usize, PartError> {
 /// A part that is being read.
 struct Open {
     path: PathBuf,
-    part: Part,
+    part: ShardFile,
     reader: BufReader<File>,
     taken: usize,
 }
 
 impl Open {
-    fn new(path: &Path) -> Result<Self, PartError> {
-        let cannot = |source| PartError::Read {
+    fn new(path: &Path) -> Result<Self, ShardError> {
+        let cannot = |source| ShardError::Read {
             path: path.to_owned(),
             source,
         };
@@ -253,10 +253,10 @@ impl Open {
         let first = line(&mut reader).map_err(cannot)?;
         let head: Option<Head> = serde_json::from_slice(&first).ok();
         let part = head.map(|head| head.codearena_shard);
-        let part = part.filter(Part::makes_sense);
+        let part = part.filter(ShardFile::makes_sense);
         Ok(Self {
             path: path.to_owned(),
-            part: part.ok_or_else(|| PartError::NoPart(path.to_owned()))?,
+            part: part.ok_or_else(|| ShardError::NotAShard(path.to_owned()))?,
             reader,
             taken: 0,
         })
@@ -267,8 +267,8 @@ impl Open {
     }
 
     /// The next record's line, whole.
-    fn record(&mut self) -> Result<Vec<u8>, PartError> {
-        let bytes = line(&mut self.reader).map_err(|source| PartError::Read {
+    fn record(&mut self) -> Result<Vec<u8>, ShardError> {
+        let bytes = line(&mut self.reader).map_err(|source| ShardError::Read {
             path: self.path.clone(),
             source,
         })?;
@@ -280,8 +280,8 @@ impl Open {
         }
     }
 
-    fn damaged(&self) -> PartError {
-        PartError::Damaged {
+    fn damaged(&self) -> ShardError {
+        ShardError::Damaged {
             path: self.path.clone(),
             expected: self.part.places.len(),
         }
@@ -318,8 +318,8 @@ mod tests {
             .iter()
             .map(|place| json!({"place": place}).as_object().unwrap().clone())
             .collect();
-        let path = part_of(&folder.join(format!("all{missing}.jsonl")), shard);
-        let part = Part {
+        let path = shard_path(&folder.join(format!("all{missing}.jsonl")), shard);
+        let part = ShardFile {
             job: job(),
             index,
             of: 3,
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let some = [part(at, 0, 0, &[]), part(at, 1, 2, &[1])];
@@ -384,10 +384,10 @@ mod tests {
             merge(&[good.clone(), at.join(name)], &out, true)
         };
         let other = text.replace("\"judge\"", "\"check\"");
-        assert!(matches!(with("a", other), Err(PartError::Other(_))));
+        assert!(matches!(with("a", other), Err(ShardError::Other(_))));
         let wrong = text.replace("\"index\":0", "\"index\":1");
         for no_part in [String::new(), "{\"id\": 1}\n".into(), wrong] {
-            assert!(matches!(with("b", no_part), Err(PartError::NoPart(_))));
+            assert!(matches!(with("b", no_part), Err(ShardError::NotAShard(_))));
         }
         let lines: Vec<&str> = text.lines().collect();
         for damaged in [
@@ -396,16 +396,16 @@ mod tests {
             text[..text.len() - 1].into(),
         ] {
             std::fs::write(at.join("c"), damaged).unwrap();
-            let told = merge(&[at.join("c")], &out, true);
+            let refused = merge(&[at.join("c")], &out, true);
             assert!(
-                matches!(told, Err(PartError::Damaged { expected: 3, .. })),
-                "{told:?}"
+                matches!(refused, Err(ShardError::Damaged { expected: 3, .. })),
+                "{refused:?}"
             );
         }
         assert!(!out.exists());
         assert!(matches!(
             merge(&[at.join("none")], &out, true),
-            Err(PartError::Read { .. })
+            Err(ShardError::Read { .. })
         ));
     }
 }

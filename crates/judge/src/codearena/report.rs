@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use base::table::escape_html;
+
 use super::bias::{Bias, disagrees};
 use super::games::Game;
 use super::scores::{Groups, JudgedFile, JudgedItem, Scores};
@@ -16,7 +18,7 @@ const SHOWN: usize = 200;
 pub fn html(file: &JudgedFile) -> String {
     let scores = Scores::of(&file.items, file.about.model.clone());
     let bias = Bias::of(&file.items);
-    let name = escape(file.about.model.as_deref().unwrap_or("the model"));
+    let name = escape_html(file.about.model.as_deref().unwrap_or("the model"));
     let all = scores.all;
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let lost = all.items.saturating_sub(all.wins + all.ties) as f64 / all.items.max(1) as f64;
@@ -40,7 +42,7 @@ pub fn html(file: &JudgedFile) -> String {
         "<p>Two games an item against {}, the second with the places swapped; more points in both together win. Score: wins and \
          half of the ties. {} items have no label at all and count as ties.</p>\
          <p>The judge: {} of {} items with both labels were decided by the place alone; {} games have no label.</p>",
-        escape(against),
+        escape_html(against),
         scores.failed,
         bias.disagree,
         bias.complete,
@@ -60,7 +62,7 @@ pub fn html(file: &JudgedFile) -> String {
         "<h2>Items whose two orders disagree: {}</h2><p>Each game was won by the same place, so the place decided, not the \
          answer. In the first game A is {}, in the second {name}.</p>",
         apart.len(),
-        escape(against),
+        escape_html(against),
     );
     for item in apart.iter().take(SHOWN) {
         disagreement(&mut out, item);
@@ -82,7 +84,7 @@ fn section(out: &mut String, title: &str, groups: &Groups) {
         let _ = write!(
             out,
             "<tr><td>{}<td class=n>{}<td class=n>{won}<td class=n>{tied}<td>",
-            escape(name),
+            escape_html(name),
             tally.items,
         );
         bar(out, tally);
@@ -109,7 +111,7 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
     let games: Vec<Game> = serde_json::from_value(games).unwrap_or_default();
     let labels = item.labels.iter();
     let labels: Vec<String> = labels
-        .map(|label| escape(label.as_deref().unwrap_or("no label")))
+        .map(|label| escape_html(label.as_deref().unwrap_or("no label")))
         .collect();
     let first = item
         .item
@@ -120,10 +122,10 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
     let _ = write!(
         out,
         "<details><summary><b>{}</b> <code>{}</code> {}</summary><h3>Question</h3><pre>{}</pre><div class=two>",
-        escape(&item.item.id),
+        escape_html(&item.item.id),
         labels.join("</code> then <code>"),
-        escape(&base::command::one_line(&start)),
-        escape(&item.item.question)
+        escape_html(&base::command::one_line(&start)),
+        escape_html(&item.item.question)
     );
     let titles = [
         "First game: A is the baseline",
@@ -133,17 +135,10 @@ fn disagreement(out: &mut String, item: &JudgedItem) {
         let _ = write!(
             out,
             "<div><h3>{title} <code>{label}</code></h3><pre>{}</pre></div>",
-            escape(&game.judgment)
+            escape_html(&game.judgment)
         );
     }
     out.push_str("</div></details>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 const STYLE: &str = ":root{color-scheme:light dark;--line:#8884;--soft:#8881;--won:#2a7de1;--tied:#9db8d8}\

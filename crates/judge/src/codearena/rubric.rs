@@ -10,7 +10,7 @@ pub struct Marks {
     pub code: f64,
     /// 0 to 2: words of explanation outside code, 120 words give all.
     pub explanation: f64,
-    /// 0 to 3: share of the question's telling words that come up again.
+    /// 0 to 3: share of the question's keywords that come up again.
     pub coverage: f64,
     /// 0 or 0.5: headings or numbered steps.
     pub structure: f64,
@@ -58,9 +58,9 @@ pub fn marks(question: &str, answer: &str) -> Marks {
             distinct.insert(trimmed);
         }
     }
-    let telling = words(head(question));
+    let keywords = words(head(question));
     let said = words(answer);
-    let hits = telling.iter().filter(|word| said.contains(*word)).count();
+    let hits = keywords.iter().filter(|word| said.contains(*word)).count();
     let start: String = answer
         .chars()
         .take(160)
@@ -77,7 +77,7 @@ pub fn marks(question: &str, answer: &str) -> Marks {
             _ => 2.0,
         },
         explanation: 2.0 * (prose_words as f64 / 120.0).min(1.0),
-        coverage: 3.0 * hits as f64 / telling.len().max(1) as f64,
+        coverage: 3.0 * hits as f64 / keywords.len().max(1) as f64,
         structure: when(steps >= 2, 0.5),
         refusal: when(declines, -3.0),
         repetition: when(lines >= 20 && distinct.len() * 3 < lines, -3.0),

@@ -9,6 +9,8 @@ use super::tally::Tally;
 use super::taxonomy::{Class, Taxonomy, UNCLASSIFIED};
 use base::job::jsonl::JsonlError;
 
+pub use super::tally::Ending;
+
 /// The labels that count; `A=B` gives no points.
 pub const LABELS: [&str; 9] = [
     "A>>B", "A>B", "A=B", "B>A", "B>>A", "A<<B", "A<B", "B<A", "B<<A",
@@ -42,17 +44,6 @@ pub struct JudgedItem {
     pub class: Class,
 }
 
-/// How an item ended for the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// More points than the baseline.
-    Win,
-    /// As many.
-    Tie,
-    /// Fewer.
-    Loss,
-}
-
 impl JudgedItem {
     /// The item of a judged record.
     ///
@@ -64,7 +55,7 @@ impl JudgedItem {
         let label = |game: &Value| match game.get("score") {
             Some(Value::String(label)) => Ok(Some(label.clone())),
             Some(Value::Null) | None => Ok(None),
-            Some(other) => Err(format!("the score {other} is no label")),
+            Some(other) => Err(format!("the score {other} is not a label")),
         };
         let labels: Result<Vec<_>, _> = games.iter().map(label).collect();
         let class = item
@@ -144,8 +135,8 @@ pub fn each_judged(
     let mut any = false;
     let troubles = each_item(path, &mut |_, item| {
         let id = base::command::one_line(&item.id);
-        let told = |field: &str| item.text(field).map(str::to_owned);
-        let (model, baseline) = (told("model"), told("baseline_name"));
+        let text = |field: &str| item.text(field).map(str::to_owned);
+        let (model, baseline) = (text("model"), text("baseline_name"));
         match JudgedItem::new(item) {
             Ok(judged) => {
                 about.model = about.model.take().or(model);
@@ -278,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_alone_is_told() {
+    fn a_shard_alone_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("judged.1-of-4.jsonl");
         let head = json!({"codearena_shard": {"job": {}, "index": 1, "of": 4, "places": [1]}});

@@ -1,5 +1,6 @@
 //! Tables of models: rows are models, columns classes, cells percent won and percent tied.
 
+use base::table::Table as Cells;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -19,6 +20,18 @@ pub enum Format {
     Latex,
     /// One JSON object
     Json,
+}
+
+impl Format {
+    /// Heads and cells as text; aligned columns where the format is no text's.
+    pub fn write(self, cells: &Cells) -> String {
+        match self {
+            Self::Csv => cells.csv(),
+            Self::Markdown => cells.markdown(false),
+            Self::Latex => cells.latex(),
+            Self::Table | Self::Json => cells.aligned(),
+        }
+    }
 }
 
 /// What the columns are.
@@ -90,19 +103,9 @@ impl Table {
     /// The table as text.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Table => self.aligned(),
-            Format::Csv => self.joined(",", &csv_field, ""),
-            Format::Latex => self.joined(" & ", &latex_field, " \\\\"),
-            Format::Markdown => {
-                let text = self.joined(" | ", &|cell| cell.replace('|', "\\|"), " |");
-                let rule = format!("| --- |{}\n", " --- |".repeat(self.columns.len() + 1));
-                let lines: String = text.lines().map(|line| format!("| {line}\n")).collect();
-                match lines.split_once('\n') {
-                    Some((head, rest)) => format!("{head}\n{rule}{rest}").trim_end().to_owned(),
-                    None => lines,
-                }
-            }
             Format::Json => self.json().to_string(),
+            Format::Table => self.aligned(),
+            format => format.write(&self.cells()),
         }
     }
 
@@ -125,96 +128,36 @@ impl Table {
         json!({"columns": self.columns, "rows": rows.collect::<Vec<_>>()})
     }
 
-    /// Heads and cells, line by line.
-    fn cells(&self) -> Vec<Vec<String>> {
-        let head = ["model".to_owned()].into_iter().chain(self.columns.clone());
-        let mut lines = vec![head.chain(["all".to_owned()]).collect::<Vec<_>>()];
-        for row in &self.rows {
-            let mut line = vec![row.name.clone()];
-            for column in &self.columns {
+    /// Heads and cells.
+    fn cells(&self) -> Cells {
+        let heads = ["model".to_owned()].into_iter().chain(self.columns.clone());
+        let row = |row: &Row| {
+            let cell = |column: &String| {
                 let tally = row.groups.iter().find(|(name, _)| name == column);
-                line.push(tally.map_or_else(|| "-".to_owned(), |(_, tally)| tally.cell()));
-            }
-            line.push(row.all.cell());
-            lines.push(line);
-        }
-        lines
-    }
-
-    fn joined(&self, between: &str, field: &dyn Fn(&str) -> String, end: &str) -> String {
-        let line = |cells: Vec<String>| {
-            let cells: Vec<String> = cells.iter().map(|cell| field(cell)).collect();
-            format!("{}{end}", cells.join(between))
+                tally.map_or_else(|| "-".to_owned(), |(_, tally)| tally.cell())
+            };
+            let cells = self.columns.iter().map(cell);
+            let name = [row.name.clone()].into_iter();
+            name.chain(cells).chain([row.all.cell()]).collect()
         };
-        self.cells()
-            .into_iter()
-            .map(line)
-            .collect::<Vec<_>>()
-            .join("\n")
+        Cells {
+            heads: heads.chain(["all".to_owned()]).collect(),
+            rows: self.rows.iter().map(row).collect(),
+        }
     }
 
     /// Columns under numbers, and what the numbers mean: class names are too long for a terminal.
     fn aligned(&self) -> String {
         let mut cells = self.cells();
         let mut legend = Vec::new();
-        if let Some(head) = cells.first_mut() {
-            let last = head.len().saturating_sub(1);
-            for (at, name) in head
-                .iter_mut()
-                .enumerate()
-                .skip(1)
-                .filter(|(at, _)| *at != last)
-            {
-                legend.push(format!("({at}) {name}"));
-                *name = format!("({at})");
-            }
+        let classes = cells.heads.iter_mut().skip(1).take(self.columns.len());
+        for (at, head) in classes.enumerate() {
+            let number = format!("({})", at + 1);
+            legend.push(format!("{number} {head}"));
+            *head = number;
         }
-        let widths: Vec<usize> = (0..self.columns.len() + 2)
-            .map(|at| {
-                cells
-                    .iter()
-                    .filter_map(|line| line.get(at))
-                    .map(|cell| cell.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let line = |cells: Vec<String>| {
-            let padded =
-                cells
-                    .iter()
-                    .zip(&widths)
-                    .enumerate()
-                    .map(|(at, (cell, &width))| match at {
-                        0 => format!("{cell:<width$}"),
-                        _ => format!("{cell:>width$}"),
-                    });
-            padded.collect::<Vec<_>>().join("  ")
-        };
-        let lines: Vec<String> = cells.into_iter().map(line).collect();
-        format!("{}\n\n{}", lines.join("\n"), legend.join("\n"))
+        format!("{}\n\n{}", cells.aligned(), legend.join("\n"))
     }
-}
-
-fn csv_field(text: &str) -> String {
-    match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
-}
-
-fn latex_field(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
-            '\\' => out.push_str("\\textbackslash{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '^' => out.push_str("\\textasciicircum{}"),
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,15 @@
 //! Wins, ties and losses counted.
 
-use super::scores::Ending;
+/// How an item ended for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// More points than the baseline.
+    Win,
+    /// As many.
+    Tie,
+    /// Fewer.
+    Loss,
+}
 
 /// Wins and ties of some items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -60,7 +60,7 @@ pub struct PageResult {
     pub predicted: bool,
     /// Lists that were matched simply because their time was up.
     pub out_of_time: usize,
-    /// Whether LaTeX tables were matched with annotated ones that have no LaTeX. Told when it happens, not kept.
+    /// Whether LaTeX tables were matched with annotated ones that have no LaTeX. A warning when it happens, not kept.
     pub without_latex: bool,
     /// Sections that the page has annotated blocks for, where that counts (v1.6).
     annotated: Vec<Section>,

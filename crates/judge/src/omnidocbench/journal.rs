@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use base::job::log::Log;
+use base::job::log::{Log, LogError};
 use serde_json::{Value, json};
 
+use super::error::RunError;
 use super::evaluate::PageResult;
-use super::run::RunError;
 
 /// How much work a run may lose when it is killed.
 const AT_RISK: Duration = Duration::from_secs(5);
@@ -36,18 +36,21 @@ impl Journal {
         resume: bool,
         pages: &mut Vec<PageResult>,
     ) -> Result<Self, RunError> {
-        let log = if resume && path.exists() {
-            let mut found = read(path)?;
-            if found.header != *header {
+        let mut log = Log::open(path)?;
+        match begin(path)? {
+            (None, mut lines) => match lines.next() {
+                None => log.append(header)?,
+                Some(_) => return Err(LogError::NotALog(path.to_owned()).into()),
+            },
+            (Some(_), _) if !resume => {
+                log.clear()?;
+                log.append(header)?;
+            }
+            (Some(found), _) if found != *header => {
                 return Err(RunError::Other(path.to_owned()));
             }
-            pages.append(&mut found.pages);
-            Log::open(path)?
-        } else {
-            let mut log = Log::begin(path)?;
-            log.append(header)?;
-            log
-        };
+            (Some(_), lines) => pages.extend(lines.filter_map(|line| PageResult::read(&line))),
+        }
         Ok(Self {
             log,
             held: pages.len(),
@@ -90,24 +93,32 @@ pub(super) struct Held {
     pub whole: bool,
 }
 
-/// Reads a journal.
-pub(super) fn read(path: &Path) -> Result<Held, RunError> {
+/// The settings of a journal's run, and its other lines. Where it is no journal there are no settings, and its first line is
+/// among the lines.
+fn begin(path: &Path) -> Result<(Option<Value>, impl Iterator<Item = String>), RunError> {
     let failed = |source| RunError::Journal {
         path: path.to_owned(),
         source,
     };
     let mut lines = BufReader::new(File::open(path).map_err(failed)?).lines();
-    let first = lines
-        .next()
-        .transpose()
-        .map_err(failed)?
-        .unwrap_or_default();
-    let header: Value = serde_json::from_str(&first).unwrap_or_default();
-    if header.get("orrery").is_none() {
-        return Err(RunError::NoJournal(path.to_owned()));
+    let mut first = lines.next().transpose().map_err(failed)?;
+    let header = first.as_deref().and_then(|line| {
+        let header: Value = serde_json::from_str(line).ok()?;
+        header.get("orrery").is_some().then_some(header)
+    });
+    if header.is_some() {
+        first = None;
     }
+    Ok((header, first.into_iter().chain(lines.map_while(Result::ok))))
+}
+
+/// Reads a journal.
+pub(super) fn read(path: &Path) -> Result<Held, RunError> {
+    let (Some(header), lines) = begin(path)? else {
+        return Err(RunError::NoJournal(path.to_owned()));
+    };
     let (mut pages, mut promised) = (Vec::new(), None);
-    for line in lines.map_while(Result::ok) {
+    for line in lines {
         match PageResult::read(&line) {
             Some(page) => pages.push(page),
             None => promised = end_of(&line).or(promised),

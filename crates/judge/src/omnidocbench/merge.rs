@@ -27,7 +27,7 @@ pub const TEXT: [&str; 16] = [
     "page_number",
 ];
 
-/// Text categories that are matched, so that their text is not laid to another's charge, but not scored.
+/// Text categories that are matched, so that their text does not count as an error elsewhere, but not scored.
 pub const IGNORED: [&str; 11] = [
     "figure_caption",
     "figure_footnote",

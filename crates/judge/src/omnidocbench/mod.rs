@@ -11,6 +11,7 @@ pub mod cdm;
 pub mod command;
 pub mod config;
 mod element;
+mod error;
 pub mod evaluate;
 pub mod extract;
 mod journal;

@@ -5,78 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use base::job::log::LogError;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::evaluate::{Evaluator, PageResult};
 use super::journal::{self, Journal};
-use super::page::{Page, PageError, Pages};
+use super::page::{Page, Pages};
 use super::prediction::{Predictions, read_text};
 use super::sink::{Done, Sink};
 use super::source::passes;
 
+pub use super::error::RunError;
+pub use super::sink::RunOutcome;
 pub use super::source::{Missing, Source};
 
-/// What a run gave.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Its pages, in the order of the ground truth.
-    pub pages: Vec<PageResult>,
-    /// Pages in the file.
-    pub in_file: usize,
-    /// Anything odd, a line each.
-    pub warnings: Vec<String>,
-    /// Whether it was stopped before its end.
-    pub stopped: bool,
-}
-
-/// Why a run cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The ground truth cannot be read.
-    #[error(transparent)]
-    Pages(#[from] PageError),
-    /// A folder is not there.
-    #[error("`{}` is no folder, or cannot be entered: give the one that holds a markdown file for each page", .0.display())]
-    Folder(PathBuf),
-    /// The journal cannot be written, or another run writes it.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The journal cannot be read.
-    #[error("cannot use `{}`: {source}: choose another `--out`", path.display())]
-    Journal {
-        /// The journal.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// The journal is that of another run.
-    #[error("`{}` was begun with other settings: leave `--resume` out, or choose another `--out`", .0.display())]
-    Other(PathBuf),
-    /// The journals are not of one run.
-    #[error("`{path}` has other settings than the journals before it{}: give the shards of one run", differences.iter().map(|line| format!("; {line}")).collect::<String>())]
-    Apart {
-        /// The first journal that is of another run.
-        path: String,
-        /// What is different, in words.
-        differences: Vec<String>,
-    },
-    /// A journal holds no run.
-    #[error("`{}` is no journal of a run: give files that `eval --shard` wrote", .0.display())]
-    NoJournal(PathBuf),
-    /// A prediction, or the folder of all, cannot be read.
-    #[error("cannot read `{}`: {source}: check who may read it", path.display())]
-    Prediction {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-}
-
 /// Evaluates all pages of a source. With a journal pages are written there every few seconds, and all when a shard ends,
-/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` hears how many are
+/// or the run before its end; pages that it holds already, if `resume`, are not worked on again. `each` is called with how many are
 /// done and says whether to go on.
 ///
 /// # Errors
@@ -87,7 +31,7 @@ pub fn run(
     journal: Option<&Path>,
     resume: bool,
     mut each: impl FnMut(usize) -> bool + Send,
-) -> Result<Outcome, RunError> {
+) -> Result<RunOutcome, RunError> {
     for folder in [Some(&source.predictions), source.markdown.as_ref()]
         .into_iter()
         .flatten()
@@ -106,7 +50,7 @@ pub fn run(
         predictions: list(&source.predictions)?,
         markdown: source.markdown.as_ref().map(list).transpose()?,
     };
-    let mut outcome = Outcome::default();
+    let mut outcome = RunOutcome::default();
     let log = match journal {
         Some(path) => {
             let header = header(source, evaluator);

@@ -1,8 +1,21 @@
 //! Where the pages of a run go as they are done: into its journal, and at the end into its outcome.
 
+use super::error::RunError;
 use super::evaluate::PageResult;
 use super::journal::Journal;
-use super::run::{Outcome, RunError};
+
+/// What a run gave.
+#[derive(Clone, Debug, Default)]
+pub struct RunOutcome {
+    /// Its pages, in the order of the ground truth.
+    pub pages: Vec<PageResult>,
+    /// Pages in the file.
+    pub in_file: usize,
+    /// Anything odd, a line each.
+    pub warnings: Vec<String>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
 
 /// What came of a page of the source.
 #[derive(Default)]
@@ -15,7 +28,7 @@ pub(super) struct Done {
 
 /// Where the pages go that are done, in the order in which they are.
 pub(super) struct Sink<'a> {
-    outcome: Outcome,
+    outcome: RunOutcome,
     /// Warnings, with the page that they are about.
     warnings: Vec<(usize, Vec<String>)>,
     log: Option<Journal>,
@@ -26,7 +39,7 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub fn new(
-        outcome: Outcome,
+        outcome: RunOutcome,
         log: Option<Journal>,
         each: &'a mut (dyn FnMut(usize) -> bool + Send),
     ) -> Self {
@@ -63,7 +76,7 @@ impl<'a> Sink<'a> {
 
     /// All pages in order. A run that ends before its time leaves all of them in its journal; the result of a shard is its
     /// journal.
-    pub fn finish(mut self, shard: bool) -> Result<Outcome, RunError> {
+    pub fn finish(mut self, shard: bool) -> Result<RunOutcome, RunError> {
         let cut_short = self.outcome.stopped || self.problem.is_some();
         let mut kept = match shard || cut_short {
             true => self.keep(true),

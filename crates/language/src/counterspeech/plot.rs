@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use base::table::escape_html;
+
 use super::FactorEffect;
 use super::indicators::PANELS;
 
@@ -73,7 +75,7 @@ fn panel(
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             LEFT - 8.0,
             y + 4.0,
-            escape(factor)
+            escape_html(factor)
         );
         if let Some(effect) = effects.iter().find(|it| it.factor == *factor) {
             let (from, to) = (place(effect.without), place(effect.with));
@@ -93,12 +95,4 @@ fn panel(
             bottom + 16.0
         );
     }
-}
-
-/// Text inside SVG or HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

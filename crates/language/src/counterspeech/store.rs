@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use base::files::write_bytes;
-use base::job::jsonl::read_any;
+use base::job::jsonl::{self, read_any};
 use base::job::log::Log;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,7 +89,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         let (rows, wrong) = read_lines(path, "row")?;
         if !wrong.is_empty() {
             drop(log);
-            write_rows(path, &rows)?;
+            jsonl::write(path, &rows)?;
             log = Log::open(path)?;
         }
         Ok(Self {
@@ -112,16 +111,6 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         self.rows.push(row);
         Ok(())
     }
-}
-
-/// Writes a JSON-lines file, whole or not at all.
-pub(super) fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), CounterspeechError> {
-    let mut bytes = Vec::new();
-    for row in rows {
-        serde_json::to_writer(&mut bytes, row).map_err(|error| failed(path, &error))?;
-        bytes.push(b'\n');
-    }
-    Ok(write_bytes(path, &bytes)?)
 }
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> CounterspeechError {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HarpError;
 
-/// How hesitation is told.
+/// Measure of hesitation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -53,7 +53,7 @@ pub struct HarpConfig {
     pub beta: f32,
     /// Second looks at each hesitation, whose logits are averaged: 1.
     pub steps: usize,
-    /// How hesitation is told.
+    /// Measure of hesitation.
     pub metric: Metric,
     /// What is done to the embeddings.
     pub noise: Noise,

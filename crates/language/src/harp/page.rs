@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use base::table::escape_html;
+
 use super::trace::{BANDS, band, printable, summary};
 use super::{GenerateConfig, Generation, HarpConfig, Metric, TokenStep};
 
@@ -142,10 +144,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    let text = printable(text).replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    escape_html(&printable(text))
 }
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\

@@ -68,8 +68,8 @@ impl<T> Examples<T> {
 }
 
 impl<T> Examples<T> {
-    /// What became of them, without the examples.
-    pub(super) fn told(self) -> Examples<()> {
+    /// The counts and troubles alone.
+    pub(super) fn without_examples(self) -> Examples<()> {
         Examples {
             used: vec![(); self.used.len()],
             troubles: self.troubles,
@@ -216,7 +216,7 @@ pub fn sft(
     };
     let trained = place.train(&task, student.model.clone(), &recipe)?;
     student.leave(&trained.model, &recipe, place)?;
-    Ok(read.told())
+    Ok(read.without_examples())
 }
 
 /// The last message, which must be the assistant's, and those before it.

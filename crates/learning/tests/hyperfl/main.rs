@@ -7,20 +7,12 @@ mod formats;
 mod lpm;
 mod rounds;
 
-use std::path::Path;
-
-use base::fixtures::{Case, cases, report};
+use base::fixtures::{self, Case};
 use learning::hyperfl::{Batch, Layout, LocalConfig, Network, Samples};
 use serde_json::Value;
 
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
-
 fn all(kind: &str) -> Vec<Case> {
-    let all = cases("hyperfl", kind, committed());
-    report("hyperfl", kind, all.len());
-    all
+    fixtures::all("hyperfl", kind)
 }
 
 /// The number that follows `word` in the case's tolerance, such as `rtol 2e-4`.

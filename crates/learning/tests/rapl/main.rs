@@ -4,9 +4,7 @@
 mod pretrained;
 mod world;
 
-use std::path::Path;
-
-use base::fixtures::{Case, cases, report};
+use base::fixtures::{self, Case};
 use base::numerics::{kendall, spearman};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -20,14 +18,8 @@ use learning::rapl::{
 };
 use serde_json::Value;
 
-fn committed() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
-
 fn all(kind: &str) -> Vec<Case> {
-    let all = cases("rapl", kind, committed());
-    report("rapl", kind, all.len());
-    all
+    fixtures::all("rapl", kind)
 }
 
 /// All numbers in the text of the case's tolerance, in order.

@@ -131,11 +131,11 @@ fn pictures() {
                     if at.is_absolute() {
                         at
                     } else {
-                        Path::new("../..").join(at)
+                        std::path::Path::new("../..").join(at)
                     }
                 }),
                 Some("../../../shared/fixtures".into()),
-                Some(committed().into()),
+                Some("tests/fixtures".into()),
             ];
             let path = places
                 .into_iter()

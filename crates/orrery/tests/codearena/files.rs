@@ -56,7 +56,7 @@ fn files_as_people_have_them() {
     )
     .unwrap();
     assert!(
-        refuse(&["codearena", "score", "--judged", "odd.jsonl"]).contains("score 5 is no label")
+        refuse(&["codearena", "score", "--judged", "odd.jsonl"]).contains("score 5 is not a label")
     );
     fs::write(at.join("bad.yaml"), "system_prompt: x\n").unwrap();
     assert!(
@@ -70,7 +70,7 @@ fn files_as_people_have_them() {
 }
 
 /// Each line of trouble comes once and is readable, and the rest of the file is used.
-fn told(err: &str, wanted: &[&str]) {
+fn warned(err: &str, wanted: &[&str]) {
     for words in wanted {
         let hits = err.lines().filter(|line| line.contains(words)).count();
         assert_eq!(hits, 1, "{words}: {err}");
@@ -106,7 +106,7 @@ fn judged_files_as_people_have_them() {
         "cut off",
         "no task type",
     ];
-    told(&ran.err, &wanted);
+    warned(&ran.err, &wanted);
     let score: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(
         (&score["items"], &score["failed_items"]),
@@ -182,7 +182,7 @@ fn answers_to_check_as_people_have_them() {
         "`NaN`",
         "cut off",
     ];
-    told(&ran.err, &wanted);
+    warned(&ran.err, &wanted);
     let said: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&said["answers"], &said["passed"]), (&1.into(), &1.into()));
     // A journal that something else wrote over costs its work, not the run.
@@ -330,7 +330,7 @@ fn pages_as_people_have_them() {
         ],
     )
     .worked();
-    told(
+    warned(
         &ran.err,
         &["not UTF-8", "no JSON object", "`NaN`", "cut off"],
     );
@@ -347,6 +347,54 @@ fn pages_as_people_have_them() {
     assert!(orrery(at, &run).refused(2).contains("go together"));
     fs::write(at.join("run.yaml"), format!("{seeds}, threshold: .nan}}\n")).unwrap();
     assert!(orrery(at, &run).refused(2).contains("from 0 to 1"));
+}
+
+/// Results are kept in files of JSON lines only: nothing else is written to, and nothing is lost.
+#[cfg(unix)]
+#[test]
+fn results_go_to_files_of_json_lines() {
+    let folder = folder();
+    let at = folder.path();
+    results(at, 2);
+    let notes = "notes\nwithout a line end";
+    fs::write(at.join("notes.md"), notes).unwrap();
+    fs::create_dir(at.join("folder")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(at.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    for (out, why) in [
+        ("/dev/null", "no results can be kept"),
+        ("pipe", "no results can be kept"),
+        ("folder", "it is a folder"),
+        ("notes.md", "is not a run log"),
+    ] {
+        let mut judge = judging("rubric", &[]);
+        judge[7] = out;
+        let line = orrery(at, &judge).refused(2);
+        assert!(line.contains(why), "{out}: {line}");
+        let classify = [
+            "codearena",
+            "classify",
+            "--data",
+            "results.jsonl",
+            "--out",
+            out,
+        ];
+        let line = orrery(at, &classify).refused(2);
+        assert!(line.contains(why), "{out}: {line}");
+    }
+    // The log beside the output is not written over either.
+    fs::write(at.join("judged.jsonl.games"), notes).unwrap();
+    let line = orrery(at, &judging("rubric", &[])).refused(2);
+    assert!(
+        line.contains("`judged.jsonl.games` is not a run log"),
+        "{line}"
+    );
+    for kept in ["notes.md", "judged.jsonl.games"] {
+        assert_eq!(fs::read_to_string(at.join(kept)).unwrap(), notes);
+    }
+    assert!(!at.join("judged.jsonl").exists());
 }
 
 /// A name that is no UTF-8 is a name, in JSON too.

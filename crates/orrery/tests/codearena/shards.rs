@@ -63,14 +63,14 @@ fn judged_shards_are_the_whole_file() {
     let ran = merge(at, &[shards[2], shards[0], shards[1]], "all.jsonl", &[]).worked();
     assert!(ran.out.contains("6 items, 12 of 12 games"), "{}", ran.out);
     assert_eq!(read(at, "all.jsonl"), whole);
-    // A shard of other answers is of another run, and what is no shard is none.
+    // A shard of other answers is of another run, and what is not a shard is none.
     let text = read(at, "results.jsonl").replace("rather long", "short");
     fs::write(at.join("results.jsonl"), text).unwrap();
     orrery(at, &judging("rubric", &["--shard", "1/3"])).worked();
     let line = merge(at, &shards, "no.jsonl", &[]).refused(2);
     assert!(line.contains("of another run"), "{line}");
     let line = merge(at, &["all.jsonl"], "no.jsonl", &[]).refused(2);
-    assert!(line.contains("is no shard"), "{line}");
+    assert!(line.contains("is not a shard"), "{line}");
     // More shards than items: the last ones are empty.
     let ran = orrery(at, &judging("rubric", &["--shard", "8/9"])).worked();
     let said: Value = serde_json::from_str(&ran.out).unwrap();

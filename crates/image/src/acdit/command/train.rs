@@ -96,7 +96,7 @@ pub struct Train {
     #[arg(long, default_value_t = 64, value_parser = |text: &str| whole(text, 4096))]
     batch: usize,
     /// Optimizer
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t = Optimizer::Adamw)]
     optimizer: Optimizer,
     #[command(flatten)]
     training: TrainingOptions,
@@ -119,7 +119,7 @@ impl Train {
         use_calling_thread_as_worker();
         let device = self.training.device()?;
         if let Some(folder) = &self.resume {
-            let recipe = Recipe::read(folder).map_err(Failure::input)?;
+            let recipe = Recipe::read(folder)?;
             let _lock = RunLock::take(folder)?;
             let data = Data::read(&recipe)?;
             return self.follow(recipe, data, folder, context, &device);

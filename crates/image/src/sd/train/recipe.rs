@@ -3,19 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::files::write_bytes;
 use clap::ValueEnum;
 use engine::models::autoencoder_kl::AutoencoderKlConfig;
 use engine::models::clip_text::ClipTextConfig;
 use engine::models::unet2d::Unet2dConfig;
-use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use engine::train::{Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::unet::TimeDraw;
+use crate::training::{read_recipe, write_recipe};
 
-/// The recipe's file in a run's folder.
-const FILE: &str = "run.json";
+pub use crate::training::Optimizer;
 
 /// What is trained, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -27,17 +25,6 @@ pub enum Stage {
     Text,
     /// The U-Net, with the text encoder
     Unet,
-}
-
-/// Optimizer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// Orthogonalised momentum for matrices and convolutions, AdamW for the rest: more learnt from a sample, a longer step
-    #[default]
-    Muon,
-    /// Adam with decoupled weight decay
-    Adamw,
 }
 
 /// Sizes and losses of a stage.
@@ -97,22 +84,10 @@ impl Recipe {
     /// # Errors
     /// Where it is not there or damaged.
     pub fn read(folder: &Path) -> Result<Self, Failure> {
-        let path = folder.join(FILE);
-        let damaged = |cause: String| {
-            Failure::input(format!(
-                "`{}` cannot be read ({cause}): give the folder of a run of `orrery sd train`, or start a new one",
-                path.display()
-            ))
-        };
-        let text = std::fs::read_to_string(&path).map_err(|cause| damaged(cause.to_string()))?;
-        let recipe: Self =
-            serde_json::from_str(&text).map_err(|cause| damaged(cause.to_string()))?;
-        match recipe.batch == 0 || recipe.steps == 0 {
-            true => Err(damaged(
-                "it asks for no steps, or for none in a batch".into(),
-            )),
-            false => Ok(recipe),
-        }
+        read_recipe(folder, "sd", |recipe: &Self| {
+            (recipe.batch == 0 || recipe.steps == 0)
+                .then(|| "it asks for no steps, or for none in a batch".into())
+        })
     }
 
     /// Writes it into `folder`.
@@ -120,17 +95,11 @@ impl Recipe {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Failure> {
-        let text = base::files::settings(self)?;
-        Ok(write_bytes(folder.join(FILE), text.as_bytes())?)
+        write_recipe(folder, self)
     }
 
     /// The loop's settings: warm-up, a constant rate, and over the last part a decay in which the rate halves six times.
     pub fn train_config(&self) -> TrainConfig {
-        let adamw = AdamWConfig {
-            beta2: 0.99,
-            weight_decay: 0.0,
-            ..AdamWConfig::default()
-        };
         let adamw_params = [
             "conv_in",
             "conv_out",
@@ -146,16 +115,7 @@ impl Recipe {
             learning_rate: self.learning_rate,
             warmup: (self.steps / 20).min(500),
             schedule: Schedule::Wsd { decay_start: 0.8 },
-            optimizer: match self.optimizer {
-                Optimizer::Adamw => OptimizerConfig::AdamW(adamw),
-                Optimizer::Muon => OptimizerConfig::Muon(MuonConfig {
-                    weight_decay: 0.0,
-                    adamw,
-                    adamw_params: adamw_params.map(str::to_owned).to_vec(),
-                    convolutions: true,
-                    ..MuonConfig::default()
-                }),
-            },
+            optimizer: self.optimizer.config(0.99, &adamw_params, true),
             ema: Some(self.ema),
             bf16: self.bf16,
             seed: self.seed,

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, is_quiet, print_line, whole};
+use base::command::{Context, Failure, Steps, is_quiet, print_line, warn, whole};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::failures::incomplete;
-use super::options::{beside, warn, workers};
+use super::options::workers;
 use super::shards::ShardOption;
 use crate::codearena::fingerprint;
 use crate::codearena::parts::Job;
@@ -41,7 +41,7 @@ pub struct Check {
     /// The k of pass@k, several with commas
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks)]
     k: Vec<u64>,
-    /// Seconds of processor time for a run
+    /// Seconds of CPU time for a run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Megabytes of memory for a run
@@ -49,7 +49,7 @@ pub struct Check {
     memory: u64,
     #[command(flatten)]
     shard: ShardOption,
-    /// Runs at a time [default: one a processor core]
+    /// Runs at a time [default: one per CPU core]
     #[arg(long, default_value_t = cores(), hide_default_value = true, value_parser = workers())]
     workers: usize,
     /// Print one JSON object at the end
@@ -145,7 +145,7 @@ impl Check {
             }
         }
         warn(&troubles);
-        let output = self.shard.output(&self.out);
+        let output = self.shard.output(&self.out)?;
         let sandbox = Sandbox::new()?;
         let limits = Limits {
             cpu_seconds: self.seconds,
@@ -167,7 +167,7 @@ impl Check {
         entries.retain(|_| other.next().is_some_and(|place| output.holds(place)));
         let can_run: Vec<&Entry> = entries.iter().filter(|entry| entry.can_run()).collect();
         let hashes: Vec<String> = can_run.iter().map(|entry| entry.hash(&limits)).collect();
-        let mut journal = Journal::open(&beside(&output.path, ".grades"), |line| {
+        let mut journal = Journal::open(&output.path.with_added_extension("grades"), |line| {
             grade_of(line).is_some()
         })?;
         let mut steps = Steps::new("running", self.json);
@@ -211,7 +211,7 @@ impl Check {
             about["resumed"] = json!(progress.resumed);
             return print_line(&about.to_string());
         }
-        let rates = told(&grades, &self.k);
+        let rates = summary(&grades, &self.k);
         match is_quiet() {
             true => print_line(&rates),
             false => print_line(&format!(
@@ -241,7 +241,7 @@ pub(super) fn rates(grades: &Grades, ks: &[u64]) -> Value {
 }
 
 /// The same as lines.
-pub(super) fn told(grades: &Grades, ks: &[u64]) -> String {
+pub(super) fn summary(grades: &Grades, ks: &[u64]) -> String {
     let mut text = format!(
         "{} of {} answers pass, {} cannot be run here",
         grades.passed, grades.answers, grades.unavailable

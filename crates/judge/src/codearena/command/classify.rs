@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, report};
+use base::command::{Context, Failure, Steps, print_line, report, warn};
 use base::endpoint::ChatModel;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, beside, warn, workers, write_lines};
+use super::options::{ServerOptions, workers};
 use crate::codearena::classify::{Classifier, ask};
 use crate::codearena::fingerprint;
 use crate::codearena::item::{Item, read_items};
 use crate::codearena::taxonomy::{Class, Taxonomy};
 use base::job::journal::Journal;
-use base::job::jsonl::Record;
+use base::job::jsonl::{self, Record};
+use base::job::log::check_results;
 
 /// Options of `classify`.
 #[derive(Args, Debug)]
@@ -47,6 +48,7 @@ pub struct Classify {
 
 impl Classify {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        check_results(&self.out, [])?;
         let items = read_items(&self.data)?;
         warn(&items.troubles);
         let (known, open): (Vec<&Item>, Vec<&Item>) = items
@@ -78,7 +80,7 @@ impl Classify {
             record
         };
         let records: Vec<Record> = items.items.iter().map(classified).collect();
-        write_lines(&self.out, &records)?;
+        jsonl::write(&self.out, &records)?;
         let (known, none) = (known.len(), open.len() - found);
         match self.json {
             true => print_line(
@@ -103,7 +105,7 @@ impl Classify {
             format!("{:016x}", fingerprint(&parts))
         };
         let hashes: Vec<String> = items.iter().map(hash).collect();
-        let mut journal = Journal::open(&beside(&self.out, ".labels"), |line| {
+        let mut journal = Journal::open(&self.out.with_added_extension("labels"), |line| {
             line.contains_key("label")
         })?;
         let label = |at: usize| {

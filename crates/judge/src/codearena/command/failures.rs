@@ -6,7 +6,7 @@ use base::command::Failure;
 
 use crate::codearena::config::ConfigError;
 use crate::codearena::judging::JudgingError;
-use crate::codearena::parts::PartError;
+use crate::codearena::parts::ShardError;
 use crate::codearena::rating::RatingError;
 use crate::codearena::sandbox::SandboxError;
 use crate::codearena::syncode::StageError;
@@ -38,10 +38,10 @@ impl From<JudgingError> for Failure {
     }
 }
 
-impl From<PartError> for Failure {
-    fn from(error: PartError) -> Self {
+impl From<ShardError> for Failure {
+    fn from(error: ShardError) -> Self {
         match error {
-            PartError::Write(error) => error.into(),
+            ShardError::Write(error) => error.into(),
             _ => Self::input(error),
         }
     }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, report};
+use base::command::{Context, Failure, Steps, print_line, report, warn};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, beside, warn, workers};
+use super::options::{ServerOptions, workers};
 use super::shards::ShardOption;
-use crate::codearena::generate::{ChatTemplate, MAX_TOKENS, Plan, answer_all};
+use crate::codearena::generate::{ChatTemplate, GenerationConfig, MAX_TOKENS, answer_all};
 use crate::codearena::item::read_items;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,22 +31,22 @@ pub struct Generate {
     /// The model's name on the server
     #[arg(long)]
     model: String,
-    /// The server's base address, or file:REPLIES.jsonl
+    /// The server's base URL, or file:REPLIES.jsonl
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000/v1")]
     endpoint: String,
     /// Where the results go; answers stand in FILE.answers from the moment they are there
     #[arg(long, alias = "output_path", value_name = "FILE")]
     out: PathBuf,
-    /// How a question becomes a prompt
+    /// Chat template
     #[arg(long, alias = "chat_template", value_enum, default_value = "auto")]
     chat_template: Template,
     /// Sampling temperature, 0 for greedy
     #[arg(long, default_value_t = 0.0, value_parser = temperature)]
     temperature: f64,
-    /// Most tokens of an answer
+    /// Maximum number of tokens of an answer
     #[arg(long, alias = "model_max_len", default_value_t = MAX_TOKENS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_tokens: u32,
-    /// Seed of the sampling, for servers that know it
+    /// Seed of the sampling, for servers that support it
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ impl Generate {
         let items = read_items(&self.data)?;
         warn(&items.troubles);
         let model = self.server.model(&self.endpoint, &self.model, context)?;
-        let plan = Plan {
+        let plan = GenerationConfig {
             model: &model,
             name: &self.model,
             template: match self.chat_template {
@@ -83,10 +83,10 @@ impl Generate {
             workers: self.workers,
             stop: context.stop,
         };
-        let output = self.shard.output(&self.out);
+        let output = self.shard.output(&self.out)?;
         let (held, whole) = output.items(items.items, "generate", &[&self.model, &plan.settings()]);
         let mut steps = Steps::new("answering", self.json);
-        let log = beside(&output.path, ".answers");
+        let log = output.path.with_added_extension("answers");
         let outcome = answer_all(&held, &plan, &log, &mut |done, all| steps.at(done, all))?;
         steps.finish();
         if outcome.missing > 0 {

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line, report};
+use base::command::{Context, Failure, Steps, print_line, report, warn};
 use clap::Args;
 use serde_json::json;
 
 use super::failures::incomplete;
-use super::options::{ServerOptions, beside, warn, workers};
+use super::options::{ServerOptions, workers};
 use super::shards::ShardOption;
 use crate::codearena::backend::{self, FixedJudge, ModelJudge, RecordedJudge, RubricJudge};
 use crate::codearena::config::JudgeConfig;
-use crate::codearena::games::{GAMES, Match};
+use crate::codearena::games::{GAMES, Matchup};
 use crate::codearena::item::{BASELINE, Items, TOO_MANY_WORDS, read_items};
-use crate::codearena::judging::{Plan, judge_all};
+use crate::codearena::judging::{JudgingConfig, judge_all};
 
 /// Options of `judge`.
 #[derive(Args, Debug)]
@@ -27,10 +27,10 @@ Lines of REPLIES.jsonl: {\"id\", \"game\": 0 or 1, \"replies\": [first attempt, 
 explanation and coverage; `always:A>B` shows what a biased judge does. What is judged already is not judged again: the same \
 command goes on where it stood.")]
 pub struct Judge {
-    /// Answers of the model: the file of `generate`, or of the official program
+    /// Answers of the model: output of `generate`, or of the official program
     #[arg(long, alias = "input_path", value_name = "FILE")]
     results: PathBuf,
-    /// Who judges: the base address of an OpenAI-compatible server, `rubric`, `always:LABEL` or file:REPLIES.jsonl
+    /// The judge: the base URL of an OpenAI-compatible server, `rubric`, `always:LABEL` or file:REPLIES.jsonl
     #[arg(long, value_name = "URL")]
     judge: String,
     /// The judge's name on its server
@@ -67,7 +67,7 @@ pub struct Judge {
     /// Write the items whose games were played even if others are missing
     #[arg(long)]
     partial: bool,
-    /// Print the first prompt and an estimate of the tokens, and ask nobody
+    /// Print the first prompt and an estimate of the tokens, and send no request
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -92,7 +92,7 @@ impl Judge {
             return Err(Failure::input("say where the judged items go with `--out`"));
         };
         let judge = self.backend(context)?;
-        let plan = Plan {
+        let plan = JudgingConfig {
             config: &config,
             judge: judge.as_ref(),
             baseline: &self.baseline,
@@ -101,7 +101,7 @@ impl Judge {
             retry_unlabelled: self.retry_unlabelled,
             stop: context.stop,
         };
-        let output = self.shard.output(out);
+        let output = self.shard.output(out)?;
         let (wording, name) = (format!("{:016x}", config.fingerprint()), judge.name());
         let settings = [
             wording.as_str(),
@@ -111,7 +111,7 @@ impl Judge {
         ];
         let (held, whole) = output.items(items.items, "judge", &settings);
         let mut steps = Steps::new("judging", self.json);
-        let log = beside(&output.path, ".games");
+        let log = output.path.with_added_extension("games");
         let outcome = judge_all(&held, &plan, &log, &mut |done, all| steps.at(done, all))?;
         steps.finish();
         warn(&outcome.troubles);
@@ -194,7 +194,7 @@ impl Judge {
             if !self.keep_long && item.words() >= TOO_MANY_WORDS {
                 continue;
             }
-            let the_match = Match {
+            let the_match = Matchup {
                 id: &item.id,
                 question: &item.question,
                 baseline,

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line};
+use base::command::{Failure, print_line, warn};
 use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::options::warn;
 use super::score::{Counted, LABELLED, demand_labels, share};
 use crate::codearena::item::{BASELINE, Identity};
 use crate::codearena::rating::{Board, Games, Rating};
@@ -31,16 +30,16 @@ pub struct Leaderboard {
     /// Judged files, one a model
     #[arg(required = true, value_name = "FILE")]
     judged: Vec<PathBuf>,
-    /// What the columns are
+    /// Columns of the table
     #[arg(long, value_enum, default_value = "main")]
     by: By,
-    /// How the table is written
+    /// Format of the table
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Ratings in place of win rates
     #[arg(long, value_enum)]
     rating: Option<Scale>,
-    /// The baseline, where files do not tell
+    /// The baseline, where files do not name it
     #[arg(long, default_value = BASELINE)]
     baseline: String,
     /// Bootstrap rounds of the intervals
@@ -71,7 +70,7 @@ impl Leaderboard {
                     .into_owned()
             };
             // Files agree in their questions and not in their ids, which the official judge numbers anew; items that share a
-            // text are told apart by how often it came before.
+            // text are distinguished by how often it came before.
             let mut times: HashMap<Identity, usize> = HashMap::new();
             let mut games = Games::default();
             let file = Counted::read(path, self.by, false, &mut |item| {
@@ -116,51 +115,24 @@ impl Leaderboard {
     }
 
     fn ratings(&self, ratings: &[Rating]) -> String {
-        let head = ["model", "rating", "low", "high", "wins", "games"].map(str::to_owned);
-        let mut lines = vec![head];
-        for rating in ratings {
+        let row = |rating: &Rating| {
             let end = |at: usize| rating.interval.and_then(|ends| ends.get(at).copied());
             let number =
                 |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
-            lines.push([
+            vec![
                 rating.name.clone(),
                 number(Some(rating.rating)),
                 number(end(0)),
                 number(end(1)),
                 format!("{:.1}", 100.0 * rating.win_rate),
                 rating.games.to_string(),
-            ]);
-        }
-        let between = match self.format {
-            Format::Csv => ",",
-            Format::Latex => " & ",
-            Format::Markdown => " | ",
-            Format::Table | Format::Json => "  ",
+            ]
         };
-        let width = lines
-            .iter()
-            .map(|line| line[0].chars().count())
-            .max()
-            .unwrap_or(0);
-        let text = lines.iter().enumerate().map(|(at, line)| {
-            let joined = match self.format {
-                Format::Table => {
-                    let [name, rest @ ..] = line;
-                    let rest: Vec<String> = rest.iter().map(|cell| format!("{cell:>8}")).collect();
-                    format!("{name:<width$}{}", rest.join(""))
-                }
-                _ => line.join(between),
-            };
-            match self.format {
-                Format::Latex => format!("{joined} \\\\"),
-                Format::Markdown if at == 0 => {
-                    format!("| {joined} |\n|{}", " --- |".repeat(line.len()))
-                }
-                Format::Markdown => format!("| {joined} |"),
-                _ => joined,
-            }
-        });
-        text.collect::<Vec<_>>().join("\n")
+        let heads = ["model", "rating", "low", "high", "wins", "games"];
+        self.format.write(&base::table::Table {
+            heads: heads.map(str::to_owned).to_vec(),
+            rows: ratings.iter().map(row).collect(),
+        })
     }
 
     /// The pairs of the paper's figure 8, and Spearman's correlation [ours].

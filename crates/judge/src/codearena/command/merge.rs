@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, is_quiet, print_line};
+use base::command::{Failure, is_quiet, print_line, warn};
 use base::job::jsonl::{self, Record};
+use base::job::log::check_results;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::check::{ks, rates, told};
-use super::options::warn;
+use super::check::{ks, rates, summary};
 use crate::codearena::bias::Bias;
 use crate::codearena::parts::merge;
 use crate::codearena::passk::Grades;
@@ -29,7 +29,7 @@ pub struct Merge {
     /// Where all results go
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Make a result of what is there, where shards are missing or were not done
+    /// Merge what is there, even if shards are missing or incomplete
     #[arg(long)]
     partial: bool,
     /// The k of pass@k for shards of `check`, several with commas
@@ -42,7 +42,7 @@ pub struct Merge {
 
 impl Merge {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        check_out(&self.out, &self.shards)?;
+        check_results(&self.out, &self.shards)?;
         let merged = merge(&self.shards, &self.out, self.partial)?;
         warn(&merged.missing);
         let (text, mut about) = match merged.job.verb.as_str() {
@@ -88,6 +88,6 @@ impl Merge {
                 grades.add(&id.unwrap_or_default(), &graded.grade);
             }
         })?;
-        Ok((told(&grades, &self.k), rates(&grades, &self.k)))
+        Ok((summary(&grades, &self.k), rates(&grades, &self.k)))
     }
 }

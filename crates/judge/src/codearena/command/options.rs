@@ -1,19 +1,15 @@
 //! Options that several verbs share.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use base::command::{Context, Failure, eprint_line};
+use base::command::{Context, Failure};
 use base::endpoint::{ChatModel, Dialect, Embedder, Endpoint, EndpointConfig, Retry, TokenLimit};
-use base::job::jsonl::Record;
 use clap::{Args, ValueEnum};
 
 use crate::codearena::syncode::Scripted;
 
-/// Most lines of trouble that are printed.
-const TOLD: usize = 20;
-
-/// How the most tokens of a reply are named.
+/// Field of the token limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TokenLimitName {
     #[value(name = "max_tokens")]
@@ -24,7 +20,7 @@ enum TokenLimitName {
     None,
 }
 
-/// How patiently a server is asked, and in which dialect. What a server complains of is changed without being told.
+/// Retries of requests, and the API dialect. What a server complains of is changed without an option.
 #[derive(Args, Debug)]
 pub(super) struct ServerOptions {
     /// Environment variable that holds the server's key
@@ -33,7 +29,7 @@ pub(super) struct ServerOptions {
     /// Seconds to wait for one answer
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
-    /// How often a request is sent when the server does not answer, is busy or fails
+    /// Attempts for a request when the server does not answer, is busy or fails
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
     tries: u32,
     /// Name of the token limit [default: max_tokens, until the server wants another]
@@ -114,38 +110,6 @@ impl ServerOptions {
         };
         Endpoint::new(config, Some(context.stop)).map_err(Failure::input)
     }
-}
-
-/// Tells what was left out, a line each, and how many more.
-pub(super) fn warn(troubles: &[String]) {
-    for line in troubles.iter().take(TOLD) {
-        eprint_line(&format!("warning: {}", base::command::one_line(line)));
-    }
-    if troubles.len() > TOLD {
-        eprint_line(&format!(
-            "warning: and {} more lines were left out",
-            troubles.len() - TOLD
-        ));
-    }
-}
-
-/// `path` with another ending behind its name.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-/// Records as JSON lines, whole or not at all.
-pub(super) fn write_lines(path: &Path, records: &[Record]) -> Result<(), Failure> {
-    base::files::write_atomic(path, |writer| {
-        for record in records {
-            serde_json::to_writer(&mut *writer, record)?;
-            writer.write_all(b"\n")?;
-        }
-        Ok(())
-    })
-    .map_err(Failure::from)
 }
 
 /// A number of workers.

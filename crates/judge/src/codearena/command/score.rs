@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line, report};
+use base::command::{Failure, print_line, report, warn};
 use clap::Args;
 use serde_json::json;
 
-use super::options::warn;
 use crate::codearena::bias::Bias;
 use crate::codearena::report;
 use crate::codearena::scores::{About, Groups, JudgedItem, Scores, each_judged, read_judged};
@@ -23,10 +22,10 @@ pub struct Score {
     /// A judged file, ours or the official one
     #[arg(long, alias = "output_path", value_name = "FILE")]
     judged: PathBuf,
-    /// What the columns are
+    /// Columns of the table
     #[arg(long, value_enum, default_value = "main")]
     by: By,
-    /// How the table is written
+    /// Format of the table
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Leave out items whose games both have no label; the official program counts them as ties
@@ -109,7 +108,7 @@ pub(super) fn share(text: &str) -> Result<f32, String> {
     base::command::number_in(text, 0.0, 1.0)
 }
 
-/// Refuses a file in which fewer than `least` of the games have a label: ties that nobody judged are no result.
+/// Refuses a file in which fewer than `least` of the games have a label: unjudged ties are not a result.
 pub(super) fn demand_labels(path: &Path, bias: &Bias, least: f32) -> Result<(), Failure> {
     let labelled = bias.games - bias.failed_games;
     match labelled as f64 >= f64::from(least) * bias.games as f64 {
@@ -153,7 +152,7 @@ impl Counted {
             by.add(&mut groups, &item);
             each(&item);
         })?;
-        told(path, &about, unknown);
+        warn_of_oddities(path, &about, unknown);
         scores.model.clone_from(&about.model);
         Ok(Self {
             about,
@@ -169,7 +168,7 @@ fn is_unknown(item: &JudgedItem) -> bool {
 }
 
 /// Tells what is odd about a judged file.
-fn told(path: &Path, about: &About, unknown: usize) {
+fn warn_of_oddities(path: &Path, about: &About, unknown: usize) {
     warn(&about.troubles);
     if unknown > 0 {
         let line = format!(
@@ -201,7 +200,7 @@ impl Report {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let file = read_judged(&self.judged)?;
         let unknown = file.items.iter().filter(|item| is_unknown(item)).count();
-        told(&self.judged, &file.about, unknown);
+        warn_of_oddities(&self.judged, &file.about, unknown);
         base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
             true => print_line(

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use base::command::Failure;
 use base::job::Shard;
-use base::job::jsonl::Record;
+use base::job::jsonl::{self, Record};
+use base::job::log::check_results;
 use clap::Args;
 
-use super::options::write_lines;
 use crate::codearena::item::Item;
-use crate::codearena::parts::{Job, Part, part_of};
+use crate::codearena::parts::{Job, ShardFile, shard_path};
 
 /// Which part of a job this machine does.
 #[derive(Args, Debug)]
@@ -23,12 +23,14 @@ pub(super) struct ShardOption {
 
 impl ShardOption {
     /// Where the results of a run go that would write `out` as a whole.
-    pub(super) fn output(&self, out: &Path) -> Output {
+    ///
+    /// # Errors
+    /// One line that says why no results can be kept there.
+    pub(super) fn output(&self, out: &Path) -> Result<Output, Failure> {
         let shard = self.shard.or_else(Shard::of_array_task);
-        Output {
-            path: shard.map_or_else(|| out.to_owned(), |shard| part_of(out, shard)),
-            shard,
-        }
+        let path = shard.map_or_else(|| out.to_owned(), |shard| shard_path(out, shard));
+        check_results(&path, [])?;
+        Ok(Output { path, shard })
     }
 }
 
@@ -78,9 +80,9 @@ impl Output {
         missing: usize,
     ) -> Result<(), Failure> {
         let Some(Shard { index, of }) = self.shard else {
-            return write_lines(&self.path, records);
+            return Ok(jsonl::write(&self.path, records)?);
         };
-        let part = Part {
+        let part = ShardFile {
             job,
             index,
             of,

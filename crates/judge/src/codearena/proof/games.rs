@@ -7,7 +7,7 @@ use super::{Task, unusable};
 use crate::codearena::backend::{FixedJudge, Judge, RubricJudge};
 use crate::codearena::bias::Bias;
 use crate::codearena::config::JudgeConfig;
-use crate::codearena::games::{GAMES, Match, play};
+use crate::codearena::games::{GAMES, Matchup, play};
 use crate::codearena::item::Item;
 use crate::codearena::scores::{Ending, JudgedItem};
 use crate::codearena::taxonomy::{Class, UNCLASSIFIED};
@@ -111,7 +111,7 @@ fn judge(tasks: &[Task], judge: &dyn Judge) -> Result<Vec<JudgedItem>, Failure> 
             task.name,
             task.tests.len()
         );
-        let the_match = Match {
+        let the_match = Matchup {
             id: &task.name,
             question: &task.question,
             baseline: &bare,

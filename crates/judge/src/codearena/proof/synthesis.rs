@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Task, pages, unusable};
 use crate::codearena::classify::Classifier;
 use crate::codearena::sandbox::{Check, Grade, Language, Limits, Sandbox, grade};
-use crate::codearena::syncode::lang::{Teller, Wanted, judge};
+use crate::codearena::syncode::lang::{LanguageClassifier, Wanted, judge};
 use crate::codearena::syncode::scripted::Line;
 use crate::codearena::syncode::stage::{Fate, text};
 use crate::codearena::syncode::{Scripted, answer, ask, clean};
@@ -53,7 +53,7 @@ pub(super) fn prove(
     let cleaned = kept.iter().filter(clean_text).count();
     report.claims.push(Claim::settled(
         [
-            "Pages without code go, furniture goes, code stays",
+            "Pages without code go, boilerplate goes, code stays",
             "10 of 20 pages kept, all of them clean",
         ],
         "paper, section 4: recall and cleaning",
@@ -112,7 +112,7 @@ pub(super) fn prove(
     ];
     report.experiments.push(Experiment {
         title: "Synthesis with seeded faults".into(),
-        about: "Twenty pages that were written for this proof are cleaned and told apart; a scripted model asks ten questions and gives four candidates to each, of \
+        about: "Twenty pages that were written for this proof are cleaned and classified; a scripted model asks ten questions and gives four candidates to each, of \
                 which every second one on average is wrong; the sandbox grades them."
             .into(),
         arms: vec![Arm::new("best of 4", "the first of four candidates that passes"), Arm::new("single sample", "the first candidate, as it is")],
@@ -130,7 +130,7 @@ pub(super) fn prove(
 fn kept_pages(tasks: &[Task]) -> Vec<Record> {
     let judged = pages::pages(tasks).into_iter().filter_map(|(url, html)| {
         let page = json!({"url": url, "text": html}).as_object().cloned()?;
-        match judge(&Teller::Words, &page, &Wanted::default()) {
+        match judge(&LanguageClassifier::Words, &page, &Wanted::default()) {
             Ok(Fate::Keep(mut page)) => {
                 let cleaned = clean::clean(text(&page, "text")).text;
                 page.insert("text".into(), json!(cleaned));

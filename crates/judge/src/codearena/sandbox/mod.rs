@@ -1,7 +1,7 @@
 //! Programs that nobody has read, run where they can do no harm [ours].
 //!
 //! On Linux each run is process 1 of its own namespaces: it sees a read-only `/usr`, its interpreter and an empty memory
-//! disk, no other process, no network, nobody's files. Limits bound processor time, memory, processes, files, output and wall
+//! disk, no other process, no network, nobody's files. Limits bound CPU time, memory, processes, files, output and wall
 //! time; a seccomp filter refuses what no solution of a programming task needs. When process 1 ends the kernel ends everything
 //! it started. Where namespaces are not allowed nothing is run at all.
 
@@ -26,7 +26,7 @@ pub use tool::Tool;
 /// What a run may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Seconds of processor time, for each process.
+    /// Seconds of CPU time, for each process.
     pub cpu_seconds: u64,
     /// Seconds until everything is ended, those left out in which it waits for a processor that other work has; six times as
     /// many in any case.

@@ -61,15 +61,15 @@ fn locate(name: &str) -> Option<Tool> {
         .map(|folder| folder.join(name));
     let found = places.find(|place| place.is_file())?;
     // Version managers put scripts and stand-ins in the path: ask which program they stand for.
-    let told = match name {
+    let output = match name {
         "python3" => ask(&found, &python::ABOUT),
         "rustc" => ask(&found, &["--print", "sysroot"]),
         "node" => ask(&found, &["-p", "process.execPath"]),
         "go" => ask(&found, &["env", "GOROOT"]),
         _ => Vec::new(),
     };
-    let mut told = told.into_iter();
-    let asked = told.next().map(|first| match name {
+    let mut output = output.into_iter();
+    let asked = output.next().map(|first| match name {
         "rustc" | "go" => Path::new(&first).join("bin").join(name),
         _ => PathBuf::from(first),
     });
@@ -83,7 +83,7 @@ fn locate(name: &str) -> Option<Tool> {
             .filter(|_| !below_usr)
             .map(|folder| folder.display().to_string()),
         path: path.display().to_string(),
-        modules: told.collect(),
+        modules: output.collect(),
     })
 }
 

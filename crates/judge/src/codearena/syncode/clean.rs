@@ -106,7 +106,7 @@ mod tests {
     use super::clean;
 
     #[test]
-    fn furniture_goes_and_code_stays_verbatim() {
+    fn boilerplate_goes_and_code_stays_verbatim() {
         let page = "<html><head><title>How to sort lists</title><style>p{}</style></head><body><nav><ul><li>Home page of us</ul></nav>\
             <div class='advert-top'>Buy our very good things</div><div>More</div>\
             <p>Sorting is <b>quite</b> easy &amp; fast.</p><p><a href=x>one two three</a> <a>four five</a></p>\

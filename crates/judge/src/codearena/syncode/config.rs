@@ -117,7 +117,7 @@ impl RunConfig {
         let config: Self = serde_saphyr::from_str(&text).map_err(|error| {
             let cause = error.to_string();
             format!(
-                "`{shown}` is no configuration: {}",
+                "`{shown}` is not a configuration: {}",
                 cause.lines().next().unwrap_or_default()
             )
         })?;

@@ -27,7 +27,7 @@ pub struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    /// The vector of each text, all of one length. `at` hears of texts done and of all.
+    /// The vector of each text, all of one length. `at` is called with the number of texts done and of all.
     ///
     /// # Errors
     /// [`StageError`]; what is done stays in the journal.

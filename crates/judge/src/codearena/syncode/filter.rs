@@ -1,4 +1,4 @@
-//! Step 7: doubles, leaks of benchmarks, lengths and the balance of languages [ours].
+//! Step 7: duplicates, leaks of benchmarks, lengths and the balance of languages [ours].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,7 +15,7 @@ const PERMUTATIONS: usize = 128;
 const BANDS: usize = 32;
 /// Words of a shingle.
 const SHINGLE: usize = 5;
-/// Estimated similarity from which two texts are doubles.
+/// Estimated similarity from which two texts are duplicates.
 const SAME: f64 = 0.8;
 /// Words that must not come up in a benchmark in the same order.
 const OVERLAP: usize = 10;
@@ -70,7 +70,7 @@ impl Benchmarks {
     }
 }
 
-/// Filters records in their order: of doubles the first stays. What is kept becomes `{messages: [user, assistant]}` beside
+/// Filters records in their order: of duplicates the first stays. What is kept becomes `{messages: [user, assistant]}` beside
 /// id, language and category.
 pub fn filter(records: &[Record], rules: &Rules, benchmarks: &Benchmarks) -> Vec<Fate> {
     let mut index = Index::default();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_leaks_and_surplus_go() {
+    fn duplicates_leaks_and_surplus_go() {
         let long = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen \
             seventeen eighteen nineteen twenty and then some more words to make the text a little longer than it was before";
         let near = format!("{long} indeed");

@@ -1,6 +1,6 @@
 //! Step 2: the language of a page's code. Fences that name it are believed; other snippets go to a classifier trained on
 //! sources, either over the vectors of an encoder as in the paper or over character n-grams, or, without one, to a table of
-//! telling words [ours].
+//! keywords [ours].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,16 +21,16 @@ use crate::codearena::sandbox::Language;
 use base::job::jsonl::Record;
 
 /// Who tells the language of a snippet that names none.
-pub enum Teller {
+pub enum LanguageClassifier {
     /// A classifier over character n-grams.
     Model(Box<Classifier>),
     /// A classifier over the vectors of an encoder.
     Head(Box<Head>, Box<dyn Embedder>),
-    /// The table of telling words.
+    /// The table of keywords.
     Words,
 }
 
-impl Teller {
+impl LanguageClassifier {
     /// A classifier out of a file that `syncode lang --train` wrote.
     ///
     /// # Errors
@@ -172,16 +172,20 @@ pub struct Wanted {
 ///
 /// # Errors
 /// [`WorkError::Model`] of the encoder.
-pub fn judge(teller: &Teller, page: &Record, wanted: &Wanted) -> Result<Fate, WorkError> {
+pub fn judge(
+    classifier: &LanguageClassifier,
+    page: &Record,
+    wanted: &Wanted,
+) -> Result<Fate, WorkError> {
     let cleaned = clean(text(page, "text"));
     let mut votes: BTreeMap<String, (f32, f32)> = BTreeMap::new();
     for (tag, code) in &cleaned.snippets {
         let named = Language::named(tag).map(|language| (language.name.to_owned(), 1.0));
-        let told = match named {
+        let found = match named {
             Some(named) => Some(named),
-            None => teller.tell(code)?,
+            None => classifier.tell(code)?,
         };
-        if let Some((language, p)) = told {
+        if let Some((language, p)) = found {
             let (weight, sure) = votes.entry(language).or_default();
             *weight += code.len() as f32 * p;
             *sure = sure.max(p);

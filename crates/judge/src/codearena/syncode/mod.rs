@@ -2,7 +2,7 @@
 //!
 //! `recall` keeps pages about code that are worth reading, alone or with their repository, `lang` tells the language of their snippets, `clean` makes text of HTML, `ask` lets a
 //! language model write a question inspired by each, `answer` samples candidates, `verify` runs them in the sandbox or lets a
-//! model score them, `filter` removes doubles, benchmark leaks and surplus. The paper's numbers are kept where it gives any;
+//! model score them, `filter` removes duplicates, benchmark leaks and surplus. The paper's numbers are kept where it gives any;
 //! the rest is ours and says so.
 
 pub mod answer;

@@ -204,7 +204,7 @@ impl Classifier {
         let grams = match note("grams").as_str() {
             "words" => Grams::Words,
             "characters" => Grams::Characters,
-            _ => return Err(file.unfit("it is no n-gram classifier")),
+            _ => return Err(file.unfit("it is not an n-gram classifier")),
         };
         let (input, output) = (file.values("input")?, file.values("output")?);
         if labels.is_empty()

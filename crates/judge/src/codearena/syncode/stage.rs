@@ -1,11 +1,11 @@
 //! A step from one file of JSON lines to another that can be stopped at any time and goes on where it stood.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::endpoint::ChatError;
-use base::files::{FileError, write_atomic, write_bytes};
+use base::files::{FileError, write_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use super::super::fingerprint;
 use super::super::sandbox::SandboxError;
 use base::job::journal::{Journal, JournalError, Lasting};
 use base::job::jsonl::{self, JsonlError, Record};
+use base::job::log;
 
 /// What becomes of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,15 +140,8 @@ pub struct Input {
 }
 
 impl Step<'_> {
-    /// `OUTPUT` with another ending.
-    fn beside(&self, ending: &str) -> PathBuf {
-        let mut name = self.output.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    }
-
     /// Runs `work` on every record that no earlier run has done. Results keep the input's order, whatever the workers.
-    /// `at` hears of records done and of all.
+    /// `at` is called with the number of records done and of all.
     ///
     /// # Errors
     /// [`StageError`]; what is done stays done.
@@ -159,11 +153,12 @@ impl Step<'_> {
     ) -> Result<Stats, StageError> {
         let hashes = self.hashes(&input);
         let of = self.all(&hashes);
+        self.check_output()?;
         if let Some(stats) = self.finished(&of) {
             at(stats.read, stats.read);
             return Ok(stats);
         }
-        let part = self.beside(".part");
+        let part = self.output.with_added_extension("part");
         let mut journal = Journal::open(&part, |line| Fate::of_line(line).is_some())?;
         let one = |index: usize| match input.records.get(index) {
             Some(record) => work(record).map(Fate::into_line),
@@ -200,6 +195,7 @@ impl Step<'_> {
         decide: impl FnOnce(&[Record]) -> Result<Vec<Fate>, StageError>,
     ) -> Result<Stats, StageError> {
         let of = self.all(&self.hashes(input));
+        self.check_output()?;
         if let Some(stats) = self.finished(&of) {
             return Ok(stats);
         }
@@ -209,6 +205,10 @@ impl Step<'_> {
             return Err(StageError::Stopped { done: 0, all });
         }
         self.write(fates, input.troubles.len(), of)
+    }
+
+    fn check_output(&self) -> Result<(), StageError> {
+        Ok(log::check(self.output).map_err(JournalError::from)?)
     }
 
     fn hashes(&self, input: &Input) -> Vec<String> {
@@ -232,27 +232,23 @@ impl Step<'_> {
             of,
             ..Stats::default()
         };
-        write_atomic(self.output, |writer| {
-            for fate in &fates {
-                match fate {
-                    Fate::Keep(record) => {
-                        serde_json::to_writer(&mut *writer, record)?;
-                        writer.write_all(b"\n")?;
-                        stats.kept += 1;
-                    }
-                    Fate::Drop(reason) => *stats.dropped.entry(reason.clone()).or_default() += 1,
-                }
+        let mut kept = Vec::new();
+        for fate in fates {
+            match fate {
+                Fate::Keep(record) => kept.push(record),
+                Fate::Drop(reason) => *stats.dropped.entry(reason).or_default() += 1,
             }
-            Ok(())
-        })?;
+        }
+        stats.kept = kept.len();
+        jsonl::write(self.output, &kept)?;
         let text = serde_json::to_vec_pretty(&stats).unwrap_or_default();
-        write_bytes(self.beside(".stats.json"), &text)?;
+        write_bytes(self.output.with_added_extension("stats.json"), &text)?;
         Ok(stats)
     }
 
     /// The statistics of an earlier run over the same input with the same settings, where its output is still there.
     fn finished(&self, of: &str) -> Option<Stats> {
-        let text = std::fs::read(self.beside(".stats.json")).ok()?;
+        let text = std::fs::read(self.output.with_added_extension("stats.json")).ok()?;
         let stats: Stats = serde_json::from_slice(&text).ok()?;
         (stats.of == of && self.output.is_file()).then_some(stats)
     }

@@ -118,8 +118,8 @@ impl Verifier<'_> {
         }
         for (candidate, graded) in candidates.iter_mut().zip(&grades) {
             (candidate.tests_passed, candidate.tests_total) = (graded.passed, tests.len());
-            let told = serde_json::to_value(&graded.grade).ok();
-            candidate.reason = told.map(|grade| grade.to_string());
+            let value = serde_json::to_value(&graded.grade).ok();
+            candidate.reason = value.map(|grade| grade.to_string());
         }
         let most = candidates
             .iter()
@@ -211,9 +211,9 @@ impl Verifier<'_> {
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default();
-        let told = json.get("best").and_then(Value::as_u64);
+        let number = json.get("best").and_then(Value::as_u64);
         for (at, candidate) in candidates.iter_mut().enumerate() {
-            let best = told == Some(at as u64 + 1);
+            let best = number == Some(at as u64 + 1);
             candidate.score = scores
                 .get(at)
                 .and_then(Value::as_f64)

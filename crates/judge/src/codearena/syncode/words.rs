@@ -1,4 +1,4 @@
-//! Telling words of languages [ours]: for whoever has no trained classifier.
+//! Keywords of programming languages [ours], for use without a trained classifier.
 
 /// Telling words of languages; each counts once.
 const WORDS: &[(&str, &[&str])] = &[
@@ -129,7 +129,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The language with most telling words in a snippet, and its share of all that were found.
+/// The language with most keywords in a snippet, and its share of all that were found.
 pub fn tell(code: &str) -> Option<(String, f32)> {
     let count = |words: &[&str]| words.iter().filter(|word| code.contains(**word)).count();
     let scores = WORDS.iter().map(|(name, words)| (*name, count(words)));
@@ -143,7 +143,7 @@ mod tests {
     use super::tell;
 
     #[test]
-    fn telling_words_tell() {
+    fn keywords_identify_languages() {
         let name = |code: &str| tell(code).map(|(name, _)| name);
         assert_eq!(
             name("fn main() { let mut x = 1; println!(\"{x}\"); }").as_deref(),

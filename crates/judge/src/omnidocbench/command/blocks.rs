@@ -27,22 +27,22 @@ struct Common {
     /// Count only blocks of these categories
     #[arg(long, value_delimiter = ',', value_name = "CATEGORY")]
     category: Vec<String>,
-    /// Score by these [default: Edit_dist, and TEDS for tables]
+    /// Metrics [default: Edit_dist, and TEDS for tables]
     #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "METRIC")]
     metrics: Vec<Metric>,
-    /// Who draws formulas for CDM
+    /// Renderer of formulas for CDM
     #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
     cdm_renderer: RendererName,
-    /// Who reads tables for TEDS: broken markup is mended differently
+    /// HTML parser of tables for TEDS: broken markup is repaired differently
     #[arg(long, value_enum, default_value = "libxml2-2.14", value_name = "NAME")]
     html_parser: HtmlParserName,
-    /// Whose numbers are to come out
+    /// Protocol of the evaluation
     #[arg(long, value_enum, default_value = "v1.5")]
     protocol: ProtocolName,
     /// Folder for the result files
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// What the names of result files begin with [default: that of the file up to its first point, as in the official tool]
+    /// Prefix of the names of result files [default: that of the file up to its first point, as in the official tool]
     #[arg(long, value_parser = file_name)]
     name: Option<String>,
     /// Print one JSON object

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line};
+use base::command::{Failure, print_line, warn};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ pub struct Layout {
     /// Count only pages with this attribute; may be given several times
     #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
     filter: Vec<(String, String)>,
-    /// What the name of the result file begins with [default: layout]
+    /// Prefix of the name of the result file [default: layout]
     #[arg(long, value_parser = file_name)]
     name: Option<String>,
     /// Print one JSON object
@@ -92,7 +92,7 @@ pub(super) fn evaluate(
             gt.display()
         )));
     }
-    output::warn(&pages.skipped);
+    warn(&pages.skipped);
     let classes = layout.classes();
     let found = detection::evaluate(classes.len(), &pages.pages).named(&classes);
     let result: Map<String, Value> = found

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::command::{Failure, eprint_line, print_line, report};
 use base::files::write_bytes;
+use base::table::Table;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -41,10 +42,10 @@ pub struct Leaderboard {
     /// Files that `eval` wrote, ours or the official tool's: `NAME_metric_result.json`
     #[arg(required = true, value_name = "FILE")]
     results: Vec<PathBuf>,
-    /// Which columns there are
+    /// Columns of the table
     #[arg(long, value_enum, default_value = "v1.5")]
     columns: Columns,
-    /// How the table is written
+    /// Format of the table
     #[arg(long, value_enum, default_value = "markdown")]
     format: Format,
     /// Write the table to this file
@@ -123,51 +124,26 @@ impl Leaderboard {
     }
 
     fn table(&self, rows: &[(String, Vec<Column>)]) -> String {
-        let heads = rows
-            .iter()
-            .flat_map(|(_, columns)| columns.iter().map(|(head, _, _)| head));
-        let mut names: Vec<&String> = Vec::new();
-        for head in heads {
-            if !names.contains(&head) {
-                names.push(head);
+        let mut heads = vec!["parser".to_owned()];
+        for (head, _, _) in rows.iter().flat_map(|(_, columns)| columns) {
+            if !heads.contains(head) {
+                heads.push(head.clone());
             }
         }
-        let cells = |columns: &[Column]| -> Vec<String> {
-            let cell = |name: &&String| {
-                let found = columns.iter().find(|(head, _, _)| head == *name);
-                match found {
-                    Some((_, Some(value), digits)) => format!("{value:.*}", *digits),
-                    _ => String::new(),
-                }
+        let row = |(name, columns): &(String, Vec<Column>)| {
+            let cell = |name: &String| match columns.iter().find(|(head, _, _)| head == name) {
+                Some((_, Some(value), digits)) => format!("{value:.*}", *digits),
+                _ => String::new(),
             };
-            names.iter().map(cell).collect()
+            let cells = heads.iter().skip(1).map(cell);
+            [name.clone()].into_iter().chain(cells).collect()
         };
-        let mut lines = Vec::new();
-        let names_line: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+        let rows = rows.iter().map(row).collect();
+        let table = Table { heads, rows };
         match self.format {
-            Format::Markdown => {
-                lines.push(format!("| parser | {} |", names_line.join(" | ")));
-                lines.push(format!("| --- |{}", " ---: |".repeat(names.len())));
-                for (name, columns) in rows {
-                    lines.push(format!(
-                        "| {} | {} |",
-                        name.replace('|', "\\|"),
-                        cells(columns).join(" | ")
-                    ));
-                }
-            }
-            Format::Csv => {
-                let quoted = |text: &str| match text.contains([',', '"', '\n']) {
-                    true => format!("\"{}\"", text.replace('"', "\"\"")),
-                    false => text.to_owned(),
-                };
-                lines.push(format!("parser,{}", names_line.join(",")));
-                for (name, columns) in rows {
-                    lines.push(format!("{},{}", quoted(name), cells(columns).join(",")));
-                }
-            }
+            Format::Markdown => table.markdown(true) + "\n",
+            Format::Csv => table.csv() + "\n",
         }
-        lines.join("\n") + "\n"
     }
 }
 

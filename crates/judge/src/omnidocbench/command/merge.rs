@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, is_quiet, print_line};
+use base::command::{Failure, is_quiet, print_line, warn};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -19,13 +19,13 @@ use crate::omnidocbench::score::Metrics;
 #[command(after_help = "Example:
   orrery omnidocbench merge result/*.jsonl --out result")]
 pub struct Merge {
-    /// The journals that `eval --shard` wrote
+    /// The run logs that `eval --shard` wrote
     #[arg(required = true, value_name = "FILE")]
     journals: Vec<PathBuf>,
     /// Folder for the result files
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Make results of what is there, where shards are missing or were not done
+    /// Merge what is there, even if shards are missing or incomplete
     #[arg(long)]
     partial: bool,
     /// Name of the result files
@@ -85,7 +85,7 @@ impl Merge {
                 missing.join("; ")
             )));
         }
-        output::warn(&missing);
+        warn(&missing);
         output::folder(&self.out)?;
         let field = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or("");
         let protocol = Protocol::named(field("protocol")).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Merge {
                 ..Matching::default()
             },
             metrics,
-            // Pages are done: what these were is only told.
+            // Pages are done: what these were is only reported.
             ..Evaluator::default()
         };
         let mut about = output::about(&pages, protocol, field("match"));

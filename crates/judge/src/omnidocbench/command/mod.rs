@@ -33,11 +33,11 @@ pub enum Command {
     Formula(Box<blocks::Formula>),
     /// Score detected layout boxes (COCO average precision)
     Layout(Box<boxes::Layout>),
-    /// The elements that a predicted page is taken apart into
+    /// The elements extracted from a predicted page
     Extract(Box<pieces::Extract>),
     /// Which element of a page was matched with which annotated block
     Match(Box<pieces::Match>),
-    /// How much alike two formulas look
+    /// Visual similarity of two formulas (CDM)
     Cdm(Box<pieces::Cdm>),
     /// Several results in one table
     Leaderboard(Box<leaderboard::Leaderboard>),

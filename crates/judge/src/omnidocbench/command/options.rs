@@ -12,17 +12,17 @@ use crate::omnidocbench::matching::{Matching, Method};
 use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::score::Metric;
 
-/// Whose numbers.
+/// Protocols of the evaluation.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum ProtocolName {
-    /// The paper's
+    /// The paper's protocol
     #[value(name = "v1.0")]
     V1_0,
-    /// The leaderboard's since 2025
+    /// The leaderboard's protocol since 2025
     #[default]
     #[value(name = "v1.5")]
     V1_5,
-    /// The leaderboard's since 2026; pages end to end only
+    /// The leaderboard's protocol since 2026; pages end to end only
     #[value(name = "v1.6")]
     V1_6,
 }
@@ -43,7 +43,7 @@ pub(super) enum MethodName {
     /// Adjacency search: split and joined paragraphs are found
     #[value(alias = "quick_match")]
     Quick,
-    /// One with one
+    /// One annotated element with one predicted one
     #[value(alias = "simple_match")]
     Simple,
     /// The page as one text
@@ -61,10 +61,10 @@ impl From<MethodName> for Method {
     }
 }
 
-/// Who draws formulas for CDM.
+/// Renderer of formulas for CDM.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum RendererName {
-    /// Our own typesetter
+    /// The built-in typesetter
     #[default]
     BuiltIn,
     /// XeLaTeX, with Ghostscript or Poppler, where they are installed; about a second a formula
@@ -83,7 +83,7 @@ impl RendererName {
     }
 }
 
-/// Who reads tables for TEDS.
+/// HTML parser of tables for TEDS.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum HtmlParserName {
     /// As lxml 6 does
@@ -104,7 +104,7 @@ impl From<HtmlParserName> for HtmlParser {
     }
 }
 
-/// What becomes of tables that a parser wrote in LaTeX.
+/// Treatment of predicted tables in LaTeX.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(super) enum LatexTablesName {
     /// They are not read, and TEDS is 0
@@ -126,16 +126,16 @@ impl From<LatexTablesName> for LatexTables {
 /// How to match.
 #[derive(Args, Debug)]
 pub(super) struct MatchOptions {
-    /// Whose numbers are to come out
+    /// Protocol of the evaluation
     #[arg(long, value_enum, default_value = "v1.5")]
     pub protocol: ProtocolName,
     /// How elements are matched [default: quick, or what --config says]
     #[arg(long = "match", value_enum, value_name = "METHOD")]
     pub method: Option<MethodName>,
-    /// Match a page simply when this many seconds were not enough; the official tool takes 30 [default: no limit]
+    /// Fall back to simple match when a page takes longer than this many seconds; the official tool takes 30 [default: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub limit: Option<u64>,
-    /// What becomes of predicted tables in LaTeX
+    /// Treatment of predicted tables in LaTeX
     #[arg(long, value_enum, default_value = "official", value_name = "RULE")]
     pub latex_tables: LatexTablesName,
 }
@@ -161,7 +161,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What the names of result files may begin with.
+/// Prefixes that the names of result files may have.
 pub(super) fn file_name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(['/', '\\', '\0']) {
         true => {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, one_line};
+use base::command::{Failure, warn};
 use base::files::write_swiftly;
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -14,9 +14,6 @@ use crate::omnidocbench::score::{Metric, Section, plain_pair};
 /// Bytes that are written to a file together.
 const PIECE: usize = 1 << 18;
 
-/// Most warnings that are printed.
-const TOLD: usize = 20;
-
 /// Where results go.
 #[derive(Clone, Copy)]
 pub(super) struct Output<'a> {
@@ -26,19 +23,6 @@ pub(super) struct Output<'a> {
     pub name: Option<&'a str>,
     /// Whether one JSON object is printed.
     pub json: bool,
-}
-
-/// Prints warnings, a line each, and how many more there are.
-pub(super) fn warn(lines: &[String]) {
-    for line in lines.iter().take(TOLD) {
-        eprint_line(&format!("warning: {}", one_line(line)));
-    }
-    if lines.len() > TOLD {
-        eprint_line(&format!(
-            "warning: and {} more of these",
-            lines.len() - TOLD
-        ));
-    }
 }
 
 /// Says which records score 0 without being compared, and why.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_line, report, use_calling_thread_as_worker,
+    Context, Failure, Steps, eprint_line, print_line, report, use_calling_thread_as_worker, warn,
 };
 use base::job::Shard;
 use clap::{Args, ValueEnum};
@@ -14,10 +14,10 @@ use super::output::{self, Output};
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::evaluate::Evaluator;
 use crate::omnidocbench::matching::{Matching, Method};
-use crate::omnidocbench::run::{self, Missing, Outcome, Source};
+use crate::omnidocbench::run::{self, Missing, RunOutcome, Source};
 use crate::omnidocbench::score::{Metric, Metrics, Section};
 
-/// What becomes of pages without a prediction.
+/// Treatment of pages without a prediction.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MissingName {
     /// They are left out, as in the official tool
@@ -31,32 +31,32 @@ enum MissingName {
 pub(super) struct PageOptions {
     #[command(flatten)]
     pub matching: MatchOptions,
-    /// Score by these only, of those that a section knows: Edit_dist, TEDS, CDM, BLEU, METEOR [default: Edit_dist and TEDS]
+    /// Metrics, each where a section has it: Edit_dist, TEDS, CDM, BLEU, METEOR [default: Edit_dist and TEDS]
     #[arg(long, value_delimiter = ',', value_parser = metric, value_name = "METRIC")]
     metrics: Vec<Metric>,
-    /// Who draws formulas for CDM
+    /// Renderer of formulas for CDM
     #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
     pub cdm_renderer: RendererName,
-    /// Who reads tables for TEDS: broken markup is mended differently
+    /// HTML parser of tables for TEDS: broken markup is repaired differently
     #[arg(long, value_enum, default_value = "libxml2-2.14", value_name = "NAME")]
     pub html_parser: HtmlParserName,
     /// Count only pages with this attribute; may be given several times
     #[arg(long, value_parser = pair, value_name = "ATTRIBUTE=VALUE")]
     pub filter: Vec<(String, String)>,
-    /// What becomes of pages without a prediction [default: skip, under v1.6 zero, as in the official tools]
+    /// Treatment of pages without a prediction [default: skip, under v1.6 zero, as in the official tools]
     #[arg(long, value_enum)]
     missing: Option<MissingName>,
     /// Folder for the result files; without it the scores are only printed
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// What the names of result files begin with [default: the predictions' folder and the match, as in the official tool]
+    /// Prefix of the names of result files [default: the predictions' folder and the match, as in the official tool]
     #[arg(long, value_parser = file_name)]
     name: Option<String>,
     /// Work on every Nth page only, from the Ith, counted from 0; `merge` puts shards together. Without it the index of a
     /// Slurm array task counts
     #[arg(long, value_name = "I/N", requires = "out")]
     shard: Option<Shard>,
-    /// Go on with the run in the folder, where there is one
+    /// Resume the run in the folder, where there is one
     #[arg(long, requires = "out")]
     resume: bool,
     /// Print one JSON object
@@ -132,14 +132,14 @@ impl PageOptions {
             },
         )?;
         steps.finish();
-        output::warn(&outcome.warnings);
+        warn(&outcome.warnings);
         if outcome.stopped {
-            let mend = match &self.out {
+            let fix = match &self.out {
                 Some(_) => "go on with `--resume`",
                 None => "nothing was written",
             };
             return Err(Failure::interrupted(format!(
-                "stopped after {} pages: {mend}",
+                "stopped after {} pages: {fix}",
                 outcome.pages.len()
             )));
         }
@@ -180,7 +180,7 @@ impl PageOptions {
         &self,
         source: &Source,
         evaluator: &Evaluator,
-        outcome: &Outcome,
+        outcome: &RunOutcome,
         name: &str,
         journal: Option<&Path>,
     ) -> Result<(), Failure> {
@@ -256,8 +256,8 @@ fn with_md(image: &str) -> String {
 
 /// Refuses what the public code of v1.6 lacks or fails at.
 fn only_what_there_is(matching: &Matching, markdown: bool) -> Result<(), Failure> {
-    let lacks = |what: &str, mend: &str| {
-        let line = format!("v1.6 has no {what} that runs: {mend}, or take `--protocol v1.5`");
+    let lacks = |what: &str, fix: &str| {
+        let line = format!("v1.6 has no {what} that runs: {fix}, or take `--protocol v1.5`");
         Err(Failure::input(line))
     };
     match matching.method {

@@ -26,7 +26,7 @@ pub struct Extract {
     /// A predicted page
     #[arg(value_name = "FILE")]
     page: PathBuf,
-    /// Whose rules
+    /// Protocol of the extraction
     #[arg(long, value_enum, default_value = "v1.5")]
     protocol: ProtocolName,
 }
@@ -139,7 +139,7 @@ pub struct Cdm {
     /// The predicted formula, in LaTeX
     #[arg(long, value_name = "LATEX", allow_hyphen_values = true)]
     pred: String,
-    /// Who draws them
+    /// Renderer
     #[arg(long, value_enum, default_value = "built-in", value_name = "NAME")]
     renderer: RendererName,
     /// Print one JSON object

@@ -9,6 +9,7 @@ mod candidates;
 mod distance;
 mod environments;
 mod lines;
+mod merge_splits;
 mod no_split;
 pub mod order;
 pub mod page;
@@ -17,7 +18,6 @@ mod pool;
 mod quick;
 mod record;
 mod rows;
-mod runs;
 mod set_order;
 mod simple;
 mod spans;
@@ -32,7 +32,7 @@ use super::page::Block;
 
 pub use lines::Lines;
 pub use record::{Match, Place, Scores};
-pub(crate) use record::{Record, Told};
+pub(crate) use record::{PyFloat, Record};
 
 /// How pieces are matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::record::{Match, Place};
 
 /// The reading order of a page, as annotated and as predicted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct ReadingOrder {
     /// Places of all annotated blocks, sorted.
     pub gt: Vec<f64>,
     /// Places of matched blocks in the order of the prediction.
@@ -15,7 +15,7 @@ pub struct Order {
     pub edits: usize,
 }
 
-impl Order {
+impl ReadingOrder {
     /// The order that matches of text imply; `None` for a page without any place.
     pub fn of(matches: &[&Match]) -> Option<Self> {
         let known = |found: &&&Match| !found.gt_position.iter().all(Option::is_none);
@@ -74,13 +74,13 @@ mod tests {
             found(&[1.0], Some(90)),
             found(&[4.0], None),
         ];
-        let order = Order::of(&matches.iter().collect::<Vec<_>>());
-        let expected = Order {
+        let order = ReadingOrder::of(&matches.iter().collect::<Vec<_>>());
+        let expected = ReadingOrder {
             gt: vec![1.0, 2.0, 3.0, 4.0],
             pred: vec![2.0, 3.0, 1.0],
             edits: 2,
         };
         assert_eq!(order, Some(expected));
-        assert_eq!(Order::of(&[&found(&[0.0], Some(1))]), None);
+        assert_eq!(ReadingOrder::of(&[&found(&[0.0], Some(1))]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! All lists of a page: text, display formulas, tables, and the reading order.
 
 use super::lines::Lines;
-use super::order::Order;
+use super::order::ReadingOrder;
 use super::record::Match;
 use super::{Matched, Matching, Method, simple};
 use crate::omnidocbench::merge::{FORMULA, IGNORED, TEXT, formulas, merge, tables, texts};
@@ -23,7 +23,7 @@ pub struct PageMatches {
     /// Tables that were matched with LaTeX; these are not read, as in the official tool.
     pub latex_table: Vec<Match>,
     /// Reading order, where there is one.
-    pub order: Option<Order>,
+    pub order: Option<ReadingOrder>,
     /// Lists that were matched simply because the time was up.
     pub out_of_time: usize,
     /// Whether predicted LaTeX tables met annotated ones without LaTeX, where the official tool fails.
@@ -110,7 +110,7 @@ pub fn match_page(page: &Page, pred: Vec<Element>, matching: &Matching) -> PageM
         }
     }
     let text: Vec<&Match> = found.text.iter().collect();
-    found.order = Order::of(&text);
+    found.order = ReadingOrder::of(&text);
     found.finish_tables(matching.protocol);
     found
 }
@@ -149,7 +149,7 @@ pub fn match_markdown(
     };
     found.html_table = table(&gt.html, &pred.html, Lines::HtmlTable);
     found.latex_table = table(&gt.latex, &pred.latex, Lines::LatexTable);
-    found.order = Order::of(&text.iter().collect::<Vec<_>>());
+    found.order = ReadingOrder::of(&text.iter().collect::<Vec<_>>());
     found.text = text;
     found.formula = formula;
     found.finish_tables(matching.protocol);

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::lines::Lines;
-use super::order::Order;
+use super::order::ReadingOrder;
 use super::page::{Lists, PageMatches, refs};
 use super::record::Match;
-use super::spans::{across_kinds, mend};
+use super::spans::{across_kinds, repair};
 use super::{Matching, candidates, simple};
 use crate::omnidocbench::Element;
 use crate::omnidocbench::merge::{FORMULA, IGNORED, TEXT, formulas, merge, tables, texts};
@@ -32,7 +32,7 @@ pub(super) fn match_page(page: &Page, pred: Vec<Element>, matching: &Matching) -
     found.out_of_time = usize::from(matched.out_of_time);
     let mut matches = matched.matches;
     matches.iter_mut().for_each(across_kinds);
-    mend(&mut matches, &mix);
+    repair(&mut matches, &mix);
     let mut formula = Vec::new();
     for one in matches {
         let category = one.gt_category.as_str();
@@ -45,7 +45,7 @@ pub(super) fn match_page(page: &Page, pred: Vec<Element>, matching: &Matching) -
     found.formula = candidates::matches(&formulas(&blocks), &pool, formula, matching, image);
     let lists = [&found.text, &found.formula, &found.html_table];
     let all: Vec<&Match> = lists.into_iter().flatten().collect();
-    found.order = Order::of(&all);
+    found.order = ReadingOrder::of(&all);
     for table in &mut found.html_table {
         table.norm_gt = html_table(&table.gt, protocol);
         table.norm_pred = html_table(&table.pred, protocol);

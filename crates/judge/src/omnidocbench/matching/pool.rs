@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distance::distance;
 use super::lines::Line;
-use super::runs::joined;
+use super::merge_splits::joined;
 use super::set_order::difference;
 use crate::omnidocbench::Protocol;
 

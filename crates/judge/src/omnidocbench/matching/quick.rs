@@ -11,17 +11,17 @@ use super::Pieces;
 use super::arrays::{split_gt, split_pred};
 use super::distance::{distance, largest, matrix};
 use super::lines::{Line, Lines, Reader};
+use super::merge_splits::{SURE, columns};
 use super::pool::{Pool, Shared, pick};
 use super::record::{Match, start};
-use super::runs::{SURE, columns};
 use super::windows::occurs;
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::merge::{FORMULA, IGNORED};
 use crate::omnidocbench::page::Block;
 
-mod told;
+mod records;
 
-pub(super) use told::array;
+pub(super) use records::array;
 
 /// An assignment at more than this normalised distance is none.
 const FAR: f64 = 0.7;
@@ -41,7 +41,7 @@ struct List<'a> {
 }
 
 /// Some lines of both sides, and what places in the list they have.
-struct Part<'a> {
+struct LineSubset<'a> {
     list: &'a List<'a>,
     gt: Vec<usize>,
     pred: Vec<usize>,
@@ -87,7 +87,7 @@ pub(super) fn matches(
     if !unscored.is_empty() {
         (ignored, taken) = list.ignored(unscored, protocol);
     }
-    let part = Part {
+    let part = LineSubset {
         list: &list,
         gt: scored,
         pred: (0..list.pred.len())
@@ -96,9 +96,9 @@ pub(super) fn matches(
         arrays: (protocol >= Protocol::V1_5).then_some(protocol),
     };
     let shared = part.search(protocol, &late)?;
-    let Part { gt, pred, .. } = part;
+    let LineSubset { gt, pred, .. } = part;
     list.forget();
-    let part = Part {
+    let part = LineSubset {
         list: &list,
         gt,
         pred,
@@ -159,8 +159,8 @@ impl List<'_> {
     }
 
     /// All lines.
-    fn whole(&self) -> Part<'_> {
-        Part {
+    fn whole(&self) -> LineSubset<'_> {
+        LineSubset {
             list: self,
             gt: (0..self.gt.len()).collect(),
             pred: (0..self.pred.len()).collect(),
@@ -193,7 +193,7 @@ impl List<'_> {
         let near = |row: usize, hit: usize| cost[row * pred_lines.len() + hits[hit]];
         let shared = pool.settle(&gt_lines, &hit_lines, &near, protocol);
         let taken = hits.iter().copied().collect();
-        let part = Part {
+        let part = LineSubset {
             list: self,
             gt: gts,
             pred: hits,
@@ -203,7 +203,7 @@ impl List<'_> {
     }
 }
 
-impl Part<'_> {
+impl LineSubset<'_> {
     /// The search itself: sure pairs, split paragraphs, assignment, joined paragraphs, and what is left.
     fn search(&self, protocol: Protocol, late: &dyn Fn() -> bool) -> Option<Vec<Shared>> {
         let gt: Vec<&Line> = self.gt.iter().map(|&at| &self.list.gt[at]).collect();

@@ -67,7 +67,7 @@ pub(crate) struct Record<'a> {
     pub edit_num: Option<usize>,
     #[serde(rename = "TEDS_failed", skip_serializing_if = "Option::is_none")]
     pub teds_failed: Option<String>,
-    edit: Told,
+    edit: PyFloat,
     gt: &'a str,
     gt_attribute: Vec<&'a Attributes>,
     gt_category_type: &'a str,
@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
             cdm_recall: None,
             edit_num: None,
             teds_failed: None,
-            edit: Told(found.edit),
+            edit: PyFloat(found.edit),
             gt: &found.gt,
             gt_attribute: found.gt_attribute.iter().map(AsRef::as_ref).collect(),
             gt_category_type: &found.gt_category,
@@ -141,9 +141,9 @@ impl Serialize for Indices<'_> {
 }
 
 /// A number, written whole where it is whole.
-pub(crate) struct Told(pub f64);
+pub(crate) struct PyFloat(pub f64);
 
-impl Serialize for Told {
+impl Serialize for PyFloat {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.0.fract() == 0.0 && self.0.abs() < 1e15 {
             true => to.serialize_i64(self.0 as i64),
@@ -158,7 +158,7 @@ struct Spot(Option<f64>);
 impl Serialize for Spot {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Some(at) => Told(at).serialize(to),
+            Some(at) => PyFloat(at).serialize(to),
             None => to.serialize_str(""),
         }
     }

@@ -36,8 +36,8 @@ pub(super) fn matches(
         .map(|(row, column)| {
             let found = column.and_then(|at| Some((at, pred_lines.get(at)?)));
             // The official tool asks for the index's truth: the first predicted line is matched, but its kind and place
-            // are not told.
-            let told = column
+            // are not reported.
+            let first = column
                 .filter(|at| *at > 0)
                 .and_then(|at| pred.get(at).copied());
             let block = gt.get(row).copied();
@@ -51,8 +51,8 @@ pub(super) fn matches(
                 pred_idx: found.iter().map(|(at, _)| *at).collect(),
                 pred: found.map_or("", |(_, line)| line.raw).to_owned(),
                 norm_pred: found.map_or("", |(_, line)| &line.norm).to_owned(),
-                pred_category: told.map(kind).unwrap_or_default(),
-                pred_position: told.and_then(start),
+                pred_category: first.map(kind).unwrap_or_default(),
+                pred_position: first.and_then(start),
                 edit: column.map_or(1.0, |at| cost[row * width + at]),
                 edits: None,
                 image: image.to_owned(),

@@ -77,7 +77,7 @@ struct Run {
 }
 
 /// Text that matches badly takes the run of pieces that is nearest to it, where that is nearer by far and no other's.
-pub(super) fn mend(found: &mut [Match], pred: &[impl Borrow<Block>]) {
+pub(super) fn repair(found: &mut [Match], pred: &[impl Borrow<Block>]) {
     let pred: Vec<&Block> = pred.iter().map(Borrow::borrow).collect();
     let pool: Vec<Piece> = inline_last(&pred).into_iter().map(piece).collect();
     if pool.is_empty() {
@@ -280,7 +280,7 @@ mod tests {
             edit: 0.5625,
             ..Match::default()
         }];
-        mend(&mut found, &pred);
+        repair(&mut found, &pred);
         assert_eq!(
             (found[0].pred_idx.as_slice(), found[0].edit),
             (&[0, 1][..], 0.0)

@@ -1,7 +1,7 @@
 //! Scores of matched pairs: TEDS, BLEU, METEOR, detection.
 //!
 //! Every score is that of the official evaluator, slips included; the modules name them. Nothing here fails on what a
-//! parser may have written: what cannot be scored scores as it does there, and where there is a reason it is told.
+//! parser may have written: what cannot be scored scores as it does there, and where there is a reason it is reported.
 
 pub mod bleu;
 pub mod detection;

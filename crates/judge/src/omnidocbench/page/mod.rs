@@ -1,6 +1,6 @@
 //! Annotated pages: the ground truth as the data set stores it, read one page at a time.
 
-mod part;
+mod lenient;
 mod read;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use base::table::escape_html;
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
 /// Longest text of which every difference is looked for, in characters; a longer one is cut.
@@ -32,7 +33,7 @@ pub(super) fn marked(gt: &str, pred: &str) -> [String; 2] {
         let equal = matches!(step, DiffOp::Equal { .. });
         if equal && (at == 0 || at == last || from.len() >= SHORTEST) {
             close(&mut open, &mut out);
-            let text = escaped(&from.iter().collect::<String>());
+            let text = escape_html(&from.iter().collect::<String>());
             out.iter_mut().for_each(|side| side.push_str(&text));
         } else {
             open[0].extend(from);
@@ -48,17 +49,9 @@ fn close(open: &mut [Vec<char>; 2], out: &mut [String; 2]) {
     for ((text, side), tag) in open.iter_mut().zip(out).zip(["del", "ins"]) {
         if !text.is_empty() {
             let text: String = text.drain(..).collect();
-            side.push_str(&format!("<{tag}>{}</{tag}>", escaped(&text)));
+            side.push_str(&format!("<{tag}>{}</{tag}>", escape_html(&text)));
         }
     }
-}
-
-/// Text that is safe inside HTML.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

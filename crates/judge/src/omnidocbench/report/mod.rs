@@ -6,16 +6,17 @@
 mod marks;
 mod table;
 
+use base::table::escape_html;
 use serde_json::Value;
 
-use marks::{escaped, marked};
+use marks::marked;
 
 const STYLE: &str = include_str!("style.css");
 
 /// The page; every pair is a record of a result file.
 pub fn html(title: &str, pairs: &[&Value]) -> String {
     let pairs_html: String = pairs.iter().map(|pair| section(pair)).collect();
-    let title = escaped(title);
+    let title = escape_html(title);
     let noun = if pairs.len() == 1 { "pair" } else { "pairs" };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
@@ -84,16 +85,16 @@ fn head(pair: &Value, category: &str) -> String {
         let name = name.replace('_', " ");
         Some(format!(
             "<span class=\"score\">{} {:.3}</span>",
-            escaped(&name),
+            escape_html(&name),
             score.as_f64()?
         ))
     });
     let scores: String = scores.collect();
-    let why = ["CDM_failed", "TEDS_failed"].map(|key| escaped(&text(pair, key)));
+    let why = ["CDM_failed", "TEDS_failed"].map(|key| escape_html(&text(pair, key)));
     format!(
         "<header><b>{}</b><span class=\"kind\">{}</span>{scores}<span class=\"why\">{}</span></header>",
-        escaped(&text(pair, "image_name")),
-        escaped(&kinds),
+        escape_html(&text(pair, "image_name")),
+        escape_html(&kinds),
         why.join(" ").trim()
     )
 }

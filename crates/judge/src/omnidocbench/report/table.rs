@@ -1,8 +1,9 @@
 //! Two tables drawn side by side.
 
+use base::table::escape_html;
 use similar::DiffOp;
 
-use super::marks::{escaped, marked, steps};
+use super::marks::{marked, steps};
 use crate::omnidocbench::metrics::html::{HtmlParser, Tree, parse};
 
 /// Most cells that a drawn table has; a larger one is shown as text.
@@ -35,7 +36,7 @@ pub(super) fn drawn(gt: &str, pred: &str) -> Option<[String; 2]> {
     }
     let plain = |table: &Table| -> Vec<Mark> {
         let cells = table.cells.iter();
-        cells.map(|cell| ("", escaped(&cell.text))).collect()
+        cells.map(|cell| ("", escape_html(&cell.text))).collect()
     };
     let mut marks = [plain(&gt), plain(&pred)];
     for step in steps(&gt.cells, &pred.cells) {

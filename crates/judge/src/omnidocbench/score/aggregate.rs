@@ -44,7 +44,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// A number, or `NaN` as text.
-fn told(value: Option<f64>) -> Value {
+fn number_or_nan(value: Option<f64>) -> Value {
     value
         .filter(|value| value.is_finite())
         .map_or(json!("NaN"), |value| json!(value))
@@ -72,16 +72,16 @@ fn all(samples: &[&Sample], metrics: &[Metric], protocol: Protocol) -> Value {
             Metric::Teds => {
                 for name in ["TEDS", "TEDS_structure_only"] {
                     let values: Vec<f64> = scores(samples, name).collect();
-                    out.insert(name.into(), json!({"all": told(mean(&values))}));
+                    out.insert(name.into(), json!({"all": number_or_nan(mean(&values))}));
                 }
             }
             Metric::Cdm => {
                 let values: Vec<f64> = scores(samples, "CDM").collect();
-                out.insert("CDM".into(), json!({"all": told(mean(&values))}));
+                out.insert("CDM".into(), json!({"all": number_or_nan(mean(&values))}));
                 if protocol < Protocol::V1_6 {
                     let exact = values.iter().map(|f1| f64::from(*f1 == 1.0));
                     let rate = mean(&exact.collect::<Vec<f64>>());
-                    out.insert("ExpRate@CDM".into(), json!({"all": told(rate)}));
+                    out.insert("ExpRate@CDM".into(), json!({"all": number_or_nan(rate)}));
                 }
             }
             // The official tool passes the annotation as prediction and the prediction as reference.
@@ -124,15 +124,15 @@ fn edits(samples: &[&Sample], protocol: Protocol) -> Value {
     }
     let share = |(edits, length): (usize, usize)| edits as f64 / length as f64;
     let shares: Vec<f64> = pages.values().map(|sums| share(*sums)).collect();
-    let page_average = told(mean(&shares));
+    let page_average = number_or_nan(mean(&shares));
     if protocol == Protocol::V1_0 || shares.is_empty() {
         return json!({"ALL_page_avg": page_average});
     }
     let each: Vec<f64> = scores(samples, EDIT).collect();
     json!({
         "ALL_page_avg": page_average,
-        "edit_whole": told(Some(share(whole))),
-        "edit_sample_avg": told(mean(&each)),
+        "edit_whole": number_or_nan(Some(share(whole))),
+        "edit_sample_avg": number_or_nan(mean(&each)),
     })
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Metric, labels::label};
 use crate::omnidocbench::cdm::Renderer;
-use crate::omnidocbench::matching::order::Order;
-use crate::omnidocbench::matching::{Match, Record, Scores, Told};
+use crate::omnidocbench::matching::order::ReadingOrder;
+use crate::omnidocbench::matching::{Match, PyFloat, Record, Scores};
 use crate::omnidocbench::metrics::html::HtmlParser;
 use crate::omnidocbench::metrics::teds;
 
@@ -174,18 +174,18 @@ struct OrderRecord<'a> {
     #[serde(rename = "Edit_num", skip_serializing_if = "Option::is_none")]
     edit_num: Option<usize>,
     edit: f64,
-    gt: Vec<Told>,
+    gt: Vec<PyFloat>,
     image_name: &'a str,
     img_id: &'a str,
     metric: Scores,
-    pred: Vec<Told>,
+    pred: Vec<PyFloat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upper_len: Option<usize>,
 }
 
 impl<'a> OrderRecord<'a> {
-    fn new(order: &Order, image: &'a str, metrics: &[Metric]) -> Self {
-        let places = |list: &[f64]| list.iter().map(|at| Told(*at)).collect();
+    fn new(order: &ReadingOrder, image: &'a str, metrics: &[Metric]) -> Self {
+        let places = |list: &[f64]| list.iter().map(|at| PyFloat(*at)).collect();
         let longest = order.longest();
         let share = order.edits as f64 / longest.max(1) as f64;
         let measured = metrics.contains(&Metric::EditDist);
@@ -207,7 +207,7 @@ impl<'a> OrderRecord<'a> {
 }
 
 /// The official record of a page's reading order.
-pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
+pub fn order_sample(order: &ReadingOrder, image: &str, metrics: &[Metric]) -> Value {
     serde_json::to_value(OrderRecord::new(order, image, metrics)).unwrap_or_default()
 }
 
@@ -216,7 +216,7 @@ pub fn order_sample(order: &Order, image: &str, metrics: &[Metric]) -> Value {
 /// # Errors
 /// Those of `out`.
 pub fn write_order_sample(
-    order: &Order,
+    order: &ReadingOrder,
     image: &str,
     metrics: &[Metric],
     out: impl Write,

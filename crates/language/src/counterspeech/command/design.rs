@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line};
+use base::command::{Failure, is_quiet, print_line, warn};
 use base::files::write_new;
 use clap::Args;
 use serde_json::json;
 
-use super::options::{records, warn};
+use super::options::records;
 use crate::counterspeech::Row;
 use crate::counterspeech::store::read_lines;
 use crate::counterspeech::study::{Design, DesignOptions, Preregistration};

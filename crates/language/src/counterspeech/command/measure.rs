@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_line, warn};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
 
-use super::options::{prompts, records, warn};
+use super::options::{prompts, records};
 use crate::counterspeech::indicators::{Instruments, PANELS, measure};
 use crate::counterspeech::store::read_lines;
 use crate::counterspeech::{

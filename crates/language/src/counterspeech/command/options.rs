@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, number_in};
+use base::command::{Failure, number_in, warn};
 use clap::Args;
 
 use crate::counterspeech::{Drawing, Prompts, Record, Replier, read_records};
@@ -88,15 +88,4 @@ pub(super) fn records(path: &Path) -> Result<Vec<Record>, Failure> {
     let (records, wrong) = read_records(path)?;
     warn(&wrong);
     Ok(records)
-}
-
-/// Warnings, the first twenty of them.
-pub(super) fn warn(lines: &[String]) {
-    const SHOWN: usize = 20;
-    for line in lines.iter().take(SHOWN) {
-        eprint_line(&format!("warning: {line}"));
-    }
-    if lines.len() > SHOWN {
-        eprint_line(&format!("warning: and {} more", lines.len() - SHOWN));
-    }
 }

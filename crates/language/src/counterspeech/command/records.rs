@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line};
+use base::command::{Failure, eprint_line, print_line, warn};
 use base::files::write_new;
+use base::job::jsonl;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::options::{records, warn};
+use super::options::records;
 use crate::counterspeech::AuthorKey;
 use crate::counterspeech::generate::{Summary, summaries_of};
 use crate::counterspeech::record::read_records;
-use crate::counterspeech::store::{read_text, write_rows};
+use crate::counterspeech::store::read_text;
 use crate::counterspeech::study::{filter_rows, forget_records};
 
 /// What `orrery counterspeech records` can do.
@@ -112,7 +113,7 @@ impl Import {
             }
         };
         let hidden: Vec<_> = found.into_iter().map(|it| key.hide(it)).collect();
-        write_rows(&self.out, &hidden)?;
+        jsonl::write(&self.out, &hidden)?;
         match self.json {
             true => {
                 print_line(&json!({"records": hidden.len(), "left_out": wrong.len()}).to_string())

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure};
+use base::job::jsonl;
 use base::proof::ProofOptions;
 
-use crate::counterspeech::store::write_rows;
 use crate::counterspeech::{Prompts, Stage, Training, default_recipe, synthetic_comments};
 use crate::moxin::{Place, Recipe};
 
@@ -26,7 +26,7 @@ pub(super) fn train(
     let (folder, data) = (runs.join(NAME), runs.join("comments.jsonl"));
     std::fs::create_dir_all(&runs)
         .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", runs.display())))?;
-    write_rows(&data, &synthetic_comments()?)?;
+    jsonl::write(&data, &synthetic_comments()?)?;
     let training = Training {
         base: "smollm2",
         from: None,

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use base::job::jsonl;
 use base::job::log::{Log, LogError};
 use serde_json::Value;
 
 use super::super::CounterspeechError;
-use super::super::store::{read_lines, write_rows};
+use super::super::store::read_lines;
 use super::form::{Answer, Joined};
 use super::{Design, read_participants, read_ratings, write_participants, write_ratings};
 
@@ -110,7 +111,7 @@ pub(in super::super) fn filter<T: serde::de::DeserializeOwned>(
         |row: &Value| serde_json::from_value::<T>(row.clone()).map_or(true, |it| keep(&it));
     let kept: Vec<&Value> = rows.iter().filter(|row| wanted(row)).collect();
     if kept.len() < rows.len() {
-        write_rows(path, &kept)?;
+        jsonl::write(path, &kept)?;
     }
     Ok(rows.len() - kept.len())
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, number_in, one_line};
+use base::command::{Failure, number_in, warn};
 use clap::Args;
 use serde_json::Value;
 
@@ -16,8 +16,6 @@ use crate::guardian::wording::Wording;
 
 /// Largest file that is read whole, in bytes.
 const LARGEST: u64 = 64 << 20;
-/// Most lines of trouble that are printed.
-const TOLD: usize = 20;
 
 /// Which model assesses.
 #[derive(Args, Debug)]
@@ -182,7 +180,7 @@ pub(super) fn read_definitions(path: &Path) -> Result<BTreeMap<String, String>, 
     Ok(all)
 }
 
-/// Records of a file; `-` is standard input. What was left out is told.
+/// Records of a file; `-` is standard input. What was left out is reported.
 pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure> {
     let (records, troubles) = if path == Path::new("-") {
         read_records(std::io::stdin().lock(), "standard input")?
@@ -198,15 +196,7 @@ pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure>
             &path.display().to_string(),
         )?
     };
-    for line in troubles.iter().take(TOLD) {
-        eprint_line(&format!("warning: {}", one_line(line)));
-    }
-    if troubles.len() > TOLD {
-        eprint_line(&format!(
-            "warning: and {} more lines were left out",
-            troubles.len() - TOLD
-        ));
-    }
+    warn(&troubles);
     match records.is_empty() {
         true => Err(Failure::input(format!(
             "`{}` holds no line with messages: each line is an object such as {{\"messages\":[{{\"role\":\"user\",\"content\":\"…\"}}],\"risk\":\"harm\",\"label\":0}}",
@@ -214,16 +204,4 @@ pub(super) fn open_records(path: &Path) -> Result<(Vec<Record>, usize), Failure>
         ))),
         false => Ok((records, troubles.len())),
     }
-}
-
-/// Records as JSON lines, whole or not at all.
-pub(super) fn write_records(path: &Path, records: &[impl serde::Serialize]) -> Result<(), Failure> {
-    base::files::write_atomic(path, |writer| {
-        for record in records {
-            serde_json::to_writer(&mut *writer, record)?;
-            writer.write_all(b"\n")?;
-        }
-        Ok(())
-    })
-    .map_err(Failure::from)
 }

@@ -9,13 +9,13 @@ use base::command::{
     Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
 };
 use base::job::Shard;
+use base::job::log::check_results;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{ModelOptions, open_records};
 use crate::guardian::pipeline::Guardian;
 use crate::guardian::record::Record;
-use crate::results::check_results;
 
 /// Options of `screen`.
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ impl Screen {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         if let Some(out) = &self.out {
-            check_results(out, &self.data)?;
+            check_results(out, [&self.data])?;
         }
         let (records, left_out) = open_records(&self.data)?;
         let shard = self.shard.unwrap_or(Shard { index: 0, of: 1 });

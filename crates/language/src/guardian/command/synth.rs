@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use base::command::{Context, Failure, print_line};
 use base::endpoint::{ChatModel, Dialect, Endpoint, EndpointConfig, Retry};
+use base::job::jsonl;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::options::write_records;
 use crate::guardian::sets::{SETS, Split, read_set};
 use crate::guardian::store::balanced;
 use crate::guardian::synth::{
@@ -119,7 +119,7 @@ impl Synth {
                 _ => "the model wrote no line that begins with `Request:`: try another model",
             }));
         }
-        write_records(&self.out, &records)?;
+        jsonl::write(&self.out, &records)?;
         match self.json {
             true => print_line(
                 &json!({"lines": records.len(), "out": base::files::shown(&self.out)}).to_string(),

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use base::command::{Context, Failure, Steps, print_line, whole};
 use base::job::Shard;
 use base::job::jsonl;
-use base::job::log::Log;
+use base::job::log::{Log, check_results};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{Harp, Model, Sampling};
 use crate::harp::eval::{EvalConfig, summarize};
 use crate::harp::{Arm, ArmResult, BeamCompat, Evaluation, Scoring, evaluate, read_items};
-use crate::results::check_results;
 
 /// Options of `eval`.
 #[derive(Args, Debug)]
@@ -72,7 +71,7 @@ pub struct Eval {
 impl Eval {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         if let Some(out) = &self.out {
-            check_results(out, &self.task)?;
+            check_results(out, [&self.task])?;
         }
         let mut arms: Vec<Arm> = Vec::new();
         for arm in &self.arms {

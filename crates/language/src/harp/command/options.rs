@@ -56,7 +56,7 @@ pub(super) struct Harp {
     /// Second looks at each hesitation
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     steps: u16,
-    /// How hesitation is told: `entropy`; `top2`, where the second-best token has more than θ times the best one's
+    /// Measure of hesitation: `entropy`; `top2`, where the second-best token has more than θ times the best one's
     /// probability; `always`; `never`, the ordinary model
     #[arg(long, value_name = "METRIC", default_value = "entropy", value_parser = metric)]
     metric: Metric,

@@ -1,4 +1,4 @@
-//! Documents of JSON lines, one after the other, at bounded memory; what cannot be read is told and left out.
+//! Documents of JSON lines, one after the other, at bounded memory; what cannot be read is reported and left out.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::pieces::Piece;
 
-/// Troubles of a piece that are told in words.
-const TOLD: usize = 3;
+/// Troubles of a piece that are reported in words.
+const REPORTED: usize = 3;
 
 /// Counts of one piece, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Tally {
     /// A line that holds no document.
     pub(super) fn bad(&mut self, piece: &Piece, line: u64, reason: &str, words: &str) {
         self.remove(reason);
-        if self.troubles.len() < TOLD {
+        if self.troubles.len() < REPORTED {
             let from = match piece.range.0 {
                 0 => String::new(),
                 from => format!(" after byte {from}"),

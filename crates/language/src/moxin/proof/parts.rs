@@ -26,9 +26,7 @@ pub(super) fn depth(
 ) -> Result<(), Failure> {
     let statement = "Nine blocks have a lower held-out loss than six after equal tokens";
     let Some(corpus) = Corpus::open(&options.out)? else {
-        report
-            .claims
-            .push(Claim::not_run([statement, "loss below 0"], OURS, ABSENT));
+        report.not_run(&[statement], "loss below 0", OURS, ABSENT);
         return Ok(());
     };
     let steps = if options.full { 2500 } else { 200 };
@@ -89,13 +87,7 @@ pub(super) fn capability(
         "and costs less than 5 % of perplexity on text",
     ];
     let Some(corpus) = Corpus::open(&options.out)? else {
-        for statement in statements {
-            report.claims.push(Claim::not_run(
-                [statement, "see the statement"],
-                PAPER,
-                ABSENT,
-            ));
-        }
+        report.not_run(&statements, "see the statement", PAPER, ABSENT);
         return Ok(());
     };
     let (before, after) = if options.full {

@@ -60,13 +60,7 @@ pub(super) fn run(
         "The margin between both answers to held-out questions grows",
     ];
     let Some(corpus) = Corpus::open(&options.out)? else {
-        for statement in statements {
-            report.claims.push(Claim::not_run(
-                [statement, "see the statement"],
-                OURS,
-                ABSENT,
-            ));
-        }
+        report.not_run(&statements, "see the statement", OURS, ABSENT);
         return Ok(());
     };
     let (before, tuned, preferred) = if options.full {

@@ -140,13 +140,13 @@ impl Residual {
         device: &Device,
     ) -> Self {
         let kernel = config.kernel;
-        let told = if config.scale { 2 * output } else { output };
+        let conditioning = if config.scale { 2 * output } else { output };
         Self {
             blocks: vec![
                 ConvBlock::new([input, output, kernel, 1], rng, device),
                 ConvBlock::new([output, output, kernel, 1], rng, device),
             ],
-            cond_encoder: linear(config.step + config.condition, told, rng, device),
+            cond_encoder: linear(config.step + config.condition, conditioning, rng, device),
             residual_conv: (input != output)
                 .then(|| Conv1d::new([input, output, 1, 1], rng, device)),
         }
@@ -155,15 +155,15 @@ impl Residual {
     fn forward(&self, x: Tensor<3>, condition: &Tensor<2>) -> Tensor<3> {
         let mut y = self.blocks[0].forward(x.clone());
         let channels = y.dims()[1];
-        let told = self
+        let conditioning = self
             .cond_encoder
             .forward(activation::mish(condition.clone()));
-        let [rows, width] = told.dims();
+        let [rows, width] = conditioning.dims();
         if width == channels {
-            y = y + told.reshape([rows, channels, 1]);
+            y = y + conditioning.reshape([rows, channels, 1]);
         } else {
             let part = |at: usize| {
-                let part = told.clone().narrow(1, at * channels, channels);
+                let part = conditioning.clone().narrow(1, at * channels, channels);
                 part.reshape([rows, channels, 1])
             };
             y = part(0) * y + part(1);
@@ -262,30 +262,34 @@ impl Unet {
         condition: Option<Tensor<2>>,
     ) -> Tensor<3> {
         let clock = clock(steps, self.step, &chunks.device());
-        let told = self
+        let conditioning = self
             .step_second
             .forward(activation::mish(self.step_first.forward(clock)));
-        let told = match condition {
-            Some(condition) => Tensor::cat(vec![told, condition], 1),
-            None => told,
+        let conditioning = match condition {
+            Some(condition) => Tensor::cat(vec![conditioning, condition], 1),
+            None => conditioning,
         };
         let mut x = chunks.swap_dims(1, 2);
         let mut kept = Vec::new();
         for level in &self.down_modules {
-            x = level.second.forward(level.first.forward(x, &told), &told);
+            x = level
+                .second
+                .forward(level.first.forward(x, &conditioning), &conditioning);
             kept.push(x.clone());
             if let Some(down) = &level.down {
                 x = down.forward(x);
             }
         }
         for residual in &self.mid_modules {
-            x = residual.forward(x, &told);
+            x = residual.forward(x, &conditioning);
         }
         for level in &self.up_modules {
             if let Some(beside) = kept.pop() {
                 x = Tensor::cat(vec![x, beside], 1);
             }
-            x = level.second.forward(level.first.forward(x, &told), &told);
+            x = level
+                .second
+                .forward(level.first.forward(x, &conditioning), &conditioning);
             if let Some(up) = &level.up {
                 x = up.forward(x);
             }

@@ -35,8 +35,8 @@ impl Told {
     /// Vectors of the frames, and what is said of each.
     fn forward(&self, x: Tensor<4>) -> (Tensor<2>, Tensor<2>) {
         let seen = self.encoder.forward(x);
-        let told = activation::relu(self.hidden.forward(seen.clone()));
-        (seen, self.out.forward(told))
+        let hidden = activation::relu(self.hidden.forward(seen.clone()));
+        (seen, self.out.forward(hidden))
     }
 }
 
@@ -119,9 +119,9 @@ pub fn fit_behaviour(
     };
     train(vision, width, fit, watch, (videos, known.len()), |batch| {
         let numbers: Vec<usize> = batch.iter().map(|at| known[*at]).collect();
-        let told = numbers.iter().filter_map(|at| actions[*at].as_ref());
-        let told: Vec<f32> = told.flatten().flatten().copied().collect();
-        (numbers, told, false)
+        let target = numbers.iter().filter_map(|at| actions[*at].as_ref());
+        let target: Vec<f32> = target.flatten().flatten().copied().collect();
+        (numbers, target, false)
     })
 }
 
@@ -142,17 +142,17 @@ fn train(
         let Some(this) = learner.take() else {
             return Ok(());
         };
-        let (numbers, told, agree) = truth(batch);
+        let (numbers, target, agree) = truth(batch);
         let (seen, said) = this
             .model
             .forward(gather(videos, &numbers, &config, &device));
-        if told.len() != said.dims().iter().product::<usize>() {
+        if target.len() != said.dims().iter().product::<usize>() {
             return Err(LearningError::invalid(
                 "actions of different lengths: give videos of one robot",
             ));
         }
-        let told = Tensor::from_data(TensorData::new(told, said.dims()), &device);
-        let mut loss = (said - told).powi_scalar(2).mean();
+        let target = Tensor::from_data(TensorData::new(target, said.dims()), &device);
+        let mut loss = (said - target).powi_scalar(2).mean();
         if agree {
             let [frames, width] = seen.dims();
             let each = frames / numbers.len();

@@ -40,7 +40,7 @@ pub struct Joint {
     impulse: Vec2,
     damping: f64,
     /// `1 − error_left^dt`.
-    mend: f64,
+    bias_coefficient: f64,
 }
 
 impl Joint {
@@ -57,7 +57,7 @@ impl Joint {
             bias: Vec2::ZERO,
             impulse: Vec2::ZERO,
             damping: 0.0,
-            mend: 0.0,
+            bias_coefficient: 0.0,
         }
     }
 
@@ -81,12 +81,12 @@ impl Joint {
 
     /// Settles what depends on the length of a step only.
     pub(super) fn settle(&mut self, dt: f64) {
-        self.mend = 1.0 - libm::pow(self.error_left, dt);
+        self.bias_coefficient = 1.0 - libm::pow(self.error_left, dt);
     }
 
     /// What stays the same during a step.
     pub(super) fn prepare(&mut self, a: &mut Body, b: &mut Body, dt: f64) {
-        let rate = self.mend / dt;
+        let rate = self.bias_coefficient / dt;
         let angular = a.inverse_inertia + b.inverse_inertia;
         match self.demand {
             Demand::Pivot(anchors) => {

@@ -27,7 +27,7 @@ pub struct Space {
     /// Overlap that is left alone, metres.
     slop: f64,
     /// Share of an overlap that is mended in a step.
-    mend: f64,
+    bias_coefficient: f64,
     now: u64,
 }
 
@@ -73,7 +73,7 @@ impl Space {
             dt,
             iterations,
             slop,
-            mend: 1.0 - libm::pow(super::joint::ERROR_LEFT, dt),
+            bias_coefficient: 1.0 - libm::pow(super::joint::ERROR_LEFT, dt),
             now: 0,
         }
     }
@@ -146,7 +146,12 @@ impl Space {
         self.find_contacts();
         let dt = self.dt;
         for at in &self.active {
-            self.pairs[usize::from(*at)].prepare(&self.bodies, dt, self.slop, self.mend);
+            self.pairs[usize::from(*at)].prepare(
+                &self.bodies,
+                dt,
+                self.slop,
+                self.bias_coefficient,
+            );
         }
         for joint in &mut self.joints {
             let (a, b) = two(&mut self.bodies, joint.bodies);
@@ -232,7 +237,7 @@ impl Contact {
 }
 
 impl Pair {
-    fn prepare(&mut self, bodies: &[Body], dt: f64, slop: f64, mend: f64) {
+    fn prepare(&mut self, bodies: &[Body], dt: f64, slop: f64, bias_coefficient: f64) {
         let [a, b] = self.bodies.map(|at| &bodies[at]);
         let (n, t) = (self.normal, self.normal.perp());
         let between = b.position - a.position;
@@ -241,7 +246,7 @@ impl Pair {
             contact.normal_mass = 1.0 / (a.yields(r, n) + b.yields(s, n));
             contact.tangent_mass = 1.0 / (a.yields(r, t) + b.yields(s, t));
             let distance = (s - r + between).dot(n);
-            contact.bias = -mend * (distance + slop).min(0.0) / dt;
+            contact.bias = -bias_coefficient * (distance + slop).min(0.0) / dt;
             contact.bias_impulse = 0.0;
         }
     }

@@ -93,12 +93,8 @@ pub(super) fn run(
     ];
     let ours = "specification, section 6";
     if !options.full {
-        for statement in statements {
-            let why = "20,000 frames for each arm and seed: run with `--full`";
-            report
-                .claims
-                .push(Claim::not_run([statement, "see `--full`"], ours, why));
-        }
+        let why = "20,000 frames for each arm and seed: run with `--full`";
+        report.not_run(&statements, "see `--full`", ours, why);
         return Ok(());
     }
     let about = format!(

@@ -247,11 +247,6 @@ impl World {
         ([body.position.x, body.position.y], body.angle)
     }
 
-    /// Where the blocks are.
-    pub fn block_places(&self) -> [[f64; 2]; 3] {
-        self.places().map(|place| [place.x, place.y])
-    }
-
     fn places(&self) -> [Vec2; 3] {
         std::array::from_fn(|at| self.space.bodies[self.blocks[at].body].position)
     }

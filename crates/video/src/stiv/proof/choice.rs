@@ -1,12 +1,18 @@
-//! Guidance scales tried on the development pairs.
+//! Guidance scales: those in use, and those tried on the development pairs; how pictures are counted.
 
-use base::proof::{Arm, Experiment};
+use base::proof::{Arm, Better, Experiment, Measure, Outcome, Share, Unit};
 
 use super::asked::Asked;
 use super::draw::Canvas;
-use super::pictures::{SCALE, STYLE_SCALE, measures, record, styled};
 use super::{ProofError, Stage};
+use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
+use crate::stiv::sample::{Guidance, SampleConfig};
+
+/// The guidance scale in use.
+pub(super) const SCALE: f32 = defaults::GUIDANCE;
+/// The scale of the style where all steps are guided.
+pub(super) const STYLE_SCALE: f32 = 1.25 * SCALE;
 
 /// Scales of the text that were tried, each with these multiples of it as the scale of the style.
 const SCALES: [f32; 3] = [2.0, 2.5, 3.0];
@@ -51,4 +57,43 @@ pub(super) fn choose(
         arms,
         measures,
     })
+}
+
+/// Separate scales for subject and style.
+pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
+    SampleConfig {
+        guidance: Guidance::Style { text, style },
+        ..stage.sampling(text, renorm)
+    }
+}
+
+pub(super) fn measures() -> Vec<Measure> {
+    let measure = |name: &str, about: &str| Measure::new(name, about, Better::Higher, Unit::Share);
+    vec![
+        measure(
+            "subject, trained",
+            "the judge's first choice is the subject asked for",
+        ),
+        measure(
+            "style, trained",
+            "the judge's first choice is the style asked for",
+        ),
+        measure(
+            "subject, held out",
+            "the same over pairs that training never saw",
+        ),
+        measure(
+            "style, held out",
+            "the same over pairs that training never saw",
+        ),
+    ]
+}
+
+pub(super) fn record(measures: &mut [Measure], set: usize, arm: &str, shares: &[[Share; 2]]) {
+    for what in 0..2 {
+        let of: Vec<Share> = shares.iter().map(|shares| shares[what]).collect();
+        measures[2 * set + what]
+            .outcomes
+            .push(Outcome::shares(arm, &of));
+    }
 }

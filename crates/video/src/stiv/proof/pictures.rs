@@ -1,11 +1,11 @@
 //! Experiment 2: the embedded picture model before the judge.
 
-use base::proof::{Arm, Better, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
+use base::proof::{Arm, Experiment, Figure, Report, Share};
 use base::rng::Rng;
 use engine::data::pack::EmojiPack;
 
 use super::asked::Asked;
-use super::choice::choose;
+use super::choice::{SCALE, STYLE_SCALE, choose, measures, record, styled};
 use super::draw::Canvas;
 use super::goals::{OF_ALL, OF_RECOGNISED, claims};
 use super::{ProofError, Stage, sheets};
@@ -13,7 +13,7 @@ use crate::stiv::data::{EmojiGrid, Pair, Split};
 use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
 use crate::stiv::pipeline::StivPipeline;
-use crate::stiv::sample::{Guidance, SampleConfig};
+use crate::stiv::sample::SampleConfig;
 use crate::stiv::subjects::SubjectSet;
 
 /// Trained pairs that are asked for.
@@ -24,11 +24,6 @@ const HELD_OUT: usize = 1;
 const FAMILIAR: usize = 2;
 /// Seed that chooses them.
 pub(super) const PAIR_SEED: u64 = 412;
-/// The guidance scale in use.
-pub(super) const SCALE: f32 = defaults::GUIDANCE;
-/// The scale of the style where all steps are guided.
-pub(super) const STYLE_SCALE: f32 = 1.25 * SCALE;
-
 /// Draws, judges, and adds claims, experiment and sheets to `report`.
 pub(super) fn prove(
     pipeline: &StivPipeline,
@@ -160,14 +155,6 @@ impl Stage<'_> {
     }
 }
 
-/// Separate scales for subject and style.
-pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> SampleConfig {
-    SampleConfig {
-        guidance: Guidance::Style { text, style },
-        ..stage.sampling(text, renorm)
-    }
-}
-
 /// The arm that claims are about.
 const AS_CREATED: usize = 4;
 
@@ -210,35 +197,4 @@ fn arms(stage: &Stage) -> [(String, String, SampleConfig); 5] {
             },
         ),
     ]
-}
-
-pub(super) fn measures() -> Vec<Measure> {
-    let measure = |name: &str, about: &str| Measure::new(name, about, Better::Higher, Unit::Share);
-    vec![
-        measure(
-            "subject, trained",
-            "the judge's first choice is the subject asked for",
-        ),
-        measure(
-            "style, trained",
-            "the judge's first choice is the style asked for",
-        ),
-        measure(
-            "subject, held out",
-            "the same over pairs that training never saw",
-        ),
-        measure(
-            "style, held out",
-            "the same over pairs that training never saw",
-        ),
-    ]
-}
-
-pub(super) fn record(measures: &mut [Measure], set: usize, arm: &str, shares: &[[Share; 2]]) {
-    for what in 0..2 {
-        let of: Vec<Share> = shares.iter().map(|shares| shares[what]).collect();
-        measures[2 * set + what]
-            .outcomes
-            .push(Outcome::shares(arm, &of));
-    }
 }

@@ -6,42 +6,17 @@ use base::proof::{Figure, Report, Share};
 use super::features::features;
 use super::toy::{BUDGET, ToyArm, train_arm, trained};
 use super::toy_draw::{SHAPE, ToyDrawn, draw};
-use super::toy_report::{claims, experiments, not_run};
+use super::toy_report::{Found, SCALES, STRONG, claims, experiments, not_run};
 use super::{ProofError, Stage, sheets};
 use crate::stiv::model::Stiv;
 use crate::stiv::sample::{Guidance, SampleConfig};
 
-/// Guidance scales of which one is chosen for all arms: the one at which T2V alone, which makes no claim, reads best.
-pub(super) const SCALES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
 /// Noise of the choice; no result is drawn with it.
 const CHOICE_SEED: u64 = 77_000;
-/// The paper's guidance scale (section 4.1), at which renorm is tried.
-pub(super) const STRONG: f32 = 7.5;
 /// Scale of the given frame in separate guidance, the paper's best (section 4.2).
 const IMAGE_SCALE: f32 = 1.5;
 /// A frame in the middle of the clip, where a wrong motion shows.
 const MIDDLE: usize = 4;
-
-/// What all seeds gave, arm by arm.
-#[derive(Default)]
-pub(super) struct Found {
-    /// The guidance scale in use, and what T2V alone read right at each of [`SCALES`] with the noise of the choice.
-    pub scale: f32,
-    pub choice: Vec<Share>,
-    /// From text alone, by [`ToyArm::ALL`].
-    pub text: [Vec<Share>; 3],
-    /// From a first frame.
-    pub frame: [Vec<Share>; 3],
-    pub first: [Vec<(u64, f64)>; 3],
-    pub middle: [Vec<(u64, f64)>; 3],
-    /// With renorm, without.
-    pub out_of_range: [Vec<(u64, f64)>; 2],
-    pub distance: [Vec<(u64, f64)>; 2],
-    /// Joint, separate.
-    pub guided: [Vec<Share>; 2],
-    pub passes: [Vec<(u64, f64)>; 2],
-    strips: Vec<Vec<f32>>,
-}
 
 /// Clips drawn for each caption.
 const EACH: usize = 4;

@@ -4,7 +4,11 @@ use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Share, Unit}
 
 use super::Stage;
 use super::toy::{BUDGET, Budget, ToyArm};
-use super::toy_claims::{Found, SCALES, STRONG};
+
+/// Guidance scales of which one is chosen for all arms: the one at which T2V alone, which makes no claim, reads best.
+pub(super) const SCALES: [f32; 4] = [1.0, 1.5, 2.0, 3.0];
+/// The paper's guidance scale (section 4.1), at which renorm is tried.
+pub(super) const STRONG: f32 = 7.5;
 
 const SOURCE: &str = "arXiv 2412.07730, toy world";
 /// Statements and thresholds, as the specification fixes them.
@@ -26,6 +30,27 @@ const CLAIMS: [[&str; 2]; 3] = [
 
 const RENORM_ARMS: [&str; 2] = ["renorm", "no renorm"];
 const GUIDANCE_ARMS: [&str; 2] = ["joint (JIT)", "separate (SIT)"];
+
+/// What all seeds gave, arm by arm.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The guidance scale in use, and what T2V alone read right at each of [`SCALES`] with the noise of the choice.
+    pub scale: f32,
+    pub choice: Vec<Share>,
+    /// From text alone, by [`ToyArm::ALL`].
+    pub text: [Vec<Share>; 3],
+    /// From a first frame.
+    pub frame: [Vec<Share>; 3],
+    pub first: [Vec<(u64, f64)>; 3],
+    pub middle: [Vec<(u64, f64)>; 3],
+    /// With renorm, without.
+    pub out_of_range: [Vec<(u64, f64)>; 2],
+    pub distance: [Vec<(u64, f64)>; 2],
+    /// Joint, separate.
+    pub guided: [Vec<Share>; 2],
+    pub passes: [Vec<(u64, f64)>; 2],
+    pub strips: Vec<Vec<f32>>,
+}
 
 /// The claims, as not run.
 pub(super) fn not_run() -> [Claim; 3] {

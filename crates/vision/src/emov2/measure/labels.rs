@@ -41,7 +41,7 @@ pub enum LabelError {
         picture: [usize; 2],
     },
     /// A number beyond the classes.
-    #[error("`{}`: label {label} is out of range, the network has {classes} classes: {mend}", path.display())]
+    #[error("`{}`: label {label} is out of range, the network has {classes} classes: {fix}", path.display())]
     Range {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum LabelError {
         /// Classes of the network.
         classes: usize,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
 }
 
@@ -93,7 +93,7 @@ impl LabelMap {
         }
         let class = |number: &u16| {
             let number = usize::from(*number);
-            let (class, mend) = match numbering {
+            let (class, fix) = match numbering {
                 Numbering::FromOne if number == 0 || (number == NONE && classes < NONE) => {
                     return Ok(None);
                 }
@@ -110,7 +110,7 @@ impl LabelMap {
                     path: path.into(),
                     label: number,
                     classes,
-                    mend,
+                    fix,
                 }),
             }
         };
@@ -138,11 +138,11 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, LabelError> {
 }
 
 fn decode(bytes: &[u8]) -> Result<LabelMap, String> {
-    let told = |error: DecodingError| error.to_string();
+    let message = |error: DecodingError| error.to_string();
     let limits = Limits { bytes: MAX_DECODED };
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(Transformations::IDENTITY);
-    let mut reader = decoder.read_info().map_err(told)?;
+    let mut reader = decoder.read_info().map_err(message)?;
     let info = reader.info();
     let (width, height, depth) = (info.width, info.height, info.bit_depth);
     if !matches!(info.color_type, ColorType::Grayscale | ColorType::Indexed) {
@@ -153,7 +153,7 @@ fn decode(bytes: &[u8]) -> Result<LabelMap, String> {
     }
     let size = reader.output_buffer_size().ok_or("it is too large")?;
     let mut packed = vec![0; size];
-    let frame = reader.next_frame(&mut packed).map_err(told)?;
+    let frame = reader.next_frame(&mut packed).map_err(message)?;
     let bits = depth as usize;
     let row = |row: &[u8]| -> Vec<u16> {
         match depth {

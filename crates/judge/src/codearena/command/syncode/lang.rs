@@ -1,4 +1,4 @@
-//! `orrery codearena syncode lang`: telling languages, and training what tells them.
+//! `orrery codearena syncode lang`: identify programming languages, or train a classifier for it.
 
 use std::path::Path;
 
@@ -8,7 +8,6 @@ use base::rng::Rng;
 
 use super::options::Lang;
 use super::{Stage, line, steps};
-use crate::codearena::command::options::beside;
 use crate::codearena::syncode::encode::Encoder;
 use crate::codearena::syncode::head::Head;
 use crate::codearena::syncode::lang::{Sources, Wanted, sources, train};
@@ -79,7 +78,7 @@ impl Lang {
     ) -> Result<Head, Failure> {
         let encoder = Encoder {
             embedder,
-            journal: beside(&self.out, ".vectors"),
+            journal: self.out.with_added_extension("vectors"),
             workers: self.workers,
             stop: context.stop,
         };

@@ -5,7 +5,6 @@ use std::path::Path;
 use base::command::{Context, Failure, Steps, print_line};
 use clap::Subcommand;
 
-use super::options::warn;
 use crate::codearena::syncode::filter::Rules;
 use crate::codearena::syncode::{Stats, Step};
 use options::{Answer, Ask, Files, Filter, Lang, Plain, Recall, Run, Verify};
@@ -31,7 +30,7 @@ pub enum Syncode {
     Answer(Answer),
     /// Run the answers in the sandbox, or let a model score them; keep the best
     Verify(Verify),
-    /// Drop doubles, benchmark leaks, what is too short or long, and surplus of a language
+    /// Drop duplicates, benchmark leaks, what is too short or long, and surplus of a language
     Filter(Filter),
     /// All steps, from a configuration
     Run(Run),
@@ -78,7 +77,7 @@ impl<'a> Stage<'a> {
 /// Does it.
 ///
 /// # Errors
-/// One line with the cause and the mend.
+/// One line with cause and fix.
 pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
     let stage = |name, files| Stage::of(name, files, context);
     match command {
@@ -145,9 +144,4 @@ fn line(stats: &Stats, out: &Path) -> String {
         stats.kept,
         stats.read
     )
-}
-
-/// Tells what could not be read of an input.
-fn warn_of(input: &crate::codearena::syncode::stage::Input) {
-    warn(&input.troubles);
 }

@@ -30,7 +30,7 @@ pub(super) struct Files {
 /// A language model.
 #[derive(Args, Debug)]
 pub(super) struct Model {
-    /// Base address of an OpenAI-compatible server, or file:REPLIES.jsonl with lines {"match", "replies"}
+    /// Base URL of an OpenAI-compatible server, or file:REPLIES.jsonl with lines {"match", "replies"}
     #[arg(long, value_name = "URL")]
     pub endpoint: String,
     /// The model's name on the server
@@ -49,7 +49,7 @@ impl Model {
 /// An encoder, for classifiers over its vectors.
 #[derive(Args, Debug)]
 pub(super) struct EncoderOptions {
-    /// Base address of an OpenAI-compatible server with /embeddings: classifiers look at its vectors instead of n-grams
+    /// Base URL of an OpenAI-compatible server with /embeddings: classifiers look at its vectors instead of n-grams
     #[arg(long, value_name = "URL", requires = "encoder_model")]
     pub encoder: Option<String>,
     /// The encoder's name on the server, such as microsoft/codebert-base
@@ -92,7 +92,7 @@ pub struct Recall {
     pub(super) seed: u64,
 }
 
-/// What recall learns from, and where it draws the line.
+/// Training examples and thresholds of recall.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Seeds {
     /// Pages about code: JSON lines with `text`, or a folder
@@ -107,13 +107,13 @@ pub(super) struct Seeds {
     /// Recall all pages of a repository when at least this share of them is about code [default: each page for itself]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub repository_share: Option<f32>,
-    /// Pages that are worth reading: drops pages of low quality
+    /// Pages of high quality: drops pages of low quality
     #[arg(long, value_name = "FILE", requires = "poor")]
     pub good: Option<PathBuf>,
     /// Pages of low quality
     #[arg(long, value_name = "FILE", requires = "good")]
     pub poor: Option<PathBuf>,
-    /// Probability from which a page is worth reading
+    /// Probability from which a page is of high quality
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub quality: f32,
 }
@@ -135,7 +135,7 @@ pub struct Lang {
     /// Train a classifier on this folder of sources
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["input", "lang_model"])]
     pub(super) train: Option<PathBuf>,
-    /// A classifier made with --train [default: a table of telling words]
+    /// A classifier made with --train [default: a table of keywords]
     #[arg(long, value_name = "FILE")]
     pub(super) lang_model: Option<PathBuf>,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub struct Lang {
     /// Languages to keep, several with commas [default: all]
     #[arg(long, value_delimiter = ',')]
     pub(super) keep: Vec<String>,
-    /// Share of pages to keep of a language that there is too much of, such as html=0.2
+    /// Share of pages to keep of an overrepresented language, such as html=0.2
     #[arg(long, value_name = "LANG=SHARE", value_parser = language_share)]
     pub(super) share: Vec<(String, f64)>,
     /// Seed of the training
@@ -229,16 +229,16 @@ pub struct Verify {
 pub struct Filter {
     #[command(flatten)]
     pub(super) files: Files,
-    /// Files whose runs of ten words must not come up: JSON lines (every text in them counts) or plain text
+    /// Benchmark files for 10-gram decontamination: JSON lines (every text in them counts) or plain text
     #[arg(long, value_name = "FILE")]
     pub(super) benchmark: Vec<PathBuf>,
-    /// Fewest characters of question and answer
+    /// Minimum length of question and answer, in characters
     #[arg(long, default_value_t = Rules::default().shortest)]
     pub(super) shortest: usize,
-    /// Most characters of question and answer
+    /// Maximum length of question and answer, in characters
     #[arg(long, default_value_t = Rules::default().longest)]
     pub(super) longest: usize,
-    /// Most records of one language; 0 for any number
+    /// Maximum number of records of one language; 0 for no limit
     #[arg(long, default_value_t = 0)]
     pub(super) most_per_language: usize,
 }

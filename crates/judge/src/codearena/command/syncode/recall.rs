@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::Failure;
+use base::command::{Failure, warn};
 use base::endpoint::Embedder;
 use base::rng::Rng;
 
 use super::options::Seeds;
-use super::{Stage, steps, warn_of};
-use crate::codearena::command::options::beside;
+use super::{Stage, steps};
 use crate::codearena::fingerprint;
 use crate::codearena::syncode::clean::page_text;
 use crate::codearena::syncode::encode::Encoder;
@@ -16,6 +15,7 @@ use crate::codearena::syncode::recall::{Samples, Seen, Thresholds, by_vectors, b
 use crate::codearena::syncode::stage::text;
 use crate::codearena::syncode::{StageError, Stats, pages};
 use base::job::jsonl::Record;
+use base::job::log;
 
 /// Tells pages about code from others and, where there are seeds for it, good pages from poor ones.
 pub(super) fn recall(
@@ -38,9 +38,10 @@ pub(super) fn recall(
         fingerprint(&learned),
         embedder.map_or("words", |embedder| embedder.name())
     );
+    log::check(stage.out)?;
     let encoder = embedder.map(|embedder| Encoder {
         embedder,
-        journal: beside(stage.out, ".vectors"),
+        journal: stage.out.with_added_extension("vectors"),
         workers: stage.workers,
         stop: stage.context.stop,
     });
@@ -97,7 +98,7 @@ fn each_pair<X>(
     tell: impl Fn(&Samples<'_, X>, u64) -> Vec<f32>,
 ) -> Vec<Vec<f32>> {
     let pairs = kinds.chunks_exact(2).zip(0..);
-    let told = pairs.map(|(pair, number)| match pair {
+    let labelled = pairs.map(|(pair, number)| match pair {
         [positives, negatives] => tell(
             &Samples {
                 positives,
@@ -108,7 +109,7 @@ fn each_pair<X>(
         ),
         _ => Vec::new(),
     });
-    told.collect()
+    labelled.collect()
 }
 
 /// Texts of all kinds, those that are looked for before the others. Empty texts say nothing.
@@ -122,7 +123,7 @@ fn seed_texts(seeds: &Seeds) -> Result<Vec<Vec<String>>, Failure> {
 
 fn texts_of(path: &Path) -> Result<Vec<String>, Failure> {
     let read = pages::read(path)?;
-    warn_of(&read);
+    warn(&read.troubles);
     let texts = read.records.iter();
     let texts: Vec<String> = texts
         .map(|page| page_text(text(page, "text")))

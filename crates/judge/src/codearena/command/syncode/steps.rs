@@ -2,27 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::Failure;
+use base::command::{Failure, warn};
 use base::endpoint::{ChatModel, Embedder};
 use serde_json::{Value, json};
 
-use super::{Stage, warn_of};
+use super::Stage;
 use crate::codearena::classify::Classifier;
 use crate::codearena::sandbox::{Limits, Sandbox};
 use crate::codearena::syncode::filter::{Benchmarks, Rules};
-use crate::codearena::syncode::lang::{Teller, Wanted};
+use crate::codearena::syncode::lang::{LanguageClassifier, Wanted};
 use crate::codearena::syncode::stage::{Input, WorkError, read_input, text};
 use crate::codearena::syncode::verify::Verifier;
 use crate::codearena::syncode::{
     Fate, Stats, answer as answering, ask as asking, clean as cleaning, filter as filtering,
-    lang as telling, pages,
+    lang as identify, pages,
 };
 use base::job::jsonl::Record;
 
 /// Reads the input of a stage and tells what could not be read.
 pub(super) fn input(stage: &Stage<'_>) -> Result<Input, Failure> {
     let input = pages::read(stage.input)?;
-    warn_of(&input);
+    warn(&input.troubles);
     Ok(input)
 }
 
@@ -50,12 +50,12 @@ pub(super) fn lang(
         "{wanted:?} {}",
         model.map_or(String::new(), |path| path.display().to_string())
     );
-    let teller = match model {
-        Some(path) => Teller::read(path, encoder)?,
-        None => Teller::Words,
+    let classifier = match model {
+        Some(path) => LanguageClassifier::read(path, encoder)?,
+        None => LanguageClassifier::Words,
     };
     work(stage, settings, input(stage)?, |page| {
-        telling::judge(&teller, page, wanted)
+        identify::judge(&classifier, page, wanted)
     })
 }
 
@@ -117,7 +117,7 @@ pub(super) fn filter(
     benchmarks: &[PathBuf],
 ) -> Result<Stats, Failure> {
     let input = read_input(stage.input)?;
-    warn_of(&input);
+    warn(&input.troubles);
     let mut leaks = Benchmarks::default();
     for path in benchmarks {
         let shown = path.display();

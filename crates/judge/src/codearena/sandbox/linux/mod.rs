@@ -167,9 +167,9 @@ pub fn run(job: &Job, limits: &Limits, way: Way) -> Result<Ran, SandboxError> {
         proof
     });
     let seen = watch::watch(pid, stdout, stderr, limits, group.as_ref(), begun);
-    let told = watch::status(status);
+    let ended_with = watch::status(status);
     let proof = proof.take().map(watch::first_page).unwrap_or_default();
-    let ended = match (seen.killed, told) {
+    let ended = match (seen.killed, ended_with) {
         (Some(reason), _) => reason,
         (None, Some((Step::Exited, raw))) => ended(raw),
         (None, Some((step, errno))) => {

@@ -1,4 +1,4 @@
-//! What of a page is text: lines that are no furniture, and code between fences.
+//! Boilerplate removal: the lines of a page that are its text, and code between fences.
 
 use super::Cleaned;
 
@@ -39,8 +39,8 @@ pub(super) const BLOCKS: &[&str] = &[
     "details",
     "summary",
 ];
-/// Words in class or id that mark advertisements and furniture.
-const FURNITURE: &[&str] = &[
+/// Words in class or id that mark advertisements and other boilerplate.
+const BOILERPLATE: &[&str] = &[
     "advert",
     "banner",
     "cookie",
@@ -85,9 +85,9 @@ impl Writer {
             }
             return;
         }
-        let furniture = FURNITURE.iter().any(|word| marks.contains(word))
+        let boilerplate = BOILERPLATE.iter().any(|word| marks.contains(word))
             && !matches!(name, "body" | "html" | "main");
-        if HIDDEN.contains(&name) || furniture {
+        if HIDDEN.contains(&name) || boilerplate {
             self.end_line();
             self.hidden = Some((name.to_owned(), 1));
             return;

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_complaint_of_a_log_is_told() {
+    fn the_first_complaint_of_a_log_is_reported() {
         assert_eq!(
             complaint("This is XeTeX\n! Undefined control sequence.\n! Missing $"),
             "Undefined control sequence."

@@ -61,7 +61,7 @@ pub struct Pages {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DetectionError {
     /// The annotation is not a list of pages.
-    #[error("the ground truth is no list of pages with `layout_dets` and `page_info`")]
+    #[error("the ground truth is not a list of pages with `layout_dets` and `page_info`")]
     GroundTruth,
     /// The prediction is in neither format.
     #[error(
@@ -109,7 +109,7 @@ pub fn read(
             match corners(item) {
                 Some(corners) => truth.push(Truth { corners, label }),
                 None => found.skipped.push(format!(
-                    "{name}: an annotated box is no box: {}",
+                    "{name}: an annotated box is not a box: {}",
                     short(item)
                 )),
             }
@@ -151,9 +151,10 @@ pub fn read(
                     });
                 }
             }
-            (None, _) => found
-                .skipped
-                .push(format!("{name}: a detected box is no box: {}", short(item))),
+            (None, _) => found.skipped.push(format!(
+                "{name}: a detected box is not a box: {}",
+                short(item)
+            )),
             (_, None) => found.skipped.push(format!(
                 "{name}: a detected box has no score: {}",
                 short(item)

@@ -6,7 +6,6 @@
 //! equal scores, areas by half-open sizes of 32² and 96² pixels, no crowds.
 
 mod coco;
-mod curve;
 mod dataset;
 
 pub use coco::evaluate;

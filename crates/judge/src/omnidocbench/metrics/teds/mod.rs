@@ -54,7 +54,7 @@ pub enum TedsError {
     #[error("the {0} has no table: it must read `<html><body><table>…`")]
     NoTable(Side),
     /// A `colspan` or `rowspan` that Python's `int` does not take.
-    #[error("a cell of the {side} has `{attribute}=\"{value}\"`, which is no whole number")]
+    #[error("a cell of the {side} has `{attribute}=\"{value}\"`, which is not a whole number")]
     Span {
         /// Whose cell.
         side: Side,
@@ -77,13 +77,6 @@ pub fn teds(prediction: &str, ground_truth: &str) -> f64 {
     compare(prediction, ground_truth, parser)
         .unwrap_or_default()
         .full
-}
-
-/// TEDS-S of two tables in normalised HTML; 0 where they cannot be compared.
-pub fn teds_structure(prediction: &str, ground_truth: &str) -> f64 {
-    compare(prediction, ground_truth, HtmlParser::default())
-        .unwrap_or_default()
-        .structure
 }
 
 /// Both similarities of two tables in normalised HTML, which is read once.

@@ -5,14 +5,14 @@ use std::borrow::{Borrow, Cow};
 use rustc_hash::FxHashMap;
 
 use super::super::html::{Element, Tree};
-use super::super::tree_distance::Order;
+use super::super::tree_distance::Postorder;
 use super::cells::Contents;
 use crate::omnidocbench::python::digit;
 
 /// A table's tree, in postorder. Cells are leaves.
 pub struct Table {
     /// How the nodes hang together.
-    pub order: Order,
+    pub order: Postorder,
     /// A node's shape; equal numbers are equal shapes.
     pub shapes: Vec<u32>,
     /// A cell's contents, as numbered in [`Contents`]; `None` for other nodes.
@@ -50,7 +50,7 @@ impl Table {
             contents.push(is_cell.then(|| known.number(tree, index)));
         }
         Ok(Self {
-            order: Order::new(&sizes),
+            order: Postorder::new(&sizes),
             shapes,
             contents,
             nodes: tree.descendants(table).len(),

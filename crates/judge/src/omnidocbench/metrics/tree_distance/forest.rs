@@ -1,11 +1,11 @@
 //! Zhang and Shasha's tables of forests, as far as they lie in a strip.
 
-use super::{Order, Rename};
+use super::{Postorder, Rename};
 
 /// One computation with a strip of a given width.
 pub struct Pass<'a> {
-    a: &'a Order,
-    b: &'a Order,
+    a: &'a Postorder,
+    b: &'a Postorder,
     /// How many insertions and deletions the strip has room for.
     inserted: usize,
     deleted: usize,
@@ -76,7 +76,7 @@ impl Row {
 }
 
 impl<'a> Pass<'a> {
-    pub fn new(a: &'a Order, b: &'a Order, inserted: usize, deleted: usize) -> Self {
+    pub fn new(a: &'a Postorder, b: &'a Postorder, inserted: usize, deleted: usize) -> Self {
         let width = inserted + deleted + 1;
         Self {
             a,
@@ -90,7 +90,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Places that such a pass keeps.
-    pub fn kept(a: &Order, b: &Order, inserted: usize, deleted: usize) -> f64 {
+    pub fn kept(a: &Postorder, b: &Postorder, inserted: usize, deleted: usize) -> f64 {
         let width = inserted + deleted + 1;
         a.inners() as f64 * width.min(b.len()) as f64
             + b.inners() as f64 * width.min(a.len()) as f64

@@ -14,7 +14,7 @@ mod forest;
 mod order;
 
 use forest::Pass;
-pub use order::Order;
+pub use order::Postorder;
 
 /// What renaming costs.
 pub trait Rename {
@@ -41,7 +41,7 @@ pub struct TooLarge;
 ///
 /// # Errors
 /// When it would take minutes or gigabytes.
-pub fn distance(a: &Order, b: &Order, rename: &mut impl Rename) -> Result<f64, TooLarge> {
+pub fn distance(a: &Postorder, b: &Postorder, rename: &mut impl Rename) -> Result<f64, TooLarge> {
     let (left, right) = (a.work() * b.work(), a.mirrored_work() * b.mirrored_work());
     if right < left {
         let (from_a, from_b) = (a.mirror_places(), b.mirror_places());
@@ -56,7 +56,7 @@ pub fn distance(a: &Order, b: &Order, rename: &mut impl Rename) -> Result<f64, T
 }
 
 /// Widens the strip until the distance found within is certain.
-fn widen(a: &Order, b: &Order, rename: &mut impl Rename) -> Result<f64, TooLarge> {
+fn widen(a: &Postorder, b: &Postorder, rename: &mut impl Rename) -> Result<f64, TooLarge> {
     let apart = a.len().abs_diff(b.len());
     let most = a.len().min(b.len());
     let first = FIRST.min(most);

@@ -2,7 +2,7 @@
 
 /// The shape of an ordered tree. Nodes are numbered in postorder from 0; the root is the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct Postorder {
     /// The first node of each subtree: its leftmost leaf.
     first: Vec<usize>,
     /// The highest node with the same leftmost leaf: the start of the left path that a node lies on.
@@ -15,7 +15,7 @@ pub struct Order {
     inners: usize,
 }
 
-impl Order {
+impl Postorder {
     /// A tree from the number of nodes in each subtree, itself included, in postorder.
     pub fn new(sizes: &[usize]) -> Self {
         let first: Vec<usize> = sizes
@@ -123,7 +123,7 @@ impl Order {
         places
     }
 
-    /// The mirrored tree, given [`Order::mirror_places`].
+    /// The mirrored tree, given [`Postorder::mirror_places`].
     pub fn mirrored(&self, places: &[usize]) -> Self {
         let mut sizes = vec![0; self.len()];
         for (node, &place) in places.iter().enumerate() {

@@ -58,7 +58,12 @@ fn ours(a: &Node, b: &Node) -> f64 {
     flat(a, &mut sizes_a, &mut labels_a);
     flat(b, &mut sizes_b, &mut labels_b);
     let mut labels = Labels(labels_a, labels_b);
-    distance(&Order::new(&sizes_a), &Order::new(&sizes_b), &mut labels).unwrap()
+    distance(
+        &Postorder::new(&sizes_a),
+        &Postorder::new(&sizes_b),
+        &mut labels,
+    )
+    .unwrap()
 }
 
 type Known = HashMap<(Vec<Node>, Vec<Node>), f64>;
@@ -114,7 +119,7 @@ fn larger_trees_are_as_far_apart_in_a_strip_as_in_the_whole_table() {
         flat(&a, &mut sizes_a, &mut labels_a);
         flat(&b, &mut sizes_b, &mut labels_b);
         let mut labels = Labels(labels_a, labels_b);
-        let (a, b) = (Order::new(&sizes_a), Order::new(&sizes_b));
+        let (a, b) = (Postorder::new(&sizes_a), Postorder::new(&sizes_b));
         let whole = Pass::new(&a, &b, b.len(), a.len()).run(&mut labels);
         let strip = distance(&a, &b, &mut labels).unwrap();
         assert!((whole - strip).abs() < 1e-9);
@@ -137,7 +142,7 @@ fn a_mirrored_mirror_is_the_tree() {
     for _ in 0..100 {
         let (mut sizes, mut labels) = Default::default();
         flat(&numbers.tree(25), &mut sizes, &mut labels);
-        let tree = Order::new(&sizes);
+        let tree = Postorder::new(&sizes);
         let mirror = tree.mirrored(&tree.mirror_places());
         assert_eq!(tree.mirrored_work(), mirror.work());
         assert_eq!(mirror.mirrored(&mirror.mirror_places()), tree);
@@ -146,7 +151,7 @@ fn a_mirrored_mirror_is_the_tree() {
 
 #[test]
 fn long_chains_are_cheap() {
-    let chain = Order::new(&(1..=4000).collect::<Vec<_>>());
+    let chain = Postorder::new(&(1..=4000).collect::<Vec<_>>());
     assert_eq!(chain.work(), 4000.0);
     let mut labels = Labels(vec![0; 4000], vec![0; 4000]);
     assert_eq!(distance(&chain, &chain, &mut labels).unwrap(), 0.0);

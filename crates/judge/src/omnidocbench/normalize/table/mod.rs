@@ -1,7 +1,7 @@
 //! Tables in one form: `html_table`, and the texts of cells.
 
+mod beautiful_soup;
 mod cell;
-mod soup;
 mod texts;
 mod tokens;
 
@@ -11,7 +11,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::{is_space, is_word, strip};
-use soup::{Event, events, is_empty};
+use beautiful_soup::{Event, events, is_empty};
 use tokens::Attribute;
 
 pub(crate) use tokens::unescape;

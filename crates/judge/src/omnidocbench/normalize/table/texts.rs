@@ -1,7 +1,7 @@
 //! Texts that stand in markup.
 
+use super::beautiful_soup::{Event, events};
 use super::is_cell;
-use super::soup::{Event, events};
 use crate::omnidocbench::python::{is_space, strip};
 
 /// The texts of cells (`td`) that hold nothing but one text, however many tags are around it.

@@ -41,7 +41,7 @@ fn is_blank(c: char) -> bool {
 type Counts<'a> = FxHashMap<Cow<'a, str>, usize>;
 
 #[derive(Default)]
-struct Soup<'a> {
+struct Builder<'a> {
     events: Vec<Event<'a>>,
     open: Vec<Cow<'a, str>>,
     /// How many elements of a name are open.
@@ -51,52 +51,52 @@ struct Soup<'a> {
 
 /// The steps of an HTML text.
 pub(super) fn events(html: &str) -> Vec<Event<'_>> {
-    let mut soup = Soup::default();
+    let mut tree = Builder::default();
     // End tags of elements without contents that were closed already.
     let mut closed_early = Counts::default();
     for token in tokens(html) {
         match token {
-            Token::Text(text) if soup.text.is_empty() => soup.text = text,
-            Token::Text(text) => soup.text.to_mut().push_str(&text),
+            Token::Text(text) if tree.text.is_empty() => tree.text = text,
+            Token::Text(text) => tree.text.to_mut().push_str(&text),
             Token::Other(text) => {
-                soup.flush();
-                soup.events.push(Event::Other(text));
+                tree.flush();
+                tree.events.push(Event::Other(text));
             }
             Token::Start {
                 name,
                 attributes,
                 closed,
             } => {
-                soup.flush();
-                soup.events.push(Event::Start(name.clone(), attributes));
-                soup.open.push(name.clone());
-                *soup.counts.entry(name.clone()).or_default() += 1;
+                tree.flush();
+                tree.events.push(Event::Start(name.clone(), attributes));
+                tree.open.push(name.clone());
+                *tree.counts.entry(name.clone()).or_default() += 1;
                 if is_empty(&name) && !closed {
-                    soup.close(&name);
+                    tree.close(&name);
                     *closed_early.entry(name).or_default() += 1;
                 } else if closed {
-                    end(&mut soup, &name, &mut closed_early);
+                    end(&mut tree, &name, &mut closed_early);
                 }
             }
-            Token::End(name) => end(&mut soup, &name, &mut closed_early),
+            Token::End(name) => end(&mut tree, &name, &mut closed_early),
         }
     }
-    soup.flush();
-    while let Some(name) = soup.open.pop() {
-        soup.events.push(Event::End(name));
+    tree.flush();
+    while let Some(name) = tree.open.pop() {
+        tree.events.push(Event::End(name));
     }
-    soup.events
+    tree.events
 }
 
 /// An end tag, or the end of a tag like `<br/>`: after `<br>` the next one is taken for its, even where it is another's.
-fn end<'a>(soup: &mut Soup<'a>, name: &str, closed_early: &mut Counts<'a>) {
+fn end<'a>(tree: &mut Builder<'a>, name: &str, closed_early: &mut Counts<'a>) {
     match closed_early.get_mut(name).filter(|count| **count > 0) {
         Some(count) => *count -= 1,
-        None => soup.close(name),
+        None => tree.close(name),
     }
 }
 
-impl Soup<'_> {
+impl Builder<'_> {
     /// Text between tags; mere layout shrinks to one blank or line break.
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.text);

@@ -1,4 +1,5 @@
-//! Pages straight from JSON text: what no evaluation needs is passed over, not built.
+//! Pages straight from JSON text: values of another type than expected count as absent, fields that no evaluation needs are
+//! skipped, not built.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use super::{Attributes, Block, Page};
 
 /// What can be read of a value that may be of any type; by default nothing.
-trait Part: Sized {
+trait Lenient: Sized {
     fn text(_: &str) -> Option<Self> {
         None
     }
@@ -27,10 +28,10 @@ trait Part: Sized {
     }
 }
 
-/// A part, where the value is one.
+/// A value of the type, where it can be read as one.
 struct Found<T>(Option<T>);
 
-impl<'de, T: Part> Deserialize<'de> for Found<T> {
+impl<'de, T: Lenient> Deserialize<'de> for Found<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         json.deserialize_any(Any(PhantomData)).map(Self)
     }
@@ -38,7 +39,7 @@ impl<'de, T: Part> Deserialize<'de> for Found<T> {
 
 struct Any<T>(PhantomData<T>);
 
-impl<'de, T: Part> Visitor<'de> for Any<T> {
+impl<'de, T: Lenient> Visitor<'de> for Any<T> {
     type Value = Option<T>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
@@ -70,12 +71,12 @@ impl<'de, T: Part> Visitor<'de> for Any<T> {
 }
 
 /// The value of a field.
-fn value<'de, T: Part, A: MapAccess<'de>>(object: &mut A) -> Result<Option<T>, A::Error> {
+fn value<'de, T: Lenient, A: MapAccess<'de>>(object: &mut A) -> Result<Option<T>, A::Error> {
     Ok(object.next_value::<Found<T>>()?.0)
 }
 
 /// A text, or a number as one.
-impl Part for String {
+impl Lenient for String {
     fn text(text: &str) -> Option<Self> {
         Some(text.to_owned())
     }
@@ -85,7 +86,7 @@ impl Part for String {
 }
 
 /// A number, or a text that is one.
-impl Part for f64 {
+impl Lenient for f64 {
     fn text(text: &str) -> Option<Self> {
         let number = text.trim().parse::<Self>().ok();
         number.filter(|number| number.is_finite())
@@ -96,7 +97,7 @@ impl Part for f64 {
 }
 
 /// Two numbers.
-impl Part for [i64; 2] {
+impl Lenient for [i64; 2] {
     fn list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut numbers = Vec::new();
         while let Some(Found(number)) = list.next_element::<Found<f64>>()? {
@@ -109,7 +110,7 @@ impl Part for [i64; 2] {
     }
 }
 
-impl Part for Attributes {
+impl Lenient for Attributes {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let mut attributes = Map::new();
         while let Some((name, value)) = object.next_entry::<String, Value>()? {
@@ -120,11 +121,11 @@ impl Part for Attributes {
 }
 
 /// Whatever of a list is what it should be.
-impl<T: Part> Part for Vec<T> {
+impl<T: Lenient> Lenient for Vec<T> {
     fn list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         let mut all = Self::new();
-        while let Some(Found(part)) = list.next_element::<Found<T>>()? {
-            all.extend(part);
+        while let Some(Found(value)) = list.next_element::<Found<T>>()? {
+            all.extend(value);
         }
         Ok(Some(all))
     }
@@ -168,7 +169,7 @@ struct Info {
     size: [Option<f64>; 2],
 }
 
-impl Part for Info {
+impl Lenient for Info {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let mut info = Self::default();
         while let Some(field) = object.next_key()? {
@@ -185,9 +186,9 @@ impl Part for Info {
 }
 
 /// Relations that say that a paragraph was torn apart.
-struct Extra(Vec<Torn>);
+struct Extra(Vec<Truncated>);
 
-impl Part for Extra {
+impl Lenient for Extra {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let mut torn = Vec::new();
         while let Some(field) = object.next_key()? {
@@ -201,9 +202,9 @@ impl Part for Extra {
 }
 
 /// Such a relation's ends.
-struct Torn([String; 2]);
+struct Truncated([String; 2]);
 
-impl Part for Torn {
+impl Lenient for Truncated {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let (mut kind, mut source, mut target) = (None::<String>, None, None);
         while let Some(field) = object.next_key()? {
@@ -221,7 +222,7 @@ impl Part for Torn {
     }
 }
 
-impl Part for Block {
+impl Lenient for Block {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let mut block = Self::default();
         while let Some(field) = object.next_key()? {
@@ -249,7 +250,7 @@ impl Part for Block {
     }
 }
 
-impl Part for Page {
+impl Lenient for Page {
     fn object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
         let mut page = Self::default();
         while let Some(field) = object.next_key()? {
@@ -264,7 +265,7 @@ impl Part for Page {
                 Field::LayoutDets => page.blocks = value(&mut object)?.unwrap_or_default(),
                 Field::Extra => {
                     let torn = value(&mut object)?.map_or_else(Vec::new, |Extra(torn)| torn);
-                    page.truncated = torn.into_iter().map(|Torn(ends)| ends).collect();
+                    page.truncated = torn.into_iter().map(|Truncated(ends)| ends).collect();
                 }
                 _ => drop(object.next_value::<IgnoredAny>()?),
             }
@@ -273,10 +274,10 @@ impl Part for Page {
     }
 }
 
-/// An object that is read as a part, and must be one.
+/// An object, and nothing else, as the type.
 struct Whole<T>(PhantomData<T>);
 
-impl<'de, T: Part + Default> Visitor<'de> for Whole<T> {
+impl<'de, T: Lenient + Default> Visitor<'de> for Whole<T> {
     type Value = T;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")

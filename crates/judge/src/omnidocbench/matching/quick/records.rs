@@ -1,6 +1,6 @@
 //! From lines that belong together to matches with everything that the official tool says of them.
 
-use super::Part;
+use super::LineSubset;
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::matching::lines::Line;
 use crate::omnidocbench::matching::pool::Shared;
@@ -8,7 +8,7 @@ use crate::omnidocbench::matching::record::{Match, Place, kind, start};
 use crate::omnidocbench::merge::{FORMULA, IGNORED};
 use crate::omnidocbench::normalize::without_delimiters;
 
-impl Part<'_> {
+impl LineSubset<'_> {
     /// Matches with everything that the official tool says of them.
     pub(super) fn matches(&self, shared: Vec<Shared>) -> Vec<Match> {
         shared
