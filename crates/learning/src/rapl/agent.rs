@@ -153,8 +153,8 @@ pub struct Outcome {
     pub curve: Vec<Point>,
 }
 
-/// Trains SAC from states. Learned rewards are computed from the whole rendered episode when it has ended, scaled so that the first
-/// ones sum to 10 on average, and only then enter the buffer.
+/// Trains SAC from states. Learned rewards are computed from the whole rendered episode when it has ended; once the random
+/// episodes are over, one factor makes theirs sum to 10 on average, and only then they enter the buffer.
 ///
 /// # Errors
 /// As [`Reward::frames`]; Ctrl-C.
@@ -170,7 +170,8 @@ pub fn train(
     let mut agent = Agent::new(config, &mut rng.child("agent"), device);
     let mut buffer = Buffer::new(1_000_000);
     let mut draws = rng.child("updates");
-    let mut scale: Option<f64> = None;
+    let mut scale: Option<f32> = None;
+    let mut waiting: Vec<Vec<Transition>> = Vec::new();
     let mut owed = 0.0;
     let (mut done, mut number, mut next_eval) = (0, 0u64, training.eval_every);
     let mut curve = Vec::new();
@@ -207,20 +208,23 @@ pub fn train(
             }
             Pay::Learned(reward) => {
                 let rewards = labelled(reward, &found.clip()?)?;
-                let total: f64 = rewards.iter().sum();
-                let scale = *scale.get_or_insert(10.0 / total.abs().max(1e-6));
                 for (transition, paid) in found.transitions.iter_mut().zip(rewards) {
-                    transition.reward = (scale * paid) as f32;
+                    transition.reward = paid as f32;
                 }
             }
         }
         owed += found.transitions.len() as f64 * training.updates;
         done += found.transitions.len() * training.repeat.max(1);
-        found
-            .transitions
-            .into_iter()
-            .for_each(|one| buffer.push(one));
+        waiting.push(found.transitions);
         if done >= training.random {
+            let scale = *scale.get_or_insert_with(|| match pay {
+                Pay::Learned(_) => to_ten(&waiting),
+                Pay::Sparse | Pay::Truth => 1.0,
+            });
+            for mut one in waiting.drain(..).flatten() {
+                one.reward *= scale;
+                buffer.push(one);
+            }
             while owed >= 1.0 {
                 owed -= 1.0;
                 let batch = buffer.sample(agent.config().batch, &mut draws);
@@ -237,6 +241,16 @@ pub fn train(
     }
     bar.finish();
     Ok(Outcome { agent, curve })
+}
+
+/// What rewards are multiplied by so that an episode's sum to ±10 on average.
+fn to_ten(episodes: &[Vec<Transition>]) -> f32 {
+    let sums = episodes.iter().map(|one| {
+        let sum: f64 = one.iter().map(|step| f64::from(step.reward)).sum();
+        sum.abs()
+    });
+    let mean = sums.sum::<f64>() / episodes.len().max(1) as f64;
+    (10.0 / mean.max(1e-6)) as f32
 }
 
 /// The reward of every frame of an episode.
@@ -270,4 +284,24 @@ pub fn evaluate(agent: &Agent, training: &Training, step: usize) -> Point {
         point.truth += share * found.truth;
     }
     point
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewards_of_the_first_episodes_sum_to_ten_on_average() {
+        let step = |reward: f32| Transition {
+            observation: Vec::new(),
+            action: Vec::new(),
+            reward,
+            next: Vec::new(),
+            mask: 1.0,
+        };
+        let episodes = [vec![step(-1.0), step(-2.0)], vec![step(-5.0)]];
+        let scale = to_ten(&episodes);
+        let sums = episodes.map(|one| one.iter().map(|step| scale * step.reward).sum::<f32>());
+        assert!((sums[0] + sums[1] + 20.0).abs() < 1e-5);
+    }
 }

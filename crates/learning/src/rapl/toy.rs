@@ -1,4 +1,4 @@
-//! Toy scenes of 32 × 32 pixels: two blocks rise towards the top beside a wandering agent; the user wants both to arrive, together.
+//! Toy scenes of 32 × 32 pixels: two blocks rise towards the top while an agent moves at random; the user wants both to arrive, together.
 
 use base::media::{Clip, Picture};
 use base::rng::Rng;
@@ -7,8 +7,10 @@ use base::rng::Rng;
 const SIDE: u32 = 32;
 /// Frames of a scene.
 pub const FRAMES: usize = 8;
+/// Left edges of the blocks: the agent is the one thing that moves for no reason.
+const COLUMNS: [f64; 2] = [0.25, 0.7];
 
-/// What the wandering agent looks like.
+/// What the agent looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A square: the body of the training videos.
@@ -59,10 +61,8 @@ impl Rise {
         [0, 1].map(|k| self.heights[k] * libm::pow(time, self.powers[k]))
     }
 
-    /// Draws the scene; where the agent goes and where the columns lie is drawn.
+    /// Draws the scene. The agent is somewhere else in each frame, as `rng` says, and behind the blocks: every frame shows heights.
     pub fn scene(&self, body: Body, rng: &mut Rng) -> Scene {
-        let columns = [0.25, 0.7].map(|x| x + 0.1 * (f64::from(rng.uniform()) - 0.5));
-        let mut agent = [rng.uniform(), rng.uniform()].map(f64::from);
         let mut truth = 0.0;
         let frames = (0..FRAMES)
             .map(|frame| {
@@ -72,17 +72,15 @@ impl Rise {
                 let heights = self.at(frame);
                 truth -= heights.iter().map(|h| 1.0 - h).sum::<f64>() / 2.0;
                 truth -= (heights[0] - heights[1]).abs();
-                for (x, height) in columns.into_iter().zip(heights) {
-                    let y = 0.84 * (1.0 - height);
-                    fill(&mut picture, [x, y], [0.16, 0.16], [240, 60, 110]);
-                }
                 let size = match body {
                     Body::Square => [0.2, 0.2],
                     Body::Bar => [0.4, 0.1],
                 };
+                let agent = [rng.uniform(), rng.uniform()].map(|at| 0.8 * f64::from(at));
                 fill(&mut picture, agent, size, [130, 130, 145]);
-                for at in &mut agent {
-                    *at = (*at + 0.15 * f64::from(rng.normal())).clamp(0.0, 0.8);
+                for (x, height) in COLUMNS.into_iter().zip(heights) {
+                    let y = 0.84 * (1.0 - height);
+                    fill(&mut picture, [x, y], [0.16, 0.16], [240, 60, 110]);
                 }
                 picture
             })
