@@ -19,6 +19,7 @@ use clap::{Args, Subcommand};
 use engine::models::stable_diffusion::{
     ModelInfo, OpenOptions, Request, Sampling, Source, StableDiffusion,
 };
+use engine::nn::WeightKind;
 use engine::ops::{Precision, set_precision};
 use serde_json::json;
 
@@ -35,7 +36,6 @@ const NAME: usize = 40;
 pub enum Command {
     /// Draw what a prompt says
     #[command(after_help = "Examples:
-  orrery sd generate \"elephant twemoji\" --transparent
   orrery sd generate \"a red fox in the snow\" --model sd-v1-5
   orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
   orrery sd generate \"a red fox\" --model sd-v1-5-q8_0.gguf --tokenizer clip --weights q8_0
@@ -530,9 +530,15 @@ fn in_words(info: &ModelInfo) -> Result<String, Failure> {
         info.factor,
         info.scaling_factor
     ));
-    let sizes = info.weight_bytes.iter().rev();
-    let sizes: Vec<String> = sizes
-        .map(|(kind, bytes)| format!("{:.2} GB in {kind}", *bytes as f64 / 1e9))
+    let sizes: Vec<String> = WeightKind::ALL
+        .iter()
+        .filter_map(|kind| {
+            let bytes = *info.weight_bytes.get(&kind.to_string())? as f64;
+            Some(match bytes < 1e9 {
+                true => format!("{:.0} MB in {kind}", bytes / 1e6),
+                false => format!("{:.1} GB in {kind}", bytes / 1e9),
+            })
+        })
         .collect();
     lines.push(format!("weights: {}", sizes.join(", ")));
     let predicts = serde_json::to_value(info.prediction).map_err(Failure::failed)?;
