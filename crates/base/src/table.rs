@@ -117,7 +117,7 @@ mod tests {
         );
         assert_eq!(
             table.aligned(),
-            "           R&D, \"x\"\na_b              1|2\nlong name          3"
+            "           R&D, \"x\"\na_b             1|2\nlong name         3"
         );
         assert_eq!(
             escape_html("<a b='\"&'>"),

@@ -193,7 +193,7 @@ fn wrong_input_is_refused_in_one_line() {
     );
     let line = orrery(place, &["sd", "info", "--model", "no such model"]).refused(2);
     assert!(
-        line.contains("diffusers folder") && !line.contains("gguf"),
+        line.contains("no model `no such model`") && line.contains("diffusers folder"),
         "{line}"
     );
     let moved = [&again[..], &["--model", "moved"]].concat();

@@ -115,13 +115,6 @@ fn a_layer_computes_with_the_values_that_it_holds() {
             let alone = values(layer.forward(x.clone().narrow(0, row, 1)));
             assert_eq!(alone, y[row * OUTPUT..][..OUTPUT], "{kind}");
         }
-        // With products of bf16 values, too.
-        let before = ops::set_precision(ops::Precision::Bf16);
-        let near = values(layer.forward(x.clone()));
-        ops::set_precision(before);
-        for (y, near) in y.iter().zip(&near) {
-            assert!((y - near).abs() < 0.5, "{kind}: {y} {near}");
-        }
         // It can be filled anew only where it is dense.
         let again = load(layer.clone(), &file, &KeyMap::new());
         assert_eq!(again.is_ok(), kind == WeightKind::F32);

@@ -102,7 +102,7 @@ fn judged_files_as_people_have_them() {
         "`NaN` is not a JSON number",
         "id `a` was there",
         "no `games`",
-        "score 0.5 is no label",
+        "the score 0.5 is not a label",
         "cut off",
         "no task type",
     ];
