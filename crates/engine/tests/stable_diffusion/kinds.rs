@@ -110,10 +110,12 @@ fn a_layer_computes_with_the_values_that_it_holds() {
                 }
             }
         }
-        // A row alone is what it is among others.
+        // A row alone is what it is among others, but for the order of sums.
         for row in 0..ROWS {
             let alone = values(layer.forward(x.clone().narrow(0, row, 1)));
-            assert_eq!(alone, y[row * OUTPUT..][..OUTPUT], "{kind}");
+            for (alone, among) in alone.iter().zip(&y[row * OUTPUT..]) {
+                assert!((alone - among).abs() < 1e-4, "{kind}: {alone} {among}");
+            }
         }
         // It can be filled anew only where it is dense.
         let again = load(layer.clone(), &file, &KeyMap::new());

@@ -160,11 +160,7 @@ fn whole(folder: &Path, xl: bool, cpp: bool) -> Vec<Named> {
     let at = |part: &str, name: &str| tensors(&folder.join(part).join(name));
     let mut all = Vec::new();
     let stem = "diffusion_pytorch_model.safetensors";
-    for (name, mut shape, values) in at("unet", stem) {
-        let projects = ["proj_in.weight", "proj_out.weight"];
-        if cpp && name.contains("attentions") && projects.iter().any(|end| name.ends_with(end)) {
-            shape.extend([1, 1]);
-        }
+    for (name, shape, values) in at("unet", stem) {
         all.push((unet(&name), shape, values));
     }
     for (name, mut shape, values) in at("vae", stem) {
