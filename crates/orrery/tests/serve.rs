@@ -495,6 +495,8 @@ fn readers_that_leave_free_their_slots_and_a_full_queue_says_so() {
     let mut first = server.begin("/v1/chat/completions", &long);
     let mut some = [0; 200];
     first.read_exact(&mut some).unwrap();
+    // Headers come before the slot does.
+    server.until("orrery_slots_busy", |busy| busy == 1.0);
     let second = server.begin("/v1/chat/completions", &long);
     server.until("orrery_queue_waiting", |waiting| waiting == 1.0);
     let full = server.chat(&long);
