@@ -127,7 +127,7 @@ fn a_tiny_autoencoder_in_the_place_of_the_usual_one() {
         let model = open_with(&folder, options).unwrap();
         let picture = draw(&model, &request(&model)).remove(0);
         assert_eq!(
-            model.encode(&[picture.clone()]).unwrap().dims(),
+            model.encode(std::slice::from_ref(&picture)).unwrap().dims(),
             [1, 4, 8, 8]
         );
         picture.pixels

@@ -50,8 +50,8 @@ const EMBEDDED: &str = "embedded";
 
 /// Who looks.
 enum Eye {
-    Embedded(EmojiJudge),
-    Endpoint(Endpoint),
+    Embedded(Box<EmojiJudge>),
+    Endpoint(Box<Endpoint>),
 }
 
 /// The answers about one picture.
@@ -128,7 +128,8 @@ impl Judge {
         let url = match &self.url {
             Some(url) => url.clone(),
             None if self.model == EMBEDDED => {
-                return Ok(Eye::Embedded(EmojiJudge::embedded(&Device::flex())?));
+                let judge = EmojiJudge::embedded(&Device::flex())?;
+                return Ok(Eye::Embedded(Box::new(judge)));
             }
             None => {
                 return Err(Failure::input(
@@ -148,7 +149,7 @@ impl Judge {
             dialect: Dialect::default(),
         };
         let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
-        Ok(Eye::Endpoint(model))
+        Ok(Eye::Endpoint(Box::new(model)))
     }
 
     /// Path, subject and style of every generated picture.
