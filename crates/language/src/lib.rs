@@ -10,7 +10,6 @@ pub mod guardian;
 pub mod harp;
 #[cfg(feature = "moxin")]
 pub mod moxin;
-#[cfg(any(feature = "guardian", feature = "harp"))]
 mod systems;
 #[cfg(any(feature = "harp", feature = "moxin"))]
 mod wordnet;
