@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use base::command::{Failure, one_line};
 use engine::burn::tensor::Device;
-use engine::models::stable_diffusion::{ModelInfo, OpenOptions, StableDiffusion};
+#[cfg(any(feature = "fiva", feature = "sd"))]
+use engine::models::stable_diffusion::ModelInfo;
+use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
 use engine::weights::Weights;
 use engine::weights::hub::{HubError, HubSettings, resolve};
 
@@ -68,6 +70,7 @@ impl BaseModel {
     ///
     /// # Errors
     /// As [`StableDiffusion::info`].
+    #[cfg(any(feature = "fiva", feature = "sd"))]
     pub fn info(&self, options: &OpenOptions) -> Result<ModelInfo, Failure> {
         Ok(match self {
             Self::Embedded => {
