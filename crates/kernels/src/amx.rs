@@ -35,6 +35,22 @@ pub(crate) struct Block {
     pub(crate) out_step: usize,
 }
 
+/// Sums of [`ROWS`] rows and sixteen or [`COLUMNS`] columns over steps that lie anywhere.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'a> {
+    /// Where the left operand starts: a step has [`ROWS`] rows of [`STEP`] units, one after the other.
+    pub(crate) left: *const u32,
+    /// Where the right operand starts, with the distance between rows in values.
+    pub(crate) right: *const u32,
+    pub(crate) right_step: usize,
+    /// Distance in values from the first sixteen columns to the second, where there are any.
+    pub(crate) second: Option<usize>,
+    /// The places of each step's operands, left and right, in bytes from their starts; at least one.
+    pub(crate) steps: &'a [[usize; 2]],
+    /// The sums: [`ROWS`] rows of [`COLUMNS`] values.
+    pub(crate) out: *mut f32,
+}
+
 /// Shapes of the eight tiles, all of them 16 rows of 64 bytes, as the processor reads it.
 #[repr(C, align(64))]
 struct Shapes {
@@ -78,6 +94,20 @@ impl Tiles {
                 wide(block);
             } else {
                 narrow(block);
+            }
+        }
+    }
+
+    /// Works out the sums of a walk.
+    ///
+    /// # Safety
+    /// All places that the walk speaks of must be there, and it must have a step.
+    pub(crate) unsafe fn walk(&self, walk: &Walk<'_>) {
+        // SAFETY: the tiles are ready, and the caller promises the places.
+        unsafe {
+            match walk.second {
+                Some(second) => walk_wide(walk, second),
+                None => walk_narrow(walk),
             }
         }
     }
@@ -180,6 +210,95 @@ unsafe fn narrow(block: &Block) {
             steps = inout(reg) block.steps => _,
             out = in(reg) block.out,
             out_step = inout(reg) 4 * block.out_step => _,
+            options(nostack),
+        );
+    }
+}
+
+/// Two by two tiles.
+///
+/// # Safety
+/// As for [`Tiles::walk`], with tiles that are ready.
+unsafe fn walk_wide(walk: &Walk<'_>, second: usize) {
+    // SAFETY: reads and writes rows of 64 bytes at the places that the caller promises; no other code uses tiles.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            "mov {left_at}, [{list}]",
+            "mov {right_at}, [{list} + 8]",
+            "add {left_at}, {left}",
+            "add {right_at}, {right}",
+            "tileloadd tmm4, [{left_at} + {line}]",
+            "tileloadd tmm6, [{right_at} + {right_step}]",
+            "add {right_at}, {second}",
+            "tileloadd tmm7, [{right_at} + {right_step}]",
+            "tileloadd tmm5, [{left_at} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {list}, 16",
+            "dec {steps}",
+            "jnz 2b",
+            "shl {line}, 1",
+            "tilestored [{out} + {line}], tmm0",
+            "tilestored [{out} + {line} + 64], tmm1",
+            "tilestored [{out} + {line} + 2048], tmm2",
+            "tilestored [{out} + {line} + 2112], tmm3",
+            left_at = out(reg) _,
+            right_at = out(reg) _,
+            left = in(reg) walk.left,
+            right = in(reg) walk.right,
+            right_step = in(reg) 4 * walk.right_step,
+            second = in(reg) 4 * second,
+            list = inout(reg) walk.steps.as_ptr() => _,
+            steps = inout(reg) walk.steps.len() => _,
+            line = inout(reg) 64_usize => _,
+            out = in(reg) walk.out,
+            options(nostack),
+        );
+    }
+}
+
+/// Two tiles, one below the other.
+///
+/// # Safety
+/// As for [`walk_wide`].
+unsafe fn walk_narrow(walk: &Walk<'_>) {
+    // SAFETY: as in `walk_wide`.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm2",
+            "2:",
+            "mov {left_at}, [{list}]",
+            "mov {right_at}, [{list} + 8]",
+            "add {left_at}, {left}",
+            "add {right_at}, {right}",
+            "tileloadd tmm4, [{left_at} + {line}]",
+            "tileloadd tmm6, [{right_at} + {right_step}]",
+            "tileloadd tmm5, [{left_at} + {line} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "add {list}, 16",
+            "dec {steps}",
+            "jnz 2b",
+            "shl {line}, 1",
+            "tilestored [{out} + {line}], tmm0",
+            "tilestored [{out} + {line} + 2048], tmm2",
+            left_at = out(reg) _,
+            right_at = out(reg) _,
+            left = in(reg) walk.left,
+            right = in(reg) walk.right,
+            right_step = in(reg) 4 * walk.right_step,
+            list = inout(reg) walk.steps.as_ptr() => _,
+            steps = inout(reg) walk.steps.len() => _,
+            line = inout(reg) 64_usize => _,
+            out = in(reg) walk.out,
             options(nostack),
         );
     }

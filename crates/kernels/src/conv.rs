@@ -12,6 +12,8 @@ mod dots;
 mod input_tile;
 mod job;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod units;
 mod weight;
 #[cfg(target_arch = "x86_64")]

@@ -277,6 +277,38 @@ fn pictures_larger_than_a_block_equal_their_definition() {
     }
 }
 
+/// Channels that fill whole tiles of sixteen, and some that do not.
+#[test]
+fn many_channels_equal_their_definition() {
+    let plain = vec![axis(9, 3, 1, [1, 1], 1); 2];
+    for (batch, channels, axes) in [
+        (2, [16, 16, 1], plain.clone()),
+        (3, [37, 50, 1], plain.clone()),
+        (1, [70, 33, 1], vec![axis(20, 3, 1, [1, 1], 1); 2]),
+        (2, [40, 48, 2], plain),
+        (2, [34, 17, 1], vec![axis(8, 3, 2, [1, 1], 1); 2]),
+        (2, [33, 40, 1], vec![axis(7, 1, 1, [0, 0], 1); 2]),
+        (2, [20, 18, 1], vec![axis(8, 2, 2, [0, 0], 1); 2]),
+        (1, [32, 36, 1], vec![axis(11, 3, 1, [2, 2], 2); 2]),
+        (
+            2,
+            [18, 65, 1],
+            vec![
+                axis(4, 3, 1, [1, 1], 1),
+                axis(5, 3, 1, [1, 1], 1),
+                axis(6, 3, 1, [1, 1], 1),
+            ],
+        ),
+        (3, [36, 40, 1], vec![axis(50, 3, 1, [1, 1], 1)]),
+    ] {
+        check(&Case {
+            batch,
+            channels,
+            axes,
+        });
+    }
+}
+
 #[test]
 fn many_small_pictures_equal_their_definition() {
     for (batch, channels, axes) in [

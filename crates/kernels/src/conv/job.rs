@@ -62,7 +62,16 @@ struct Shape {
     reaches: Vec<Reach>,
     /// Channels over which the reaches are repeated.
     channels: usize,
+    /// The steps of tiles, where those are used.
+    #[cfg(target_arch = "x86_64")]
+    steps: Vec<[usize; 2]>,
 }
+
+/// Weights for tiles, on machines that may have some.
+#[cfg(target_arch = "x86_64")]
+type ForTiles = Option<super::tiles::TileWeights>;
+#[cfg(not(target_arch = "x86_64"))]
+type ForTiles = Option<std::convert::Infallible>;
 
 impl Job<'_> {
     /// The results, `len` of them. The `parts` must together write each one once; their bits do not depend on how
@@ -100,6 +109,7 @@ impl Job<'_> {
         let plan = Plan::new(axes.clone(), self.kernel, self.weights.channels, limits);
         let alone = self.rows.len() == 1 && self.channels == 1;
         let kernel = alone.then(|| Kernel::new(&plan, self.kernel[1])).flatten();
+        let tiles = self.for_tiles(axes);
         let mut shapes: Vec<Shape> = Vec::new();
         let blocks: Vec<(Block, usize)> = (0..plan.len())
             .map(|i| {
@@ -107,7 +117,7 @@ impl Job<'_> {
                 let key = plan.key(&block);
                 let known = shapes.iter().position(|shape| shape.key == key);
                 let number = known.unwrap_or_else(|| {
-                    shapes.push(self.shape(&plan, &block, key));
+                    shapes.push(self.shape(&plan, &block, key, &tiles));
                     shapes.len() - 1
                 });
                 (block, number)
@@ -120,7 +130,7 @@ impl Job<'_> {
                 Some(kernel) if shape.channel > 0 => {
                     self.channel(&plan, kernel, block, shape, picture, out);
                 }
-                _ => self.block(&plan, block, shape, picture, out),
+                _ => self.block(&plan, block, shape, picture, &tiles, out),
             }
         };
         let tasks = pictures * blocks.len();
@@ -135,13 +145,48 @@ impl Job<'_> {
         }
     }
 
-    fn shape(&self, plan: &Plan, block: &Block, key: (usize, usize, Vec<usize>)) -> Shape {
+    /// The weights of the taps of `axes` for tiles, where those are worth it.
+    #[cfg(target_arch = "x86_64")]
+    fn for_tiles(&self, [z, y, x]: &[Axis; 3]) -> ForTiles {
+        let [height, width] = self.kernel;
+        let mut taps = Vec::new();
+        for z in &z.taps {
+            for y in &y.taps {
+                let row = (z.index * height + y.index) * width;
+                taps.extend(x.taps.iter().map(|x| row + x.index));
+            }
+        }
+        super::tiles::TileWeights::new(
+            &self.weights,
+            [self.groups, self.rows.len()],
+            self.steps,
+            self.group_step,
+            taps,
+        )
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn for_tiles(&self, _: &[Axis; 3]) -> ForTiles {
+        None
+    }
+
+    fn shape(
+        &self,
+        plan: &Plan,
+        block: &Block,
+        key: (usize, usize, Vec<usize>),
+        tiles: &ForTiles,
+    ) -> Shape {
         let [_, y, x] = &plan.axes;
         let line = self.extent[2];
         let place = |row: usize, column: usize| row * y.step * line + column * x.step;
         let channel = plan.channel(block);
         let (mut reaches, mut channels) = (plan.reaches(block), self.weights.channels);
-        if reaches.len() < FEW {
+        #[cfg(target_arch = "x86_64")]
+        let steps = tiles
+            .as_ref()
+            .map_or_else(Vec::new, |tiles| tiles.steps(&reaches, channel));
+        if reaches.len() < FEW && tiles.is_none() {
             // One long loop over channels and taps is faster than many short ones.
             reaches = spread(&reaches, channels, channel, self.steps[1]);
             channels = 1;
@@ -152,6 +197,8 @@ impl Job<'_> {
             vectors: Vectors::new(block, plan.width(block), x.step, place),
             reaches,
             channels,
+            #[cfg(target_arch = "x86_64")]
+            steps,
         }
     }
 
@@ -198,34 +245,51 @@ impl Job<'_> {
     }
 
     /// Computes `block` of a group of a picture.
-    fn block(&self, plan: &Plan, block: &Block, shape: &Shape, picture: usize, out: &Strips<'_>) {
+    fn block(
+        &self,
+        plan: &Plan,
+        block: &Block,
+        shape: &Shape,
+        picture: usize,
+        tiles: &ForTiles,
+        out: &Strips<'_>,
+    ) {
         let (group, rows) = (picture % self.groups, self.rows.len());
         let bias = self.bias.as_deref();
-        with_scratch(
-            self.weights.channels * shape.channel + LANES,
-            |input_tile| {
-                self.pack(plan, block, shape.channel, picture, input_tile);
-                let product = Product {
-                    source: input_tile,
-                    channels: shape.channels,
-                    channel_step: shape.channel,
-                    reaches: &shape.reaches,
-                    weight: &self.weights.values[group * self.group_step..],
-                    weight_steps: self.steps,
-                    bias: bias.map(|bias| &bias[group * rows..][..rows]),
-                    vectors: &shape.vectors,
-                    out,
-                    out_start: self.origin(plan, block, picture),
-                    out_rows: &self.rows,
-                };
-                // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
-                unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
-                for row in &self.rows {
-                    // SAFETY: as above; they were written.
-                    unsafe { self.finish(plan, block, product.out_start + row, out) };
-                }
-            },
-        );
+        let channels = self.weights.channels;
+        #[cfg(target_arch = "x86_64")]
+        let room = tiles.as_ref().map_or(channels, |tiles| tiles.channels());
+        #[cfg(not(target_arch = "x86_64"))]
+        let room = channels;
+        with_scratch(room * shape.channel + LANES, |input_tile| {
+            self.pack(plan, block, shape.channel, picture, input_tile);
+            input_tile[channels * shape.channel..room * shape.channel].fill(0.0);
+            let product = Product {
+                source: input_tile,
+                channels: shape.channels,
+                channel_step: shape.channel,
+                reaches: &shape.reaches,
+                weight: &self.weights.values[group * self.group_step..],
+                weight_steps: self.steps,
+                bias: bias.map(|bias| &bias[group * rows..][..rows]),
+                vectors: &shape.vectors,
+                out,
+                out_start: self.origin(plan, block, picture),
+                out_rows: &self.rows,
+            };
+            // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
+            match tiles {
+                #[cfg(target_arch = "x86_64")]
+                Some(tiles) if !shape.steps.is_empty() => unsafe {
+                    tiles.multiply(group, &product, &shape.steps);
+                },
+                _ => unsafe { tile::multiply(self.level, self.weights.pairs, &product) },
+            }
+            for row in &self.rows {
+                // SAFETY: as above; they were written.
+                unsafe { self.finish(plan, block, product.out_start + row, out) };
+            }
+        });
     }
 
     /// Computes `block` of a channel by its own.

@@ -7,9 +7,9 @@ use crate::parallel::Strips;
 use crate::simd::{Portable, Simd};
 
 /// Sixteen neighbouring places of an input tile whose results are computed together.
-struct Vector {
+pub(super) struct Vector {
     /// First place.
-    start: usize,
+    pub(super) start: usize,
     /// Which of its runs are results.
     runs: std::ops::Range<usize>,
 }
@@ -23,7 +23,7 @@ struct Run {
 
 /// The vectors of a block.
 pub(super) struct Vectors {
-    vectors: Vec<Vector>,
+    pub(super) vectors: Vec<Vector>,
     runs: Vec<Run>,
     /// Distance between neighbouring results in the output.
     step: usize,
@@ -266,7 +266,7 @@ unsafe fn tile<V: Simd, const ROWS: usize, const VECTORS: usize>(
 /// # Safety
 /// As for [`tile_rows`].
 #[inline(always)]
-unsafe fn store<V: Simd>(product: &Product<'_>, plane: usize, sum: V, vector: &Vector) {
+pub(super) unsafe fn store<V: Simd>(product: &Product<'_>, plane: usize, sum: V, vector: &Vector) {
     let Vectors { runs, step, .. } = product.vectors;
     // SAFETY: handed down.
     unsafe {

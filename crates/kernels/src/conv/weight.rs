@@ -7,7 +7,11 @@ use rayon::prelude::*;
 use super::axis::{Axis, merged};
 use super::dims::ConvDims;
 use super::dots::{Sums, dots_values};
-use super::input_tile::{Block, Limits, Plan};
+use super::input_tile::{Block, Limits, Plan, Reach};
+#[cfg(target_arch = "x86_64")]
+use super::tiles::{Dots, SUMS};
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
 use crate::level::Level;
 use crate::math::LANES;
 use crate::parallel::portion;
@@ -32,6 +36,53 @@ trait Kind: Sync {
     fn fill(&self, from: &[f32], step: usize, to: &mut [Self::Value]);
 
     fn dots(&self, sums: &Sums<'_, Self::Value>, out: &mut [f32]);
+
+    /// Rows of gradients are filled up to multiples of this.
+    const ROWS: usize = 1;
+    /// Values after an input tile that are read, but change nothing.
+    const AFTER: usize = 0;
+
+    /// Values of the sums.
+    fn room(&self, dims: &ConvDims) -> usize {
+        dims.weight_len()
+    }
+
+    /// Adds a block to the sums: `grads` `[groups, rows, length]`, and the input tile with `channel` between channels.
+    fn add(
+        &self,
+        dims: &ConvDims,
+        reaches: &[Reach],
+        (grads, length): (&[Self::Value], usize),
+        (input_tile, channel): (&[Self::Value], usize),
+        sums: &mut [f32],
+    ) {
+        let [ins, outs] = dims.per_group();
+        let row = ins * dims.taps();
+        let rows = |g: usize, i: usize, sums: &mut [f32]| {
+            let block = Sums {
+                grad: &grads[(g * outs + i * ROWS) * length..],
+                rows: sums.len() / row,
+                length,
+                source: &input_tile[g * ins * channel..],
+                channels: ins,
+                channel_step: channel,
+                reaches,
+                taps: dims.taps(),
+            };
+            self.dots(&block, sums);
+        };
+        sums.par_chunks_exact_mut(outs * row)
+            .enumerate()
+            .for_each(|(g, sums)| {
+                let tasks = sums.par_chunks_mut(ROWS * row).enumerate();
+                tasks.for_each(|(i, sums)| rows(g, i, sums));
+            });
+    }
+
+    /// The gradient, when all blocks are added.
+    fn finish(&self, _: &ConvDims, sums: Vec<f32>) -> Vec<f32> {
+        sums
+    }
 }
 
 struct Values(Level);
@@ -69,6 +120,84 @@ impl Kind for Rounded {
     }
 }
 
+/// As [`Rounded`], and it stands for a machine with tiles.
+#[cfg(target_arch = "x86_64")]
+struct ByTiles;
+
+#[cfg(target_arch = "x86_64")]
+impl Kind for ByTiles {
+    type Value = u16;
+    const VALUES: usize = Rounded::VALUES;
+    const ROWS: usize = amx::ROWS;
+    const AFTER: usize = 4 * LANES;
+
+    fn fill(&self, from: &[f32], step: usize, to: &mut [u16]) {
+        Rounded.fill(from, step, to);
+    }
+
+    fn dots(&self, sums: &Sums<'_, u16>, out: &mut [f32]) {
+        Rounded.dots(sums, out);
+    }
+
+    /// `[groups, channels before / 32, channels after / 32, taps, 32, 32]`.
+    fn room(&self, dims: &ConvDims) -> usize {
+        let [ins, outs] = dims.per_group().map(|count| count.div_ceil(amx::ROWS));
+        dims.groups * ins * outs * dims.taps() * SUMS
+    }
+
+    fn add(
+        &self,
+        dims: &ConvDims,
+        reaches: &[Reach],
+        (grads, length): (&[u16], usize),
+        (input_tile, channel): (&[u16], usize),
+        sums: &mut [f32],
+    ) {
+        let [ins, outs] = dims.per_group();
+        let [before, after] = [ins, outs].map(|count| count.div_ceil(amx::ROWS));
+        let rows = after * amx::ROWS;
+        let each = after * dims.taps() * SUMS;
+        sums.par_chunks_exact_mut(each)
+            .enumerate()
+            .for_each(|(i, sums)| {
+                let (group, first) = (i / before, i % before * amx::ROWS);
+                let dots = Dots {
+                    grad: &grads[group * rows * length..][..rows * length],
+                    length,
+                    source: &input_tile[group * ins * channel..],
+                    channels: ins,
+                    channel_step: channel,
+                    reaches,
+                    taps: dims.taps(),
+                };
+                // SAFETY: see the type.
+                unsafe { dots.add(first, sums) };
+            });
+    }
+
+    fn finish(&self, dims: &ConvDims, sums: Vec<f32>) -> Vec<f32> {
+        let [ins, outs] = dims.per_group();
+        let [before, after] = [ins, outs].map(|count| count.div_ceil(amx::ROWS));
+        let taps = dims.taps();
+        let mut gradient = vec![0.0; dims.weight_len()];
+        gradient
+            .par_chunks_exact_mut(ins * taps)
+            .enumerate()
+            .for_each(|(row, to)| {
+                let (group, row) = (row / outs, row % outs);
+                for (channel, to) in to.chunks_exact_mut(taps).enumerate() {
+                    let [a, b] = [channel, row].map(|i| i / amx::ROWS);
+                    let block = ((group * before + a) * after + b) * taps;
+                    let place = row % amx::ROWS * amx::COLUMNS + channel % amx::ROWS;
+                    for (tap, to) in to.iter_mut().enumerate() {
+                        *to = sums[(block + tap) * SUMS + place];
+                    }
+                }
+            });
+        gradient
+    }
+}
+
 /// The gradient; the slices hold what `dims` says. Where `rounded`, the machine must multiply bf16 values.
 pub(super) fn gradient(
     level: Level,
@@ -79,7 +208,10 @@ pub(super) fn gradient(
 ) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if rounded {
-        return of_kind(&Rounded, grad, x, dims);
+        return match super::tiles::fit(dims.per_group()) {
+            true => of_kind(&ByTiles, grad, x, dims),
+            false => of_kind(&Rounded, grad, x, dims),
+        };
     }
     debug_assert!(!rounded);
     of_kind(&Values(level), grad, x, dims)
@@ -96,7 +228,7 @@ fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f
         channels,
         LIMITS,
     );
-    let mut sums = vec![0.0; dims.weight_len()];
+    let mut sums = vec![0.0; kind.room(dims)];
     let (mut input_tile, mut grads) = (Vec::new(), Vec::new());
     // Small pictures follow one another in one sum.
     let together = match plan.len() {
@@ -115,7 +247,7 @@ fn of_kind<K: Kind>(kind: &K, grad: &[f32], x: &[f32], dims: &ConvDims) -> Vec<f
             at.add(kind, [grad, x], &mut input_tile, &mut grads, &mut sums);
         }
     }
-    sums
+    kind.finish(dims, sums)
 }
 
 /// One block of some pictures.
@@ -146,8 +278,11 @@ impl At<'_> {
         let channel = count * step;
         let last = (block.rows - 1) * width + block.columns;
         let length = ((count - 1) * step + last).next_multiple_of(K::VALUES);
-        input_tile.resize(dims.in_channels * channel + length, K::Value::default());
-        grads.resize(dims.out_channels * length, K::Value::default());
+        let after = length + K::AFTER;
+        input_tile.resize(dims.in_channels * channel + after, K::Value::default());
+        let [_, outs] = dims.per_group();
+        let filled = outs.next_multiple_of(K::ROWS);
+        grads.resize(dims.groups * filled * length, K::Value::default());
         let (parts, rest) = input_tile.split_at_mut(dims.in_channels * channel);
         rest.fill(K::Value::default());
         parts
@@ -159,34 +294,17 @@ impl At<'_> {
         grads
             .par_chunks_exact_mut(length)
             .enumerate()
-            .for_each(|(c, to)| {
+            .for_each(|(row, to)| {
                 to.fill(K::Value::default());
+                let (group, row) = (row / filled, row % filled);
+                if row >= outs {
+                    return;
+                }
                 for (b, to) in self.pictures.clone().zip(to.chunks_mut(step)) {
-                    self.lay_out(kind, grad, b, c, to);
+                    self.lay_out(kind, grad, b, group * outs + row, to);
                 }
             });
-        let [ins, outs] = dims.per_group();
-        let row = ins * dims.taps();
-        let (input_tile, grads) = (&input_tile[..], &grads[..]);
-        let rows = |g: usize, i: usize, sums: &mut [f32]| {
-            let block = Sums {
-                grad: &grads[(g * outs + i * ROWS) * length..],
-                rows: sums.len() / row,
-                length,
-                source: &input_tile[g * ins * channel..],
-                channels: ins,
-                channel_step: channel,
-                reaches: &reaches,
-                taps: dims.taps(),
-            };
-            kind.dots(&block, sums);
-        };
-        sums.par_chunks_exact_mut(outs * row)
-            .enumerate()
-            .for_each(|(g, sums)| {
-                let tasks = sums.par_chunks_mut(ROWS * row).enumerate();
-                tasks.for_each(|(i, sums)| rows(g, i, sums));
-            });
+        kind.add(dims, &reaches, (grads, length), (input_tile, channel), sums);
     }
 
     /// Copies what the block reads of channel `c` of picture `b`.

@@ -61,35 +61,7 @@ impl Format for Wide {
         // SAFETY: promised; all types are plain bits of one size.
         unsafe {
             let rows = transmute::<[Vector; LANES], [__m512; LANES]>(block);
-            let mut fours = [_mm512_setzero_ps(); LANES];
-            for g in (0..LANES).step_by(4) {
-                let low = [0, 2].map(|i| _mm512_unpacklo_ps(rows[g + i], rows[g + i + 1]));
-                let high = [0, 2].map(|i| _mm512_unpackhi_ps(rows[g + i], rows[g + i + 1]));
-                let [a, b] = low.map(|x| _mm512_castps_pd(x));
-                let [c, d] = high.map(|x| _mm512_castps_pd(x));
-                fours[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-                fours[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-                fours[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
-                fours[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
-            }
-            // A quarter `l` of `fours[g + c]` is column `4 l + c` of the rows from `g` on.
-            let mut columns = rows;
-            for c in 0..4 {
-                let [a, b, x, y] = [0, 4, 8, 12].map(|g| fours[g + c]);
-                let even = [
-                    _mm512_shuffle_f32x4::<0x88>(a, b),
-                    _mm512_shuffle_f32x4::<0x88>(x, y),
-                ];
-                let odd = [
-                    _mm512_shuffle_f32x4::<0xdd>(a, b),
-                    _mm512_shuffle_f32x4::<0xdd>(x, y),
-                ];
-                columns[c] = _mm512_shuffle_f32x4::<0x88>(even[0], even[1]);
-                columns[c + 4] = _mm512_shuffle_f32x4::<0x88>(odd[0], odd[1]);
-                columns[c + 8] = _mm512_shuffle_f32x4::<0xdd>(even[0], even[1]);
-                columns[c + 12] = _mm512_shuffle_f32x4::<0xdd>(odd[0], odd[1]);
-            }
-            transmute::<[__m512; LANES], [Vector; LANES]>(columns)
+            transmute::<[__m512; LANES], [Vector; LANES]>(crate::simd::transpose(rows))
         }
     }
 }
