@@ -64,7 +64,7 @@ pub fn conv_then(
     }
     let [ins, outs] = dims.per_group();
     let taps = dims.taps();
-    let weights = Weights::new(level, precision, weight, [ins, taps]);
+    let weights = Weights::new(level, precision, weight, [ins, taps], outs);
     let spans = merged(dims.spans);
     let extent = spans.map(|span| span.output);
     let job = Job {
@@ -74,8 +74,8 @@ pub fn conv_then(
         channels: ins,
         rows: planes(outs, &extent),
         source: x,
-        steps: [weights.channels * taps, taps],
-        group_step: outs * weights.channels * taps,
+        steps: [weights.stored(ins) * taps, taps],
+        group_step: outs * weights.stored(ins) * taps,
         weights,
         bias: bias.map(Cow::Borrowed),
         then,
@@ -199,7 +199,7 @@ fn turned(
     expect("weight", weight.len(), dims.weight_len())?;
     let [ins, outs] = dims.per_group();
     let taps = dims.taps();
-    let weights = Weights::new(level, precision, weight, [outs, ins * taps]);
+    let weights = Weights::new(level, precision, weight, [outs, ins * taps], ins);
     let spans = merged(dims.spans);
     let extent = spans.map(|span| span.input);
     let mut job = Job {
@@ -210,7 +210,7 @@ fn turned(
         rows: planes(ins, &extent),
         source: grad,
         steps: [taps, ins * taps],
-        group_step: weights.channels * ins * taps,
+        group_step: weights.stored(outs) * ins * taps,
         weights,
         bias: bias.map(Cow::Borrowed),
         then: None,

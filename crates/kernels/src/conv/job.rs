@@ -158,7 +158,7 @@ impl Job<'_> {
         }
         super::tiles::TileWeights::new(
             &self.weights,
-            [self.groups, self.rows.len()],
+            [self.groups, self.rows.len(), self.channels],
             self.steps,
             self.group_step,
             taps,

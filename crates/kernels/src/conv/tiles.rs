@@ -11,8 +11,8 @@ use crate::amx::{self, ROWS, STEP, Tiles, Walk};
 use crate::math::LANES;
 use crate::simd::Simd;
 
-/// Rows and units from which tiles, which hold sixteen of each, are worth it.
-const LEAST: [usize; 2] = [16, 8];
+/// Channels before and after from which tiles are worth it.
+const LEAST: usize = 16;
 /// Values of the sums of a walk.
 pub(super) const SUMS: usize = ROWS * amx::COLUMNS;
 
@@ -36,40 +36,53 @@ pub(super) struct TileWeights {
     group: usize,
 }
 
-/// Where units are gathered from.
+/// What units are made of: a channel, and the one half of them later.
 struct Lines<'a> {
     values: &'a [f32],
     row_step: usize,
     channel_step: usize,
     taps: &'a [usize],
-    units: usize,
+    channels: usize,
 }
 
 impl Lines<'_> {
     /// Writes the blocks of some rows, `[taps, steps]`.
     ///
     /// # Safety
-    /// The machine must have AVX-512.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+    /// The machine must have AVX-512 with BF16.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
     unsafe fn fill(&self, rows: std::ops::Range<usize>, blocks: &mut [[Line; ROWS]]) {
-        let depth = self.units.div_ceil(STEP);
+        let units = self.channels.div_ceil(2);
+        let depth = units.div_ceil(STEP);
         let tap = self.taps.iter().max().copied().unwrap_or(0);
-        let last = (rows.end - 1) * self.row_step + (self.units - 1) * self.channel_step + tap;
+        let last = (rows.end - 1) * self.row_step + (self.channels - 1) * self.channel_step + tap;
         assert!(last < self.values.len() && (STEP * self.channel_step) < i32::MAX as usize);
         let lanes: [i32; LANES] = std::array::from_fn(|lane| (lane * self.channel_step) as i32);
-        // SAFETY: all places that are read lie before the last one; the mask covers the units that are there.
+        let mask = |count: usize| match count.min(STEP) {
+            0 => 0,
+            count => u16::MAX >> (STEP - count),
+        };
+        // SAFETY: all places that are read lie before the last one; the masks cover the channels that are there.
         unsafe {
             let lanes = _mm512_loadu_si512(lanes.as_ptr().cast());
+            let gather = |mask: u16, from: usize| {
+                let from = self.values.as_ptr().wrapping_add(from);
+                _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, lanes, from)
+            };
+            let order = _mm512_loadu_si512(super::x86::ORDER.as_ptr().cast());
             for step in 0..depth {
-                let mask = u16::MAX >> (STEP - STEP.min(self.units - step * STEP));
+                let [low, high] = [step * STEP, units + step * STEP];
+                let masks = [mask(units - low), mask(self.channels.saturating_sub(high))];
                 for (to, row) in rows.clone().enumerate() {
-                    let from = row * self.row_step + step * STEP * self.channel_step;
                     for (at, tap) in self.taps.iter().enumerate() {
-                        let from = self.values.as_ptr().add(from + tap);
-                        let units =
-                            _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, lanes, from);
+                        let from = row * self.row_step + tap;
+                        let low = gather(masks[0], from + low * self.channel_step);
+                        let high = gather(masks[1], from + high * self.channel_step);
+                        let both = _mm512_cvtne2ps_pbh(high, low);
+                        let both = std::mem::transmute::<__m512bh, __m512i>(both);
                         let line = &mut blocks[at * depth + step][to];
-                        _mm512_store_ps(line.0.as_mut_ptr().cast(), units);
+                        let units = _mm512_permutexvar_epi16(order, both);
+                        _mm512_store_si512(line.0.as_mut_ptr().cast(), units);
                     }
                 }
             }
@@ -78,18 +91,17 @@ impl Lines<'_> {
 }
 
 impl TileWeights {
-    /// The `taps` of the weights of groups of `rows` rows, where tiles are there and worth it. `steps` are the distances
-    /// between rows and between channels, `group_step` that between groups.
+    /// The `taps` of the weights of groups of `rows` rows and `channels`, where tiles work the product out. `steps` are the
+    /// distances between rows and between channels, `group_step` that between groups.
     pub(super) fn new(
         weights: &Weights<'_>,
-        [groups, rows]: [usize; 2],
+        [groups, rows, channels]: [usize; 3],
         [row_step, channel_step]: [usize; 2],
         group_step: usize,
         taps: Vec<usize>,
     ) -> Option<Self> {
         let units = weights.channels;
-        let worth = rows >= LEAST[0] && units >= LEAST[1] && !taps.is_empty();
-        if !(weights.pairs && worth && amx::available()) {
+        if !weights.tiles || taps.is_empty() {
             return None;
         }
         let depth = units.div_ceil(STEP);
@@ -104,9 +116,9 @@ impl TileWeights {
                 row_step,
                 channel_step,
                 taps: &taps,
-                units,
+                channels,
             };
-            // SAFETY: units are made where the instructions are.
+            // SAFETY: they are made where the instructions are.
             unsafe { lines.fill(first..rows.min(first + ROWS), blocks) };
         };
         lines
@@ -281,7 +293,7 @@ impl Dots<'_> {
     }
 }
 
-/// Whether sums of `channels` before and after in each group are worked out by tiles.
+/// Whether products of so many channels of each group before and after are worked out by tiles.
 pub(super) fn fit([before, after]: [usize; 2]) -> bool {
-    before.min(after) >= LEAST[0] && amx::available()
+    before.min(after) >= LEAST && amx::available()
 }

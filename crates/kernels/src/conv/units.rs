@@ -21,28 +21,38 @@ pub(super) fn rounded(level: Level, precision: Precision) -> bool {
 pub(super) struct Weights<'a> {
     /// As they are, or units of two channels.
     pub(super) values: Cow<'a, [f32]>,
+    /// Whether products are of units.
     pub(super) pairs: bool,
+    /// Whether products are worked out by tiles, which are made of the values as they are.
+    pub(super) tiles: bool,
     /// Channels over which a sum runs; a unit counts as one.
     pub(super) channels: usize,
 }
 
 impl<'a> Weights<'a> {
-    /// Of blocks of `[channels, width]`. A unit is made of a channel and of the one half of them later.
+    /// Of blocks of `[channels, width]` that give `rows` results. A unit is made of a channel and of the one half of them
+    /// later.
     pub(super) fn new(
         level: Level,
         precision: Precision,
         weight: &'a [f32],
         [channels, width]: [usize; 2],
+        rows: usize,
     ) -> Self {
         let pairs = channels > 1 && rounded(level, precision);
-        if !pairs {
+        let half = channels.div_ceil(2);
+        #[cfg(target_arch = "x86_64")]
+        let tiles = pairs && super::tiles::fit([channels, rows]);
+        #[cfg(not(target_arch = "x86_64"))]
+        let tiles = rows == usize::MAX;
+        if !pairs || tiles {
             return Self {
                 values: Cow::Borrowed(weight),
                 pairs,
-                channels,
+                tiles,
+                channels: if tiles { half } else { channels },
             };
         }
-        let half = channels.div_ceil(2);
         let mut units = vec![0.0; weight.len() / channels * half];
         units
             .par_chunks_exact_mut(half * width)
@@ -58,8 +68,16 @@ impl<'a> Weights<'a> {
         Self {
             values: Cow::Owned(units),
             pairs,
+            tiles,
             channels: half,
         }
+    }
+}
+
+impl Weights<'_> {
+    /// Channels of a block of `values`, made of `channels`.
+    pub(super) fn stored(&self, channels: usize) -> usize {
+        if self.tiles { channels } else { self.channels }
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) unsafe fn dots_halves(sums: &Sums<'_, u16>, out: &mut [f32]) {
 }
 
 /// Rounding two vectors gives the sixteen of the first, then those of the second: this is where units find them.
-const ORDER: [u16; 32] = {
+pub(super) const ORDER: [u16; 32] = {
     let mut order = [0; 32];
     let mut i = 0;
     while i < 32 {
