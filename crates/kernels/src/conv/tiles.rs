@@ -1,6 +1,7 @@
 //! Convolutions of bf16 values by tiles: as many rows and units as tiles have are worked out at one time.
 
 use std::arch::x86_64::*;
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -207,6 +208,11 @@ impl TileWeights {
     }
 }
 
+thread_local! {
+    /// Working memory of [`Dots::add`].
+    static LINES: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
 /// Sums over the results of a block for one group: for each 32 channels after, 32 channels before and tap [`SUMS`] of them.
 pub(super) struct Dots<'a> {
     /// Gradients, `[rows, length]`; rows and length are filled up to whole tiles.
@@ -238,7 +244,10 @@ impl Dots<'_> {
         assert!(out.len() >= row_blocks * self.taps * SUMS);
         // A place has a unit of every channel: its value and the next one.
         let width = if wide { 2 } else { 1 };
-        let mut lines = vec![Line([0; LANES]); (places + 2 * STEP) * width];
+        let mut lines = LINES.take();
+        if lines.len() < places * width {
+            lines.resize(places * width, Line([0; LANES]));
+        }
         for part in 0..width {
             let from = (first + part * LANES) * self.channel_step;
             let count = LANES.min(channels - part * LANES);
@@ -290,6 +299,7 @@ impl Dots<'_> {
                 unsafe { tiles.block(&block) };
             }
         }
+        LINES.set(lines);
     }
 }
 
