@@ -228,8 +228,8 @@ unsafe fn add<F: Format>(
     let (keys, count) = (tile.keys.len(), tile.queries.len());
     let width = padded(count);
     let [wide, values_wide] = [dims.head, dims.values].map(padded);
-    let [head_places, value_places, key_places] =
-        [dims.head, dims.values, keys].map(|of| of.div_ceil(F::VALUES));
+    let [head_places, value_places] = [dims.head, dims.values].map(F::places);
+    let key_places = keys.div_ceil(F::VALUES);
     let groups = width / LANES;
     let rows = |from, head| input.rows(from, head, tile.b, tile.h / dims.group, tile.keys.clone());
     let (k, v) = (rows(input.k, dims.head), rows(input.v, dims.values));

@@ -56,6 +56,12 @@ pub(super) trait Format {
     /// For this and the other functions: the machine must have the instructions.
     unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>);
 
+    /// Places of a row of `values`, zeros at its end included.
+    #[inline(always)]
+    fn places(values: usize) -> usize {
+        values.div_ceil(Self::VALUES)
+    }
+
     /// The larger value of each lane; the one of `b` where that of `a` is NaN.
     ///
     /// # Safety

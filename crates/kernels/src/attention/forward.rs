@@ -61,7 +61,7 @@ unsafe fn run<F: Format>(
 ) {
     let dims = input.dims;
     let (wide, lanes) = (padded(dims.values), padded(range.len()));
-    let places = dims.head.div_ceil(F::VALUES);
+    let places = F::places(dims.head);
     let scale = LOG2_E * dims.scale();
     let q = input.rows(input.q, dims.head, b, h, range.clone());
     // SAFETY: the instructions are promised.

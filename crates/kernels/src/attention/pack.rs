@@ -92,7 +92,7 @@ unsafe fn places<F: Format>(row: &[f32], at: usize) -> Vector {
 /// See [`places`].
 #[inline(always)]
 pub(super) unsafe fn pack_along<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
-    let wide = rows.head.div_ceil(F::VALUES);
+    let wide = F::places(rows.head);
     if rows.in_place::<F>() || wide == 0 {
         return;
     }
@@ -114,7 +114,7 @@ pub(super) fn left<'a, F: Format>(rows: &Rows<'a>, packed: &'a Buffer) -> Left<'
         let values = rows.from.values.get(first..);
         (values.unwrap_or_default(), token)
     } else {
-        (&packed[..], rows.head.div_ceil(F::VALUES))
+        (&packed[..], F::places(rows.head))
     };
     Left {
         values,
@@ -155,7 +155,7 @@ pub(super) unsafe fn pack_across<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
 /// See [`places`].
 #[inline(always)]
 pub(super) unsafe fn pack_columns<F: Format>(rows: &Rows<'_>, to: &mut Buffer) {
-    let (inner, wide) = (rows.head.div_ceil(F::VALUES), padded(rows.len()));
+    let (inner, wide) = (F::places(rows.head), padded(rows.len()));
     to.grow(inner * wide);
     let mut column = 0;
     while column < wide {

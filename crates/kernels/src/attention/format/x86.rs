@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 use std::mem::transmute;
 
 use super::{Format, Vector, tiles};
+use crate::amx;
 use crate::math::LANES;
 use crate::simd::Simd;
 use crate::tile::{Left, Out, Right, product};
@@ -83,6 +84,16 @@ impl Format for Bf16 {
     const FMA: bool = true;
     const VALUES: usize = 2;
     const COLUMNS: usize = 32;
+
+    /// Whole steps of tiles, where there are some.
+    #[inline(always)]
+    fn places(values: usize) -> usize {
+        let places = values.div_ceil(Self::VALUES);
+        match amx::available() {
+            true => places.next_multiple_of(amx::STEP),
+            false => places,
+        }
+    }
 
     #[inline(always)]
     unsafe fn product<const ADD: bool>(a: Left<'_>, b: Right<'_>, out: Out<'_>) {
