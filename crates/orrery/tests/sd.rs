@@ -110,6 +110,44 @@ fn pictures_and_the_same_ones_again() {
     assert!(ran.err.contains("2 chunks"), "{}", ran.err);
 }
 
+/// The last preview is the picture before its last step, and the picture does not depend on it.
+#[test]
+fn previews_are_kept_while_a_picture_is_drawn() {
+    let place = folder();
+    let place = place.path();
+    model(place);
+    let plain = ["generate", "fox", "--seed", "3", "--out", "plain.png"];
+    sd(place, &plain).worked();
+    for decoder in ["model/vae", ""] {
+        let mut args = vec![
+            "generate",
+            "fox",
+            "--seed",
+            "3",
+            "--out",
+            "fox.png",
+            "--preview",
+            "so-far.png",
+            "--preview-every",
+            "1",
+        ];
+        if !decoder.is_empty() {
+            args.extend(["--preview-vae", decoder]);
+        }
+        sd(place, &args).worked();
+        let read = |name: &str| std::fs::read(place.join(name)).unwrap();
+        assert_eq!(read("fox.png"), read("plain.png"));
+        let [drawn, preview] = ["fox.png", "so-far.png"]
+            .map(|name| base::media::read_picture(place.join(name)).unwrap());
+        assert_eq!([drawn.width, drawn.height], [preview.width, preview.height]);
+        assert_ne!(drawn, preview);
+        std::fs::remove_file(place.join("so-far.png")).unwrap();
+    }
+    let wrong = ["generate", "fox", "--preview", "so-far.gif"];
+    let line = sd(place, &wrong).refused(2);
+    assert!(line.contains(".png"), "{line}");
+}
+
 #[test]
 fn wrong_input_is_refused_in_one_line() {
     let place = folder();

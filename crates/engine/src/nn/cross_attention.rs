@@ -117,6 +117,12 @@ pub trait AttentionHooks {
     fn features(&mut self, x: Tensor<4>) -> Tensor<4> {
         x
     }
+
+    /// Called by samplers after step `step` of `steps`, counted from 1. `estimate` gives the latents without noise as that step
+    /// predicts them, `[batch, channels, height, width]`; it costs something only where it is called.
+    fn after_step(&mut self, step: usize, steps: usize, estimate: &mut dyn FnMut() -> Tensor<4>) {
+        let _ = (step, steps, estimate);
+    }
 }
 
 impl AttentionHooks for () {}

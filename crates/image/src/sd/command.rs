@@ -2,6 +2,7 @@
 
 mod eval;
 mod pack;
+mod preview;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ use serde_json::json;
 use crate::base_model::BaseModel;
 
 use super::generation_params::{GenerationParams, Given};
-use super::options::{DrawOptions, ModelOptions, RunOptions, share, size};
+use super::options::{DrawOptions, ModelOptions, share, size};
+use preview::Preview;
 
 /// Most characters of a file's name that come from the prompt.
 const NAME: usize = 40;
@@ -203,8 +205,7 @@ struct Job<'a> {
     size: Option<[usize; 2]>,
     sampler_open: bool,
     count: u64,
-    out: Option<&'a Path>,
-    run: &'a RunOptions,
+    draw: &'a DrawOptions,
 }
 
 impl<'a> Job<'a> {
@@ -248,8 +249,7 @@ impl<'a> Job<'a> {
             size,
             sampler_open: draw.sampler.is_none(),
             count: u64::from(draw.count),
-            out: draw.out.as_deref(),
-            run: &draw.run,
+            draw,
         })
     }
 
@@ -274,8 +274,7 @@ impl<'a> Job<'a> {
             params,
             sampler_open: false,
             count: 1,
-            out: draw.out.as_deref(),
-            run: &draw.run,
+            draw,
         })
     }
 
@@ -287,7 +286,7 @@ impl<'a> Job<'a> {
     fn run(mut self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
         use_calling_thread_as_worker();
-        if let Some(out) = self.out {
+        if let Some(out) = &self.draw.out {
             check_ending(out)?;
             let png = out
                 .extension()
@@ -302,7 +301,7 @@ impl<'a> Job<'a> {
         if self.params.bf16 {
             set_precision(Precision::Bf16);
         }
-        let device = engine::device(&self.run.device)?;
+        let device = engine::device(&self.draw.run.device)?;
         let source = self.source()?;
         let model = BaseModel::find(&self.params.model)?;
         let model = model.open(&self.params.opening(), &device)?;
@@ -312,8 +311,9 @@ impl<'a> Job<'a> {
         let request = self.request(&model, source)?;
         model.check(&request)?;
         self.tell_chunks(&model, &request)?;
+        let mut preview = Preview::new(self.draw, &model)?;
         let mut written = Vec::new();
-        let quiet = self.run.json;
+        let quiet = self.draw.run.json;
         let mut bar = Steps::new("drawing", quiet);
         for picture in 0..self.count {
             let seed = self.params.seed.wrapping_add(picture);
@@ -325,13 +325,13 @@ impl<'a> Job<'a> {
                 bar.at(picture as usize * of + done, self.count as usize * of);
                 !context.stopped()
             };
-            let drawn = model.draw_with_alpha(&request, &mut (), &mut watch);
+            let drawn = model.draw_with_alpha(&request, &mut preview, &mut watch);
             let drawn = drawn.inspect_err(|_| bar.finish())?;
             let params = GenerationParams {
                 seed,
                 ..self.params.clone()
             };
-            let like = self.out.unwrap_or(Path::new("a.png"));
+            let like = self.draw.out.as_deref().unwrap_or(Path::new("a.png"));
             let provenance = params.provenance()?;
             for (drawn, alpha) in &drawn {
                 let made = match alpha.as_ref().filter(|_| params.transparent) {
@@ -428,9 +428,9 @@ impl<'a> Job<'a> {
 
     /// Where picture number `at` was written.
     fn write(&self, at: u64, seed: u64, bytes: &[u8]) -> Result<PathBuf, Failure> {
-        if let Some(out) = self.out {
+        if let Some(out) = &self.draw.out {
             let path = match at {
-                0 => out.to_owned(),
+                0 => out.clone(),
                 at => {
                     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
                     let ending = out.extension().unwrap_or_default().to_string_lossy();
@@ -469,7 +469,7 @@ impl<'a> Job<'a> {
 
     fn report(&self, written: &[PathBuf], seconds: f64) -> Result<(), Failure> {
         let params = &self.params;
-        if self.run.json {
+        if self.draw.run.json {
             let files: Vec<String> = written.iter().map(|it| it.display().to_string()).collect();
             let report = json!({
                 "files": files, "seed": params.seed, "width": params.width, "height": params.height, "steps": params.steps,

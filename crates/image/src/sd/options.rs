@@ -101,6 +101,15 @@ pub struct DrawOptions {
     /// Leave the ground clear, where the model draws transparency
     #[arg(long)]
     pub transparent: bool,
+    /// While a picture is drawn, keep what it looks like so far in this PNG file
+    #[arg(long, value_name = "FILE", value_parser = png)]
+    pub preview: Option<PathBuf>,
+    /// Steps between previews
+    #[arg(long, value_name = "STEPS", default_value_t = 5, requires = "preview", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub preview_every: u16,
+    /// Another autoencoder for previews, as for --vae: with a tiny one (TAESD) they cost next to nothing [default: the model's]
+    #[arg(long, value_name = "FOLDER|FILE", requires = "preview")]
+    pub preview_vae: Option<PathBuf>,
     #[command(flatten)]
     pub run: RunOptions,
 }
@@ -120,6 +129,15 @@ fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
         _ => Err(format!("give a number from {low} to {high}")),
+    }
+}
+
+/// The path of a PNG file.
+fn png(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("png") => Ok(path),
+        _ => Err("give a name that ends in .png".into()),
     }
 }
 

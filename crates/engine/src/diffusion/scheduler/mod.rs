@@ -72,7 +72,7 @@ pub fn sample<const D: usize, E>(
 }
 
 /// `(x₀, ε)` out of a prediction at `x = α·x₀ + σ·ε`.
-fn split<const D: usize>(
+pub(crate) fn split<const D: usize>(
     kind: Prediction,
     output: Tensor<D>,
     x: Tensor<D>,

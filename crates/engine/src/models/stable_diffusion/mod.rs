@@ -44,6 +44,7 @@ pub use info::{ModelInfo, TowerInfo};
 use loras::Loras;
 pub use parts::Usual;
 use parts::{Parts, Schedule, TowerPart};
+pub use picture::PreviewDecoder;
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
 use vae::Vae;

@@ -1,10 +1,14 @@
 //! Pictures to latents and back.
 
+use std::path::Path;
+
 use base::media::Picture;
 use burn::tensor::{Tensor, TensorData};
 
 use super::sample::finite;
+use super::vae::{Vae, VaePart};
 use super::{DiffusionError, Drawn, Inpaint, StableDiffusion};
+use crate::nn::WeightKind;
 
 impl StableDiffusion {
     /// Pictures of one size, sides multiples of [`StableDiffusion::factor`], to latents `[pictures, channels, height / factor,
@@ -68,22 +72,28 @@ impl StableDiffusion {
     /// # Errors
     /// As [`StableDiffusion::decode`].
     pub fn decode_with_alpha(&self, latents: Tensor<4>) -> Result<Vec<Drawn>, DiffusionError> {
-        (0..latents.dims()[0])
-            .map(|row| {
-                let latents = latents.clone().narrow(0, row, 1);
-                let pixels = finite(self.vae.decode(latents, self.tiling), NO_NUMBERS)?;
-                let [_, _, height, width] = pixels.dims();
-                let values: Vec<f32> = pixels.into_data().iter::<f32>().collect();
-                let (colours, rest) = values.split_at(3 * height * width);
-                let alpha = (!rest.is_empty()).then(|| {
-                    let byte = |v: &f32| ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
-                    rest.iter().map(byte).collect()
-                });
-                let picture = Picture::from_unit(colours, width as u32, height as u32)
-                    .map_err(|error| DiffusionError::request(error.to_string()))?;
-                Ok((picture, alpha))
-            })
-            .collect()
+        drawn(&self.vae, latents, self.tiling)
+    }
+
+    /// A decoder for pictures that are not finished: the autoencoder at `place`, a folder or a file.
+    ///
+    /// # Errors
+    /// When there is none, or it reads other latents than the model's.
+    pub fn preview_decoder(&self, place: &Path) -> Result<PreviewDecoder, DiffusionError> {
+        let part = VaePart::open(place, self.unet_config.addition_embed_type.is_some())?;
+        part.check()
+            .map_err(|reason| DiffusionError::model(place, reason))?;
+        if part.sizes().latent_channels != self.vae.sizes.latent_channels {
+            return Err(DiffusionError::model(
+                place,
+                format!(
+                    "it decodes latents of {} channels, and the model has {}: give a tiny autoencoder made for this model",
+                    part.sizes().latent_channels,
+                    self.vae.sizes.latent_channels
+                ),
+            ));
+        }
+        Ok(PreviewDecoder(part.load(WeightKind::F32, &self.device)?))
     }
 
     /// What inpainting needs of a picture and a mask of its size, white where it is drawn anew.
@@ -121,6 +131,40 @@ impl StableDiffusion {
             masked: self.encode(&[without])?,
         })
     }
+}
+
+/// See [`StableDiffusion::preview_decoder`].
+pub struct PreviewDecoder(Vae);
+
+impl PreviewDecoder {
+    /// Scaled latents to pictures, as [`StableDiffusion::decode`].
+    ///
+    /// # Errors
+    /// [`DiffusionError::NotFinite`].
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Picture>, DiffusionError> {
+        let drawn = drawn(&self.0, latents, false)?;
+        Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
+    }
+}
+
+/// Scaled latents to pictures, one by one.
+fn drawn(vae: &Vae, latents: Tensor<4>, tiling: bool) -> Result<Vec<Drawn>, DiffusionError> {
+    (0..latents.dims()[0])
+        .map(|row| {
+            let latents = latents.clone().narrow(0, row, 1);
+            let pixels = finite(vae.decode(latents, tiling), NO_NUMBERS)?;
+            let [_, _, height, width] = pixels.dims();
+            let values: Vec<f32> = pixels.into_data().iter::<f32>().collect();
+            let (colours, rest) = values.split_at(3 * height * width);
+            let alpha = (!rest.is_empty()).then(|| {
+                let byte = |v: &f32| ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
+                rest.iter().map(byte).collect()
+            });
+            let picture = Picture::from_unit(colours, width as u32, height as u32)
+                .map_err(|error| DiffusionError::request(error.to_string()))?;
+            Ok((picture, alpha))
+        })
+        .collect()
 }
 
 /// What is said when the autoencoder fails.

@@ -279,6 +279,7 @@ impl StableDiffusion {
                 return Err(DiffusionError::Stopped);
             }
             let mut input = scheduler.scale_model_input(x.clone(), i);
+            let seen = input.clone();
             if let (true, Some(inpaint)) = (extended, inputs.inpaint) {
                 let beside = [&inpaint.mask, &inpaint.masked].map(|part| each(part, batch));
                 input = Tensor::cat([vec![input], beside.to_vec()].concat(), 1);
@@ -288,6 +289,7 @@ impl StableDiffusion {
                 false => &unguided,
             };
             let out = self.predict(input, t, conditions, here, hooks);
+            let said = out.clone();
             let shape = [channels, height, width];
             let name = format!("step {i}");
             let mut fresh = || normals(inputs.seeds, &name, shape, &self.device);
@@ -301,12 +303,27 @@ impl StableDiffusion {
                 let mask = inpaint.mask.clone();
                 x = x * mask.clone() + kept * (mask.neg() + 1.0);
             }
+            let mut estimate = || match sampling.sampler {
+                SamplerKind::Edm => x.clone(),
+                _ => self.denoised(said.clone(), seen.clone(), t),
+            };
+            hooks.after_step(i + 1 - inputs.first, steps - inputs.first, &mut estimate);
         }
         watch(steps - inputs.first, steps - inputs.first);
         finite(
             x,
             "the U-Net gave values that are not numbers: its weights are damaged, or do not fit the sampler",
         )
+    }
+
+    /// The latents without noise, as `output` predicts them for the noisy ones `x` at time `t`.
+    fn denoised(&self, output: Tensor<4>, x: Tensor<4>, t: f64) -> Tensor<4> {
+        let bars = self.schedule.config.alphas_cumprod();
+        let bar = bars.get(t as usize).copied().unwrap_or(1.0);
+        // With all signal gone nothing is known of it by noise alone.
+        let alpha = bar.sqrt().max(1e-3);
+        let kind = self.schedule.config.prediction_type;
+        split(kind, output, x, [alpha, (1.0 - bar).sqrt()])[0].clone()
     }
 
     /// From latents back to the noise that `sampling` would have made them of, by DDIM run backwards. `guidance` 1 is exact
