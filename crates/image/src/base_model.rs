@@ -30,6 +30,12 @@ pub enum BaseModel {
 }
 
 impl BaseModel {
+    /// The one inside the program, where there is one.
+    #[cfg(feature = "wind")]
+    pub fn embedded() -> Option<Self> {
+        (!WEIGHTS.is_empty()).then_some(Self::Embedded)
+    }
+
     /// `embedded`, a path, or OWNER/NAME in the cache of the hub.
     ///
     /// # Errors

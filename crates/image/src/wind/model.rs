@@ -10,6 +10,9 @@ pub trait LatentModel: Sync {
     /// Shape of the initial latents.
     fn shape(&self) -> Shape;
 
+    /// Something to draw for a test.
+    fn any_prompt(&self, rng: &mut Rng) -> String;
+
     /// The picture of a prompt that begins with `latents`, standard normal values of [`Self::shape`].
     ///
     /// # Errors

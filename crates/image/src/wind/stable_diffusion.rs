@@ -4,12 +4,25 @@ use base::command::{Context, Steps};
 use base::media::Picture;
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
+use engine::data::pack::{EmojiPack, Style};
 use engine::models::stable_diffusion::{
     Conditions, DiffusionError, Request, SamplerKind, Sampling, StableDiffusion,
 };
 
 use super::model::LatentModel;
 use super::{Region, Shape, WindError};
+
+/// What photographs of a test show.
+const PROMPTS: [&str; 8] = [
+    "a red fox in the snow",
+    "a lighthouse on a cliff",
+    "a bowl of oranges on a table",
+    "a street in the rain at night",
+    "a mountain lake at dawn",
+    "an old wooden door",
+    "a portrait of an old fisherman",
+    "a steam locomotive on a bridge",
+];
 
 /// A whole model of the Stable Diffusion family and how it samples; generation and inversion take the same steps.
 pub struct StableDiffusionModel {
@@ -115,6 +128,17 @@ impl LatentModel for StableDiffusionModel {
     fn shape(&self) -> Shape {
         let side = self.side / self.model.factor();
         Shape::new([self.model.latent_channels(), side, side])
+    }
+
+    /// Of a model that draws transparency, a small one for emoji, an emoji; of others a photograph.
+    fn any_prompt(&self, rng: &mut Rng) -> String {
+        let pack = self.model.transparent().then(EmojiPack::embedded);
+        let Some(Ok(pack)) = pack else {
+            return PROMPTS[rng.below(PROMPTS.len())].to_owned();
+        };
+        let subject = &pack.subjects[rng.below(pack.subjects.len())];
+        let style = Style::ALL[rng.below(Style::ALL.len())];
+        format!("{} {style}", subject.name("en").unwrap_or_default())
     }
 
     fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {

@@ -54,7 +54,7 @@ impl Gallery {
             let mut rng = rng.child("wind").item(at);
             let index = rng.below(key.noises() as usize) as u64;
             let latents = detector.initial(index)?;
-            let picture = model.generate(&latents, &prompt(&mut rng))?;
+            let picture = model.generate(&latents, &model.any_prompt(&mut rng))?;
             Ok((picture, index, latents))
         });
         let tree_ring = (0..count as u64).into_par_iter().map(|at| {
@@ -62,7 +62,10 @@ impl Gallery {
             let which = rng.below(keys.len());
             let mut latents = rng.normals(shape.len());
             keys[which].embed(&mut latents);
-            Ok((model.generate(&latents, &prompt(&mut rng))?, which))
+            Ok((
+                model.generate(&latents, &model.any_prompt(&mut rng))?,
+                which,
+            ))
         });
         Ok(Self {
             wind: wind.collect::<Result<_, WindError>>()?,
@@ -138,8 +141,4 @@ impl Gallery {
             tree_ring: trees.iter().filter(|right| **right).count() as f64 / trees.len() as f64,
         })
     }
-}
-
-fn prompt(rng: &mut Rng) -> String {
-    rng.below(super::world::CLASSES).to_string()
 }

@@ -160,6 +160,10 @@ impl LatentModel for IdealWorld {
         Shape::new([3, SIDE, SIDE])
     }
 
+    fn any_prompt(&self, rng: &mut Rng) -> String {
+        rng.below(CLASSES).to_string()
+    }
+
     fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, Some(Self::class(prompt)), |_, _| {});

@@ -27,12 +27,24 @@ const ATTACKS: [(Attack, &str); 7] = [
     (Attack::Crop(0.75, 0.75), "crop 0.75"),
 ];
 const MEAN: &str = "mean of the first five";
-const ARMS: [&str; 4] = [
+pub(super) const ARMS: [&str; 4] = [
     "WIND, full",
     "WIND, fast",
     "RingID, 32 keys",
     "Tree-Ring, 32 keys",
 ];
+
+impl Row {
+    /// The share that the arm named right.
+    pub(super) fn named(&self, arm: &str) -> f64 {
+        match arm {
+            "WIND, full" => self.full,
+            "WIND, fast" => self.fast,
+            "RingID, 32 keys" => self.group,
+            _ => self.tree_ring,
+        }
+    }
+}
 
 /// Adds the table and its claims.
 pub(super) fn prove(
@@ -76,13 +88,7 @@ pub(super) fn prove(
             Entry::Occupied(made) => made.into_mut(),
             Entry::Vacant(place) => place.insert(run(seed, context)?),
         };
-        let pick = |row: &Row| match arm {
-            "WIND, full" => row.full,
-            "WIND, fast" => row.fast,
-            "RingID, 32 keys" => row.group,
-            _ => row.tree_ring,
-        };
-        let mut values: Vec<f64> = rows.iter().map(pick).collect();
+        let mut values: Vec<f64> = rows.iter().map(|row| row.named(arm)).collect();
         values.push(values[..5].iter().sum::<f64>() / 5.0);
         values.extend(rows[..2].iter().map(|row| row.cosine));
         Ok(values)

@@ -4,9 +4,11 @@
 //! 2. **unrelated**: how often a picture without a mark is taken for one with;
 //! 3. **models**: pictures that go through a model again, one's own or a forger's, and inpainted photographs;
 //! 4. **files**: pictures saved, scaled and turned by other programs;
-//! 5. **retrieval**: 100,000 noises of 4 x 64 x 64, derived from the key during the search.
+//! 5. **retrieval**: 100,000 noises of 4 x 64 x 64, derived from the key during the search;
+//! 6. **embedded**: the same attacks on pictures of the embedded Stable Diffusion model.
 
 mod attacks;
+mod embedded;
 mod files;
 mod models;
 mod retrieval;
@@ -19,7 +21,14 @@ use super::{Detector, Generator, IdealWorld, Key, LatentModel, Search};
 
 /// For the registry.
 pub const PROOF: Proof = Proof {
-    parts: &["attacks", "unrelated", "models", "files", "retrieval"],
+    parts: &[
+        "attacks",
+        "unrelated",
+        "models",
+        "files",
+        "embedded",
+        "retrieval",
+    ],
     seeds: [3, 5],
     run,
 };
@@ -44,6 +53,7 @@ pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> 
             "unrelated" => unrelated::prove(options, context, report),
             "models" => models::prove(options, context, report),
             "files" => files::prove(options, context, report),
+            "embedded" => embedded::prove(options, context, report),
             _ => {
                 retrieval::prove(options, context, report)?;
                 report.claims.push(Claim::not_run(
