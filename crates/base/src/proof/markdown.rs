@@ -49,7 +49,7 @@ fn claims(out: &mut String, report: &Report) {
             true => " (threshold changed after an earlier run)",
             false => "",
         };
-        vec![
+        [
             format!("**{}**{revised}", claim.verdict.words()),
             format!("{} ({})", claim.statement, claim.source),
             claim.threshold.clone(),
@@ -57,10 +57,7 @@ fn claims(out: &mut String, report: &Report) {
         ]
     };
     let heads = ["", "Claim", "What would show it", "What was found"];
-    let table = Table {
-        heads: heads.map(str::to_owned).to_vec(),
-        rows: report.claims.iter().map(row).collect(),
-    };
+    let table = Table::new(heads, report.claims.iter().map(row));
     let _ = writeln!(out, "## Claims\n\n{}\n", table.markdown(false));
 }
 

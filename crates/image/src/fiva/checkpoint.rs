@@ -85,19 +85,19 @@ pub fn qformer_config(
             "the Q-Former's `config.json` cannot be understood: {cause}"
         ))
     })?;
-    let [mut told, mut seen] = [config.clone(), found];
+    let [mut declared, mut found] = [config.clone(), found];
     // What weights do not tell.
-    for it in [&mut told, &mut seen] {
+    for it in [&mut declared, &mut found] {
         let (vision, text) = (&mut it.vision_config, &mut it.qformer_config);
         (vision.num_attention_heads, text.num_attention_heads) = (1, 1);
         (vision.layer_norm_eps, text.layer_norm_eps) = (0.0, 0.0);
         (vision.hidden_act, text.hidden_act) = Default::default();
     }
-    match told == seen {
+    match declared == found {
         true => Ok(config),
         false => Err(weights
             .unfit(format!(
-                "its `config.json` is another model's: it says {told:?}, the weights have {seen:?}"
+                "its `config.json` is another model's: it says {declared:?}, the weights have {found:?}"
             ))
             .into()),
     }

@@ -112,7 +112,7 @@ pub struct LoraFile {
     pub ignored: Vec<String>,
 }
 
-/// Which diffusion model a LoRA is for, told by the width of the text that its attentions read.
+/// Which diffusion model a LoRA is for, recognised by the width of the text that its attentions read.
 pub fn base_name(text_width: Option<usize>) -> &'static str {
     match text_width {
         Some(768) => "Stable Diffusion 1.x",

@@ -81,7 +81,12 @@ pub fn shown(picture: &Picture) -> Result<String, LoraRarError> {
 
 /// What the judge inside the program, which knows emoji, says of one generated picture: whether it sees the subject, and the
 /// style, that it sees in each reference.
-pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Picture]) -> Votes {
+pub fn embedded_votes(
+    judge: &Judge,
+    test: &Picture,
+    subjects: &[Picture],
+    styles: &[Picture],
+) -> Votes {
     let seen = |pictures: &[Picture]| {
         let values: Vec<Vec<f32>> = pictures.iter().map(Judge::values).collect();
         judge.judge(&values)
@@ -106,7 +111,7 @@ pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Pictu
 ///
 /// # Errors
 /// When the model does not answer.
-pub fn ask(
+pub fn endpoint_votes(
     model: &dyn ChatModel,
     test: &str,
     subjects: &[String],
@@ -160,7 +165,7 @@ mod tests {
         };
         let judge = Judge::embedded(&Device::flex()).unwrap();
         let (elephant, pizza) = ("1f418", "1f355");
-        let votes = look(
+        let votes = embedded_votes(
             &judge,
             &picture(elephant, Style::Noto),
             &[

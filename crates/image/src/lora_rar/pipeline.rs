@@ -108,7 +108,7 @@ impl Job<'_> {
         }
     }
 
-    /// Merges layer by layer; `progress` is told how many of how many are done and may stop it.
+    /// Merges layer by layer; `progress` gets the number of layers done and of all, and may stop it.
     ///
     /// # Errors
     /// [`LoraRarError`].

@@ -14,7 +14,7 @@ const LIMIT: f64 = 30.0;
 /// Cosine of a query and the latents that it comes from.
 const COSINE: f32 = 0.1;
 
-/// All benchmarks of retrieval. numpy derives and compares every tenth noise, ten times of which is told.
+/// All benchmarks of retrieval. numpy derives and compares every tenth noise, and reports ten times that.
 pub fn benchmarks() -> Vec<Benchmark> {
     vec![
         Benchmark::alone(

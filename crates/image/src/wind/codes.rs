@@ -6,12 +6,12 @@ use super::{Key, WindError};
 /// each next one is as far from those before as it can be (Hamming distance), begun and ordered by the salt.
 ///
 /// # Errors
-/// [`WindError::Asked`] where there are more groups than `2^rings`.
+/// [`WindError::InvalidRequest`] where there are more groups than `2^rings`.
 pub fn codes(key: &Key, rings: usize) -> Result<Vec<u32>, WindError> {
     let all = 1u32 << rings.min(20);
     let groups = key.groups();
     if groups > all as usize {
-        return Err(WindError::Asked(format!(
+        return Err(WindError::InvalidRequest(format!(
             "{groups} groups: latents of this size tell {all} apart; make a key with fewer `--groups`"
         )));
     }

@@ -37,7 +37,7 @@ impl Detector {
     /// Derives all marks of `key`, about 0.1 ms each.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where latents of this shape cannot carry as many groups.
+    /// [`WindError::InvalidRequest`] where latents of this shape cannot carry as many groups.
     pub fn new(key: Key, shape: Shape) -> Result<Self, WindError> {
         Self::with_marks(key, MarkConfig::for_shape(shape)?)
     }
@@ -65,7 +65,7 @@ impl Detector {
     /// The initial latents of generation `index`: its noise with its group's mark.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the key has no such noise.
+    /// [`WindError::InvalidRequest`] where the key has no such noise.
     pub fn initial(&self, index: u64) -> Result<Vec<f32>, WindError> {
         let mut latents = self.key.noise(index, self.shape())?;
         self.marker
@@ -76,10 +76,10 @@ impl Detector {
     /// Draws the mark of a group into other latents.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where there is no such group.
+    /// [`WindError::InvalidRequest`] where there is no such group.
     pub fn mark_group(&self, latents: &mut [f32], group: usize) -> Result<(), WindError> {
         let mark = self.marks.get(group).ok_or_else(|| {
-            WindError::Asked(format!(
+            WindError::InvalidRequest(format!(
                 "group {group} of {}: give one below that",
                 self.marks.len()
             ))
@@ -114,13 +114,13 @@ impl Detector {
         found
             .into_iter()
             .next()
-            .ok_or_else(|| WindError::asked("no latents"))
+            .ok_or_else(|| WindError::invalid("no latents"))
     }
 
     /// Looks for the noises of many pictures, each given by its readings; all share the pass over all noises.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for latents of another shape, values that are not numbers and a search out of range; what
+    /// [`WindError::InvalidRequest`] for latents of another shape, values that are not numbers and a search out of range; what
     /// `progress` says.
     pub fn detect_all(
         &self,
@@ -170,7 +170,7 @@ impl Detector {
             .map(|reading| reading.angles.len())
             .sum::<usize>();
         if !(1..=4096).contains(&(views * search.scales.len())) {
-            return Err(WindError::asked(
+            return Err(WindError::invalid(
                 "no pair of angle and scale to try, or more than 4096: take larger steps",
             ));
         }
@@ -179,14 +179,14 @@ impl Detector {
         } in readings
         {
             if latents.len() != shape.len() || latents.iter().any(|v| !v.is_finite()) {
-                return Err(WindError::Asked(format!(
+                return Err(WindError::InvalidRequest(format!(
                     "latents of {} values, or not all of them numbers: give {} of shape {shape}",
                     latents.len(),
                     shape.len(),
                 )));
             }
             if angles.iter().any(|angle| !angle.is_finite()) {
-                return Err(WindError::asked("an angle is not a number: give degrees"));
+                return Err(WindError::invalid("an angle is not a number: give degrees"));
             }
         }
         Ok(())

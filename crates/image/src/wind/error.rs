@@ -28,7 +28,7 @@ pub enum WindError {
     },
     /// Something that was asked for is out of range.
     #[error("{0}")]
-    Asked(String),
+    InvalidRequest(String),
     /// The operating system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Entropy(String),
@@ -50,8 +50,8 @@ pub enum WindError {
 }
 
 impl WindError {
-    pub(super) fn asked(line: impl Into<String>) -> Self {
-        Self::Asked(line.into())
+    pub(super) fn invalid(line: impl Into<String>) -> Self {
+        Self::InvalidRequest(line.into())
     }
 }
 

@@ -60,7 +60,7 @@ impl Key {
     /// A key with 32 random bytes of the operating system as its salt.
     ///
     /// # Errors
-    /// [`WindError::Asked`] as [`Key::from_salt`]; [`WindError::Entropy`].
+    /// [`WindError::InvalidRequest`] as [`Key::from_salt`]; [`WindError::Entropy`].
     pub fn generate(noises: u64, groups: usize) -> Result<Self, WindError> {
         let mut salt = vec![0; 32];
         getrandom::fill(&mut salt).map_err(|error| WindError::Entropy(error.to_string()))?;
@@ -70,7 +70,7 @@ impl Key {
     /// A key from a salt that is known already. Noise `i` of `noises` belongs to group `i mod groups`.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for an empty salt, no noises or more than [`MAX_NOISES`], and groups that are none or more
+    /// [`WindError::InvalidRequest`] for an empty salt, no noises or more than [`MAX_NOISES`], and groups that are none or more
     /// than noises.
     pub fn from_salt(
         salt: Vec<u8>,
@@ -78,7 +78,7 @@ impl Key {
         groups: usize,
         generator: Generator,
     ) -> Result<Self, WindError> {
-        let refuse = |line: String| Err(WindError::Asked(line));
+        let refuse = |line: String| Err(WindError::InvalidRequest(line));
         if salt.is_empty() || salt.len() > 1024 {
             return refuse(format!("a salt of {} bytes: give 1 to 1024", salt.len()));
         }
@@ -195,11 +195,11 @@ impl Key {
     }
 
     /// # Errors
-    /// [`WindError::Asked`] where the key has no noise `index`.
+    /// [`WindError::InvalidRequest`] where the key has no noise `index`.
     pub fn has(&self, index: u64) -> Result<(), WindError> {
         match index < self.noises {
             true => Ok(()),
-            false => Err(WindError::Asked(format!(
+            false => Err(WindError::InvalidRequest(format!(
                 "noise {index} of {}: give an index below that",
                 self.noises
             ))),
@@ -241,7 +241,7 @@ impl Key {
     /// Noise `index`, of shape `[channels, height, width]`, before its group's mark.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the key has no such noise.
+    /// [`WindError::InvalidRequest`] where the key has no such noise.
     pub fn noise(&self, index: u64, shape: Shape) -> Result<Vec<f32>, WindError> {
         self.has(index)?;
         let mut values = vec![0.0; shape.len()];
@@ -267,7 +267,7 @@ impl Key {
     /// Key `which` of the Tree-Ring baseline: rings of radius 10 of 64 in the last channel, from a noise of this key.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where a disc does not fit.
+    /// [`WindError::InvalidRequest`] where a disc does not fit.
     pub fn tree_ring(&self, which: usize, shape: Shape) -> Result<TreeRing, WindError> {
         let [w, len] = [which, shape.len()].map(|value| (value as u64).to_le_bytes());
         let seed = self.mac(&[b"orrery-wind-tree-ring-v1", &w, &len]);

@@ -42,11 +42,11 @@ impl MarkConfig {
     /// root of the number of places, rings in the last channel, noise in the first.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for fewer than two channels or sides below 12.
+    /// [`WindError::InvalidRequest`] for fewer than two channels or sides below 12.
     pub fn for_shape(shape: Shape) -> Result<Self, WindError> {
         let side = shape.height.min(shape.width);
         if shape.channels < 2 || side < 12 {
-            return Err(WindError::Asked(format!(
+            return Err(WindError::InvalidRequest(format!(
                 "latents of {shape}: a mark needs two channels or more, and sides of 12 or more"
             )));
         }
@@ -108,7 +108,7 @@ impl Marker {
     /// For one configuration.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the annulus does not fit into the spectrum or the channels are not there or the same.
+    /// [`WindError::InvalidRequest`] where the annulus does not fit into the spectrum or the channels are not there or the same.
     pub fn new(config: MarkConfig) -> Result<Self, WindError> {
         let Shape {
             channels,
@@ -123,7 +123,7 @@ impl Marker {
             || config.ring_width == 0
             || config.outer > height.min(width) / 2
         {
-            return Err(WindError::Asked(format!(
+            return Err(WindError::InvalidRequest(format!(
                 "a mark of radius {} to {} in channels {} and {} does not fit latents of {}",
                 config.inner, config.outer, config.noise_channel, config.ring_channel, config.shape
             )));
@@ -196,7 +196,7 @@ impl Marker {
     /// The marks of all groups of a key.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where there are more groups than ring keys.
+    /// [`WindError::InvalidRequest`] where there are more groups than ring keys.
     pub fn group_marks(&self, key: &Key) -> Result<Vec<Mark>, WindError> {
         use rayon::prelude::*;
         let codes = codes(key, self.config.rings())?;

@@ -47,9 +47,9 @@ impl Default for Search {
 
 impl Search {
     /// # Errors
-    /// [`WindError::Asked`] where a list is empty or a number is out of range.
+    /// [`WindError::InvalidRequest`] where a list is empty or a number is out of range.
     pub(super) fn check(&self) -> Result<(), WindError> {
-        let refuse = |line: &str| Err(WindError::asked(line));
+        let refuse = |line: &str| Err(WindError::invalid(line));
         if self.scales.is_empty() || self.shifts.is_empty() || self.shifts.len() > 64 {
             return refuse(
                 "no scale or shift to try, or more than 64 shifts: give at least one of each",

@@ -49,7 +49,7 @@ impl TreeRing {
     /// A key drawn from `noise` of `shape`; `channel` none for all channels; `spectral` as the paper has it.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for a channel or disc outside, and noise of another shape.
+    /// [`WindError::InvalidRequest`] for a channel or disc outside, and noise of another shape.
     pub fn new(
         noise: &[f32],
         shape: Shape,
@@ -65,7 +65,7 @@ impl TreeRing {
         } = shape;
         let fits = channel.is_none_or(|channel| channel < channels);
         if !fits || noise.len() != shape.len() || radius == 0 || radius >= width.min(height) {
-            return Err(WindError::Asked(format!(
+            return Err(WindError::InvalidRequest(format!(
                 "a disc of radius {radius} in channel {channel:?} does not fit latents of {shape}"
             )));
         }

@@ -115,7 +115,7 @@ impl IdealWorld {
             .for_each(|(x, noise)| *x = keep * *x + add * noise);
     }
 
-    /// Denoises from step `from` on; after each step `after` may change what is there, at the level that it is told.
+    /// Denoises from step `from` on; after each step `after` may change what is there, at the level that it is given.
     fn denoise(
         &self,
         x: &mut [f32],
@@ -170,7 +170,7 @@ impl LatentModel for IdealWorld {
         let mut x = Self::values(picture);
         for at in 0..STEPS {
             let (here, next) = (self.bars[at], self.bars[at + 1]);
-            // The network is told the level that it goes to, as in the official inversion.
+            // The network gets the level that it goes to, as in the official inversion.
             let noise = self.noise(&x, next, None);
             Self::step(&mut x, &noise, here, next);
         }

@@ -50,7 +50,7 @@ pub struct LanguageGuard {
 
 /// What a prompt came to.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct GuardOutput {
     /// P(risk) by the answer's tokens.
     pub probability: f64,
     /// What was answered, where an answer was generated.
@@ -223,7 +223,7 @@ impl LanguageGuard {
         asked: &Asked,
         features: bool,
         generate: bool,
-    ) -> Result<Reading, GuardianError> {
+    ) -> Result<GuardOutput, GuardianError> {
         let ids = &asked.ids;
         let focus = asked.message.start.saturating_sub(1).max(1);
         let most = if features {
@@ -289,7 +289,7 @@ impl LanguageGuard {
         if let Ok(mut kept) = self.last.lock() {
             *kept = Some((ids.clone(), cache.fork()));
         }
-        let mut reading = Reading {
+        let mut reading = GuardOutput {
             probability: probability_from_logits(&logits, &self.yes, &self.no),
             label: None,
             confidence: None,
@@ -356,7 +356,7 @@ impl LanguageGuard {
         &self,
         mut cache: Cache,
         mut logits: Vec<f32>,
-        reading: &mut Reading,
+        reading: &mut GuardOutput,
     ) -> Result<(), GuardianError> {
         let mut steps = Vec::new();
         let mut answer = Vec::new();

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::GuardianError;
 use super::head::Head;
-use super::language::{Asked, LanguageGuard, Reading};
+use super::language::{Asked, GuardOutput, LanguageGuard};
 use super::probability::Label;
 use super::prompt::{Message, Version};
 use super::risk::{RiskConfig, RiskGroup};
@@ -175,7 +175,7 @@ impl Guardian {
         &self,
         messages: &[Message],
         risk: &RiskConfig,
-    ) -> Result<Reading, GuardianError> {
+    ) -> Result<GuardOutput, GuardianError> {
         self.language
             .read(&self.language.ask(messages, risk)?, true, false)
     }

@@ -275,7 +275,7 @@ impl Serve {
 
     async fn listen(&self, server: Shared, context: Context) -> Result<(), Failure> {
         if server.models.ids().next().is_some() {
-            // A model that cannot be read is told now.
+            // A model that cannot be read is reported now.
             let first = server.models.get(None).await;
             first.map_err(|error| Failure::input(error.line()))?;
         }

@@ -126,7 +126,7 @@ impl Eval {
                 );
             }
         }
-        self.told(&tallies)
+        self.print_scores(&tallies)
     }
 
     fn rows(&self) -> Result<Vec<Row>, Failure> {
@@ -205,7 +205,7 @@ impl Eval {
         }
     }
 
-    fn told(&self, tallies: &Tallies) -> Result<(), Failure> {
+    fn print_scores(&self, tallies: &Tallies) -> Result<(), Failure> {
         if self.json {
             let methods: BTreeMap<&String, Value> = tallies
                 .iter()

@@ -143,7 +143,7 @@ impl Generate {
             let drawn =
                 pipeline::generate(&model, &adapter, &guide, &request, self.scale, &mut watch);
             for picture in drawn.inspect_err(|_| bar.finish())? {
-                let provenance = Provenance::new(KEY, &self.told(&guide, &request, seed))?;
+                let provenance = Provenance::new(KEY, &self.settings(&guide, &request, seed))?;
                 let path = numbered(&self.out, number);
                 picture_bytes(&path, &picture, &provenance)?.write(&path)?;
                 files.push(path.display().to_string());
@@ -163,7 +163,7 @@ impl Generate {
     }
 
     /// What is written into a picture so that it can be made again.
-    fn told(&self, guide: &Guide, request: &Request, seed: u64) -> serde_json::Value {
+    fn settings(&self, guide: &Guide, request: &Request, seed: u64) -> serde_json::Value {
         json!({
             "prompt": request.prompt, "negative": request.negative, "model": self.model,
             "adapter": self.adapter.display().to_string(), "tags": guide.tags, "strengths": guide.strengths,

@@ -14,7 +14,9 @@ use engine::models::emoji_judge::Judge as EmojiJudge;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::lora_rar::judge::{Votes, ask, look, scaled, scores, shown, style_words};
+use crate::lora_rar::judge::{
+    Votes, embedded_votes, endpoint_votes, scaled, scores, shown, style_words,
+};
 
 /// Options of `judge`.
 #[derive(Args, Debug)]
@@ -48,8 +50,8 @@ pub struct Judge {
 /// What the judge inside the program is called.
 const EMBEDDED: &str = "embedded";
 
-/// Who looks.
-enum Eye {
+/// Where the votes come from.
+enum VoteBackend {
     Embedded(Box<EmojiJudge>),
     Endpoint(Box<Endpoint>),
 }
@@ -68,7 +70,7 @@ impl Judge {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let pictures = self.pictures()?;
         let mut lines = self.earlier()?;
-        let eye = self.eye(context)?;
+        let backend = self.backend(context)?;
         let mut references: BTreeMap<PathBuf, Vec<Picture>> = BTreeMap::new();
         let mut bar = Steps::new("pictures", self.json);
         for (at, (path, subject, style)) in pictures.iter().enumerate() {
@@ -96,14 +98,14 @@ impl Judge {
                 .each_ref()
                 .map(|folder| references.get(folder).map_or(&[][..], Vec::as_slice));
             let test = read_picture(path)?;
-            let votes = match &eye {
-                Eye::Embedded(judge) => look(judge, &test, subjects, styles),
-                Eye::Endpoint(model) => {
+            let votes = match &backend {
+                VoteBackend::Embedded(judge) => embedded_votes(judge, &test, subjects, styles),
+                VoteBackend::Endpoint(model) => {
                     let all = |pictures: &[Picture]| pictures.iter().map(shown).collect();
                     let [subjects, styles]: [Result<Vec<String>, _>; 2] =
                         [all(subjects), all(styles)];
                     let styles = styles?;
-                    ask(
+                    endpoint_votes(
                         model,
                         &shown(&test)?,
                         &subjects?,
@@ -121,15 +123,15 @@ impl Judge {
             self.keep(&lines)?;
         }
         bar.finish();
-        self.told(&lines, &pictures)
+        self.print_scores(&lines, &pictures)
     }
 
-    fn eye(&self, context: Context) -> Result<Eye, Failure> {
+    fn backend(&self, context: Context) -> Result<VoteBackend, Failure> {
         let url = match &self.url {
             Some(url) => url.clone(),
             None if self.model == EMBEDDED => {
                 let judge = EmojiJudge::embedded(&Device::flex())?;
-                return Ok(Eye::Embedded(Box::new(judge)));
+                return Ok(VoteBackend::Embedded(Box::new(judge)));
             }
             None => {
                 return Err(Failure::input(
@@ -149,7 +151,7 @@ impl Judge {
             dialect: Dialect::default(),
         };
         let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
-        Ok(Eye::Endpoint(Box::new(model)))
+        Ok(VoteBackend::Endpoint(Box::new(model)))
     }
 
     /// Path, subject and style of every generated picture.
@@ -201,7 +203,11 @@ impl Judge {
         Ok(write_bytes(&self.out, text.as_bytes())?)
     }
 
-    fn told(&self, lines: &[Line], pictures: &[(PathBuf, String, String)]) -> Result<(), Failure> {
+    fn print_scores(
+        &self,
+        lines: &[Line],
+        pictures: &[(PathBuf, String, String)],
+    ) -> Result<(), Failure> {
         let mut scenarios: BTreeMap<(&str, &str), Vec<[bool; 3]>> = BTreeMap::new();
         for (path, subject, style) in pictures {
             let name = path.display().to_string();

@@ -221,7 +221,7 @@ impl Merge {
         file.note("strengths", format!("{of_content}, {of_style}"));
         context.proceed()?;
         file.write(&self.out)?;
-        self.told(&layers, begun.elapsed().as_secs_f64())
+        self.print_report(&layers, begun.elapsed().as_secs_f64())
     }
 
     /// What the user should know before.
@@ -278,7 +278,7 @@ impl Merge {
         }
     }
 
-    fn told(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
+    fn print_report(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
         if let Some(path) = &self.report {
             let report = json!({"method": self.method.name(), "layers": layers});
             write_bytes(path, format!("{report:#}\n").as_bytes())?;

@@ -132,11 +132,16 @@ impl Detect {
                 line["timings"] = json!({"invert_s": times[0], "search_s": times[1]});
                 print_line(&line.to_string())
             }
-            false => self.tell(&found, &key, times),
+            false => self.print_detection(&found, &key, times),
         }
     }
 
-    fn tell(&self, found: &Detection, key: &Key, times: [f64; 2]) -> Result<(), Failure> {
+    fn print_detection(
+        &self,
+        found: &Detection,
+        key: &Key,
+        times: [f64; 2],
+    ) -> Result<(), Failure> {
         let turned = match (found.angle, found.scale) {
             (0.0, 1.0) => String::new(),
             (angle, scale) => format!(", turned by {angle}°, enlarged by {scale}"),

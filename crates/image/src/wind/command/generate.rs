@@ -107,7 +107,7 @@ impl Generate {
   orrery wind inpaint --key key.json --image photo.jpg --fraction 0.5 --out marked.png
   orrery wind detect --key key.json --image marked.png --fraction 0.5
 
-Only the square in the middle is drawn anew and carries the mark; detection is told its size.")]
+Only the square in the middle is drawn anew and carries the mark; detection needs its size.")]
 pub struct Inpaint {
     /// The photograph
     #[arg(long, value_name = "FILE")]

@@ -141,8 +141,8 @@ fn change(python: &str, arm: &str, seed: u64, folder: &Path) -> Result<(), Failu
     match output.status.success() {
         true => Ok(()),
         false => {
-            let told = String::from_utf8_lossy(&output.stderr);
-            let last = told.lines().last().unwrap_or("it said nothing");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().last().unwrap_or("it said nothing");
             Err(Failure::failed(format!(
                 "the script failed at {arm}: {last}"
             )))

@@ -198,9 +198,13 @@ fn numpy(seed: u64, latents: &[f32]) -> Result<Option<(u64, f64)>, Failure> {
     match index.zip(seconds) {
         Some(found) => Ok(Some(found)),
         None => {
-            let told = String::from_utf8_lossy(&output.stderr);
+            let stderr = String::from_utf8_lossy(&output.stderr);
             Err(failed(
-                told.lines().last().unwrap_or("it said nothing").to_owned(),
+                stderr
+                    .lines()
+                    .last()
+                    .unwrap_or("it said nothing")
+                    .to_owned(),
             ))
         }
     }

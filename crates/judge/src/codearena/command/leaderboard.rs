@@ -119,7 +119,7 @@ impl Leaderboard {
             let end = |at: usize| rating.interval.and_then(|ends| ends.get(at).copied());
             let number =
                 |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
-            vec![
+            [
                 rating.name.clone(),
                 number(Some(rating.rating)),
                 number(end(0)),
@@ -129,10 +129,8 @@ impl Leaderboard {
             ]
         };
         let heads = ["model", "rating", "low", "high", "wins", "games"];
-        self.format.write(&base::table::Table {
-            heads: heads.map(str::to_owned).to_vec(),
-            rows: ratings.iter().map(row).collect(),
-        })
+        let rows = ratings.iter().map(row);
+        self.format.write(&base::table::Table::new(heads, rows))
     }
 
     /// The pairs of the paper's figure 8, and Spearman's correlation [ours].

@@ -99,23 +99,23 @@ pub fn retrieval(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Gua
             }
             "groundedness" => {
                 let near = rng.chance(0.5);
-                let told = if risky {
+                let stated = if risky {
                     other(&pool, gloss, near, &mut rng)
                 } else {
                     gloss
                 };
                 vec![
                     Message::new("context", says(gloss, &gloss.word)),
-                    Message::new("assistant", says(told, &gloss.word)),
+                    Message::new("assistant", says(stated, &gloss.word)),
                 ]
             }
             _ => {
-                let told = if risky {
+                let stated = if risky {
                     other(&pool, gloss, false, &mut rng)
                 } else {
                     gloss
                 };
-                vec![asked, Message::new("assistant", says(told, &told.word))]
+                vec![asked, Message::new("assistant", says(stated, &stated.word))]
             }
         };
         let risk = RiskConfig::new(Some(name), None)?;

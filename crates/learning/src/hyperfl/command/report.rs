@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use base::command::{Context, Failure, Steps, print_line};
 use base::files::write_bytes;
 use base::media::write_picture;
+use base::table::Table;
 use clap::Args;
 use serde_json::json;
 
@@ -132,35 +133,44 @@ impl ReportVerb {
     }
 
     fn markdown(&self, table: &[(Target, Level, Vec<Finding>)]) -> String {
-        let mut text = format!(
-            "# What a server reconstructs\n\n{} batch(es) of {} picture(s), after {} rounds; {} steps where several are sent; {} attack iterations. Labels are known to the attacker.\n\n| shared by | attack | PSNR | best | SSIM 7 | SSIM 11 | cosine | |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        let rows = table.iter().map(|(target, level, found)| {
+            let mean = |value: &dyn Fn(&Finding) -> f64| {
+                found.iter().map(value).sum::<f64>() / found.len().max(1) as f64
+            };
+            let note = match found.iter().any(Finding::unfinished) {
+                false => "",
+                true => "attack failed to optimise",
+            };
+            [
+                name(target),
+                name(level),
+                format!("{:.2}", mean(&|it| it.psnr)),
+                format!("{:.2}", mean(&|it| it.best_psnr)),
+                format!("{:.3}", mean(&|it| it.ssim7)),
+                format!("{:.3}", mean(&|it| it.ssim11)),
+                format!("{:.3}", mean(&|it| it.cosine)),
+                note.to_owned(),
+            ]
+        });
+        let heads = [
+            "shared by",
+            "attack",
+            "PSNR",
+            "best",
+            "SSIM 7",
+            "SSIM 11",
+            "cosine",
+            "",
+        ];
+        format!(
+            "# What a server reconstructs\n\n{} batch(es) of {} picture(s), after {} rounds; {} steps where several are sent; {} attack iterations. Labels are known to the attacker.\n\n{}\n\n`naive` and `tailored`: one step was sent. `multistep`: the sum of several steps taken for one gradient. `unrolled`: the steps simulated within the attack.\n",
             self.victims,
             self.how.pictures,
             self.federation.rounds,
             self.how.steps,
-            self.how.iterations
-        );
-        for (target, level, found) in table {
-            let mean = |value: &dyn Fn(&Finding) -> f64| {
-                found.iter().map(value).sum::<f64>() / found.len().max(1) as f64
-            };
-            let note = match found.iter().filter(|found| found.unfinished()).count() {
-                0 => "",
-                _ => "attack failed to optimise",
-            };
-            text.push_str(&format!(
-                "| {} | {} | {:.2} | {:.2} | {:.3} | {:.3} | {:.3} | {note} |\n",
-                name(target),
-                name(level),
-                mean(&|it| it.psnr),
-                mean(&|it| it.best_psnr),
-                mean(&|it| it.ssim7),
-                mean(&|it| it.ssim11),
-                mean(&|it| it.cosine)
-            ));
-        }
-        text.push_str("\n`naive` and `tailored`: one step was sent. `multistep`: the sum of several steps taken for one gradient. `unrolled`: the steps simulated within the attack.\n");
-        text
+            self.how.iterations,
+            Table::new(heads, rows).markdown(false)
+        )
     }
 }
 

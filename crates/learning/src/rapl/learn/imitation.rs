@@ -16,13 +16,13 @@ const HIDDEN: usize = 64;
 
 /// An encoder with two layers behind it that say something of each frame.
 #[derive(Module, Debug)]
-struct Told {
+struct Reconstructor {
     encoder: Encoder,
     hidden: Linear,
     out: Linear,
 }
 
-impl Told {
+impl Reconstructor {
     fn new(vision: &Vision, values: usize, fit: &Fit, device: &Device) -> Self {
         let mut rng = Rng::new(fit.seed).child("told");
         Self {
@@ -136,7 +136,7 @@ fn train(
     truth: impl Fn(&[usize]) -> (Vec<usize>, Vec<f32>, bool),
 ) -> Result<()> {
     let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
-    let made = Told::new(vision, values, fit, &device);
+    let made = Reconstructor::new(vision, values, fit, &device);
     let mut learner = Some(Learner::new(made, fit.learning_rate));
     batches(count, fit, watch, |batch, _| {
         let Some(this) = learner.take() else {

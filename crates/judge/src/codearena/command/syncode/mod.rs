@@ -85,27 +85,27 @@ pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
             let encoder = verb.encoder.open(context)?;
             let stage = stage("recall", &verb.files);
             let stats = recall::recall(&stage, &verb.seeds, encoder.as_deref(), verb.seed)?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Lang(verb) => verb.run(context),
         Syncode::Clean(verb) => {
             let stats = steps::clean(&stage("clean", &verb.files))?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Ask(verb) => {
             let model = verb.model.open(context)?;
             let stats = steps::ask(&stage("ask", &verb.files), &model, verb.stage)?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Answer(verb) => {
             let (model, stage) = (verb.model.open(context)?, stage("answer", &verb.files));
             let stats = steps::answer(&stage, &model, verb.candidates, verb.temperature)?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Verify(verb) => {
             let model = verb.model.open(context)?;
             let stats = steps::verify(&stage("verify", &verb.files), &model, &model)?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Filter(verb) => {
             let rules = Rules {
@@ -114,13 +114,13 @@ pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
                 most_per_language: verb.most_per_language,
             };
             let stats = steps::filter(&stage("filter", &verb.files), &rules, &verb.benchmark)?;
-            tell(&stats, &verb.files)
+            print_stats(&stats, &verb.files)
         }
         Syncode::Run(verb) => verb.run(context),
     }
 }
 
-fn tell(stats: &Stats, files: &Files) -> Result<(), Failure> {
+fn print_stats(stats: &Stats, files: &Files) -> Result<(), Failure> {
     match files.json {
         true => print_line(&serde_json::to_string(stats).map_err(Failure::failed)?),
         false => print_line(&line(stats, &files.out)),
