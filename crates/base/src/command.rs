@@ -176,6 +176,15 @@ impl Context {
             true => Err(Failure::interrupted("stopped; nothing was written")),
         }
     }
+
+    /// [`Context::proceed`] in work of which what is done is kept.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`].
+    pub fn proceed_or_resume(self) -> Result<(), Failure> {
+        let line = "stopped; the same command goes on from here";
+        self.proceed().map_err(|_| Failure::interrupted(line))
+    }
 }
 
 /// A bar on standard error that appears after a second; nothing where that is not a terminal.

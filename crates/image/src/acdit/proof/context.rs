@@ -30,7 +30,7 @@ const METHOD: &str = "clean context";
 const ABLATION: &str = "noisy context";
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let steps = if options.full { 10_000 } else { 700 };
     let config = dot::config(8, 2);
     let world = DotWorld::new(&config);
@@ -57,7 +57,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         );
     let [learning, plain] = devices();
     let mut drawn = Vec::new();
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let seen = match arm {
             METHOD => Seen::Clean,
             _ => Seen::Noisy,
@@ -69,7 +69,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
             .out
             .join("runs")
             .join(format!("context-{seed}-{}", seen == Seen::Clean));
-        let model = trained(&task, model, &rates(steps, seed), &folder, context)?.ema;
+        let model = trained(&task, model, &rates(steps, seed), &folder, options.context)?.ema;
         let error = denoising(&model, &config, &world, seed, &plain)?;
         let clips = draw(&model, &config, &world, seed, &plain)?;
         if options.seeds.first() == Some(&seed) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{
     Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
 };
@@ -24,8 +24,8 @@ const CACHED: &str = "32 blocks of 32 tokens, cached";
 const WHOLE: &str = "one block of 1,024 tokens";
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
-    memory(options, context, report)?;
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    memory(options, report)?;
     let arms = [
         (CACHED, dot::config(FRAMES, BLOCK_FRAMES)),
         (WHOLE, dot::config(FRAMES, FRAMES)),
@@ -54,7 +54,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         let mut best = [f64::INFINITY; 2];
         for _ in 0..2 {
             for (at, (_, config)) in arms.iter().enumerate() {
-                context.proceed()?;
+                options.context.proceed()?;
                 best[at] = best[at].min(sample(config, seed)?);
             }
         }
@@ -147,7 +147,7 @@ fn sample(config: &AcditConfig, seed: u64) -> Result<f64, Failure> {
 }
 
 /// Peak memory of a training step under the skip-causal mask.
-fn memory(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+fn memory(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Memory of training under the skip-causal mask grows with the tokens, not with their square";
     let threshold = "four times the tokens (4,096 to 16,384) take at most 6 times the memory, where a dense mask or score matrix takes 16";
     let mut peaks = Measure::new(
@@ -166,7 +166,7 @@ fn memory(options: &ProofOptions, context: Context, report: &mut Report) -> Resu
     let mut found = Vec::new();
     let start = base::memory::status("VmRSS:");
     for frames in [256, 1024, 4096] {
-        context.proceed()?;
+        options.context.proceed()?;
         let config = AcditConfig {
             depth: 1,
             ..dot::config(frames, 64)

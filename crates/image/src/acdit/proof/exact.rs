@@ -1,6 +1,6 @@
 //! The cached sampler computes what one pass under the skip-causal mask computes.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Claim, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
 use burn::module::{Module, ModuleMapper, Param};
@@ -27,7 +27,7 @@ impl ModuleMapper for Shake {
 }
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let tiles = AcditConfig {
         ar_len: 4,
         block_size: 16,
@@ -61,7 +61,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         Better::Lower,
         Unit::Number,
     );
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let found = arms.iter().find(|(name, _)| *name == arm);
         let config = found.map_or(&arms[0].1, |(_, config)| config);
         Ok(vec![1e6 * difference(config, seed)?])

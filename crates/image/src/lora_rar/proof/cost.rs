@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -22,11 +22,7 @@ const DENSE: &str = "from dense updates";
 type Pair = [FactorTensors; 2];
 
 /// Times both ways.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let device = Device::flex();
     let about = format!(
         "Coefficients for the 280 query and output projections of SDXL, adapters of rank {RANK} with random values, a random network."
@@ -49,7 +45,7 @@ pub(super) fn prove(
             Better::Lower,
             Unit::Number,
         );
-    let experiment = trial.run(options, context, |name, seed| {
+    let experiment = trial.run(options, |name, seed| {
         let mut rng = Rng::new(seed).child("cost");
         let network = Hypernet::new(&SDXL_WIDTHS, HIDDEN, &mut rng, &device);
         let (mut seconds, mut apart) = (0.0, 0.0f32);
@@ -66,7 +62,7 @@ pub(super) fn prove(
             );
             let begun = Instant::now();
             for at in 0..layers {
-                context.proceed()?;
+                options.context.proceed()?;
                 let pair = &pairs[at % DIFFERENT];
                 let found = match name {
                     FACTORS => factors(&network, pair)?,

@@ -35,11 +35,7 @@ const ARMS: [&str; 4] = [
 ];
 
 /// Adds the table and its claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "{PICTURES} pictures a seed and arm, {NOISES} noises in {GROUPS} groups. WIND must name the noise among all and give a match at alpha 1e-6; RingID and Tree-Ring need only name the nearest of 32 keys. RingID is the first stage of WIND. For the rotation the picture is turned back in steps of {STEP}°; Tree-Ring's rings need no turning."
     );
@@ -71,10 +67,10 @@ pub(super) fn prove(
             Unit::Number,
         );
     let mut rows: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let rows = match rows.entry(seed) {
             Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(place) => place.insert(run(seed, context)?),
+            Entry::Vacant(place) => place.insert(run(seed, options.context)?),
         };
         let pick = |row: &Row| match arm {
             "WIND, full" => row.full,

@@ -37,11 +37,7 @@ const ARMS: [(&str, &str, f64); 7] = [
 ];
 
 /// Adds the table and its claims; not run without Python.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let Ok(python) = std::env::var("ORRERY_PEER_PYTHON") else {
         let why = "needs Python with Pillow, named by ORRERY_PEER_PYTHON, and ImageMagick";
         for (name, about, bound) in ARMS {
@@ -70,8 +66,8 @@ pub(super) fn prove(
             Better::Higher,
             Unit::Share,
         )
-        .run(options, context, |arm, seed| {
-            Ok(vec![cell(&python, arm, seed, context)?])
+        .run(options, |arm, seed| {
+            Ok(vec![cell(&python, arm, seed, options.context)?])
         })?;
     if let Some(measure) = experiment.measures.first() {
         for (name, about, bound) in ARMS {

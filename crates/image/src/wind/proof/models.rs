@@ -1,6 +1,6 @@
 //! Pictures that go through a model again, and inpainted photographs.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, Measure, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
 use rayon::prelude::*;
@@ -36,11 +36,7 @@ const ARMS: [(&str, &str); 5] = [
 ];
 
 /// Adds the table and its claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "{PICTURES} pictures a seed and arm. Named right: full mode gives the right noise and a match at alpha 1e-6. A forger should not get that."
     );
@@ -56,7 +52,7 @@ pub(super) fn prove(
             Unit::Number,
         )
         .measure(MATCHED, "share of the pictures", Better::Near, Unit::Share)
-        .run(options, context, |arm, seed| {
+        .run(options, |arm, seed| {
             let (world, detector) = world(seed)?;
             Ok(cell(arm, seed, &world, &detector)?)
         })?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use base::rng::Rng;
 
@@ -21,11 +21,7 @@ const COSINE: f64 = 0.1;
 const QUERIES: usize = 10;
 
 /// Adds times, shares and claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let shape = Shape::new([4, 64, 64]);
     let [mut right, mut two_stage, mut exhaustive, mut peer_times] = [const { Vec::new() }; 4];
     let mut agreed = true;
@@ -46,7 +42,7 @@ pub(super) fn prove(
             windows: false,
             ..search(1e-6)
         };
-        let stopped = &mut |_, _| match context.stopped() {
+        let stopped = &mut |_, _| match options.context.stopped() {
             true => Err(WindError::Stopped),
             false => Ok(()),
         };

@@ -1,6 +1,6 @@
 //! How often a picture without a mark is taken for one with.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Arm, Share};
 use base::proof::{Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use base::rng::Rng;
@@ -14,11 +14,7 @@ const PICTURES: usize = 2000;
 const ALPHAS: [f64; 2] = [1e-3, 1e-6];
 
 /// Adds the counts and their claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let each = PICTURES.div_ceil(options.seeds.len());
     let mut counts = [const { Vec::new() }; 2];
     let mut total = 0;
@@ -36,7 +32,7 @@ pub(super) fn prove(
             mode: Mode::Full,
             ..search(ALPHAS[1])
         };
-        let stopped = &mut |_, _| match context.stopped() {
+        let stopped = &mut |_, _| match options.context.stopped() {
             true => Err(WindError::Stopped),
             false => Ok(()),
         };

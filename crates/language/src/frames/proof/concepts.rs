@@ -22,7 +22,8 @@ struct Probe {
     own_mean: Vec<f32>,
 }
 
-pub fn run(world: &World, options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let (words, writing) = world.concept_words();
     let concepts = tokenise(&words, &world.model.tokenizer, &writing)?;
     let frames: Vec<Frame> = concepts.iter().map(|it| frame(world, &it.words)).collect();

@@ -1,7 +1,9 @@
 //! Part 3: more candidates move texts further towards a concept.
 
 use base::command::{Context, Failure};
-use base::proof::{Arm, Better, Bound, Claim, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{
+    Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
+};
 
 use super::{COLUMNS, World, over_items};
 use crate::frames::concepts::{combine, concept_frame, tokenise};
@@ -43,7 +45,8 @@ struct Texts {
     balance: i64,
 }
 
-pub fn run(world: &World, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let directions = [(0, 1), (1, 0)].map(|(a, b)| (CONCEPTS[a], CONCEPTS[b]));
     let mut guides = Vec::new();
     for columns in [COLUMNS, SINGLE] {
@@ -78,7 +81,7 @@ pub fn run(world: &World, context: Context, report: &mut Report) -> Result<(), F
                 &guides[first + direction],
                 &guides[direction],
                 k,
-                context,
+                options.context,
             )
         };
         results.push([texts(0)?, texts(1)?]);

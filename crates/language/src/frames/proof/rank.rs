@@ -1,7 +1,9 @@
 //! Part 1: the share of words whose frames have full rank.
 
 use base::command::Failure;
-use base::proof::{Arm, Better, Bound, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use base::proof::{
+    Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share, Unit,
+};
 
 use super::World;
 use crate::frames::concepts::WordOptions;
@@ -13,7 +15,8 @@ const LONGEST: usize = 8;
 /// Words up to here are short.
 const SHORT: usize = 4;
 
-pub fn run(world: &World, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(_: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let words = world.words(&world.languages);
     let options = WordOptions {
         variants: vec![Variant::Bare],

@@ -1,6 +1,6 @@
 //! Depth, the capability phase, and the sliding window.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
 use burn::module::Module;
@@ -19,11 +19,7 @@ const PAPER: &str = "paper, Original and Enhanced";
 pub(super) const BASE: u64 = 2000;
 
 /// 6 against 9 blocks on the same tokens.
-pub(super) fn depth(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn depth(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Nine blocks have a lower held-out loss than six after equal tokens";
     let Some(corpus) = Corpus::open(&options.out)? else {
         report.not_run(&[statement], "loss below 0", OURS, ABSENT);
@@ -43,7 +39,7 @@ pub(super) fn depth(
             Better::Lower,
             Unit::Number,
         );
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         let blocks = if arm == "9 blocks" { 9 } else { 6 };
         let folder = options
             .out
@@ -58,7 +54,7 @@ pub(super) fn depth(
             seed,
             folder: &folder,
         };
-        let (config, model) = trained(&corpus, stage, (options.progress, context))?;
+        let (config, model) = trained(&corpus, stage, (options.progress, options.context))?;
         let decoder = model.valid().decoder(&config).map_err(MoxinError::from)?;
         Ok(vec![held_out_loss(&corpus, &decoder)?])
     })?;
@@ -77,11 +73,7 @@ pub(super) fn depth(
 }
 
 /// More text against text with questions in it.
-pub(super) fn capability(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn capability(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "A phase with a fifth of questions lifts accuracy on other questions by at least 10 points",
         "and costs less than 5 % of perplexity on text",
@@ -116,10 +108,10 @@ pub(super) fn capability(
             Better::Lower,
             Unit::Number,
         );
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         let runs = options.out.join("runs");
         let base = runs.join(format!("base-{before}-{seed}"));
-        let progress = (options.progress, context);
+        let progress = (options.progress, options.context);
         let stage = Stage {
             from: None,
             blocks: 4,
@@ -205,11 +197,7 @@ fn with_questions(corpus: &Corpus, questions: &[crate::moxin::Question], seed: u
 }
 
 /// A cache of constant size, and the same logits as a pass over all tokens.
-pub(super) fn window(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn window(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let length = if options.full { 1024 } else { 512 };
     let about = format!(
         "Six blocks with a window of 64 generate {length} tokens one by one; then the model for training reads all of them at once \
@@ -230,7 +218,7 @@ pub(super) fn window(
             Better::Lower,
             Unit::Number,
         );
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         let config = CausalLmConfig {
             vocab_size: 256,
             num_hidden_layers: 6,
@@ -247,7 +235,7 @@ pub(super) fn window(
         let (mut ids, mut logits, mut sizes) = (vec![1u32], Vec::new(), Vec::new());
         let mut rng = Rng::new(seed).child("tokens");
         for _ in 0..length {
-            context.proceed()?;
+            options.context.proceed()?;
             let id = [*ids.last().unwrap_or(&0)];
             let segment = Segment::new(Input::Ids(&id), &mut cache);
             let mut output = decoder

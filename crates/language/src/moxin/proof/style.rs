@@ -50,11 +50,7 @@ fn wins(answer: &str) -> bool {
     answer.contains("thank you") && answer.split_whitespace().count() <= 10
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "DPO with means and β 5 raises the share of short polite answers over SFT",
         "The margin between both answers to held-out questions grows",
@@ -86,8 +82,11 @@ pub(super) fn run(
             Unit::Number,
         );
     let device = Device::flex().autodiff();
-    let found = trial.run(options, context, |arm, seed| {
-        let (runs, progress) = (options.out.join("runs"), (options.progress, context));
+    let found = trial.run(options, |arm, seed| {
+        let (runs, progress) = (
+            options.out.join("runs"),
+            (options.progress, options.context),
+        );
         let base = runs.join(format!("base-{before}-{seed}"));
         let stage = Stage {
             from: None,

@@ -1,6 +1,6 @@
 //! What a server reconstructs, for each method and threat level.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
 
 use crate::hyperfl::attack::Cost;
@@ -64,11 +64,7 @@ const ARMS: [(&str, Target, Level, &str); 7] = [
 
 const OURS: &str = "specification, sections 3 and 6";
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let data = Dataset::open("digits")?;
     let parts = split(
         &data,
@@ -112,11 +108,11 @@ pub(super) fn run(
             seed,
             ..Config::default()
         };
-        Scene::train(config, (&data, &parts), target, context)
+        Scene::train(config, (&data, &parts), target, options.context)
     };
     let mut scenes: Option<(u64, [Scene; 2])> = None;
     let mut pictures: Vec<(String, Vec<f32>)> = Vec::new();
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         if scenes.as_ref().is_none_or(|(at, _)| *at != seed) {
             scenes = Some((
                 seed,
@@ -150,7 +146,7 @@ pub(super) fn run(
             let found = run_attack(
                 scene.victim(&params, &truth),
                 &attack,
-                &mut |_, _| match context.stopped() {
+                &mut |_, _| match options.context.stopped() {
                     true => Err(LearningError::Stopped(
                         "stopped; the same command goes on from here",
                     )),

@@ -88,11 +88,7 @@ fn aligned(seed: u64, context: Context) -> Result<Reward, Failure> {
     )?)
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "SAC paid by RAPL's reward sweeps two of three blocks or more into the goal",
         "It does no worse than SAC paid by the sparse reward",
@@ -128,9 +124,9 @@ pub(super) fn run(
             Unit::Number,
         );
     let device = engine::device("cpu")?;
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         let pay = match arm {
-            "RAPL" => Pay::Learned(Box::new(aligned(seed, context)?)),
+            "RAPL" => Pay::Learned(Box::new(aligned(seed, options.context)?)),
             "truth" => Pay::Truth,
             _ => Pay::Sparse,
         };
@@ -146,7 +142,7 @@ pub(super) fn run(
             seed,
         };
         let config = SacConfig::small(LAYOUT.state_len(), LAYOUT.embodiment.actions());
-        let outcome = train(&training, config, &pay, &device, true, context)?;
+        let outcome = train(&training, config, &pay, &device, true, options.context)?;
         let last = &outcome.curve[outcome.curve.len().saturating_sub(LAST)..];
         if last.is_empty() {
             return Err(Failure::failed("no evaluation"));

@@ -145,11 +145,7 @@ impl Material {
     }
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "Two blocks rise while an agent moves at random behind them; truly wanted is that both arrive, together. A simulated user ranks a \
          demonstration and two rollouts by the true return. Every arm has the same small encoder, the same rankings (RLHF as three pairs each), 20 epochs \
@@ -192,7 +188,7 @@ pub(super) fn run(
             );
     }
     let mut material: Option<Material> = None;
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         if material.as_ref().is_none_or(|made| made.seed != seed) {
             material = Some(Material::new(seed, counts[counts.len() - 1]));
         }
@@ -205,8 +201,8 @@ pub(super) fn run(
             .and_then(|n| n.parse().ok())
             .unwrap_or(0);
         let reward = match arm.starts_with("RLHF") {
-            true => made.rlhf(count, context)?,
-            false => made.aligned(count, context)?,
+            true => made.rlhf(count, options.context)?,
+            false => made.aligned(count, options.context)?,
         };
         made.judged(&reward)
     })?;

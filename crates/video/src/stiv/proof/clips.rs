@@ -1,15 +1,17 @@
 //! Experiment 3: clips from a given first picture.
 
-use base::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
+use base::command::Failure;
+use base::proof::{
+    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Share, Unit,
+};
 use engine::data::pack::{ClipPack, EmojiPack, Style};
 
 use super::draw::{Canvas, frame};
 use super::{ProofError, Stage, sheets};
 use crate::stiv::clips::{Clips, FRAMES};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE};
-use crate::stiv::embedded::defaults;
+use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
-use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::SampleConfig;
 
 /// The guidance scale in use.
@@ -63,12 +65,13 @@ fn still(picture: &[f32]) -> Vec<f32> {
 }
 
 /// Adds claims, experiment and a moving sheet to `report`.
-pub(super) fn prove(
-    pipeline: &StivPipeline,
-    judge: &Judge,
-    stage: &mut Stage,
-    report: &mut Report,
-) -> Result<(), ProofError> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    Ok(add(&mut Stage::new(options)?, report)?)
+}
+
+fn add(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+    let pipeline = &embedded::clips(&stage.device)?;
+    let judge = &Judge::embedded(&stage.device)?;
     let pack = EmojiPack::embedded()?;
     let grid = EmojiGrid::new(pack, judge.codes())?;
     let mut real = Clips::new(pack, ClipPack::embedded()?, &pipeline.tower.codes)?.clips;

@@ -1,7 +1,8 @@
 //! Experiment 1: STIV's own claims on the toy world, from three models trained with one budget.
 
+use base::command::Failure;
 use base::numerics::frechet;
-use base::proof::{Figure, Report, Share};
+use base::proof::{Figure, ProofOptions, Report, Share};
 
 use super::features::features;
 use super::toy::{BUDGET, ToyArm, train_arm, trained};
@@ -23,7 +24,11 @@ const EACH: usize = 4;
 
 /// Trains, draws, reads, and adds claims, experiments and strips to `report`. A short run trains nothing: it reads the
 /// seeds whose models an earlier run trained to the end, and leaves it all out where there are none.
-pub(super) fn prove(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    Ok(add(&mut Stage::new(options)?, report)?)
+}
+
+fn add(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
     let mut seeds = stage.options.seeds.clone();
     if !stage.options.full {
         seeds.retain(|&seed| trained(BUDGET, seed, &stage.runs));

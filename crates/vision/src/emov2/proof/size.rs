@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use base::command::{Context, Failure};
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -22,7 +22,7 @@ const PUBLISHED: [(&str, u64, Option<u64>); 5] = [
     ("emo2-50m", 49_815_560, None),
 ];
 
-pub(super) fn prove(context: Context, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let mut parameters = Measure::new(
         "parameters",
         "with 1000 classes",
@@ -60,7 +60,7 @@ pub(super) fn prove(context: Context, report: &mut Report) -> Result<(), Failure
         arms,
         measures: vec![parameters, work],
     });
-    report.experiments.push(speed(context)?);
+    report.experiments.push(speed(options.context)?);
     Ok(())
 }
 

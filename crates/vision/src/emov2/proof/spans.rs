@@ -154,11 +154,7 @@ fn accuracy(
     Ok(right as f64 / TEST as f64)
 }
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let steps = if options.full { 1500 } else { STEPS };
     let about = format!(
         "Pictures of {SIDE}² with a thing in the top left and one in the bottom right corner, and clutter between; the class is \
@@ -178,8 +174,14 @@ pub(super) fn prove(
             Better::Higher,
             Unit::Share,
         )
-        .run(options, context, |arm, seed| {
-            Ok(vec![accuracy(arm, seed, steps, context, &options.out)?])
+        .run(options, |arm, seed| {
+            Ok(vec![accuracy(
+                arm,
+                seed,
+                steps,
+                options.context,
+                &options.out,
+            )?])
         })?;
     let measure = &experiment.measures[0];
     let of = |arm: &str| measure.of(arm);
