@@ -126,6 +126,14 @@ pub fn print_line(line: &str) -> Result<(), Failure> {
     }
 }
 
+/// A value as one line of JSON on standard output.
+///
+/// # Errors
+/// As [`print_line`]; when the value cannot be JSON.
+pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print_line(&serde_json::to_string(value).map_err(Failure::failed)?)
+}
+
 /// [`print_line`] for what a verb says when it is done: with `--quiet`, nothing but an object for machines (`json`).
 ///
 /// # Errors

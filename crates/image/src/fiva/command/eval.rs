@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use base::hash::{FNV_START, fnv1a};
 use base::job::journal::Journal;
@@ -216,7 +216,7 @@ impl Eval {
                     (method, report)
                 })
                 .collect();
-            return print_line(&json!({ "methods": methods }).to_string());
+            return print_json(&json!({ "methods": methods }));
         }
         for (method, groups) in tallies {
             let [subject, both] = means(groups);

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, any_seed, eprint_line, print_line, use_calling_thread_as_worker,
+    Context, Failure, Steps, any_seed, eprint_line, print_json, print_line,
+    use_calling_thread_as_worker,
 };
 use base::media::provenance::{Provenance, check_ending, picture_bytes};
 use clap::Args;
@@ -152,9 +153,7 @@ impl Generate {
         bar.finish();
         let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         match self.json {
-            true => {
-                print_line(&json!({"files": files, "seed": seed, "seconds": seconds}).to_string())
-            }
+            true => print_json(&json!({"files": files, "seed": seed, "seconds": seconds})),
             false => print_line(&format!(
                 "{} (seed {seed}, {seconds:.1} s)",
                 files.join(", ")

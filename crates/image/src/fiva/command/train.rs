@@ -3,7 +3,9 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, eprint_line, print_json, print_line, use_calling_thread_as_worker,
+};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -153,11 +155,10 @@ impl Train {
         write_bytes(self.out.join("config.json"), &sizes)?;
         self.keep_vocabulary();
         match self.json {
-            true => print_line(&json!({
+            true => print_json(&json!({
                 "adapter": adapter.display().to_string(), "qformer": qformer.display().to_string(),
                 "steps": trained.step, "loss": trained.loss, "seconds": trained.elapsed,
-            })
-            .to_string()),
+            })),
             false => print_line(&format!(
                 "{} and {}: {} steps, loss {:.4}",
                 adapter.display(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::files::write_bytes;
 use base::media::{Picture, read_picture};
@@ -231,9 +231,8 @@ impl Judge {
                     json!({"subject": subject, "style": style, "pictures": verdicts.len(), "scores": [s, t, b]})
                 })
                 .collect();
-            return print_line(
-                &json!({"subject": subject, "style": style, "both": both, "scenarios": rows})
-                    .to_string(),
+            return print_json(
+                &json!({"subject": subject, "style": style, "both": both, "scenarios": rows}),
             );
         }
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);

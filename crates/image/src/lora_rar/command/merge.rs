@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, number_in, print_json, print_line};
 use base::files::write_bytes;
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
@@ -269,9 +269,10 @@ impl Merge {
             .count();
         let asked = if job.merger.is_some() { asked } else { 0 };
         match self.json {
-            true => print_line(&json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
-                "ignored": [job.content.ignored, job.style.ignored]})
-            .to_string()),
+            true => print_json(
+                &json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
+                "ignored": [job.content.ignored, job.style.ignored]}),
+            ),
             false => print_line(&format!(
                 "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
             )),
@@ -289,9 +290,10 @@ impl Merge {
             .count();
         let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
         if self.json {
-            return print_line(&json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
-                "asked_of_hypernetwork": asked, "seconds": seconds})
-            .to_string());
+            return print_json(
+                &json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
+                "asked_of_hypernetwork": asked, "seconds": seconds}),
+            );
         }
         print_line(&format!(
             "{}: {} layers of rank up to {rank}, merged by {} in {seconds:.1} s",

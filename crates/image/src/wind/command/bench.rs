@@ -1,6 +1,6 @@
 //! `orrery wind bench`.
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -87,7 +87,9 @@ impl Bench {
         }
         bar.finish();
         match self.json {
-            true => print_line(&json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}).to_string()),
+            true => print_json(
+                &json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}),
+            ),
             false => Ok(()),
         }
     }

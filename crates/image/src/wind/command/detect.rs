@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::media::read_picture;
 use clap::Args;
 use serde_json::{Value, json};
@@ -130,7 +130,7 @@ impl Detect {
                 line["noises"] = json!(key.noises());
                 line["angles"] = json!(angles.len());
                 line["timings"] = json!({"invert_s": times[0], "search_s": times[1]});
-                print_line(&line.to_string())
+                print_json(&line)
             }
             false => self.print_detection(&found, &key, times),
         }
@@ -184,7 +184,9 @@ impl Detect {
         }
         let (group, distance, margin, angle) = best;
         match self.json {
-            true => print_line(&json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}).to_string()),
+            true => print_json(
+                &json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}),
+            ),
             false => print_line(&format!(
                 "nearest key {group}: distance {distance:.2}, the next {margin:.2} farther; RingID has no test of its own"
             )),
@@ -217,7 +219,7 @@ impl Detect {
         match self.json {
             true => {
                 let line: Value = json!({"method": "tree-ring", "verdict": verdict, "group": best.0, "p_value": ln_p.exp(), "log10_p": log10, "angle": best.2, "comparisons": tries});
-                print_line(&line.to_string())
+                print_json(&line)
             }
             false => print_line(&format!(
                 "{verdict}: nearest key {}; chance 1e{log10:.1} over {tries} comparisons",

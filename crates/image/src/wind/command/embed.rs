@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, print_line};
+use base::command::{Context, Failure, any_seed, print_json, print_line};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -39,7 +39,7 @@ pub struct Keygen {
 }
 
 impl Keygen {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = match &self.salt_from {
             None => Key::generate(self.noises, self.groups)?.with_generator(self.prng),
             Some(path) => {
@@ -56,7 +56,9 @@ impl Keygen {
         };
         key.write(&self.out)?;
         match self.json {
-            true => print_line(&json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
+            true => print_json(
+                &json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}),
+            ),
             false => print_line(&format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),
@@ -98,7 +100,7 @@ pub struct Embed {
 }
 
 impl Embed {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
         let detector = Detector::new(key.clone(), self.shape)?;
         let (index, latents) = match self.method {
@@ -135,9 +137,8 @@ impl Embed {
         file.write(&self.out)?;
         let group = key.group_of(index);
         match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group})
-                    .to_string(),
+            true => print_json(
+                &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group}),
             ),
             false => print_line(&format!(
                 "{}: noise {index}, group {group}",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, print_line};
+use base::command::{Context, Failure, any_seed, print_json, print_line};
 use base::media::{read_picture, write_picture};
 use base::rng::Rng;
 use clap::Args;
@@ -36,7 +36,7 @@ pub struct Attacks {
 }
 
 impl Attacks {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let mut picture = read_picture(&self.image)?;
         let seed = self.seed.unwrap_or_else(any_seed);
         let rng = Rng::new(seed);
@@ -46,9 +46,8 @@ impl Attacks {
         write_picture(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
         match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed})
-                    .to_string(),
+            true => print_json(
+                &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed}),
             ),
             false => print_line(&format!(
                 "{}: {}, seed {seed}",
@@ -80,7 +79,7 @@ pub struct CheckLedger {
 }
 
 impl CheckLedger {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
         if !self.log.is_file() {
             return Err(Failure::input(format!(
@@ -99,7 +98,9 @@ impl CheckLedger {
         }
         let count = ledger.entries().len();
         match self.json {
-            true => print_line(&json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}).to_string()),
+            true => print_json(
+                &json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}),
+            ),
             false => print_line(&format!(
                 "{count} entries agree, {} noises are left; last code {}",
                 key.noises() - count as u64,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line, warn};
+use base::command::{Context, Failure, print_json, print_line, warn};
 use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -60,7 +60,7 @@ pub struct Leaderboard {
 }
 
 impl Leaderboard {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
             let stem = || {
@@ -97,7 +97,7 @@ impl Leaderboard {
             let warnings = ratings.iter().filter_map(|rating| rating.warning.clone());
             warn(&warnings.collect::<Vec<_>>());
             return match self.json || self.format == Format::Json {
-                true => print_line(&json!({"ratings": ratings}).to_string()),
+                true => print_json(&json!({"ratings": ratings})),
                 false => print_line(&self.ratings(&ratings)),
             };
         }
@@ -152,7 +152,7 @@ impl Leaderboard {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
         if self.json {
-            return print_line(&json!({"pairs": pairs, "spearman": correlation}).to_string());
+            return print_json(&json!({"pairs": pairs, "spearman": correlation}));
         }
         let lines = pairs
             .iter()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line, warn};
+use base::command::{Context, Failure, is_quiet, print_line, warn};
 use base::job::jsonl::{self, Record};
 use base::job::log::check_results;
 use clap::Args;
@@ -41,7 +41,7 @@ pub struct Merge {
 }
 
 impl Merge {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         check_results(&self.out, &self.shards)?;
         let merged = merge(&self.shards, &self.out, self.partial)?;
         warn(&merged.missing);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, eprint_line, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -86,9 +86,7 @@ impl Generate {
             ));
         }
         if self.json {
-            return print_line(
-                &json!({"out": base::files::shown(&self.out), "tally": tally}).to_string(),
-            );
+            return print_json(&json!({"out": base::files::shown(&self.out), "tally": tally}));
         }
         print_line(&format!(
             "{} replies in `{}`, {} of them made now; {} refusals, which count as such and not as replies",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line, warn};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_json, print_line, warn};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -103,9 +103,7 @@ impl Indicators {
             write_bytes(path, factor_plot(&effects).as_bytes())?;
         }
         if self.json {
-            return print_line(
-                &json!({"configurations": summaries, "factors": effects}).to_string(),
-            );
+            return print_json(&json!({"configurations": summaries, "factors": effects}));
         }
         let head = PANELS.map(|(name, more, _)| {
             format!("{:>17}", format!("{name} {}", if more { "↑" } else { "↓" }))
@@ -160,7 +158,7 @@ pub struct Rank {
 }
 
 impl Rank {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (names, scales) = read_summary(&self.indicators)?;
         let ranked = rank(names.len(), &scales, self.by);
         let chosen: Option<Vec<&str>> = self.top.map(|top| {
@@ -178,8 +176,8 @@ impl Rank {
                 .map(|it| json!({"config": names[it.at], "score": it.score, "ranks": it.ranks}))
                 .collect();
             let indicators: Vec<&str> = scales.iter().map(|it| it.name.as_str()).collect();
-            return print_line(
-                &json!({"indicators": indicators, "ranking": rows, "study": chosen}).to_string(),
+            return print_json(
+                &json!({"indicators": indicators, "ranking": rows, "study": chosen}),
             );
         }
         let score = match self.by {

@@ -1,6 +1,6 @@
 //! `orrery counterspeech study power`.
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ impl Power {
         };
         let rows = power(&options, context, self.json)?;
         if self.json {
-            return print_line(&json!({"options": options, "rows": rows}).to_string());
+            return print_json(&json!({"options": options, "rows": rows}));
         }
         print_line("effect  test           p < level  95 % interval    estimated d")?;
         for row in &rows {

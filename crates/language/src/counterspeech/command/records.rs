@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line, warn};
+use base::command::{Context, Failure, eprint_line, print_json, print_line, warn};
 use base::files::write_new;
 use base::job::jsonl;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::records;
@@ -15,13 +15,14 @@ use crate::counterspeech::record::read_records;
 use crate::counterspeech::store::read_text;
 use crate::counterspeech::study::{filter_rows, forget_records};
 
-/// What `orrery counterspeech records` can do.
-#[derive(Subcommand, Debug)]
-pub enum Records {
-    /// Take in records and hide the names of their authors
-    Import(Import),
-    /// Delete what is kept of a record or of a person, for good
-    Delete(Delete),
+base::verbs! {
+    /// What `orrery counterspeech records` can do.
+    pub enum Records {
+        /// Take in records and hide the names of their authors
+        Import(Import),
+        /// Delete what is kept of a record or of a person, for good
+        Delete(Delete),
+    }
 }
 
 /// Options of `import`.
@@ -82,21 +83,12 @@ pub struct Delete {
     json: bool,
 }
 
-impl Records {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        match self {
-            Self::Import(verb) => verb.run(),
-            Self::Delete(verb) => verb.run(),
-        }
-    }
-}
-
 fn key_at(path: &Path) -> Result<AuthorKey, Failure> {
     Ok(AuthorKey::parse(&read_text(path)?)?)
 }
 
 impl Import {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let (found, wrong) = read_records(&self.from)?;
         warn(&wrong);
         let key = match self.key.exists() {
@@ -115,9 +107,7 @@ impl Import {
         let hidden: Vec<_> = found.into_iter().map(|it| key.hide(it)).collect();
         jsonl::write(&self.out, &hidden)?;
         match self.json {
-            true => {
-                print_line(&json!({"records": hidden.len(), "left_out": wrong.len()}).to_string())
-            }
+            true => print_json(&json!({"records": hidden.len(), "left_out": wrong.len()})),
             false => print_line(&format!(
                 "{} records in `{}`, {} left out",
                 hidden.len(),
@@ -141,7 +131,7 @@ fn own_only(_: &Path) -> Result<(), Failure> {
 }
 
 impl Delete {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let all = records(&self.data)?;
         let author = match (&self.author, &self.key) {
             (Some(name), Some(key)) => Some([name.clone(), key_at(key)?.pseudonym(name)]),
@@ -188,7 +178,7 @@ impl Delete {
             rows += forget_records(folder, &goes)?;
         }
         match self.json {
-            true => print_line(&json!({"records": forgotten, "rows": rows}).to_string()),
+            true => print_json(&json!({"records": forgotten, "rows": rows})),
             false => print_line(&format!(
                 "{} records and all that was made of them are deleted, {rows} rows; tables of indicators and reports have to be made again",
                 forgotten.len()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line, report};
+use base::command::{Context, Failure, is_quiet, print_line, report};
 use base::files::write_new;
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct Templates {
 }
 
 impl Templates {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         std::fs::create_dir_all(&self.out).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
         })?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, eprint_line, is_quiet, print_json, print_line};
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
 use serde_json::json;
@@ -118,9 +118,7 @@ impl Train {
             }
         }
         match self.json {
-            true => print_line(
-                &json!({"adapter": base::files::shown(&self.out), "stage": stage}).to_string(),
-            ),
+            true => print_json(&json!({"adapter": base::files::shown(&self.out), "stage": stage})),
             false => print_line(&format!(
                 "{} pairs, {} steps, loss {:.3} at the end; wrote the adapter `{}`",
                 stage.examples,

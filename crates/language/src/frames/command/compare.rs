@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
+use super::build;
 use super::options::MakingArgs;
-use super::{build, print_json};
 use crate::frames::concept_file::ConceptDb;
 use crate::frames::model::FramesModel;
 

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, number_in, print_line};
+use base::command::{Context, Failure, Steps, number_in, print_json, print_line};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
 use super::options::{ConceptArgs, ModelArgs};
-use super::{print_json, unless_stopped};
+use super::unless_stopped;
 use crate::frames::frame::Frame;
 use crate::frames::guide::{GuideOptions, Guided, guided_decode};
 use crate::frames::model::FramesModel;

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, one_line, print_line};
+use base::command::{Context, Failure, one_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{ConceptArgs, MakingArgs, ModelArgs, TextArgs};
-use super::print_json;
 use crate::frames::html::{TokenProbe, heat_map};
 use crate::frames::pipeline::Concepts;
 use crate::frames::probe::{ProbeKind, probe, projections};
@@ -45,7 +44,7 @@ pub struct Probe {
 
 impl Probe {
     /// Prints a row for each token.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let text = self.text.read()?;
         let model = self.model.open()?;
         let options = self.concepts.options();
@@ -127,7 +126,7 @@ pub struct Top {
 
 impl Top {
     /// Prints a row for each concept.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let text = self.text.read()?;
         let model = self.model.open()?;
         let options = self.concepts.options();
@@ -174,7 +173,7 @@ pub struct Rank {
 
 impl Rank {
     /// Prints a row for each number of tokens.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let options = self.making.options();
         let words = options.concept_words()?;
         let model = self.model.open()?;

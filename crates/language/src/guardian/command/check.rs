@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line, use_calling_thread_as_worker};
+use base::command::{Context, Failure, print_json, print_line, use_calling_thread_as_worker};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ pub struct Check {
 }
 
 impl Check {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let risks = self.risks()?;
         let texts = [
@@ -98,9 +98,8 @@ impl Check {
         let guardian = self.model.load(&names)?;
         let found = guardian.assess_many(&messages, &risks)?;
         if self.json {
-            return print_line(
-                &json!({"model": guardian.name(), "assessments": found, "rules": faults})
-                    .to_string(),
+            return print_json(
+                &json!({"model": guardian.name(), "assessments": found, "rules": faults}),
             );
         }
         print(&found)?;
@@ -198,7 +197,7 @@ pub struct Rag {
 }
 
 impl Rag {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let [context, question, answer] = [
             ("context", &self.context),
@@ -217,9 +216,7 @@ impl Rag {
             found.push(guardian.assess(messages, &RiskConfig::new(Some(name), None)?)?);
         }
         if self.json {
-            return print_line(
-                &json!({"model": guardian.name(), "assessments": found}).to_string(),
-            );
+            return print_json(&json!({"model": guardian.name(), "assessments": found}));
         }
         print(&found)
     }
@@ -244,11 +241,11 @@ pub struct Tools {
 }
 
 impl Tools {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let calls: Value = read_json(&self.call)?;
         let faults = check_calls(&read_json(&self.tools)?, &calls).map_err(Failure::input)?;
         if self.json {
-            print_line(&json!({"faults": faults, "flagged": !faults.is_empty()}).to_string())?;
+            print_json(&json!({"faults": faults, "flagged": !faults.is_empty()}))?;
         } else {
             for fault in &faults {
                 print_line(&fault.to_string())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line, whole};
+use base::command::{Context, Failure, Steps, print_json, print_line, whole};
 use base::job::Shard;
 use base::job::jsonl;
 use base::job::log::{Log, check_results};
@@ -138,7 +138,7 @@ impl Eval {
         bar.finish();
         let rows = summarize(&results);
         match self.json {
-            true => print_line(&json!({"arms": rows}).to_string()),
+            true => print_json(&json!({"arms": rows})),
             false => table(&rows),
         }
     }

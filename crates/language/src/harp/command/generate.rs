@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde::Serialize;
@@ -152,7 +152,7 @@ impl Generate {
                 seconds,
                 texts: texts.collect(),
             };
-            return print_line(&serde_json::to_string(&answer).map_err(Failure::failed)?);
+            return print_json(&answer);
         }
         for (number, it) in (1..).zip(&made).filter(|_| !shown) {
             print_line(&format!("── {number} ──"))?;
@@ -202,7 +202,7 @@ impl Generate {
             let texts = found.iter().map(|(beam, text)| {
                 json!({"text": text, "ids": beam.ids, "score": beam.score, "rank": beam.rank, "ended": beam.ended})
             });
-            return print_line(&json!({"texts": texts.collect::<Vec<_>>()}).to_string());
+            return print_json(&json!({"texts": texts.collect::<Vec<_>>()}));
         }
         found
             .iter()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -98,7 +98,7 @@ impl Sweep {
         let rows = sweep(&pipeline, &texts, &grid, &mut progress)?;
         bar.finish();
         match self.json {
-            true => print_line(&json!({"rows": rows}).to_string()),
+            true => print_json(&json!({"rows": rows})),
             false => table(&rows),
         }
     }

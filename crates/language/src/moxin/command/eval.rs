@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -139,7 +139,7 @@ impl Eval {
             rows.push(json!({"text": base::files::shown(path), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
         }
         match self.json {
-            true => print_line(&json!({"model": self.model, "results": rows}).to_string()),
+            true => print_json(&json!({"model": self.model, "results": rows})),
             false => Ok(()),
         }
     }

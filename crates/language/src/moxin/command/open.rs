@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use clap::Args;
 
 use crate::moxin::openness;
@@ -24,7 +24,7 @@ impl Open {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let found = openness(&self.folder)?;
         if self.json {
-            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
+            return print_json(&found);
         }
         for (class, title) in [
             (3, "Class III: open model"),

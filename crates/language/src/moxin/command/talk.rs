@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use base::command::{Context, Failure, any_seed, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, any_seed, eprint_line, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use engine::decode::{GenerateOptions, Generation, Sampler, SamplerConfig, Session, generate};
@@ -138,9 +138,8 @@ impl Generate {
             .speak(&model, &prompt, &mut sampler, (!self.json, context))?;
         if self.json {
             let tokens = made.ids.len();
-            return print_line(
-                &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed})
-                    .to_string(),
+            return print_json(
+                &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}),
             );
         }
         if context.stopped() {
@@ -196,7 +195,9 @@ impl Chat {
             let made = ask(question, !self.json)?;
             if self.json {
                 let tokens = made.ids.len();
-                return print_line(&json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}).to_string());
+                return print_json(
+                    &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}),
+                );
             }
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use engine::models::causal_lm::train_bpe;
@@ -94,9 +94,8 @@ impl Vocabulary {
         }
         let each = characters as f64 / tokens.max(1) as f64;
         match self.json {
-            true => print_line(
-                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)})
-                    .to_string(),
+            true => print_json(
+                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)}),
             ),
             false => print_line(&format!(
                 "{} tokens from {:.1} MB; {each:.2} bytes a token; wrote `{}`",

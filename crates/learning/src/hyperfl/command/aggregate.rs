@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, eprint_line, print_line, report};
+use base::command::{Context, Failure, check_out, eprint_line, print_json, print_line, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -57,7 +57,7 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let data = self.data.open()?;
         let config = self.federation.config(self.how.method);
         let work = Work::new(config, data.shape, data.classes)?;
@@ -65,9 +65,7 @@ impl Aggregate {
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
             return match self.json {
-                true => print_line(
-                    &json!({"round": 0, "out": base::files::shown(&self.out)}).to_string(),
-                ),
+                true => print_json(&json!({"round": 0, "out": base::files::shown(&self.out)})),
                 false => report(false, &format!("wrote `{}`", self.out.display())),
             };
         };
@@ -120,9 +118,7 @@ impl Aggregate {
         write_bytes(seen_at(&self.out), (digests.join("\n") + "\n").as_bytes())?;
         write_shared(&work, &self.out, &next)?;
         match self.json {
-            true => print_line(
-                &json!({"round": round, "taken": taken.len(), "log": refused}).to_string(),
-            ),
+            true => print_json(&json!({"round": round, "taken": taken.len(), "log": refused})),
             false => print_line(&format!(
                 "round {round}: {} of {} uploads averaged",
                 taken.len(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::media::write_picture;
 use clap::Args;
 use serde_json::json;
@@ -123,9 +123,7 @@ impl AttackVerb {
             write_picture(out, &sheet, &[])?;
         }
         match self.json {
-            true => {
-                print_line(&json!({"finding": found, "unfinished": found.unfinished()}).to_string())
-            }
+            true => print_json(&json!({"finding": found, "unfinished": found.unfinished()})),
             false => {
                 print_line(&line(&found))?;
                 match found.unfinished() {

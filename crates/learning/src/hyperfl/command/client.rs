@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, print_line};
+use base::command::{Context, Failure, check_out, print_json, print_line};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -72,7 +72,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let config = self.federation.config(self.how.method);
         config.check()?;
         if matches!(
@@ -167,7 +167,7 @@ impl Client {
 
     fn answer(&self, json: &serde_json::Value, text: impl Fn() -> String) -> Result<(), Failure> {
         match self.json {
-            true => print_line(&json.to_string()),
+            true => print_json(&json),
             false => print_line(&text()),
         }
     }

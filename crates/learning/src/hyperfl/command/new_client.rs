@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -84,9 +84,7 @@ impl NewClient {
         fit_client(model, &mut params, &head, &embedding, &work.config.local)?;
         let after = evaluate(&model.net, &model.network_params(&params), &test)?[0];
         match self.json {
-            true => print_line(
-                &json!({"client": self.client, "before": before, "after": after}).to_string(),
-            ),
+            true => print_json(&json!({"client": self.client, "before": before, "after": after})),
             false => print_line(&format!(
                 "client {}: {:.1} % before, {:.1} % after, on {} pictures of its own",
                 self.client,

@@ -1,6 +1,6 @@
 //! `orrery hyperfl partition`.
 
-use base::command::{Failure, number_in, print_line};
+use base::command::{Context, Failure, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -35,7 +35,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let data = self.data.open()?;
         let labels = &data.train.labels;
         let parts = match self.dirichlet {
@@ -57,7 +57,7 @@ impl Partition {
             .map(|own| histogram(labels, own, data.classes))
             .collect();
         if self.json {
-            return print_line(&json!({"clients": counts}).to_string());
+            return print_json(&json!({"clients": counts}));
         }
         let row = |name: &str, cells: Vec<String>| {
             let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>4}")).collect();

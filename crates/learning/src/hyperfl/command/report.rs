@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::files::write_bytes;
 use base::media::write_picture;
 use base::table::Table;
@@ -127,7 +127,7 @@ impl ReportVerb {
         let text = self.markdown(&table);
         write_bytes(self.out.join("report.md"), text.as_bytes())?;
         match self.json {
-            true => print_line(&json.to_string()),
+            true => print_json(&json),
             false => print_line(text.trim_end()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -64,14 +64,11 @@ impl Simulate {
         }
         bar.finish();
         if self.json {
-            return print_line(
-                &json!({
-                    "method": self.how.method.name(),
-                    "uploaded_values": simulation.shared.len(),
-                    "rounds": simulation.log,
-                })
-                .to_string(),
-            );
+            return print_json(&json!({
+                "method": self.how.method.name(),
+                "uploaded_values": simulation.shared.len(),
+                "rounds": simulation.log,
+            }));
         }
         print_line(&format!(
             "{}: {} values uploaded by a client in a round",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, eprint_line, print_line, report};
+use base::command::{Context, Failure, check_out, eprint_line, print_json, print_line, report};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -119,9 +119,7 @@ impl Align {
         vision.write(&self.out)?;
         let (triplets, videos) = (rankings.triplets.len(), videos.len());
         match self.json {
-            true => print_line(
-                &json!({"triplets": triplets, "videos": videos, "loss": loss}).to_string(),
-            ),
+            true => print_json(&json!({"triplets": triplets, "videos": videos, "loss": loss})),
             false => report(
                 false,
                 &format!(

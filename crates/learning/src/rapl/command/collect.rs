@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -167,7 +167,9 @@ impl Collect {
         write_bytes(&index, &lines)?;
         let [score, success, truth] = sums;
         match self.json {
-            true => print_line(&json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}).to_string()),
+            true => print_json(
+                &json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}),
+            ),
             false => print_line(&format!(
                 "{} videos in `{}`: mean score {score:.3}, success {:.1} %, true return {truth:.2}",
                 self.episodes,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, check_out, number_in, print_line};
+use base::command::{Context, Failure, Steps, check_out, number_in, print_json, print_line};
 use base::files::write_bytes;
 use base::job::jsonl;
 use base::rng::Rng;
@@ -162,9 +162,7 @@ impl MakeDpo {
         }
         write_bytes(&self.out, &lines)?;
         match self.json {
-            true => {
-                print_line(&json!({"rollout_pairs": pairs.len(), "chunk_pairs": count}).to_string())
-            }
+            true => print_json(&json!({"rollout_pairs": pairs.len(), "chunk_pairs": count})),
             false => print_line(&format!(
                 "{} pairs of rollouts, {count} pairs of chunks in `{}`",
                 pairs.len(),
@@ -234,7 +232,7 @@ impl DpoVerb {
         bar.finish();
         policy.write(&self.out)?;
         match self.json {
-            true => print_line(&json!({"pairs": pairs.len(), "loss": loss}).to_string()),
+            true => print_json(&json!({"pairs": pairs.len(), "loss": loss})),
             false => print_line(&format!(
                 "fine-tuned on {} pairs: loss {loss:.4} (0.6931 before)",
                 pairs.len()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -224,7 +224,9 @@ impl EvalReward {
                 .iter()
                 .map(|(method, found, tau)| json!({"method": method, "agreement": found, "alignment_tau": tau}))
                 .collect();
-            return print_line(&json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}).to_string());
+            return print_json(
+                &json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}),
+            );
         }
         print_line(&format!(
             "{} triplets, {} demonstrations, {} test videos\n{:<20}{:>10}{:>10}{:>10}{:>12}",

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, eprint_line, number_in, print_json, print_line};
 use base::job::jsonl;
 use base::job::log::Log;
 use base::rng::Rng;
@@ -185,7 +185,7 @@ impl Rank {
         };
         let (done, out) = (desk.done(), desk.out.display());
         match self.json {
-            true => print_line(&json!({"rankings": done, "file": out.to_string()}).to_string()),
+            true => print_json(&json!({"rankings": done, "file": out.to_string()})),
             false => print_line(&format!(
                 "{done} of {} triplets are ranked, in `{out}`",
                 desk.total

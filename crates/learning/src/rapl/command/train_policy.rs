@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, check_out, eprint_line, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -122,7 +122,7 @@ impl TrainPolicy {
         let outcome = train(&training, config, &pay, &device, self.json, context)?;
         outcome.agent.write(&self.out)?;
         if self.json {
-            return print_line(&json!({"curve": outcome.curve}).to_string());
+            return print_json(&json!({"curve": outcome.curve}));
         }
         print_line(&format!(
             "{:>8}{:>8}{:>10}{:>13}",

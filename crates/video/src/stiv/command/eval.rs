@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -110,15 +110,12 @@ impl Eval {
             None => None,
         };
         if self.json {
-            return print_line(
-                &json!({
-                    "times": TIMES,
-                    "trained": {"pairs": trained.len(), "loss": losses[0]},
-                    "held_out": {"pairs": unseen.len(), "loss": losses[1]},
-                    "drawn": seen,
-                })
-                .to_string(),
-            );
+            return print_json(&json!({
+                "times": TIMES,
+                "trained": {"pairs": trained.len(), "loss": losses[0]},
+                "held_out": {"pairs": unseen.len(), "loss": losses[1]},
+                "drawn": seen,
+            }));
         }
         if most > 0 {
             print_line("time      trained   held out")?;

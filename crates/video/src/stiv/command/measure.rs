@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, number_in, print_line};
+use base::command::{Failure, number_in, print_json, print_line};
 use base::media::{Picture, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -78,7 +78,7 @@ impl Scenes {
         };
         let frames = levels.len();
         if self.json {
-            return print_line(&json!({"frames": frames, "cuts": cuts}).to_string());
+            return print_json(&json!({"frames": frames, "cuts": cuts}));
         }
         let starts = [0].into_iter().chain(cuts.iter().copied());
         let ends = cuts.iter().copied().chain([frames]);
@@ -121,7 +121,7 @@ impl Aggregate {
         }
         let totals = aggregate(&scores).map_err(Failure::input)?;
         if self.json {
-            return print_line(&serde_json::to_string(&totals).map_err(Failure::failed)?);
+            return print_json(&totals);
         }
         let percent = |value: f64| format!("{:.1}", 100.0 * value);
         print_line(&match totals {
@@ -169,7 +169,7 @@ impl CaptionCheck {
             read(&self.answers, "a list of sentences with mentions")?;
         let found = dsg_video(&sentences);
         if self.json {
-            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
+            return print_json(&found);
         }
         print_line(&format!(
             "made up: {:.1} % of the mentions (DSG-Video_i), {:.1} % of the sentences (DSG-Video_s); {} objects",

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
@@ -96,7 +96,7 @@ impl Count {
             ))?;
         }
         match self.json {
-            true => print_line(&json!({"size": self.size, "networks": rows}).to_string()),
+            true => print_json(&json!({"size": self.size, "networks": rows})),
             false => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, number_in, print_line};
+use base::command::{Context, Failure, number_in, print_json, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -100,9 +100,7 @@ impl Detect {
                     })
                 })
                 .collect();
-            return print_line(
-                &json!({"image": base::files::shown(&self.image), "found": found}).to_string(),
-            );
+            return print_json(&json!({"image": base::files::shown(&self.image), "found": found}));
         }
         for one in &found {
             let [left, top, right, bottom] = one.corners.map(f32::round);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line, report};
+use base::command::{Context, Failure, print_json, print_line, report};
 use base::media::read_picture;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -83,9 +83,7 @@ impl Features {
         if self.json {
             let [out, picture] =
                 [&self.out, &self.picture].map(|path| path.as_deref().map(base::files::shown));
-            return print_line(
-                &json!({"out": out, "picture": picture, "shapes": shapes}).to_string(),
-            );
+            return print_json(&json!({"out": out, "picture": picture, "shapes": shapes}));
         }
         for (name, shape) in &shapes {
             print_line(&format!("{name} {shape}"))?;

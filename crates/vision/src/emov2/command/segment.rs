@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -78,8 +78,8 @@ impl Segment {
                 .iter()
                 .map(|(class, area)| json!({"class": class, "name": name(*class), "share": share(*area)}))
                 .collect();
-            return print_line(
-                &json!({"image": base::files::shown(&self.image), "size": [height, width], "areas": areas}).to_string(),
+            return print_json(
+                &json!({"image": base::files::shown(&self.image), "size": [height, width], "areas": areas}),
             );
         }
         for (class, area) in areas {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_json, print_line};
 use base::media::read_picture;
 use burn::tensor::Device;
 use serde_json::{Map, Value, json};
@@ -93,13 +93,12 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
     }
     if eval.json {
         let masks = masks.as_ref();
-        return print_line(&json!({
+        return print_json(&json!({
             "pictures": total - skipped.count, "skipped": skipped.count, "annotations": dataset.len(),
             "ignored_annotations": dataset.flat + dataset.strangers,
             "boxes": figures(&boxes), "masks": masks.map(figures),
             "categories": categories(&dataset, &boxes, masks), "out": written,
-        })
-        .to_string());
+        }));
     }
     print_line(&format!(
         "{}, annotations: {}, categories: {}",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use base::numerics::statistics::wilson;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -146,11 +146,10 @@ impl Eval {
         let interval = wilson(score.top1, score.pictures);
         if self.json {
             let interval = interval.map(|it| [it.low, it.high]);
-            return print_line(&json!({
+            return print_json(&json!({
                 "pictures": score.pictures, "top1": share(score.top1), "top5": share(score.top5),
                 "top1_interval": interval,
-            })
-            .to_string());
+            }));
         }
         let within = interval.map_or_else(String::new, |it| {
             format!(
