@@ -6,7 +6,7 @@ use base::media::{Picture, data_address};
 use engine::models::emoji_judge::{Judge, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::LoraRarError;
+use super::SystemError;
 
 /// Pictures are shown with their longer side at most this.
 pub const LONGER_SIDE: u32 = 512;
@@ -75,7 +75,7 @@ pub fn scaled(picture: &Picture) -> Picture {
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn shown(picture: &Picture) -> Result<String, LoraRarError> {
+pub fn shown(picture: &Picture) -> Result<String, SystemError> {
     Ok(data_address(&scaled(picture))?)
 }
 
@@ -116,8 +116,8 @@ pub fn endpoint_votes(
     test: &str,
     subjects: &[String],
     (style, styles): (&str, &[String]),
-) -> Result<Votes, LoraRarError> {
-    let answers = |references: &[String], question: String| -> Result<Vec<String>, LoraRarError> {
+) -> Result<Votes, SystemError> {
+    let answers = |references: &[String], question: String| -> Result<Vec<String>, SystemError> {
         let one = |reference: &String| {
             let message =
                 Message::user(question.clone()).seeing(vec![reference.clone(), test.to_owned()]);

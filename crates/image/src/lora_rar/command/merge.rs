@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::lora_rar::pipeline::{Job, LayerReport, fingerprint, open_merger};
-use crate::lora_rar::{Format, LoraFile, LoraRarError, Method, Rule, Settings};
+use crate::lora_rar::{Format, LoraFile, Method, Rule, Settings, SystemError};
 
 /// Options of `merge`.
 #[derive(Args, Debug)]
@@ -182,7 +182,7 @@ impl Merge {
             return self.matches(&job);
         }
         let mut bar = Steps::new("layers", self.json);
-        let prints = || -> Result<Vec<String>, LoraRarError> {
+        let prints = || -> Result<Vec<String>, SystemError> {
             let files = [
                 Some(&self.content),
                 Some(&self.style),
@@ -197,7 +197,7 @@ impl Merge {
         let mut progress = |done: usize, of: usize| {
             bar.at(done, of);
             match context.stopped() {
-                true => Err(LoraRarError::Stopped),
+                true => Err(SystemError::Stopped("stopped; nothing was written")),
                 false => Ok(()),
             }
         };

@@ -11,9 +11,9 @@ use std::time::Instant;
 use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Args;
 
-use super::error::FramesError;
 use super::making::ConceptOptions;
 use super::model::FramesModel;
+use engine::SystemError;
 use options::{MakingArgs, ModelArgs};
 
 base::verbs! {
@@ -97,9 +97,9 @@ fn build(
 }
 
 /// The error of a loop that Ctrl-C ends; the caller turns it into [`Failure::Interrupted`].
-fn unless_stopped(context: Context) -> Result<(), FramesError> {
+fn unless_stopped(context: Context) -> Result<(), SystemError> {
     match context.stopped() {
-        true => Err(FramesError::Input("stopped".into())),
+        true => Err(SystemError::Input("stopped".into())),
         false => Ok(()),
     }
 }

@@ -7,10 +7,10 @@ use base::proof::{
 
 use super::{COLUMNS, World, over_items};
 use crate::frames::concepts::{combine, concept_frame, tokenise};
-use crate::frames::error::FramesError;
 use crate::frames::frame::Frame;
 use crate::frames::guide::{GuideOptions, guided_decode};
 use crate::frames::linalg::Degenerate;
+use engine::SystemError;
 
 /// Beginnings that say nothing of women or men.
 const PROMPTS: [&str; 12] = [
@@ -230,13 +230,13 @@ fn texts(
         weight: None,
         end: world.model.end(),
     };
-    let prompts: Result<Vec<Vec<u32>>, FramesError> = PROMPTS
+    let prompts: Result<Vec<Vec<u32>>, SystemError> = PROMPTS
         .iter()
         .map(|prompt| world.model.prompt(prompt, false))
         .collect();
     let prompts = prompts?;
     let listen = |_| match context.stopped() {
-        true => Err(FramesError::Input("stopped".into())),
+        true => Err(SystemError::Input("stopped".into())),
         false => Ok(()),
     };
     let texts = guided_decode(&world.model.decoder, &prompts, guide, &options, listen);

@@ -17,11 +17,11 @@ use base::proof::{Outcome, Proof};
 
 use super::CARD;
 use super::concepts::{Vocabulary, WordOptions};
-use super::error::FramesError;
 use super::making::ConceptOptions;
 use super::model::FramesModel;
 use super::wordnet::Synset;
 use super::words::{ConceptWords, Multilingual, Variant, text};
+use engine::SystemError;
 
 /// The model, as `--model` takes it.
 const MODEL: &str = "smollm2";
@@ -117,13 +117,13 @@ fn synsets() -> Result<PathBuf, Failure> {
 type Synsets = (Vec<Synset>, Multilingual, Vec<String>);
 
 /// `name <TAB> offset-pos <TAB> language <TAB> lemma`
-fn read(path: &Path) -> Result<Synsets, FramesError> {
+fn read(path: &Path) -> Result<Synsets, SystemError> {
     let (mut synsets, mut lemmas, mut languages) =
         (Vec::<Synset>::new(), Multilingual::default(), Vec::new());
     for line in text(path)?.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [name, key, language, lemma] = fields[..] else {
-            return Err(FramesError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "`{}` has a line of {} fields, not 4",
                 path.display(),
                 fields.len()

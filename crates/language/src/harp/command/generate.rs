@@ -15,7 +15,7 @@ use super::options::{Harp, Model, Sampling};
 use crate::harp::task::read_text;
 use crate::harp::trace::{printable, summary, terminal};
 use crate::harp::{
-    BeamCompat, Colors, Generation, HarpConfig, HarpError, HarpPipeline, TokenStep, beam_config,
+    BeamCompat, Colors, Generation, HarpConfig, HarpPipeline, SystemError, TokenStep, beam_config,
     html_page, json_lines, legend,
 };
 
@@ -197,7 +197,7 @@ impl Generate {
         let config = self.sampling.config(&self.harp, pipeline, &self.stop)?;
         let search = beam_config(self.beam_compat, beams, config.max_tokens, config.end);
         let found = prompts.iter().map(|prompt| pipeline.beam(prompt, &search));
-        let found = found.collect::<Result<Vec<_>, HarpError>>()?;
+        let found = found.collect::<Result<Vec<_>, SystemError>>()?;
         if self.json {
             let texts = found.iter().map(|(beam, text)| {
                 json!({"text": text, "ids": beam.ids, "score": beam.score, "rank": beam.rank, "ended": beam.ended})

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::options::{Model, bits, share};
 use crate::harp::sweep::{Grid, Text};
 use crate::harp::task::read_text;
-use crate::harp::{HarpError, SweepRow, read_items, sweep};
+use crate::harp::{SweepRow, SystemError, read_items, sweep};
 
 /// Options of `sweep`.
 #[derive(Args, Debug)]
@@ -65,7 +65,7 @@ impl Sweep {
         };
         parts.truncate(self.limit.unwrap_or(usize::MAX).max(1));
         let pipeline = self.model.open()?;
-        let encode = |(prompt, scored): &(String, String)| -> Result<Text, HarpError> {
+        let encode = |(prompt, scored): &(String, String)| -> Result<Text, SystemError> {
             let mut ids = pipeline.tokenizer.encode_prompt(prompt)?;
             let from = ids.len();
             // A space belongs to the word that follows it, as in most vocabularies.
@@ -91,7 +91,7 @@ impl Sweep {
         let mut progress = |at: usize| {
             bar.at(at, texts.len());
             match context.stopped() {
-                true => Err(HarpError::Stopped("stopped; nothing was written")),
+                true => Err(SystemError::Stopped("stopped; nothing was written")),
                 false => Ok(()),
             }
         };

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::talk::open;
 use crate::moxin::wordnet::nouns;
 use crate::moxin::{
-    MoxinError, NounTask, Question, draw_shots, read_questions, score_question, text_loss,
+    NounTask, Question, SystemError, draw_shots, read_questions, score_question, text_loss,
 };
 use crate::wordnet;
 
@@ -118,7 +118,7 @@ impl Eval {
         }
         for path in &self.text {
             let text = std::fs::read_to_string(path)
-                .map_err(|error| MoxinError::path(path, format!("{error}; give a UTF-8 text")))?;
+                .map_err(|error| SystemError::path(path, format!("{error}; give a UTF-8 text")))?;
             let ids = tokenizer.encode(&text)?;
             let limit = engine::models::decoder::Cache::new(decoder.config()).limit();
             let (loss, tokens) = text_loss(&decoder, &ids, self.context.min(limit))?;

@@ -12,7 +12,7 @@ use engine::text::{ChatInput, Tokenizer};
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::{Value, json};
 
-use crate::moxin::{Message, MoxinError, Role, encode_question};
+use crate::moxin::{Message, Role, SystemError, encode_question};
 
 /// Which model, and how it chooses.
 #[derive(Args, Debug)]
@@ -51,7 +51,7 @@ fn probability(text: &str) -> Result<f32, String> {
 /// A model with its tokenizer.
 pub(super) fn open(name: &str) -> Result<(Decoder, Tokenizer), Failure> {
     let path = resolve(name, &HubSettings::from_environment())?;
-    let decoder = Decoder::open(&path).map_err(MoxinError::from)?;
+    let decoder = Decoder::open(&path).map_err(SystemError::from)?;
     let tokenizer = Tokenizer::open(&path)?;
     tokenizer.check_rows(decoder.config().vocab)?;
     Ok((decoder, tokenizer))
@@ -65,7 +65,7 @@ impl Voice {
             top_p: self.top_p,
             ..SamplerConfig::default()
         };
-        Ok(Sampler::new(config, Rng::new(seed)).map_err(MoxinError::from)?)
+        Ok(Sampler::new(config, Rng::new(seed)).map_err(SystemError::from)?)
     }
 
     /// Generates after `prompt`; `show` writes text as it comes.
@@ -100,7 +100,7 @@ impl Voice {
                 }
             },
         );
-        let made = made.map_err(MoxinError::from)?;
+        let made = made.map_err(SystemError::from)?;
         if show {
             print_line(&made.tail)?;
         }

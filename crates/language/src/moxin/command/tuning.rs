@@ -10,7 +10,7 @@ use engine::train::Schedule;
 use serde_json::json;
 
 use super::wrote;
-use crate::moxin::{self, Examples, GrpoLimits, MoxinError, Place, Preference, Recipe};
+use crate::moxin::{self, Examples, GrpoLimits, Place, Preference, Recipe, SystemError};
 
 /// Options of every fine-tuning.
 #[derive(Args, Debug)]
@@ -87,7 +87,7 @@ type Stage<P> = fn(
     (&Recipe, Option<f64>, P),
     &Device,
     &Place<'_>,
-) -> Result<Examples<()>, MoxinError>;
+) -> Result<Examples<()>, SystemError>;
 
 impl Tuning {
     fn recipe(&self, (rate, length): (f64, usize)) -> Recipe {

@@ -9,7 +9,7 @@ use clap::Args;
 use engine::models::causal_lm::train_bpe;
 use serde_json::json;
 
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 use crate::moxin::data::lines;
 use crate::moxin::data::pieces::pieces;
 use crate::moxin::data::tally::Tally;
@@ -52,7 +52,7 @@ impl Vocabulary {
                 &mut |_, document| {
                     if bytes >= limit {
                         full.store(true, Ordering::Relaxed);
-                        return Err(MoxinError::Stopped);
+                        return Err(SystemError::resumable());
                     }
                     bytes += document.text.len();
                     texts.push(document.text.into_owned());
@@ -60,7 +60,7 @@ impl Vocabulary {
                 },
             );
             match read {
-                Err(MoxinError::Stopped) if full.load(Ordering::Relaxed) => {
+                Err(SystemError::Stopped(_)) if full.load(Ordering::Relaxed) => {
                     break;
                 }
                 other => other?,
@@ -74,7 +74,7 @@ impl Vocabulary {
         let special = ["<unk>", "<s>", "</s>"];
         let all = texts.iter().map(String::as_str);
         let json = train_bpe(all, self.size as usize, &special, Some("<s>"))?;
-        std::fs::create_dir_all(&self.out).map_err(|error| MoxinError::path(&self.out, error))?;
+        std::fs::create_dir_all(&self.out).map_err(|error| SystemError::path(&self.out, error))?;
         write_bytes(self.out.join("tokenizer.json"), json.as_bytes())?;
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",

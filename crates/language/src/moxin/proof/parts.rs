@@ -10,7 +10,7 @@ use engine::models::decoder::{Cache, Input, Request, Segment};
 
 use super::corpus::{ABSENT, Corpus};
 use super::models::{Stage, held_out_loss, trained};
-use crate::moxin::{MoxinError, score_question};
+use crate::moxin::{SystemError, score_question};
 
 const OURS: &str = "specification, section 10";
 const PAPER: &str = "paper, Original and Enhanced";
@@ -55,7 +55,7 @@ pub(super) fn depth(options: &ProofOptions, report: &mut Report) -> Result<(), F
             folder: &folder,
         };
         let (config, model) = trained(&corpus, stage, (options.progress, options.context))?;
-        let decoder = model.valid().decoder(&config).map_err(MoxinError::from)?;
+        let decoder = model.valid().decoder(&config).map_err(SystemError::from)?;
         Ok(vec![held_out_loss(&corpus, &decoder)?])
     })?;
     let loss = &found.measures[0];
@@ -143,7 +143,7 @@ pub(super) fn capability(options: &ProofOptions, report: &mut Report) -> Result<
             folder: &folder,
         };
         let (config, model) = trained(&corpus, stage, progress)?;
-        let decoder = model.valid().decoder(&config).map_err(MoxinError::from)?;
+        let decoder = model.valid().decoder(&config).map_err(SystemError::from)?;
         let (mut acc, mut norm) = (0, 0);
         for question in &test {
             let score = score_question(&decoder, &corpus.tokenizer, question, &[])?;
@@ -229,8 +229,8 @@ pub(super) fn window(options: &ProofOptions, report: &mut Report) -> Result<(), 
         let device = Device::flex();
         let model = config
             .init(&mut Rng::new(seed), &device)
-            .map_err(MoxinError::from)?;
-        let decoder = model.decoder(&config).map_err(MoxinError::from)?;
+            .map_err(SystemError::from)?;
+        let decoder = model.decoder(&config).map_err(SystemError::from)?;
         let mut cache = Cache::new(decoder.config());
         let (mut ids, mut logits, mut sizes) = (vec![1u32], Vec::new(), Vec::new());
         let mut rng = Rng::new(seed).child("tokens");
@@ -240,7 +240,7 @@ pub(super) fn window(options: &ProofOptions, report: &mut Report) -> Result<(), 
             let segment = Segment::new(Input::Ids(&id), &mut cache);
             let mut output = decoder
                 .forward(&mut [segment], &Request::default())
-                .map_err(MoxinError::from)?;
+                .map_err(SystemError::from)?;
             logits.extend(output.remove(0).logits);
             sizes.push(cache.bytes());
             ids.push(rng.below(256) as u32);

@@ -16,7 +16,7 @@ use super::models::{Stage, trained};
 use super::parts::BASE;
 use crate::moxin::wordnet::Noun;
 use crate::moxin::{
-    Encoded, ExamplesTask, Message, MoxinError, Pair, PairsTask, Place, Preference, Recipe, Role,
+    Encoded, ExamplesTask, Message, Pair, PairsTask, Place, Preference, Recipe, Role, SystemError,
     answers, encode_messages, encode_question, reference_scores,
 };
 
@@ -200,7 +200,7 @@ struct Talks {
 }
 
 impl Talks {
-    fn draw(corpus: &Corpus, seed: u64) -> Result<Self, MoxinError> {
+    fn draw(corpus: &Corpus, seed: u64) -> Result<Self, SystemError> {
         let mut rng = Rng::new(seed).child("talks");
         let short = |text: &str| text.len() <= 12 && text.is_ascii();
         let mut usable: Vec<&Noun> = corpus
@@ -249,7 +249,7 @@ fn win_rate(
     (config, model): (&CausalLmConfig, &CausalLm),
     questions: &[Vec<u32>],
     seed: u64,
-) -> Result<f64, MoxinError> {
+) -> Result<f64, SystemError> {
     let decoder = model.decoder(config)?;
     let sampler = SamplerConfig {
         temperature: 0.7,
