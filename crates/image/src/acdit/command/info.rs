@@ -1,6 +1,6 @@
 //! `orrery acdit info` and `flops`.
 
-use base::command::{Context, Failure, print_json, print_line, whole};
+use base::command::{Context, Failure, Output, print_json, print_line, whole};
 use clap::Args;
 use engine::weights::params;
 use serde_json::json;
@@ -16,9 +16,8 @@ use crate::acdit::{AcditConfig, Size, flops};
 pub struct Info {
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Info {
@@ -30,7 +29,7 @@ impl Info {
             .map(|param| param.shape.iter().product::<usize>())
             .sum();
         let side = pipeline.about.space.picture_side(config);
-        if self.json {
+        if self.output.json {
             return print_json(&json!({
                 "parameters": parameters, "config": config, "about": pipeline.about,
                 "picture_side": side, "frames": config.temporal_len, "classifies": pipeline.head.is_some(),
@@ -95,9 +94,8 @@ pub struct Flops {
     /// Solver steps of a block
     #[arg(long, default_value_t = 25, value_parser = |text: &str| whole(text, 1000))]
     steps: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Flops {
@@ -136,7 +134,7 @@ impl Flops {
             })
             .collect();
         let cache = flops::cache_bytes(&config, self.seq);
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|(block, flops, saving)| {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_json, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, Output, print_json, print_line, use_calling_thread_as_worker,
+};
 use clap::Args;
 use engine::weights::Weights;
 use serde_json::json;
@@ -29,9 +31,8 @@ pub struct Embed {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Embed {
@@ -42,7 +43,7 @@ impl Embed {
         let guide = self.references.guide(&adapter, &device)?;
         guide.file()?.write(&self.out)?;
         let [_, tokens, width] = guide.tokens.dims();
-        if self.json {
+        if self.output.json {
             let report = json!({
                 "file": self.out.display().to_string(), "tokens": tokens, "width": width, "tags": guide.tags,
             });

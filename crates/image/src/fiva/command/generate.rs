@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, any_seed, eprint_line, print_json, print_line,
-    use_calling_thread_as_worker,
+    Context, Failure, Output, Steps, any_seed, eprint_line, use_calling_thread_as_worker,
 };
 use base::media::provenance::{Provenance, check_ending, picture_bytes};
 use clap::Args;
@@ -76,9 +75,8 @@ pub struct Generate {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn scale(text: &str) -> Result<f32, String> {
@@ -129,7 +127,7 @@ impl Generate {
             },
             ..usual
         };
-        let mut bar = Steps::new("drawing", self.json);
+        let mut bar = Steps::new("drawing", self.output.json);
         let mut files = Vec::new();
         for number in 0..u64::from(self.count) {
             let seed = seed.wrapping_add(number);
@@ -152,13 +150,10 @@ impl Generate {
         }
         bar.finish();
         let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        match self.json {
-            true => print_json(&json!({"files": files, "seed": seed, "seconds": seconds})),
-            false => print_line(&format!(
-                "{} (seed {seed}, {seconds:.1} s)",
-                files.join(", ")
-            )),
-        }
+        self.output.print(
+            &json!({"files": files, "seed": seed, "seconds": seconds}),
+            &format!("{} (seed {seed}, {seconds:.1} s)", files.join(", ")),
+        )
     }
 
     /// What is written into a picture so that it can be made again.

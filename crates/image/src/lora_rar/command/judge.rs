@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::files::write_bytes;
 use base::media::{Picture, read_picture};
@@ -42,9 +42,8 @@ pub struct Judge {
     /// Where the answers go, one JSON object a picture
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What the judge inside the program is called.
@@ -72,7 +71,7 @@ impl Judge {
         let mut lines = self.earlier()?;
         let backend = self.backend(context)?;
         let mut references: BTreeMap<PathBuf, Vec<Picture>> = BTreeMap::new();
-        let mut bar = Steps::new("pictures", self.json);
+        let mut bar = Steps::new("pictures", self.output.json);
         for (at, (path, subject, style)) in pictures.iter().enumerate() {
             bar.at(at, pictures.len());
             let name = path.display().to_string();
@@ -223,7 +222,7 @@ impl Judge {
         }
         let all: Vec<Vec<[bool; 3]>> = scenarios.values().cloned().collect();
         let [subject, style, both] = scores(&all);
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = scenarios
                 .iter()
                 .map(|((subject, style), verdicts)| {

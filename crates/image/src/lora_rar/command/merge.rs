@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, eprint_line, number_in, print_json, print_line};
+use base::command::{
+    Context, Failure, Output, Steps, eprint_line, number_in, print_json, print_line,
+};
 use base::files::write_bytes;
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
@@ -62,9 +64,8 @@ pub struct Merge {
     /// Only say what would be merged; nothing is computed or written
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -181,7 +182,7 @@ impl Merge {
             job.check()?;
             return self.matches(&job);
         }
-        let mut bar = Steps::new("layers", self.json);
+        let mut bar = Steps::new("layers", self.output.json);
         let prints = || -> Result<Vec<String>, SystemError> {
             let files = [
                 Some(&self.content),
@@ -268,15 +269,13 @@ impl Merge {
             .filter(|layer| layer.is_merged_by_network())
             .count();
         let asked = if job.merger.is_some() { asked } else { 0 };
-        match self.json {
-            true => print_json(
-                &json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
-                "ignored": [job.content.ignored, job.style.ignored]}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
+            "ignored": [job.content.ignored, job.style.ignored]}),
+            &format!(
                 "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
-            )),
-        }
+            ),
+        )
     }
 
     fn print_report(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
@@ -289,7 +288,7 @@ impl Merge {
             .filter(|layer| layer.coefficients.is_some())
             .count();
         let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
-        if self.json {
+        if self.output.json {
             return print_json(
                 &json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
                 "asked_of_hypernetwork": asked, "seconds": seconds}),

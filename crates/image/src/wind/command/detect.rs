@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::media::read_picture;
 use clap::Args;
 use serde_json::{Value, json};
@@ -59,9 +59,8 @@ pub struct Detect {
     /// Which kind of mark
     #[arg(long, value_name = "METHOD", default_value = "wind")]
     method: Method,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Detect {
@@ -83,7 +82,7 @@ impl Detect {
             }
             (None, Some(path)) => {
                 let picture = read_picture(path)?;
-                let model = self.model.open(context, self.json)?;
+                let model = self.model.open(context, self.output.json)?;
                 let shape = model.shape();
                 (readings(&*model, &picture, angles, self.turn)?, shape)
             }
@@ -109,7 +108,7 @@ impl Detect {
             region,
         };
         let searching = Instant::now();
-        let mut bar = Steps::new("noises", self.json);
+        let mut bar = Steps::new("noises", self.output.json);
         let mut progress = |at: u64, of: u64| {
             bar.at(at as usize, of as usize);
             match context.stopped() {
@@ -123,7 +122,7 @@ impl Detect {
             return Err(Failure::failed("nothing was compared"));
         };
         let times = [inverting, searching.elapsed().as_secs_f64()];
-        match self.json {
+        match self.output.json {
             true => {
                 let mut line = serde_json::to_value(&found).map_err(Failure::failed)?;
                 line["alpha"] = json!(self.alpha);
@@ -183,14 +182,12 @@ impl Detect {
             }
         }
         let (group, distance, margin, angle) = best;
-        match self.json {
-            true => print_json(
-                &json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}),
+            &format!(
                 "nearest key {group}: distance {distance:.2}, the next {margin:.2} farther; RingID has no test of its own"
-            )),
-        }
+            ),
+        )
     }
 
     fn tree_ring(&self, key: &Key, readings: &[Reading], shape: Shape) -> Result<(), Failure> {
@@ -216,7 +213,7 @@ impl Detect {
             "no match"
         };
         let log10 = ln_p / std::f64::consts::LN_10;
-        match self.json {
+        match self.output.json {
             true => {
                 let line: Value = json!({"method": "tree-ring", "verdict": verdict, "group": best.0, "p_value": ln_p.exp(), "log10_p": log10, "angle": best.2, "comparisons": tries});
                 print_json(&line)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, any_seed, print_json, print_line};
+use base::command::{Context, Failure, Output, any_seed};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -33,9 +33,8 @@ pub struct Keygen {
     /// Take the salt from this file, its text without the last line break, in place of the system's random bytes
     #[arg(long, value_name = "FILE")]
     salt_from: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Keygen {
@@ -55,18 +54,16 @@ impl Keygen {
             }
         };
         key.write(&self.out)?;
-        match self.json {
-            true => print_json(
-                &json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}),
+            &format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),
                 key.id(),
                 key.noises(),
                 key.groups()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -94,9 +91,8 @@ pub struct Embed {
     /// Seed of the random noise of ringid and tree-ring
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Embed {
@@ -136,14 +132,12 @@ impl Embed {
         file.floats("latents", &self.shape.sides(), &latents, Precision::F32)?;
         file.write(&self.out)?;
         let group = key.group_of(index);
-        match self.json {
-            true => print_json(
-                &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group}),
+            &format!(
                 "{}: noise {index}, group {group}",
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }

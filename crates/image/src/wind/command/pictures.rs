@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, any_seed, print_json, print_line};
+use base::command::{Context, Failure, Output, any_seed};
 use base::media::{read_picture, write_picture};
 use base::rng::Rng;
 use clap::Args;
@@ -30,9 +30,8 @@ pub struct Attacks {
     /// Seed of noise and crops
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Attacks {
@@ -45,16 +44,10 @@ impl Attacks {
         }
         write_picture(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
-        match self.json {
-            true => print_json(
-                &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed}),
-            ),
-            false => print_line(&format!(
-                "{}: {}, seed {seed}",
-                self.out.display(),
-                names.join(", ")
-            )),
-        }
+        self.output.print(
+            &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed}),
+            &format!("{}: {}, seed {seed}", self.out.display(), names.join(", ")),
+        )
     }
 }
 
@@ -73,9 +66,8 @@ pub struct CheckLedger {
     /// A code that the ledger had: it must still be in it
     #[arg(long, value_name = "CODE")]
     head: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl CheckLedger {
@@ -97,15 +89,13 @@ impl CheckLedger {
             )));
         }
         let count = ledger.entries().len();
-        match self.json {
-            true => print_json(
-                &json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}),
+            &format!(
                 "{count} entries agree, {} noises are left; last code {}",
                 key.noises() - count as u64,
                 ledger.head()
-            )),
-        }
+            ),
+        )
     }
 }

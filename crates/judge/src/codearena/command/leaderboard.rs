@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_json, print_line, warn};
+use base::command::{Context, Failure, Output, print_json, print_line, warn};
 use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -54,9 +54,8 @@ pub struct Leaderboard {
     /// Least share of games with a label in each file; below it there is no table
     #[arg(long, value_name = "SHARE", default_value_t = LABELLED, value_parser = share)]
     min_labelled: f32,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Leaderboard {
@@ -96,7 +95,7 @@ impl Leaderboard {
             )?;
             let warnings = ratings.iter().filter_map(|rating| rating.warning.clone());
             warn(&warnings.collect::<Vec<_>>());
-            return match self.json || self.format == Format::Json {
+            return match self.output.json || self.format == Format::Json {
                 true => print_json(&json!({"ratings": ratings})),
                 false => print_line(&self.ratings(&ratings)),
             };
@@ -110,7 +109,11 @@ impl Leaderboard {
         if let Some(path) = &self.against {
             return self.agreement(&rows, path);
         }
-        let format = if self.json { Format::Json } else { self.format };
+        let format = if self.output.json {
+            Format::Json
+        } else {
+            self.format
+        };
         print_line(&Table::new(rows).render(format))
     }
 
@@ -151,7 +154,7 @@ impl Leaderboard {
         let correlation = spearman(&ours, &theirs).map(|it| it.value).ok_or_else(|| {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
-        if self.json {
+        if self.output.json {
             return print_json(&json!({"pairs": pairs, "spearman": correlation}));
         }
         let lines = pairs

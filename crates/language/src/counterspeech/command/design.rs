@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, is_quiet, print_json, print_line, warn};
+use base::command::{Context, Failure, Output, is_quiet, print_json, print_line, warn};
 use base::files::write_new;
 use clap::Args;
 use serde_json::json;
@@ -47,9 +47,8 @@ pub struct DesignStudy {
     /// A folder for the study
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl DesignStudy {
@@ -93,7 +92,7 @@ impl DesignStudy {
         let design = Design::plan(&rows, &records, &prereg.sha, &options)?;
         design.write(&self.out.join("design.json"))?;
         let items = design.plans.first().map_or(0, |plan| plan.items.len());
-        if self.json {
+        if self.output.json {
             return print_json(&json!({
                 "participants": design.plans.len(), "items": items, "replies": design.items.len(),
                 "prereg_sha": design.prereg_sha,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, print_json, print_line, warn};
+use base::command::{Context, Failure, Output, eprint_line, warn};
 use base::files::write_new;
 use base::job::jsonl;
 use clap::Args;
@@ -44,9 +44,8 @@ pub struct Import {
     /// The secret key
     #[arg(long, value_name = "FILE", default_value = "authors.key")]
     key: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Options of `delete`.
@@ -78,9 +77,8 @@ pub struct Delete {
     /// A study of those replies
     #[arg(long, value_name = "DIR")]
     study: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn key_at(path: &Path) -> Result<AuthorKey, Failure> {
@@ -106,15 +104,15 @@ impl Import {
         };
         let hidden: Vec<_> = found.into_iter().map(|it| key.hide(it)).collect();
         jsonl::write(&self.out, &hidden)?;
-        match self.json {
-            true => print_json(&json!({"records": hidden.len(), "left_out": wrong.len()})),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"records": hidden.len(), "left_out": wrong.len()}),
+            &format!(
                 "{} records in `{}`, {} left out",
                 hidden.len(),
                 self.out.display(),
                 wrong.len()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -177,12 +175,12 @@ impl Delete {
         if let Some(folder) = &self.study {
             rows += forget_records(folder, &goes)?;
         }
-        match self.json {
-            true => print_json(&json!({"records": forgotten, "rows": rows})),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"records": forgotten, "rows": rows}),
+            &format!(
                 "{} records and all that was made of them are deleted, {rows} rows; tables of indicators and reports have to be made again",
                 forgotten.len()
-            )),
-        }
+            ),
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, any_seed, eprint_line, print_line};
+use base::command::{Context, Failure, Output, any_seed, eprint_line, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -51,9 +51,8 @@ pub struct ReplyTo {
     /// Seed of the draws
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl ReplyTo {
@@ -123,7 +122,7 @@ impl ReplyTo {
             Rng::new(seed),
             context,
         )?;
-        if self.json {
+        if self.output.json {
             let answer = json!({
                 "text": reply.text, "refused": reply.refused, "config": configuration.id(), "seed": seed,
                 "prompts": format!("{} {}", prompts.name, prompts.version), "prompt_sha": prompt.sha,

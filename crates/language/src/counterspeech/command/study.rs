@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_json, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -75,9 +75,8 @@ pub struct Import {
     /// Ratings of another form, which are checked against the design
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Import {
@@ -128,7 +127,7 @@ impl Import {
         if self.csv.is_none() {
             write_participants(&self.study.join("participants.csv"), &participants)?;
         }
-        match self.json {
+        match self.output.json {
             true => {
                 print_json(&json!({"ratings": ratings.len(), "participants": participants.len()}))
             }
@@ -154,9 +153,8 @@ pub struct Analyse {
     /// Indicators of the replies, to compare with the ratings
     #[arg(long, value_name = "FILE")]
     indicators: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Analyse {
@@ -185,10 +183,7 @@ impl Analyse {
         let text = markdown(&analysis);
         write_bytes(file("report.md"), text.as_bytes())?;
         write_bytes(file("report.json"), &json)?;
-        match self.json {
-            true => print_json(&analysis),
-            false => print_line(&text),
-        }
+        self.output.print(&analysis, &text)
     }
 }
 

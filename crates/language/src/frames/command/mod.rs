@@ -8,7 +8,7 @@ mod read;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps};
 use clap::Args;
 
 use super::making::ConceptOptions;
@@ -49,9 +49,8 @@ pub struct Build {
     /// Where the concepts go
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Build {
@@ -63,18 +62,18 @@ impl Build {
             &self.making.options(),
             &self.out,
             context,
-            self.json,
+            self.output.json,
         )?;
         let seconds = begun.elapsed().as_secs_f64();
-        match self.json {
-            true => print_json(&serde_json::json!({
+        self.output.print(
+            &serde_json::json!({
                 "concepts": count, "seconds": seconds, "out": base::files::shown(&self.out), "model": model.name,
-            })),
-            false => print_line(&format!(
+            }),
+            &format!(
                 "{count} concepts in {seconds:.1} s: `{}`",
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, one_line, print_json, print_line};
+use base::command::{Context, Failure, Output, one_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -37,9 +37,8 @@ pub struct Probe {
     /// Write a heat map here
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Probe {
@@ -80,7 +79,7 @@ impl Probe {
         if let Some(path) = &self.html {
             write_bytes(path, heat_map(&name, &model.name, kind, &tokens).as_bytes())?;
         }
-        if self.json {
+        if self.output.json {
             return print_json(
                 &json!({"concept": name, "model": model.name, "probe": kind, "tokens": tokens}),
             );
@@ -119,9 +118,8 @@ pub struct Top {
     /// How many concepts
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
     n: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Top {
@@ -138,7 +136,7 @@ impl Top {
         let named = top
             .iter()
             .map(|(at, probe)| (&file.names()[*at], file.count(*at), *probe));
-        if self.json {
+        if self.output.json {
             let rows = named.map(
                 |(name, words, probe)| json!({"concept": name, "words": words, "probe": probe}),
             );
@@ -166,9 +164,8 @@ pub struct Rank {
     /// Count words of up to so many tokens
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=32), value_name = "TOKENS")]
     longest: u8,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rank {
@@ -185,7 +182,7 @@ impl Rank {
             &options.words,
             self.longest.into(),
         )?;
-        if self.json {
+        if self.output.json {
             return print_json(&json!({"model": model.name, "counts": counts}));
         }
         let share = |full: usize, words: usize| match words {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_json, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, Output, print_json, print_line, use_calling_thread_as_worker,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -51,9 +53,8 @@ pub struct Check {
     definition_file: Option<PathBuf>,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Check {
@@ -97,7 +98,7 @@ impl Check {
         let names: Vec<&str> = risks.iter().map(RiskConfig::name).collect();
         let guardian = self.model.load(&names)?;
         let found = guardian.assess_many(&messages, &risks)?;
-        if self.json {
+        if self.output.json {
             return print_json(
                 &json!({"model": guardian.name(), "assessments": found, "rules": faults}),
             );
@@ -191,9 +192,8 @@ pub struct Rag {
     answer: String,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rag {
@@ -215,7 +215,7 @@ impl Rag {
         for (name, messages) in &triad {
             found.push(guardian.assess(messages, &RiskConfig::new(Some(name), None)?)?);
         }
-        if self.json {
+        if self.output.json {
             return print_json(&json!({"model": guardian.name(), "assessments": found}));
         }
         print(&found)
@@ -235,16 +235,15 @@ pub struct Tools {
     /// The tool call or calls, a JSON file
     #[arg(long, value_name = "FILE")]
     call: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Tools {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let calls: Value = read_json(&self.call)?;
         let faults = check_calls(&read_json(&self.tools)?, &calls).map_err(Failure::input)?;
-        if self.json {
+        if self.output.json {
             print_json(&json!({"faults": faults, "flagged": !faults.is_empty()}))?;
         } else {
             for fault in &faults {
@@ -252,7 +251,7 @@ impl Tools {
             }
         }
         match faults.len() {
-            0 if self.json => Ok(()),
+            0 if self.output.json => Ok(()),
             0 => print_line("every call fits its definition"),
             n => Err(Failure::failed(format!(
                 "{n} fault{} in the calls",

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, eprint_line, print_json, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde::Serialize;
@@ -77,9 +77,8 @@ pub struct Generate {
     /// When text is coloured
     #[arg(long, value_enum, default_value = "auto")]
     color: Colors,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What `--json` prints.
@@ -112,7 +111,7 @@ impl Generate {
         }
         let config = self.sampling.config(&self.harp, &pipeline, &self.stop)?;
         let colors = self.color.wanted();
-        let shown = !self.json && texts.len() == 1;
+        let shown = !self.output.json && texts.len() == 1;
         if colors && shown && std::io::stderr().is_terminal() {
             eprint_line(&legend());
         }
@@ -141,7 +140,7 @@ impl Generate {
             print_line(&printable(rest.unwrap_or_default()))?;
         }
         self.files(&texts, &made, &config)?;
-        if self.json {
+        if self.output.json {
             let texts = made.iter().map(|it| Text {
                 made: it,
                 hesitation_rate: it.hesitation_rate(),
@@ -198,7 +197,7 @@ impl Generate {
         let search = beam_config(self.beam_compat, beams, config.max_tokens, config.end);
         let found = prompts.iter().map(|prompt| pipeline.beam(prompt, &search));
         let found = found.collect::<Result<Vec<_>, SystemError>>()?;
-        if self.json {
+        if self.output.json {
             let texts = found.iter().map(|(beam, text)| {
                 json!({"text": text, "ids": beam.ids, "score": beam.score, "rank": beam.rank, "ended": beam.ended})
             });

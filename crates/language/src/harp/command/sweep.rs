@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -42,9 +42,8 @@ pub struct Sweep {
     /// Seed of the masks
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Sweep {
@@ -87,7 +86,7 @@ impl Sweep {
             betas: self.beta.clone(),
             seed: self.seed,
         };
-        let mut bar = Steps::new("texts", self.json);
+        let mut bar = Steps::new("texts", self.output.json);
         let mut progress = |at: usize| {
             bar.at(at, texts.len());
             match context.stopped() {
@@ -97,7 +96,7 @@ impl Sweep {
         };
         let rows = sweep(&pipeline, &texts, &grid, &mut progress)?;
         bar.finish();
-        match self.json {
+        match self.output.json {
             true => print_json(&json!({"rows": rows})),
             false => table(&rows),
         }

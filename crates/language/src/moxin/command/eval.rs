@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -57,9 +57,8 @@ pub struct Eval {
     /// Seed of the choice of solved questions
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Eval {
@@ -100,7 +99,7 @@ impl Eval {
                 .map(|it| 1.0 / it.count() as f64)
                 .sum::<f64>()
                 / count.max(1) as f64;
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{}: {count} questions, acc {:.1} ± {:.1} %, acc_norm {:.1} ± {:.1} %, chance {:.1} %",
                     path.display(),
@@ -129,7 +128,7 @@ impl Eval {
                 )));
             }
             let bits = loss * tokens as f64 / std::f64::consts::LN_2 / text.len().max(1) as f64;
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{}: {tokens} tokens, loss {loss:.4} nats a token, perplexity {:.2}, {bits:.4} bits a byte",
                     path.display(),
@@ -138,7 +137,7 @@ impl Eval {
             }
             rows.push(json!({"text": base::files::shown(path), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
         }
-        match self.json {
+        match self.output.json {
             true => print_json(&json!({"model": self.model, "results": rows})),
             false => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, is_quiet};
+use base::command::{Context, Failure, Output, eprint_line, is_quiet};
 use burn::tensor::Device;
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
@@ -75,9 +75,8 @@ pub struct Tuning {
     /// Where to train
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A fine-tuning with parameters of its own: model, examples, how, where it works and where it is kept.
@@ -153,7 +152,7 @@ impl Tuning {
             examples.troubles.iter().for_each(|line| eprint_line(line));
         }
         let more = json!({"examples": examples.used.len(), "left_out": examples.left_out});
-        wrote(self.json, &self.out.join("model"), more)
+        wrote(self.output.json, &self.out.join("model"), more)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::command::{Context, Failure, print_json, print_line};
+use base::command::{Context, Failure, Output};
 use base::files::write_bytes;
 use clap::Args;
 use engine::models::causal_lm::train_bpe;
@@ -34,9 +34,8 @@ pub struct Vocabulary {
     /// Learn from the first so many MB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
     megabytes: u32,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Vocabulary {
@@ -93,16 +92,14 @@ impl Vocabulary {
             tokens += tokenizer.encode(text)?.len();
         }
         let each = characters as f64 / tokens.max(1) as f64;
-        match self.json {
-            true => print_json(
-                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)}),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)}),
+            &format!(
                 "{} tokens from {:.1} MB; {each:.2} bytes a token; wrote `{}`",
                 tokenizer.len(),
                 bytes as f64 / 1e6,
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }

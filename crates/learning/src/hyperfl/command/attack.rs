@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::media::write_picture;
 use clap::Args;
 use serde_json::json;
@@ -80,9 +80,8 @@ pub struct AttackVerb {
     /// Write truth and reconstruction as a picture
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl AttackVerb {
@@ -107,7 +106,7 @@ impl AttackVerb {
             .how
             .attack(self.target, self.level, scene.sigma()?, self.client as u64);
         let total = attack.iterations * attack.restarts;
-        let mut bar = Steps::new("attack", self.json);
+        let mut bar = Steps::new("attack", self.output.json);
         let params = scene.params(self.client);
         let found = run_attack(scene.victim(&params, &truth), &attack, &mut |at, _| {
             bar.at(at, total);
@@ -122,7 +121,7 @@ impl AttackVerb {
             let sheet = pictures_sheet(&rows, &["truth", "found"], data.shape)?;
             write_picture(out, &sheet, &[])?;
         }
-        match self.json {
+        match self.output.json {
             true => print_json(&json!({"finding": found, "unfinished": found.unfinished()})),
             false => {
                 print_line(&line(&found))?;

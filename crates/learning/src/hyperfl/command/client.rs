@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, print_json, print_line};
+use base::command::{Context, Failure, Output, check_out};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -66,9 +66,8 @@ pub struct Client {
     /// Upload the result of a single step, from which a server can reconstruct pictures
     #[arg(long)]
     force_one_step: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Client {
@@ -166,9 +165,6 @@ impl Client {
     }
 
     fn answer(&self, json: &serde_json::Value, text: impl Fn() -> String) -> Result<(), Failure> {
-        match self.json {
-            true => print_json(&json),
-            false => print_line(&text()),
-        }
+        self.output.print(&json, &text())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_json, report};
+use base::command::{Context, Failure, Output, print_json, report};
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -25,9 +25,8 @@ pub struct Export {
     /// Where the model goes
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Export {
@@ -38,7 +37,7 @@ impl Export {
         let mut file = TensorFile::new();
         net.layout.write(&mut file, "", &params, Precision::F32)?;
         file.write(&self.out)?;
-        match self.json {
+        match self.output.json {
             true => {
                 print_json(&json!({"out": base::files::shown(&self.out), "values": params.len()}))
             }

@@ -1,6 +1,6 @@
 //! `orrery hyperfl partition`.
 
-use base::command::{Context, Failure, number_in, print_json, print_line};
+use base::command::{Context, Failure, Output, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -29,9 +29,8 @@ pub struct Partition {
     /// Seed of that draw
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Partition {
@@ -56,7 +55,7 @@ impl Partition {
             .iter()
             .map(|own| histogram(labels, own, data.classes))
             .collect();
-        if self.json {
+        if self.output.json {
             return print_json(&json!({"clients": counts}));
         }
         let row = |name: &str, cells: Vec<String>| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_json, print_line};
+use base::command::{Context, Failure, Output, Steps};
 use base::files::write_bytes;
 use base::media::write_picture;
 use base::table::Table;
@@ -45,9 +45,8 @@ pub struct ReportVerb {
     /// Folder for the report
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl ReportVerb {
@@ -78,7 +77,7 @@ impl ReportVerb {
         ];
         let mut names = vec!["truth".to_owned()];
         let mut table = Vec::new();
-        let mut bar = Steps::new("attacks", self.json);
+        let mut bar = Steps::new("attacks", self.output.json);
         for (at, (target, level)) in ROWS.iter().enumerate() {
             let scene = &scenes[usize::from(*target == Target::Hyperfl)];
             let params = scene.params(0);
@@ -126,10 +125,7 @@ impl ReportVerb {
         )?;
         let text = self.markdown(&table);
         write_bytes(self.out.join("report.md"), text.as_bytes())?;
-        match self.json {
-            true => print_json(&json),
-            false => print_line(text.trim_end()),
-        }
+        self.output.print(&json, text.trim_end())
     }
 
     fn markdown(&self, table: &[(Target, Level, Vec<Finding>)]) -> String {

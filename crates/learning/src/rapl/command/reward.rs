@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_json, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::files::write_bytes;
 use base::media::{Picture, write_picture};
 use clap::Args;
@@ -38,9 +38,8 @@ pub struct RewardVerb {
     /// Draw the reward of every frame
     #[arg(long, value_name = "SVG")]
     curve: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl RewardVerb {
@@ -76,7 +75,7 @@ impl RewardVerb {
         }
         let (total, sharpness) = (-found.cost(), found.plan.sharpness());
         let flat = -((found.plan.rows * found.plan.columns) as f64).ln();
-        match self.json {
+        match self.output.json {
             true => print_json(
                 &json!({"reward": total, "frames": rewards, "sharpness": sharpness, "flat": flat}),
             ),

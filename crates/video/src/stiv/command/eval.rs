@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_json, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -68,9 +68,8 @@ pub struct Eval {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What the judge saw in pictures of one split.
@@ -109,7 +108,7 @@ impl Eval {
             Some(most) => Some(self.look(&pipeline, most, &device, context)?),
             None => None,
         };
-        if self.json {
+        if self.output.json {
             return print_json(&json!({
                 "times": TIMES,
                 "trained": {"pairs": trained.len(), "loss": losses[0]},

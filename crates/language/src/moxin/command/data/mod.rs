@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_json, print_line};
+use base::command::{Context, Failure, Output, eprint_line, is_quiet, print_json, print_line};
 use base::job::Shard;
 use clap::Args;
 use serde_json::{Value, json};
@@ -57,9 +57,8 @@ pub struct Pieces {
     /// Write compressed files
     #[arg(long)]
     gz: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Common {
@@ -104,7 +103,7 @@ impl Pieces {
 
     /// Prints what came out.
     fn report(&self, out: &Path, done: Option<&Tally>) -> Result<(), Failure> {
-        match (done, self.json) {
+        match (done, self.output.json) {
             (Some(tally), json) => report(out, json, tally),
             (None, true) => print_json(&json!({"done": false})),
             (None, false) => print_line(
