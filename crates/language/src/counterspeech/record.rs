@@ -69,6 +69,47 @@ pub struct Record {
     pub user: User,
 }
 
+impl Record {
+    /// A single message with the texts before it, the comments of its community and those of its author.
+    pub fn single(
+        message: &str,
+        parents: &[String],
+        (community, examples): (Option<&str>, &[String]),
+        history: &[String],
+    ) -> Self {
+        let turn = |text: &str| Turn {
+            text: text.to_owned(),
+            ..Turn::default()
+        };
+        Self {
+            id: "reply".into(),
+            community: Community {
+                name: community.unwrap_or_default().to_owned(),
+                rules: None,
+                examples: examples.to_vec(),
+            },
+            thread: parents.iter().map(|text| turn(text)).collect(),
+            message: turn(message),
+            user: User {
+                history: history.to_vec(),
+                summary: None,
+            },
+        }
+    }
+
+    /// Blocks of the context that it has something for, as [`super::Configuration::context`] names them; `user` is what
+    /// the author's history goes by.
+    pub fn blocks(&self, user: &str) -> String {
+        let given = [
+            (!self.community.examples.is_empty(), "Co"),
+            (!self.thread.is_empty(), "Pr"),
+            (!self.user.history.is_empty(), user),
+        ];
+        let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
+        blocks.join(".")
+    }
+}
+
 /// Reads records, one JSON object a line, or the built-in [`SYNTHETIC`] ones; with a line about each that is left out.
 ///
 /// # Errors

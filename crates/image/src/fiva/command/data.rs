@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use base::job::journal::Journal;
+use base::job::jsonl;
 use base::rng::Rng;
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 
 use super::options::JudgeOptions;
@@ -170,19 +170,6 @@ pub struct Stats {
     json: bool,
 }
 
-fn lines<T: Serialize>(items: &[T]) -> Result<String, Failure> {
-    let mut text = String::new();
-    for item in items {
-        text += &serde_json::to_string(item).map_err(Failure::failed)?;
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn pretty(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map_err(Failure::failed)
-}
-
 impl TaxonomyVerb {
     fn run(&self, _: Context) -> Result<(), Failure> {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
@@ -224,7 +211,7 @@ impl Prompts {
     fn run(&self, _: Context) -> Result<(), Failure> {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
         let prompts = taxonomy.prompts(self.count as usize, &Rng::new(self.seed));
-        let text = lines(&prompts)?;
+        let text = jsonl::text(&prompts).map_err(Failure::failed)?;
         let Some(out) = &self.out else {
             return print_line(text.trim_end());
         };
@@ -321,7 +308,7 @@ impl Pairs {
                 records.len()
             )));
         }
-        write_bytes(&self.out, lines(&found)?.as_bytes())?;
+        jsonl::write(&self.out, &found)?;
         let references: usize = found.iter().map(|it| it.references.len()).sum();
         match self.json {
             true => print_json(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
-use base::files::write_bytes;
+use base::job::jsonl;
 use base::media::{Picture, read_picture};
 use burn::tensor::Device;
 use clap::Args;
@@ -119,7 +119,7 @@ impl Judge {
                 model: self.model.clone(),
                 votes,
             });
-            self.keep(&lines)?;
+            jsonl::write(&self.out, &lines)?;
         }
         bar.finish();
         self.print_scores(&lines, &pictures)
@@ -191,15 +191,6 @@ impl Judge {
             })
         });
         lines.collect()
-    }
-
-    fn keep(&self, lines: &[Line]) -> Result<(), Failure> {
-        let mut text = String::new();
-        for line in lines {
-            text += &serde_json::to_string(line).map_err(Failure::failed)?;
-            text.push('\n');
-        }
-        Ok(write_bytes(&self.out, text.as_bytes())?)
     }
 
     fn print_scores(

@@ -72,35 +72,17 @@ impl ReplyTo {
                 .collect(),
             None => Vec::new(),
         };
-        let given = [
-            (!self.example.is_empty(), "Co"),
-            (!self.parent.is_empty(), "Pr"),
-            (!history.is_empty(), if self.summary { "Su" } else { "Hi" }),
-        ];
-        let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
-        prompts.check(blocks.iter().copied())?;
+        let record = Record::single(
+            &self.message,
+            &self.parent,
+            (self.community.as_deref(), &self.example),
+            &history,
+        );
         let configuration = Configuration {
             model: self.by.clone(),
-            context: blocks.join("."),
+            context: record.blocks(if self.summary { "Su" } else { "Hi" }),
         };
-        let turn = |text: &String| Turn {
-            text: text.clone(),
-            ..Turn::default()
-        };
-        let record = Record {
-            id: "reply".into(),
-            community: Community {
-                name: self.community.clone().unwrap_or_default(),
-                rules: None,
-                examples: self.example.clone(),
-            },
-            thread: self.parent.iter().map(turn).collect(),
-            message: turn(&self.message),
-            user: User {
-                history,
-                summary: None,
-            },
-        };
+        prompts.check(configuration.blocks())?;
         if prompts.profiles(&configuration) {
             eprint_line(&format!("note: {PROFILING}"));
         }
