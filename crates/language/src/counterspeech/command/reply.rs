@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::options::{Draw, Model, prompts};
 use crate::counterspeech::store::read_text;
-use crate::counterspeech::{BASELINE, Community, Configuration, PROFILING, Record, Turn, User};
+use crate::counterspeech::{BASELINE, Configuration, PROFILING, Record};
 
 /// Options of `reply`.
 #[derive(Args, Debug)]
