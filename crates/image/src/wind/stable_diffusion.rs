@@ -9,7 +9,7 @@ use engine::models::stable_diffusion::{
 };
 
 use super::model::LatentModel;
-use super::{Region, Shape, WindError};
+use super::{Region, Shape, SystemError};
 
 /// A whole model of the Stable Diffusion family and how it samples; generation and inversion take the same steps.
 pub struct StableDiffusionModel {
@@ -89,9 +89,9 @@ impl StableDiffusionModel {
         picture.resize_square(self.side as u32)
     }
 
-    fn picture(&self, latents: Tensor<4>) -> Result<Picture, WindError> {
+    fn picture(&self, latents: Tensor<4>) -> Result<Picture, SystemError> {
         let mut pictures = self.model.decode(latents).map_err(wind)?;
-        let none = || WindError::Model("the model drew no picture".into());
+        let none = || SystemError::Failed("the model drew no picture".into());
         pictures.pop().ok_or_else(none)
     }
 
@@ -100,7 +100,7 @@ impl StableDiffusionModel {
         &self,
         title: &'static str,
         work: impl FnOnce(&mut dyn FnMut(usize, usize) -> bool) -> Result<T, DiffusionError>,
-    ) -> Result<T, WindError> {
+    ) -> Result<T, SystemError> {
         let mut bar = Steps::new(title, self.quiet);
         let done = work(&mut |done, all| {
             bar.at(done, all);
@@ -117,7 +117,7 @@ impl LatentModel for StableDiffusionModel {
         Shape::new([self.model.latent_channels(), side, side])
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
         let guided = self.sampling.guidance != 1.0;
         let conditions = self.conditions(prompt, guided).map_err(wind)?;
         let noise = self.latents(latents);
@@ -128,7 +128,7 @@ impl LatentModel for StableDiffusionModel {
         self.picture(drawn)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, WindError> {
+    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.watched("inversion", |watch| {
@@ -144,7 +144,7 @@ impl LatentModel for StableDiffusionModel {
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let known = self.square(picture);
         let factor = self.model.factor();
         let mut mask = Picture::filled(known.width, known.height, [0; 3]);
@@ -190,7 +190,7 @@ impl LatentModel for StableDiffusionModel {
         picture: &Picture,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.latents(&rng.normals(self.shape().len()));
@@ -211,9 +211,9 @@ impl LatentModel for StableDiffusionModel {
     }
 }
 
-fn wind(error: DiffusionError) -> WindError {
+fn wind(error: DiffusionError) -> SystemError {
     match error {
-        DiffusionError::Stopped => WindError::Stopped,
-        other => WindError::Model(other.to_string()),
+        DiffusionError::Stopped => SystemError::Stopped("stopped; nothing was written"),
+        other => SystemError::Failed(other.to_string()),
     }
 }

@@ -10,7 +10,7 @@ use engine::diffusion::scheduler::{BetaSchedule, SchedulerConfig};
 
 use super::latent::dot;
 use super::model::LatentModel;
-use super::{Region, Shape, WindError};
+use super::{Region, Shape, SystemError};
 
 /// Side of the pictures.
 pub const SIDE: usize = 32;
@@ -140,13 +140,13 @@ impl IdealWorld {
     ///
     /// # Errors
     /// None in this world.
-    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, WindError> {
+    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, None, |_, _| {});
         Self::picture(&x)
     }
 
-    fn picture(x: &[f32]) -> Result<Picture, WindError> {
+    fn picture(x: &[f32]) -> Result<Picture, SystemError> {
         Ok(Picture::from_unit(x, SIDE as u32, SIDE as u32)?)
     }
 
@@ -160,13 +160,13 @@ impl LatentModel for IdealWorld {
         Shape::new([3, SIDE, SIDE])
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, Some(Self::class(prompt)), |_, _| {});
         Self::picture(&x)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, WindError> {
+    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
         let mut x = Self::values(picture);
         for at in 0..STEPS {
             let (here, next) = (self.bars[at], self.bars[at + 1]);
@@ -183,7 +183,7 @@ impl LatentModel for IdealWorld {
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let known = Self::values(picture);
         let outside = |at: usize| {
             let place = at % (SIDE * SIDE);
@@ -210,7 +210,7 @@ impl LatentModel for IdealWorld {
         picture: &Picture,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let level = ((strength * STEPS as f32).ceil() as usize).min(STEPS);
         let bar = self.bars[level];
         let [root, rest] = [bar.sqrt() as f32, (1.0 - bar).sqrt() as f32];

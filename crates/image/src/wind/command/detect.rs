@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::options::{Method, Model, Numbers, Secret, numbers, positive, read_latents};
 use crate::wind::{
-    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, TurnBack, WindError, readings,
+    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, SystemError, TurnBack, readings,
 };
 
 /// Options of `detect`.
@@ -112,7 +112,7 @@ impl Detect {
         let mut progress = |at: u64, of: u64| {
             bar.at(at as usize, of as usize);
             match context.stopped() {
-                true => Err(WindError::Stopped),
+                true => Err(SystemError::Stopped("stopped; nothing was written")),
                 false => Ok(()),
             }
         };

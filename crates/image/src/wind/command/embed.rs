@@ -9,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::{Index, Method, Secret, index};
-use crate::wind::{Detector, Generator, Key, Shape, WindError};
+use crate::wind::key::unusable;
+use crate::wind::{Detector, Generator, Key, Shape};
 
 /// Options of `keygen`.
 #[derive(Args, Debug)]
@@ -42,10 +43,7 @@ impl Keygen {
         let key = match &self.salt_from {
             None => Key::generate(self.noises, self.groups)?.with_generator(self.prng),
             Some(path) => {
-                let refuse = |reason| WindError::Key {
-                    path: path.clone(),
-                    reason,
-                };
+                let refuse = |reason: String| unusable(path, &reason);
                 let mut salt = crate::wind::noise::read_small(path, 1024).map_err(refuse)?;
                 while salt.last().is_some_and(u8::is_ascii_whitespace) {
                     salt.pop();

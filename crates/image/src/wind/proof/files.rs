@@ -9,7 +9,7 @@ use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
 
 use super::{SPEC, search, world};
 use crate::wind::table::Gallery;
-use crate::wind::{Mode, Search, TurnBack, WindError, readings};
+use crate::wind::{Mode, Search, SystemError, TurnBack, readings};
 
 static SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -119,7 +119,7 @@ fn cell(python: &str, arm: &str, seed: u64, context: Context) -> Result<f64, Fai
         ..search(1e-6)
     };
     let stopped = &mut |_, _| match context.stopped() {
-        true => Err(WindError::Stopped),
+        true => Err(SystemError::Stopped("stopped; nothing was written")),
         false => Ok(()),
     };
     let found = detector.detect_all(&all, &search, stopped)?;

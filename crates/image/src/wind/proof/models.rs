@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{PAPER, SPEC, search, world};
 use crate::wind::table::Gallery;
 use crate::wind::{
-    Detector, IdealWorld, LatentModel, Mode, Reading, Region, Search, WindError, cosine,
+    Detector, IdealWorld, LatentModel, Mode, Reading, Region, Search, SystemError, cosine,
 };
 
 const PICTURES: usize = 40;
@@ -112,7 +112,7 @@ fn cell(
     seed: u64,
     world: &IdealWorld,
     detector: &Detector,
-) -> Result<Vec<f64>, WindError> {
+) -> Result<Vec<f64>, SystemError> {
     let gallery = Gallery::draw(world, detector, PICTURES, 1, seed)?;
     let other = IdealWorld::new(1, 0.3);
     let rng = Rng::new(seed).child(arm);
@@ -139,7 +139,7 @@ fn cell(
         world.invert(&picture)
     };
     let found = (0..PICTURES).into_par_iter().map(again);
-    let found = found.collect::<Result<Vec<_>, WindError>>()?;
+    let found = found.collect::<Result<Vec<_>, SystemError>>()?;
     let cosines = found.iter().zip(&gallery.wind);
     let cosines = cosines.map(|(found, (_, _, initial))| f64::from(cosine(found, initial)));
     let cosine = cosines.sum::<f64>() / PICTURES as f64;

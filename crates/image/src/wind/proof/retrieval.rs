@@ -8,7 +8,7 @@ use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions
 use base::rng::Rng;
 
 use super::{SPEC, key, search};
-use crate::wind::{Detector, Mode, Search, Shape, WindError};
+use crate::wind::{Detector, Mode, Search, Shape, SystemError};
 
 static SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -43,7 +43,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             ..search(1e-6)
         };
         let stopped = &mut |_, _| match options.context.stopped() {
-            true => Err(WindError::Stopped),
+            true => Err(SystemError::Stopped("stopped; nothing was written")),
             false => Ok(()),
         };
         let mut found = Vec::new();

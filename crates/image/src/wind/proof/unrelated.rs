@@ -7,7 +7,7 @@ use base::rng::Rng;
 use rayon::prelude::*;
 
 use super::{SPEC, search, world};
-use crate::wind::{LatentModel, Mode, Reading, Search, WindError};
+use crate::wind::{LatentModel, Mode, Reading, Search, SystemError};
 
 /// Pictures in all.
 const PICTURES: usize = 2000;
@@ -27,13 +27,13 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             let picture = world.generate(&latents, &rng.below(8).to_string())?;
             Ok(vec![Reading::straight(world.invert(&picture)?)])
         });
-        let pictures = pictures.collect::<Result<Vec<_>, WindError>>()?;
+        let pictures = pictures.collect::<Result<Vec<_>, SystemError>>()?;
         let search = Search {
             mode: Mode::Full,
             ..search(ALPHAS[1])
         };
         let stopped = &mut |_, _| match options.context.stopped() {
-            true => Err(WindError::Stopped),
+            true => Err(SystemError::Stopped("stopped; nothing was written")),
             false => Ok(()),
         };
         let found = detector.detect_all(&pictures, &search, stopped)?;
