@@ -124,21 +124,38 @@ impl Context {
     /// Goes on unless Ctrl-C was pressed.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`].
-    pub fn proceed(self) -> Result<(), Failure> {
+    /// [`Stopped`].
+    pub fn proceed(self) -> Result<(), Stopped> {
         match self.stopped() {
             false => Ok(()),
-            true => Err(Failure::interrupted("stopped; nothing was written")),
+            true => Err(Stopped("stopped; nothing was written")),
         }
     }
 
     /// [`Context::proceed`] in work of which what is done is kept.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`].
-    pub fn proceed_or_resume(self) -> Result<(), Failure> {
-        let line = "stopped; the same command goes on from here";
-        self.proceed().map_err(|_| Failure::interrupted(line))
+    /// [`Stopped`].
+    pub fn proceed_or_resume(self) -> Result<(), Stopped> {
+        self.proceed().map_err(|_| Stopped::resumable())
+    }
+}
+
+/// Work was stopped by the user: what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub &'static str);
+
+impl Stopped {
+    /// What is done is kept.
+    pub const fn resumable() -> Self {
+        Self("stopped; the same command goes on from here")
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::interrupted(stopped)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::Failure;
+use base::command::{Failure, Stopped};
 use base::endpoint::ChatError;
 use base::files::FileError;
 use base::job::journal::JournalError;
@@ -29,8 +29,8 @@ pub enum SystemError {
     #[error("{0}")]
     Failed(String),
     /// Stopped by the user.
-    #[error("{0}")]
-    Stopped(&'static str),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -88,11 +88,6 @@ impl SystemError {
     pub fn path(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::Input(format!("cannot use `{}`: {reason}", path.display()))
     }
-
-    /// Stopped by the user in work of which what is done is kept.
-    pub fn resumable() -> Self {
-        Self::Stopped("stopped; the same command goes on from here")
-    }
 }
 
 impl From<SystemError> for Failure {
@@ -100,8 +95,8 @@ impl From<SystemError> for Failure {
         match error {
             SystemError::Decoder(DecoderError::Shape(_)) => Self::failed(error),
             SystemError::Input(_) | SystemError::Decoder(_) => Self::input(error),
-            SystemError::Stopped(line) => Self::interrupted(line),
-            SystemError::Chat(ChatError::Stopped) => SystemError::resumable().into(),
+            SystemError::Stopped(error) => error.into(),
+            SystemError::Chat(ChatError::Stopped) => Stopped::resumable().into(),
             SystemError::Failed(_) | SystemError::Chat(_) | SystemError::Shape(_) => {
                 Self::failed(error)
             }

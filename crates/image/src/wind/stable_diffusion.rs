@@ -1,6 +1,6 @@
 //! Stable Diffusion as a model that carries the mark.
 
-use base::command::{Context, Steps};
+use base::command::{Context, Steps, Stopped};
 use base::media::Picture;
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
@@ -213,7 +213,7 @@ impl LatentModel for StableDiffusionModel {
 
 fn wind(error: DiffusionError) -> SystemError {
     match error {
-        DiffusionError::Stopped => SystemError::Stopped("stopped; nothing was written"),
+        DiffusionError::Stopped => SystemError::Stopped(Stopped("stopped; nothing was written")),
         other => SystemError::Failed(other.to_string()),
     }
 }

@@ -159,11 +159,7 @@ impl Run<'_> {
                 if done.contains(&(record.id.clone(), configuration.id())) {
                     continue;
                 }
-                if context.stopped() {
-                    return Err(Failure::interrupted(
-                        "stopped; the same command goes on from here",
-                    ));
-                }
+                context.proceed_or_resume()?;
                 let row = self.row(record, configuration, &mut summaries, context)?;
                 tally.count(&row);
                 journal.push(row, false)?;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use base::command::Stopped;
 use base::job::jsonl::Record as Line;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
@@ -215,7 +216,7 @@ impl Training<'_> {
         };
         let trained = place.train(&task, task.base.low_rank(), &recipe);
         let trained = trained.map_err(|error| match error {
-            SystemError::Stopped(_) => SystemError::Stopped(RESUME),
+            SystemError::Stopped(_) => SystemError::Stopped(Stopped(RESUME)),
             error => error,
         })?;
         if !trained.loss.is_finite() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::Context;
+use base::command::{Context, Stopped};
 use base::files::write_bytes;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
@@ -229,7 +229,7 @@ impl Place<'_> {
         };
         let trained = train_among(task, model, &recipe.config(), run, self.workers)?;
         match trained.interrupted {
-            true => Err(SystemError::resumable()),
+            true => Err(Stopped::resumable().into()),
             false => Ok(trained),
         }
     }

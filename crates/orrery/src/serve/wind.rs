@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use base::command::Stopped;
 use base::media::{decode_still, png_bytes};
 use image_systems::wind::{
     Detector, IdealWorld, Key, LatentModel, Mode, Search, SystemError, TurnBack, readings,
@@ -140,7 +141,9 @@ pub async fn detect(
             ..Search::default()
         };
         let mut progress = |_: u64, _: u64| match left.is_true() {
-            true => Err(SystemError::Stopped("stopped; nothing was written")),
+            true => Err(SystemError::Stopped(Stopped(
+                "stopped; nothing was written",
+            ))),
             false => Ok(()),
         };
         let found = marks

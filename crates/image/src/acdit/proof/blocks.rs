@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::frechet;

@@ -1,6 +1,6 @@
 //! Clean context beside noisy context.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::statistics::mean;
 use base::proof::{Better, Bound, Claim, Figure, Outcome, ProofOptions, Report, Trial, Unit};

@@ -94,11 +94,7 @@ impl Eval {
             bar.at(done, all);
         })?;
         bar.finish();
-        if context.stopped() {
-            return Err(Failure::interrupted(
-                "stopped; the same command goes on from here",
-            ));
-        }
+        context.proceed_or_resume()?;
         if let Some(error) = progress.error {
             let line = format!(
                 "{} of {} rows are not judged: {error}",

@@ -79,11 +79,7 @@ impl Judge {
             if lines.iter().any(known) {
                 continue;
             }
-            if context.stopped() {
-                return Err(Failure::interrupted(
-                    "stopped; the same command goes on from here",
-                ));
-            }
+            context.proceed_or_resume()?;
             let folders = [("subjects", subject), ("styles", style)]
                 .map(|(kind, of)| self.references.join(kind).join(of));
             for folder in &folders {

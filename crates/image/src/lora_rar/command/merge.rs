@@ -197,10 +197,7 @@ impl Merge {
         };
         let mut progress = |done: usize, of: usize| {
             bar.at(done, of);
-            match context.stopped() {
-                true => Err(SystemError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let (prints, merged) = std::thread::scope(|scope| {
             let prints = scope.spawn(prints);

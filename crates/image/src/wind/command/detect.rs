@@ -111,10 +111,7 @@ impl Detect {
         let mut bar = Steps::new("noises", self.output.json);
         let mut progress = |at: u64, of: u64| {
             bar.at(at as usize, of as usize);
-            match context.stopped() {
-                true => Err(SystemError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let found = detector.detect_all(&[readings], &search, &mut progress)?;
         bar.finish();

@@ -118,10 +118,7 @@ fn cell(python: &str, arm: &str, seed: u64, context: Context) -> Result<f64, Fai
         mode: Mode::Full,
         ..search(1e-6)
     };
-    let stopped = &mut |_, _| match context.stopped() {
-        true => Err(SystemError::Stopped("stopped; nothing was written")),
-        false => Ok(()),
-    };
+    let stopped = &mut |_, _| context.proceed().map_err(SystemError::from);
     let found = detector.detect_all(&all, &search, stopped)?;
     let right = found.iter().zip(&gallery.wind);
     let right = right.filter(|(found, (_, index, _))| found.matched && found.index == *index);

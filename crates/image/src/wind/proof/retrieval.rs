@@ -42,10 +42,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             windows: false,
             ..search(1e-6)
         };
-        let stopped = &mut |_, _| match options.context.stopped() {
-            true => Err(SystemError::Stopped("stopped; nothing was written")),
-            false => Ok(()),
-        };
+        let stopped = &mut |_, _| options.context.proceed().map_err(SystemError::from);
         let mut found = Vec::new();
         for query in 0..QUERIES {
             let truth = rng.below(NOISES as usize) as u64;

@@ -32,10 +32,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             mode: Mode::Full,
             ..search(ALPHAS[1])
         };
-        let stopped = &mut |_, _| match options.context.stopped() {
-            true => Err(SystemError::Stopped("stopped; nothing was written")),
-            false => Ok(()),
-        };
+        let stopped = &mut |_, _| options.context.proceed().map_err(SystemError::from);
         let found = detector.detect_all(&pictures, &search, stopped)?;
         total += found.len();
         for (counts, alpha) in counts.iter_mut().zip(ALPHAS) {

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_json, print_line, report,
-    use_calling_thread_as_worker, warn,
+    Context, Failure, Steps, eprint_line, print_json, report, use_calling_thread_as_worker, warn,
 };
 use base::job::Shard;
 use clap::{Args, ValueEnum};

@@ -89,10 +89,7 @@ impl Sweep {
         let mut bar = Steps::new("texts", self.output.json);
         let mut progress = |at: usize| {
             bar.at(at, texts.len());
-            match context.stopped() {
-                true => Err(SystemError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let rows = sweep(&pipeline, &texts, &grid, &mut progress)?;
         bar.finish();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::command::{Context, Failure, Output};
+use base::command::{Context, Failure, Output, Stopped};
 use base::files::write_bytes;
 use clap::Args;
 use engine::models::causal_lm::train_bpe;
@@ -51,7 +51,7 @@ impl Vocabulary {
                 &mut |_, document| {
                     if bytes >= limit {
                         full.store(true, Ordering::Relaxed);
-                        return Err(SystemError::resumable());
+                        return Err(Stopped::resumable().into());
                     }
                     bytes += document.text.len();
                     texts.push(document.text.into_owned());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Steps};
+use base::command::{Context, Steps, Stopped};
 use base::files::write_atomic;
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ pub fn import(
     });
     steps.finish();
     match stopped {
-        true => return Err(SystemError::resumable()),
+        true => return Err(Stopped::resumable().into()),
         false => written?,
     }
     let total = job.manifest(std::slice::from_ref(&tally), &Value::Null)?;

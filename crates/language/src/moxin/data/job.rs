@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use base::command::{Steps, threads};
+use base::command::{Steps, Stopped, threads};
 use base::files::{write_atomic, write_bytes};
 use base::job::{Shard, workers};
 use flate2::Compression;
@@ -82,7 +82,7 @@ impl Job<'_> {
     /// Goes on unless it was stopped.
     pub(super) fn proceed(&self) -> Result<(), SystemError> {
         match self.stop.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Err(SystemError::resumable()),
+            true => Err(Stopped::resumable().into()),
             false => Ok(()),
         }
     }
@@ -188,7 +188,7 @@ impl Job<'_> {
         })?;
         steps.finish();
         if self.stop.load(std::sync::atomic::Ordering::Relaxed) && finished < open.len() {
-            return Err(SystemError::resumable());
+            return Err(Stopped::resumable().into());
         }
         let all = self
             .pieces

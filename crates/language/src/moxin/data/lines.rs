@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::command::Stopped;
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
@@ -63,7 +64,7 @@ pub fn each(
             break;
         }
         if number.is_multiple_of(256) && stop.load(Ordering::Relaxed) {
-            return Err(SystemError::resumable());
+            return Err(Stopped::resumable().into());
         }
         bytes.clear();
         let mut limited = reader.by_ref().take(LONGEST + 1);

@@ -9,9 +9,7 @@ use serde_json::json;
 
 use super::options::{Data, Federation};
 use crate::hyperfl::attack::Cost;
-use crate::hyperfl::{
-    Attack, Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack,
-};
+use crate::hyperfl::{Attack, Finding, Level, Scene, Target, pictures_sheet, run_attack};
 
 /// How the attack runs.
 #[derive(Args, Clone, Debug)]
@@ -110,10 +108,7 @@ impl AttackVerb {
         let params = scene.params(self.client);
         let found = run_attack(scene.victim(&params, &truth), &attack, &mut |at, _| {
             bar.at(at, total);
-            match context.stopped() {
-                true => Err(LearningError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            Ok(context.proceed()?)
         })?;
         bar.finish();
         if let Some(out) = &self.out {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::attack::How;
 use super::options::{Data, Federation};
-use crate::hyperfl::{Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack};
+use crate::hyperfl::{Finding, Level, Scene, Target, pictures_sheet, run_attack};
 
 /// What is attacked, and how.
 const ROWS: [(Target, Level); 7] = [
@@ -93,10 +93,7 @@ impl ReportVerb {
                 found.push(run_attack(
                     scene.victim(&params, truth),
                     &attack,
-                    &mut |_, _| match context.stopped() {
-                        true => Err(LearningError::Stopped("stopped; nothing was written")),
-                        false => Ok(()),
-                    },
+                    &mut |_, _| Ok(context.proceed()?),
                 )?);
             }
             names.push(format!("{} {}", name(target), name(level)));

@@ -5,8 +5,7 @@ use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Uni
 
 use crate::hyperfl::attack::Cost;
 use crate::hyperfl::{
-    Attack, Config, Dataset, LearningError, Level, Method, Scene, Split, Target, pictures_sheet,
-    run_attack, split,
+    Attack, Config, Dataset, Level, Method, Scene, Split, Target, pictures_sheet, run_attack, split,
 };
 
 /// Rounds before the attack.
@@ -143,16 +142,9 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         let mut sums = vec![0.0; 3];
         for victim in 0..VICTIMS {
             let truth = scene.pictures(&data, 0, victim..victim + 1)?;
-            let found = run_attack(
-                scene.victim(&params, &truth),
-                &attack,
-                &mut |_, _| match options.context.stopped() {
-                    true => Err(LearningError::Stopped(
-                        "stopped; the same command goes on from here",
-                    )),
-                    false => Ok(()),
-                },
-            )?;
+            let found = run_attack(scene.victim(&params, &truth), &attack, &mut |_, _| {
+                Ok(options.context.proceed_or_resume()?)
+            })?;
             for (sum, value) in sums.iter_mut().zip([found.psnr, found.ssim7, found.cosine]) {
                 *sum += value / VICTIMS as f64;
             }

@@ -72,10 +72,7 @@ fn chunks(recorded: &Recorded, frames: usize) -> Vec<Example> {
 }
 
 fn watch(context: Context) -> Result<()> {
-    match context.stopped() {
-        true => Err(LearningError::Stopped("stopped; nothing was written")),
-        false => Ok(()),
-    }
+    Ok(context.proceed()?)
 }
 
 impl MakeDpo {

@@ -176,9 +176,7 @@ fn batches(
         let mut order: Vec<usize> = (0..count).collect();
         rng.shuffle(&mut order);
         for batch in order.chunks(fit.batch.max(1)) {
-            if context.stopped() {
-                return Err(LearningError::Stopped("stopped; nothing was written"));
-            }
+            context.proceed()?;
             each(batch, &mut rng)?;
         }
         bar.at(epoch + 1, fit.epochs);

@@ -62,12 +62,7 @@ fn example(chunk: &[f32]) -> Example {
 }
 
 fn stop(context: Context) -> crate::rapl::Result<()> {
-    match context.stopped() {
-        true => Err(crate::rapl::LearningError::Stopped(
-            "stopped; the same command goes on from here",
-        )),
-        false => Ok(()),
-    }
+    Ok(context.proceed_or_resume()?)
 }
 
 /// The best and the worst of each few rollouts, by a learned reward.

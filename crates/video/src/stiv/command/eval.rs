@@ -19,7 +19,7 @@ use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
 use crate::stiv::model::ForwardOptions;
 use crate::stiv::pipeline::StivPipeline;
-use crate::stiv::proof::{ProofError, look};
+use crate::stiv::proof::look;
 use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::text::TextTower;
 use crate::stiv::train::masked_loss;
@@ -180,10 +180,10 @@ impl Eval {
                 context.stop,
             );
             let [subject, style] = looked.map_err(|error| match error {
-                ProofError::Stopped => {
+                Failure::Interrupted(_) => {
                     Failure::interrupted("stopped before the end: nothing is reported")
                 }
-                error => Failure::failed(error),
+                error => error,
             })?;
             Ok(SplitSeen {
                 split: name,

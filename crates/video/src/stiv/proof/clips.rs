@@ -7,7 +7,7 @@ use base::proof::{
 use engine::data::pack::{ClipPack, EmojiPack, Style};
 
 use super::draw::{Canvas, frame};
-use super::{ProofError, Stage, sheets};
+use super::{Stage, sheets};
 use crate::stiv::clips::{Clips, FRAMES};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE};
 use crate::stiv::embedded::{self, defaults};
@@ -66,10 +66,7 @@ fn still(picture: &[f32]) -> Vec<f32> {
 
 /// Adds claims, experiment and a moving sheet to `report`.
 pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
-    Ok(add(&mut Stage::new(options)?, report)?)
-}
-
-fn add(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+    let stage = &mut Stage::new(options)?;
     let pipeline = &embedded::clips(&stage.device)?;
     let judge = &Judge::embedded(&stage.device)?;
     let pack = EmojiPack::embedded()?;
@@ -259,7 +256,7 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
 }
 
 /// Up to eight subjects: the real clip and what each arm made of its first frame.
-fn figure(shown: &[Vec<f32>], moving: &[Start], report: &mut Report) -> Result<(), ProofError> {
+fn figure(shown: &[Vec<f32>], moving: &[Start], report: &mut Report) -> Result<(), Failure> {
     let subjects = moving.len() / STARTS.len();
     let columns = subjects.min(8);
     let names: Vec<&str> = moving

@@ -25,13 +25,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use base::command::Failure;
-use base::media::MediaError;
-use base::numerics::FrechetError;
-use base::proof::{Proof, ProofOptions, ReportError};
+use base::proof::{Proof, ProofOptions};
 use burn::tensor::Device;
-use engine::data::pack::PackError;
-use engine::train::{Progress, TrainError};
-use engine::weights::WeightsError;
+use engine::train::Progress;
 
 use super::embedded::defaults;
 use super::sample::{Guidance, SampleConfig};
@@ -49,41 +45,6 @@ pub const PROOF: Proof = Proof::new(
         ("clips", clips::prove),
     ],
 );
-
-/// Why there is no proof.
-#[derive(Debug, thiserror::Error)]
-pub enum ProofError {
-    /// A pack cannot be read.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// A model cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// A training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// What a model drew is not a picture.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// What a model drew has no features.
-    #[error(transparent)]
-    Frechet(#[from] FrechetError),
-    /// The report cannot be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// Stopped from outside; trainings go on from where they stand when the proof is run again.
-    #[error("stopped; the same command goes on from here")]
-    Stopped,
-}
-
-impl From<ProofError> for Failure {
-    fn from(error: ProofError) -> Self {
-        match error {
-            ProofError::Stopped => Self::interrupted(error),
-            error => Self::failed(error),
-        }
-    }
-}
 
 /// What an experiment needs beside its models.
 struct Stage<'a> {

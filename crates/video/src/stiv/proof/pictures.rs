@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::choice::{SCALE, STYLE_SCALE, choose, measures, record, styled};
 use super::draw::Canvas;
 use super::goals::{OF_ALL, OF_RECOGNISED, claims};
-use super::{ProofError, Stage, sheets};
+use super::{Stage, sheets};
 use crate::stiv::data::{EmojiGrid, Pair, Split};
 use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
@@ -26,10 +26,7 @@ const FAMILIAR: usize = 2;
 pub(super) const PAIR_SEED: u64 = 412;
 /// Draws, judges, and adds claims, experiment and sheets to `report`.
 pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
-    Ok(add(&mut Stage::new(options)?, report)?)
-}
-
-fn add(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+    let stage = &mut Stage::new(options)?;
     let pipeline = &embedded::images(&stage.device)?;
     let judge = &Judge::embedded(&stage.device)?;
     let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;

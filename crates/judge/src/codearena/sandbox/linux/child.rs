@@ -15,7 +15,7 @@ use super::super::Limits;
 use super::Mode;
 use super::calls::{errno, fork, read_only, read_only_here, write_file};
 use super::room::Furnish;
-use super::step::{STATUS, Step, demand, tell};
+use super::step::{STATUS, Step, demand, report};
 
 /// A run, ready to start.
 pub(super) struct Child<'a> {
