@@ -6,7 +6,7 @@ use super::{PLAIN, TAGGED, UNFILTERED, UNTAGGED};
 
 /// The claims of an experiment.
 pub(super) fn claims(experiment: &Experiment) -> Vec<Claim> {
-    let measure = |name: &str| experiment.measures.iter().find(|it| it.name == name);
+    let measure = |name: &str| experiment.measure(name);
     let of = |name: &str, arm: &str| measure(name)?.of(arm);
     let points = |name: &str, better| Measure::new(name, "", better, Unit::Share);
     let ours = "spec of this proof, fixed before the runs";

@@ -164,14 +164,8 @@ impl<'a> Rooms<'a> {
 }
 
 fn claims(experiment: &Experiment) -> Vec<Claim> {
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let ratio = |name: &str, above: &str, below: &str| {
-        let measure = measure(name)?;
+        let measure = experiment.measure(name)?;
         let [above_of, below_of] = [measure.of(above)?, measure.of(below)?];
         let pairs = above_of.values.iter().zip(&below_of.values);
         let values: Vec<(u64, f64)> = pairs.map(|(a, b)| (a.seed, a.value / b.value)).collect();

@@ -84,15 +84,11 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         Ok(values)
     })?;
     let [full, fast, _, tree] = ARMS;
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let mut claims = Vec::new();
     let mut tested = |statement: &str, source: &str, bound: Bound, name: &str, arms: [&str; 2]| {
-        let Some(measure) = measure(name) else { return };
+        let Some(measure) = experiment.measure(name) else {
+            return;
+        };
         let Some(outcome) = measure.of(arms[0]) else {
             return;
         };

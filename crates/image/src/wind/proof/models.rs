@@ -56,14 +56,10 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             let (world, detector) = world(seed)?;
             Ok(cell(arm, seed, &world, &detector)?)
         })?;
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let mut tested = |statement: &str, source: &str, bound: Bound, name: &str, arm: &str| {
-        let found = measure(name).and_then(|measure| Some((measure, measure.of(arm)?)));
+        let found = experiment
+            .measure(name)
+            .and_then(|measure| Some((measure, measure.of(arm)?)));
         if let Some(found) = found {
             report
                 .claims
