@@ -103,12 +103,10 @@ fn minutes(seconds: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::media::Picture;
-    use crate::proof::{
-        Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Unit, Verdict,
-    };
+    use crate::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Verdict};
 
     fn report() -> Report {
-        let mut measure = Measure::new("distance", "how far", Better::Lower, Unit::Number);
+        let mut measure = Measure::lower("distance", "how far");
         measure.outcomes = vec![
             Outcome::numbers("method", &[(0, 1.0), (1, 2.0)]),
             Outcome::numbers("baseline", &[(0, f64::NAN)]),

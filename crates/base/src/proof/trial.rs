@@ -48,8 +48,26 @@ impl Trial {
     }
 
     /// One more measure.
-    pub fn measure(mut self, name: &str, about: &str, better: Better, unit: Unit) -> Self {
-        let measure = Measure::new(name, about, better, unit);
+    pub fn measure(self, name: &str, about: &str, better: Better, unit: Unit) -> Self {
+        self.add(Measure::new(name, about, better, unit))
+    }
+
+    /// One more [`Measure::higher`].
+    pub fn higher(self, name: &str, about: &str) -> Self {
+        self.add(Measure::higher(name, about))
+    }
+
+    /// One more [`Measure::lower`].
+    pub fn lower(self, name: &str, about: &str) -> Self {
+        self.add(Measure::lower(name, about))
+    }
+
+    /// One more [`Measure::share`].
+    pub fn share(self, name: &str, about: &str) -> Self {
+        self.add(Measure::share(name, about))
+    }
+
+    fn add(mut self, measure: Measure) -> Self {
         self.experiment.measures.push(measure);
         self
     }
@@ -146,7 +164,7 @@ mod tests {
         Trial::new("toy", "Toy", "", options)
             .arm("method", "")
             .arm("baseline", "")
-            .measure("loss", "", Better::Lower, Unit::Number)
+            .lower("loss", "")
     }
 
     #[test]

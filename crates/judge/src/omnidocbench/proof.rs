@@ -15,9 +15,7 @@ use std::path::Path;
 
 use base::command::Failure;
 use base::numerics::statistics::mean;
-use base::proof::{
-    Arm, Better, Claim, Experiment, Measure, Outcome, Proof, ProofOptions, Report, Unit,
-};
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, Proof, ProofOptions, Report};
 use base::rng::Rng;
 
 use super::evaluate::{Evaluator, PageResult, samples};
@@ -101,11 +99,9 @@ fn paragraphs(
             values.push((seed, pooled(&found, &[Section::Text], Protocol::V1_5)));
         }
     }
-    let mut measure = Measure::new(
+    let mut measure = Measure::lower(
         "text edit distance",
         "all edits by all characters of the pages (v1.5)",
-        Better::Lower,
-        Unit::Number,
     );
     measure.outcomes = methods
         .iter()
@@ -164,11 +160,9 @@ fn formulas(all: &[Page], options: &ProofOptions, report: &mut Report) -> Result
         .collect();
     // Nothing is drawn here: one seed stands for all.
     let seed = options.seeds.first().copied().unwrap_or(0);
-    let mut measure = Measure::new(
+    let mut measure = Measure::lower(
         "edit distance of text and formulas",
         "all edits by all characters, both sections together",
-        Better::Lower,
-        Unit::Number,
     );
     measure.outcomes = protocols
         .iter()

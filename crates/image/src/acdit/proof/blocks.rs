@@ -6,7 +6,7 @@ use base::command::Failure;
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::frechet;
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 
@@ -88,17 +88,10 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
         trial = trial.arm(name, "");
     }
     let trial = trial
-        .measure(
-            "Fréchet distance",
-            "to real test pictures",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
+        .lower("Fréchet distance", "to real test pictures")
+        .share(
             "class right",
             "share of drawn pictures that the classifier takes for the class asked for",
-            Better::Higher,
-            Unit::Share,
         );
     let mut shown = Vec::new();
     let experiment = trial.run(options, |arm, seed| {

@@ -42,19 +42,11 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
     let trial = Trial::new("context", "Clean context and noisy context", &about, options)
         .arm(METHOD, "noisy blocks see the clean blocks before them")
         .arm(ABLATION, "noisy blocks see the blocks before them with their own noise")
-        .measure(
-            "denoising error",
-            "mean squared error of the predicted noise on 256 held-out clips, blocks 2 to 4, timesteps from 600 on",
-            Better::Lower,
-            Unit::Number,
-        )
+        .lower("denoising error",
+            "mean squared error of the predicted noise on 256 held-out clips, blocks 2 to 4, timesteps from 600 on")
         .measure("mass", "mean mass of a frame of 128 drawn clips by that of real ones", Better::Near, Unit::Number)
-        .measure(
-            "acceleration",
-            "mean second difference of the drawn dot's centre, in pixels; real clips have about 0.3, at the edges alone",
-            Better::Lower,
-            Unit::Number,
-        );
+        .lower("acceleration",
+            "mean second difference of the drawn dot's centre, in pixels; real clips have about 0.3, at the edges alone");
     let [learning, plain] = devices();
     let mut drawn = Vec::new();
     let experiment = trial.run(options, |arm, seed| {

@@ -31,17 +31,13 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
         (WHOLE, dot::config(FRAMES, FRAMES)),
     ];
     let tokens = arms[0].1.tokens();
-    let mut seconds = Measure::new(
+    let mut seconds = Measure::lower(
         "seconds",
         "of a whole sample, the quicker of two turns with each seed; the arms take turns",
-        Better::Lower,
-        Unit::Number,
     );
-    let mut operations = Measure::new(
+    let mut operations = Measure::lower(
         "GFLOP",
         "products that the sampler does: weights and attention of every step, and the clean passes that fill the cache",
-        Better::Lower,
-        Unit::Number,
     );
     let mut against = Measure::new(
         "by the formula",
@@ -98,7 +94,7 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
         .zip(&timed[0])
         .map(|(whole, cached)| (whole.0, whole.1 / cached.1))
         .collect();
-    let faster = Measure::new("times as fast", "", Better::Higher, Unit::Number);
+    let faster = Measure::higher("times as fast", "");
     report.claims.push(Claim::tested(
         "Cached blocks are at least 1.3 times as fast as all tokens at once",
         "paper, section 3.5 (up to 50 % of the operations saved)",
@@ -150,17 +146,13 @@ fn sample(config: &AcditConfig, seed: u64) -> Result<f64, Failure> {
 fn memory(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Memory of training under the skip-causal mask grows with the tokens, not with their square";
     let threshold = "four times the tokens (4,096 to 16,384) take at most 6 times the memory, where a dense mask or score matrix takes 16";
-    let mut peaks = Measure::new(
+    let mut peaks = Measure::lower(
         "MB above the start",
         "peak of a forward and backward pass over clean and noisy tokens, blocks of 256",
-        Better::Lower,
-        Unit::Number,
     );
-    let mut dense = Measure::new(
+    let mut dense = Measure::lower(
         "MB of dense scores",
         "what the scores of one head over clean and noisy tokens alone would take, 4 bytes each",
-        Better::Lower,
-        Unit::Number,
     );
     let mut arms = Vec::new();
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The cached sampler computes what one pass under the skip-causal mask computes.
 
 use base::command::Failure;
-use base::proof::{Better, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -55,11 +55,9 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
     for (name, _) in &arms {
         trial = trial.arm(name, "");
     }
-    let trial = trial.measure(
+    let trial = trial.lower(
         "largest difference",
         "by the largest predicted value, in millionths",
-        Better::Lower,
-        Unit::Number,
     );
     let experiment = trial.run(options, |arm, seed| {
         let found = arms.iter().find(|(name, _)| *name == arm);

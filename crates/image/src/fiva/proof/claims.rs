@@ -55,10 +55,7 @@ pub(super) fn claims(experiment: &Experiment) -> Vec<Claim> {
             .map(|(a, b)| (a.seed, a.value.max(0.0) / b.value))
             .collect();
         let outcome = Outcome::numbers(&format!("{TAGGED} / {UNTAGGED}"), &values);
-        Some((
-            Measure::new("ratio of leakage", "", Better::Lower, Unit::Number),
-            outcome,
-        ))
+        Some((Measure::lower("ratio of leakage", ""), outcome))
     };
     add(
         "What was not asked for stays away",

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use base::command::Failure;
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -33,17 +33,10 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             DENSE,
             "updates multiplied out, then their columns read, as the official code does",
         )
-        .measure(
-            "seconds",
-            "for all 280 layers, factors in memory",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
+        .lower("seconds", "for all 280 layers, factors in memory")
+        .lower(
             "largest difference",
             "to the coefficients from dense updates, over one layer of each width",
-            Better::Lower,
-            Unit::Number,
         );
     let experiment = trial.run(options, |name, seed| {
         let mut rng = Rng::new(seed).child("cost");

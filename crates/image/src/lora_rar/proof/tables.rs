@@ -4,7 +4,7 @@ use base::command::Failure;
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
 use base::proof::{
-    Better, Bound, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Trial, Unit,
+    Bound, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Trial,
 };
 use base::rng::Rng;
 
@@ -37,8 +37,7 @@ const RAR_PAPER: &str = "LoRA.rar, λ 0.01";
 /// Runs all arms and adds tables, claims and pictures.
 pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let mut rooms = Rooms::new(options);
-    let number =
-        |trial: Trial, name, about| trial.measure(name, about, Better::Lower, Unit::Number);
+    let number = |trial: Trial, name, about| trial.lower(name, about);
     let mut trial = Trial::new("world", "Pairs that were held out", ABOUT, options)
         .arm(NONE, "the base alone")
         .arm(DIRECT, "the sum of both updates")
@@ -171,8 +170,8 @@ fn claims(experiment: &Experiment) -> Vec<Claim> {
         let values: Vec<(u64, f64)> = pairs.map(|(a, b)| (a.seed, a.value / b.value)).collect();
         Some(Outcome::numbers(&format!("{above} / {below}"), &values))
     };
-    let distances = Measure::new("ratio of distances", "", Better::Lower, Unit::Number);
-    let times = Measure::new("ratio of times", "", Better::Higher, Unit::Number);
+    let distances = Measure::lower("ratio of distances", "");
+    let times = Measure::higher("ratio of times", "");
     let table = [
         (
             "Closer to both adapters than their plain sum",

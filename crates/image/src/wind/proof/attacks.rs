@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use base::command::{Context, Failure};
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, Measure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, Measure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::{GROUPS, NOISES, PAPER, SPEC, search, world};
@@ -45,27 +45,12 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         .arm(ARMS[2], "the group that the mark names")
         .arm(ARMS[3], "a disc of rings in one channel");
     for (_, name) in ATTACKS {
-        trial = trial.measure(name, "share named right", Better::Higher, Unit::Share);
+        trial = trial.share(name, "share named right");
     }
     let trial = trial
-        .measure(
-            MEAN,
-            "the five that leave the place of things",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "cosine, none",
-            "initial and inverted latents",
-            Better::Higher,
-            Unit::Number,
-        )
-        .measure(
-            "cosine, JPEG 25",
-            "the same after JPEG",
-            Better::Higher,
-            Unit::Number,
-        );
+        .share(MEAN, "the five that leave the place of things")
+        .higher("cosine, none", "initial and inverted latents")
+        .higher("cosine, JPEG 25", "the same after JPEG");
     let mut rows: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
     let experiment = trial.run(options, |arm, seed| {
         let rows = match rows.entry(seed) {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base::command::{Context, Failure};
 use base::media::{read_picture, write_picture};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 
 use super::{SPEC, search, world};
 use crate::wind::table::Gallery;
@@ -60,12 +60,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         trial = trial.arm(name, about);
     }
     let experiment = trial
-        .measure(
-            MATCHED,
-            "share of the pictures",
-            Better::Higher,
-            Unit::Share,
-        )
+        .share(MATCHED, "share of the pictures")
         .run(options, |arm, seed| {
             Ok(vec![cell(&python, arm, seed, options.context)?])
         })?;

@@ -85,12 +85,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
     {
         let mut half = own.clone();
         half.values.iter_mut().for_each(|value| value.value /= 2.0);
-        let named = Measure::new(
-            "cosine − half of the own model's",
-            "",
-            Better::Lower,
-            Unit::Number,
-        );
+        let named = Measure::lower("cosine − half of the own model's", "");
         report.claims.push(Claim::tested(
             "A picture forged with another model has less than half of the cosine",
             SPEC,

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use base::command::Failure;
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, ProofOptions, Report};
 use base::rng::Rng;
 
 use super::{SPEC, key, search};
@@ -74,18 +74,11 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         right.push((seed, hits as f64 / (QUERIES + 1) as f64));
     }
     let mut measures = [
-        Measure::new(
+        Measure::lower(
             "seconds",
             "of one query, key to answer; another program may have run beside it",
-            Better::Lower,
-            Unit::Number,
         ),
-        Measure::new(
-            "named right",
-            "share of the queries",
-            Better::Higher,
-            Unit::Share,
-        ),
+        Measure::share("named right", "share of the queries"),
     ];
     let mut arms = vec![
         Arm::new(

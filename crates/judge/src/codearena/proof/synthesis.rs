@@ -2,9 +2,7 @@
 
 use base::command::{Context, Failure};
 
-use base::proof::{
-    Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share, Unit,
-};
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share};
 use base::rng::Rng;
 use serde_json::json;
 
@@ -92,12 +90,7 @@ pub(super) fn prove(
         best > first,
         format!("best of 4: {best} of {items}; single: {first} of {items}"),
     ));
-    let mut measure = Measure::new(
-        "right",
-        "questions with a right answer",
-        Better::Higher,
-        Unit::Share,
-    );
+    let mut measure = Measure::share("right", "questions with a right answer");
     let shares = |of: fn(&Found) -> usize| -> Vec<Share> {
         all.iter()
             .map(|(seed, found)| Share {

@@ -169,12 +169,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             ) else {
                 continue;
             };
-            let better = Measure::new(
-                &format!("difference in {name}"),
-                "",
-                Better::Higher,
-                Unit::Number,
-            );
+            let better = Measure::higher(&format!("difference in {name}"), "");
             let outcome = outcome(&format!("{arm} − Ba"), mean.mean, mean.interval);
             let statement = format!("{statement} ({name})");
             tried.push(Claim::tested(

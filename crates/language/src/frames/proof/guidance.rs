@@ -89,11 +89,9 @@ pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure>
 
     let mut measures = Vec::new();
     for (at, (towards, away)) in directions.iter().enumerate() {
-        let mut measure = Measure::new(
+        let mut measure = Measure::higher(
             &format!("{towards} − {away}"),
             "Cumulative probe at the end of a text, mean over prompts.",
-            Better::Higher,
-            Unit::Number,
         );
         for (arm, texts) in arms.iter().zip(&results) {
             measure

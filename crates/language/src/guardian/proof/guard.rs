@@ -87,11 +87,9 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         Better::Lower,
         Unit::Share,
     );
-    let mut caught = Measure::new(
+    let mut caught = Measure::share(
         "flagged unsafe prompts",
         "the unsafe contrasts among them that are flagged",
-        Better::Higher,
-        Unit::Share,
     );
     let plain = guardian()?;
     for (set, risk, title, most) in PARTS {

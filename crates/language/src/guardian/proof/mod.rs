@@ -12,7 +12,7 @@ mod peers;
 mod tasks;
 
 use base::command::Failure;
-use base::proof::{Better, Measure, Outcome, Proof, Unit};
+use base::proof::{Measure, Outcome, Proof};
 use base::rng::Rng;
 
 use super::metrics::{Metrics, Scored, interval};
@@ -98,5 +98,5 @@ fn auc(metrics: &Metrics) -> Option<f64> {
 /// A measure of the area under the ROC curve.
 fn auc_measure(name: &str, about: &str) -> Measure {
     let about = format!("{about}; mean over trainings, 95 % bootstrap over items and trainings");
-    Measure::new(name, &about, Better::Higher, Unit::Number)
+    Measure::higher(name, &about)
 }

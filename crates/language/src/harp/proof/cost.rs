@@ -100,23 +100,11 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             Better::Lower,
             Unit::Share,
         ),
-        Measure::new(
-            "passes a token",
-            "1 + share of second looks",
-            Better::Lower,
-            Unit::Number,
-        ),
-        Measure::new(
-            "tokens a second",
-            "with the cache, prompt included",
-            Better::Higher,
-            Unit::Number,
-        ),
-        Measure::new(
+        Measure::lower("passes a token", "1 + share of second looks"),
+        Measure::higher("tokens a second", "with the cache, prompt included"),
+        Measure::higher(
             "without a cache ÷ with it",
             "time of the official form, which reads the whole prefix at each look, over the time with the cache",
-            Better::Higher,
-            Unit::Number,
         ),
     ];
     let every = [("vanilla".to_owned(), vanilla, vanilla_time)];

@@ -1,7 +1,7 @@
 //! Planted near-duplicates.
 
 use base::command::Failure;
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::corpus::{ABSENT, nouns};
@@ -32,18 +32,8 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             "18 bands of 7, candidates compared gram by gram",
         )
         .arm("exact", "hashes of whole texts")
-        .measure(
-            "recall",
-            "similar copies that are removed",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "precision",
-            "removed documents that are similar",
-            Better::Higher,
-            Unit::Share,
-        );
+        .share("recall", "similar copies that are removed")
+        .share("precision", "removed documents that are similar");
     let found = trial.run(options, |arm, seed| {
         let mut rng = Rng::new(seed).child("duplicates");
         let mut order: Vec<usize> = (0..nouns.len()).collect();

@@ -1,7 +1,7 @@
 //! Depth, the capability phase, and the sliding window.
 
 use base::command::Failure;
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -33,12 +33,7 @@ pub(super) fn depth(options: &ProofOptions, report: &mut Report) -> Result<(), F
     let trial = Trial::new("depth", "Depth", &about, options)
         .arm("6 blocks", "as many as before")
         .arm("9 blocks", "half as many more")
-        .measure(
-            "loss",
-            "held-out text, nats a token",
-            Better::Lower,
-            Unit::Number,
-        );
+        .lower("loss", "held-out text, nats a token");
     let found = trial.run(options, |arm, seed| {
         let blocks = if arm == "9 blocks" { 9 } else { 6 };
         let folder = options
@@ -95,19 +90,9 @@ pub(super) fn capability(options: &ProofOptions, report: &mut Report) -> Result<
     let trial = Trial::new("capability", "The third phase", &about, options)
         .arm("text", "more text")
         .arm("questions", "text with a fifth of questions")
-        .measure(
-            "acc_norm",
-            "test questions, by characters",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure("acc", "test questions", Better::Higher, Unit::Share)
-        .measure(
-            "log perplexity",
-            "held-out text",
-            Better::Lower,
-            Unit::Number,
-        );
+        .share("acc_norm", "test questions, by characters")
+        .share("acc", "test questions")
+        .lower("log perplexity", "held-out text");
     let found = trial.run(options, |arm, seed| {
         let runs = options.out.join("runs");
         let base = runs.join(format!("base-{before}-{seed}"));
@@ -206,18 +191,8 @@ pub(super) fn window(options: &ProofOptions, report: &mut Report) -> Result<(), 
     let trial = Trial::new("window", "Sliding window", &about, options)
         .arm("window", "the window of 64")
         .arm("full", "the same weights without a window")
-        .measure(
-            "difference",
-            "largest of all logits, stepwise and whole",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
-            "growth",
-            "cache at the end over that after four windows",
-            Better::Lower,
-            Unit::Number,
-        );
+        .lower("difference", "largest of all logits, stepwise and whole")
+        .lower("growth", "cache at the end over that after four windows");
     let found = trial.run(options, |arm, seed| {
         let config = CausalLmConfig {
             vocab_size: 256,

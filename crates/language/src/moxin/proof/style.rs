@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -74,12 +74,10 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         .arm("sft", "imitation of both styles")
         .arm("dpo mean", "β 5, means over tokens")
         .arm("dpo sum", "β 0.1, sums over tokens")
-        .measure("wins", "short polite answers", Better::Higher, Unit::Share)
-        .measure(
+        .share("wins", "short polite answers")
+        .higher(
             "margin",
             "held-out pairs, mean log-probability against the SFT model",
-            Better::Higher,
-            Unit::Number,
         );
     let device = Device::flex().autodiff();
     let found = trial.run(options, |arm, seed| {

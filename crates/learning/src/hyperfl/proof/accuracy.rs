@@ -1,7 +1,7 @@
 //! Accuracy of the methods on the same clients.
 
 use base::command::Failure;
-use base::proof::{Better, Bound, Claim, Experiment, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Experiment, ProofOptions, Report, Trial};
 
 use crate::hyperfl::{Config, Dataset, Method, Simulation, Split, split};
 
@@ -173,24 +173,9 @@ fn compare(
     options: &ProofOptions,
 ) -> Result<Experiment, Failure> {
     let mut trial = Trial::new(name, title, about, options)
-        .measure(
-            "before",
-            "accuracy with what the server sent, last round",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "after",
-            "accuracy after local training, last round",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "seconds",
-            "a round, all clients",
-            Better::Lower,
-            Unit::Number,
-        );
+        .share("before", "accuracy with what the server sent, last round")
+        .share("after", "accuracy after local training, last round")
+        .lower("seconds", "a round, all clients");
     for (method, about) in arms {
         trial = trial.arm(method.name(), about);
     }

@@ -87,13 +87,8 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             Better::Lower,
             Unit::Decibel,
         )
-        .measure("SSIM", "7 × 7 uniform", Better::Lower, Unit::Number)
-        .measure(
-            "cosine",
-            "reached between guessed and seen gradient",
-            Better::Higher,
-            Unit::Number,
-        );
+        .lower("SSIM", "7 × 7 uniform")
+        .higher("cosine", "reached between guessed and seen gradient");
     for (name, _, _, about) in ARMS {
         trial = trial.arm(name, about);
     }

@@ -1,7 +1,7 @@
 //! SAC on SweepToTop, paid by the learned reward or by the sparse one.
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use crate::rapl::agent::{Episode, Pay, Point, Training, episode, train};
@@ -111,18 +111,8 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
             "the share of the blocks in the goal in each frame",
         )
         .arm("truth", "the true reward: what SAC reaches at best here")
-        .measure(
-            "score",
-            "share of the blocks in the goal at the end",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "true return",
-            "minus the mean distance, summed",
-            Better::Higher,
-            Unit::Number,
-        );
+        .share("score", "share of the blocks in the goal at the end")
+        .higher("true return", "minus the mean distance, summed");
     let device = engine::device("cpu")?;
     let found = trial.run(options, |arm, seed| {
         let pay = match arm {

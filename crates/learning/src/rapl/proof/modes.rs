@@ -1,7 +1,7 @@
 //! A diffusion policy with two modes, turned towards the preferred one without further humans.
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::rankings::Material;
@@ -105,8 +105,8 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         .arm("before", "the policy as it was shown")
         .arm("RAPL", "pairs by the aligned reward")
         .arm("RLHF", "pairs by the RLHF reward of the same rankings")
-        .measure("preferred mode", "share of the samples nearer to it", Better::Higher, Unit::Share)
-        .measure("pairs right", "share of the pairs whose preferred chunk is in the preferred mode and whose rejected is not", Better::Higher, Unit::Share);
+        .share("preferred mode", "share of the samples nearer to it")
+        .share("pairs right", "share of the pairs whose preferred chunk is in the preferred mode and whose rejected is not");
     let mut kept: Option<(u64, DiffusionPolicy, Material)> = None;
     let found = trial.run(options, |arm, seed| {
         if kept.as_ref().is_none_or(|(at, ..)| *at != seed) {

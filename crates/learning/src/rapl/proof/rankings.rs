@@ -3,7 +3,7 @@
 use base::command::{Context, Failure};
 use base::media::Clip;
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use crate::rapl::encoder::{EncoderConfig, Vision};
@@ -159,18 +159,11 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         options,
     )
     .arm("untrained", "transport with random weights")
-    .measure(
+    .higher(
         "same body",
         "Spearman's ρ of video rewards with true returns",
-        Better::Higher,
-        Unit::Number,
     )
-    .measure(
-        "other body",
-        "the same, the agent being a bar",
-        Better::Higher,
-        Unit::Number,
-    );
+    .higher("other body", "the same, the agent being a bar");
     let counts = if options.full {
         &COUNTS[..]
     } else {

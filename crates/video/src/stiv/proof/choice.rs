@@ -1,7 +1,7 @@
 //! Guidance scales: those in use, and those tried on the development pairs; how pictures are counted.
 
 use base::command::Failure;
-use base::proof::{Arm, Better, Experiment, Measure, Outcome, Share, Unit};
+use base::proof::{Arm, Experiment, Measure, Outcome, Share};
 
 use super::Stage;
 use super::asked::Asked;
@@ -69,7 +69,7 @@ pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> Samp
 }
 
 pub(super) fn measures() -> Vec<Measure> {
-    let measure = |name: &str, about: &str| Measure::new(name, about, Better::Higher, Unit::Share);
+    let measure = |name: &str, about: &str| Measure::share(name, about);
     vec![
         measure(
             "subject, trained",

@@ -189,18 +189,14 @@ fn arms(stage: &Stage) -> [(String, &'static str, SampleConfig); 3] {
 
 fn measures() -> Vec<Measure> {
     vec![
-        Measure::new(
+        Measure::share(
             "subject kept",
             "frames in which the judge names the clip's subject; first frames of real animations (Wilson over frames: \
              those of one clip hang together, so the interval is too narrow)",
-            Better::Higher,
-            Unit::Share,
         ),
-        Measure::new(
+        Measure::share(
             "subject kept, stills",
             "the same, from pictures by the two other vendors, which never move in training",
-            Better::Higher,
-            Unit::Share,
         ),
         Measure::new(
             "motion",

@@ -29,11 +29,9 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         Better::Lower,
         Unit::Count,
     );
-    let mut work = Measure::new(
+    let mut work = Measure::lower(
         "multiply-adds (M)",
         "of a picture of 224², as the paper counts",
-        Better::Lower,
-        Unit::Number,
     );
     let mut arms = Vec::new();
     let mut equal = true;
@@ -106,13 +104,11 @@ fn speed(context: Context) -> Result<Experiment, Failure> {
             times.push(begun.elapsed().as_secs_f64());
         }
     }
-    let mut measure = Measure::new(
+    let mut measure = Measure::higher(
         "pictures a second",
         "batch 1, f32, the fastest of eight interleaved passes, on this machine",
-        Better::Higher,
-        Unit::Number,
     );
-    let mut work = Measure::new("multiply-adds (M)", "", Better::Lower, Unit::Number);
+    let mut work = Measure::lower("multiply-adds (M)", "");
     for ((name, times), config) in names.iter().zip(&times).zip(&configs) {
         let best = times.iter().copied().fold(f64::INFINITY, f64::min);
         measure.outcomes.push(Outcome::exact(name, 1.0 / best));

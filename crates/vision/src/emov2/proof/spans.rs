@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base::command::{Context, Failure};
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
@@ -168,11 +168,9 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         trial = trial.arm(arm, &format!("{count} parameters"));
     }
     let experiment = trial
-        .measure(
+        .share(
             "accuracy",
             "test pictures that are classified rightly; chance is a half",
-            Better::Higher,
-            Unit::Share,
         )
         .run(options, |arm, seed| {
             Ok(vec![accuracy(
