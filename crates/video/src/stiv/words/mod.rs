@@ -174,7 +174,7 @@ impl Words {
             // language has a word that is written alike.
             let is_colour =
                 |word: &String| languages.iter().any(|language| language.is_colour(word));
-            if !interpretation.unknown.is_empty() && interpretation.telling.iter().all(is_colour) {
+            if !interpretation.unknown.is_empty() && interpretation.keywords.iter().all(is_colour) {
                 order.clear();
             }
         } else {
@@ -354,7 +354,7 @@ struct Interpretation {
     left_out: Vec<String>,
     corrected: Vec<(String, String)>,
     /// Words that say of the subject, as typed.
-    telling: Vec<String>,
+    keywords: Vec<String>,
     named: bool,
     english: bool,
 }
@@ -373,12 +373,12 @@ impl Interpretation {
             });
             parts.map(|((part, _), _)| part.shown.clone()).collect()
         };
-        let telling = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
+        let keywords = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
         Self {
             unknown: words(true),
             left_out: words(false),
             corrected: corrected.to_vec(),
-            telling: telling.map(|(part, _)| part.shown.clone()).collect(),
+            keywords: keywords.map(|(part, _)| part.shown.clone()).collect(),
             named: read.named,
             english: read.english,
         }
