@@ -104,7 +104,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         }
     };
     let (prompts, records) = (Prompts::default(), synthetic()?);
-    let (folder, stage) = adapter::train(options, &prompts, options.context)?;
+    let (folder, stage) = adapter::train(options, &prompts)?;
     replier.add(adapter::NAME, &folder)?;
     let cells: Vec<Configuration> = ARMS.iter().map(|it| Configuration::parse(it.0)).collect();
     let mut rows = Vec::new();
