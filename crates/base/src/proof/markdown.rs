@@ -103,7 +103,7 @@ fn minutes(seconds: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::media::Picture;
-    use crate::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Verdict};
+    use crate::proof::{Arm, Claim, Experiment, Figure, Measure, Outcome, Report, Verdict};
 
     fn report() -> Report {
         let mut measure = Measure::lower("distance", "how far");

@@ -9,6 +9,7 @@ use base::job::journal::Journal;
 use base::job::jsonl;
 use base::rng::Rng;
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use super::options::JudgeOptions;
@@ -168,6 +169,10 @@ pub struct Stats {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn pretty(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(Failure::failed)
 }
 
 impl TaxonomyVerb {

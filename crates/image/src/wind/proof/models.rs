@@ -80,7 +80,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         MATCHED,
         ARMS[4].0,
     );
-    if let Some(measure) = measure(COSINE)
+    if let Some(measure) = experiment.measure(COSINE)
         && let [Some(own), Some(forged)] = [measure.of(ARMS[0].0), measure.of(ARMS[3].0)]
     {
         let mut half = own.clone();

@@ -101,7 +101,7 @@ fn sizes(model: &Weights) -> Option<UnetConfig> {
     };
     let sizes = UnetConfig {
         action,
-        condition: seen.checked_sub(step)?,
+        condition: condition_width.checked_sub(step)?,
         horizon: HORIZON,
         channels: levels.iter().map(|level| level[0]).collect(),
         kernel,

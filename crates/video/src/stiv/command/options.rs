@@ -62,7 +62,7 @@ pub struct DrawOptions {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     #[command(flatten)]
-    pub output: Output,
+    pub(crate) output: Output,
 }
 
 /// A seed as it was asked for.

@@ -135,7 +135,7 @@ impl QualityArgs {
         let above = |texts: &[String]| texts.iter().filter(|text| model.score(text) >= 0.5).count();
         let right = above(&good) + other.len() - above(&other);
         let share = right as f64 / (good.len() + other.len()).max(1) as f64;
-        match self.pieces.json {
+        match self.pieces.output.json {
             true => print_json(&json!({"good": good.len(), "other": other.len(), "right": share})),
             false => print_line(&format!(
                 "learned from {} good and {} other texts; {:.1} % of them are classified correctly; wrote `{}`",

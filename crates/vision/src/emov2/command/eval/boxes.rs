@@ -53,7 +53,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
         size,
         device,
     };
-    let mut bar = Steps::new("pictures", eval.json);
+    let mut bar = Steps::new("pictures", eval.output.json);
     let mut skipped = Skipped::default();
     let mut seen = Vec::with_capacity(total);
     for (at, photo) in dataset.photos.iter().enumerate() {
@@ -91,7 +91,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
             written.push(out);
         }
     }
-    if eval.json {
+    if eval.output.json {
         let masks = masks.as_ref();
         return print_json(&json!({
             "pictures": total - skipped.count, "skipped": skipped.count, "annotations": dataset.len(),
