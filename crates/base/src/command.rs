@@ -2,10 +2,11 @@
 //! pipe, the device option, and a bar for steps.
 
 mod hold;
+mod print;
 mod threads;
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,6 +18,7 @@ use crate::proof::ReportError;
 use crate::tensor_file::WeightsError;
 
 pub use hold::Hold;
+pub use print::{Output, eprint_line, one_line, print_json, print_line, report, warn};
 pub use threads::{
     follow_shared_options, is_quiet, threads, use_calling_thread_as_worker, with_shared_options,
 };
@@ -106,53 +108,6 @@ impl From<ReportError> for Failure {
     }
 }
 
-/// The text without line breaks and other control characters.
-pub fn one_line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim_end().chars().map(clean).collect()
-}
-
-/// A line on standard output. A reader that went away (`| head`) is not an error.
-///
-/// # Errors
-/// [`Failure::Failed`] when the line cannot be written, as on a full disk.
-pub fn print_line(line: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
-            "cannot write to standard output: {cause}: check where it is sent"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// [`print_line`] for what a verb says when it is done: with `--quiet`, nothing but an object for machines (`json`).
-///
-/// # Errors
-/// As [`print_line`].
-pub fn report(json: bool, line: &str) -> Result<(), Failure> {
-    match json || !is_quiet() {
-        true => print_line(line),
-        false => Ok(()),
-    }
-}
-
-/// A line on standard error; lost when nobody can read it.
-pub fn eprint_line(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Warnings, a line each: the first twenty, and how many more there are.
-pub fn warn(lines: &[String]) {
-    const MOST: usize = 20;
-    for line in lines.iter().take(MOST) {
-        eprint_line(&format!("warning: {}", one_line(line)));
-    }
-    if lines.len() > MOST {
-        eprint_line(&format!("warning: and {} more", lines.len() - MOST));
-    }
-}
-
 /// What goes on from `main` to every verb.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
@@ -169,12 +124,38 @@ impl Context {
     /// Goes on unless Ctrl-C was pressed.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`].
-    pub fn proceed(self) -> Result<(), Failure> {
+    /// [`Stopped`].
+    pub fn proceed(self) -> Result<(), Stopped> {
         match self.stopped() {
             false => Ok(()),
-            true => Err(Failure::interrupted("stopped; nothing was written")),
+            true => Err(Stopped("stopped; nothing was written")),
         }
+    }
+
+    /// [`Context::proceed`] in work of which what is done is kept.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn proceed_or_resume(self) -> Result<(), Stopped> {
+        self.proceed().map_err(|_| Stopped::resumable())
+    }
+}
+
+/// Work was stopped by the user: what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Stopped(pub &'static str);
+
+impl Stopped {
+    /// What is done is kept.
+    pub const fn resumable() -> Self {
+        Self("stopped; the same command goes on from here")
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::interrupted(stopped)
     }
 }
 

@@ -15,6 +15,28 @@ pub trait Verbs: Subcommand {
     fn run(&self, context: Context) -> Result<(), Failure>;
 }
 
+/// An enum of verbs, `Name(Options)` with its help: options have `run(&self, Context) -> Result<(), Failure>`.
+#[macro_export]
+macro_rules! verbs {
+    ($(#[$about:meta])* $vis:vis enum $name:ident { $($(#[$help:meta])* $verb:ident($options:ty),)+ }) => {
+        $(#[$about])*
+        #[derive(::clap::Subcommand, Debug)]
+        $vis enum $name {
+            $($(#[$help])* $verb(Box<$options>),)+
+        }
+
+        impl $crate::system::Verbs for $name {
+            fn run(&self, context: $crate::command::Context) -> Result<(), $crate::command::Failure> {
+                #[allow(unused_imports, reason = "options may be verbs again")]
+                use $crate::system::Verbs as _;
+                match self {
+                    $(Self::$verb(verb) => verb.run(context),)+
+                }
+            }
+        }
+    };
+}
+
 /// One system. A domain crate exports `SYSTEMS: &[System]`, in the order of the README's table.
 #[derive(Clone, Copy, Debug)]
 pub struct System {

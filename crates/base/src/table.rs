@@ -10,6 +10,17 @@ pub struct Table {
 }
 
 impl Table {
+    /// Of heads, and rows with as many cells.
+    pub fn new<const N: usize>(
+        heads: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Self {
+        Self {
+            heads: heads.map(str::to_owned).to_vec(),
+            rows: rows.into_iter().map(Vec::from).collect(),
+        }
+    }
+
     /// Columns two blanks apart, all but the first flush right.
     pub fn aligned(&self) -> String {
         let lines = || std::iter::once(&self.heads).chain(&self.rows);
@@ -61,8 +72,8 @@ impl Table {
         let mut lines = self.lines("| ", " | ", " |", |cell| {
             cell.replace('|', "\\|").replace('\n', " ")
         });
-        if let Some(heads) = lines.first_mut().filter(|heads| heads.starts_with("|  |")) {
-            heads.remove(1);
+        if let Some(heads) = lines.first_mut() {
+            *heads = heads.replace("|  |", "| |");
         }
         let mark = if flush_right { " ---: |" } else { " --- |" };
         let others = self.heads.len().saturating_sub(1);
@@ -101,11 +112,9 @@ mod tests {
 
     #[test]
     fn every_format_holds_all_cells_and_escapes_its_own_signs() {
-        let text = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let table = Table {
-            heads: text(["", "R&D, \"x\""]),
-            rows: vec![text(["a_b", "1|2"]), text(["long name", "3"])],
-        };
+        let rows = [["a_b", "1|2"], ["long name", "3"]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        let table = Table::new(["", "R&D, \"x\""], rows);
         assert_eq!(table.csv(), ",\"R&D, \"\"x\"\"\"\na_b,1|2\nlong name,3");
         assert_eq!(
             table.latex(),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use base::card::Card;
 use base::command::{Context, Failure, print_line};
 use base::fixtures::{cases, report};
-use base::proof::{Better, Bound, Claim, Proof, ProofOptions, Report, Trial, Unit, run_parts};
+use base::proof::{Better, Bound, Claim, Proof, ProofOptions, Report, Trial, Unit};
 use base::system::{System, Verbs};
 
 // mod.rs
@@ -41,39 +41,28 @@ impl Verbs for Command {
 }
 
 // proof.rs
-const PROOF: Proof = Proof {
-    parts: &["all"],
-    seeds: [3, 9],
-    run: prove,
-};
+const PROOF: Proof = Proof::new(CARD.title, [3, 9], &[("all", prove)]);
 
-fn prove(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    run_parts(
-        ["doubling", CARD.title],
-        PROOF.parts,
-        options,
-        |_, report| {
-            let experiment = Trial::new("ratio", "Ratio", "Result by input.", options)
-                .arm("double", "the method")
-                .measure("ratio", "output / input", Better::Near, Unit::Number)
-                .run(options, context, |_, seed| {
-                    Ok(vec![double(seed as f64 + 1.0) / (seed as f64 + 1.0)])
-                })?;
-            if let [measure] = &experiment.measures[..]
-                && let Some(outcome) = measure.of("double")
-            {
-                let claim = Claim::tested(
-                    "doubling doubles",
-                    "the title",
-                    Bound::AtLeast(2.0),
-                    (measure, outcome),
-                );
-                report.claims.push(claim);
-            }
-            report.experiments.push(experiment);
-            Ok(())
-        },
-    )
+fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let experiment = Trial::new("ratio", "Ratio", "Result by input.", options)
+        .arm("double", "the method")
+        .measure("ratio", "output / input", Better::Near, Unit::Number)
+        .run(options, |_, seed| {
+            Ok(vec![double(seed as f64 + 1.0) / (seed as f64 + 1.0)])
+        })?;
+    if let [measure] = &experiment.measures[..]
+        && let Some(outcome) = measure.of("double")
+    {
+        let claim = Claim::tested(
+            "doubling doubles",
+            "the title",
+            Bound::AtLeast(2.0),
+            (measure, outcome),
+        );
+        report.claims.push(claim);
+    }
+    report.experiments.push(experiment);
+    Ok(())
 }
 
 // tests/doubling.rs
@@ -116,8 +105,9 @@ fn the_registry_runs_it() {
         seeds: vec![0, 1, 2],
         out: out.path().into(),
         progress: false,
+        context,
     };
-    let report = (PROOF.run)(&options, context).expect("a report");
+    let report = PROOF.run("doubling", &options).expect("a report");
     assert!(
         report.markdown().contains("**shown**"),
         "{}",

@@ -3,12 +3,14 @@
 
 pub use burn;
 pub use device::device;
+pub use error::SystemError;
 
 pub mod bench;
 pub mod data;
 pub mod decode;
 mod device;
 pub mod diffusion;
+mod error;
 pub mod models;
 pub mod nn;
 pub mod ops;

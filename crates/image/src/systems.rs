@@ -49,18 +49,4 @@ pub const SYSTEMS: &[System] = &[
     }),
     #[cfg(feature = "wind")]
     crate::wind::SYSTEM,
-    #[cfg(not(feature = "wind"))]
-    System::planned(Card {
-        slug: "wind",
-        title: "WIND: a watermark in the initial noise",
-        paper: "arXiv 2412.04653",
-        domain: "image",
-        purpose: "A two-stage watermark in the initial noise",
-        claims: &[
-            "100,000 keys, mean accuracy under attacks: WIND 0.969, RingID with 2048 keys 0.819",
-            "FID 24.33, Tree-Ring 25.93",
-        ],
-        weights: "none needed: any latent diffusion model",
-        licence: "see the official repository",
-    }),
 ];

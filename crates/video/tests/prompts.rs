@@ -20,8 +20,11 @@ fn right(tuning: bool) -> (usize, usize) {
         }
         let [language, prompt, codes]: [&str; 3] =
             row.split('\t').collect::<Vec<_>>().try_into().unwrap();
-        let heard = words.hear(prompt);
-        let first = heard.subjects.first().map_or("", |(code, _)| code.as_str());
+        let analysis = words.analyse(prompt);
+        let first = analysis
+            .subjects
+            .first()
+            .map_or("", |(code, _)| code.as_str());
         let right = codes.split(',').any(|code| code == first);
         let count = languages.entry(language).or_default();
         *count = (count.0 + usize::from(right), count.1 + 1);

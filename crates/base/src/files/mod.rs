@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 mod error;
+pub mod idx;
 mod leftovers;
 mod unfinished;
 

@@ -54,6 +54,19 @@ pub struct Lines {
     pub troubles: Vec<String>,
 }
 
+/// Values as JSON lines.
+///
+/// # Errors
+/// When a value cannot be JSON.
+pub fn text(values: impl IntoIterator<Item = impl Serialize>) -> Result<String, serde_json::Error> {
+    let mut text = String::new();
+    for value in values {
+        text += &serde_json::to_string(&value)?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
 /// Writes JSON lines, whole or not at all.
 ///
 /// # Errors

@@ -49,7 +49,7 @@ fn claims(out: &mut String, report: &Report) {
             true => " (threshold changed after an earlier run)",
             false => "",
         };
-        vec![
+        [
             format!("**{}**{revised}", claim.verdict.words()),
             format!("{} ({})", claim.statement, claim.source),
             claim.threshold.clone(),
@@ -57,10 +57,7 @@ fn claims(out: &mut String, report: &Report) {
         ]
     };
     let heads = ["", "Claim", "What would show it", "What was found"];
-    let table = Table {
-        heads: heads.map(str::to_owned).to_vec(),
-        rows: report.claims.iter().map(row).collect(),
-    };
+    let table = Table::new(heads, report.claims.iter().map(row));
     let _ = writeln!(out, "## Claims\n\n{}\n", table.markdown(false));
 }
 
@@ -106,12 +103,10 @@ fn minutes(seconds: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use crate::media::Picture;
-    use crate::proof::{
-        Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Unit, Verdict,
-    };
+    use crate::proof::{Arm, Claim, Experiment, Figure, Measure, Outcome, Report, Verdict};
 
     fn report() -> Report {
-        let mut measure = Measure::new("distance", "how far", Better::Lower, Unit::Number);
+        let mut measure = Measure::lower("distance", "how far");
         measure.outcomes = vec![
             Outcome::numbers("method", &[(0, 1.0), (1, 2.0)]),
             Outcome::numbers("baseline", &[(0, f64::NAN)]),

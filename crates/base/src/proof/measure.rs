@@ -231,6 +231,21 @@ impl Measure {
         }
     }
 
+    /// A number of which more is better.
+    pub fn higher(name: &str, about: &str) -> Self {
+        Self::new(name, about, Better::Higher, Unit::Number)
+    }
+
+    /// A number of which less is better.
+    pub fn lower(name: &str, about: &str) -> Self {
+        Self::new(name, about, Better::Lower, Unit::Number)
+    }
+
+    /// A share of which more is better.
+    pub fn share(name: &str, about: &str) -> Self {
+        Self::new(name, about, Better::Higher, Unit::Share)
+    }
+
     /// The outcome of an arm.
     pub fn of(&self, arm: &str) -> Option<&Outcome> {
         self.outcomes.iter().find(|outcome| outcome.arm == arm)

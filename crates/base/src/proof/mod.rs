@@ -11,5 +11,5 @@ mod trial;
 
 pub use measure::{Better, Measure, Method, Outcome, Share, Unit, Value};
 pub use report::{Arm, Bound, Claim, Experiment, Figure, Report, ReportError, Verdict};
-pub use run::{Proof, ProofOptions, run_parts};
+pub use run::{OpenClaim, PartFn, Proof, ProofOptions};
 pub use trial::Trial;

@@ -18,6 +18,13 @@ pub struct Arm {
     pub about: String,
 }
 
+impl Experiment {
+    /// The measure of a name.
+    pub fn measure(&self, name: &str) -> Option<&Measure> {
+        self.measures.iter().find(|measure| measure.name == name)
+    }
+}
+
 impl Arm {
     /// An arm.
     pub fn new(name: &str, about: &str) -> Self {

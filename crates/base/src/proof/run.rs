@@ -1,19 +1,123 @@
 //! How a proof is asked for and reached.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use super::Report;
+use super::{Claim, Report};
 use crate::command::{Context, Failure};
+
+/// Runs a part of a proof and adds its experiments, claims and figures to the report.
+pub type PartFn = fn(&ProofOptions, &mut Report) -> Result<(), Failure>;
+
+/// A claim that cannot be tested here: what is claimed and what would show it, the source, why it is not run.
+pub type OpenClaim = ([&'static str; 2], &'static str, &'static str);
 
 /// A system's small-scale proof, as the registry holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof {
-    /// Parts that can be run alone with `--only`; empty where it is one piece.
-    pub parts: &'static [&'static str],
+    title: &'static str,
+    parts: &'static [(&'static str, PartFn)],
+    whole: Option<PartFn>,
+    open: &'static [OpenClaim],
     /// Number of seeds of a short and of a full run.
     pub seeds: [u64; 2],
-    /// Runs it and writes `report.json`, `report.md` and pictures into [`ProofOptions::out`].
-    pub run: fn(&ProofOptions, Context) -> Result<Report, Failure>,
+    /// The first of them.
+    pub first_seed: u64,
+}
+
+impl Proof {
+    /// A proof of parts that can be run alone with `--only`; `title` is its report's.
+    pub const fn new(
+        title: &'static str,
+        seeds: [u64; 2],
+        parts: &'static [(&'static str, PartFn)],
+    ) -> Self {
+        Self {
+            title,
+            parts,
+            whole: None,
+            open: &[],
+            seeds,
+            first_seed: 0,
+        }
+    }
+
+    /// A proof of one piece.
+    pub const fn whole(title: &'static str, seeds: [u64; 2], run: PartFn) -> Self {
+        let mut proof = Self::new(title, seeds, &[]);
+        proof.whole = Some(run);
+        proof
+    }
+
+    /// The same with claims that cannot be tested here.
+    pub const fn open_claims(mut self, claims: &'static [OpenClaim]) -> Self {
+        self.open = claims;
+        self
+    }
+
+    /// The same with seeds from `seed` on, where those before it were looked at while the proof was made.
+    pub const fn first_seed(mut self, seed: u64) -> Self {
+        self.first_seed = seed;
+        self
+    }
+
+    /// Names of its parts; empty where it is of one piece.
+    pub fn parts(&self) -> Vec<&'static str> {
+        self.parts.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// Runs the parts that are asked for, each kept in `out/runs/part-NAME.json` once it is done, takes the others from there
+    /// and writes `report.json`, `report.md` and pictures into [`ProofOptions::out`].
+    ///
+    /// # Errors
+    /// What a part says; [`Failure::Input`] where a part that is not asked for was never run; when files cannot be written.
+    pub fn run(&self, slug: &str, options: &ProofOptions) -> Result<Report, Failure> {
+        let command = format!(
+            "orrery prove {slug}{}",
+            if options.full { " --full" } else { "" }
+        );
+        let begin = || Report::new(slug, self.title, &command, options.full, &options.seeds);
+        let timed = |part: PartFn, last: bool| -> Result<Report, Failure> {
+            let begun = Instant::now();
+            let mut report = begin();
+            part(options, &mut report)?;
+            if last {
+                let open = self.open.iter();
+                let claims = open.map(|&(claim, source, why)| Claim::not_run(claim, source, why));
+                report.claims.extend(claims);
+            }
+            report.seconds = begun.elapsed().as_secs_f64();
+            Ok(report)
+        };
+        let runs = options.out.join("runs");
+        let file = |name: &str| runs.join(format!("part-{name}.json"));
+        let mut report = match self.whole {
+            Some(part) => timed(part, true)?,
+            None => begin(),
+        };
+        for (at, (name, part)) in self.parts.iter().enumerate() {
+            if options.wants(name) {
+                let part = timed(*part, at + 1 == self.parts.len())?;
+                part.keep(&file(name), &options.out)?;
+            }
+        }
+        for (name, _) in self.parts {
+            let mut kept = Report::kept(&file(name), &options.out).ok_or_else(|| {
+                Failure::input(format!(
+                    "no earlier run of the part `{name}` is in `{}`: run the proof without `--only`",
+                    runs.display()
+                ))
+            })?;
+            if !options.wants(name) {
+                kept.seconds = 0.0;
+                kept.notes
+                    .push(format!("The part `{name}` is from an earlier run."));
+            }
+            report.append(kept);
+        }
+        report.write(&options.out)?;
+        Ok(report)
+    }
 }
 
 /// What to run, and where.
@@ -29,60 +133,13 @@ pub struct ProofOptions {
     pub out: PathBuf,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+    /// When to stop.
+    pub context: Context,
 }
 
 impl ProofOptions {
     /// Whether `part` is to be run.
-    pub fn wants(&self, part: &str) -> bool {
+    fn wants(&self, part: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == part)
     }
-
-    /// The command that makes this run of `slug`, for the report.
-    pub fn command(&self, slug: &str) -> String {
-        format!(
-            "orrery prove {slug}{}",
-            if self.full { " --full" } else { "" }
-        )
-    }
-}
-
-/// Runs the parts that are asked for, each kept in `out/runs/part-NAME.json` once it is done, takes the others from there
-/// and writes the whole report.
-///
-/// # Errors
-/// What `part` says; [`Failure::Input`] where a part that is not asked for was never run; when files cannot be written.
-pub fn run_parts(
-    [slug, title]: [&str; 2],
-    parts: &[&str],
-    options: &ProofOptions,
-    mut part: impl FnMut(&str, &mut Report) -> Result<(), Failure>,
-) -> Result<Report, Failure> {
-    let command = options.command(slug);
-    let new = || Report::new(slug, title, &command, options.full, &options.seeds);
-    let runs = options.out.join("runs");
-    let file = |name: &str| runs.join(format!("part-{name}.json"));
-    let mut whole = new();
-    for name in parts.iter().copied().filter(|name| options.wants(name)) {
-        let begun = std::time::Instant::now();
-        let mut report = new();
-        part(name, &mut report)?;
-        report.seconds = begun.elapsed().as_secs_f64();
-        report.keep(&file(name), &options.out)?;
-    }
-    for name in parts {
-        let mut kept = Report::kept(&file(name), &options.out).ok_or_else(|| {
-            Failure::input(format!(
-                "no earlier run of the part `{name}` is in `{}`: run the proof without `--only`",
-                runs.display()
-            ))
-        })?;
-        if !options.wants(name) {
-            kept.seconds = 0.0;
-            kept.notes
-                .push(format!("The part `{name}` is from an earlier run."));
-        }
-        whole.append(kept);
-    }
-    whole.write(&options.out)?;
-    Ok(whole)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::{Better, Measure, Outcome, Unit};
 use super::report::{Arm, Experiment};
 use super::run::ProofOptions;
-use crate::command::{Context, Failure, Steps};
+use crate::command::{Failure, Steps};
 use crate::files::write_bytes;
 
 /// An experiment before it is run: every arm runs with every seed and gives one value a measure.
@@ -28,7 +28,7 @@ struct Done {
 }
 
 impl Trial {
-    /// An experiment called `title`, told in a few sentences; `name` is its file's, in `out/runs`.
+    /// An experiment called `title`, `about` in a few sentences; `name` is its file's, in `out/runs`.
     pub fn new(name: &str, title: &str, about: &str, options: &ProofOptions) -> Self {
         Self {
             experiment: Experiment {
@@ -48,8 +48,26 @@ impl Trial {
     }
 
     /// One more measure.
-    pub fn measure(mut self, name: &str, about: &str, better: Better, unit: Unit) -> Self {
-        let measure = Measure::new(name, about, better, unit);
+    pub fn measure(self, name: &str, about: &str, better: Better, unit: Unit) -> Self {
+        self.add(Measure::new(name, about, better, unit))
+    }
+
+    /// One more [`Measure::higher`].
+    pub fn higher(self, name: &str, about: &str) -> Self {
+        self.add(Measure::higher(name, about))
+    }
+
+    /// One more [`Measure::lower`].
+    pub fn lower(self, name: &str, about: &str) -> Self {
+        self.add(Measure::lower(name, about))
+    }
+
+    /// One more [`Measure::share`].
+    pub fn share(self, name: &str, about: &str) -> Self {
+        self.add(Measure::share(name, about))
+    }
+
+    fn add(mut self, measure: Measure) -> Self {
         self.experiment.measures.push(measure);
         self
     }
@@ -62,7 +80,6 @@ impl Trial {
     pub fn run(
         mut self,
         options: &ProofOptions,
-        context: Context,
         mut cell: impl FnMut(&str, u64) -> Result<Vec<f64>, Failure>,
     ) -> Result<Experiment, Failure> {
         let key = format!("{:?} full {}", self.experiment, options.full);
@@ -80,11 +97,7 @@ impl Trial {
             if row.contains_key(&seed) {
                 continue;
             }
-            if context.stopped() {
-                return Err(Failure::interrupted(
-                    "stopped; the same command goes on from here",
-                ));
-            }
+            options.context.proceed_or_resume()?;
             let values = cell(&arm.name, seed)?;
             if values.len() != self.experiment.measures.len() {
                 return Err(Failure::failed(format!(
@@ -143,15 +156,15 @@ mod tests {
 
     use super::super::report::{Bound, Claim, Verdict};
     use super::*;
+    use crate::command::Context;
 
     static STOP: AtomicBool = AtomicBool::new(false);
-    const GO: Context = Context { stop: &STOP };
 
     fn trial(options: &ProofOptions) -> Trial {
         Trial::new("toy", "Toy", "", options)
             .arm("method", "")
             .arm("baseline", "")
-            .measure("loss", "", Better::Lower, Unit::Number)
+            .lower("loss", "")
     }
 
     #[test]
@@ -163,9 +176,10 @@ mod tests {
             seeds: vec![0, 1, 2],
             out: folder.path().to_owned(),
             progress: false,
+            context: Context { stop: &STOP },
         };
         let mut calls = 0;
-        let failed = trial(&options).run(&options, GO, |_, _| {
+        let failed = trial(&options).run(&options, |_, _| {
             calls += 1;
             match calls {
                 4 => Err(Failure::failed("no disk")),
@@ -175,7 +189,7 @@ mod tests {
         assert!(failed.is_err());
         let mut more = 0;
         let experiment = trial(&options)
-            .run(&options, GO, |arm, seed| {
+            .run(&options, |arm, seed| {
                 more += 1;
                 Ok(vec![if arm == "method" { 0.0 } else { 9.0 } + seed as f64])
             })

@@ -27,7 +27,7 @@ pub struct Weights {
 
 pub(super) enum Bytes {
     Mapped(Mmap),
-    Held(Cow<'static, [u8]>),
+    Memory(Cow<'static, [u8]>),
     /// A file that another reader opened.
     Shared(Arc<dyn AsRef<[u8]> + Send + Sync>),
 }
@@ -58,7 +58,7 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
+            Self::Memory(bytes) => bytes,
             Self::Shared(file) => (**file).as_ref(),
         }
     }
@@ -93,7 +93,7 @@ impl Weights {
                 let (entries, metadata) = torch::read(path)?;
                 Ok(Self {
                     origin,
-                    bytes: Arc::new(Bytes::Held(Cow::Borrowed(&[]))),
+                    bytes: Arc::new(Bytes::Memory(Cow::Borrowed(&[]))),
                     entries: Arc::new(entries),
                     metadata: Arc::new(metadata),
                 })
@@ -111,7 +111,7 @@ impl Weights {
     /// # Errors
     /// [`WeightsError::Corrupt`] as for [`Weights::open`].
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, WeightsError> {
-        Self::parse("embedded weights".into(), Bytes::Held(bytes.into()))
+        Self::parse("embedded weights".into(), Bytes::Memory(bytes.into()))
     }
 
     pub(super) fn new(origin: String, bytes: Bytes, entries: BTreeMap<String, Entry>) -> Self {

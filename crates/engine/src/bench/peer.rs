@@ -1,4 +1,4 @@
-//! PyTorch or llama.cpp in a process of its own, which times the same benchmarks when told to.
+//! PyTorch or llama.cpp in a process of its own, which times the same benchmarks on request.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -53,8 +53,8 @@ pub enum PeerError {
 /// The other side.
 pub struct Peer {
     child: Child,
-    tell: ChildStdin,
-    hear: BufReader<ChildStdout>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
     /// Name and version, as it says.
     pub version: String,
 }
@@ -107,16 +107,16 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        let (Some(tell), Some(hear)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(PeerError::Answer("no pipe".into()));
         };
         let mut peer = Self {
             child,
-            tell,
-            hear: BufReader::new(hear),
+            input,
+            output: BufReader::new(output),
             version: String::new(),
         };
-        let answer: Answer = peer.hear()?;
+        let answer: Answer = peer.receive()?;
         peer.version = answer.version.unwrap_or_default();
         Ok(peer)
     }
@@ -135,14 +135,14 @@ impl Peer {
 
     /// Sends a line and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&mut self, line: &str) -> Result<T, PeerError> {
-        let told = writeln!(self.tell, "{line}").and_then(|()| self.tell.flush());
-        told.map_err(|error| PeerError::Answer(error.to_string()))?;
-        self.hear()
+        let written = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
+        written.map_err(|error| PeerError::Answer(error.to_string()))?;
+        self.receive()
     }
 
-    fn hear<T: DeserializeOwned>(&mut self) -> Result<T, PeerError> {
+    fn receive<T: DeserializeOwned>(&mut self) -> Result<T, PeerError> {
         let mut line = String::new();
-        let read = self.hear.read_line(&mut line);
+        let read = self.output.read_line(&mut line);
         read.map_err(|error| PeerError::Answer(error.to_string()))?;
         serde_json::from_str(&line).map_err(|_| match line.trim() {
             "" => PeerError::Answer("it ended".into()),

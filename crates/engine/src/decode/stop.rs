@@ -1,10 +1,10 @@
 //! Stop strings, also across the borders of tokens.
 
-/// Text in, text out up to the first stop string. What may be the beginning of one is held back.
+/// Text in, text out up to the first stop string. What may be the beginning of one is kept back.
 #[derive(Clone, Debug)]
 pub struct StopStrings {
     stops: Vec<String>,
-    held: String,
+    pending: String,
 }
 
 impl StopStrings {
@@ -13,40 +13,40 @@ impl StopStrings {
         let stops = stops.iter().filter(|stop| !stop.is_empty());
         Self {
             stops: stops.cloned().collect(),
-            held: String::new(),
+            pending: String::new(),
         }
     }
 
     /// The text that `piece` makes certain, and the stop string that was met, if one was: that text then ends before it.
     pub fn push(&mut self, piece: &str) -> (String, Option<String>) {
-        self.held.push_str(piece);
+        self.pending.push_str(piece);
         let found = self
             .stops
             .iter()
-            .filter_map(|stop| Some((self.held.find(stop.as_str())?, stop)));
+            .filter_map(|stop| Some((self.pending.find(stop.as_str())?, stop)));
         // The one that begins first, of two that begin together the longer one.
         let first = found.min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len())));
         if let Some((at, stop)) = first {
             let stop = stop.clone();
-            self.held.truncate(at);
-            return (std::mem::take(&mut self.held), Some(stop));
+            self.pending.truncate(at);
+            return (std::mem::take(&mut self.pending), Some(stop));
         }
         let longest = self.stops.iter().map(String::len).max().unwrap_or(0);
-        let from = self.held.len().saturating_sub(longest);
+        let from = self.pending.len().saturating_sub(longest);
         let begins = |&at: &usize| {
-            let rest = self.held.get(at..);
+            let rest = self.pending.get(at..);
             rest.is_some_and(|rest| self.stops.iter().any(|stop| stop.starts_with(rest)))
         };
-        let keep = (from..self.held.len())
+        let keep = (from..self.pending.len())
             .find(begins)
-            .unwrap_or(self.held.len());
-        let rest = self.held.split_off(keep);
-        (std::mem::replace(&mut self.held, rest), None)
+            .unwrap_or(self.pending.len());
+        let rest = self.pending.split_off(keep);
+        (std::mem::replace(&mut self.pending, rest), None)
     }
 
-    /// What is still held at the end.
+    /// What is still pending at the end.
     pub fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        std::mem::take(&mut self.pending)
     }
 }
 

@@ -2,8 +2,8 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::held;
 use super::linear::lazily;
+use super::weight_storage;
 use crate::ops;
 use base::rng::Rng;
 
@@ -102,7 +102,7 @@ impl Conv2dConfig {
     }
 }
 
-/// See [`Conv2dConfig`]. A weight that is held in bf16 is widened for the time of a call.
+/// See [`Conv2dConfig`]. A bf16 weight is widened to f32 for the time of a call.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[out, in / groups, kernel, kernel]`.
@@ -152,7 +152,7 @@ impl Conv2d {
     /// `[batch, in, height, width]` → `[batch, out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
-        self.forward_with(x, held::tensor(&self.weight), bias)
+        self.forward_with(x, weight_storage::tensor(&self.weight), bias)
     }
 
     /// [`Conv2d::forward`] with another weight and bias of the same shapes, such as those with a batch norm folded in.

@@ -1,7 +1,7 @@
 use burn::module::{Module, Param, ParamId, Parameter};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::held;
+use super::weight_storage;
 use crate::ops;
 use base::rng::Rng;
 
@@ -109,7 +109,7 @@ impl LinearConfig {
     }
 }
 
-/// See [`LinearConfig`]. The weight is dense, or held in fewer bits ([`crate::weights::load_with`]).
+/// See [`LinearConfig`]. The weight is dense, or of reduced precision ([`crate::weights::load_with`]).
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[out, in]`.
@@ -133,7 +133,7 @@ impl Linear {
     /// `[.., in]` → `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        held::linear(&x, &self.weight, bias.clone())
+        weight_storage::linear(&x, &self.weight, bias.clone())
             .unwrap_or_else(|| ops::linear_packed(x, self.weight.val(), bias, &self.packed))
     }
 }

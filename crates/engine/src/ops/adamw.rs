@@ -7,7 +7,7 @@ use super::custom_op::{dense, give, take, values, values_mut};
 /// Values, mean and mean square of a parameter after a step along `gradient`, from `state`, the three before it.
 ///
 /// All are flat, of one length and without autodiff. On the CPU the step is one pass, in place where the tensors of
-/// `state` are held by nobody else.
+/// `state` are not shared.
 pub(crate) fn adamw(adam: &AdamW, gradient: Tensor<1>, state: [Tensor<1>; 3]) -> [Tensor<1>; 3] {
     let [values, mean, square] = state;
     let (gradient, state) = match [gradient, values, mean, square].map(take) {

@@ -7,6 +7,7 @@
 mod activation;
 mod adamw;
 mod attention;
+mod bf16_linear;
 mod conv;
 mod cross_entropy;
 mod custom_op;
@@ -22,12 +23,12 @@ mod quant;
 mod recompute;
 mod rms_rope;
 mod rope;
-mod rounded;
 mod swiglu;
 
 pub use activation::{activate, gelu, gelu_erf, silu, softmax};
 pub(crate) use adamw::adamw;
 pub use attention::{AttentionMask, BlockMask, MapWindows, attention, window_attention};
+pub use bf16_linear::{Bf16Matrix, bf16_linear};
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 pub use conv::{
     conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv2d_then, conv3d,
@@ -46,5 +47,4 @@ pub use packed::{PackedOnce, linear_packed};
 pub use quant::quant_linear;
 pub use recompute::recompute;
 pub use rope::{Rope, rms_norm_rope, rotate};
-pub use rounded::{RoundedMatrix, rounded_linear};
 pub use swiglu::swiglu;

@@ -8,7 +8,7 @@ use super::linear::{linear, precision};
 ///
 /// All are flat, of one length and without autodiff. Products are of the precision that
 /// [`set_precision`](super::set_precision) sets. On the CPU the step is one kernel, in place where the tensors of `state` are
-/// held by nobody else.
+/// not shared.
 pub(crate) fn muon(
     muon: &Muon,
     shape: [usize; 2],

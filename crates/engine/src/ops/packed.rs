@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use kernels::{PackedWeight, Precision};
 
+use super::bf16_linear::run;
 use super::custom_op::{self, dense, values};
 use super::linear::{linear, precision};
-use super::rounded::run;
 
 /// The packed form of a layer's weight: made by the first call that needs it, made anew when the weight is another one. Clones
 /// share it.

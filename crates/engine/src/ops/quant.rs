@@ -80,8 +80,8 @@ impl Kernel<1> for QuantLinear {
             input: weight.columns(),
             output: weight.rows(),
         };
-        let held = weight.dequantize();
-        let to_x = kernels::linear_backward_input(precision(), values(&grad), &held, dims)?;
+        let dequantised = weight.dequantize();
+        let to_x = kernels::linear_backward_input(precision(), values(&grad), &dequantised, dims)?;
         let mut shape = grad.shape();
         shape.as_mut_slice()[grad.shape().num_dims() - 1] = weight.columns();
         Ok([Some(tensor(to_x, shape))])

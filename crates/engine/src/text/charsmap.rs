@@ -56,7 +56,7 @@ pub(super) fn check_all(value: &Value) -> Result<(), &'static str> {
 /// The bytes of base64 up to the first character that is none.
 fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut held, mut bits) = (0_u32, 0);
+    let (mut buffer, mut bits) = (0_u32, 0);
     for c in text.bytes() {
         let six = match c {
             b'A'..=b'Z' => c - b'A',
@@ -66,11 +66,11 @@ fn bytes(text: &str) -> Vec<u8> {
             b'/' => 63,
             _ => break,
         };
-        held = held << 6 | u32::from(six);
+        buffer = buffer << 6 | u32::from(six);
         bits += 6;
         if bits >= 8 {
             bits -= 8;
-            out.push((held >> bits) as u8);
+            out.push((buffer >> bits) as u8);
         }
     }
     out

@@ -47,7 +47,7 @@ pub(super) struct Errand<'a> {
 
 impl Group {
     /// Meets the others. Where a worker does not stand where worker 0 does, worker 0's checkpoint comes into its folder; whether
-    /// that happened is told.
+    /// that happened is reported.
     pub fn meet(workers: &Workers, errand: &Errand<'_>) -> Result<(Self, bool), WorkersError> {
         let until = Instant::now() + workers.patience();
         let steps = steps_done(errand.folder).unwrap_or(0);

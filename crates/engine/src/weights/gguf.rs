@@ -59,7 +59,7 @@ struct Contents {
 
 enum Bytes {
     Mapped(Mmap),
-    Held(Vec<u8>),
+    Memory(Vec<u8>),
 }
 
 struct Info {
@@ -99,7 +99,7 @@ impl Gguf {
     /// # Errors
     /// [`WeightsError::Gguf`] as for [`Gguf::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, WeightsError> {
-        Self::parse("bytes in memory".into(), Bytes::Held(bytes))
+        Self::parse("bytes in memory".into(), Bytes::Memory(bytes))
     }
 
     fn parse(origin: String, bytes: Bytes) -> Result<Self, WeightsError> {
@@ -210,7 +210,7 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
+            Self::Memory(bytes) => bytes,
         }
     }
 }

@@ -7,23 +7,23 @@
 
 mod gguf;
 mod gguf_types;
-mod holding;
 pub mod hub;
 mod keys;
 pub mod lora;
 mod module;
 mod source;
+mod storage;
 mod tensor;
 mod traverse;
 
 pub use base::tensor_file::{Mismatch, Precision, TensorFile, View, Weights, WeightsError};
 pub use gguf::Gguf;
 pub use gguf_types::GgufValue;
-pub use holding::{Changes, Loading, held_bytes, load_with};
 pub use keys::KeyMap;
 pub use module::{
     LoadReport, ParamInfo, collect, fits, gradient, load, load_partial, params, save,
 };
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
+pub use storage::{Changes, Loading, held_bytes, load_with};
 pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;

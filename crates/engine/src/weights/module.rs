@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Gradients;
 
-use super::holding::Loading;
+use super::storage::Loading;
 use super::traverse::{Filler, GradientFinder, Survey, Writer};
 use super::{KeyMap, Mismatch, Precision, TensorFile, Weights, WeightsError};
 

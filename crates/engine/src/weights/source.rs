@@ -65,15 +65,15 @@ pub struct SharedBytes {
 enum Owner {
     Safetensors(Weights),
     Gguf(Gguf),
-    Held(Arc<[u8]>),
+    Memory(Arc<[u8]>),
 }
 
 impl SharedBytes {
     /// Bytes in memory.
-    pub fn held(bytes: Vec<u8>) -> Self {
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
         Self {
             range: 0..bytes.len(),
-            owner: Owner::Held(bytes.into()),
+            owner: Owner::Memory(bytes.into()),
         }
     }
 
@@ -109,7 +109,7 @@ impl Deref for SharedBytes {
         let file = match &self.owner {
             Owner::Safetensors(weights) => weights.file(),
             Owner::Gguf(file) => file.file(),
-            Owner::Held(bytes) => bytes,
+            Owner::Memory(bytes) => bytes,
         };
         file.get(self.range.clone()).unwrap_or_default()
     }
@@ -143,7 +143,7 @@ impl TensorSource for Weights {
                     owner: Owner::Safetensors(self.clone()),
                     range,
                 },
-                None => SharedBytes::held(self.stored_bytes(name)?.into_owned()),
+                None => SharedBytes::from_vec(self.stored_bytes(name)?.into_owned()),
             },
         })
     }

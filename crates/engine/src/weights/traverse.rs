@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use burn::module::{ModuleMapper, ModuleVisitor, Param, Parameter, Reparameterization};
 use burn::tensor::{Bool, Gradients, Int, IntDType, Tensor, TensorData};
 
-use super::holding::{Filling, Layer, Loading};
+use super::storage::{Filling, Layer, Loading};
 use super::{KeyMap, ParamInfo, Precision, TensorFile, Weights, WeightsError};
-use crate::nn::{Held, hold};
+use crate::nn::{StoredWeight, store};
 
 /// Keeps `path` in step with the traversal.
 macro_rules! follow_path {
@@ -78,9 +78,9 @@ impl ModuleVisitor for GradientFinder<'_> {
 /// Replaces the parameters whose paths `names` holds with tensors of a file.
 pub(super) struct Filler<'a, 'b> {
     pub path: Vec<String>,
-    /// The layer whose weight comes next, where it can be held otherwise than in f32.
+    /// The layer whose weight comes next, where it may be stored otherwise than in f32.
     pub layer: Option<Layer>,
-    /// How such weights are held.
+    /// How such weights are stored.
     pub loading: Option<Loading<'b>>,
     pub names: &'a BTreeMap<String, String>,
     pub weights: &'a Weights,
@@ -113,11 +113,11 @@ impl Filler<'_, '_> {
 impl ModuleMapper for Filler<'_, '_> {
     fn enter_module(&mut self, name: &str, container: &str) {
         let path = self.path.join(".");
-        if name == Held::NAME && self.names.contains_key(&path) {
+        if name == StoredWeight::NAME && self.names.contains_key(&path) {
             // Burn puts what a parameter had before onto what it is given.
             self.error.get_or_insert(WeightsError::Content {
                 name: path,
-                reason: "the layer holds its weight in fewer bits and takes no other; make it anew"
+                reason: "the layer stores its weight in reduced precision and takes no other; make it anew"
                     .into(),
             });
         }
@@ -139,7 +139,7 @@ impl ModuleMapper for Filler<'_, '_> {
             });
         };
         match loading.read(weights, name, (&path, self.layer), shape.as_slice()) {
-            Ok(Filling::Held(matrix)) => hold(&param, matrix),
+            Ok(Filling::Stored(storage)) => store(&param, storage),
             Ok(Filling::Values(values)) => self.fill(param, |param, _| {
                 let data = TensorData::new(values, shape);
                 Ok(Tensor::from_data(data, &param.lazy_device()))

@@ -1,15 +1,10 @@
-//! The IDX files of MNIST and its kin, plain or gzipped.
+//! Sets of pictures in the IDX files of MNIST and its kin.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use base::files::idx::{self, IdxError};
 
 use super::data::DataError;
-
-/// The largest file that is unpacked, in bytes.
-const MOST: u64 = 1 << 30;
 
 /// Grey pictures of one size with their labels.
 #[derive(Clone, Debug)]
@@ -40,17 +35,13 @@ impl Half {
     }
 }
 
-/// The path of a file of a set in `folder`, if it is there.
-fn find(folder: &Path, half: Half, rest: &str) -> Option<PathBuf> {
-    ["", ".gz"]
-        .map(|ending| folder.join(format!("{}-{rest}{ending}", half.prefix())))
-        .into_iter()
-        .find(|path| path.is_file())
+fn name(half: Half, kind: &str) -> String {
+    format!("{}-{kind}-ubyte", half.prefix())
 }
 
 /// Whether `folder` holds such a set.
 pub fn is_set(folder: &Path) -> bool {
-    find(folder, Half::Train, "images-idx3-ubyte").is_some()
+    idx::find(folder, &name(Half::Train, "images-idx3")).is_some()
 }
 
 /// Reads one half of the set in `folder`: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` or the `t10k` ones, each
@@ -59,9 +50,9 @@ pub fn is_set(folder: &Path) -> bool {
 /// # Errors
 /// [`DataError`] where a file is absent, damaged or larger than 1 GiB, and where labels and pictures are not equally many.
 pub fn read(folder: &Path, half: Half) -> Result<IdxSet, DataError> {
-    let (sizes, pixels) = file(folder, half, "images-idx3-ubyte", 3)?;
-    let (count, labels) = file(folder, half, "labels-idx1-ubyte", 1)?;
-    if count[0] != sizes[0] {
+    let (sizes, pixels) = file::<3>(folder, &name(half, "images-idx3"))?;
+    let (count, labels) = file::<1>(folder, &name(half, "labels-idx1"))?;
+    if count[0] != sizes[0] || pixels.is_empty() {
         return Err(DataError::Set {
             path: folder.to_owned(),
             reason: format!("it has {} pictures and {} labels", sizes[0], count[0]),
@@ -75,75 +66,16 @@ pub fn read(folder: &Path, half: Half) -> Result<IdxSet, DataError> {
 }
 
 /// Sizes and bytes of one file.
-fn file(
-    folder: &Path,
-    half: Half,
-    rest: &str,
-    axes: usize,
-) -> Result<(Vec<usize>, Vec<u8>), DataError> {
-    let path = find(folder, half, rest).ok_or_else(|| DataError::Set {
+fn file<const N: usize>(folder: &Path, name: &str) -> Result<([usize; N], Vec<u8>), DataError> {
+    let path: PathBuf = idx::find(folder, name).ok_or_else(|| DataError::Set {
         path: folder.to_owned(),
-        reason: format!(
-            "`{}-{rest}` is not there, nor with `.gz`; take the whole set",
-            half.prefix()
-        ),
+        reason: format!("`{name}` is not there, nor with `.gz`; take the whole set"),
     })?;
-    let damaged = |reason: String| DataError::Set {
-        path: path.clone(),
-        reason: format!("{reason}; download it again"),
-    };
-    let opened = File::open(&path).map_err(|source| DataError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let mut bytes = Vec::new();
-    let packed = path.extension().is_some_and(|ending| ending == "gz");
-    let read = match packed {
-        true => GzDecoder::new(opened)
-            .take(MOST + 1)
-            .read_to_end(&mut bytes),
-        false => opened.take(MOST + 1).read_to_end(&mut bytes),
-    };
-    read.map_err(|error| damaged(error.to_string()))?;
-    if bytes.len() as u64 > MOST {
-        return Err(damaged("it holds more than 1 GiB".into()));
-    }
-    parse(bytes, axes)
-        .ok_or_else(|| damaged(format!("it is not an IDX file of bytes, {axes} axes")))
-}
-
-/// The header is two zero bytes, 8 for unsigned bytes, the number of axes, then their lengths.
-fn parse(mut bytes: Vec<u8>, axes: usize) -> Option<(Vec<usize>, Vec<u8>)> {
-    let start = 4 + 4 * axes;
-    if bytes.get(..4)? != [0, 0, 8, axes as u8] {
-        return None;
-    }
-    let sizes: Vec<usize> = bytes
-        .get(4..start)?
-        .chunks_exact(4)
-        .map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]) as usize)
-        .collect();
-    let count = sizes
-        .iter()
-        .try_fold(1usize, |product, size| product.checked_mul(*size))?;
-    if count == 0 || bytes.len() - start != count {
-        return None;
-    }
-    bytes.drain(..start);
-    Some((sizes, bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn a_file_is_as_long_as_its_header_says() {
-        let header = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3];
-        let whole = [&header[..], &[7; 6]].concat();
-        assert_eq!(parse(whole.clone(), 3), Some((vec![2, 1, 3], vec![7; 6])));
-        assert_eq!(parse(whole.clone(), 1), None);
-        assert_eq!(parse(whole[..20].to_vec(), 3), None);
-        assert_eq!(parse(whole[..7].to_vec(), 3), None);
-    }
+    idx::read(&path).map_err(|error| match error {
+        IdxError::Read(source) => DataError::Read { path, source },
+        IdxError::Damaged(reason) => DataError::Set {
+            path,
+            reason: format!("{reason}; download it again"),
+        },
+    })
 }

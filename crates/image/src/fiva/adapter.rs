@@ -12,7 +12,7 @@ use engine::weights::{
     KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load, load_partial, params,
 };
 
-use super::FivaError;
+use super::SystemError;
 use super::projector::Projector;
 
 /// A cross-attention of a U-Net.
@@ -158,16 +158,16 @@ impl Adapter {
     /// A fresh adapter for features of `width`: keys and values begin as those of the text.
     ///
     /// # Errors
-    /// [`FivaError::Input`] when the U-Net has no cross-attention.
+    /// [`SystemError::Input`] when the U-Net has no cross-attention.
     pub fn new(
         unet: &Unet2d,
         width: usize,
         rng: &mut Rng,
         device: &Device,
-    ) -> Result<Self, FivaError> {
+    ) -> Result<Self, SystemError> {
         let places = places(unet);
         let Some(first) = places.first() else {
-            return Err(FivaError::input(
+            return Err(SystemError::input(
                 "the U-Net has no cross-attention that an adapter could extend",
             ));
         };

@@ -7,7 +7,7 @@ use engine::models::qformer::{
 };
 use engine::weights::{Precision, TensorFile, Weights, WeightsError, collect};
 
-use super::FivaError;
+use super::SystemError;
 
 /// Width of a head in every published model.
 const HEAD: usize = 64;
@@ -19,8 +19,8 @@ const LARGEST: u64 = 1 << 20;
 /// The file of weights at `path`, a file or a folder of diffusers, and the folder that it is in.
 ///
 /// # Errors
-/// [`FivaError::Input`] when there is none.
-pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), FivaError> {
+/// [`SystemError::Input`] when there is none.
+pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), SystemError> {
     if !path.is_dir() {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         return Ok((path.to_owned(), folder));
@@ -36,7 +36,7 @@ pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), FivaError> {
     let file = names.map(|name| path.join(name)).into_iter();
     let file = file.into_iter().find(|file| file.exists());
     let file = file.ok_or_else(|| {
-        FivaError::input(format!(
+        SystemError::input(format!(
             "`{}` holds no weights of a Q-Former ({}): give the file itself",
             path.display(),
             names.join(", ")
@@ -49,16 +49,16 @@ pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), FivaError> {
 /// weights.
 ///
 /// # Errors
-/// [`FivaError`] when a file cannot be understood, or the weights are not Q-Former's.
+/// [`SystemError`] when a file cannot be understood, or the weights are not Q-Former's.
 pub fn qformer_config(
     weights: &Weights,
     config: Option<&Path>,
     folder: &Path,
-) -> Result<QFormerConfig, FivaError> {
+) -> Result<QFormerConfig, SystemError> {
     let beside = folder.join("config.json");
-    let read = |path: &Path| -> Result<serde_json::Value, FivaError> {
+    let read = |path: &Path| -> Result<serde_json::Value, SystemError> {
         let unread = |cause: &dyn std::fmt::Display| {
-            FivaError::input(format!("cannot read `{}`: {cause}", path.display()))
+            SystemError::input(format!("cannot read `{}`: {cause}", path.display()))
         };
         let size = std::fs::metadata(path)
             .map_err(|cause| unread(&cause))?
@@ -81,23 +81,23 @@ pub fn qformer_config(
         return Ok(found);
     };
     let config: QFormerConfig = serde_json::from_value(json).map_err(|cause| {
-        FivaError::input(format!(
+        SystemError::input(format!(
             "the Q-Former's `config.json` cannot be understood: {cause}"
         ))
     })?;
-    let [mut told, mut seen] = [config.clone(), found];
+    let [mut declared, mut found] = [config.clone(), found];
     // What weights do not tell.
-    for it in [&mut told, &mut seen] {
+    for it in [&mut declared, &mut found] {
         let (vision, text) = (&mut it.vision_config, &mut it.qformer_config);
         (vision.num_attention_heads, text.num_attention_heads) = (1, 1);
         (vision.layer_norm_eps, text.layer_norm_eps) = (0.0, 0.0);
         (vision.hidden_act, text.hidden_act) = Default::default();
     }
-    match told == seen {
+    match declared == found {
         true => Ok(config),
         false => Err(weights
             .unfit(format!(
-                "its `config.json` is another model's: it says {told:?}, the weights have {seen:?}"
+                "its `config.json` is another model's: it says {declared:?}, the weights have {found:?}"
             ))
             .into()),
     }

@@ -7,7 +7,7 @@ use base::command::Failure;
 use base::media::{Picture, read_picture};
 use serde_json::Value;
 
-use super::FivaError;
+use super::SystemError;
 use super::range::Tree;
 use super::taxonomy::Taxonomy;
 
@@ -183,7 +183,7 @@ pub fn read(path: &Path, grid: u32, taxonomy: &Taxonomy) -> Result<(Vec<Record>,
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn picture(image: &Path, grid: u32, tile: u32) -> Result<Picture, FivaError> {
+pub fn picture(image: &Path, grid: u32, tile: u32) -> Result<Picture, SystemError> {
     let whole = read_picture(image)?;
     Ok(cut(&whole, grid, tile))
 }

@@ -13,7 +13,7 @@ use base::media::{Picture, data_address};
 use base::rng::Rng;
 use serde_json::{Value, json};
 
-use super::FivaError;
+use super::SystemError;
 use super::data::{Attribute, Record, Shelf, picture, shelves, tree};
 use super::pairs::{AttributeRanges, RangeFile};
 use super::range::{GRID, Next, Node, is_consistent, next, parse};
@@ -47,7 +47,7 @@ struct Question<'a> {
 /// Ranges of all attributes of `records`. `at` hears of answers there are and answers wanted so far.
 ///
 /// # Errors
-/// [`FivaError`]: the model does not answer, a picture cannot be read, it was stopped; what was answered stays in the journal.
+/// [`SystemError`]: the model does not answer, a picture cannot be read, it was stopped; what was answered stays in the journal.
 pub fn filter(
     records: &[Record],
     model: &dyn ChatModel,
@@ -55,7 +55,7 @@ pub fn filter(
     options: &FilterOptions,
     stop: &AtomicBool,
     at: &mut dyn FnMut(usize, usize),
-) -> Result<RangeFile, FivaError> {
+) -> Result<RangeFile, SystemError> {
     let shelves = shelves(records);
     let mut known: BTreeMap<(&Attribute, Node), bool> = BTreeMap::new();
     let mut answered = 0;

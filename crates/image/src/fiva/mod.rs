@@ -13,7 +13,6 @@ mod adapter;
 pub mod checkpoint;
 mod command;
 pub mod data;
-mod error;
 pub mod filter;
 pub mod judge;
 pub mod pairs;
@@ -27,7 +26,7 @@ pub mod taxonomy;
 pub mod train;
 
 pub use adapter::{Adapter, Branch, Decoupled, Place, places};
-pub use error::FivaError;
+pub use engine::SystemError;
 pub use pipeline::{Extractor, Guide, Reference, Uncond, generate};
 pub use projector::{Padding, Projector, SLOTS};
 pub use tags::TagTokenizer;

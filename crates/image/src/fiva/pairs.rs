@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::FivaError;
+use super::SystemError;
 use super::data::{Attribute, Record, shelves};
 use super::range::Ranges;
 
@@ -33,10 +33,10 @@ impl RangeFile {
     /// From a file.
     ///
     /// # Errors
-    /// [`FivaError::Input`].
-    pub fn open(path: &Path) -> Result<Self, FivaError> {
+    /// [`SystemError::Input`].
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let broken = |cause: &dyn std::fmt::Display| {
-            FivaError::input(format!(
+            SystemError::input(format!(
                 "cannot read the ranges `{}`: {cause}; `orrery fiva data filter` writes them",
                 path.display()
             ))

@@ -10,7 +10,7 @@ use engine::models::stable_diffusion::{Conditions, Request, StableDiffusion};
 use engine::weights::{Precision, ReadTensor, TensorFile, Weights, load};
 use serde_json::Value;
 
-use super::FivaError;
+use super::SystemError;
 use super::adapter::Adapter;
 use super::checkpoint;
 use super::preprocess::{self, FIRST_SIDE};
@@ -59,13 +59,13 @@ impl Extractor {
     /// beside it.
     ///
     /// # Errors
-    /// [`FivaError`]: what is missing or does not fit.
+    /// [`SystemError`]: what is missing or does not fit.
     pub fn open(
         path: &Path,
         config: Option<&Path>,
         vocab: Option<&Path>,
         device: &Device,
-    ) -> Result<Self, FivaError> {
+    ) -> Result<Self, SystemError> {
         let (file, folder) = checkpoint::qformer_file(path)?;
         let weights = Weights::open(&file)?;
         let config = checkpoint::qformer_config(&weights, config, &folder)?;
@@ -85,12 +85,12 @@ impl Extractor {
     /// Features `[references, queries, width]`. `through_512` first brings pictures to 512 × 512, as the published script does.
     ///
     /// # Errors
-    /// [`FivaError::Input`] without references, with more than three, or with one that has no tag.
+    /// [`SystemError::Input`] without references, with more than three, or with one that has no tag.
     pub fn features(
         &self,
         references: &[Reference],
         through_512: bool,
-    ) -> Result<Tensor<3>, FivaError> {
+    ) -> Result<Tensor<3>, SystemError> {
         check(references)?;
         let pictures: Vec<Picture> = references.iter().map(|it| it.picture.clone()).collect();
         let first = through_512.then_some(FIRST_SIDE);
@@ -98,7 +98,7 @@ impl Extractor {
         let tags = references
             .iter()
             .map(|it| Ok(self.tokenizer.encode(&it.tag)?))
-            .collect::<Result<Vec<_>, FivaError>>()?;
+            .collect::<Result<Vec<_>, SystemError>>()?;
         self.read(pictures, &tags)
     }
 
@@ -106,15 +106,15 @@ impl Extractor {
     ///
     /// # Errors
     /// None that is known.
-    pub fn nothing(&self) -> Result<Tensor<3>, FivaError> {
+    pub fn nothing(&self) -> Result<Tensor<3>, SystemError> {
         let side = self.qformer.side();
         let zeros = Tensor::zeros([1, 3, side, side], &self.device);
         self.read(zeros, &[self.tokenizer.encode("")?])
     }
 
-    fn read(&self, pictures: Tensor<4>, tags: &[Vec<u32>]) -> Result<Tensor<3>, FivaError> {
-        let seen = self.qformer.see(pictures).map_err(FivaError::Input)?;
-        let out = self.qformer.read(&seen, tags).map_err(FivaError::Input)?;
+    fn read(&self, pictures: Tensor<4>, tags: &[Vec<u32>]) -> Result<Tensor<3>, SystemError> {
+        let seen = self.qformer.see(pictures).map_err(SystemError::Input)?;
+        let out = self.qformer.read(&seen, tags).map_err(SystemError::Input)?;
         Ok(out.features)
     }
 }
@@ -122,10 +122,10 @@ impl Extractor {
 /// Whether references can be used.
 ///
 /// # Errors
-/// [`FivaError::Input`]: none, more than three, one without a tag, a strength that is not a number from 0 to 5.
-pub fn check(references: &[Reference]) -> Result<(), FivaError> {
+/// [`SystemError::Input`]: none, more than three, one without a tag, a strength that is not a number from 0 to 5.
+pub fn check(references: &[Reference]) -> Result<(), SystemError> {
     if references.is_empty() || references.len() > SLOTS {
-        return Err(FivaError::input(format!(
+        return Err(SystemError::input(format!(
             "{} references were given; 1 to {SLOTS} are possible: `--ref picture.png:color`",
             references.len()
         )));
@@ -133,7 +133,7 @@ pub fn check(references: &[Reference]) -> Result<(), FivaError> {
     for reference in references {
         tags::check(&reference.tag)?;
         if !(0.0..=5.0).contains(&reference.strength) {
-            return Err(FivaError::input("a reference's strength must be 0 to 5"));
+            return Err(SystemError::input("a reference's strength must be 0 to 5"));
         }
     }
     Ok(())
@@ -166,9 +166,9 @@ impl Guide {
         padding: Padding,
         uncond: Uncond,
         through_512: bool,
-    ) -> Result<Self, FivaError> {
+    ) -> Result<Self, SystemError> {
         if extractor.qformer.width() != projector.width() {
-            return Err(FivaError::input(format!(
+            return Err(SystemError::input(format!(
                 "the Q-Former makes features of {} values and the adapter reads {}: they belong to different models",
                 extractor.qformer.width(),
                 projector.width()
@@ -197,7 +197,7 @@ impl Guide {
     ///
     /// # Errors
     /// None that is known.
-    pub fn file(&self) -> Result<TensorFile, FivaError> {
+    pub fn file(&self) -> Result<TensorFile, SystemError> {
         let mut file = TensorFile::new();
         for (name, tensor) in [("tokens", &self.tokens), ("uncond", &self.uncond)] {
             let values: Vec<f32> = tensor.clone().into_data().iter::<f32>().collect();
@@ -213,8 +213,8 @@ impl Guide {
     /// A guide out of such a file.
     ///
     /// # Errors
-    /// [`FivaError::Weights`] when it is none.
-    pub fn read(weights: &Weights, device: &Device) -> Result<Self, FivaError> {
+    /// [`SystemError::Weights`] when it is none.
+    pub fn read(weights: &Weights, device: &Device) -> Result<Self, SystemError> {
         let note = |key: &str| weights.metadata().get(key).cloned().unwrap_or_default();
         let tokens: Tensor<3> = weights.tensor("tokens", device)?;
         let uncond: Tensor<3> = weights.tensor("uncond", device)?;
@@ -258,7 +258,7 @@ impl Guide {
 /// steps done and in all, and says whether to go on.
 ///
 /// # Errors
-/// [`FivaError`]: the request cannot be drawn, model and guide do not fit, it was stopped.
+/// [`SystemError`]: the request cannot be drawn, model and guide do not fit, it was stopped.
 pub fn generate(
     model: &StableDiffusion,
     adapter: &Adapter,
@@ -266,7 +266,7 @@ pub fn generate(
     request: &Request,
     scale: f32,
     watch: &mut dyn FnMut(usize, usize) -> bool,
-) -> Result<Vec<Picture>, FivaError> {
+) -> Result<Vec<Picture>, SystemError> {
     model.check(request)?;
     let size = [request.height, request.width];
     let guided = request.sampling.guidance != 1.0;
@@ -279,7 +279,7 @@ pub fn generate(
     )?;
     let [context, own] = [text.full.context.dims(), guide.tokens.dims()];
     if context[2] != own[2] || context[1] + own[1] <= guide.taken {
-        return Err(FivaError::input(format!(
+        return Err(SystemError::input(format!(
             "the tokens of the references are {} wide and the model reads {}: they were made with the adapter of another base model",
             own[2], context[2]
         )));

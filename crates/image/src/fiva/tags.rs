@@ -6,7 +6,7 @@ use base::command::nearest;
 use base::rng::Rng;
 use engine::text::{TextError, Tokenizer};
 
-use super::FivaError;
+use super::SystemError;
 use super::taxonomy::Taxonomy;
 
 /// Largest vocabulary file that is read, in bytes.
@@ -25,15 +25,15 @@ impl TagTokenizer {
     /// From `vocab.txt` or `tokenizer.json`, or a folder that holds one of them.
     ///
     /// # Errors
-    /// [`FivaError`] when there is none or it is another model's.
-    pub fn open(path: &Path) -> Result<Self, FivaError> {
+    /// [`SystemError`] when there is none or it is another model's.
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let file = match path.is_dir() {
             true => ["vocab.txt", "tokenizer.json"]
                 .map(|name| path.join(name))
                 .into_iter()
                 .find(|file| file.exists())
                 .ok_or_else(|| {
-                    FivaError::input(format!(
+                    SystemError::input(format!(
                         "`{}` holds neither `vocab.txt` nor `tokenizer.json`: give the vocabulary of uncased BERT with `--vocab`",
                         path.display()
                     ))
@@ -44,13 +44,13 @@ impl TagTokenizer {
             return Self::new(Tokenizer::open(&file)?);
         }
         let unread = |cause: std::io::Error| {
-            FivaError::input(format!(
+            SystemError::input(format!(
                 "cannot read the vocabulary `{}`: {cause}; give `vocab.txt` of uncased BERT with `--vocab`",
                 file.display()
             ))
         };
         if std::fs::metadata(&file).map_err(unread)?.len() > LARGEST {
-            return Err(FivaError::input(format!(
+            return Err(SystemError::input(format!(
                 "`{}` is larger than any vocabulary; give `vocab.txt` of uncased BERT",
                 file.display()
             )));
@@ -64,20 +64,20 @@ impl TagTokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::from_wordpiece`], and without `[CLS]` and `[SEP]`.
-    pub fn from_pieces<T: AsRef<str>>(pieces: &[T]) -> Result<Self, FivaError> {
+    pub fn from_pieces<T: AsRef<str>>(pieces: &[T]) -> Result<Self, SystemError> {
         let lines: Vec<&str> = pieces.iter().map(AsRef::as_ref).collect();
         let text = lines.join("\n");
         Self::new(Tokenizer::from_wordpiece(text.as_bytes(), "vocabulary")?)
     }
 
-    fn new(tokenizer: Tokenizer) -> Result<Self, FivaError> {
+    fn new(tokenizer: Tokenizer) -> Result<Self, SystemError> {
         let ends = ["[CLS]", "[SEP]"].map(|piece| tokenizer.piece_id(piece));
         match ends {
             [Some(begin), Some(end)] => Ok(Self {
                 tokenizer,
                 ends: [begin, end],
             }),
-            _ => Err(FivaError::input(format!(
+            _ => Err(SystemError::input(format!(
                 "the vocabulary `{}` has no `[CLS]` and `[SEP]`: give `vocab.txt` of uncased BERT",
                 tokenizer.origin()
             ))),
@@ -100,13 +100,13 @@ impl TagTokenizer {
 ///
 /// # Errors
 /// One line where it is empty or far too long.
-pub fn check(tag: &str) -> Result<(), FivaError> {
+pub fn check(tag: &str) -> Result<(), SystemError> {
     match tag.trim().chars().count() {
-        0 => Err(FivaError::input(
+        0 => Err(SystemError::input(
             "a reference has no tag: say which attribute is wanted, such as `picture.png:color`",
         )),
         1..=LONGEST => Ok(()),
-        _ => Err(FivaError::input(format!(
+        _ => Err(SystemError::input(format!(
             "a tag may have {LONGEST} characters at most"
         ))),
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::FivaError;
+use super::SystemError;
 
 /// Stands for the subject in an entry's sentence.
 pub const PLACEHOLDER: &str = "[sks]";
@@ -87,26 +87,26 @@ impl Taxonomy {
     ///
     /// # Errors
     /// None: it is tested.
-    pub fn ours() -> Result<Self, FivaError> {
+    pub fn ours() -> Result<Self, SystemError> {
         Self::parse(OURS.as_bytes(), "the embedded taxonomy")
     }
 
     /// A taxonomy from a JSON file, or the one that ships.
     ///
     /// # Errors
-    /// [`FivaError::Input`] when it cannot be read or contradicts itself.
-    pub fn open(path: Option<&Path>) -> Result<Self, FivaError> {
+    /// [`SystemError::Input`] when it cannot be read or contradicts itself.
+    pub fn open(path: Option<&Path>) -> Result<Self, SystemError> {
         let Some(path) = path else {
             return Self::ours();
         };
         let unread = |cause: std::io::Error| {
-            FivaError::input(format!(
+            SystemError::input(format!(
                 "cannot read the taxonomy `{}`: {cause}; `orrery fiva data taxonomy --out FILE` writes one to begin with",
                 path.display()
             ))
         };
         if std::fs::metadata(path).map_err(unread)?.len() > LARGEST {
-            return Err(FivaError::input(format!(
+            return Err(SystemError::input(format!(
                 "`{}` is larger than any taxonomy",
                 path.display()
             )));
@@ -117,12 +117,13 @@ impl Taxonomy {
         )
     }
 
-    fn parse(bytes: &[u8], origin: &str) -> Result<Self, FivaError> {
-        let taxonomy: Self = serde_json::from_slice(bytes)
-            .map_err(|error| FivaError::input(format!("`{origin}` is not a taxonomy: {error}")))?;
+    fn parse(bytes: &[u8], origin: &str) -> Result<Self, SystemError> {
+        let taxonomy: Self = serde_json::from_slice(bytes).map_err(|error| {
+            SystemError::input(format!("`{origin}` is not a taxonomy: {error}"))
+        })?;
         taxonomy
             .check()
-            .map_err(|line| FivaError::input(format!("`{origin}`: {line}")))?;
+            .map_err(|line| SystemError::input(format!("`{origin}`: {line}")))?;
         Ok(taxonomy)
     }
 

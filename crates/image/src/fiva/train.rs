@@ -12,7 +12,7 @@ use engine::models::unet2d::{AddedConditions, Unet2d, UnetConditions};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Schedule, Task, TaskError, TrainConfig};
 
-use super::FivaError;
+use super::SystemError;
 use super::adapter::Adapter;
 use super::data::picture;
 use super::pairs::{Pair, Shot};
@@ -118,16 +118,16 @@ pub struct PairTask<'a> {
 
 impl<'a> PairTask<'a> {
     /// # Errors
-    /// [`FivaError`] when there are no pairs, or the base model cannot draw pictures of that size.
+    /// [`SystemError`] when there are no pairs, or the base model cannot draw pictures of that size.
     pub fn new(
         base: &'a StableDiffusion,
         extractor: &'a Extractor,
         pairs: &'a [Pair],
         taxonomy: &'a Taxonomy,
         recipe: Recipe,
-    ) -> Result<Self, FivaError> {
+    ) -> Result<Self, SystemError> {
         if pairs.is_empty() {
-            return Err(FivaError::input(
+            return Err(SystemError::input(
                 "there are no pairs to train on: `orrery fiva data pairs` makes them",
             ));
         }
@@ -152,7 +152,7 @@ impl<'a> PairTask<'a> {
         })
     }
 
-    fn sample(&self, rng: &mut Rng) -> Result<Sample, FivaError> {
+    fn sample(&self, rng: &mut Rng) -> Result<Sample, SystemError> {
         let pair = &self.pairs[rng.below(self.pairs.len())];
         let shown = |shot: &Shot, rng: &mut Rng| {
             let tile = rng.below((shot.grid * shot.grid).max(1) as usize);
@@ -191,7 +191,7 @@ impl<'a> PairTask<'a> {
         })
     }
 
-    fn try_loss(&self, model: &Trained, batch: &[Sample]) -> Result<Tensor<1>, FivaError> {
+    fn try_loss(&self, model: &Trained, batch: &[Sample]) -> Result<Tensor<1>, SystemError> {
         let plain = self.base.device();
         let size = [self.recipe.side; 2];
         let scheduler = self.base.scheduler(&Sampling {
@@ -252,7 +252,7 @@ fn guide_tokens(
     batch: &[Sample],
     side: usize,
     device: &Device,
-) -> Result<Tensor<3>, FivaError> {
+) -> Result<Tensor<3>, SystemError> {
     let mut values = Vec::new();
     let mut tags = Vec::new();
     let mut slots = Vec::new();
@@ -274,9 +274,9 @@ fn guide_tokens(
     let seen = model
         .qformer
         .see(Tensor::from_data(pixels, device))
-        .map_err(FivaError::Input)?;
+        .map_err(SystemError::Input)?;
     let read = model.qformer.read(&seen.detach(), &tags);
-    let features = read.map_err(FivaError::Input)?.features;
+    let features = read.map_err(SystemError::Input)?.features;
     Ok(model.adapter.image_proj.slots(features, &slots))
 }
 

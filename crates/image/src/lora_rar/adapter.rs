@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base::tensor_file::{Precision, TensorFile, Weights};
 
-use super::LoraRarError;
+use super::SystemError;
 use super::matrix::Matrix;
 use super::names::{Format, Layer, Network, Slot, parse};
 use super::svd::truncated;
@@ -112,7 +112,7 @@ pub struct LoraFile {
     pub ignored: Vec<String>,
 }
 
-/// Which diffusion model a LoRA is for, told by the width of the text that its attentions read.
+/// Which diffusion model a LoRA is for, recognised by the width of the text that its attentions read.
 pub fn base_name(text_width: Option<usize>) -> &'static str {
     match text_width {
         Some(768) => "Stable Diffusion 1.x",
@@ -126,14 +126,14 @@ impl LoraFile {
     /// Opens a LoRA: safetensors, or what `torch.save` wrote.
     ///
     /// # Errors
-    /// [`LoraRarError`]: not readable, an adapter of another kind or for another model, a layer with one factor only, or
+    /// [`SystemError`]: not readable, an adapter of another kind or for another model, a layer with one factor only, or
     /// with factors that do not fit together.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoraRarError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SystemError> {
         Self::read(Weights::open(path)?)
     }
 
-    fn read(weights: Weights) -> Result<Self, LoraRarError> {
-        let unfit = |reason: String| LoraRarError::from(weights.unfit(reason));
+    fn read(weights: Weights) -> Result<Self, SystemError> {
+        let unfit = |reason: String| SystemError::from(weights.unfit(reason));
         for (mark, kind) in OTHER_KINDS {
             if let Some(name) = weights.names().find(|name| name.contains(mark)) {
                 return Err(unfit(format!(
@@ -188,8 +188,8 @@ impl LoraFile {
     }
 
     /// Whether the tensors of a layer fit together, before one is read.
-    fn check(&self, layer: &Layer, place: &Place) -> Result<(), LoraRarError> {
-        let unfit = |reason: String| Err(LoraRarError::from(self.weights.unfit(reason)));
+    fn check(&self, layer: &Layer, place: &Place) -> Result<(), SystemError> {
+        let unfit = |reason: String| Err(SystemError::from(self.weights.unfit(reason)));
         let shape = |name: &Option<String>| {
             let name = name.as_deref()?;
             Some((name.to_owned(), self.weights.shape(name)?.to_vec()))
@@ -290,12 +290,12 @@ impl LoraFile {
     ///
     /// # Errors
     /// When the values cannot be read, or are not finite.
-    pub fn factors(&self, layer: &Layer) -> Result<Option<Factors>, LoraRarError> {
+    pub fn factors(&self, layer: &Layer) -> Result<Option<Factors>, SystemError> {
         let Some(place) = self.places.get(layer) else {
             return Ok(None);
         };
         let ([out, input], rank) = self.sizes(layer).unwrap_or_default();
-        let values = |name: &Option<String>| -> Result<Vec<f32>, LoraRarError> {
+        let values = |name: &Option<String>| -> Result<Vec<f32>, SystemError> {
             let name = name.as_deref().unwrap_or_default();
             let values = self.weights.values(name)?;
             match values.iter().all(|value| value.is_finite()) {
@@ -310,7 +310,7 @@ impl LoraFile {
         };
         let matrix = |rows, columns, values| {
             Matrix::new(rows, columns, values).ok_or_else(|| {
-                LoraRarError::from(self.weights.unfit(format!("`{layer}` is cut short")))
+                SystemError::from(self.weights.unfit(format!("`{layer}` is cut short")))
             })
         };
         let Some(rank) = rank else {
@@ -362,7 +362,7 @@ pub fn put(
     factors: &Factors,
     format: Format,
     precision: Precision,
-) -> Result<(), LoraRarError> {
+) -> Result<(), SystemError> {
     let [down, up, alpha] = layer.names(format);
     let rank = factors.rank();
     let kernel = &factors.kernel;

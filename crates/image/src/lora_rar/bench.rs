@@ -9,7 +9,7 @@ use engine::bench::{Benchmark, Run};
 
 use super::pipeline::{Job, fingerprint};
 use super::{
-    Format, HIDDEN, Hypernet, LoraFile, LoraRarError, Merger, Method, SDXL_WIDTHS, Settings,
+    Format, HIDDEN, Hypernet, LoraFile, Merger, Method, SDXL_WIDTHS, Settings, SystemError,
 };
 
 const RANK: usize = 64;
@@ -85,7 +85,7 @@ fn merging() -> Run {
     Box::new(move || {
         let done = match &merge {
             Ok(merge) => merge(),
-            Err(error) => Err(LoraRarError::Input(error.to_string())),
+            Err(error) => Err(SystemError::Input(error.to_string())),
         };
         let layers = done.unwrap_or_default();
         assert_eq!(layers, 560, "the adapters could not be merged");
@@ -94,7 +94,7 @@ fn merging() -> Run {
 
 /// What merges two files into a third, and says how many layers it has.
 fn merger()
--> Result<impl Fn() -> Result<usize, LoraRarError> + Send, Box<dyn std::error::Error + Send + Sync>>
+-> Result<impl Fn() -> Result<usize, SystemError> + Send, Box<dyn std::error::Error + Send + Sync>>
 {
     let folder = base::files::short_folder("orrery-bench-")?;
     let mut rng = Rng::new(0).child("lora-rar bench");

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use engine::nn::Linear;
 use engine::ops;
 
-use super::LoraRarError;
+use super::SystemError;
 use super::adapter::Factors;
 
 /// Hidden units of the published networks.
@@ -171,9 +171,9 @@ impl Hypernet {
     /// Reads a network by its official names: `input_K.weight` and `.bias` for any K, `output.1.weight` and `.bias`.
     ///
     /// # Errors
-    /// [`LoraRarError`] where tensors are missing or do not fit together.
-    pub fn load(weights: &Weights, device: &Device) -> Result<Self, LoraRarError> {
-        let unfit = |reason: String| LoraRarError::from(weights.unfit(reason));
+    /// [`SystemError`] where tensors are missing or do not fit together.
+    pub fn load(weights: &Weights, device: &Device) -> Result<Self, SystemError> {
+        let unfit = |reason: String| SystemError::from(weights.unfit(reason));
         let shape = |name: &str| weights.shape(name).unwrap_or_default().to_vec();
         let hidden = match shape("output.1.weight").as_slice() {
             [2, hidden] if (1..=LARGEST).contains(hidden) => *hidden,
@@ -245,7 +245,7 @@ impl Hypernet {
     ///
     /// # Errors
     /// When its values cannot be read from their device.
-    pub fn file(&self, notes: &[(&str, &str)]) -> Result<TensorFile, LoraRarError> {
+    pub fn file(&self, notes: &[(&str, &str)]) -> Result<TensorFile, SystemError> {
         let mut file = TensorFile::new();
         for (key, value) in notes {
             file.note(*key, *value);
@@ -292,10 +292,10 @@ fn linear(weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Linear {
 ///
 /// # Errors
 /// When they cannot be read from their device.
-pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, LoraRarError> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, SystemError> {
     let data = tensor.into_data().convert::<f32>();
     data.try_into_vec().map_err(|error| {
-        LoraRarError::Input(format!(
+        SystemError::Input(format!(
             "cannot read values back from the device: {error:?}"
         ))
     })

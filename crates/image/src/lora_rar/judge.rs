@@ -6,7 +6,7 @@ use base::media::{Picture, data_address};
 use engine::models::emoji_judge::{Judge, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::LoraRarError;
+use super::SystemError;
 
 /// Pictures are shown with their longer side at most this.
 pub const LONGER_SIDE: u32 = 512;
@@ -75,13 +75,18 @@ pub fn scaled(picture: &Picture) -> Picture {
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn shown(picture: &Picture) -> Result<String, LoraRarError> {
+pub fn shown(picture: &Picture) -> Result<String, SystemError> {
     Ok(data_address(&scaled(picture))?)
 }
 
 /// What the judge inside the program, which knows emoji, says of one generated picture: whether it sees the subject, and the
 /// style, that it sees in each reference.
-pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Picture]) -> Votes {
+pub fn embedded_votes(
+    judge: &Judge,
+    test: &Picture,
+    subjects: &[Picture],
+    styles: &[Picture],
+) -> Votes {
     let seen = |pictures: &[Picture]| {
         let values: Vec<Vec<f32>> = pictures.iter().map(Judge::values).collect();
         judge.judge(&values)
@@ -106,13 +111,13 @@ pub fn look(judge: &Judge, test: &Picture, subjects: &[Picture], styles: &[Pictu
 ///
 /// # Errors
 /// When the model does not answer.
-pub fn ask(
+pub fn endpoint_votes(
     model: &dyn ChatModel,
     test: &str,
     subjects: &[String],
     (style, styles): (&str, &[String]),
-) -> Result<Votes, LoraRarError> {
-    let answers = |references: &[String], question: String| -> Result<Vec<String>, LoraRarError> {
+) -> Result<Votes, SystemError> {
+    let answers = |references: &[String], question: String| -> Result<Vec<String>, SystemError> {
         let one = |reference: &String| {
             let message =
                 Message::user(question.clone()).seeing(vec![reference.clone(), test.to_owned()]);
@@ -160,7 +165,7 @@ mod tests {
         };
         let judge = Judge::embedded(&Device::flex()).unwrap();
         let (elephant, pizza) = ("1f418", "1f355");
-        let votes = look(
+        let votes = embedded_votes(
             &judge,
             &picture(elephant, Style::Noto),
             &[

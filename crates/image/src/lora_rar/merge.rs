@@ -4,7 +4,7 @@ use base::rng::Rng;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use super::LoraRarError;
+use super::SystemError;
 use super::adapter::Factors;
 use super::baselines::{Rule, Weighted};
 use super::hypernet::{FactorTensors, Hypernet, values};
@@ -68,15 +68,15 @@ pub struct Merger {
 /// asked about this layer; `rng` serves rules that drop values.
 ///
 /// # Errors
-/// [`LoraRarError::Input`]: sizes or ranks that do not go together, a width that the network does not know. `name` is the layer's.
+/// [`SystemError::Input`]: sizes or ranks that do not go together, a width that the network does not know. `name` is the layer's.
 pub fn merge_layer(
     name: &str,
     [content, style]: [Option<&Factors>; 2],
     settings: &Settings,
     merger: Option<&Merger>,
     rng: &mut Rng,
-) -> Result<Merged, LoraRarError> {
-    let input = |reason: String| Err(LoraRarError::Input(reason));
+) -> Result<Merged, SystemError> {
+    let input = |reason: String| Err(SystemError::Input(reason));
     let pair = match [content, style] {
         [Some(content), Some(style)] => [content.clone(), style.clone()],
         [Some(one), None] => [one.clone(), Factors::absent(one)],
@@ -147,7 +147,7 @@ fn columns(
     pair: &[Factors; 2],
     strengths: [f32; 2],
     merger: &Merger,
-) -> Result<Merged, LoraRarError> {
+) -> Result<Merged, SystemError> {
     let device = Device::flex();
     let tensors = pair.each_ref().map(|factors| {
         let factors = match factors.rank() {
@@ -167,7 +167,7 @@ fn columns(
             .iter()
             .map(usize::to_string)
             .collect();
-        return Err(LoraRarError::Input(format!(
+        return Err(SystemError::Input(format!(
             "`{name}` maps {} to {} values, and the hypernetwork knows layers of width {}: use one that was trained for this base model, or another `--method`",
             pair[0].down.columns,
             pair[0].up.rows,

@@ -15,7 +15,6 @@ mod baselines;
 pub mod bench;
 mod command;
 pub mod distill;
-mod error;
 mod hypernet;
 pub mod judge;
 mod matrix;
@@ -28,7 +27,7 @@ pub mod train;
 
 pub use adapter::{DENSE_RANK, Factors, LoraFile, base_name, put};
 pub use baselines::{Keep, Rule, Weighted};
-pub use error::LoraRarError;
+pub use engine::SystemError;
 pub use hypernet::{Coefficients, FactorTensors, HIDDEN, Hypernet, SDXL_WIDTHS};
 pub use matrix::Matrix;
 pub use merge::{Merged, Merger, Method, Settings, Summary, merge_layer};

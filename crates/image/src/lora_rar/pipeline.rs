@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::LoraRarError;
+use super::SystemError;
 use super::adapter::{LoraFile, base_name, put};
 use super::hypernet::Hypernet;
 use super::merge::{Merged, Merger, Method, Settings, Summary, merge_layer};
@@ -58,8 +58,8 @@ pub struct LayerReport {
 /// Opens a hypernetwork: the published `hypernet.pth`, or what training wrote.
 ///
 /// # Errors
-/// [`LoraRarError`] where it cannot be read or is none.
-pub fn open_merger(path: &Path) -> Result<Merger, LoraRarError> {
+/// [`SystemError`] where it cannot be read or is none.
+pub fn open_merger(path: &Path) -> Result<Merger, SystemError> {
     let weights = Weights::open(path)?;
     Ok(Merger {
         network: Hypernet::load(&weights, &Device::flex())?,
@@ -74,13 +74,13 @@ impl Job<'_> {
     /// Whether the two adapters are for one base model.
     ///
     /// # Errors
-    /// [`LoraRarError::Input`] with the first names of the one that does not fit.
-    pub fn check(&self) -> Result<(), LoraRarError> {
+    /// [`SystemError::Input`] with the first names of the one that does not fit.
+    pub fn check(&self) -> Result<(), SystemError> {
         let [content, style] = [self.content, self.style];
         let widths = [content.text_width(), style.text_width()];
         let apart = widths[0].is_some() && widths[1].is_some() && widths[0] != widths[1];
         if apart || !content.layers().any(|layer| style.has(layer)) {
-            return Err(LoraRarError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "the two adapters are for different base models: `{}` for {}, `{}` for {}; the latter begins with {}",
                 content.origin(),
                 base_name(widths[0]),
@@ -98,7 +98,7 @@ impl Job<'_> {
             layer.is_merged_by_network() && sizes.is_some_and(|[out, _]| !known.contains(&out))
         });
         match unknown {
-            Some(_) if merger.is_some() => Err(LoraRarError::Input(format!(
+            Some(_) if merger.is_some() => Err(SystemError::Input(format!(
                 "`{}` is for {}, and the hypernetwork for widths {known:?}; it begins with {}: use another hypernetwork or `--method`",
                 content.origin(),
                 base_name(widths[0]),
@@ -108,14 +108,14 @@ impl Job<'_> {
         }
     }
 
-    /// Merges layer by layer; `progress` is told how many of how many are done and may stop it.
+    /// Merges layer by layer; `progress` gets the number of layers done and of all, and may stop it.
     ///
     /// # Errors
-    /// [`LoraRarError`].
+    /// [`SystemError`].
     pub fn run(
         &self,
-        progress: &mut dyn FnMut(usize, usize) -> Result<(), LoraRarError>,
-    ) -> Result<(TensorFile, Vec<LayerReport>), LoraRarError> {
+        progress: &mut dyn FnMut(usize, usize) -> Result<(), SystemError>,
+    ) -> Result<(TensorFile, Vec<LayerReport>), SystemError> {
         self.check()?;
         let all: BTreeSet<&Layer> = self.content.layers().chain(self.style.layers()).collect();
         let all: Vec<&Layer> = all.into_iter().collect();
@@ -139,7 +139,7 @@ impl Job<'_> {
         Ok((file, reports))
     }
 
-    fn layer(&self, layer: &Layer) -> Result<(Merged, LayerReport), LoraRarError> {
+    fn layer(&self, layer: &Layer) -> Result<(Merged, LayerReport), SystemError> {
         let [content, style] = [self.content.factors(layer)?, self.style.factors(layer)?];
         let sides = [content.as_ref(), style.as_ref()];
         let asked = self.merger.filter(|_| layer.is_merged_by_network());
@@ -163,7 +163,7 @@ impl Job<'_> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn fingerprint(path: &Path) -> Result<String, LoraRarError> {
+pub fn fingerprint(path: &Path) -> Result<String, SystemError> {
     let map = base::tensor_file::map_file(path)?;
     let bytes: &[u8] = map.as_deref().unwrap_or_default();
     let digest = Sha256::digest(bytes);

@@ -8,7 +8,7 @@ use base::rng::Rng;
 use image::ImageEncoder;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::WindError;
+use super::SystemError;
 
 /// One attack, written as `rotate:75` and so on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,8 +44,8 @@ impl Attack {
     /// The picture after the attack; draws come from `rng`.
     ///
     /// # Errors
-    /// [`WindError::Media`] where the picture cannot be encoded.
-    pub fn apply(&self, picture: &Picture, rng: &mut Rng) -> Result<Picture, WindError> {
+    /// [`SystemError::Media`] where the picture cannot be encoded.
+    pub fn apply(&self, picture: &Picture, rng: &mut Rng) -> Result<Picture, SystemError> {
         Ok(match *self {
             Self::None => picture.clone(),
             Self::Rotate(degrees) => rotated(picture, degrees),

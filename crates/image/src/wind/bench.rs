@@ -5,7 +5,7 @@ use std::hint::black_box;
 use base::rng::Rng;
 use engine::bench::{Benchmark, Run};
 
-use super::{Detector, Generator, Key, Mode, Search, Shape, WindError};
+use super::{Detector, Generator, Key, Mode, Search, Shape, SystemError};
 
 const NOISES: u64 = 100_000;
 const GROUPS: usize = 2048;
@@ -14,7 +14,7 @@ const LIMIT: f64 = 30.0;
 /// Cosine of a query and the latents that it comes from.
 const COSINE: f32 = 0.1;
 
-/// All benchmarks of retrieval. numpy derives and compares every tenth noise, ten times of which is told.
+/// All benchmarks of retrieval. numpy derives and compares every tenth noise, and reports ten times that.
 pub fn benchmarks() -> Vec<Benchmark> {
     vec![
         Benchmark::alone(
@@ -45,7 +45,7 @@ fn query(mode: Mode) -> Run {
 }
 
 /// What looks for a noise, and says whether it is the right one.
-fn finder(mode: Mode) -> Result<impl FnMut() -> Result<bool, WindError> + Send, WindError> {
+fn finder(mode: Mode) -> Result<impl FnMut() -> Result<bool, SystemError> + Send, SystemError> {
     let shape = Shape::new([4, 64, 64]);
     let salt = b"the benchmark's salt".to_vec();
     let key = Key::from_salt(salt, NOISES, GROUPS, Generator::Chacha20)?;

@@ -1,17 +1,17 @@
 //! Which ring keys the groups of a key have.
 
-use super::{Key, WindError};
+use super::{Key, SystemError};
 
 /// The ring key of each group, one bit a ring. All keys in order where there are as many groups; else a subset in which
 /// each next one is as far from those before as it can be (Hamming distance), begun and ordered by the salt.
 ///
 /// # Errors
-/// [`WindError::Asked`] where there are more groups than `2^rings`.
-pub fn codes(key: &Key, rings: usize) -> Result<Vec<u32>, WindError> {
+/// [`SystemError::Input`] where there are more groups than `2^rings`.
+pub fn codes(key: &Key, rings: usize) -> Result<Vec<u32>, SystemError> {
     let all = 1u32 << rings.min(20);
     let groups = key.groups();
     if groups > all as usize {
-        return Err(WindError::Asked(format!(
+        return Err(SystemError::Input(format!(
             "{groups} groups: latents of this size tell {all} apart; make a key with fewer `--groups`"
         )));
     }

@@ -9,10 +9,10 @@ use super::reading::Reading;
 use super::search::{Detection, Mode, Search, Stage};
 use super::statistics::{ln_family_chance, threshold};
 use super::windows::Windows;
-use super::{Key, Region, Shape, WindError, noise};
+use super::{Key, Region, Shape, SystemError, noise};
 
 /// Told how far a long search is; an error ends it.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), WindError>;
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), SystemError>;
 
 /// A key with its marks for latents of one shape.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ impl Detector {
     /// Derives all marks of `key`, about 0.1 ms each.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where latents of this shape cannot carry as many groups.
-    pub fn new(key: Key, shape: Shape) -> Result<Self, WindError> {
+    /// [`SystemError::Input`] where latents of this shape cannot carry as many groups.
+    pub fn new(key: Key, shape: Shape) -> Result<Self, SystemError> {
         Self::with_marks(key, MarkConfig::for_shape(shape)?)
     }
 
@@ -46,7 +46,7 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Detector::new`].
-    pub fn with_marks(key: Key, config: MarkConfig) -> Result<Self, WindError> {
+    pub fn with_marks(key: Key, config: MarkConfig) -> Result<Self, SystemError> {
         let marker = Marker::new(config)?;
         let marks = marker.group_marks(&key)?;
         Ok(Self { key, marker, marks })
@@ -65,8 +65,8 @@ impl Detector {
     /// The initial latents of generation `index`: its noise with its group's mark.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the key has no such noise.
-    pub fn initial(&self, index: u64) -> Result<Vec<f32>, WindError> {
+    /// [`SystemError::Input`] where the key has no such noise.
+    pub fn initial(&self, index: u64) -> Result<Vec<f32>, SystemError> {
         let mut latents = self.key.noise(index, self.shape())?;
         self.marker
             .embed(&mut latents, &self.marks[self.key.group_of(index)]);
@@ -76,10 +76,10 @@ impl Detector {
     /// Draws the mark of a group into other latents.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where there is no such group.
-    pub fn mark_group(&self, latents: &mut [f32], group: usize) -> Result<(), WindError> {
+    /// [`SystemError::Input`] where there is no such group.
+    pub fn mark_group(&self, latents: &mut [f32], group: usize) -> Result<(), SystemError> {
         let mark = self.marks.get(group).ok_or_else(|| {
-            WindError::Asked(format!(
+            SystemError::Input(format!(
                 "group {group} of {}: give one below that",
                 self.marks.len()
             ))
@@ -109,25 +109,25 @@ impl Detector {
         latents: Vec<f32>,
         search: &Search,
         progress: Progress<'_>,
-    ) -> Result<Detection, WindError> {
+    ) -> Result<Detection, SystemError> {
         let found = self.detect_all(&[vec![Reading::straight(latents)]], search, progress)?;
         found
             .into_iter()
             .next()
-            .ok_or_else(|| WindError::asked("no latents"))
+            .ok_or_else(|| SystemError::input("no latents"))
     }
 
     /// Looks for the noises of many pictures, each given by its readings; all share the pass over all noises.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for latents of another shape, values that are not numbers and a search out of range; what
+    /// [`SystemError::Input`] for latents of another shape, values that are not numbers and a search out of range; what
     /// `progress` says.
     pub fn detect_all(
         &self,
         pictures: &[Vec<Reading>],
         search: &Search,
         progress: Progress<'_>,
-    ) -> Result<Vec<Detection>, WindError> {
+    ) -> Result<Vec<Detection>, SystemError> {
         search.check()?;
         pictures
             .iter()
@@ -163,14 +163,14 @@ impl Detector {
         Ok(found)
     }
 
-    fn check(&self, readings: &[Reading], search: &Search) -> Result<(), WindError> {
+    fn check(&self, readings: &[Reading], search: &Search) -> Result<(), SystemError> {
         let shape = self.shape();
         let views = readings
             .iter()
             .map(|reading| reading.angles.len())
             .sum::<usize>();
         if !(1..=4096).contains(&(views * search.scales.len())) {
-            return Err(WindError::asked(
+            return Err(SystemError::input(
                 "no pair of angle and scale to try, or more than 4096: take larger steps",
             ));
         }
@@ -179,14 +179,14 @@ impl Detector {
         } in readings
         {
             if latents.len() != shape.len() || latents.iter().any(|v| !v.is_finite()) {
-                return Err(WindError::Asked(format!(
+                return Err(SystemError::Input(format!(
                     "latents of {} values, or not all of them numbers: give {} of shape {shape}",
                     latents.len(),
                     shape.len(),
                 )));
             }
             if angles.iter().any(|angle| !angle.is_finite()) {
-                return Err(WindError::asked("an angle is not a number: give degrees"));
+                return Err(SystemError::input("an angle is not a number: give degrees"));
             }
         }
         Ok(())

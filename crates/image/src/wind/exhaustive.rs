@@ -3,7 +3,7 @@
 use kernels::{LinearDims, Precision, linear};
 use rayon::prelude::*;
 
-use super::WindError;
+use super::SystemError;
 use super::detect::{Detector, Progress, View};
 use super::latent::moved;
 use super::noise;
@@ -59,7 +59,7 @@ impl Detector {
         pictures: &[&[View]],
         search: &Search,
         progress: Progress<'_>,
-    ) -> Result<Vec<Best>, WindError> {
+    ) -> Result<Vec<Best>, SystemError> {
         let (shape, total) = (self.shape(), self.key.noises());
         let owners: Vec<(usize, usize)> = pictures
             .iter()
@@ -89,7 +89,7 @@ impl Detector {
                 output: count,
             };
             let products = linear(Precision::F32, &rows, values, None, dims)
-                .map_err(|error| WindError::Model(error.to_string()))?;
+                .map_err(|error| SystemError::Failed(error.to_string()))?;
             for (&(picture, view), products) in owners.iter().zip(products.chunks_exact(count)) {
                 for (at, (product, length)) in products.iter().zip(&lengths).enumerate() {
                     best[picture].take(Candidate {

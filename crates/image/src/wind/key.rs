@@ -8,7 +8,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{Pattern, Shape, TreeRing, WindError, noise, torch};
+use super::{Pattern, Shape, SystemError, TreeRing, noise, torch};
 
 /// Most noises of a key.
 pub const MAX_NOISES: u64 = 1 << 32;
@@ -60,25 +60,27 @@ impl Key {
     /// A key with 32 random bytes of the operating system as its salt.
     ///
     /// # Errors
-    /// [`WindError::Asked`] as [`Key::from_salt`]; [`WindError::Entropy`].
-    pub fn generate(noises: u64, groups: usize) -> Result<Self, WindError> {
+    /// [`SystemError::Input`] as [`Key::from_salt`]; [`SystemError::Failed`].
+    pub fn generate(noises: u64, groups: usize) -> Result<Self, SystemError> {
         let mut salt = vec![0; 32];
-        getrandom::fill(&mut salt).map_err(|error| WindError::Entropy(error.to_string()))?;
+        getrandom::fill(&mut salt).map_err(|error| {
+            SystemError::Failed(format!("the system gives no random bytes: {error}"))
+        })?;
         Self::from_salt(salt, noises, groups, Generator::Chacha20)
     }
 
     /// A key from a salt that is known already. Noise `i` of `noises` belongs to group `i mod groups`.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for an empty salt, no noises or more than [`MAX_NOISES`], and groups that are none or more
+    /// [`SystemError::Input`] for an empty salt, no noises or more than [`MAX_NOISES`], and groups that are none or more
     /// than noises.
     pub fn from_salt(
         salt: Vec<u8>,
         noises: u64,
         groups: usize,
         generator: Generator,
-    ) -> Result<Self, WindError> {
-        let refuse = |line: String| Err(WindError::Asked(line));
+    ) -> Result<Self, SystemError> {
+        let refuse = |line: String| Err(SystemError::Input(line));
         if salt.is_empty() || salt.len() > 1024 {
             return refuse(format!("a salt of {} bytes: give 1 to 1024", salt.len()));
         }
@@ -101,12 +103,9 @@ impl Key {
     /// Reads a key file.
     ///
     /// # Errors
-    /// [`WindError::Key`] when it cannot be read, is not a key of a known version, or its salt was changed.
-    pub fn read(path: &Path) -> Result<Self, WindError> {
-        let refuse = |reason: String| WindError::Key {
-            path: path.into(),
-            reason,
-        };
+    /// [`SystemError::Input`] when it cannot be read, is not a key of a known version, or its salt was changed.
+    pub fn read(path: &Path) -> Result<Self, SystemError> {
+        let refuse = |reason: String| unusable(path, &reason);
         let bytes = noise::read_small(path, MAX_BYTES).map_err(refuse)?;
         // The parser's own words may hold a piece of the file.
         let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
@@ -137,12 +136,9 @@ impl Key {
     /// Writes a key file that only its owner can read. What is there already stays.
     ///
     /// # Errors
-    /// [`WindError::Key`].
-    pub fn write(&self, path: &Path) -> Result<(), WindError> {
-        let refuse = |reason: String| WindError::Key {
-            path: path.into(),
-            reason,
-        };
+    /// [`SystemError::Input`].
+    pub fn write(&self, path: &Path) -> Result<(), SystemError> {
+        let refuse = |reason: String| unusable(path, &reason);
         let stored = Stored {
             format: FORMAT.into(),
             version: 1,
@@ -189,17 +185,17 @@ impl Key {
     /// A random index.
     ///
     /// # Errors
-    /// [`WindError::Entropy`].
-    pub fn draw(&self) -> Result<u64, WindError> {
+    /// [`SystemError::Failed`].
+    pub fn draw(&self) -> Result<u64, SystemError> {
         random_below(self.noises)
     }
 
     /// # Errors
-    /// [`WindError::Asked`] where the key has no noise `index`.
-    pub fn has(&self, index: u64) -> Result<(), WindError> {
+    /// [`SystemError::Input`] where the key has no noise `index`.
+    pub fn has(&self, index: u64) -> Result<(), SystemError> {
         match index < self.noises {
             true => Ok(()),
-            false => Err(WindError::Asked(format!(
+            false => Err(SystemError::Input(format!(
                 "noise {index} of {}: give an index below that",
                 self.noises
             ))),
@@ -241,8 +237,8 @@ impl Key {
     /// Noise `index`, of shape `[channels, height, width]`, before its group's mark.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the key has no such noise.
-    pub fn noise(&self, index: u64, shape: Shape) -> Result<Vec<f32>, WindError> {
+    /// [`SystemError::Input`] where the key has no such noise.
+    pub fn noise(&self, index: u64, shape: Shape) -> Result<Vec<f32>, SystemError> {
         self.has(index)?;
         let mut values = vec![0.0; shape.len()];
         self.fill(index, shape, &mut values, &mut noise::Words::default());
@@ -267,8 +263,8 @@ impl Key {
     /// Key `which` of the Tree-Ring baseline: rings of radius 10 of 64 in the last channel, from a noise of this key.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where a disc does not fit.
-    pub fn tree_ring(&self, which: usize, shape: Shape) -> Result<TreeRing, WindError> {
+    /// [`SystemError::Input`] where a disc does not fit.
+    pub fn tree_ring(&self, which: usize, shape: Shape) -> Result<TreeRing, SystemError> {
         let [w, len] = [which, shape.len()].map(|value| (value as u64).to_le_bytes());
         let seed = self.mac(&[b"orrery-wind-tree-ring-v1", &w, &len]);
         let mut values = vec![0.0; shape.len()];
@@ -289,9 +285,11 @@ impl Key {
 }
 
 /// A random number below `count`, from the operating system.
-pub(super) fn random_below(count: u64) -> Result<u64, WindError> {
+pub(super) fn random_below(count: u64) -> Result<u64, SystemError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| WindError::Entropy(error.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        SystemError::Failed(format!("the system gives no random bytes: {error}"))
+    })?;
     // 2¹²⁸ is so much larger that the remainder is even enough.
     Ok((u128::from_le_bytes(bytes) % u128::from(count.max(1))) as u64)
 }
@@ -308,4 +306,9 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len() / 2)
         .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok())
         .collect()
+}
+
+/// Why a key file is not used.
+pub(super) fn unusable(path: &Path, reason: &str) -> SystemError {
+    SystemError::Input(format!("cannot use the key `{}`: {reason}", path.display()))
 }

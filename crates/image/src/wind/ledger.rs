@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::key::{hex, random_below};
-use super::{Key, WindError};
+use super::{Key, SystemError};
 
 /// Most bytes of a ledger.
 const MAX_BYTES: u64 = 1 << 30;
@@ -42,13 +42,10 @@ impl Ledger {
     /// Opens the ledger, or begins one, and checks every line.
     ///
     /// # Errors
-    /// [`WindError::Ledger`] when it cannot be read, a line is cut or was changed, left out or moved, or it belongs to
+    /// [`SystemError::Input`] when it cannot be read, a line is cut or was changed, left out or moved, or it belongs to
     /// another key. Lines that were cut off whole at the end cannot be seen: keep the last code elsewhere ([`Ledger::head`]).
-    pub fn open(path: &Path, key: &Key) -> Result<Self, WindError> {
-        let refuse = |reason: String| WindError::Ledger {
-            path: path.into(),
-            reason,
-        };
+    pub fn open(path: &Path, key: &Key) -> Result<Self, SystemError> {
+        let refuse = |reason: String| unusable(path, &reason);
         let options = File::options()
             .read(true)
             .append(true)
@@ -116,16 +113,14 @@ impl Ledger {
     /// A random index that was not used yet.
     ///
     /// # Errors
-    /// [`WindError::Ledger`] when none is left, [`WindError::Entropy`].
-    pub fn draw(&self) -> Result<u64, WindError> {
+    /// [`SystemError::Input`] when none is left, [`SystemError::Failed`].
+    pub fn draw(&self) -> Result<u64, SystemError> {
         let left = self.key.noises() - self.used.len() as u64;
         if left == 0 {
-            return Err(WindError::Ledger {
-                path: self.path.clone(),
-                reason:
-                    "every noise of the key is used: make a new key, and keep this one to detect"
-                        .into(),
-            });
+            return Err(unusable(
+                &self.path,
+                "every noise of the key is used: make a new key, and keep this one to detect",
+            ));
         }
         let mut at = random_below(left)?;
         for &used in &self.used {
@@ -140,12 +135,10 @@ impl Ledger {
     /// Adds a line, and waits until the disk has it.
     ///
     /// # Errors
-    /// [`WindError::Ledger`] where the index was used before, or the line cannot be written.
-    pub fn append(&mut self, index: u64, prompt: &str) -> Result<(), WindError> {
-        let refuse = |reason: String| WindError::Ledger {
-            path: self.path.clone(),
-            reason,
-        };
+    /// [`SystemError::Input`] where the index was used before, or the line cannot be written.
+    pub fn append(&mut self, index: u64, prompt: &str) -> Result<(), SystemError> {
+        let path = self.path.clone();
+        let refuse = |reason: String| unusable(&path, &reason);
         if self.used.contains(&index) {
             return Err(refuse(format!(
                 "noise {index} was used before, and two pictures of one noise weaken the mark: leave `--index` out"
@@ -185,4 +178,12 @@ impl Ledger {
         ];
         hex(&self.key.mac(&parts)[..16])
     }
+}
+
+/// Why a ledger is not used.
+fn unusable(path: &Path, reason: &str) -> SystemError {
+    SystemError::Input(format!(
+        "cannot use the ledger `{}`: {reason}",
+        path.display()
+    ))
 }

@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex32;
 
 use super::codes::codes;
 use super::spectrum::{Fourier, shifted};
-use super::{Key, Shape, WindError};
+use super::{Key, Shape, SystemError};
 
 /// Outer radius of the marked annulus in a spectrum of 64 x 64 (official).
 const OUTER: usize = 14;
@@ -42,11 +42,11 @@ impl MarkConfig {
     /// root of the number of places, rings in the last channel, noise in the first.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for fewer than two channels or sides below 12.
-    pub fn for_shape(shape: Shape) -> Result<Self, WindError> {
+    /// [`SystemError::Input`] for fewer than two channels or sides below 12.
+    pub fn for_shape(shape: Shape) -> Result<Self, SystemError> {
         let side = shape.height.min(shape.width);
         if shape.channels < 2 || side < 12 {
-            return Err(WindError::Asked(format!(
+            return Err(SystemError::Input(format!(
                 "latents of {shape}: a mark needs two channels or more, and sides of 12 or more"
             )));
         }
@@ -108,8 +108,8 @@ impl Marker {
     /// For one configuration.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where the annulus does not fit into the spectrum or the channels are not there or the same.
-    pub fn new(config: MarkConfig) -> Result<Self, WindError> {
+    /// [`SystemError::Input`] where the annulus does not fit into the spectrum or the channels are not there or the same.
+    pub fn new(config: MarkConfig) -> Result<Self, SystemError> {
         let Shape {
             channels,
             height,
@@ -123,7 +123,7 @@ impl Marker {
             || config.ring_width == 0
             || config.outer > height.min(width) / 2
         {
-            return Err(WindError::Asked(format!(
+            return Err(SystemError::Input(format!(
                 "a mark of radius {} to {} in channels {} and {} does not fit latents of {}",
                 config.inner, config.outer, config.noise_channel, config.ring_channel, config.shape
             )));
@@ -196,8 +196,8 @@ impl Marker {
     /// The marks of all groups of a key.
     ///
     /// # Errors
-    /// [`WindError::Asked`] where there are more groups than ring keys.
-    pub fn group_marks(&self, key: &Key) -> Result<Vec<Mark>, WindError> {
+    /// [`SystemError::Input`] where there are more groups than ring keys.
+    pub fn group_marks(&self, key: &Key) -> Result<Vec<Mark>, SystemError> {
         use rayon::prelude::*;
         let codes = codes(key, self.config.rings())?;
         let marks = codes.par_iter().enumerate();

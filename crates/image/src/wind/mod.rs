@@ -16,7 +16,6 @@ pub mod bench;
 mod codes;
 mod command;
 mod detect;
-mod error;
 mod exhaustive;
 mod key;
 mod latent;
@@ -39,7 +38,7 @@ mod world;
 
 pub use attack::Attack;
 pub use detect::{Detector, Progress};
-pub use error::WindError;
+pub use engine::SystemError;
 pub use key::{Generator, Key, MAX_NOISES};
 pub use latent::{Shape, cosine, moved, rotated, scaled};
 pub use ledger::{Entry, Ledger};

@@ -3,7 +3,7 @@
 use base::media::Picture;
 use base::rng::Rng;
 
-use super::{Region, Shape, WindError};
+use super::{Region, Shape, SystemError};
 
 /// A deterministic way from initial latents to a picture, and back.
 pub trait LatentModel: Sync {
@@ -16,35 +16,35 @@ pub trait LatentModel: Sync {
     /// The picture of a prompt that begins with `latents`, standard normal values of [`Self::shape`].
     ///
     /// # Errors
-    /// [`WindError::Model`].
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError>;
+    /// [`SystemError::Failed`].
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError>;
 
     /// The initial latents of a picture of any size: the sampler's steps backwards, with an empty prompt and no guidance.
     ///
     /// # Errors
-    /// [`WindError::Model`].
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, WindError>;
+    /// [`SystemError::Failed`].
+    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError>;
 
     /// `picture` with `region` (in places of the latents) drawn anew from `latents`.
     ///
     /// # Errors
-    /// [`WindError::Model`], also where the model cannot inpaint.
+    /// [`SystemError::Failed`], also where the model cannot inpaint.
     fn inpaint(
         &self,
         picture: &Picture,
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, WindError>;
+    ) -> Result<Picture, SystemError>;
 
     /// The picture after noise of the level `strength`, in `[0, 1]`, and sampling from there: a regeneration attack.
     ///
     /// # Errors
-    /// [`WindError::Model`].
+    /// [`SystemError::Failed`].
     fn regenerate(
         &self,
         picture: &Picture,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, WindError>;
+    ) -> Result<Picture, SystemError>;
 }

@@ -4,7 +4,7 @@ use base::media::Picture;
 use rayon::prelude::*;
 
 use super::latent::rotated;
-use super::{LatentModel, Shape, WindError, attack};
+use super::{LatentModel, Shape, SystemError, attack};
 
 /// What is turned back where a picture may have been turned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -53,7 +53,7 @@ pub fn readings(
     picture: &Picture,
     angles: &[f32],
     turn: TurnBack,
-) -> Result<Vec<Reading>, WindError> {
+) -> Result<Vec<Reading>, SystemError> {
     match turn {
         TurnBack::Latents => Ok(vec![Reading {
             angles: angles.to_vec(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Region, WindError};
+use super::{Region, SystemError};
 
 /// How many noises are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -47,9 +47,9 @@ impl Default for Search {
 
 impl Search {
     /// # Errors
-    /// [`WindError::Asked`] where a list is empty or a number is out of range.
-    pub(super) fn check(&self) -> Result<(), WindError> {
-        let refuse = |line: &str| Err(WindError::asked(line));
+    /// [`SystemError::Input`] where a list is empty or a number is out of range.
+    pub(super) fn check(&self) -> Result<(), SystemError> {
+        let refuse = |line: &str| Err(SystemError::input(line));
         if self.scales.is_empty() || self.shifts.is_empty() || self.shifts.len() > 64 {
             return refuse(
                 "no scale or shift to try, or more than 64 shifts: give at least one of each",

@@ -1,6 +1,6 @@
 //! Stable Diffusion as a model that carries the mark.
 
-use base::command::{Context, Steps};
+use base::command::{Context, Steps, Stopped};
 use base::media::Picture;
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
@@ -10,7 +10,7 @@ use engine::models::stable_diffusion::{
 };
 
 use super::model::LatentModel;
-use super::{Region, Shape, WindError};
+use super::{Region, Shape, SystemError};
 
 /// What photographs of a test show.
 const PROMPTS: [&str; 8] = [
@@ -102,9 +102,9 @@ impl StableDiffusionModel {
         picture.resize_square(self.side as u32)
     }
 
-    fn picture(&self, latents: Tensor<4>) -> Result<Picture, WindError> {
+    fn picture(&self, latents: Tensor<4>) -> Result<Picture, SystemError> {
         let mut pictures = self.model.decode(latents).map_err(wind)?;
-        let none = || WindError::Model("the model drew no picture".into());
+        let none = || SystemError::Failed("the model drew no picture".into());
         pictures.pop().ok_or_else(none)
     }
 
@@ -113,7 +113,7 @@ impl StableDiffusionModel {
         &self,
         title: &'static str,
         work: impl FnOnce(&mut dyn FnMut(usize, usize) -> bool) -> Result<T, DiffusionError>,
-    ) -> Result<T, WindError> {
+    ) -> Result<T, SystemError> {
         let mut bar = Steps::new(title, self.quiet);
         let done = work(&mut |done, all| {
             bar.at(done, all);
@@ -141,7 +141,7 @@ impl LatentModel for StableDiffusionModel {
         format!("{} {style}", subject.name("en").unwrap_or_default())
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
         let guided = self.sampling.guidance != 1.0;
         let conditions = self.conditions(prompt, guided).map_err(wind)?;
         let noise = self.latents(latents);
@@ -152,7 +152,7 @@ impl LatentModel for StableDiffusionModel {
         self.picture(drawn)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, WindError> {
+    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.watched("inversion", |watch| {
@@ -168,7 +168,7 @@ impl LatentModel for StableDiffusionModel {
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let known = self.square(picture);
         let factor = self.model.factor();
         let mut mask = Picture::filled(known.width, known.height, [0; 3]);
@@ -214,7 +214,7 @@ impl LatentModel for StableDiffusionModel {
         picture: &Picture,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.latents(&rng.normals(self.shape().len()));
@@ -235,9 +235,9 @@ impl LatentModel for StableDiffusionModel {
     }
 }
 
-fn wind(error: DiffusionError) -> WindError {
+fn wind(error: DiffusionError) -> SystemError {
     match error {
-        DiffusionError::Stopped => WindError::Stopped,
-        other => WindError::Model(other.to_string()),
+        DiffusionError::Stopped => SystemError::Stopped(Stopped("stopped; nothing was written")),
+        other => SystemError::Failed(other.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::reading::readings;
-use super::{Attack, Detector, LatentModel, Mode, Search, TreeRing, TurnBack, WindError, cosine};
+use super::{Attack, Detector, LatentModel, Mode, Search, SystemError, TreeRing, TurnBack, cosine};
 
 /// Marked pictures of one seed, by this method and by Tree-Ring.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Gallery {
         count: usize,
         keys: usize,
         seed: u64,
-    ) -> Result<Self, WindError> {
+    ) -> Result<Self, SystemError> {
         let rng = Rng::new(seed).child("wind gallery");
         let (key, shape) = (detector.key(), model.shape());
         let keys = (0..keys).map(|which| key.tree_ring(which, shape));
@@ -68,8 +68,8 @@ impl Gallery {
             ))
         });
         Ok(Self {
-            wind: wind.collect::<Result<_, WindError>>()?,
-            tree_ring: tree_ring.collect::<Result<_, WindError>>()?,
+            wind: wind.collect::<Result<_, SystemError>>()?,
+            tree_ring: tree_ring.collect::<Result<_, SystemError>>()?,
             keys,
             rng,
         })
@@ -85,7 +85,7 @@ impl Gallery {
         detector: &Detector,
         attack: Attack,
         (search, angles, turn): (&Search, &[f32], TurnBack),
-    ) -> Result<Row, WindError> {
+    ) -> Result<Row, SystemError> {
         let damage = |picture: &Picture, at: usize| {
             attack.apply(picture, &mut self.rng.child("attack").item(at as u64))
         };
@@ -94,7 +94,7 @@ impl Gallery {
             let upright = model.invert(&damaged)?;
             Ok((upright, readings(model, &damaged, angles, turn)?))
         });
-        let marked = marked.collect::<Result<Vec<_>, WindError>>()?;
+        let marked = marked.collect::<Result<Vec<_>, SystemError>>()?;
         let (upright, readings): (Vec<_>, Vec<_>) = marked.into_iter().unzip();
         let fast = Search {
             mode: Mode::Fast,
@@ -118,7 +118,7 @@ impl Gallery {
                     (0..self.keys.len()).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
                 Ok(nearest == Some(*which))
             });
-        let trees = trees.collect::<Result<Vec<bool>, WindError>>()?;
+        let trees = trees.collect::<Result<Vec<bool>, SystemError>>()?;
         let truth = self.wind.iter().map(|(_, index, _)| *index);
         let count = self.wind.len() as f64;
         let share = |hits: usize| hits as f64 / count;

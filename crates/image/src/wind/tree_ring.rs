@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex32;
 
 use super::spectrum::Fourier;
 use super::statistics::ln_noncentral_chi2;
-use super::{Shape, WindError};
+use super::{Shape, SystemError};
 
 /// What the disc holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +49,7 @@ impl TreeRing {
     /// A key drawn from `noise` of `shape`; `channel` none for all channels; `spectral` as the paper has it.
     ///
     /// # Errors
-    /// [`WindError::Asked`] for a channel or disc outside, and noise of another shape.
+    /// [`SystemError::Input`] for a channel or disc outside, and noise of another shape.
     pub fn new(
         noise: &[f32],
         shape: Shape,
@@ -57,7 +57,7 @@ impl TreeRing {
         radius: usize,
         pattern: Pattern,
         spectral: bool,
-    ) -> Result<Self, WindError> {
+    ) -> Result<Self, SystemError> {
         let Shape {
             channels,
             height,
@@ -65,7 +65,7 @@ impl TreeRing {
         } = shape;
         let fits = channel.is_none_or(|channel| channel < channels);
         if !fits || noise.len() != shape.len() || radius == 0 || radius >= width.min(height) {
-            return Err(WindError::Asked(format!(
+            return Err(SystemError::Input(format!(
                 "a disc of radius {radius} in channel {channel:?} does not fit latents of {shape}"
             )));
         }

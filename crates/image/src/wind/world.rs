@@ -10,7 +10,7 @@ use engine::diffusion::scheduler::{BetaSchedule, SchedulerConfig};
 
 use super::latent::dot;
 use super::model::LatentModel;
-use super::{Region, Shape, WindError};
+use super::{Region, Shape, SystemError};
 
 /// Side of the pictures.
 pub const SIDE: usize = 32;
@@ -115,7 +115,7 @@ impl IdealWorld {
             .for_each(|(x, noise)| *x = keep * *x + add * noise);
     }
 
-    /// Denoises from step `from` on; after each step `after` may change what is there, at the level that it is told.
+    /// Denoises from step `from` on; after each step `after` may change what is there, at the level that it is given.
     fn denoise(
         &self,
         x: &mut [f32],
@@ -140,13 +140,13 @@ impl IdealWorld {
     ///
     /// # Errors
     /// None in this world.
-    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, WindError> {
+    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, None, |_, _| {});
         Self::picture(&x)
     }
 
-    fn picture(x: &[f32]) -> Result<Picture, WindError> {
+    fn picture(x: &[f32]) -> Result<Picture, SystemError> {
         Ok(Picture::from_unit(x, SIDE as u32, SIDE as u32)?)
     }
 
@@ -164,17 +164,17 @@ impl LatentModel for IdealWorld {
         rng.below(CLASSES).to_string()
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, WindError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, Some(Self::class(prompt)), |_, _| {});
         Self::picture(&x)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, WindError> {
+    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
         let mut x = Self::values(picture);
         for at in 0..STEPS {
             let (here, next) = (self.bars[at], self.bars[at + 1]);
-            // The network is told the level that it goes to, as in the official inversion.
+            // The network gets the level that it goes to, as in the official inversion.
             let noise = self.noise(&x, next, None);
             Self::step(&mut x, &noise, here, next);
         }
@@ -187,7 +187,7 @@ impl LatentModel for IdealWorld {
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let known = Self::values(picture);
         let outside = |at: usize| {
             let place = at % (SIDE * SIDE);
@@ -214,7 +214,7 @@ impl LatentModel for IdealWorld {
         picture: &Picture,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, WindError> {
+    ) -> Result<Picture, SystemError> {
         let level = ((strength * STEPS as f32).ceil() as usize).min(STEPS);
         let bar = self.bars[level];
         let [root, rest] = [bar.sqrt() as f32, (1.0 - bar).sqrt() as f32];

@@ -7,7 +7,7 @@ use super::backend::{Call, Judge};
 use super::config::JudgeConfig;
 use super::verdict::Verdict;
 
-/// What the judge is told when its judgement holds no label.
+/// The follow-up to the judge when its judgement holds no label.
 const CONTINUE: &str = "continue your judgment and finish by outputting a final verdict label";
 
 /// Games an item: the baseline first, then the model first.

@@ -84,7 +84,7 @@ impl Journal {
 }
 
 /// A journal as it is read.
-pub(super) struct Held {
+pub(super) struct Contents {
     /// What run it is of.
     pub header: Value,
     /// Its pages; a damaged one is left out.
@@ -113,7 +113,7 @@ fn begin(path: &Path) -> Result<(Option<Value>, impl Iterator<Item = String>), R
 }
 
 /// Reads a journal.
-pub(super) fn read(path: &Path) -> Result<Held, RunError> {
+pub(super) fn read(path: &Path) -> Result<Contents, RunError> {
     let (Some(header), lines) = begin(path)? else {
         return Err(RunError::NoJournal(path.to_owned()));
     };
@@ -124,7 +124,7 @@ pub(super) fn read(path: &Path) -> Result<Held, RunError> {
             None => promised = end_of(&line).or(promised),
         }
     }
-    Ok(Held {
+    Ok(Contents {
         header,
         whole: promised == Some(pages.len() as u64),
         pages,

@@ -12,20 +12,17 @@ mod pages;
 mod parsers;
 
 use std::path::Path;
-use std::time::Instant;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::numerics::statistics::mean;
-use base::proof::{
-    Arm, Better, Claim, Experiment, Measure, Outcome, Proof, ProofOptions, Report, Unit,
-};
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, Proof, ProofOptions, Report};
 use base::rng::Rng;
 
-use super::Protocol;
 use super::evaluate::{Evaluator, PageResult, samples};
 use super::matching::{Matching, Method};
 use super::page::Page;
 use super::score::Section;
+use super::{CARD, Protocol};
 use pages::{Kind, in_unicode, torn};
 
 /// Share of long paragraphs that are split, and of all others that are glued to the one before.
@@ -36,35 +33,15 @@ const GLUED: f32 = 0.3;
 const DEMO: &str = "../shared/fixtures/omnidocbench/e2e_demo.json";
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &[],
-    seeds: [5, 20],
-    run,
-};
+pub const PROOF: Proof = Proof::whole(CARD.title, [5, 20], prove);
 
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the report cannot be written or the run is stopped; nothing is written then.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let begun = Instant::now();
-    let title = "OmniDocBench: evaluation of document parsing";
-    let command = options.command("omnidocbench");
-    let mut report = Report::new(
-        "omnidocbench",
-        title,
-        &command,
-        options.full,
-        &options.seeds,
-    );
+fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let (kind, all) = pages::read(Path::new(DEMO));
     report.notes.push(kind.said(all.len()));
-    paragraphs(&all, kind, options, context, &mut report)?;
-    formulas(&all, options, context, &mut report)?;
-    parsers::parsers(options.seeds.first().copied().unwrap_or(0), &mut report);
-    report.seconds = begun.elapsed().as_secs_f64();
-    report.write(&options.out)?;
-    Ok(report)
+    paragraphs(&all, kind, options, report)?;
+    formulas(&all, options, report)?;
+    parsers::parsers(options.seeds.first().copied().unwrap_or(0), report);
+    Ok(())
 }
 
 /// All edits by all characters of the longer sides, over the given sections.
@@ -100,7 +77,6 @@ fn paragraphs(
     all: &[Page],
     kind: Kind,
     options: &ProofOptions,
-    context: Context,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let methods = [
@@ -110,7 +86,7 @@ fn paragraphs(
     let mut values: Vec<Vec<(u64, f64)>> = vec![Vec::new(); 2];
     let mut count = 0;
     for &seed in &options.seeds {
-        context.proceed()?;
+        options.context.proceed()?;
         let rng = Rng::new(seed);
         let made: Vec<(Page, String)> = all
             .iter()
@@ -123,11 +99,9 @@ fn paragraphs(
             values.push((seed, pooled(&found, &[Section::Text], Protocol::V1_5)));
         }
     }
-    let mut measure = Measure::new(
+    let mut measure = Measure::lower(
         "text edit distance",
         "all edits by all characters of the pages (v1.5)",
-        Better::Lower,
-        Unit::Number,
     );
     measure.outcomes = methods
         .iter()
@@ -172,13 +146,8 @@ fn paragraphs(
     Ok(())
 }
 
-fn formulas(
-    all: &[Page],
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    context.proceed()?;
+fn formulas(all: &[Page], options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    options.context.proceed()?;
     let made: Vec<(Page, String)> = all.iter().filter_map(in_unicode).collect();
     let protocols = [("v1.5", Protocol::V1_5), ("v1.0", Protocol::V1_0)];
     let sections = [Section::Text, Section::Formula];
@@ -191,11 +160,9 @@ fn formulas(
         .collect();
     // Nothing is drawn here: one seed stands for all.
     let seed = options.seeds.first().copied().unwrap_or(0);
-    let mut measure = Measure::new(
+    let mut measure = Measure::lower(
         "edit distance of text and formulas",
         "all edits by all characters, both sections together",
-        Better::Lower,
-        Unit::Number,
     );
     measure.outcomes = protocols
         .iter()

@@ -6,14 +6,14 @@ use engine::models::causal_lm::IGNORED;
 use engine::text::{ChatInput, ChatTemplate, TextError, Tokenizer};
 use serde_json::json;
 
-use super::CounterspeechError;
-use crate::moxin::{Encoded, MoxinError};
+use super::SystemError;
+use crate::moxin::Encoded;
 
 /// The chat layout of Llama 2, for checkpoints that bring none.
 const LLAMA2: &str = include_str!("llama2.jinja");
 
 /// The tokenizer of the model at `path`, whose embedding table has `rows` rows, with a chat template.
-pub(super) fn open_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, CounterspeechError> {
+pub(super) fn open_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, SystemError> {
     let mut tokenizer = Tokenizer::open(path)?;
     tokenizer.check_rows(rows)?;
     if tokenizer.chat().is_err() && looks_like_llama2(&tokenizer) {
@@ -38,13 +38,13 @@ pub(super) fn conversation(system: &str, user: &str) -> ChatInput {
 /// and the token that ends it have labels.
 ///
 /// # Errors
-/// [`MoxinError::Text`], and [`MoxinError::Input`] for a chat template that puts no reply behind the prompt.
+/// [`SystemError::Text`], and [`SystemError::Input`] for a chat template that puts no reply behind the prompt.
 pub fn encode_reply(
     tokenizer: &Tokenizer,
     [system, user]: [&str; 2],
     reply: &str,
     length: usize,
-) -> Result<Encoded, MoxinError> {
+) -> Result<Encoded, SystemError> {
     let chat = tokenizer.chat()?;
     let mut input = conversation(system, user);
     let prompt = chat.encode(tokenizer, &input)?;
@@ -53,7 +53,7 @@ pub fn encode_reply(
     input.messages.push(answer);
     let mut ids = chat.encode(tokenizer, &input)?;
     if !ids.starts_with(&prompt) {
-        return Err(MoxinError::Input(format!(
+        return Err(SystemError::Input(format!(
             "the chat template of `{}` puts no reply behind the prompt: take another base",
             tokenizer.origin()
         )));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::store::{Journal, read_text, sha256};
-use super::{Configuration, CounterspeechError, Drawing, Prompts, Record, Replier};
+use super::{Configuration, Drawing, Prompts, Record, Replier, SystemError};
 
 /// Said once where people's histories are used.
 pub const PROFILING: &str = "this run describes people by what they wrote earlier: that is personal data and may need a legal basis (state yours with `--basis`); it stays on this machine, and `records delete` removes a person for good";
@@ -159,11 +159,7 @@ impl Run<'_> {
                 if done.contains(&(record.id.clone(), configuration.id())) {
                     continue;
                 }
-                if context.stopped() {
-                    return Err(Failure::interrupted(
-                        "stopped; the same command goes on from here",
-                    ));
-                }
+                context.proceed_or_resume()?;
                 let row = self.row(record, configuration, &mut summaries, context)?;
                 tally.count(&row);
                 journal.push(row, false)?;
@@ -290,18 +286,18 @@ impl Run<'_> {
     }
 
     /// A kept reply has to be one to what the records say today, by the adapter that is loaded.
-    fn check(&self, row: &Row, out: &Path) -> Result<(), CounterspeechError> {
+    fn check(&self, row: &Row, out: &Path) -> Result<(), SystemError> {
         let place = out.display();
         let record = self.records.iter().find(|it| it.id == row.record);
         if record.is_some_and(|it| sha_of(it) != row.record_sha) {
-            return Err(CounterspeechError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "`{place}` answers another record `{}`: name another file, or delete it",
                 row.record
             )));
         }
         let loaded = self.replier.has(&row.model);
         if loaded && self.replier.adapter_sha(&row.model) != row.adapter_sha.as_deref() {
-            return Err(CounterspeechError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "`{place}` holds replies of another adapter `{}`: name another file, or delete it",
                 row.model
             )));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::CounterspeechError;
+use super::SystemError;
 use super::store::read_text;
 
 /// The plain model, without an adapter (the paper's baseline).
@@ -80,18 +80,17 @@ impl Grid {
     /// Reads a grid file.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`]: unreadable, malformed, empty, or a name twice or not made of letters and digits.
-    pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
+    /// [`SystemError::Input`]: unreadable, malformed, empty, or a name twice or not made of letters and digits.
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let place = path.display();
         let grid: Self = toml::from_str(&read_text(path)?).map_err(|error| {
-            CounterspeechError::Data(format!(
+            SystemError::Input(format!(
                 "`{place}` is not a grid ({}): write `models = [\"Ba\"]` and `contexts = [\"\", \"Pr\"]`",
                 error.message()
             ))
         })?;
-        grid.check().map_err(|reason| {
-            CounterspeechError::Data(format!("`{place}` is not a grid: {reason}"))
-        })?;
+        grid.check()
+            .map_err(|reason| SystemError::Input(format!("`{place}` is not a grid: {reason}")))?;
         Ok(grid)
     }
 

@@ -9,7 +9,7 @@ use super::ngram::CharacterModel;
 use super::readability::Readability;
 use super::rouge::{rouge_l, rouge_n, tokens};
 use super::style::{StyleScale, cosine, profile_similarity};
-use super::{CounterspeechError, Record, Replier, Row};
+use super::{Record, Replier, Row, SystemError};
 use crate::guardian::{Guardian, Message, RiskConfig};
 
 /// What is measured of each reply, in the order of the table.
@@ -78,7 +78,7 @@ pub struct Measured {
 /// Measures every reply. Refusals and replies to unknown records are not measured; the latter are named in an error.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`] for a reply without its record; what the instruments report.
+/// [`SystemError::Input`] for a reply without its record; what the instruments report.
 pub fn measure(
     rows: &[Row],
     records: &[Record],
@@ -91,7 +91,7 @@ pub fn measure(
         .iter()
         .find(|row| !by_id.contains_key(row.record.as_str()))
     {
-        return Err(CounterspeechError::Data(format!(
+        return Err(SystemError::Input(format!(
             "there is no record `{}`, which a reply answers: give the records that the replies were made from with `--data`",
             row.record
         ))
@@ -203,7 +203,7 @@ impl<'a> World<'a> {
         &self,
         text: &str,
         record: &Record,
-    ) -> Result<[Option<f64>; COLUMNS.len()], CounterspeechError> {
+    ) -> Result<[Option<f64>; COLUMNS.len()], SystemError> {
         let (reply, message) = (tokens(text), tokens(&record.message.text));
         let parent = record.thread.last().map(|turn| turn.text.as_str());
         let readability = Readability::of(text);

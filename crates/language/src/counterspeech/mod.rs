@@ -15,7 +15,6 @@ use base::system::System;
 mod chat;
 mod command;
 mod diversity;
-mod error;
 mod generate;
 mod grid;
 pub mod indicators;
@@ -39,7 +38,7 @@ mod train;
 
 pub use chat::{encode_reply, llama2_chat};
 pub use diversity::{Diversity, repetition_rate};
-pub use error::CounterspeechError;
+pub use engine::SystemError;
 pub use generate::{PROFILING, Row, Run, Tally};
 pub use grid::{BASELINE, Configuration, Factor, Grid};
 pub use ngram::CharacterModel;

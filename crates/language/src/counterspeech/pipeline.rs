@@ -18,7 +18,7 @@ use super::chat::{conversation, open_tokenizer};
 use super::grid::BASELINE;
 use super::refusal::{clean, is_refusal};
 use super::store::fingerprint;
-use super::{CounterspeechError, Prompt};
+use super::{Prompt, SystemError};
 
 /// Tokens of a summary of a user.
 const SUMMARY: usize = 120;
@@ -89,8 +89,8 @@ impl Replier {
     /// with adapters by their names.
     ///
     /// # Errors
-    /// [`CounterspeechError`]: it is not here, broken, or an adapter does not fit it.
-    pub fn open(name: &str, adapters: &[(String, PathBuf)]) -> Result<Self, CounterspeechError> {
+    /// [`SystemError`]: it is not here, broken, or an adapter does not fit it.
+    pub fn open(name: &str, adapters: &[(String, PathBuf)]) -> Result<Self, SystemError> {
         let path = resolve(name, &HubSettings::from_environment())?;
         let decoder = Decoder::open(&path)?;
         let tokenizer = open_tokenizer(&path, decoder.config().vocab)?;
@@ -110,10 +110,10 @@ impl Replier {
     /// Loads one more adapter; it is applied unmerged, so that weights stay as they are stored.
     ///
     /// # Errors
-    /// [`CounterspeechError`]: it does not fit, or its name is taken.
-    pub fn add(&mut self, name: &str, path: &Path) -> Result<(), CounterspeechError> {
+    /// [`SystemError`]: it does not fit, or its name is taken.
+    pub fn add(&mut self, name: &str, path: &Path) -> Result<(), SystemError> {
         if name == BASELINE || self.adapters.contains_key(name) {
-            return Err(CounterspeechError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "two models are called `{name}`: give each adapter a name of its own, NAME=DIR"
             )));
         }
@@ -150,13 +150,13 @@ impl Replier {
         self.adapters.get(name).map(|it| it.sha.as_str())
     }
 
-    fn adapter(&self, name: &str) -> Result<Vec<(Arc<Lora>, f32)>, CounterspeechError> {
+    fn adapter(&self, name: &str) -> Result<Vec<(Arc<Lora>, f32)>, SystemError> {
         if name == BASELINE {
             return Ok(Vec::new());
         }
         match self.adapters.get(name) {
             Some(adapter) => Ok(vec![(adapter.lora.clone(), 1.0)]),
-            None => Err(CounterspeechError::Data(format!(
+            None => Err(SystemError::Input(format!(
                 "no adapter is called `{name}`: load it with `--adapter {name}=DIR`, or leave `--use` out"
             ))),
         }
@@ -165,7 +165,7 @@ impl Replier {
     /// Writes a reply with the adapter `model` ([`BASELINE`]: none).
     ///
     /// # Errors
-    /// [`CounterspeechError`]: no such adapter, a prompt that is too long, Ctrl-C.
+    /// [`SystemError`]: no such adapter, a prompt that is too long, Ctrl-C.
     pub fn reply(
         &self,
         prompt: &Prompt,
@@ -255,8 +255,8 @@ impl Replier {
     /// of fewer than two tokens.
     ///
     /// # Errors
-    /// [`CounterspeechError`].
-    pub fn embed(&self, text: &str) -> Result<Option<Vec<f64>>, CounterspeechError> {
+    /// [`SystemError`].
+    pub fn embed(&self, text: &str) -> Result<Option<Vec<f64>>, SystemError> {
         let mut ids = self.tokenizer.encode_prompt(text)?;
         ids.truncate(EMBEDDED.min(self.decoder.config().max_positions));
         if ids.len() < 2 {

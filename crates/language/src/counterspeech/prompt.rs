@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::store::{read_text, sha256};
-use super::{Configuration, CounterspeechError, Record};
+use super::{Configuration, Record, SystemError};
 
 const BUILT_IN: &str = include_str!("prompts.toml");
 /// Messages of the thread that `{previous}` shows at most.
@@ -95,10 +95,10 @@ impl Prompts {
     /// Reads a file of prompts.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`].
-    pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
+    /// [`SystemError::Input`].
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let wrong = |reason: &str| {
-            CounterspeechError::Data(format!(
+            SystemError::Input(format!(
                 "`{}` is not a file of prompts ({}): `orrery counterspeech templates` writes one to begin from",
                 path.display(),
                 reason.trim()
@@ -121,17 +121,14 @@ impl Prompts {
     /// Checks that all blocks that contexts name are there.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`] with the block that is not.
-    pub fn check<'a>(
-        &self,
-        blocks: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(), CounterspeechError> {
+    /// [`SystemError::Input`] with the block that is not.
+    pub fn check<'a>(&self, blocks: impl IntoIterator<Item = &'a str>) -> Result<(), SystemError> {
         let known = |name: &str| self.block.iter().any(|block| block.name == name);
         match blocks.into_iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => {
                 let all: Vec<&str> = self.block.iter().map(|it| it.name.as_str()).collect();
-                Err(CounterspeechError::Data(format!(
+                Err(SystemError::Input(format!(
                     "no block of the prompts is called `{name}`: contexts are made of {}",
                     all.join(", ")
                 )))

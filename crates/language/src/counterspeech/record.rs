@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::CounterspeechError;
+use super::SystemError;
 use super::store::{hex, read_lines, sha256};
 use super::synthetic;
 
@@ -69,11 +69,52 @@ pub struct Record {
     pub user: User,
 }
 
+impl Record {
+    /// A single message with the texts before it, the comments of its community and those of its author.
+    pub fn single(
+        message: &str,
+        parents: &[String],
+        (community, examples): (Option<&str>, &[String]),
+        history: &[String],
+    ) -> Self {
+        let turn = |text: &str| Turn {
+            text: text.to_owned(),
+            ..Turn::default()
+        };
+        Self {
+            id: "reply".into(),
+            community: Community {
+                name: community.unwrap_or_default().to_owned(),
+                rules: None,
+                examples: examples.to_vec(),
+            },
+            thread: parents.iter().map(|text| turn(text)).collect(),
+            message: turn(message),
+            user: User {
+                history: history.to_vec(),
+                summary: None,
+            },
+        }
+    }
+
+    /// Blocks of the context that it has something for, as [`super::Configuration::context`] names them; `user` is what
+    /// the author's history goes by.
+    pub fn blocks(&self, user: &str) -> String {
+        let given = [
+            (!self.community.examples.is_empty(), "Co"),
+            (!self.thread.is_empty(), "Pr"),
+            (!self.user.history.is_empty(), user),
+        ];
+        let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
+        blocks.join(".")
+    }
+}
+
 /// Reads records, one JSON object a line, or the built-in [`SYNTHETIC`] ones; with a line about each that is left out.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`] when the file cannot be read or no record is left.
-pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), CounterspeechError> {
+/// [`SystemError::Input`] when the file cannot be read or no record is left.
+pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), SystemError> {
     if path == Path::new(SYNTHETIC) && !path.exists() {
         return Ok((synthetic()?, Vec::new()));
     }
@@ -98,7 +139,7 @@ pub fn read_records(path: &Path) -> Result<(Vec<Record>, Vec<String>), Countersp
         ));
     }
     match records.is_empty() {
-        true => Err(CounterspeechError::Data(format!(
+        true => Err(SystemError::Input(format!(
             "`{place}` holds no record{}: write one JSON object a line, {{\"id\": \"1\", \"message\": {{\"text\": \"…\"}}}}",
             wrong
                 .first()
@@ -127,12 +168,12 @@ impl AuthorKey {
     /// From what [`AuthorKey::text`] gave.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`] when it is not a key.
-    pub fn parse(text: &str) -> Result<Self, CounterspeechError> {
+    /// [`SystemError::Input`] when it is not a key.
+    pub fn parse(text: &str) -> Result<Self, SystemError> {
         let text = text.trim();
         match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             true => Ok(Self(text.to_owned())),
-            false => Err(CounterspeechError::data(
+            false => Err(SystemError::input(
                 "the key of the authors' names is not 64 hexadecimal digits: give the file that `records import` wrote",
             )),
         }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::CounterspeechError;
+use super::SystemError;
 
 /// Largest text file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
@@ -28,16 +28,16 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Reads a text file.
-pub(super) fn read_text(path: &Path) -> Result<String, CounterspeechError> {
+pub(super) fn read_text(path: &Path) -> Result<String, SystemError> {
     let place = path.display();
     let unread = |error: std::io::Error| {
-        CounterspeechError::Data(format!(
+        SystemError::Input(format!(
             "cannot read `{place}`: {error}: name a file that is there"
         ))
     };
     let file = std::fs::metadata(path).map_err(unread)?;
     if file.len() > LARGEST {
-        return Err(CounterspeechError::Data(format!(
+        return Err(SystemError::Input(format!(
             "`{place}` has {} MB and {} are read: split it",
             file.len() >> 20,
             LARGEST >> 20
@@ -45,7 +45,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, CounterspeechError> {
     }
     let bytes = std::fs::read(path).map_err(unread)?;
     String::from_utf8(bytes).map_err(|error| {
-        CounterspeechError::Data(format!(
+        SystemError::Input(format!(
             "`{place}` is not UTF-8 from byte {} on: save it as UTF-8",
             error.utf8_error().valid_up_to()
         ))
@@ -56,7 +56,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, CounterspeechError> {
 pub(super) fn read_lines<T: DeserializeOwned>(
     path: &Path,
     what: &str,
-) -> Result<(Vec<T>, Vec<String>), CounterspeechError> {
+) -> Result<(Vec<T>, Vec<String>), SystemError> {
     let lines = read_any(path)?;
     let (mut rows, mut wrong) = (Vec::new(), lines.troubles);
     for (number, object) in lines.records {
@@ -84,7 +84,7 @@ pub(super) struct Journal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    pub(super) fn open(path: &Path) -> Result<Self, CounterspeechError> {
+    pub(super) fn open(path: &Path) -> Result<Self, SystemError> {
         let mut log = Log::open(path)?;
         let (rows, wrong) = read_lines(path, "row")?;
         if !wrong.is_empty() {
@@ -101,7 +101,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     }
 
     /// Appends a row; `sure` waits until the disk has it.
-    pub(super) fn push(&mut self, row: T, sure: bool) -> Result<(), CounterspeechError> {
+    pub(super) fn push(&mut self, row: T, sure: bool) -> Result<(), SystemError> {
         let _hold = base::command::Hold::new();
         self.log.append(&row)?;
         if sure {
@@ -113,15 +113,15 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     }
 }
 
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> CounterspeechError {
-    CounterspeechError::Failed(format!("cannot write `{}`: {error}", path.display()))
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> SystemError {
+    SystemError::Failed(format!("cannot write `{}`: {error}", path.display()))
 }
 
 /// The SHA-256 of a file; of one above 2 MB that of its length and its first and last MB. Of a folder: of its files, in the
 /// order of their names. It tells models apart and is not collision-resistant.
-pub(super) fn fingerprint(path: &Path) -> Result<String, CounterspeechError> {
+pub(super) fn fingerprint(path: &Path) -> Result<String, SystemError> {
     let unread = |error: std::io::Error| {
-        CounterspeechError::Data(format!("cannot read `{}`: {error}", path.display()))
+        SystemError::Input(format!("cannot read `{}`: {error}", path.display()))
     };
     let mut hash = Sha256::new();
     if path.is_dir() {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Community, CounterspeechError, Record, Turn, User};
+use super::{Community, Record, SystemError, Turn, User};
 
 /// Comments of a community that are trained on.
 const COMMENTS: usize = 100;
@@ -12,7 +12,7 @@ const COMMENTS: usize = 100;
 ///
 /// # Errors
 /// Never: a test reads them.
-pub fn synthetic() -> Result<Vec<Record>, CounterspeechError> {
+pub fn synthetic() -> Result<Vec<Record>, SystemError> {
     #[derive(Deserialize)]
     struct Set {
         community: Vec<Place>,
@@ -32,7 +32,7 @@ pub fn synthetic() -> Result<Vec<Record>, CounterspeechError> {
         said: Vec<[String; 2]>,
     }
     let set: Set = toml::from_str(include_str!("synthetic.toml"))
-        .map_err(|error| CounterspeechError::Failed(error.to_string()))?;
+        .map_err(|error| SystemError::Failed(error.to_string()))?;
     let mut records = Vec::new();
     for place in set.community {
         for person in place.user {
@@ -67,7 +67,7 @@ pub fn synthetic() -> Result<Vec<Record>, CounterspeechError> {
 ///
 /// # Errors
 /// Never: a test reads them.
-pub fn synthetic_comments() -> Result<Vec<Value>, CounterspeechError> {
+pub fn synthetic_comments() -> Result<Vec<Value>, SystemError> {
     #[derive(Deserialize)]
     struct Set {
         community: Vec<Place>,
@@ -80,7 +80,7 @@ pub fn synthetic_comments() -> Result<Vec<Value>, CounterspeechError> {
         said: Vec<[String; 2]>,
     }
     let set: Set = toml::from_str(include_str!("comments.toml"))
-        .map_err(|error| CounterspeechError::Failed(error.to_string()))?;
+        .map_err(|error| SystemError::Failed(error.to_string()))?;
     let mut comments = Vec::new();
     for place in &set.community {
         let round = place.said.len().max(1);

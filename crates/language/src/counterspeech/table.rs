@@ -7,7 +7,7 @@ use base::files::write_bytes;
 use super::indicators::{COLUMNS, Measured, PANELS};
 use super::rank::Scale;
 use super::store::read_text;
-use super::{ConfigurationSummary, CounterspeechError};
+use super::{ConfigurationSummary, SystemError};
 
 /// Columns of the summary before the indicators.
 const HEAD: [&str; 4] = ["config", "replies", "refused", "toxic_share"];
@@ -18,7 +18,7 @@ const DIVERSITY: [&str; 4] = ["distinct_1", "distinct_2", "distinct_3", "repetit
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_table(path: &Path, measured: &[Measured]) -> Result<(), CounterspeechError> {
+pub fn write_table(path: &Path, measured: &[Measured]) -> Result<(), SystemError> {
     let head = ["record", "config", "refused"].into_iter().chain(COLUMNS);
     let rows = measured.iter().map(|it| {
         let named = [it.record.clone(), it.config.clone(), it.refused.to_string()];
@@ -31,10 +31,7 @@ pub fn write_table(path: &Path, measured: &[Measured]) -> Result<(), Counterspee
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_summary(
-    path: &Path,
-    summaries: &[ConfigurationSummary],
-) -> Result<(), CounterspeechError> {
+pub fn write_summary(path: &Path, summaries: &[ConfigurationSummary]) -> Result<(), SystemError> {
     let panels = PANELS.map(|panel| panel.0);
     let columns = COLUMNS.into_iter().filter(|it| !panels.contains(it));
     let names: Vec<&str> = panels.into_iter().chain(columns).collect();
@@ -78,8 +75,8 @@ pub fn write_summary(
 /// Reads the rows of replies.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`].
-pub fn read_table(path: &Path) -> Result<Vec<Measured>, CounterspeechError> {
+/// [`SystemError::Input`].
+pub fn read_table(path: &Path) -> Result<Vec<Measured>, SystemError> {
     let (head, rows) = read(path)?;
     let at = |name: &str| place(path, &head, name);
     let (record, config, refused) = (at("record")?, at("config")?, at("refused")?);
@@ -104,8 +101,8 @@ pub fn read_table(path: &Path) -> Result<Vec<Measured>, CounterspeechError> {
 /// Reads the panels of a summary: names of configurations, and a scale for each panel that any of them has.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`].
-pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Scale>), CounterspeechError> {
+/// [`SystemError::Input`].
+pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Scale>), SystemError> {
     let (head, rows) = read(path)?;
     let config = place(path, &head, "config")?;
     let names = rows
@@ -127,7 +124,7 @@ pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Scale>), Counterspe
         }
     }
     match scales.is_empty() {
-        true => Err(CounterspeechError::Data(format!(
+        true => Err(SystemError::Input(format!(
             "`{}` has no column of an indicator: give the summary that `indicators` wrote",
             path.display()
         ))),
@@ -135,25 +132,21 @@ pub fn read_summary(path: &Path) -> Result<(Vec<String>, Vec<Scale>), Counterspe
     }
 }
 
-fn place(path: &Path, head: &[String], name: &str) -> Result<usize, CounterspeechError> {
+fn place(path: &Path, head: &[String], name: &str) -> Result<usize, SystemError> {
     head.iter().position(|it| it == name).ok_or_else(|| {
-        CounterspeechError::Data(format!(
+        SystemError::Input(format!(
             "`{}` has no column `{name}`: give a table that `indicators` wrote",
             path.display()
         ))
     })
 }
 
-fn number(
-    path: &Path,
-    row: &[String],
-    column: Option<usize>,
-) -> Result<Option<f64>, CounterspeechError> {
+fn number(path: &Path, row: &[String], column: Option<usize>) -> Result<Option<f64>, SystemError> {
     match column.and_then(|at| row.get(at)).map_or("", String::as_str) {
         "" => Ok(None),
         text => match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Some(value)),
-            _ => Err(CounterspeechError::Data(format!(
+            _ => Err(SystemError::Input(format!(
                 "`{}` has `{text}` where a number belongs",
                 path.display()
             ))),
@@ -169,10 +162,10 @@ fn cell(value: Option<f64>) -> String {
 
 type Table = (Vec<String>, Vec<Vec<String>>);
 
-fn read(path: &Path) -> Result<Table, CounterspeechError> {
+fn read(path: &Path) -> Result<Table, SystemError> {
     let text = read_text(path)?;
     let wrong = |error: csv::Error| {
-        CounterspeechError::Data(format!("`{}` is not a table: {error}", path.display()))
+        SystemError::Input(format!("`{}` is not a table: {error}", path.display()))
     };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let head = reader
@@ -188,7 +181,7 @@ fn read(path: &Path) -> Result<Table, CounterspeechError> {
         .collect::<Result<Vec<Vec<String>>, csv::Error>>()
         .map_err(wrong)?;
     match rows.is_empty() {
-        true => Err(CounterspeechError::Data(format!(
+        true => Err(SystemError::Input(format!(
             "`{}` holds no row",
             path.display()
         ))),
@@ -200,9 +193,9 @@ fn write(
     path: &Path,
     head: Vec<String>,
     rows: impl Iterator<Item = Vec<String>>,
-) -> Result<(), CounterspeechError> {
+) -> Result<(), SystemError> {
     let failed = |error: &dyn std::fmt::Display| {
-        CounterspeechError::Failed(format!("cannot write `{}`: {error}", path.display()))
+        SystemError::Failed(format!("cannot write `{}`: {error}", path.display()))
     };
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in std::iter::once(head).chain(rows) {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use base::command::Stopped;
 use base::job::jsonl::Record as Line;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
@@ -16,8 +17,11 @@ use serde_json::json;
 
 use super::chat::{encode_reply, open_tokenizer};
 use super::store::{fingerprint, sha256};
-use super::{BASELINE, Configuration, CounterspeechError, Prompts, Record, Turn};
-use crate::moxin::{Encoded, Examples, ExamplesTask, MoxinError, Place, Recipe, steps_of, text_at};
+use super::{BASELINE, Configuration, Prompts, Record, SystemError, Turn};
+use crate::moxin::{Encoded, Examples, ExamplesTask, Place, Recipe, steps_of, text_at};
+
+/// What is said where training is stopped.
+const RESUME: &str = "stopped; the same command with `--resume` goes on from here";
 
 /// The system message before a comment that is trained on.
 const DISCUSSION: &str = "You take part in an online discussion.";
@@ -80,11 +84,11 @@ pub fn default_recipe() -> Recipe {
 /// Opens a chat model to train.
 ///
 /// # Errors
-/// [`CounterspeechError`]: it is not here, broken, or of a form that is not trained.
+/// [`SystemError`]: it is not here, broken, or of a form that is not trained.
 pub fn open_base(
     name: &str,
     device: &Device,
-) -> Result<(CausalLmConfig, CausalLm, Tokenizer), CounterspeechError> {
+) -> Result<(CausalLmConfig, CausalLm, Tokenizer), SystemError> {
     let path = resolve(name, &HubSettings::from_environment())?;
     let device = device.clone().autodiff();
     let (config, model) = match path.is_dir() {
@@ -99,18 +103,18 @@ pub fn open_base(
 /// `{"comment", "parent"}`, the parent alone before the comment (it may be absent). At most `length` tokens of each are used.
 ///
 /// # Errors
-/// [`CounterspeechError::Training`] where the file cannot be read, or no line can be used.
+/// [`SystemError`] where the file cannot be read, or no line can be used.
 pub fn read_pairs(
     path: &Path,
     tokenizer: &Tokenizer,
     prompts: &Prompts,
     length: usize,
-) -> Result<Examples<Encoded>, CounterspeechError> {
+) -> Result<Examples<Encoded>, SystemError> {
     Ok(Examples::read(path, "pair", &mut |line| {
         let ([system, user], reply) = prompt_of(line, prompts)?;
         let encoded = encode_reply(tokenizer, [&system, &user], reply, length)?;
         match encoded.is_silent() {
-            true => Err(MoxinError::Input(format!(
+            true => Err(SystemError::Input(format!(
                 "its reply begins after {length} tokens: raise `--max-length`"
             ))),
             false => Ok(encoded),
@@ -119,8 +123,8 @@ pub fn read_pairs(
 }
 
 /// System message, user message and the reply to them.
-fn prompt_of<'a>(line: &'a Line, prompts: &Prompts) -> Result<([String; 2], &'a str), MoxinError> {
-    let wrong = |reason: String| Err(MoxinError::Input(reason));
+fn prompt_of<'a>(line: &'a Line, prompts: &Prompts) -> Result<([String; 2], &'a str), SystemError> {
+    let wrong = |reason: String| Err(SystemError::Input(reason));
     let given = |name: &str| text_at(line, name).map(str::trim);
     let (before, reply) = match (given("message"), given("reply"), given("comment")) {
         (Some(""), _, _) => return wrong("its `message` is empty".into()),
@@ -178,9 +182,9 @@ impl Training<'_> {
     /// go on lies in its folder `run`.
     ///
     /// # Errors
-    /// [`CounterspeechError`]: base, adapter, data or settings that cannot be used, another run in the folder, a loss that is
+    /// [`SystemError`]: base, adapter, data or settings that cannot be used, another run in the folder, a loss that is
     /// no number, Ctrl-C.
-    pub fn run(&self, device: &Device, place: &Place<'_>) -> Result<Stage, CounterspeechError> {
+    pub fn run(&self, device: &Device, place: &Place<'_>) -> Result<Stage, SystemError> {
         let (out, folder) = (place.folder, place.folder.join("run"));
         self.check(out)?;
         let (config, model, tokenizer) = open_base(self.base, device)?;
@@ -196,7 +200,7 @@ impl Training<'_> {
             folder: &folder,
             ..place.clone()
         };
-        let prompts = serde_json::to_vec(self.prompts).map_err(CounterspeechError::data)?;
+        let prompts = serde_json::to_vec(self.prompts).map_err(SystemError::input)?;
         place.begin(&json!({
             "base": self.base, "from": self.from.map(fingerprint).transpose()?, "data": fingerprint(self.data)?,
             "prompts": sha256(prompts), "examples": read.used.len(), "recipe": recipe,
@@ -210,9 +214,13 @@ impl Training<'_> {
             },
             base: model,
         };
-        let trained = place.train(&task, task.base.low_rank(), &recipe)?;
+        let trained = place.train(&task, task.base.low_rank(), &recipe);
+        let trained = trained.map_err(|error| match error {
+            SystemError::Stopped(_) => SystemError::Stopped(Stopped(RESUME)),
+            error => error,
+        })?;
         if !trained.loss.is_finite() {
-            return Err(CounterspeechError::Failed(format!(
+            return Err(SystemError::Failed(format!(
                 "the loss is not a number ({} of {} steps had no finite gradient): lower `--lr`, or check the base; no adapter was written",
                 trained.skipped, trained.step
             )));
@@ -229,13 +237,13 @@ impl Training<'_> {
     }
 
     /// What can be known before anything is read.
-    fn check(&self, out: &Path) -> Result<(), CounterspeechError> {
+    fn check(&self, out: &Path) -> Result<(), SystemError> {
         if !(self.epochs > 0.0 && self.epochs <= 1e6) {
-            return Err(CounterspeechError::data("give `--epochs` above 0"));
+            return Err(SystemError::input("give `--epochs` above 0"));
         }
         let there = out.join("adapter_config.json").exists();
         if there && !out.join("run/run.json").exists() {
-            return Err(CounterspeechError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "`{}` holds an adapter already: choose another `--out`",
                 out.display()
             )));
@@ -249,7 +257,7 @@ impl Training<'_> {
         &self,
         config: &CausalLmConfig,
         model: CausalLm,
-    ) -> Result<(LoraConfig, CausalLm), CounterspeechError> {
+    ) -> Result<(LoraConfig, CausalLm), SystemError> {
         let mut rng = Rng::new(self.recipe.seed).child("lora");
         let mut lora = self.recipe.lora.clone().unwrap_or_default();
         if let Some(path) = self.from {
@@ -263,7 +271,7 @@ impl Training<'_> {
         let blocks = config.num_hidden_layers;
         match self.last_blocks {
             Some(last) if last == 0 || last > blocks => {
-                return Err(CounterspeechError::Data(format!(
+                return Err(SystemError::Input(format!(
                     "the base has {blocks} blocks: give `--last-blocks` from 1 to {blocks}"
                 )));
             }

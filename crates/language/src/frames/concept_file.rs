@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::concepts::{ConceptTokens, TokenVectors, concept_frame};
-use super::error::FramesError;
 use super::frame::Frame;
 use super::linalg::{Degenerate, dot};
+use engine::SystemError;
 
 /// Concepts that are computed together.
 const BLOCK: usize = 512;
@@ -57,16 +57,16 @@ impl ConceptDb {
     /// Computes the frames of `concepts` and writes them to `path`. `listen` hears how many are done and may stop it.
     ///
     /// # Errors
-    /// [`FramesError::Input`] without concepts, [`FramesError::File`] where the file cannot be written.
+    /// [`SystemError::Input`] without concepts, [`SystemError::File`] where the file cannot be written.
     pub fn build(
         path: &Path,
         concepts: &[ConceptTokens],
         vectors: &dyn TokenVectors,
         info: &ConceptInfo,
         listen: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<(), FramesError> {
+    ) -> Result<(), SystemError> {
         if concepts.is_empty() {
-            return Err(FramesError::Input(
+            return Err(SystemError::Input(
                 "no concept has enough words: lower `--min-lemmas` or raise `--max-tokens`".into(),
             ));
         }
@@ -102,8 +102,8 @@ impl ConceptDb {
     /// Opens a file of concepts.
     ///
     /// # Errors
-    /// [`FramesError::Weights`] where it is not whole or holds something else.
-    pub fn open(path: &Path) -> Result<Self, FramesError> {
+    /// [`SystemError::Weights`] where it is not whole or holds something else.
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let weights = Weights::open(path)?;
         let unfit = |reason: &str| {
             weights.unfit(format!(
@@ -121,7 +121,7 @@ impl ConceptDb {
         let &[count, width, columns] = &shape[..] else {
             return Err(unfit("its tensor `concepts` is not of rank 3").into());
         };
-        let numbers = |name: &str| -> Result<Vec<usize>, FramesError> {
+        let numbers = |name: &str| -> Result<Vec<usize>, SystemError> {
             let ints = weights.ints(name)?;
             Ok(ints.into_iter().map(|it| it.max(0) as usize).collect())
         };
@@ -189,8 +189,8 @@ impl ConceptDb {
     /// The frame of the concept `name`.
     ///
     /// # Errors
-    /// [`FramesError::Input`] with the name that is nearest.
-    pub fn concept(&self, name: &str) -> Result<Frame, FramesError> {
+    /// [`SystemError::Input`] with the name that is nearest.
+    pub fn concept(&self, name: &str) -> Result<Frame, SystemError> {
         match self.index.get(name) {
             Some(at) => Ok(self.frame(*at)),
             None => Err(unknown(name, self.names.iter().map(String::as_str))),
@@ -210,14 +210,14 @@ impl ConceptDb {
 }
 
 /// The error for a concept that is not there.
-pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> FramesError {
+pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> SystemError {
     let lemma = name.split('.').next().unwrap_or_default().to_lowercase();
     let same = |other: &&str| other.split('.').next() == Some(&lemma);
     let hint = match known.clone().find(same).or_else(|| nearest(name, known)) {
         Some(other) => format!("did you mean `{other}`?"),
         None => "names look like `woman.n.01`".to_owned(),
     };
-    FramesError::Input(format!(
+    SystemError::Input(format!(
         "there is no concept `{name}` with enough words: {hint}"
     ))
 }
@@ -227,12 +227,12 @@ fn header(
     concepts: &[ConceptTokens],
     width: usize,
     info: &ConceptInfo,
-) -> Result<Vec<u8>, FramesError> {
+) -> Result<Vec<u8>, SystemError> {
     let (count, columns) = (concepts.len(), info.columns);
     let names: Vec<&str> = concepts.iter().map(|it| it.name.as_str()).collect();
     let frames = count * width * columns * 4;
     let cannot =
-        |error| FramesError::Input(format!("names of concepts cannot be written: {error}"));
+        |error| SystemError::Input(format!("names of concepts cannot be written: {error}"));
     let header = json!({
         "__metadata__": {
             INFO: serde_json::to_string(info).map_err(cannot)?,

@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use engine::text::Tokenizer;
 
-use super::error::FramesError;
 use super::frame::Frame;
 use super::linalg::{Degenerate, procrustes};
 use super::words::{ConceptWords, Variant};
+use engine::SystemError;
 
 /// Which words make a concept.
 #[derive(Clone, Debug)]
@@ -42,13 +42,13 @@ pub struct ConceptTokens {
 /// Tokens of all words; concepts of too few words are gone.
 ///
 /// # Errors
-/// [`FramesError::Text`] for a word that the vocabulary cannot write.
+/// [`SystemError::Text`] for a word that the vocabulary cannot write.
 pub fn tokenise(
     concepts: &[ConceptWords],
     tokenizer: &Tokenizer,
     options: &WordOptions,
-) -> Result<Vec<ConceptTokens>, FramesError> {
-    let all: Result<Vec<ConceptTokens>, FramesError> = concepts
+) -> Result<Vec<ConceptTokens>, SystemError> {
+    let all: Result<Vec<ConceptTokens>, SystemError> = concepts
         .par_iter()
         .map(|concept| {
             let mut words = Vec::new();

@@ -3,9 +3,9 @@
 
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Output, Request, Segment};
 
-use super::error::FramesError;
 use super::frame::Frame;
 use super::probe::GrowingProbe;
+use engine::SystemError;
 
 /// How to guide.
 #[derive(Clone, Debug)]
@@ -62,15 +62,15 @@ struct Text<'a> {
 /// costs `k` tokens. Texts end together, when every candidate of every text has come upon an end.
 ///
 /// # Errors
-/// [`FramesError::Model`] for prompts that are empty or too long, [`FramesError::Input`] for a guide that does not fit the
+/// [`SystemError::Decoder`] for prompts that are empty or too long, [`SystemError::Input`] for a guide that does not fit the
 /// model, or none at all.
 pub fn guided_decode(
     model: &Decoder,
     prompts: &[Vec<u32>],
     guide: &Frame,
     options: &GuideOptions,
-    mut listen: impl FnMut(usize) -> Result<(), FramesError>,
-) -> Result<Vec<Guided>, FramesError> {
+    mut listen: impl FnMut(usize) -> Result<(), SystemError>,
+) -> Result<Vec<Guided>, SystemError> {
     check(model, guide, options)?;
     let mut texts = begin(model, prompts, guide, options)?;
     for step in 0..options.steps {
@@ -93,23 +93,23 @@ pub fn guided_decode(
     Ok(texts.into_iter().map(Text::finish).collect())
 }
 
-fn check(model: &Decoder, guide: &Frame, options: &GuideOptions) -> Result<(), FramesError> {
+fn check(model: &Decoder, guide: &Frame, options: &GuideOptions) -> Result<(), SystemError> {
     let width = model.config().width;
     let vocab = model.config().vocab;
     if guide.width() != width {
-        return Err(FramesError::Input(format!(
+        return Err(SystemError::Input(format!(
             "the guide has vectors of {} and the model of {width}: build concepts for this model",
             guide.width()
         )));
     }
     if guide.rank() == 0 {
-        return Err(FramesError::Input(
+        return Err(SystemError::Input(
             "the guide is empty, as the difference of a concept with itself is: name two different concepts".into(),
         ));
     }
     match (1..=vocab).contains(&options.k) {
         true => Ok(()),
-        false => Err(FramesError::Input(format!(
+        false => Err(SystemError::Input(format!(
             "{} candidates cannot be taken from a vocabulary of {vocab}: give `-k` from 1 to 16",
             options.k
         ))),
@@ -122,7 +122,7 @@ fn begin<'a>(
     prompts: &[Vec<u32>],
     guide: &'a Frame,
     options: &GuideOptions,
-) -> Result<Vec<Text<'a>>, FramesError> {
+) -> Result<Vec<Text<'a>>, SystemError> {
     let mut caches: Vec<Cache> = prompts.iter().map(|_| Cache::new(model.config())).collect();
     let mut batch: Vec<Segment<'_>> = prompts
         .iter()
@@ -156,7 +156,7 @@ const REQUEST: Request<'static> = Request {
 fn look_ahead(
     model: &Decoder,
     texts: &[Text<'_>],
-) -> Result<(Vec<Cache>, Vec<Output>), FramesError> {
+) -> Result<(Vec<Cache>, Vec<Output>), SystemError> {
     let all = || {
         texts
             .iter()
@@ -180,7 +180,7 @@ impl Text<'_> {
         outputs: Vec<Output>,
         caches: Vec<Cache>,
         options: &GuideOptions,
-    ) -> Result<(), FramesError> {
+    ) -> Result<(), SystemError> {
         let totals: Vec<f64> = outputs
             .iter()
             .map(|output| self.probe.with(&output.hidden))
@@ -212,7 +212,7 @@ impl Text<'_> {
         let (output, cache) = match (outputs.get(chosen), caches.into_iter().nth(chosen)) {
             (Some(output), Some(cache)) => (output, cache),
             _ => {
-                return Err(FramesError::Input(
+                return Err(SystemError::Input(
                     "there are no candidates: give `-k` of 1 or more".into(),
                 ));
             }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::concept_file::{ConceptDb, ConceptInfo};
 use super::concepts::{Vocabulary, WordOptions, tokenise};
-use super::error::FramesError;
 use super::linalg::Degenerate;
 use super::model::FramesModel;
 use super::unembedding::sample_fingerprint;
 use super::whitening::{Offset, Whitening, WhiteningOptions};
 use super::wordnet::{self, PartOfSpeech};
 use super::words::{ConceptWords, Multilingual};
+use engine::SystemError;
 
 /// Where concepts come from and how they are made.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,8 @@ impl ConceptOptions {
     /// All concepts, as words.
     ///
     /// # Errors
-    /// [`FramesError::Input`] where WordNet or a tab file is absent or malformed.
-    pub fn concept_words(&self) -> Result<Vec<ConceptWords>, FramesError> {
+    /// [`SystemError::Input`] where WordNet or a tab file is absent or malformed.
+    pub fn concept_words(&self) -> Result<Vec<ConceptWords>, SystemError> {
         let parts = match self.parts.is_empty() {
             true => &PartOfSpeech::ALL[..],
             false => &self.parts,
@@ -66,7 +66,7 @@ impl ConceptOptions {
     ///
     /// # Errors
     /// As [`Whitening::from_unembedding`].
-    pub fn whitening(&self, model: &FramesModel) -> Result<Whitening, FramesError> {
+    pub fn whitening(&self, model: &FramesModel) -> Result<Whitening, SystemError> {
         let control = model.tokenizer.control_tokens().map(|(id, _)| id);
         let options = WhiteningOptions {
             pad: model.pad,
@@ -86,7 +86,7 @@ impl ConceptOptions {
     ///
     /// # Errors
     /// As [`Whitening::from_unembedding`].
-    pub fn vocabulary(&self, model: &FramesModel) -> Result<Vocabulary, FramesError> {
+    pub fn vocabulary(&self, model: &FramesModel) -> Result<Vocabulary, SystemError> {
         let whitening = self.whitening(model)?;
         Ok(Vocabulary {
             values: whitening.all(&model.decoder.unembedding())?,
@@ -110,13 +110,13 @@ impl ConceptOptions {
     /// Builds a file of all concepts; gives how many there are. `listen` hears how many of how many are done and may stop it.
     ///
     /// # Errors
-    /// [`FramesError`] of every kind.
+    /// [`SystemError`] of every kind.
     pub fn build(
         &self,
         model: &FramesModel,
         out: &Path,
         listen: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<usize, FramesError> {
+    ) -> Result<usize, SystemError> {
         let words = self.concept_words()?;
         let concepts = tokenise(&words, &model.tokenizer, &self.words)?;
         let vectors = self.vocabulary(model)?;

@@ -13,7 +13,6 @@ use base::system::System;
 pub mod command;
 pub mod concept_file;
 pub mod concepts;
-pub mod error;
 pub mod frame;
 pub mod guide;
 pub mod html;
@@ -31,7 +30,7 @@ pub mod words;
 
 pub use concept_file::ConceptDb;
 pub use concepts::{combine, concept_frame, word_frame};
-pub use error::FramesError;
+pub use engine::SystemError;
 pub use frame::Frame;
 pub use guide::{GuideOptions, Guided, guided_decode};
 pub use making::ConceptOptions;

@@ -7,7 +7,7 @@ use engine::models::decoder::{Cache, Decoder, Input, Logits, Request, Segment};
 use engine::text::{ChatInput, Tokenizer};
 use engine::weights::hub::{HubSettings, resolve};
 
-use super::error::FramesError;
+use engine::SystemError;
 
 /// A decoder with its tokenizer.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ impl FramesModel {
     /// Opens a model by path or by name. The padding token is `pad`, else the tokenizer's, else the one that ends texts.
     ///
     /// # Errors
-    /// [`FramesError::Hub`] where it is not here, with the command that fetches it; broken files; a tokenizer that does not
+    /// [`SystemError::Hub`] where it is not here, with the command that fetches it; broken files; a tokenizer that does not
     /// fit the weights.
-    pub fn open(name: &str, pad: Option<u32>) -> Result<Self, FramesError> {
+    pub fn open(name: &str, pad: Option<u32>) -> Result<Self, SystemError> {
         let path = resolve(name, &HubSettings::from_environment())?;
         Self::read(name, &path, pad)
     }
@@ -37,7 +37,7 @@ impl FramesModel {
     ///
     /// # Errors
     /// As [`FramesModel::open`].
-    pub fn read(name: &str, path: &Path, pad: Option<u32>) -> Result<Self, FramesError> {
+    pub fn read(name: &str, path: &Path, pad: Option<u32>) -> Result<Self, SystemError> {
         let tokenizer = Tokenizer::open(path)?;
         let decoder = Decoder::open(path)?;
         tokenizer.check_rows(decoder.config().vocab)?;
@@ -54,10 +54,10 @@ impl FramesModel {
     /// Tokens of a prompt: as a completion, or as what a user says in a chat.
     ///
     /// # Errors
-    /// [`FramesError::Input`] for an empty text, [`FramesError::Text`] where the model has no chat template.
-    pub fn prompt(&self, text: &str, chat: bool) -> Result<Vec<u32>, FramesError> {
+    /// [`SystemError::Input`] for an empty text, [`SystemError::Text`] where the model has no chat template.
+    pub fn prompt(&self, text: &str, chat: bool) -> Result<Vec<u32>, SystemError> {
         if text.is_empty() {
-            return Err(FramesError::Input(
+            return Err(SystemError::Input(
                 "the text is empty: give at least a word".into(),
             ));
         }
@@ -73,8 +73,8 @@ impl FramesModel {
     /// Hidden states after the final norm, `[tokens, width]`.
     ///
     /// # Errors
-    /// [`FramesError::Model`] for texts longer than the model's context.
-    pub fn hidden(&self, ids: &[u32]) -> Result<Vec<f32>, FramesError> {
+    /// [`SystemError::Decoder`] for texts longer than the model's context.
+    pub fn hidden(&self, ids: &[u32]) -> Result<Vec<f32>, SystemError> {
         let mut cache = Cache::new(self.decoder.config());
         let request = Request {
             logits: Logits::None,

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use super::concept_file::{ConceptDb, unknown};
 use super::concepts::{ConceptTokens, TokenVectors, WordOptions, combine, concept_frame, tokenise};
-use super::error::FramesError;
 use super::frame::Frame;
 use super::making::ConceptOptions;
 use super::model::FramesModel;
 use super::probe::summed;
 use super::whitening::Whitening;
 use super::words::{ConceptWords, word_list};
+use engine::SystemError;
 
 /// Concepts of one model by name.
 #[derive(Debug)]
@@ -28,14 +28,14 @@ impl<'a> Concepts<'a> {
     ///
     /// # Errors
     /// A file that is broken or belongs to another model.
-    pub fn open(model: &'a FramesModel, options: &'a ConceptOptions) -> Result<Self, FramesError> {
+    pub fn open(model: &'a FramesModel, options: &'a ConceptOptions) -> Result<Self, SystemError> {
         let file = options.file.as_deref().map(ConceptDb::open).transpose()?;
         if let (Some(file), Some(path)) = (&file, &options.file) {
             let here = options.info(model);
             if file.width() != model.decoder.config().width
                 || file.info().unembedding != here.unembedding
             {
-                return Err(FramesError::Input(format!(
+                return Err(SystemError::Input(format!(
                     "`{}` was made for the model `{}`, not for `{}`: make one with `orrery frames build --model {}`",
                     path.display(),
                     file.info().model,
@@ -69,8 +69,8 @@ impl<'a> Concepts<'a> {
     /// first) or a word list (`@FILE`).
     ///
     /// # Errors
-    /// [`FramesError::Input`] for unknown names, with the nearest one.
-    pub fn frame(&self, text: &str) -> Result<Frame, FramesError> {
+    /// [`SystemError::Input`] for unknown names, with the nearest one.
+    pub fn frame(&self, text: &str) -> Result<Frame, SystemError> {
         match difference(text) {
             Some((towards, away)) => self.direction(towards, Some(away)),
             None => self.single(text),
@@ -81,7 +81,7 @@ impl<'a> Concepts<'a> {
     ///
     /// # Errors
     /// As [`Concepts::frame`].
-    pub fn direction(&self, towards: &str, away: Option<&str>) -> Result<Frame, FramesError> {
+    pub fn direction(&self, towards: &str, away: Option<&str>) -> Result<Frame, SystemError> {
         let towards = self.frame(towards)?;
         match away {
             None => Ok(towards),
@@ -93,7 +93,7 @@ impl<'a> Concepts<'a> {
         }
     }
 
-    fn single(&self, name: &str) -> Result<Frame, FramesError> {
+    fn single(&self, name: &str) -> Result<Frame, SystemError> {
         if let Some(path) = name.strip_prefix('@') {
             return self.of_words(&word_list(path.as_ref())?, 1);
         }
@@ -119,8 +119,8 @@ impl<'a> Concepts<'a> {
     /// The frame of words of one's own.
     ///
     /// # Errors
-    /// [`FramesError::Input`] for fewer than `min_words` words that the vocabulary can write.
-    pub fn of_words(&self, words: &ConceptWords, min_words: usize) -> Result<Frame, FramesError> {
+    /// [`SystemError::Input`] for fewer than `min_words` words that the vocabulary can write.
+    pub fn of_words(&self, words: &ConceptWords, min_words: usize) -> Result<Frame, SystemError> {
         let columns = self.columns();
         let options = WordOptions {
             max_tokens: columns,
@@ -129,7 +129,7 @@ impl<'a> Concepts<'a> {
         };
         let tokens = tokenise(std::slice::from_ref(words), &self.model.tokenizer, &options)?;
         let Some(ConceptTokens { words: tokens, .. }) = tokens.first() else {
-            return Err(FramesError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "`{}` has fewer than {min_words} words of up to {columns} tokens: lower `--min-lemmas` or raise `--max-tokens`",
                 words.name
             )));
@@ -153,10 +153,10 @@ impl<'a> Concepts<'a> {
     /// The `count` concepts of the file that a text expresses most: their numbers and cumulative probes, the largest first.
     ///
     /// # Errors
-    /// [`FramesError::Input`] without a file, [`FramesError::Model`] for a text that is too long.
-    pub fn top(&self, ids: &[u32], count: usize) -> Result<Vec<(usize, f64)>, FramesError> {
+    /// [`SystemError::Input`] without a file, [`SystemError::Decoder`] for a text that is too long.
+    pub fn top(&self, ids: &[u32], count: usize) -> Result<Vec<(usize, f64)>, SystemError> {
         let file = self.file.as_ref().ok_or_else(|| {
-            FramesError::Input(
+            SystemError::Input(
                 "all concepts are looked through in a file: make one with `orrery frames build`, and give `--concepts FILE`".into(),
             )
         })?;
@@ -198,7 +198,7 @@ impl SomeTokens {
         model: &FramesModel,
         whitening: &Whitening,
         words: &[Vec<u32>],
-    ) -> Result<Self, FramesError> {
+    ) -> Result<Self, SystemError> {
         let mut tokens: Vec<u32> = words.iter().flatten().copied().collect();
         tokens.sort_unstable();
         tokens.dedup();

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::concepts::{TokenVectors, WordOptions, word_frame, written};
-use super::error::FramesError;
 use super::linalg::relative_rank;
 use super::model::FramesModel;
 use super::words::ConceptWords;
+use engine::SystemError;
 
 /// Words of one token count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -22,21 +22,21 @@ pub struct RankCount {
 /// How many words have frames of full rank, by number of tokens up to `longest`: each text counts once.
 ///
 /// # Errors
-/// [`FramesError`].
+/// [`SystemError`].
 pub fn rank_counts(
     model: &FramesModel,
     vectors: &dyn TokenVectors,
     concepts: &[ConceptWords],
     options: &WordOptions,
     longest: usize,
-) -> Result<Vec<RankCount>, FramesError> {
+) -> Result<Vec<RankCount>, SystemError> {
     let lemmas = concepts.iter().flat_map(|concept| &concept.lemmas);
     let mut texts: Vec<String> = lemmas
         .flat_map(|lemma| written(std::slice::from_ref(lemma), &options.variants))
         .collect();
     texts.sort_unstable();
     texts.dedup();
-    let ranks: Result<Vec<(usize, bool)>, FramesError> = texts
+    let ranks: Result<Vec<(usize, bool)>, SystemError> = texts
         .par_iter()
         .map(|text| {
             let tokens = model.tokenizer.encode(text)?;

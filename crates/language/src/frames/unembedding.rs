@@ -4,7 +4,7 @@ use base::hash::{FNV_START, fnv1a};
 use engine::models::decoder::Table;
 use kernels::{LinearDims, Precision as Product, linear_backward_weight};
 
-use super::error::FramesError;
+use engine::SystemError;
 
 /// Rows that are read at a time.
 pub(super) const BLOCK: usize = 2048;
@@ -53,8 +53,8 @@ impl Rows for Matrix<'_> {
 fn blocks(
     table: &dyn Rows,
     skip: &[u32],
-    mut take: impl FnMut(&mut Vec<f32>) -> Result<(), FramesError>,
-) -> Result<(), FramesError> {
+    mut take: impl FnMut(&mut Vec<f32>) -> Result<(), SystemError>,
+) -> Result<(), SystemError> {
     let [vocab, width] = table.shape();
     for first in (0..vocab).step_by(BLOCK) {
         let mut values = vec![0.0; BLOCK.min(vocab - first) * width];
@@ -74,8 +74,8 @@ fn blocks(
 /// The mean row, and the unbiased covariance of rows `[width, width]`.
 ///
 /// # Errors
-/// [`FramesError::Input`] below two rows.
-pub fn covariance(table: &dyn Rows, skip: &[u32]) -> Result<(Vec<f64>, Vec<f64>), FramesError> {
+/// [`SystemError::Input`] below two rows.
+pub fn covariance(table: &dyn Rows, skip: &[u32]) -> Result<(Vec<f64>, Vec<f64>), SystemError> {
     let width = table.shape()[1];
     let mut mean = vec![0.0; width];
     let mut count = 0;
@@ -89,7 +89,7 @@ pub fn covariance(table: &dyn Rows, skip: &[u32]) -> Result<(Vec<f64>, Vec<f64>)
         Ok(())
     })?;
     if count < 2 {
-        return Err(FramesError::Input(
+        return Err(SystemError::Input(
             "a covariance needs two tokens at least: skip fewer".into(),
         ));
     }

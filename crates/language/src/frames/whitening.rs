@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use base::tensor_file::{Precision, TensorFile, Weights};
 use kernels::{LinearDims, Precision as Product, linear};
 
-use super::error::FramesError;
 use super::linalg::inverse_square_root;
 use super::unembedding::{BLOCK, Rows, covariance, fingerprint};
+use engine::SystemError;
 
 /// Eigenvalues of the covariance up to this count as zero, as in the official code.
 const NEGLIGIBLE: f64 = 1e-6;
@@ -69,14 +69,14 @@ impl Whitening {
     /// Measures the unembedding `[vocab, width]`.
     ///
     /// # Errors
-    /// [`FramesError::Input`] where the padding token is not in the vocabulary or values are not finite.
+    /// [`SystemError::Input`] where the padding token is not in the vocabulary or values are not finite.
     pub fn from_unembedding(
         table: &dyn Rows,
         options: &WhiteningOptions,
-    ) -> Result<Self, FramesError> {
+    ) -> Result<Self, SystemError> {
         let [vocab, width] = table.shape();
         if let Some(pad) = options.pad.filter(|pad| *pad as usize >= vocab) {
-            return Err(FramesError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "the padding token {pad} is not in the vocabulary of {vocab}: give another with `--pad`"
             )));
         }
@@ -92,7 +92,7 @@ impl Whitening {
             None => {
                 let (mean, covariance) = covariance(table, &options.skip)?;
                 let root = inverse_square_root(&covariance, width, NEGLIGIBLE).ok_or_else(|| {
-                    FramesError::Input(
+                    SystemError::Input(
                         "the unembedding holds values that are not finite: download the weights again".into(),
                     )
                 })?;
@@ -121,7 +121,7 @@ impl Whitening {
                 Some(row)
             }
             (Offset::Pad, None) => {
-                return Err(FramesError::Input(
+                return Err(SystemError::Input(
                     "the model has no padding token to measure from: give one with `--pad`, or `--offset mean`".into(),
                 ));
             }
@@ -153,7 +153,7 @@ impl Whitening {
         self.fingerprint
     }
 
-    fn turned(&self, rows: &[f32]) -> Result<Vec<f32>, FramesError> {
+    fn turned(&self, rows: &[f32]) -> Result<Vec<f32>, SystemError> {
         let dims = LinearDims {
             rows: rows.len() / self.width,
             input: self.width,
@@ -165,13 +165,13 @@ impl Whitening {
     /// Vectors of tokens, `[tokens, width]`.
     ///
     /// # Errors
-    /// [`FramesError::Input`] for a token that is not in the vocabulary.
-    pub fn vectors(&self, table: &dyn Rows, tokens: &[u32]) -> Result<Vec<f32>, FramesError> {
+    /// [`SystemError::Input`] for a token that is not in the vocabulary.
+    pub fn vectors(&self, table: &dyn Rows, tokens: &[u32]) -> Result<Vec<f32>, SystemError> {
         let mut rows = vec![0.0; tokens.len() * self.width];
         for (row, token) in rows.chunks_exact_mut(self.width).zip(tokens) {
             if table.read(*token as usize, row) == 0 {
                 let vocab = table.shape()[0];
-                return Err(FramesError::Input(format!(
+                return Err(SystemError::Input(format!(
                     "token {token} is not in the vocabulary of {vocab}: use the tokenizer that belongs to the model"
                 )));
             }
@@ -199,7 +199,7 @@ impl Whitening {
     ///
     /// # Errors
     /// As [`Whitening::vectors`].
-    pub fn all(&self, table: &dyn Rows) -> Result<Vec<f32>, FramesError> {
+    pub fn all(&self, table: &dyn Rows) -> Result<Vec<f32>, SystemError> {
         let vocab = table.shape()[0] as u32;
         let mut vectors = Vec::with_capacity(vocab as usize * self.width);
         for first in (0..vocab).step_by(BLOCK) {
@@ -219,10 +219,10 @@ fn read(file: &Path, width: usize) -> Option<(Vec<f32>, Vec<f32>)> {
     Some((values("mean", width)?, values("root", width * width)?))
 }
 
-fn keep(file: &Path, mean: &[f32], root: &[f32]) -> Result<(), FramesError> {
+fn keep(file: &Path, mean: &[f32], root: &[f32]) -> Result<(), SystemError> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {
-            FramesError::Input(format!("cannot make `{}`: {error}", folder.display()))
+            SystemError::Input(format!("cannot make `{}`: {error}", folder.display()))
         })?;
     }
     let width = mean.len();

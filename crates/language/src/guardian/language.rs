@@ -11,12 +11,12 @@ use engine::models::decoder::{
 use engine::text::{ChatInput, Tokenizer};
 use serde_json::json;
 
-use super::error::GuardianError;
 use super::features::{FeatureReader, Features};
 use super::probability::{Label, confidence, is_label, probability_from_logits, risk_probability};
 use super::prompt::{Message, Plan, Prompt, Subject, Version};
 use super::risk::RiskConfig;
 use super::wording::Wording;
+use engine::SystemError;
 
 /// Tokens that go through the model at once where logits of all of them are kept: bounds the memory.
 const CHUNK: usize = 128;
@@ -50,7 +50,7 @@ pub struct LanguageGuard {
 
 /// What a prompt came to.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct GuardOutput {
     /// P(risk) by the answer's tokens.
     pub probability: f64,
     /// What was answered, where an answer was generated.
@@ -84,7 +84,7 @@ impl LanguageGuard {
         path: &Path,
         version: Option<Version>,
         wording: Option<Wording>,
-    ) -> Result<Self, GuardianError> {
+    ) -> Result<Self, SystemError> {
         let tokenizer = Tokenizer::open(path)?;
         let decoder = Decoder::open(path)?;
         tokenizer.check_rows(decoder.config().vocab)?;
@@ -106,7 +106,7 @@ impl LanguageGuard {
         };
         let (yes, no) = (spellings("yes"), spellings("no"));
         if yes.is_empty() || no.is_empty() {
-            return Err(GuardianError::Unsupported(
+            return Err(SystemError::Input(
                 "the model's vocabulary has no token for yes or no: it cannot answer in one word"
                     .into(),
             ));
@@ -137,7 +137,7 @@ impl LanguageGuard {
     ///
     /// # Errors
     /// When the messages do not fit the risk or each other.
-    pub fn ask(&self, messages: &[Message], risk: &RiskConfig) -> Result<Asked, GuardianError> {
+    pub fn ask(&self, messages: &[Message], risk: &RiskConfig) -> Result<Asked, SystemError> {
         let prompt = match &self.form {
             Form::Checkpoint => return self.ask_checkpoint(messages, risk),
             Form::Granite => Prompt::render(self.version, messages, risk, &self.wording)?,
@@ -177,7 +177,7 @@ impl LanguageGuard {
         &self,
         messages: &[Message],
         risk: &RiskConfig,
-    ) -> Result<Asked, GuardianError> {
+    ) -> Result<Asked, SystemError> {
         let plan = Plan::new(self.version, messages, risk)?;
         let mut config = json!({ "risk_name": risk.name(), "criteria_id": risk.name() });
         let mut definition = String::new();
@@ -223,7 +223,7 @@ impl LanguageGuard {
         asked: &Asked,
         features: bool,
         generate: bool,
-    ) -> Result<Reading, GuardianError> {
+    ) -> Result<GuardOutput, SystemError> {
         let ids = &asked.ids;
         let focus = asked.message.start.saturating_sub(1).max(1);
         let most = if features {
@@ -289,7 +289,7 @@ impl LanguageGuard {
         if let Ok(mut kept) = self.last.lock() {
             *kept = Some((ids.clone(), cache.fork()));
         }
-        let mut reading = Reading {
+        let mut reading = GuardOutput {
             probability: probability_from_logits(&logits, &self.yes, &self.no),
             label: None,
             confidence: None,
@@ -356,8 +356,8 @@ impl LanguageGuard {
         &self,
         mut cache: Cache,
         mut logits: Vec<f32>,
-        reading: &mut Reading,
-    ) -> Result<(), GuardianError> {
+        reading: &mut GuardOutput,
+    ) -> Result<(), SystemError> {
         let mut steps = Vec::new();
         let mut answer = Vec::new();
         let special = self.tokenizer.special();
@@ -412,7 +412,7 @@ fn reads_definitions(tokenizer: &Tokenizer) -> bool {
 }
 
 /// What the model's chat template puts before and after a user message that is to be answered.
-fn headers(tokenizer: &Tokenizer) -> Result<[String; 2], GuardianError> {
+fn headers(tokenizer: &Tokenizer) -> Result<[String; 2], SystemError> {
     let input = ChatInput {
         messages: vec![json!({"role": "user", "content": SIGN})],
         add_generation_prompt: true,
@@ -421,7 +421,7 @@ fn headers(tokenizer: &Tokenizer) -> Result<[String; 2], GuardianError> {
     let text = tokenizer.chat()?.render(&input)?;
     match text.split_once(SIGN) {
         Some((before, after)) => Ok([before.to_owned(), after.to_owned()]),
-        None => Err(GuardianError::Unsupported(
+        None => Err(SystemError::Input(
             "the model's chat template leaves the user's message out: give a model with a usable template".into(),
         )),
     }

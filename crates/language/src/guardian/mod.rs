@@ -15,7 +15,6 @@ use base::system::System;
 
 pub mod baseline;
 pub mod command;
-pub mod error;
 pub mod features;
 pub mod head;
 pub mod language;
@@ -33,7 +32,7 @@ pub mod tools;
 pub mod train;
 pub mod wording;
 
-pub use error::GuardianError;
+pub use engine::SystemError;
 pub use pipeline::{Assessment, Classifier, Guardian, GuardianOptions};
 pub use prompt::{Message, Prompt, Version};
 pub use risk::{RISKS, RiskConfig};

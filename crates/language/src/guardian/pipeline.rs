@@ -7,13 +7,13 @@ use engine::weights::hub::{HubSettings, resolve};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::GuardianError;
 use super::head::Head;
-use super::language::{Asked, LanguageGuard, Reading};
+use super::language::{Asked, GuardOutput, LanguageGuard};
 use super::probability::Label;
 use super::prompt::{Message, Version};
 use super::risk::{RiskConfig, RiskGroup};
 use super::wording::Wording;
+use engine::SystemError;
 
 /// Threshold where nobody chose one.
 pub const THRESHOLD: f64 = 0.5;
@@ -88,10 +88,10 @@ impl Guardian {
     /// Loads the model `name`: a path, a name on the hub that was pulled, or `smollm2`.
     ///
     /// # Errors
-    /// [`GuardianError`] when there is no such model, or the classifier does not fit it.
-    pub fn load(name: &str, options: GuardianOptions) -> Result<Self, GuardianError> {
+    /// [`SystemError`] when there is no such model, or the classifier does not fit it.
+    pub fn load(name: &str, options: GuardianOptions) -> Result<Self, SystemError> {
         let path = resolve(name, &HubSettings::from_environment())
-            .map_err(|error| GuardianError::Data(error.to_string()))?;
+            .map_err(|error| SystemError::Input(error.to_string()))?;
         let language = LanguageGuard::open(&path, options.version, options.wording.clone())?;
         let head = match &options.classifier {
             Classifier::Labels => None,
@@ -131,8 +131,8 @@ impl Guardian {
     /// Whether it can assess a risk.
     ///
     /// # Errors
-    /// [`GuardianError`] where its classifier was not trained for it.
-    pub fn covers(&self, risk: &RiskConfig) -> Result<(), GuardianError> {
+    /// [`SystemError`] where its classifier was not trained for it.
+    pub fn covers(&self, risk: &RiskConfig) -> Result<(), SystemError> {
         self.head.as_ref().map_or(Ok(()), |head| head.covers(risk))
     }
 
@@ -140,12 +140,12 @@ impl Guardian {
     /// of its parts, and for risks that ask what a context supports the smallest.
     ///
     /// # Errors
-    /// [`GuardianError`].
+    /// [`SystemError`].
     pub fn assess(
         &self,
         messages: &[Message],
         risk: &RiskConfig,
-    ) -> Result<Assessment, GuardianError> {
+    ) -> Result<Assessment, SystemError> {
         if let Some(head) = &self.head {
             head.covers(risk)?;
         }
@@ -160,7 +160,7 @@ impl Guardian {
         &self,
         messages: &[Message],
         risks: &[RiskConfig],
-    ) -> Result<Vec<Assessment>, GuardianError> {
+    ) -> Result<Vec<Assessment>, SystemError> {
         risks
             .iter()
             .map(|risk| self.assess(messages, risk))
@@ -170,12 +170,12 @@ impl Guardian {
     /// Features of a prompt, for training.
     ///
     /// # Errors
-    /// [`GuardianError`].
+    /// [`SystemError`].
     pub fn features(
         &self,
         messages: &[Message],
         risk: &RiskConfig,
-    ) -> Result<Reading, GuardianError> {
+    ) -> Result<GuardOutput, SystemError> {
         self.language
             .read(&self.language.ask(messages, risk)?, true, false)
     }
@@ -185,7 +185,7 @@ impl Guardian {
         messages: &[Message],
         risk: &RiskConfig,
         halvings: usize,
-    ) -> Result<Assessment, GuardianError> {
+    ) -> Result<Assessment, SystemError> {
         let asked = self.language.ask(messages, risk)?;
         if halvings == 0 || self.language.fits(&asked) {
             return self.assess_whole(&asked, risk);
@@ -220,7 +220,7 @@ impl Guardian {
         })
     }
 
-    fn assess_whole(&self, asked: &Asked, risk: &RiskConfig) -> Result<Assessment, GuardianError> {
+    fn assess_whole(&self, asked: &Asked, risk: &RiskConfig) -> Result<Assessment, SystemError> {
         let generate = self.options.generate && self.head.is_none();
         let reading = self.language.read(asked, self.head.is_some(), generate)?;
         let probability = match &self.head {

@@ -5,9 +5,9 @@ use engine::text::{ChatInput, ChatTemplate, TextError, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::GuardianError;
 use super::risk::{RiskConfig, RiskGroup};
 use super::wording::Wording;
+use engine::SystemError;
 
 /// A message: what somebody said, a retrieved context, or the tools that may be called.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Message {
         }
     }
 
-    fn label(&self) -> Result<&'static str, GuardianError> {
+    fn label(&self) -> Result<&'static str, SystemError> {
         Ok(match self.role.as_str() {
             "user" => "User Message: ",
             "assistant" => "Assistant Message: ",
@@ -51,7 +51,7 @@ impl Message {
             "tools" => "Tools Available: ",
             other => {
                 let other: String = other.chars().take(40).collect();
-                return Err(GuardianError::Messages(format!(
+                return Err(SystemError::Input(format!(
                     "a message has the role `{other}`: roles are user, assistant, context and tools"
                 )));
             }
@@ -159,12 +159,12 @@ impl<'a> Plan<'a> {
         version: Version,
         messages: &'a [Message],
         risk: &RiskConfig,
-    ) -> Result<Self, GuardianError> {
+    ) -> Result<Self, SystemError> {
         let name = risk.name();
         let last = |role: &str| messages.iter().rev().find(|it| it.role == role);
         let need = |role: &str| {
             last(role).ok_or_else(|| {
-                GuardianError::Messages(format!("`{name}` needs a message of the role `{role}`"))
+                SystemError::Input(format!("`{name}` needs a message of the role `{role}`"))
             })
         };
         for message in messages {
@@ -187,7 +187,7 @@ impl<'a> Plan<'a> {
                 [Some(need("user")?), Some(need("assistant")?)],
             ),
             RiskGroup::FunctionCall if version == Version::V30 => {
-                return Err(GuardianError::Unsupported(
+                return Err(SystemError::Input(
                     "`function_call` needs prompts of the generation 3.2".into(),
                 ));
             }
@@ -202,7 +202,7 @@ impl<'a> Plan<'a> {
             group @ (RiskGroup::Harm | RiskGroup::Conversation) => {
                 let spoken = |it: &&Message| matches!(it.role.as_str(), "user" | "assistant");
                 let Some(judged) = messages.iter().rfind(spoken) else {
-                    return Err(GuardianError::Messages(format!(
+                    return Err(SystemError::Input(format!(
                         "`{name}` needs a message of the user or the assistant"
                     )));
                 };
@@ -210,7 +210,7 @@ impl<'a> Plan<'a> {
                 if let RiskConfig::Builtin(risk) = risk
                     && !(if user { risk.prompt } else { risk.answer })
                 {
-                    return Err(GuardianError::Messages(format!(
+                    return Err(SystemError::Input(format!(
                         "`{name}` is a risk of {}: leave the other out",
                         if user { "answers" } else { "prompts" }
                     )));
@@ -273,13 +273,13 @@ impl Prompt {
     /// Renders messages and a risk in the layout of `version`, with the role headers of Granite models.
     ///
     /// # Errors
-    /// [`GuardianError::Messages`] when the messages do not fit the risk.
+    /// [`SystemError::Input`] when the messages do not fit the risk.
     pub fn render(
         version: Version,
         messages: &[Message],
         risk: &RiskConfig,
         wording: &Wording,
-    ) -> Result<Self, GuardianError> {
+    ) -> Result<Self, SystemError> {
         let header = |role: &str| format!("<|start_of_role|>{role}<|end_of_role|>");
         let around = [
             header("user"),
@@ -298,7 +298,7 @@ impl Prompt {
         risk: &RiskConfig,
         wording: &Wording,
         [before, after]: [&str; 2],
-    ) -> Result<Self, GuardianError> {
+    ) -> Result<Self, SystemError> {
         let plan = Plan::new(version, messages, risk)?;
         let definition = wording.definition(risk, plan.subject)?;
         let purpose = wording

@@ -7,9 +7,9 @@ use base::command::one_line;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::GuardianError;
 use super::prompt::Message;
 use super::risk::RiskConfig;
+use engine::SystemError;
 
 /// Longest line, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -87,7 +87,7 @@ impl Record {
     ///
     /// # Errors
     /// As [`RiskConfig::new`].
-    pub fn config(&self) -> Result<RiskConfig, GuardianError> {
+    pub fn config(&self) -> Result<RiskConfig, SystemError> {
         RiskConfig::new(self.risk.as_deref(), self.definition.as_deref())
     }
 
@@ -100,11 +100,11 @@ impl Record {
 /// The records of a file, in order, and one readable line for each line that was left out.
 ///
 /// # Errors
-/// [`GuardianError::Data`] when it cannot be read.
+/// [`SystemError::Input`] when it cannot be read.
 pub fn read_records(
     input: impl Read,
     origin: &str,
-) -> Result<(Vec<Record>, Vec<String>), GuardianError> {
+) -> Result<(Vec<Record>, Vec<String>), SystemError> {
     let mut reader = BufReader::new(input);
     let (mut records, mut troubles) = (Vec::new(), Vec::new());
     let mut trouble = |number: usize, what: &dyn std::fmt::Display| {
@@ -116,7 +116,7 @@ pub fn read_records(
         let mut bytes = Vec::new();
         let mut limited = reader.by_ref().take(LONGEST + 1);
         let read = limited.read_until(b'\n', &mut bytes);
-        let cannot = |error| GuardianError::Data(format!("cannot read `{origin}`: {error}"));
+        let cannot = |error| SystemError::Input(format!("cannot read `{origin}`: {error}"));
         if read.map_err(cannot)? == 0 {
             break;
         }

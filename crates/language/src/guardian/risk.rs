@@ -2,7 +2,7 @@
 
 use base::command::nearest;
 
-use super::error::GuardianError;
+use engine::SystemError;
 
 /// What a risk is a property of, and so which prompt it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl RiskConfig {
     ///
     /// # Errors
     /// A built-in risk with a definition, an unknown name without one: the rules of the 3.2 template.
-    pub fn new(name: Option<&str>, definition: Option<&str>) -> Result<Self, GuardianError> {
+    pub fn new(name: Option<&str>, definition: Option<&str>) -> Result<Self, SystemError> {
         let name = name.map(str::trim).filter(|name| !name.is_empty());
         let definition = definition.map(str::trim).filter(|text| !text.is_empty());
         match (name, definition) {
@@ -199,11 +199,16 @@ impl RiskConfig {
                     Some(near) => format!("; did you mean `{near}`?"),
                     None => format!("; built in: {}", known().collect::<Vec<_>>().join(", ")),
                 };
-                let name = name.chars().take(80).collect();
-                GuardianError::Undefined { name, hint }
+                let name: String = name.chars().take(80).collect();
+                SystemError::Input(format!(
+                    "invalid config: user-provided risk_name requires a risk_definition: `{name}` is not built in{hint}"
+                ))
             }),
             (Some(name), Some(definition)) => match find_risk(name) {
-                Some(risk) => Err(GuardianError::Overridden(risk.name.into())),
+                Some(risk) => Err(SystemError::Input(format!(
+                    "invalid config: built-in risk_name's definition cannot be overridden: give `{}` another name, or leave its definition out",
+                    risk.name
+                ))),
                 None => Ok(Self::Custom {
                     name: name.into(),
                     definition: definition.into(),

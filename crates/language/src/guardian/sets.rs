@@ -9,10 +9,10 @@ use std::path::Path;
 use base::hash::{FNV_START, fnv1a};
 use serde_json::Value;
 
-use super::error::GuardianError;
 use super::prompt::Message;
 use super::record::Record;
 use super::risk::RiskConfig;
+use engine::SystemError;
 
 /// Which part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -56,15 +56,15 @@ pub const SETS: [&str; 5] = [
 /// The records of `split` of one set in `folder`, each with the set's name under `set`, in the order of its file.
 ///
 /// # Errors
-/// [`GuardianError::Data`] when a file is absent or not as its authors made it.
-pub fn read_set(folder: &Path, set: &str, split: Split) -> Result<Vec<Record>, GuardianError> {
+/// [`SystemError::Input`] when a file is absent or not as its authors made it.
+pub fn read_set(folder: &Path, set: &str, split: Split) -> Result<Vec<Record>, SystemError> {
     let all = match set {
         "xstest" => xstest(folder),
         "xstest-answers" => xstest_answers(folder),
         "hatecheck" => hatecheck(folder),
         "hate-offensive-tweets" => tweets(folder),
         "halueval-general" => halueval(folder),
-        other => Err(GuardianError::Data(format!(
+        other => Err(SystemError::Input(format!(
             "there is no set `{other}`: {}",
             SETS.join(", ")
         ))),
@@ -82,7 +82,7 @@ pub fn read_set(folder: &Path, set: &str, split: Split) -> Result<Vec<Record>, G
 
 type Keyed = Vec<(String, Record)>;
 
-fn builtin(name: &str) -> Result<RiskConfig, GuardianError> {
+fn builtin(name: &str) -> Result<RiskConfig, SystemError> {
     RiskConfig::new(Some(name), None)
 }
 
@@ -93,7 +93,7 @@ fn xstest_key(row: &BTreeMap<String, String>) -> String {
 }
 
 /// Unsafe prompts: harm. None is profane, though many sound alarming.
-fn xstest(folder: &Path) -> Result<Keyed, GuardianError> {
+fn xstest(folder: &Path) -> Result<Keyed, SystemError> {
     let (harm, profanity) = (builtin("harm")?, builtin("profanity")?);
     let mut all = Vec::new();
     for row in table(&folder.join("xstest/xstest_prompts.csv"))? {
@@ -110,7 +110,7 @@ fn xstest(folder: &Path) -> Result<Keyed, GuardianError> {
 }
 
 /// Answers of five models: a full answer to an unsafe prompt is harm, a full refusal of a safe one is evasive.
-fn xstest_answers(folder: &Path) -> Result<Keyed, GuardianError> {
+fn xstest_answers(folder: &Path) -> Result<Keyed, SystemError> {
     let (harm, evasive) = (builtin("harm")?, builtin("evasiveness")?);
     let prompts = table(&folder.join("xstest/xstest_prompts.csv"))?;
     // The two files number the prompts differently.
@@ -150,7 +150,7 @@ fn xstest_answers(folder: &Path) -> Result<Keyed, GuardianError> {
 }
 
 /// Hateful cases: social bias. Cases of one template, which differ in the group that is named, belong together.
-fn hatecheck(folder: &Path) -> Result<Keyed, GuardianError> {
+fn hatecheck(folder: &Path) -> Result<Keyed, SystemError> {
     let bias = builtin("social_bias")?;
     let mut all = Vec::new();
     for row in table(&folder.join("hatecheck/hatecheck.csv"))? {
@@ -176,7 +176,7 @@ fn hatecheck(folder: &Path) -> Result<Keyed, GuardianError> {
 }
 
 /// Votes of the crowd: hate is social bias, offensive language profanity; tweets that are neither have neither.
-fn tweets(folder: &Path) -> Result<Keyed, GuardianError> {
+fn tweets(folder: &Path) -> Result<Keyed, SystemError> {
     let (bias, profanity) = (builtin("social_bias")?, builtin("profanity")?);
     let mut all = Vec::new();
     for row in table(&folder.join("hate-offensive-tweets/tweets.csv"))? {
@@ -200,7 +200,7 @@ fn tweets(folder: &Path) -> Result<Keyed, GuardianError> {
 }
 
 /// Answers from memory with a human label.
-fn halueval(folder: &Path) -> Result<Keyed, GuardianError> {
+fn halueval(folder: &Path) -> Result<Keyed, SystemError> {
     let path = folder.join("halueval-general/general.jsonl");
     let risk = RiskConfig::new(Some("hallucination"), Some(MADE_UP))?;
     let mut all = Vec::new();
@@ -209,7 +209,7 @@ fn halueval(folder: &Path) -> Result<Keyed, GuardianError> {
         .filter(|line| !line.trim().is_empty())
     {
         let row: Value = serde_json::from_str(line).map_err(|error| {
-            GuardianError::Data(format!(
+            SystemError::Input(format!(
                 "`{}` holds a line that is not JSON ({error})",
                 path.display()
             ))
@@ -230,9 +230,9 @@ fn halueval(folder: &Path) -> Result<Keyed, GuardianError> {
     Ok(all)
 }
 
-fn read_text(path: &Path) -> Result<String, GuardianError> {
+fn read_text(path: &Path) -> Result<String, SystemError> {
     std::fs::read_to_string(path).map_err(|error| {
-        GuardianError::Data(format!(
+        SystemError::Input(format!(
             "cannot read `{}`: {error}: give the folder that holds the sets",
             path.display()
         ))
@@ -240,7 +240,7 @@ fn read_text(path: &Path) -> Result<String, GuardianError> {
 }
 
 /// The rows of a CSV file by its header (RFC 4180: quotes, doubled quotes, line breaks within quotes).
-fn table(path: &Path) -> Result<Vec<BTreeMap<String, String>>, GuardianError> {
+fn table(path: &Path) -> Result<Vec<BTreeMap<String, String>>, SystemError> {
     let text = read_text(path)?;
     let mut rows = cells(&text).into_iter();
     let header = rows.next().unwrap_or_default();

@@ -71,11 +71,7 @@ pub fn read_samples(
     resize(&mut file, done * width * 4).map_err(cannot)?;
     let mut steps = Steps::new("reading", !progress);
     for (index, record) in records.iter().enumerate().skip(done) {
-        if context.stopped() {
-            return Err(Failure::interrupted(
-                "stopped; the same command goes on from here",
-            ));
-        }
+        context.proceed_or_resume()?;
         let reading = guardian
             .features(&record.messages, &record.config()?)
             .map_err(|error| Failure::input(format!("record {}: {error}", record.id)))?;

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Run, Schedule, Task, TaskError, TrainConfig, train};
 
-use super::error::GuardianError;
 use super::head::{Head, HeadInfo, HeadNet, standardised};
+use engine::SystemError;
 
 /// Samples a step.
 const BATCH: usize = 64;
@@ -98,13 +98,13 @@ impl Task for HeadTask<'_> {
 /// Trains a head on samples.
 ///
 /// # Errors
-/// [`GuardianError::Train`].
+/// [`SystemError::Train`].
 pub fn train_head(
     samples: &[Sample],
     info: HeadInfo,
     config: &TrainConfig,
     run: Run,
-) -> Result<Head, GuardianError> {
+) -> Result<Head, SystemError> {
     let inputs = samples.first().map_or(0, |sample| sample.features.len());
     let mut mean = vec![0.0f32; inputs];
     let mut scale = vec![0.0f32; inputs];

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::error::GuardianError;
 use super::prompt::{Message, Plan, Purpose, Subject, Version};
 use super::risk::{RISKS, RiskConfig};
+use engine::SystemError;
 
 /// The sentences of a prompt generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,13 +88,13 @@ impl Wording {
     /// prompts say different things in one place, the first counts; [`Wording::ours`] fills what none of them says.
     ///
     /// # Errors
-    /// [`GuardianError::Data`] when a prompt is not laid out like one of that generation.
-    pub fn from_prompts(version: Version, prompts: &[Value]) -> Result<Self, GuardianError> {
+    /// [`SystemError::Input`] when a prompt is not laid out like one of that generation.
+    pub fn from_prompts(version: Version, prompts: &[Value]) -> Result<Self, SystemError> {
         let mut found = Self::default();
         for (index, record) in prompts.iter().enumerate() {
             if record["version"].as_str() == Some(version.name()) {
                 found.learn(version, record).map_err(|what| {
-                    GuardianError::Data(format!("prompt {index} of the wording file: {what}"))
+                    SystemError::Input(format!("prompt {index} of the wording file: {what}"))
                 })?;
             }
         }
@@ -153,15 +153,15 @@ impl Wording {
     /// The definition of a risk for what is judged.
     ///
     /// # Errors
-    /// [`GuardianError::Messages`] when there is none for it.
-    pub fn definition(&self, risk: &RiskConfig, subject: Subject) -> Result<String, GuardianError> {
+    /// [`SystemError::Input`] when there is none for it.
+    pub fn definition(&self, risk: &RiskConfig, subject: Subject) -> Result<String, SystemError> {
         let name = match risk {
             RiskConfig::Custom { definition, .. } => return Ok(definition.clone()),
             RiskConfig::Builtin(risk) => risk.name,
         };
         let found = self.definitions.get(&(name.to_owned(), subject));
         found.cloned().ok_or_else(|| {
-            GuardianError::Messages(format!(
+            SystemError::Input(format!(
                 "`{name}` has no definition for the {}",
                 subject.name()
             ))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::HarpError;
+use super::SystemError;
 
 /// Measure of hesitation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,9 +93,11 @@ impl HarpConfig {
     }
 
     /// # Errors
-    /// [`HarpError::Setting`] for what is out of range or does not go together.
-    pub fn check(&self) -> Result<(), HarpError> {
-        let wrong = |name, value: String, range| Err(HarpError::Setting { name, value, range });
+    /// [`SystemError::Input`] for what is out of range or does not go together.
+    pub fn check(&self) -> Result<(), SystemError> {
+        let wrong = |name: &str, value: String, range: &str| {
+            Err(SystemError::Input(format!("{name} is {value}: {range}")))
+        };
         let share = |value: f32| (0.0..=1.0).contains(&value);
         match self {
             it if !(0.0..=1000.0).contains(&it.theta) => wrong(

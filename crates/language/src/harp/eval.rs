@@ -8,7 +8,7 @@ use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeamCompat, GenerateConfig, HarpConfig, HarpError, HarpPipeline, Item, Metric, Scoring,
+    BeamCompat, GenerateConfig, HarpConfig, HarpPipeline, Item, Metric, Scoring, SystemError,
     beam_config,
 };
 
@@ -90,7 +90,7 @@ pub fn evaluate(
     item: &Item,
     arm: Arm,
     config: &EvalConfig,
-) -> Result<ArmResult, HarpError> {
+) -> Result<ArmResult, SystemError> {
     let prompt = match config.chat {
         true => pipeline.chat(None, &item.prompt)?,
         false => pipeline.prompt(&item.prompt)?,

@@ -8,7 +8,7 @@ use engine::models::decoder::Decoder;
 use engine::text::{TextStream, Tokenizer};
 use serde::Serialize;
 
-use super::{HarpConfig, HarpError, HarpStep, Sequence, Uniforms, harp_step};
+use super::{HarpConfig, HarpStep, Sequence, SystemError, Uniforms, harp_step};
 
 /// How text is generated.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,14 +111,14 @@ struct Row<'a> {
 /// Every text depends on its own prompt and the seed alone: it is the same in any batch.
 ///
 /// # Errors
-/// [`HarpError`]: settings out of range, prompts that are empty or longer than the context, and what the model reports.
+/// [`SystemError`]: settings out of range, prompts that are empty or longer than the context, and what the model reports.
 pub fn generate(
     decoder: &Decoder,
     tokenizer: Option<&Tokenizer>,
     prompts: &[Vec<u32>],
     config: &GenerateConfig,
     listen: &mut dyn FnMut(usize, &TokenStep) -> ControlFlow<()>,
-) -> Result<Vec<Generation>, HarpError> {
+) -> Result<Vec<Generation>, SystemError> {
     let draws = |_| -> Box<dyn Uniforms> { Box::new(Rng::new(config.harp.seed).child("reframe")) };
     let draws = (0..prompts.len()).map(draws).collect();
     generate_from(decoder, tokenizer, prompts, draws, config, listen)
@@ -135,7 +135,7 @@ pub fn generate_from(
     draws: Vec<Box<dyn Uniforms>>,
     config: &GenerateConfig,
     listen: &mut dyn FnMut(usize, &TokenStep) -> ControlFlow<()>,
-) -> Result<Vec<Generation>, HarpError> {
+) -> Result<Vec<Generation>, SystemError> {
     config.harp.check()?;
     let rows = prompts.iter().zip(draws);
     let rows = rows.map(|(prompt, draws)| {
@@ -168,7 +168,7 @@ pub fn generate_from(
             },
         })
     });
-    let mut rows = rows.collect::<Result<Vec<Row<'_>>, HarpError>>()?;
+    let mut rows = rows.collect::<Result<Vec<Row<'_>>, SystemError>>()?;
     loop {
         let live: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].goes_on()).collect();
         if live.is_empty() {
@@ -198,7 +198,7 @@ impl Row<'_> {
         config: &GenerateConfig,
         tokenizer: Option<&Tokenizer>,
         listen: &mut dyn FnMut(&TokenStep) -> ControlFlow<()>,
-    ) -> Result<(), HarpError> {
+    ) -> Result<(), SystemError> {
         self.made.steps += 1;
         self.made.hesitations += usize::from(step.hesitates);
         let id = self.sampler.next(&step.logits, self.sequence.ids())?;

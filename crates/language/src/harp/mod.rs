@@ -14,7 +14,6 @@ use base::system::System;
 mod beam;
 mod command;
 mod config;
-mod error;
 mod eval;
 mod generate;
 mod page;
@@ -30,7 +29,7 @@ mod uniforms;
 
 pub use beam::{BeamCompat, beam_config};
 pub use config::{HarpConfig, MaskLife, Metric, Noise};
-pub use error::HarpError;
+pub use engine::SystemError;
 pub use eval::{Arm, ArmResult, Evaluation, evaluate};
 pub use generate::{GenerateConfig, Generation, TokenStep, generate, generate_from};
 pub use page::html_page;

@@ -8,7 +8,7 @@ use engine::text::{ChatInput, Tokenizer};
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::json;
 
-use super::{GenerateConfig, Generation, HarpError, TokenStep, generate};
+use super::{GenerateConfig, Generation, SystemError, TokenStep, generate};
 
 /// A model with its tokenizer.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ impl HarpPipeline {
     /// The model called `name`: a short name such as `smollm2`, OWNER/NAME in the hub's cache, a directory or a `.gguf` file.
     ///
     /// # Errors
-    /// [`HarpError`]: it is not here, broken, of an unknown family, or its tokenizer does not fit.
-    pub fn open(name: &str) -> Result<Self, HarpError> {
+    /// [`SystemError`]: it is not here, broken, of an unknown family, or its tokenizer does not fit.
+    pub fn open(name: &str) -> Result<Self, SystemError> {
         let path = resolve(name, &HubSettings::from_environment())?;
         let decoder = Decoder::open(&path)?;
         let tokenizer = Tokenizer::open(&path)?;
@@ -36,7 +36,7 @@ impl HarpPipeline {
     ///
     /// # Errors
     /// [`DecodeError::EmptyPrompt`], and what the tokenizer reports.
-    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, HarpError> {
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, SystemError> {
         if text.is_empty() {
             return Err(DecodeError::EmptyPrompt.into());
         }
@@ -47,7 +47,7 @@ impl HarpPipeline {
     ///
     /// # Errors
     /// [`DecodeError::EmptyPrompt`], and what the template reports.
-    pub fn chat(&self, system: Option<&str>, text: &str) -> Result<Vec<u32>, HarpError> {
+    pub fn chat(&self, system: Option<&str>, text: &str) -> Result<Vec<u32>, SystemError> {
         if text.is_empty() {
             return Err(DecodeError::EmptyPrompt.into());
         }
@@ -72,7 +72,7 @@ impl HarpPipeline {
         prompts: &[Vec<u32>],
         config: &GenerateConfig,
         listen: &mut dyn FnMut(usize, &TokenStep) -> ControlFlow<()>,
-    ) -> Result<Vec<Generation>, HarpError> {
+    ) -> Result<Vec<Generation>, SystemError> {
         generate(
             &self.decoder,
             Some(&self.tokenizer),
@@ -87,7 +87,7 @@ impl HarpPipeline {
     ///
     /// # Errors
     /// [`DecodeError`]: no prompt, one that is too long, a search without beams.
-    pub fn beam(&self, prompt: &[u32], config: &BeamConfig) -> Result<(Beam, String), HarpError> {
+    pub fn beam(&self, prompt: &[u32], config: &BeamConfig) -> Result<(Beam, String), SystemError> {
         let session = Session::new(&self.decoder);
         let (tokens, room) = (prompt.len(), session.cache.limit());
         if tokens >= room {

@@ -1,6 +1,6 @@
 //! The perturbed embeddings of a second look (paper, section 3.2).
 
-use super::{HarpConfig, HarpError, Noise, Uniforms};
+use super::{HarpConfig, Noise, SystemError, Uniforms};
 
 /// Perturbs `embeddings`, `[positions, width]`, by one fresh draw a coordinate: `e' = e · 1[m > δ]`, without a rescale, or
 /// the uniform noise of NEFTune.
@@ -13,7 +13,7 @@ pub fn reframe(
     embeddings: &mut [f32],
     config: &HarpConfig,
     uniforms: &mut dyn Uniforms,
-) -> Result<(), HarpError> {
+) -> Result<(), SystemError> {
     let mut draws = vec![0.0; embeddings.len()];
     uniforms.fill(&mut draws)?;
     let pairs = embeddings.iter_mut().zip(&draws);
@@ -52,7 +52,8 @@ mod tests {
         .unwrap();
         assert_eq!(e, [0.0, -2.0, 0.0, 4.0]);
         let short = reframe(&mut e, &config, &mut Recorded::new(vec![0.5; 3]));
-        assert!(matches!(short, Err(HarpError::Draws(1))));
+        let line = short.unwrap_err().to_string();
+        assert!(line.contains("draws end 1 values too early"), "{line}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use engine::decode::{DecodeError, argmax, entropy_bits, softmax};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Request, Segment};
 
-use super::{HarpConfig, HarpError, Uniforms, reframe};
+use super::{HarpConfig, SystemError, Uniforms, reframe};
 
 /// Tokens whose logits are held at once.
 const CHUNK: usize = 32;
@@ -35,7 +35,7 @@ pub struct Position {
 /// share their draws. `from` is at least 1.
 ///
 /// # Errors
-/// [`HarpError`] for texts that do not fit the model and for draws that end.
+/// [`SystemError`] for texts that do not fit the model and for draws that end.
 pub fn score(
     decoder: &Decoder,
     ids: &[u32],
@@ -43,7 +43,7 @@ pub fn score(
     deltas: &[f32],
     betas: &[f32],
     uniforms: &mut dyn Uniforms,
-) -> Result<Vec<Position>, HarpError> {
+) -> Result<Vec<Position>, SystemError> {
     let width = decoder.config().width;
     let inputs = ids.len().saturating_sub(1);
     let room = Cache::new(decoder.config()).limit();
@@ -78,7 +78,7 @@ pub fn score(
             reframe(&mut embeddings, &config, &mut Replay(draws))?;
             Ok(embeddings)
         });
-        let reframed = reframed.collect::<Result<Vec<Vec<f32>>, HarpError>>()?;
+        let reframed = reframed.collect::<Result<Vec<Vec<f32>>, SystemError>>()?;
         let inputs = [Input::Ids(tokens)].into_iter();
         let inputs = inputs.chain(reframed.iter().map(|e| Input::Embeddings(e)));
         let segments = inputs
@@ -120,7 +120,7 @@ fn guess(logits: &[f32], probabilities: &[f32], target: u32) -> Guess {
 struct Replay<'a>(&'a [f32]);
 
 impl Uniforms for Replay<'_> {
-    fn fill(&mut self, out: &mut [f32]) -> Result<(), HarpError> {
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), SystemError> {
         out.copy_from_slice(self.0);
         Ok(())
     }

@@ -4,7 +4,7 @@ use base::rng::Rng;
 use engine::decode::{DecodeError, LanguageModel, argmax, entropy_bits, softmax};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Request, Segment};
 
-use super::{HarpConfig, HarpError, MaskLife, Metric, Uniforms, reframe};
+use super::{HarpConfig, MaskLife, Metric, SystemError, Uniforms, reframe};
 
 /// A sequence between two steps.
 pub struct Sequence {
@@ -35,12 +35,12 @@ impl Sequence {
     /// A sequence that goes on from `ids`, of which `cache` holds keys and values: a prefix that was computed before.
     ///
     /// # Errors
-    /// [`HarpError`] where the cache does not hold exactly them.
+    /// [`SystemError`] where the cache does not hold exactly them.
     pub fn resume(
         cache: Cache,
         ids: Vec<u32>,
         uniforms: Box<dyn Uniforms>,
-    ) -> Result<Self, HarpError> {
+    ) -> Result<Self, SystemError> {
         if cache.len() != ids.len() {
             return Err(DecodeError::NoToken("the cache holds other tokens").into());
         }
@@ -68,7 +68,7 @@ impl Sequence {
         decoder: &Decoder,
         config: &HarpConfig,
         number: usize,
-    ) -> Result<(Vec<f32>, Cache), HarpError> {
+    ) -> Result<(Vec<f32>, Cache), SystemError> {
         let limit = self.cache.limit();
         let fresh = || Cache::with_limit(decoder.config(), limit);
         let len = self.ids.len();
@@ -147,12 +147,12 @@ pub fn hesitates(config: &HarpConfig, probabilities: &[f32], entropy: f32) -> bo
 /// A sequence's logits are the same to the last bit alone and in any batch.
 ///
 /// # Errors
-/// [`HarpError`]: settings out of range, tokens that do not fit the model, recorded draws that end.
+/// [`SystemError`]: settings out of range, tokens that do not fit the model, recorded draws that end.
 pub fn harp_step(
     decoder: &Decoder,
     batch: &mut [(&mut Sequence, &[u32])],
     config: &HarpConfig,
-) -> Result<Vec<HarpStep>, HarpError> {
+) -> Result<Vec<HarpStep>, SystemError> {
     config.check()?;
     let last = Request {
         logits: Logits::Last,
@@ -237,7 +237,7 @@ impl LanguageModel for HarpSession<'_> {
     fn feed(&mut self, ids: &[u32]) -> Result<Vec<f32>, DecodeError> {
         let steps = harp_step(self.decoder, &mut [(&mut self.sequence, ids)], &self.config);
         let steps = steps.map_err(|error| match error {
-            HarpError::Decode(error) => error,
+            SystemError::Decode(error) => error,
             error => DecodeError::model(error),
         })?;
         let first = steps.into_iter().next();

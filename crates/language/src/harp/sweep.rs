@@ -3,7 +3,7 @@
 use base::rng::Rng;
 use serde::Serialize;
 
-use super::{HarpError, HarpPipeline, Position, score};
+use super::{HarpPipeline, Position, SystemError, score};
 
 /// What is swept.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,13 +39,13 @@ pub type Text = (Vec<u32>, usize);
 /// Scores every setting of `grid` on `texts`, teacher-forced; `progress` hears how many are done.
 ///
 /// # Errors
-/// [`HarpError`] where texts do not fit the model or hold nothing to score.
+/// [`SystemError`] where texts do not fit the model or hold nothing to score.
 pub fn sweep(
     pipeline: &HarpPipeline,
     texts: &[Text],
     grid: &Grid,
-    progress: &mut dyn FnMut(usize) -> Result<(), HarpError>,
-) -> Result<Vec<SweepRow>, HarpError> {
+    progress: &mut dyn FnMut(usize) -> Result<(), SystemError>,
+) -> Result<Vec<SweepRow>, SystemError> {
     let mut positions = Vec::new();
     for (at, (ids, from)) in texts.iter().enumerate() {
         progress(at)?;
@@ -61,7 +61,7 @@ pub fn sweep(
         )?);
     }
     if positions.is_empty() {
-        return Err(HarpError::Data(
+        return Err(SystemError::Input(
             "the texts have no position to score: give longer ones".into(),
         ));
     }

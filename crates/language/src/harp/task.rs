@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::HarpError;
+use super::SystemError;
 
 /// Largest file of tasks or text that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
@@ -43,8 +43,8 @@ pub struct Item {
 /// Reads tasks, one JSON object `{"prompt", "answer", "id"?, "scoring"?}` a line.
 ///
 /// # Errors
-/// [`HarpError::Data`] with the line and what is wrong there; also for a file without tasks.
-pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
+/// [`SystemError::Input`] with the line and what is wrong there; also for a file without tasks.
+pub fn read_items(path: &Path) -> Result<Vec<Item>, SystemError> {
     let text = read_text(path)?;
     let place = path.display();
     let mut items = Vec::new();
@@ -53,12 +53,12 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
         .filter(|(_, json)| !json.trim().is_empty())
     {
         let mut item: Item = serde_json::from_str(json).map_err(|error| {
-            HarpError::Data(format!(
+            SystemError::Input(format!(
                 "line {line} of `{place}` is not a task ({error}): write {{\"prompt\": \"…\", \"answer\": \"…\"}}"
             ))
         })?;
         if item.prompt.is_empty() || item.answer.trim().is_empty() {
-            return Err(HarpError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "line {line} of `{place}` has an empty prompt or answer: fill it in or take the line out"
             )));
         }
@@ -66,7 +66,7 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
         items.push(item);
     }
     match items.is_empty() {
-        true => Err(HarpError::Data(format!(
+        true => Err(SystemError::Input(format!(
             "`{place}` holds no task: write one JSON object a line, {{\"prompt\": \"…\", \"answer\": \"…\"}}"
         ))),
         false => Ok(items),
@@ -76,17 +76,17 @@ pub fn read_items(path: &Path) -> Result<Vec<Item>, HarpError> {
 /// Reads a text file.
 ///
 /// # Errors
-/// [`HarpError::Data`] when it cannot be read, is too large or not UTF-8.
-pub(super) fn read_text(path: &Path) -> Result<String, HarpError> {
+/// [`SystemError::Input`] when it cannot be read, is too large or not UTF-8.
+pub(super) fn read_text(path: &Path) -> Result<String, SystemError> {
     let place = path.display();
     let failed = |error: std::io::Error| {
-        HarpError::Data(format!(
+        SystemError::Input(format!(
             "cannot read `{place}`: {error}: name a file that is there"
         ))
     };
     let file = std::fs::metadata(path).map_err(failed)?;
     if file.len() > LARGEST {
-        return Err(HarpError::Data(format!(
+        return Err(SystemError::Input(format!(
             "`{place}` has {} MB and {} are read: split it",
             file.len() >> 20,
             LARGEST >> 20
@@ -95,7 +95,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, HarpError> {
     let bytes = std::fs::read(path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        HarpError::Data(format!(
+        SystemError::Input(format!(
             "`{place}` is not UTF-8 from byte {at} on: save it as UTF-8"
         ))
     })

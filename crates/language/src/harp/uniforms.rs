@@ -2,19 +2,19 @@
 
 use base::rng::Rng;
 
-use super::HarpError;
+use super::SystemError;
 
 /// A source of uniform draws in `[0, 1)`: one for each coordinate of each reframed position, row by row.
 pub trait Uniforms: Send {
     /// Fills `out`, `[positions, width]`.
     ///
     /// # Errors
-    /// [`HarpError::Draws`] when there are no more.
-    fn fill(&mut self, out: &mut [f32]) -> Result<(), HarpError>;
+    /// [`SystemError::Failed`] when there are no more.
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), SystemError>;
 }
 
 impl Uniforms for Rng {
-    fn fill(&mut self, out: &mut [f32]) -> Result<(), HarpError> {
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), SystemError> {
         out.iter_mut().for_each(|draw| *draw = self.uniform());
         Ok(())
     }
@@ -40,10 +40,12 @@ impl Recorded {
 }
 
 impl Uniforms for Recorded {
-    fn fill(&mut self, out: &mut [f32]) -> Result<(), HarpError> {
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), SystemError> {
         let missing = out.len().saturating_sub(self.left());
         if missing > 0 {
-            return Err(HarpError::Draws(missing));
+            return Err(SystemError::Failed(format!(
+                "the recorded draws end {missing} values too early: record one for each coordinate of each second look"
+            )));
         }
         out.copy_from_slice(&self.values[self.used..][..out.len()]);
         self.used += out.len();

@@ -4,7 +4,7 @@ use engine::models::causal_lm::IGNORED;
 use engine::text::Tokenizer;
 use serde::{Deserialize, Serialize};
 
-use super::MoxinError;
+use super::SystemError;
 
 /// The Tulu format as a chat template, for `tokenizer_config.json`: role lines are plain text, answers end with the end token.
 pub const TULU: &str = "{% for message in messages %}\
@@ -72,7 +72,7 @@ fn text_of(messages: &[Message], end: &str) -> String {
 }
 
 /// How the end token is written.
-fn end_of(tokenizer: &Tokenizer) -> Result<String, MoxinError> {
+fn end_of(tokenizer: &Tokenizer) -> Result<String, SystemError> {
     let special = tokenizer.special();
     let id = special.eos.or(special.end.first().copied());
     let known = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>"];
@@ -84,7 +84,7 @@ fn end_of(tokenizer: &Tokenizer) -> Result<String, MoxinError> {
         .or_else(|| known.into_iter().find(|text| tokenizer.added_id(text).is_some()))
         .map(str::to_owned)
         .ok_or_else(|| {
-            MoxinError::Input(format!(
+            SystemError::Input(format!(
                 "the tokenizer `{}` has no token that ends a text: name one as `eos_token` in its `tokenizer_config.json`",
                 tokenizer.origin()
             ))
@@ -92,7 +92,7 @@ fn end_of(tokenizer: &Tokenizer) -> Result<String, MoxinError> {
 }
 
 /// At most `limit` tokens of a text of ours, in which the end token is one.
-fn encode(tokenizer: &Tokenizer, text: &str, limit: usize) -> Result<Vec<u32>, MoxinError> {
+fn encode(tokenizer: &Tokenizer, text: &str, limit: usize) -> Result<Vec<u32>, SystemError> {
     let (before, after) = tokenizer.around();
     let mut ids = before.to_vec();
     ids.extend(tokenizer.encode_with_special(text)?);
@@ -102,10 +102,12 @@ fn encode(tokenizer: &Tokenizer, text: &str, limit: usize) -> Result<Vec<u32>, M
 }
 
 /// A control token in what somebody wrote would steer the model: such examples are refused.
-fn check(tokenizer: &Tokenizer, texts: &[&str]) -> Result<(), MoxinError> {
+fn check(tokenizer: &Tokenizer, texts: &[&str]) -> Result<(), SystemError> {
     for (_, marker) in tokenizer.control_tokens() {
         if texts.iter().any(|text| text.contains(marker)) {
-            return Err(MoxinError::Marker(marker.to_owned()));
+            return Err(SystemError::Input(format!(
+                "a text holds `{marker}`, which steers the model: take it out of the text"
+            )));
         }
     }
     Ok(())
@@ -116,18 +118,18 @@ fn check(tokenizer: &Tokenizer, texts: &[&str]) -> Result<(), MoxinError> {
 /// as in the official code.
 ///
 /// # Errors
-/// [`MoxinError::Marker`] for a control token in a message; what the tokenizer reports.
+/// [`SystemError::Input`] for a control token in a message; what the tokenizer reports.
 pub fn encode_messages(
     tokenizer: &Tokenizer,
     messages: &[Message],
     limit: usize,
-) -> Result<Encoded, MoxinError> {
+) -> Result<Encoded, SystemError> {
     let contents: Vec<&str> = messages.iter().map(|it| it.content.as_str()).collect();
     check(tokenizer, &contents)?;
     let end = end_of(tokenizer)?;
     let ids = encode(tokenizer, text_of(messages, &end).trim(), limit)?;
     let mut labels: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let length = |text: String| Ok::<_, MoxinError>(encode(tokenizer, &text, limit)?.len());
+    let length = |text: String| Ok::<_, SystemError>(encode(tokenizer, &text, limit)?.len());
     for (at, message) in messages.iter().enumerate() {
         if message.role == Role::Assistant {
             continue;
@@ -163,7 +165,7 @@ pub fn encode_completion(
     prompt: &str,
     completion: &str,
     limit: usize,
-) -> Result<Encoded, MoxinError> {
+) -> Result<Encoded, SystemError> {
     check(tokenizer, &[prompt, completion])?;
     let end = end_of(tokenizer)?;
     let spaced = prompt.ends_with([' ', '\n', '\t']) || completion.starts_with([' ', '\n', '\t']);
@@ -192,7 +194,7 @@ pub fn encode_question(
     tokenizer: &Tokenizer,
     messages: &[Message],
     limit: usize,
-) -> Result<Vec<u32>, MoxinError> {
+) -> Result<Vec<u32>, SystemError> {
     let contents: Vec<&str> = messages.iter().map(|it| it.content.as_str()).collect();
     check(tokenizer, &contents)?;
     let end = end_of(tokenizer)?;

@@ -14,7 +14,7 @@ use super::student::Student;
 use super::training::{Place, Recipe, mean_loss, order_of};
 use super::tuning::{Examples, answer_of, messages_at, text_at};
 use super::{
-    Encoded, Message, MoxinError, Role, answer_log_probabilities, dpo_loss, encode_messages,
+    Encoded, Message, Role, SystemError, answer_log_probabilities, dpo_loss, encode_messages,
 };
 
 /// Pairs whose reference log-probabilities are computed at once.
@@ -54,15 +54,15 @@ impl Preference {
 /// Reads pairs: `chosen` and `rejected` are answers to `prompt`, or whole conversations that differ in their last message.
 ///
 /// # Errors
-/// [`MoxinError::Input`] where no line can be used.
+/// [`SystemError::Input`] where no line can be used.
 pub fn read_pairs(
     path: &Path,
     tokenizer: &Tokenizer,
     length: usize,
-) -> Result<Examples<Pair>, MoxinError> {
+) -> Result<Examples<Pair>, SystemError> {
     Examples::read(path, "pair", &mut |record| {
-        let side = |name: &str| -> Result<Encoded, MoxinError> {
-            let missing = || MoxinError::Input(format!("it has no `{name}` answer"));
+        let side = |name: &str| -> Result<Encoded, SystemError> {
+            let missing = || SystemError::Input(format!("it has no `{name}` answer"));
             let messages = match messages_at(record, name)? {
                 Some(messages) => messages,
                 None => {
@@ -72,7 +72,7 @@ pub fn read_pairs(
                         None => {
                             let prompt = text_at(record, "prompt");
                             let prompt = prompt
-                                .ok_or_else(|| MoxinError::Input("it has no `prompt`".into()))?;
+                                .ok_or_else(|| SystemError::Input("it has no `prompt`".into()))?;
                             vec![Message::new(Role::User, prompt)]
                         }
                     };
@@ -88,7 +88,7 @@ pub fn read_pairs(
             let masked = context.min(encoded.labels.len());
             encoded.labels[..masked].fill(engine::models::causal_lm::IGNORED);
             match encoded.is_silent() {
-                true => Err(MoxinError::Input(format!(
+                true => Err(SystemError::Input(format!(
                     "its `{name}` answer begins after {length} tokens"
                 ))),
                 false => Ok(encoded),
@@ -203,14 +203,14 @@ impl Task for PairsTask<'_> {
 /// nothing.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn dpo(
     from: &Path,
     data: &Path,
     (recipe, epochs, preference): (&Recipe, Option<f64>, Preference),
     device: &Device,
     place: &Place<'_>,
-) -> Result<Examples<()>, MoxinError> {
+) -> Result<Examples<()>, SystemError> {
     let student = Student::open(from, recipe, device)?;
     let read = read_pairs(
         data,
@@ -241,7 +241,7 @@ pub fn dpo(
                 Precision::F32,
             )
             .and_then(|()| file.write(&kept))
-            .map_err(|error| MoxinError::Model(error.into()))?;
+            .map_err(|error| SystemError::CausalLm(error.into()))?;
             scores
         }
     };

@@ -6,7 +6,7 @@ use engine::text::Tokenizer;
 use serde::Serialize;
 
 use super::question::join;
-use super::{MoxinError, Question};
+use super::{Question, SystemError};
 
 /// What a model chose.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,13 +22,13 @@ pub struct Score {
 /// Scores a model on a question after `shots`, which stand before it with blank lines between.
 ///
 /// # Errors
-/// [`MoxinError`]; for questions that are longer than the model's context, too.
+/// [`SystemError`]; for questions that are longer than the model's context, too.
 pub fn score(
     decoder: &Decoder,
     tokenizer: &Tokenizer,
     question: &Question,
     shots: &[&Question],
-) -> Result<Score, MoxinError> {
+) -> Result<Score, SystemError> {
     let before: String = shots
         .iter()
         .map(|shot| format!("{}\n\n", shot.shot()))
@@ -45,7 +45,7 @@ pub fn score(
         let from = fixed.len().min(whole.len().saturating_sub(1)).max(1);
         let limit = Cache::new(decoder.config()).limit();
         if whole.len() > limit || whole.len() <= from {
-            return Err(MoxinError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "a question has {} tokens and the model takes from 2 to {limit}: use fewer shots",
                 whole.len()
             )));
@@ -92,7 +92,7 @@ fn run(
     ids: &[u32],
     cache: &mut Cache,
     logits: Logits,
-) -> Result<Vec<f32>, MoxinError> {
+) -> Result<Vec<f32>, SystemError> {
     let request = Request {
         logits,
         ..Request::default()
@@ -137,12 +137,12 @@ pub fn draw_shots(
 /// Mean loss of a text in nats a token, in windows of `context` tokens that do not overlap, and how many tokens were scored.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn text_loss(
     decoder: &Decoder,
     ids: &[u32],
     context: usize,
-) -> Result<(f64, usize), MoxinError> {
+) -> Result<(f64, usize), SystemError> {
     let (mut sum, mut count) = (0.0, 0);
     for window in ids.chunks(context.max(2)).filter(|window| window.len() > 1) {
         let mut cache = Cache::new(decoder.config());

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use engine::models::causal_lm::{Block, CausalLm, CausalLmConfig, Projection};
 
-use super::MoxinError;
+use super::SystemError;
 
 /// After which of `blocks` a copy comes, so that there are `wanted`: spread evenly, the last one at the end.
 pub fn places(blocks: usize, wanted: usize) -> Vec<usize> {
@@ -18,15 +18,15 @@ pub fn places(blocks: usize, wanted: usize) -> Vec<usize> {
 /// zero. For 32 and 36 blocks these are every eighth.
 ///
 /// # Errors
-/// [`MoxinError::Input`] where it has as many already.
+/// [`SystemError::Input`] where it has as many already.
 pub fn expand(
     config: &CausalLmConfig,
     model: CausalLm,
     wanted: usize,
-) -> Result<(CausalLmConfig, CausalLm), MoxinError> {
+) -> Result<(CausalLmConfig, CausalLm), SystemError> {
     let blocks = model.model.layers.len();
     if wanted <= blocks || wanted > 10_000 {
-        return Err(MoxinError::Input(format!(
+        return Err(SystemError::Input(format!(
             "the model has {blocks} blocks: give a larger number with `--layers`, up to 10000"
         )));
     }

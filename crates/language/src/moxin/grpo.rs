@@ -16,7 +16,7 @@ use super::rollout::answers;
 use super::student::Student;
 use super::training::{Place, Recipe, order_of};
 use super::tuning::{Examples, messages_at, text_at};
-use super::{GrpoLimits, Message, MoxinError, Role, encode_question, group_advantages, grpo_loss};
+use super::{GrpoLimits, Message, Role, SystemError, encode_question, group_advantages, grpo_loss};
 
 /// A question with its answer.
 #[derive(Clone, Debug)]
@@ -60,27 +60,27 @@ impl Default for Grpo {
 /// Reads `{"prompt" or "messages", "answer"}` a line.
 ///
 /// # Errors
-/// [`MoxinError::Input`] where no line can be used.
+/// [`SystemError::Input`] where no line can be used.
 pub fn read_problems(
     path: &Path,
     tokenizer: &Tokenizer,
     length: usize,
-) -> Result<Examples<Problem>, MoxinError> {
+) -> Result<Examples<Problem>, SystemError> {
     Examples::read(path, "problem", &mut |record| {
         let messages = match messages_at(record, "messages")? {
             Some(messages) => messages,
             None => {
                 let prompt = text_at(record, "prompt").or(text_at(record, "question"));
                 let prompt =
-                    prompt.ok_or_else(|| MoxinError::Input("it has no `prompt`".into()))?;
+                    prompt.ok_or_else(|| SystemError::Input("it has no `prompt`".into()))?;
                 vec![Message::new(Role::User, prompt)]
             }
         };
         let answer = text_at(record, "answer").filter(|answer| !answer.trim().is_empty());
-        let answer = answer.ok_or_else(|| MoxinError::Input("it has no `answer`".into()))?;
+        let answer = answer.ok_or_else(|| SystemError::Input("it has no `answer`".into()))?;
         let prompt = encode_question(tokenizer, &messages, usize::MAX)?;
         match prompt.len() > length {
-            true => Err(MoxinError::Input(format!(
+            true => Err(SystemError::Input(format!(
                 "its question has more than {length} tokens"
             ))),
             false => Ok(Problem {
@@ -113,13 +113,13 @@ impl ProblemsTask<'_> {
     /// Draws answers to problems and rewards them: problem, answer, reward.
     ///
     /// # Errors
-    /// [`MoxinError`].
+    /// [`SystemError`].
     pub fn draw(
         &self,
         model: &CausalLm,
         chosen: &[usize],
         rng: &Rng,
-    ) -> Result<Vec<(usize, Vec<u32>, f32)>, MoxinError> {
+    ) -> Result<Vec<(usize, Vec<u32>, f32)>, SystemError> {
         let decoder = model.decoder(self.config)?;
         let prompts: Vec<Vec<u32>> = chosen
             .iter()
@@ -233,19 +233,19 @@ impl Task for ProblemsTask<'_> {
 /// Trains the model in the folder `from` on problems and leaves it in `place.folder/model`.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn grpo(
     from: &Path,
     data: &Path,
     (recipe, epochs, grpo): (&Recipe, Option<f64>, Grpo),
     device: &Device,
     place: &Place<'_>,
-) -> Result<Examples<()>, MoxinError> {
+) -> Result<Examples<()>, SystemError> {
     if grpo.group == 0
         || grpo.longest == 0
         || !(grpo.temperature > 0.0 && grpo.temperature <= 100.0)
     {
-        return Err(MoxinError::Input(
+        return Err(SystemError::Input(
             "answers are drawn in groups: give at least one answer of one token, and a temperature above 0".into(),
         ));
     }

@@ -11,7 +11,6 @@ mod chat;
 mod command;
 pub mod data;
 mod dpo;
-mod error;
 mod eval;
 mod expand;
 mod grpo;
@@ -30,7 +29,7 @@ mod wordnet;
 
 pub use chat::{Encoded, Message, Role, TULU, encode_completion, encode_messages, encode_question};
 pub use dpo::{Pair, PairsTask, Preference, dpo, read_pairs, reference_scores};
-pub use error::MoxinError;
+pub use engine::SystemError;
 pub use eval::{Score, draw_shots, score as score_question, text_loss};
 pub use expand::{expand, places as expand_places};
 pub use grpo::{Grpo, Problem, ProblemsTask, grpo, read_problems};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::MoxinError;
+use super::SystemError;
 
 /// The list: classes, components, and names of files that are taken for them.
 const LIST: &str = include_str!("openness.toml");
@@ -64,10 +64,11 @@ pub struct Openness {
 /// Looks through the folder `path`. What is found by its name is not judged by its content.
 ///
 /// # Errors
-/// [`MoxinError::Path`] where it is not a directory.
-pub fn openness(path: &Path) -> Result<Openness, MoxinError> {
-    let list: List = toml::from_str(LIST)
-        .map_err(|error| MoxinError::Input(format!("the list of components is broken: {error}")))?;
+/// [`SystemError::Input`] where it is not a directory.
+pub fn openness(path: &Path) -> Result<Openness, SystemError> {
+    let list: List = toml::from_str(LIST).map_err(|error| {
+        SystemError::Input(format!("the list of components is broken: {error}"))
+    })?;
     let mut files = Vec::new();
     walk(path, path, 0, &mut files)?;
     files.sort();
@@ -121,9 +122,9 @@ fn walk(
     folder: &Path,
     depth: usize,
     files: &mut Vec<PathBuf>,
-) -> Result<(), MoxinError> {
+) -> Result<(), SystemError> {
     let cannot = |error: std::io::Error| {
-        MoxinError::path(folder, format!("{error}; name the folder of a release"))
+        SystemError::path(folder, format!("{error}; name the folder of a release"))
     };
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::data::pack::Pack;
 use super::student::copy_tokenizer;
 use super::training::Place;
-use super::{MoxinError, TokensTask};
+use super::{SystemError, TokensTask};
 
 /// A whole pre-training, as the TOML file has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,12 +127,12 @@ impl Pretrain {
     /// Reads the TOML file; its paths are meant from its folder.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] with what is wrong.
-    pub fn open(path: &Path) -> Result<Self, MoxinError> {
-        let text = std::fs::read_to_string(path).map_err(|error| MoxinError::path(path, error))?;
+    /// [`SystemError::Input`] with what is wrong.
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
+        let text = std::fs::read_to_string(path).map_err(|error| SystemError::path(path, error))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
             let line = error.to_string();
-            MoxinError::path(path, base::command::one_line(&line))
+            SystemError::path(path, base::command::one_line(&line))
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let meant = |path: &mut PathBuf| *path = folder.join(&*path);
@@ -149,7 +149,7 @@ impl Pretrain {
                     .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
         };
         match config.phases.iter().find(|phase| !plain(&phase.name)) {
-            Some(phase) => Err(MoxinError::path(
+            Some(phase) => Err(SystemError::path(
                 path,
                 format!(
                     "the phase `{}` becomes a folder: name it with letters, digits, `-` and `_`",
@@ -157,7 +157,7 @@ impl Pretrain {
                 ),
             )),
             None if config.phases.is_empty() => {
-                Err(MoxinError::path(path, "it has no `[[phase]]`: add one"))
+                Err(SystemError::path(path, "it has no `[[phase]]`: add one"))
             }
             None => Ok(config),
         }
@@ -166,12 +166,12 @@ impl Pretrain {
     /// The model at the start.
     ///
     /// # Errors
-    /// [`MoxinError`].
+    /// [`SystemError`].
     pub fn start(
         &self,
         tokenizer: &Tokenizer,
         device: &Device,
-    ) -> Result<(CausalLmConfig, CausalLm), MoxinError> {
+    ) -> Result<(CausalLmConfig, CausalLm), SystemError> {
         let it = &self.model;
         if let Some(from) = &it.from {
             let (config, model) = CausalLm::open(from, device)?;
@@ -216,16 +216,16 @@ impl Pretrain {
     /// one's is what comes out.
     ///
     /// # Errors
-    /// [`MoxinError`].
+    /// [`SystemError`].
     pub fn run(
         &self,
         device: &Device,
         thrift: Thrift,
         place: &Place<'_>,
-    ) -> Result<PathBuf, MoxinError> {
+    ) -> Result<PathBuf, SystemError> {
         let tokenizer = Tokenizer::open(&self.tokenizer)?;
         let settings = serde_json::to_value(self).map_err(|cause| {
-            MoxinError::path(
+            SystemError::path(
                 place.folder,
                 format!("the settings cannot be noted: {cause}"),
             )
@@ -261,7 +261,7 @@ impl Pretrain {
             };
             let trained = run.train(&task, model, &recipe)?;
             // The sizes come last: a folder with `config.json` is whole.
-            std::fs::create_dir_all(&done).map_err(|error| MoxinError::path(&done, error))?;
+            std::fs::create_dir_all(&done).map_err(|error| SystemError::path(&done, error))?;
             copy_tokenizer(&self.tokenizer, &done)?;
             trained.model.valid().save(&done, &config, Precision::F32)?;
             now = Some((config, trained.model));

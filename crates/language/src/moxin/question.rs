@@ -5,7 +5,7 @@ use std::path::Path;
 use base::job::jsonl::{self, Record};
 use serde_json::Value;
 
-use super::MoxinError;
+use super::SystemError;
 
 /// A question with its choices.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,14 +161,14 @@ fn question(record: &Record) -> Option<Question> {
 /// Reads questions, one a line.
 ///
 /// # Errors
-/// [`MoxinError::Input`] with the line that is none.
-pub fn read_questions(path: &Path) -> Result<Vec<Question>, MoxinError> {
-    let read = jsonl::read(path).map_err(|error| MoxinError::Input(error.to_string()))?;
+/// [`SystemError::Input`] with the line that is none.
+pub fn read_questions(path: &Path) -> Result<Vec<Question>, SystemError> {
+    let read = jsonl::read(path).map_err(|error| SystemError::Input(error.to_string()))?;
     let mut all = Vec::with_capacity(read.records.len());
     for (line, record) in read.records {
         let found = question(&record).filter(|it| it.count() > 1 && it.answer < it.count());
         all.push(found.ok_or_else(|| {
-            MoxinError::Input(format!(
+            SystemError::Input(format!(
                 "line {line} of `{}` is not a question: write {{\"context\": \"…\", \"choices\": [\"…\", \"…\"], \"answer\": 0}}, or a \
                  record of ARC, HellaSwag, PIQA, WinoGrande or MMLU",
                 path.display()

@@ -4,7 +4,7 @@ use base::rng::Rng;
 use engine::decode::{Sampler, SamplerConfig};
 use engine::models::decoder::{Cache, Decoder, Input, Request, Segment};
 
-use super::MoxinError;
+use super::SystemError;
 
 /// Sequences that go through the model together.
 const TOGETHER: usize = 64;
@@ -13,14 +13,14 @@ const TOGETHER: usize = 64;
 /// and is its last. Answers of a prompt share what the model makes of it. Each draws from a generator of its own.
 ///
 /// # Errors
-/// [`MoxinError::Decoder`] for prompts that do not fit the model; wrong sampler settings.
+/// [`SystemError::Decoder`] for prompts that do not fit the model; wrong sampler settings.
 pub fn answers(
     decoder: &Decoder,
     prompts: &[Vec<u32>],
     (count, longest): (usize, usize),
     (config, end): (&SamplerConfig, &[u32]),
     rng: &Rng,
-) -> Result<Vec<Vec<u32>>, MoxinError> {
+) -> Result<Vec<Vec<u32>>, SystemError> {
     let mut all = Vec::with_capacity(prompts.len() * count);
     let each = (TOGETHER / count.max(1)).max(1);
     for (group, prompts) in prompts.chunks(each).enumerate() {

@@ -12,7 +12,7 @@ use engine::weights::Precision;
 use serde_json::{Value, json};
 
 use super::training::{Place, Recipe};
-use super::{MoxinError, TULU};
+use super::{SystemError, TULU};
 
 /// Files that make a tokenizer.
 const TOKENIZER: [&str; 5] = [
@@ -40,8 +40,8 @@ impl Student {
     /// Opens a model's folder, with low-rank changes to train where `recipe` has them.
     ///
     /// # Errors
-    /// [`MoxinError`].
-    pub fn open(path: &Path, recipe: &Recipe, device: &Device) -> Result<Self, MoxinError> {
+    /// [`SystemError`].
+    pub fn open(path: &Path, recipe: &Recipe, device: &Device) -> Result<Self, SystemError> {
         let tokenizer = Tokenizer::open(path)?;
         let device = device.clone().autodiff();
         let (config, model) = CausalLm::open(path, &device)?;
@@ -68,14 +68,14 @@ impl Student {
     /// `chat` is set and there is none. The changes also stand alone, in `path/lora`.
     ///
     /// # Errors
-    /// [`MoxinError`].
+    /// [`SystemError`].
     pub fn save(
         &self,
         model: &CausalLm,
         path: &Path,
         lora: Option<&LoraConfig>,
         chat: bool,
-    ) -> Result<(), MoxinError> {
+    ) -> Result<(), SystemError> {
         if let Some(lora) = lora {
             model.save_lora(&path.join("lora"), lora)?;
         }
@@ -96,7 +96,7 @@ impl Student {
         trained: &CausalLm,
         recipe: &Recipe,
         place: &Place<'_>,
-    ) -> Result<(), MoxinError> {
+    ) -> Result<(), SystemError> {
         let folder = place.folder.join("model");
         self.save(&trained.valid(), &folder, recipe.lora.as_ref(), true)
     }
@@ -105,12 +105,12 @@ impl Student {
 /// Copies the files of a tokenizer.
 ///
 /// # Errors
-/// [`MoxinError::Path`].
-pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), MoxinError> {
+/// [`SystemError::Input`].
+pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), SystemError> {
     for name in TOKENIZER {
         let file = from.join(name);
         if file.is_file() && from != to {
-            let bytes = std::fs::read(&file).map_err(|error| MoxinError::path(&file, error))?;
+            let bytes = std::fs::read(&file).map_err(|error| SystemError::path(&file, error))?;
             write_bytes(to.join(name), &bytes)?;
         }
     }
@@ -118,7 +118,7 @@ pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), MoxinError> {
 }
 
 /// Puts our chat template into `tokenizer_config.json`.
-fn add_template(path: &Path) -> Result<(), MoxinError> {
+fn add_template(path: &Path) -> Result<(), SystemError> {
     let file = path.join("tokenizer_config.json");
     let mut config: Value = std::fs::read(&file)
         .ok()

@@ -9,7 +9,7 @@ use engine::train::{Schedule, Task, TaskError};
 
 use super::data::pack::Pack;
 use super::training::{Recipe, mean_loss};
-use super::{MoxinError, Phase};
+use super::{Phase, SystemError};
 
 /// Rows of a packed corpus, in an order of its own each epoch.
 #[derive(Debug)]
@@ -34,16 +34,16 @@ impl TokensTask {
     /// A phase on its data.
     ///
     /// # Errors
-    /// [`MoxinError::Input`] where corpus, model and context do not fit.
+    /// [`SystemError::Input`] where corpus, model and context do not fit.
     pub fn new(
         pack: Pack,
         phase: &Phase,
         config: &CausalLmConfig,
         seed: u64,
         device: &Device,
-    ) -> Result<Self, MoxinError> {
+    ) -> Result<Self, SystemError> {
         let rows = pack.tokens() / phase.context.max(1) as u64;
-        let wrong = |line: String| Err(MoxinError::Input(line));
+        let wrong = |line: String| Err(SystemError::Input(line));
         if phase.context < 2 || phase.context > config.max_position_embeddings {
             return wrong(format!(
                 "the context of {} tokens does not fit a model of {}: give from 2 to that",
@@ -94,14 +94,14 @@ impl TokensTask {
     /// The part of worker `rank` of `count`: as many sequences of each micro-batch as of any other's.
     ///
     /// # Errors
-    /// [`MoxinError::Input`] where a micro-batch cannot be shared evenly.
-    pub fn part(self, [rank, count]: [usize; 2]) -> Result<Self, MoxinError> {
+    /// [`SystemError::Input`] where a micro-batch cannot be shared evenly.
+    pub fn part(self, [rank, count]: [usize; 2]) -> Result<Self, SystemError> {
         match self.batch.is_multiple_of(count.max(1)) && rank < count {
             true => Ok(Self {
                 part: [rank, count],
                 ..self
             }),
-            false => Err(MoxinError::Input(format!(
+            false => Err(SystemError::Input(format!(
                 "{count} workers cannot share a batch of {} evenly: make it a multiple",
                 self.batch
             ))),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::Context;
+use base::command::{Context, Stopped};
 use base::files::write_bytes;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
@@ -14,7 +14,7 @@ use engine::train::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::MoxinError;
+use super::SystemError;
 use super::tuning::steps_of;
 
 /// How a model is trained, whatever the stage.
@@ -83,7 +83,7 @@ impl Recipe {
         count: usize,
         epochs: Option<f64>,
         rising: u64,
-    ) -> Result<Self, MoxinError> {
+    ) -> Result<Self, SystemError> {
         let mut recipe = self.clone();
         if let Some(epochs) = epochs {
             recipe.steps = steps_of(count, epochs, &recipe);
@@ -96,30 +96,30 @@ impl Recipe {
     }
 
     /// # Errors
-    /// [`MoxinError::Input`] for what is out of range.
-    pub fn check(&self) -> Result<(), MoxinError> {
+    /// [`SystemError::Input`] for what is out of range.
+    pub fn check(&self) -> Result<(), SystemError> {
         let counts = [
             ("steps", self.steps),
             ("batch", self.batch as u64),
             ("accumulation", self.accumulation as u64),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
-            return Err(MoxinError::Input(format!("{name} is 0: give at least 1")));
+            return Err(SystemError::Input(format!("{name} is 0: give at least 1")));
         }
         if self.length < 2 {
-            return Err(MoxinError::Input(
+            return Err(SystemError::Input(
                 "a sequence needs at least 2 tokens: give a longer context".into(),
             ));
         }
         let shares = [self.dropout, self.smoothing];
         if shares.iter().any(|share| !(0.0..1.0).contains(share)) {
-            return Err(MoxinError::Input(
+            return Err(SystemError::Input(
                 "dropout and label smoothing are shares: give numbers from 0 to below 1".into(),
             ));
         }
         let usable = self.rate > 0.0 && self.rate < 1.0 && (0.0..1.0).contains(&self.decay);
         if !usable {
-            return Err(MoxinError::Input(
+            return Err(SystemError::Input(
                 "give a learning rate between 0 and 1, and a weight decay from 0 to below 1".into(),
             ));
         }
@@ -178,10 +178,10 @@ impl Place<'_> {
     /// Makes the folder of a stage and notes what the run depends on, or finds that it is the same run.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] where another run is there, or this one and `resume` is not set.
-    pub fn begin(&self, what: &Value) -> Result<(), MoxinError> {
+    /// [`SystemError::Input`] where another run is there, or this one and `resume` is not set.
+    pub fn begin(&self, what: &Value) -> Result<(), SystemError> {
         std::fs::create_dir_all(self.folder).map_err(|error| {
-            MoxinError::path(self.folder, format!("{error}; choose another `--out`"))
+            SystemError::path(self.folder, format!("{error}; choose another `--out`"))
         })?;
         let file = self.folder.join("run.json");
         let text = format!(
@@ -190,11 +190,11 @@ impl Place<'_> {
         );
         match std::fs::read(&file) {
             Err(_) => Ok(write_bytes(&file, text.as_bytes())?),
-            Ok(there) if there != text.as_bytes() => Err(MoxinError::path(
+            Ok(there) if there != text.as_bytes() => Err(SystemError::path(
                 self.folder,
                 "it holds a run with other options: choose another `--out`, or give the same options with `--resume`",
             )),
-            Ok(_) if !self.resume => Err(MoxinError::path(
+            Ok(_) if !self.resume => Err(SystemError::path(
                 self.folder,
                 "it holds this run already: go on with `--resume`, or choose another `--out`",
             )),
@@ -205,16 +205,16 @@ impl Place<'_> {
     /// Trains `model` on `task`; gives the trained model, still on its device with gradients.
     ///
     /// # Errors
-    /// [`MoxinError::Stopped`] at Ctrl-C, when a checkpoint is written; [`MoxinError::Train`].
+    /// [`SystemError::Stopped`] at Ctrl-C, when a checkpoint is written; [`SystemError::Train`].
     pub fn train<T: Task>(
         &self,
         task: &T,
         model: T::Model,
         recipe: &Recipe,
-    ) -> Result<Trained<T::Model>, MoxinError> {
+    ) -> Result<Trained<T::Model>, SystemError> {
         recipe.check()?;
         std::fs::create_dir_all(self.folder).map_err(|error| {
-            MoxinError::path(self.folder, format!("{error}; choose another `--out`"))
+            SystemError::path(self.folder, format!("{error}; choose another `--out`"))
         })?;
         let _lock = RunLock::take(self.folder)?;
         let mut progress = match self.title {
@@ -229,7 +229,7 @@ impl Place<'_> {
         };
         let trained = train_among(task, model, &recipe.config(), run, self.workers)?;
         match trained.interrupted {
-            true => Err(MoxinError::Stopped),
+            true => Err(Stopped::resumable().into()),
             false => Ok(trained),
         }
     }

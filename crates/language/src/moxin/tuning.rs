@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::student::Student;
 use super::training::{Place, Recipe, mean_loss, order_of};
-use super::{Encoded, Message, MoxinError, Role, encode_completion, encode_messages};
+use super::{Encoded, Message, Role, SystemError, encode_completion, encode_messages};
 
 /// What became of the examples of a file.
 #[derive(Clone, Debug, Default)]
@@ -29,13 +29,13 @@ impl<T> Examples<T> {
     /// Makes an example of each object in a file of JSON lines; what cannot be one is left out.
     ///
     /// # Errors
-    /// [`MoxinError::Input`] where the file cannot be read, or nothing in it can be used.
+    /// [`SystemError::Input`] where the file cannot be read, or nothing in it can be used.
     pub(crate) fn read(
         path: &Path,
         what: &str,
-        make: &mut dyn FnMut(&Record) -> Result<T, MoxinError>,
-    ) -> Result<Self, MoxinError> {
-        let read = jsonl::read(path).map_err(|error| MoxinError::Input(error.to_string()))?;
+        make: &mut dyn FnMut(&Record) -> Result<T, SystemError>,
+    ) -> Result<Self, SystemError> {
+        let read = jsonl::read(path).map_err(|error| SystemError::Input(error.to_string()))?;
         let mut all = Self {
             left_out: read.troubles.len(),
             troubles: read.troubles,
@@ -55,10 +55,10 @@ impl<T> Examples<T> {
         }
         all.troubles.truncate(5);
         match (all.used.is_empty(), all.troubles.first()) {
-            (true, Some(first)) => Err(MoxinError::Input(format!(
+            (true, Some(first)) => Err(SystemError::Input(format!(
                 "no example can be used; {first}"
             ))),
-            (true, None) => Err(MoxinError::Input(format!(
+            (true, None) => Err(SystemError::Input(format!(
                 "`{}` holds no {what}",
                 path.display()
             ))),
@@ -79,12 +79,15 @@ impl<T> Examples<T> {
 }
 
 /// A list of messages at `name`.
-pub(super) fn messages_at(record: &Record, name: &str) -> Result<Option<Vec<Message>>, MoxinError> {
+pub(super) fn messages_at(
+    record: &Record,
+    name: &str,
+) -> Result<Option<Vec<Message>>, SystemError> {
     match record.get(name) {
         Some(Value::Array(list)) if !list.is_empty() => {
             let parsed = serde_json::from_value(Value::Array(list.clone()));
             parsed.map(Some).map_err(|error| {
-                MoxinError::Input(format!("`{name}` is not a list of messages ({error})"))
+                SystemError::Input(format!("`{name}` is not a list of messages ({error})"))
             })
         }
         _ => Ok(None),
@@ -99,12 +102,12 @@ pub(crate) fn text_at<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
 /// Reads `{"messages": [{"role", "content"}…]}` or `{"prompt", "completion"}` a line.
 ///
 /// # Errors
-/// [`MoxinError::Input`] where no line can be used.
+/// [`SystemError::Input`] where no line can be used.
 pub fn read_examples(
     path: &Path,
     tokenizer: &Tokenizer,
     length: usize,
-) -> Result<Examples<Encoded>, MoxinError> {
+) -> Result<Examples<Encoded>, SystemError> {
     Examples::read(path, "conversation", &mut |record| {
         let encoded = match messages_at(record, "messages")? {
             Some(messages) => encode_messages(tokenizer, &messages, length)?,
@@ -113,14 +116,14 @@ pub fn read_examples(
                     encode_completion(tokenizer, prompt, completion, length)?
                 }
                 _ => {
-                    return Err(MoxinError::Input(
+                    return Err(SystemError::Input(
                         "it has neither `messages` nor `prompt` and `completion`".into(),
                     ));
                 }
             },
         };
         match encoded.is_silent() {
-            true => Err(MoxinError::Input(format!(
+            true => Err(SystemError::Input(format!(
                 "nothing is learned from its first {length} tokens"
             ))),
             false => Ok(encoded),
@@ -190,14 +193,14 @@ pub fn steps_of(count: usize, epochs: f64, recipe: &Recipe) -> u64 {
 /// so many as `epochs` take; the rate rises over 3 % of them where the recipe says nothing.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn sft(
     from: &Path,
     data: &Path,
     (recipe, epochs, sum): (&Recipe, Option<f64>, bool),
     device: &Device,
     place: &Place<'_>,
-) -> Result<Examples<()>, MoxinError> {
+) -> Result<Examples<()>, SystemError> {
     let student = Student::open(from, recipe, device)?;
     let read = read_examples(
         data,

@@ -17,8 +17,7 @@ use engine::train::steps_done;
 use engine::weights::hub::{HubSettings, resolve};
 use engine::weights::{Precision, TensorFile, Weights};
 use language::counterspeech::{
-    CounterspeechError, Prompts, Replier, Training, default_recipe, encode_reply, open_base,
-    read_pairs,
+    Prompts, Replier, SystemError, Training, default_recipe, encode_reply, open_base, read_pairs,
 };
 use language::moxin::{Encoded, Place, Recipe, TULU};
 use serde_json::json;
@@ -276,8 +275,7 @@ fn what_cannot_be_used_is_told_in_one_line() {
         training.epochs = 1.0;
         change(&mut training);
         let out = folder.path().join(format!("out-{count}"));
-        let result: Result<_, CounterspeechError> =
-            training.run(&device, &place(&out, resume, &GO));
+        let result: Result<_, SystemError> = training.run(&device, &place(&out, resume, &GO));
         result.map_err(|error| {
             assert!(!out.join("adapter_config.json").exists());
             Failure::from(error).to_string()

@@ -1,8 +1,9 @@
 //! Labelled pictures: drawn digits that need no download, and files in the format of MNIST.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use base::files::idx;
 use base::rng::Rng;
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use crate::error::{LearningError, Result};
 
 /// Where Debian's `dataset-fashion-mnist` puts its files.
 pub const FASHION: &str = "/usr/share/datasets/fashion-mnist";
-/// Bytes that a file may unpack to.
+/// Bytes that are read of a file of digits.
 const MOST: u64 = 1 << 30;
 /// Rows and columns of the drawn digits.
 const SIDE: usize = 28;
@@ -52,8 +53,8 @@ impl Dataset {
             return json_digits(folder);
         }
         let part = |name: &str| -> Result<(Samples, [usize; 2])> {
-            let (sizes, pixels) = idx(&find(folder, &format!("{name}-images-idx3-ubyte"))?, 3)?;
-            let (counts, labels) = idx(&find(folder, &format!("{name}-labels-idx1-ubyte"))?, 1)?;
+            let (sizes, pixels) = file::<3>(folder, &format!("{name}-images-idx3-ubyte"))?;
+            let (counts, labels) = file::<1>(folder, &format!("{name}-labels-idx1-ubyte"))?;
             if sizes[0] != counts[0] || sizes[0] == 0 {
                 return Err(LearningError::invalid(format!(
                     "`{}`: {} pictures and {} labels of `{name}` do not fit: take both from one data set",
@@ -135,50 +136,17 @@ fn json_digits(folder: &Path) -> Result<Dataset> {
     Ok(data)
 }
 
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    let paths = [folder.join(name), folder.join(format!("{name}.gz"))];
-    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+/// Sizes and bytes of a file of a set.
+fn file<const N: usize>(folder: &Path, name: &str) -> Result<([usize; N], Vec<u8>)> {
+    let path = idx::find(folder, name).ok_or_else(|| {
         LearningError::invalid(format!(
             "no `{name}` or `{name}.gz` in `{}`: give a folder with MNIST's files, `digits`, or `fashion` after `apt-get install dataset-fashion-mnist`",
             folder.display()
         ))
-    })
-}
-
-/// Sizes and bytes of an IDX file of bytes with this many axes.
-fn idx(path: &Path, axes: usize) -> Result<(Vec<usize>, Vec<u8>)> {
-    let bad = |why: String| {
+    })?;
+    idx::read(&path).map_err(|why| {
         LearningError::invalid(format!("`{}` is not an IDX file: {why}", path.display()))
-    };
-    let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
-    let mut bytes = Vec::new();
-    let read = match path.extension().is_some_and(|ext| ext == "gz") {
-        true => flate2::read::GzDecoder::new(file)
-            .take(MOST)
-            .read_to_end(&mut bytes),
-        false => file.take(MOST).read_to_end(&mut bytes),
-    };
-    read.map_err(|error| bad(error.to_string()))?;
-    let head = 4 + 4 * axes;
-    if bytes.len() < head || bytes[..4] != [0, 0, 8, axes as u8] {
-        return Err(bad(format!(
-            "it does not begin as one of bytes with {axes} axes"
-        )));
-    }
-    let sizes: Vec<usize> = bytes[4..head]
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
-        .collect();
-    let values = sizes
-        .iter()
-        .try_fold(1usize, |all, size| all.checked_mul(*size));
-    if values != Some(bytes.len() - head) {
-        return Err(bad(format!(
-            "{} bytes do not fill {sizes:?}",
-            bytes.len() - head
-        )));
-    }
-    Ok((sizes, bytes.split_off(head)))
+    })
 }
 
 /// Ten digits of line segments, moved, turned, scaled and slanted at random, with noise; labels go round.

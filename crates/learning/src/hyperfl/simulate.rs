@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use base::command::Context;
+use base::command::{Context, Stopped};
 use base::files::write_bytes;
 use base::tensor_file::{Precision, TensorFile, Weights};
 use rayon::prelude::*;
@@ -142,9 +142,9 @@ impl Simulation {
         // As many at a time as there are threads: memory does not grow with the clients.
         for group in chosen.chunks(rayon::current_num_threads().max(1)) {
             if context.stopped() {
-                return Err(LearningError::Stopped(
+                return Err(LearningError::Stopped(Stopped(
                     "stopped; the same command goes on after the last finished round",
-                ));
+                )));
             }
             let done: Result<Vec<(Done, Vec<f32>)>> = group
                 .par_iter()

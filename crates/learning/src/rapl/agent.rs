@@ -5,11 +5,11 @@ use base::media::Clip;
 use base::rng::Rng;
 use burn::tensor::Device;
 
+use super::Result;
 use super::reward::Reward;
 use super::sac::{Agent, Buffer, SacConfig, Transition};
 use super::video::DELAY_MS;
 use super::world::{ACTION_LIMITS, Layout, View, World};
-use super::{LearningError, Result};
 
 /// What the policy is paid.
 #[derive(Clone, Debug)]
@@ -181,9 +181,7 @@ pub fn train(
         _ => None,
     };
     while done < training.steps {
-        if context.stopped() {
-            return Err(LearningError::Stopped("stopped; nothing was written"));
-        }
+        context.proceed()?;
         let random = done < training.random;
         let mut episode_rng = rng.child("episode").item(number);
         let mut found = episode(

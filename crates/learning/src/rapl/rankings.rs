@@ -80,7 +80,7 @@ impl Rankings {
     /// Reads JSON lines `{"ranking": [best, second, third]}` or `{"anchor", "preferred", "other"}`; files count from the list's folder.
     ///
     /// # Errors
-    /// No such file, a line of another form (the first one is told).
+    /// No such file, a line of another form (the first one is named).
     pub fn read(path: &Path) -> Result<Self> {
         let lines = jsonl::read(path)?;
         if let Some(trouble) = lines.troubles.into_iter().next() {

@@ -95,10 +95,10 @@ fn in_words(text: &str) -> String {
         ),
         None => (text, String::new()),
     };
-    let told = text
+    let found = text
         .strip_prefix("invalid type: ")
         .or_else(|| text.strip_prefix("invalid value: "));
-    let line = match told.and_then(|told| told.rsplit_once(", expected ")) {
+    let line = match found.and_then(|found| found.rsplit_once(", expected ")) {
         Some((given, wanted)) => format!("{given} where {} is wanted", of_json(wanted)),
         None => text.to_owned(),
     };

@@ -118,8 +118,8 @@ async fn begin(
     let work = move || -> Result<_, ApiError> {
         let tools = request.tools.as_deref().unwrap_or_default();
         let choice = tools::choice(request.tool_choice.as_ref(), tools)?;
-        let told: &[Value] = if choice == Choice::None { &[] } else { tools };
-        let prompt = prompt(&model, &request, told)?;
+        let offered: &[Value] = if choice == Choice::None { &[] } else { tools };
+        let prompt = prompt(&model, &request, offered)?;
         let grammar = match (&choice, request.settings.grammar()) {
             (Choice::Required(names), _) => Some(tools::grammar(tools, names)),
             (_, grammar) => grammar,
@@ -136,7 +136,7 @@ async fn begin(
             usual: usize::MAX,
             events,
         })?;
-        Ok((jobs, tools::names(told), top.is_some(), model))
+        Ok((jobs, tools::names(offered), top.is_some(), model))
     };
     let made = tokio::task::spawn_blocking(work)
         .await
@@ -200,16 +200,16 @@ fn prompt(model: &Model, request: &ChatRequest, tools: &[Value]) -> Result<Vec<u
             ..input.clone()
         };
         if with == template.render(&without)? {
-            // The template knows no tools: the model is told in words.
-            let told = tools::described(tools);
+            // The template knows no tools: they are described in words.
+            let described = tools::described(tools);
             match input.messages.first_mut() {
                 Some(first) if first["role"] == "system" => {
                     let said = first["content"].as_str().unwrap_or_default();
-                    first["content"] = json!(format!("{said}\n\n{told}"));
+                    first["content"] = json!(format!("{said}\n\n{described}"));
                 }
                 _ => input
                     .messages
-                    .insert(0, json!({"role": "system", "content": told})),
+                    .insert(0, json!({"role": "system", "content": described})),
             }
         }
     }

@@ -31,7 +31,7 @@ pub struct ChatWriter {
     pub created: u64,
     /// Its seed.
     pub seed: u64,
-    /// Whether log-probabilities are told.
+    /// Whether log-probabilities are written.
     pub logs: bool,
     /// Whether a stream ends with the tokens used.
     pub usage: bool,

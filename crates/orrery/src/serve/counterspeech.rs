@@ -3,9 +3,7 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use base::command::any_seed;
-use language::counterspeech::{
-    BASELINE, Community, Configuration, Drawing, PROFILING, Prompts, Record, Turn, User,
-};
+use language::counterspeech::{BASELINE, Configuration, Drawing, PROFILING, Prompts, Record};
 use language::counterspeech::{clean, is_refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,33 +68,15 @@ pub async fn reply(
 ) -> Result<Json<Value>, ApiError> {
     request.check()?;
     let prompts = Prompts::default();
-    let given = [
-        (!request.examples.is_empty(), "Co"),
-        (!request.parents.is_empty(), "Pr"),
-        (!request.history.is_empty(), "Hi"),
-    ];
-    let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
+    let record = Record::single(
+        &request.message,
+        &request.parents,
+        (request.community.as_deref(), &request.examples),
+        &request.history,
+    );
     let configuration = Configuration {
         model: BASELINE.to_owned(),
-        context: blocks.join("."),
-    };
-    let turn = |text: &String| Turn {
-        text: text.clone(),
-        ..Turn::default()
-    };
-    let record = Record {
-        id: "reply".into(),
-        community: Community {
-            name: request.community.clone().unwrap_or_default(),
-            rules: None,
-            examples: request.examples.clone(),
-        },
-        thread: request.parents.iter().map(turn).collect(),
-        message: turn(&request.message),
-        user: User {
-            history: request.history.clone(),
-            summary: None,
-        },
+        context: record.blocks("Hi"),
     };
     let prompt = prompts.fill(&record, &configuration, None);
     let usual = Drawing::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderValue;
-use base::command::{Context, Failure, Hold, eprint_line, print_line, threads};
+use base::command::{Context, Failure, Hold, eprint_line, print_json, print_line, threads};
 use clap::Args;
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::json;
@@ -275,7 +275,7 @@ impl Serve {
 
     async fn listen(&self, server: Shared, context: Context) -> Result<(), Failure> {
         if server.models.ids().next().is_some() {
-            // A model that cannot be read is told now.
+            // A model that cannot be read is reported now.
             let first = server.models.get(None).await;
             first.map_err(|error| Failure::input(error.line()))?;
         }
@@ -310,7 +310,7 @@ impl Serve {
         let url = format!("http://{address}");
         let ids: Vec<&str> = server.models.ids().collect();
         if self.json {
-            return print_line(&json!({"url": url, "models": ids}).to_string());
+            return print_json(&json!({"url": url, "models": ids}));
         }
         let models = match ids.is_empty() {
             true => "no language model".to_owned(),

@@ -156,7 +156,7 @@ mod tests {
     fn the_document_lists_the_routes() {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        let told: BTreeSet<(String, String)> = paths
+        let documented: BTreeSet<(String, String)> = paths
             .iter()
             .flat_map(|(path, methods)| {
                 let methods = methods.as_object().unwrap().keys();
@@ -169,6 +169,6 @@ mod tests {
             .iter()
             .map(|it| (it.path.to_owned(), it.method.to_owned()))
             .collect();
-        assert_eq!(told, there);
+        assert_eq!(documented, there);
     }
 }

@@ -130,7 +130,7 @@ pub struct End {
 
 /// What is noted of the distribution before a token is chosen.
 #[derive(Clone, Debug, Default)]
-struct Look {
+struct Observation {
     entropy: Option<f32>,
     top: Vec<(u32, f32)>,
     hesitated: bool,
@@ -160,7 +160,7 @@ pub struct Row {
     pub done: bool,
     /// Scores of the prompt's tokens.
     pub scored: Vec<Token>,
-    look: Look,
+    look: Observation,
     prompt: usize,
     cached: usize,
     limit: usize,
@@ -193,7 +193,7 @@ impl Row {
             seen: None,
             done: false,
             scored: Vec::new(),
-            look: Look::default(),
+            look: Observation::default(),
             prompt,
             cached: 0,
             limit,
@@ -268,7 +268,7 @@ impl Row {
             Some((entropy, hesitated)) => (Some(entropy), hesitated),
             None => (None, false),
         };
-        self.look = Look {
+        self.look = Observation {
             entropy: harp,
             top: Vec::new(),
             hesitated,

@@ -27,10 +27,10 @@ impl Left {
     }
 }
 
-/// Tells it.
-struct Tell(Left);
+/// Sets it when the request is dropped.
+struct SetOnDrop(Left);
 
-impl Drop for Tell {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.0.store(true, Ordering::Relaxed);
     }
@@ -78,7 +78,7 @@ impl Tasks {
             .map_err(ApiError::failed)?;
         drop(line);
         let left = Left::default();
-        let _tell = Tell(left.clone());
+        let _tell = SetOnDrop(left.clone());
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work(&left)

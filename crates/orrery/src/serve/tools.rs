@@ -1,4 +1,4 @@
-//! Tools: what a model is told of them, and how its calls are read.
+//! Tools: how they are described to a model, and how its calls are read.
 
 use engine::decode::GrammarKind;
 use serde_json::{Map, Value, json};
@@ -90,7 +90,7 @@ pub fn grammar(tools: &[Value], names: &[String]) -> GrammarKind {
     })
 }
 
-/// What a model is told whose template knows no tools.
+/// The description for a model whose template knows no tools.
 pub fn described(tools: &[Value]) -> String {
     let lines: Vec<String> = tools
         .iter()

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use base::command::Stopped;
 use base::media::{decode_still, png_bytes};
 use image_systems::wind::{
-    Detector, IdealWorld, Key, LatentModel, Mode, Search, TurnBack, WindError, readings,
+    Detector, IdealWorld, Key, LatentModel, Mode, Search, SystemError, TurnBack, readings,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,19 +30,19 @@ impl Marks {
     /// Marks of `key` in the world whose denoiser has a closed form.
     ///
     /// # Errors
-    /// [`WindError`] where its latents cannot carry the key's groups.
-    pub fn new(key: Key) -> Result<Self, WindError> {
+    /// [`SystemError`] where its latents cannot carry the key's groups.
+    pub fn new(key: Key) -> Result<Self, SystemError> {
         let world = IdealWorld::usual();
         let detector = Detector::new(key, world.shape())?;
         Ok(Self { detector, world })
     }
 }
 
-impl From<WindError> for ApiError {
-    fn from(error: WindError) -> Self {
+impl From<SystemError> for ApiError {
+    fn from(error: SystemError) -> Self {
         match error {
-            WindError::Stopped => Self::away(error),
-            WindError::Model(_) => Self::failed(error),
+            SystemError::Stopped(_) => Self::away(error),
+            SystemError::Failed(_) => Self::failed(error),
             _ => Self::input(error),
         }
     }
@@ -140,7 +141,9 @@ pub async fn detect(
             ..Search::default()
         };
         let mut progress = |_: u64, _: u64| match left.is_true() {
-            true => Err(WindError::Stopped),
+            true => Err(SystemError::Stopped(Stopped(
+                "stopped; nothing was written",
+            ))),
             false => Ok(()),
         };
         let found = marks

@@ -5,8 +5,8 @@ use base::media::{Clip, MediaError};
 use super::generation_params::GivenFrame;
 use super::pipeline::{EachStep, SampleRequest, StivPipeline};
 
-/// Clips whose first frames `images` draws: what text alone says of a subject is told better by the model that saw it in
-/// every style, and the clip model then only moves it; of a subject (by its code) that it does not know it is told nothing.
+/// Clips whose first frames `images` draws: what text alone says of a subject is better known to the model that saw it in
+/// every style, and the clip model then only moves it; of a subject (by its code) that it does not know it gets no condition.
 ///
 /// # Errors
 /// When a network's output is not an image (damaged weights).

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use engine::data::pack::{EmojiPack, Style, Subject};
 
 use super::pipeline::StivPipeline;
-use super::words::{Heard, Words};
+use super::words::{Analysis, Words};
 
 mod messages;
 
@@ -51,13 +51,13 @@ pub struct PromptAnalysis {
 
 /// Analyses a prompt: by the index of words where the model's subjects are in it, else by its tower.
 pub fn analyse(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
-    let Some((heard, subjects)) = hear(pipeline, prompt) else {
+    let Some((analysis, subjects)) = analyse_words(pipeline, prompt) else {
         return by_tower(pipeline, prompt);
     };
     let names = names(pipeline);
     let name = |at: usize| names.get(at).cloned().unwrap_or_default();
     let style = style(pipeline, prompt);
-    let unknown = heard
+    let unknown = analysis
         .unknown
         .iter()
         .map(|word| (word.clone(), nearest(pipeline, word)));
@@ -83,9 +83,9 @@ pub fn analyse(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
             Vec::new()
         },
         mixed: false,
-        left_out: heard.left_out,
-        corrected: heard.corrected,
-        mistaken: heard.mistaken,
+        left_out: analysis.left_out,
+        corrected: analysis.corrected,
+        mistaken: analysis.mistaken,
         tower_prompt: tower_prompt(pipeline, first, &name(first), style),
         unknown,
         style,
@@ -95,7 +95,7 @@ pub fn analyse(pipeline: &StivPipeline, prompt: &str) -> PromptAnalysis {
 
 /// Probability of each subject of the model; none where the prompt says nothing.
 pub fn chances(pipeline: &StivPipeline, prompt: &str) -> Option<Vec<f32>> {
-    let Some((_, subjects)) = hear(pipeline, prompt) else {
+    let Some((_, subjects)) = analyse_words(pipeline, prompt) else {
         let understood = pipeline.tower.understand(prompt);
         return (!understood.words.is_empty()).then_some(understood.subjects);
     };
@@ -111,7 +111,7 @@ type Likely = Vec<(usize, f32, f32)>;
 
 /// What the index of words makes of a prompt, and the subjects among those of the model: place, score, probability. None
 /// where the model is to be asked itself: it knows other subjects, or not the one that is meant.
-fn hear(pipeline: &StivPipeline, prompt: &str) -> Option<(Heard, Likely)> {
+fn analyse_words(pipeline: &StivPipeline, prompt: &str) -> Option<(Analysis, Likely)> {
     let places: HashMap<&str, usize> = pipeline
         .tower
         .codes
@@ -123,15 +123,15 @@ fn hear(pipeline: &StivPipeline, prompt: &str) -> Option<(Heard, Likely)> {
     if !places.keys().any(|code| words.knows(code)) {
         return None;
     }
-    let heard = words.hear(prompt);
-    let chances = heard.probabilities();
-    let scored = heard.subjects.iter().zip(chances);
+    let analysis = words.analyse(prompt);
+    let chances = analysis.probabilities();
+    let scored = analysis.subjects.iter().zip(chances);
     let subjects: Vec<(usize, f32, f32)> = scored
         .filter_map(|((code, score), chance)| Some((*places.get(code.as_str())?, *score, chance)))
         .collect();
-    let best = heard.subjects.first().map_or(0.0, |(_, score)| *score);
+    let best = analysis.subjects.first().map_or(0.0, |(_, score)| *score);
     let ours = subjects.first().map_or(0.0, |(_, score, _)| *score);
-    (ours >= INSTEAD * best).then_some((heard, subjects))
+    (ours >= INSTEAD * best).then_some((analysis, subjects))
 }
 
 /// A subject as the tower understands it: by its English name, else by the emoji.

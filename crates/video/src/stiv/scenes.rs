@@ -3,7 +3,7 @@
 
 use base::media::Picture;
 
-/// Frames that a scene lasts at least, unless told otherwise.
+/// Frames that a scene lasts at least, by default.
 pub const MIN_LENGTH: usize = 15;
 /// Change of content from which a frame starts a scene.
 pub const CONTENT_THRESHOLD: f64 = 27.0;

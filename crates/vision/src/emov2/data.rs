@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use base::files::idx::{self, IdxError};
 use base::media::{MediaError, Picture, read_picture};
-use flate2::read::GzDecoder;
 
 /// Endings of files that are taken for pictures.
 const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
 /// One picture in so many is held out where a data set has no split of its own.
 const HELD_OUT: usize = 10;
-/// Unpacked IDX files at most, in bytes.
-const MAX_IDX: u64 = 1 << 30;
 /// Classes at most.
 const MAX_CLASSES: usize = 100_000;
 
@@ -342,52 +339,18 @@ fn idx_files(path: &Path, split: Split) -> Option<[PathBuf; 2]> {
         Split::Train => "train",
         Split::Test => "t10k",
     };
-    let file = |kind: &str| {
-        let plain = path.join(format!("{part}-{kind}-ubyte"));
-        let packed = path.join(format!("{part}-{kind}-ubyte.gz"));
-        [plain, packed].into_iter().find(|path| path.is_file())
-    };
+    let file = |kind: &str| idx::find(path, &format!("{part}-{kind}-ubyte"));
     Some([file("images-idx3")?, file("labels-idx1")?])
 }
 
 /// Sizes and bytes of an IDX file with `N` axes, packed or not.
 fn read_idx<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>), DataError> {
-    let unreadable = |cause: std::io::Error| DataError::Unreadable {
-        path: path.into(),
-        cause: cause.to_string(),
-    };
-    let wrong = |cause: String| DataError::Idx {
-        path: path.into(),
-        cause,
-    };
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let packed = path.extension().is_some_and(|ending| ending == "gz");
-    let mut bytes = Vec::new();
-    match packed {
-        true => GzDecoder::new(file).take(MAX_IDX).read_to_end(&mut bytes),
-        false => file.take(MAX_IDX).read_to_end(&mut bytes),
-    }
-    .map_err(|cause| wrong(cause.to_string()))?;
-    let head = 4 + 4 * N;
-    if bytes.len() < head || bytes[..4] != [0, 0, 8, N as u8] {
-        return Err(wrong(format!(
-            "it does not begin as bytes with {N} axes do"
-        )));
-    }
-    let sizes: [usize; N] = std::array::from_fn(|axis| {
-        let at = 4 + 4 * axis;
-        let size = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-        u32::from_be_bytes(size) as usize
-    });
-    let count = sizes
-        .iter()
-        .try_fold(1usize, |all, size| all.checked_mul(*size));
-    if count != Some(bytes.len() - head) {
-        return Err(wrong(format!(
-            "sizes {sizes:?} do not fit {} bytes",
-            bytes.len() - head
-        )));
-    }
-    bytes.drain(..head);
-    Ok((sizes, bytes))
+    let path = path.to_owned();
+    idx::read(&path).map_err(|error| match error {
+        IdxError::Read(cause) => DataError::Unreadable {
+            path,
+            cause: cause.to_string(),
+        },
+        IdxError::Damaged(cause) => DataError::Idx { path, cause },
+    })
 }

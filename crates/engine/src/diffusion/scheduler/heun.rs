@@ -9,7 +9,7 @@ use super::{Noise, Scheduler, SchedulerConfig};
 #[derive(Clone, Debug)]
 pub struct Heun<const D: usize> {
     config: SchedulerConfig,
-    /// What the network is told at each call: two a step, one in the last.
+    /// The time passed to the network at each call: two a step, one in the last.
     timesteps: Vec<f64>,
     /// σ of each step, and 0 at the end.
     sigmas: Vec<f64>,

@@ -28,7 +28,7 @@ pub type Noise<'a, const D: usize> = &'a mut dyn FnMut() -> Tensor<D>;
 
 /// A sampler: from noise to data in discrete steps. Step `i` runs from 0; `x` and what the network says of it are of any shape.
 pub trait Scheduler<const D: usize> {
-    /// What the network is told in each step, the noisiest first.
+    /// The time passed to the network in each step, the noisiest first.
     fn timesteps(&self) -> &[f64];
 
     /// How often each step but the last calls the network: sampling begins at multiples of it.

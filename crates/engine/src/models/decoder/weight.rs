@@ -189,7 +189,7 @@ impl<'a> Loader<'a> {
         let Some(tensor) = self.tensor(name, shape)? else {
             return Ok(Weight::Dense {
                 kind: DenseKind::F32,
-                bytes: SharedBytes::held(Vec::new()),
+                bytes: SharedBytes::from_vec(Vec::new()),
                 shape: [0, columns],
             });
         };
@@ -266,5 +266,5 @@ fn select(bytes: &SharedBytes, size: usize, order: Option<&[usize]>) -> SharedBy
     for &row in order {
         selected.extend_from_slice(bytes.get(row * size..(row + 1) * size).unwrap_or_default());
     }
-    SharedBytes::held(selected)
+    SharedBytes::from_vec(selected)
 }

@@ -1,7 +1,5 @@
 //! Adafactor (Shazeer & Stern, arXiv:1804.04235).
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -55,17 +53,10 @@ impl Default for AdafactorConfig {
 #[derive(Debug)]
 pub struct Adafactor {
     config: AdafactorConfig,
-    moments: BTreeMap<String, Moments>,
+    state: OptimizerState,
 }
 
-#[derive(Debug)]
-struct Moments {
-    steps: u64,
-    mean: Option<Tensor<1>>,
-    square: Square,
-}
-
-#[derive(Debug)]
+/// The second moment.
 #[expect(
     clippy::large_enum_variant,
     reason = "one a parameter; the values are elsewhere"
@@ -101,7 +92,7 @@ impl Adafactor {
     pub fn new(config: AdafactorConfig) -> Self {
         Self {
             config,
-            moments: BTreeMap::new(),
+            state: OptimizerState::new(),
         }
     }
 
@@ -132,11 +123,9 @@ impl Optimizer for Adafactor {
             1.0 => gradient,
             scale => gradient.mul_scalar(scale),
         };
-        // Taken out of the map so that the tensors are unique and updated in place.
-        let (steps, mean, before) = match self.moments.remove(slot.path) {
-            Some(moments) => (moments.steps + 1, moments.mean, Some(moments.square)),
-            None => (1, None, None),
-        };
+        let mut part = self.state.remove(slot.path).unwrap_or_default();
+        part.steps += 1;
+        let steps = part.steps;
         let beta2 = self
             .config
             .beta2
@@ -148,17 +137,19 @@ impl Optimizer for Adafactor {
             .mul(gradient.clone())
             .add_scalar(self.config.eps_square);
         let square = match Stack::of(slot.shape) {
-            None => Square::full(before, squared, beta2),
-            Some(stack) => Square::factored(before, squared, stack, beta2),
+            None => Square::Full(blend(part.tensors.remove("square"), squared, beta2)),
+            Some(stack) => Square::factored(&mut part, squared, stack, beta2),
         };
         let update = square.normalise(gradient, slot.shape);
         let excess = root_mean_square(&update) / self.config.clip_threshold;
         let update = update.mul_scalar(rate / excess.max(1.0));
-        let (update, mean) = match self.config.beta1 {
-            None => (update, None),
+        let mean = part.tensors.remove("mean");
+        let update = match self.config.beta1 {
+            None => update,
             Some(beta1) => {
                 let mean = blend(mean, update, beta1);
-                (mean.clone(), Some(mean))
+                part.put("mean", mean.clone());
+                mean
             }
         };
         let decays = self.config.decay_vectors || slot.shape.len() > 1;
@@ -167,88 +158,43 @@ impl Optimizer for Adafactor {
         } else {
             values
         };
-        let moments = Moments {
-            steps,
-            mean,
-            square,
-        };
-        self.moments.insert(slot.path.to_owned(), moments);
+        square.keep(&mut part);
+        self.state.insert(slot.path.to_owned(), part);
         kept.sub(update)
     }
 
     fn state(&self) -> OptimizerState {
-        let part = |moments: &Moments| {
-            let mut tensors = BTreeMap::new();
-            if let Some(mean) = &moments.mean {
-                tensors.insert("mean".to_owned(), mean.clone());
-            }
-            match &moments.square {
-                Square::Full(square) => {
-                    tensors.insert("square".to_owned(), square.clone());
-                }
-                Square::Factored { row, column } => {
-                    tensors.insert("row".to_owned(), row.clone());
-                    tensors.insert("column".to_owned(), column.clone());
-                }
-            }
-            ParamState {
-                steps: moments.steps,
-                tensors,
-            }
-        };
-        self.moments
-            .iter()
-            .map(|(path, moments)| (path.clone(), part(moments)))
-            .collect()
+        self.state.clone()
     }
 
     fn restore(&mut self, state: OptimizerState) {
-        self.moments = state
-            .into_iter()
-            .filter_map(|(path, mut part)| {
-                let square = match part.tensors.remove("square") {
-                    Some(square) => Square::Full(square),
-                    None => Square::Factored {
-                        row: part.tensors.remove("row")?,
-                        column: part.tensors.remove("column")?,
-                    },
-                };
-                let moments = Moments {
-                    steps: part.steps,
-                    mean: part.tensors.remove("mean"),
-                    square,
-                };
-                Some((path, moments))
-            })
-            .collect();
+        self.state = state;
     }
 }
 
 impl Square {
-    fn full(before: Option<Self>, squared: Tensor<1>, beta2: f64) -> Self {
-        let before = match before {
-            Some(Self::Full(square)) => Some(square),
-            _ => None,
-        };
-        Self::Full(blend(before, squared, beta2))
-    }
-
-    fn factored(before: Option<Self>, squared: Tensor<1>, stack: Stack, beta2: f64) -> Self {
+    fn factored(part: &mut ParamState, squared: Tensor<1>, stack: Stack, beta2: f64) -> Self {
         let Stack {
             count,
             rows,
             columns,
         } = stack;
         let squared = squared.reshape([count, rows, columns]);
-        let row_now = squared.clone().mean_dim(2).reshape([count * rows]);
-        let column_now = squared.mean_dim(1).reshape([count * columns]);
-        let (row, column) = match before {
-            Some(Self::Factored { row, column }) => (Some(row), Some(column)),
-            _ => (None, None),
-        };
+        let row = squared.clone().mean_dim(2).reshape([count * rows]);
+        let column = squared.mean_dim(1).reshape([count * columns]);
         Self::Factored {
-            row: blend(row, row_now, beta2),
-            column: blend(column, column_now, beta2),
+            row: blend(part.tensors.remove("row"), row, beta2),
+            column: blend(part.tensors.remove("column"), column, beta2),
+        }
+    }
+
+    fn keep(self, part: &mut ParamState) {
+        match self {
+            Self::Full(square) => part.put("square", square),
+            Self::Factored { row, column } => {
+                part.put("row", row);
+                part.put("column", column);
+            }
         }
     }
 

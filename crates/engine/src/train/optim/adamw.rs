@@ -1,11 +1,9 @@
 //! Adam with decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101).
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Optimizer, OptimizerState, ParamState, Slot, StepSize};
+use super::{Optimizer, OptimizerState, Slot, StepSize};
 use crate::ops;
 
 /// Hyper-parameters of [`AdamW`].
@@ -43,14 +41,7 @@ impl Default for AdamWConfig {
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
-    moments: BTreeMap<String, Moments>,
-}
-
-#[derive(Debug)]
-struct Moments {
-    steps: u64,
-    mean: Tensor<1>,
-    square: Tensor<1>,
+    state: OptimizerState,
 }
 
 impl AdamW {
@@ -58,7 +49,7 @@ impl AdamW {
     pub fn new(config: AdamWConfig) -> Self {
         Self {
             config,
-            moments: BTreeMap::new(),
+            state: OptimizerState::new(),
         }
     }
 }
@@ -79,17 +70,10 @@ impl Optimizer for AdamW {
             decay_vectors,
             ref no_decay,
         } = self.config;
-        // Taken out of the map so that the tensors are unique and updated in place.
-        let Moments {
-            steps,
-            mean,
-            square,
-        } = self.moments.remove(slot.path).unwrap_or_else(|| Moments {
-            steps: 0,
-            mean: values.zeros_like(),
-            square: values.zeros_like(),
-        });
-        let steps = steps + 1;
+        let mut part = self.state.remove(slot.path).unwrap_or_default();
+        let mean = part.take("mean", &values);
+        let square = part.take("square", &values);
+        part.steps += 1;
         let spared = no_decay.iter().any(|text| slot.path.contains(text));
         let decays = (decay_vectors || slot.shape.len() > 1) && !spared;
         let adam = kernels::AdamW {
@@ -98,43 +82,20 @@ impl Optimizer for AdamW {
             eps,
             decay: if decays { weight_decay } else { 0.0 },
             scale: size.gradient_scale,
-            step: steps,
+            step: part.steps,
         };
         let [values, mean, square] = ops::adamw(&adam, gradient, [values, mean, square]);
-        let moments = Moments {
-            steps,
-            mean,
-            square,
-        };
-        self.moments.insert(slot.path.to_owned(), moments);
+        part.put("mean", mean);
+        part.put("square", square);
+        self.state.insert(slot.path.to_owned(), part);
         values
     }
 
     fn state(&self) -> OptimizerState {
-        let part = |moments: &Moments| ParamState {
-            steps: moments.steps,
-            tensors: BTreeMap::from([
-                ("mean".to_owned(), moments.mean.clone()),
-                ("square".to_owned(), moments.square.clone()),
-            ]),
-        };
-        self.moments
-            .iter()
-            .map(|(path, moments)| (path.clone(), part(moments)))
-            .collect()
+        self.state.clone()
     }
 
     fn restore(&mut self, state: OptimizerState) {
-        self.moments = state
-            .into_iter()
-            .filter_map(|(path, mut part)| {
-                let moments = Moments {
-                    steps: part.steps,
-                    mean: part.tensors.remove("mean")?,
-                    square: part.tensors.remove("square")?,
-                };
-                Some((path, moments))
-            })
-            .collect();
+        self.state = state;
     }
 }

@@ -75,6 +75,18 @@ pub struct ParamState {
     pub tensors: BTreeMap<String, Tensor<1>>,
 }
 
+impl ParamState {
+    /// Takes an average out, zeros like `values` before the first step: a tensor that is held once is updated in place.
+    fn take(&mut self, name: &str, values: &Tensor<1>) -> Tensor<1> {
+        let found = self.tensors.remove(name);
+        found.unwrap_or_else(|| values.zeros_like())
+    }
+
+    fn put(&mut self, name: &str, average: Tensor<1>) {
+        self.tensors.insert(name.to_owned(), average);
+    }
+}
+
 /// Which optimiser, with its hyper-parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase")]

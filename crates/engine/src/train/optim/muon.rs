@@ -1,12 +1,10 @@
 //! Momentum orthogonalised by Newton–Schulz rounds (Jordan et al. 2024, "Muon"), with the step size of Liu et al.
 //! (arXiv:2502.16982), for the matrices in the middle of a network.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{AdamW, AdamWConfig, Optimizer, OptimizerState, ParamState, Slot, StepSize};
+use super::{AdamW, AdamWConfig, Optimizer, OptimizerState, Slot, StepSize};
 use crate::ops;
 
 /// Name of the state that a matrix has here and not with AdamW.
@@ -49,14 +47,8 @@ impl Default for MuonConfig {
 #[derive(Debug)]
 pub struct Muon {
     config: MuonConfig,
-    momenta: BTreeMap<String, Momentum>,
+    state: OptimizerState,
     rest: AdamW,
-}
-
-#[derive(Debug)]
-struct Momentum {
-    steps: u64,
-    mean: Tensor<1>,
 }
 
 impl Muon {
@@ -65,7 +57,7 @@ impl Muon {
         Self {
             rest: AdamW::new(config.adamw.clone()),
             config,
-            momenta: BTreeMap::new(),
+            state: OptimizerState::new(),
         }
     }
 
@@ -99,10 +91,9 @@ impl Optimizer for Muon {
             rounds,
             ..
         } = self.config;
-        let Momentum { steps, mean } = self.momenta.remove(slot.path).unwrap_or_else(|| Momentum {
-            steps: 0,
-            mean: values.zeros_like(),
-        });
+        let mut part = self.state.remove(slot.path).unwrap_or_default();
+        let mean = part.take(MOMENTUM, &values);
+        part.steps += 1;
         let muon = kernels::Muon {
             lr: size.learning_rate,
             momentum,
@@ -111,25 +102,14 @@ impl Optimizer for Muon {
             rounds,
         };
         let [values, mean] = ops::muon(&muon, [height, width], gradient, [values, mean]);
-        let mean = Momentum {
-            steps: steps + 1,
-            mean,
-        };
-        self.momenta.insert(slot.path.to_owned(), mean);
+        part.put(MOMENTUM, mean);
+        self.state.insert(slot.path.to_owned(), part);
         values
     }
 
     fn state(&self) -> OptimizerState {
-        let part = |momentum: &Momentum| ParamState {
-            steps: momentum.steps,
-            tensors: BTreeMap::from([(MOMENTUM.to_owned(), momentum.mean.clone())]),
-        };
         let mut state = self.rest.state();
-        state.extend(
-            self.momenta
-                .iter()
-                .map(|(path, momentum)| (path.clone(), part(momentum))),
-        );
+        state.extend(self.state.clone());
         state
     }
 
@@ -138,15 +118,6 @@ impl Optimizer for Muon {
             .into_iter()
             .partition(|(_, part)| part.tensors.contains_key(MOMENTUM));
         self.rest.restore(rest);
-        self.momenta = momenta
-            .into_iter()
-            .filter_map(|(path, mut part)| {
-                let momentum = Momentum {
-                    steps: part.steps,
-                    mean: part.tensors.remove(MOMENTUM)?,
-                };
-                Some((path, momentum))
-            })
-            .collect();
+        self.state = momenta;
     }
 }

@@ -245,7 +245,7 @@ impl Client<'_> {
     }
 }
 
-/// `bytes 5-9/10`: where it starts, and the length of the whole file where that is told.
+/// `bytes 5-9/10`: where it starts, and the length of the whole file where it is given.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, whole) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;

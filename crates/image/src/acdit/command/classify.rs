@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, use_calling_thread_as_worker, whole};
+use base::command::{
+    Context, Failure, Steps, print_json, print_line, use_calling_thread_as_worker, whole,
+};
 use base::media;
 use clap::Args;
 use serde_json::json;
@@ -117,9 +119,8 @@ impl Classify {
                 .iter()
                 .map(|&label| json!({"class": pipeline.about.name(label), "label": label, what: scores[label]}))
                 .collect();
-            return print_line(
-                &json!({"file": base::files::shown(file), "by": what, "classes": classes})
-                    .to_string(),
+            return print_json(
+                &json!({"file": base::files::shown(file), "by": what, "classes": classes}),
             );
         }
         let classes: Vec<String> = order

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, any_seed, number_in, report, use_calling_thread_as_worker, whole,
+    Context, Failure, Output, Steps, any_seed, number_in, report, use_calling_thread_as_worker,
+    whole,
 };
 use base::media::provenance::{Provenance, clip_bytes, picture_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
@@ -55,9 +56,8 @@ pub struct DrawOptions {
     /// [default: acdit-SEED.png or .gif]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Options of `sample`.
@@ -287,7 +287,7 @@ impl DrawOptions {
             .iter()
             .map(|label| name(pipeline, *label))
             .collect();
-        report(self.json, &match self.json {
+        report(self.output.json, &match self.output.json {
             true => json!({
                 "out": out.display().to_string(), "seed": seed, "classes": names, "steps": self.steps,
                 "guidance": request.sampling.guidance, "blocks": blocks, "given": given,
@@ -311,7 +311,7 @@ impl DrawOptions {
             pipeline.blocks(&start.tokens, start.given, request.labels.len())
         });
         let total = (request.blocks - given.len()) * self.steps;
-        let mut bar = Steps::new("steps", self.json);
+        let mut bar = Steps::new("steps", self.output.json);
         let mut done = 0;
         let frames = pipeline.draw(request, given, vae, context, &mut || {
             done += 1;

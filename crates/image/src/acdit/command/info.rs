@@ -1,6 +1,6 @@
 //! `orrery acdit info` and `flops`.
 
-use base::command::{Failure, print_line, whole};
+use base::command::{Context, Failure, Output, print_json, print_line, whole};
 use clap::Args;
 use engine::weights::params;
 use serde_json::json;
@@ -16,13 +16,12 @@ use crate::acdit::{AcditConfig, Size, flops};
 pub struct Info {
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Info {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let pipeline = self.model.open()?;
         let config = &pipeline.config;
         let parameters: usize = params(&pipeline.model)
@@ -30,12 +29,11 @@ impl Info {
             .map(|param| param.shape.iter().product::<usize>())
             .sum();
         let side = pipeline.about.space.picture_side(config);
-        if self.json {
-            return print_line(&json!({
+        if self.output.json {
+            return print_json(&json!({
                 "parameters": parameters, "config": config, "about": pipeline.about,
                 "picture_side": side, "frames": config.temporal_len, "classifies": pipeline.head.is_some(),
-            })
-            .to_string());
+            }));
         }
         let what = match config.temporal_len {
             1 => format!("pictures of {side}×{side}"),
@@ -96,13 +94,12 @@ pub struct Flops {
     /// Solver steps of a block
     #[arg(long, default_value_t = 25, value_parser = |text: &str| whole(text, 1000))]
     steps: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Flops {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let config = AcditConfig::image(self.size);
         let blocks: Vec<usize> = match self.block {
             Some(block) if self.seq.is_multiple_of(block) => vec![block],
@@ -137,18 +134,17 @@ impl Flops {
             })
             .collect();
         let cache = flops::cache_bytes(&config, self.seq);
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|(block, flops, saving)| {
                     json!({"block": block, "flops": *flops as f64, "saved": 1.0 - *flops as f64 / whole as f64, "saved_by_formula": saving})
                 })
                 .collect();
-            return print_line(&json!({
+            return print_json(&json!({
                 "seq": self.seq, "steps": self.steps, "layers": config.depth, "width": config.hidden_size,
                 "flops_whole": whole as f64, "cache_bytes": cache as f64, "rows": rows,
-            })
-            .to_string());
+            }));
         }
         print_line(&format!(
             "{} layers of width {}, {} tokens, {} steps; all at once {:.2} TFLOP",

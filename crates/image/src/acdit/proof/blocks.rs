@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::frechet;
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 
@@ -51,7 +51,7 @@ fn config(blocks: usize) -> AcditConfig {
 }
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Pictures suffer from more blocks at a fixed number of tokens";
     let source = "paper, figure on the number of blocks";
     let folder = std::env::var_os("ORRERY_FASHION_MNIST").map_or(FOLDER.into(), PathBuf::from);
@@ -67,7 +67,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
     };
     let [learning, plain] = devices();
     let runs = options.out.join("runs");
-    let judge = teach(&train, &runs.join("judge"), context, &learning)?;
+    let judge = teach(&train, &runs.join("judge"), options.context, &learning)?;
     // Tokens of a picture in one block go row by row: the judge's order.
     let count = REAL.min(test.len());
     let mut real = Vec::new();
@@ -88,20 +88,13 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         trial = trial.arm(name, "");
     }
     let trial = trial
-        .measure(
-            "Fréchet distance",
-            "to real test pictures",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
+        .lower("Fréchet distance", "to real test pictures")
+        .share(
             "class right",
             "share of drawn pictures that the classifier takes for the class asked for",
-            Better::Higher,
-            Unit::Share,
         );
     let mut shown = Vec::new();
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let blocks = arms
             .iter()
             .find(|(_, name)| *name == arm)
@@ -112,7 +105,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
             .map_err(Failure::failed)?;
         let model = config.init(&mut Rng::new(seed).child("init"), &learning);
         let folder = runs.join(format!("blocks-{blocks}-{seed}"));
-        let model = trained(&task, model, &rates(steps, seed), &folder, context)?.ema;
+        let model = trained(&task, model, &rates(steps, seed), &folder, options.context)?.ema;
         let drawn = draw(model, &config, seed)?;
         if options.seeds.first() == Some(&seed) {
             shown.extend(pictures(&drawn)?);

@@ -1,6 +1,6 @@
 //! Clean context beside noisy context.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::statistics::mean;
 use base::proof::{Better, Bound, Claim, Figure, Outcome, ProofOptions, Report, Trial, Unit};
@@ -30,7 +30,7 @@ const METHOD: &str = "clean context";
 const ABLATION: &str = "noisy context";
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let steps = if options.full { 10_000 } else { 700 };
     let config = dot::config(8, 2);
     let world = DotWorld::new(&config);
@@ -42,22 +42,14 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
     let trial = Trial::new("context", "Clean context and noisy context", &about, options)
         .arm(METHOD, "noisy blocks see the clean blocks before them")
         .arm(ABLATION, "noisy blocks see the blocks before them with their own noise")
-        .measure(
-            "denoising error",
-            "mean squared error of the predicted noise on 256 held-out clips, blocks 2 to 4, timesteps from 600 on",
-            Better::Lower,
-            Unit::Number,
-        )
+        .lower("denoising error",
+            "mean squared error of the predicted noise on 256 held-out clips, blocks 2 to 4, timesteps from 600 on")
         .measure("mass", "mean mass of a frame of 128 drawn clips by that of real ones", Better::Near, Unit::Number)
-        .measure(
-            "acceleration",
-            "mean second difference of the drawn dot's centre, in pixels; real clips have about 0.3, at the edges alone",
-            Better::Lower,
-            Unit::Number,
-        );
+        .lower("acceleration",
+            "mean second difference of the drawn dot's centre, in pixels; real clips have about 0.3, at the edges alone");
     let [learning, plain] = devices();
     let mut drawn = Vec::new();
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let seen = match arm {
             METHOD => Seen::Clean,
             _ => Seen::Noisy,
@@ -69,7 +61,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
             .out
             .join("runs")
             .join(format!("context-{seed}-{}", seen == Seen::Clean));
-        let model = trained(&task, model, &rates(steps, seed), &folder, context)?.ema;
+        let model = trained(&task, model, &rates(steps, seed), &folder, options.context)?.ema;
         let error = denoising(&model, &config, &world, seed, &plain)?;
         let clips = draw(&model, &config, &world, seed, &plain)?;
         if options.seeds.first() == Some(&seed) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{
     Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
 };
@@ -24,24 +24,20 @@ const CACHED: &str = "32 blocks of 32 tokens, cached";
 const WHOLE: &str = "one block of 1,024 tokens";
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
-    memory(options, context, report)?;
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    memory(options, report)?;
     let arms = [
         (CACHED, dot::config(FRAMES, BLOCK_FRAMES)),
         (WHOLE, dot::config(FRAMES, FRAMES)),
     ];
     let tokens = arms[0].1.tokens();
-    let mut seconds = Measure::new(
+    let mut seconds = Measure::lower(
         "seconds",
         "of a whole sample, the quicker of two turns with each seed; the arms take turns",
-        Better::Lower,
-        Unit::Number,
     );
-    let mut operations = Measure::new(
+    let mut operations = Measure::lower(
         "GFLOP",
         "products that the sampler does: weights and attention of every step, and the clean passes that fill the cache",
-        Better::Lower,
-        Unit::Number,
     );
     let mut against = Measure::new(
         "by the formula",
@@ -54,7 +50,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         let mut best = [f64::INFINITY; 2];
         for _ in 0..2 {
             for (at, (_, config)) in arms.iter().enumerate() {
-                context.proceed()?;
+                options.context.proceed()?;
                 best[at] = best[at].min(sample(config, seed)?);
             }
         }
@@ -98,7 +94,7 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
         .zip(&timed[0])
         .map(|(whole, cached)| (whole.0, whole.1 / cached.1))
         .collect();
-    let faster = Measure::new("times as fast", "", Better::Higher, Unit::Number);
+    let faster = Measure::higher("times as fast", "");
     report.claims.push(Claim::tested(
         "Cached blocks are at least 1.3 times as fast as all tokens at once",
         "paper, section 3.5 (up to 50 % of the operations saved)",
@@ -147,26 +143,22 @@ fn sample(config: &AcditConfig, seed: u64) -> Result<f64, Failure> {
 }
 
 /// Peak memory of a training step under the skip-causal mask.
-fn memory(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+fn memory(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Memory of training under the skip-causal mask grows with the tokens, not with their square";
     let threshold = "four times the tokens (4,096 to 16,384) take at most 6 times the memory, where a dense mask or score matrix takes 16";
-    let mut peaks = Measure::new(
+    let mut peaks = Measure::lower(
         "MB above the start",
         "peak of a forward and backward pass over clean and noisy tokens, blocks of 256",
-        Better::Lower,
-        Unit::Number,
     );
-    let mut dense = Measure::new(
+    let mut dense = Measure::lower(
         "MB of dense scores",
         "what the scores of one head over clean and noisy tokens alone would take, 4 bytes each",
-        Better::Lower,
-        Unit::Number,
     );
     let mut arms = Vec::new();
     let mut found = Vec::new();
     let start = base::memory::status("VmRSS:");
     for frames in [256, 1024, 4096] {
-        context.proceed()?;
+        options.context.proceed()?;
         let config = AcditConfig {
             depth: 1,
             ..dot::config(frames, 64)

@@ -1,7 +1,7 @@
 //! The cached sampler computes what one pass under the skip-causal mask computes.
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Claim, ProofOptions, Report, Trial, Unit};
+use base::command::Failure;
+use base::proof::{Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -27,7 +27,7 @@ impl ModuleMapper for Shake {
 }
 
 /// Runs this part.
-pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let tiles = AcditConfig {
         ar_len: 4,
         block_size: 16,
@@ -55,13 +55,11 @@ pub fn prove(options: &ProofOptions, context: Context, report: &mut Report) -> R
     for (name, _) in &arms {
         trial = trial.arm(name, "");
     }
-    let trial = trial.measure(
+    let trial = trial.lower(
         "largest difference",
         "by the largest predicted value, in millionths",
-        Better::Lower,
-        Unit::Number,
     );
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let found = arms.iter().find(|(name, _)| *name == arm);
         let config = found.map_or(&arms[0].1, |(_, config)| config);
         Ok(vec![1e6 * difference(config, seed)?])

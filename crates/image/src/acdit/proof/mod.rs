@@ -16,64 +16,52 @@ mod judge;
 use std::path::Path;
 
 use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
 use burn::tensor::Device;
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
 use engine::train::{Progress, Run, Schedule, Task, TrainConfig, Trained, train};
 
-/// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &["cost", "exactness", "context", "blocks"],
-    seeds: [3, 3],
-    run,
-};
+use super::CARD;
 
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written. Absent data leave claims not run.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let title = "ACDiT: autoregressive conditional diffusion transformer";
-    run_parts(
-        ["acdit", title],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "context" => context::prove(options, context, report),
-            "cost" => cost::prove(options, context, report),
-            "exactness" => exact::prove(options, context, report),
-            _ => {
-                blocks::prove(options, context, report)?;
-                published(report);
-                Ok(())
-            }
-        },
-    )
-}
-
-/// What only large models and data show.
-fn published(report: &mut Report) {
-    for (statement, threshold, why) in [
-        (
+/// For the registry. Absent data leave claims not run.
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [3, 3],
+    &[
+        ("cost", cost::prove),
+        ("exactness", exact::prove),
+        ("context", context::prove),
+        ("blocks", blocks::prove),
+    ],
+)
+.open_claims(&[
+    (
+        [
             "ImageNet-256 FID 2.45 (677M), 2.37 (954M)",
             "the published FID within 0.1",
-            "needs the authors' weights, 50,000 samples and the statistics of the ADM suite",
-        ),
-        (
+        ],
+        TABLES,
+        "needs the authors' weights, 50,000 samples and the statistics of the ADM suite",
+    ),
+    (
+        [
             "UCF-101 FVD 111 (677M), 104 (954M)",
             "the published FVD within 5",
-            "needs the authors' weights, UCF-101 and I3D",
-        ),
-        (
+        ],
+        TABLES,
+        "needs the authors' weights, UCF-101 and I3D",
+    ),
+    (
+        [
             "ImageNet top-1 84.0 after fine-tuning (677M)",
             "the published accuracy within 0.3 points",
-            "needs ImageNet and 100 epochs",
-        ),
-    ] {
-        let claim = Claim::not_run([statement, threshold], "paper, tables 2 to 4", why);
-        report.claims.push(claim);
-    }
-}
+        ],
+        TABLES,
+        "needs ImageNet and 100 epochs",
+    ),
+]);
+
+const TABLES: &str = "paper, tables 2 to 4";
 
 /// How the small models are trained.
 fn rates(steps: u64, seed: u64) -> TrainConfig {

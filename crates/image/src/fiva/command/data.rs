@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use base::job::journal::Journal;
+use base::job::jsonl;
 use base::rng::Rng;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,34 +19,35 @@ use crate::fiva::filter::{FilterOptions, filter, is_answer};
 use crate::fiva::pairs::{RangeFile, pairs};
 use crate::fiva::range::{REPEATS, THRESHOLD};
 
-/// Steps of making training data, in order.
-#[derive(Subcommand, Debug)]
-pub enum Data {
-    /// Show, check or write the taxonomy of attributes and subjects
-    #[command(after_help = "Example:
+base::verbs! {
+    /// Steps of making training data, in order.
+    pub enum Data {
+        /// Show, check or write the taxonomy of attributes and subjects
+        #[command(after_help = "Example:
   orrery fiva data taxonomy --out taxonomy.json")]
-    Taxonomy(TaxonomyVerb),
-    /// Make prompts of attributes and subjects
-    #[command(after_help = "Example:
+        Taxonomy(TaxonomyVerb),
+        /// Make prompts of attributes and subjects
+        #[command(after_help = "Example:
   orrery fiva data prompts --count 1000 --seed 1 --out prompts.jsonl
 
 Draw each prompt with any text-to-image model, add `image` with the file's path (and `\"grid\": 2` for 2x2 grids) to its line, and give
 the lines to `filter` and `pairs`.")]
-    Prompts(Prompts),
-    /// Find out by a model that sees inside which subjects an attribute looks alike
-    #[command(after_help = "Example:
+        Prompts(Prompts),
+        /// Find out by a model that sees inside which subjects an attribute looks alike
+        #[command(after_help = "Example:
   orrery fiva data filter records.jsonl --url http://127.0.0.1:8000/v1 --judge llava --out ranges.json
 
 Answers are kept in ranges.json.answers; the same command goes on where it was stopped.")]
-    Filter(Filter),
-    /// Make training pairs: pictures of one range that share an attribute
-    #[command(after_help = "Example:
+        Filter(Filter),
+        /// Make training pairs: pictures of one range that share an attribute
+        #[command(after_help = "Example:
   orrery fiva data pairs records.jsonl --ranges ranges.json --seed 1 --out pairs.jsonl")]
-    Pairs(Pairs),
-    /// Count pictures, entries and subjects of every group
-    #[command(after_help = "Example:
+        Pairs(Pairs),
+        /// Count pictures, entries and subjects of every group
+        #[command(after_help = "Example:
   orrery fiva data stats records.jsonl --ranges ranges.json")]
-    Stats(Stats),
+        Stats(Stats),
+    }
 }
 
 /// Options of `taxonomy`.
@@ -169,39 +171,18 @@ pub struct Stats {
     json: bool,
 }
 
-impl Data {
-    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        match self {
-            Self::Taxonomy(verb) => verb.run(),
-            Self::Prompts(verb) => verb.run(),
-            Self::Filter(verb) => verb.run(context),
-            Self::Pairs(verb) => verb.run(),
-            Self::Stats(verb) => verb.run(),
-        }
-    }
-}
-
-fn lines<T: Serialize>(items: &[T]) -> Result<String, Failure> {
-    let mut text = String::new();
-    for item in items {
-        text += &serde_json::to_string(item).map_err(Failure::failed)?;
-        text.push('\n');
-    }
-    Ok(text)
-}
-
 fn pretty(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map_err(Failure::failed)
 }
 
 impl TaxonomyVerb {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
         if let Some(out) = &self.out {
             write_bytes(out, format!("{}\n", pretty(&taxonomy)?).as_bytes())?;
         }
         if self.json {
-            return print_line(&serde_json::to_string(&taxonomy).map_err(Failure::failed)?);
+            return print_json(&taxonomy);
         }
         for group in &taxonomy.groups {
             print_line(&format!(
@@ -232,18 +213,18 @@ impl TaxonomyVerb {
 }
 
 impl Prompts {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
         let prompts = taxonomy.prompts(self.count as usize, &Rng::new(self.seed));
-        let text = lines(&prompts)?;
+        let text = jsonl::text(&prompts).map_err(Failure::failed)?;
         let Some(out) = &self.out else {
             return print_line(text.trim_end());
         };
         write_bytes(out, text.as_bytes())?;
         match self.json {
-            true => print_line(
-                &json!({"file": out.display().to_string(), "prompts": prompts.len()}).to_string(),
-            ),
+            true => {
+                print_json(&json!({"file": out.display().to_string(), "prompts": prompts.len()}))
+            }
             false => print_line(&format!("{}: {} prompts", out.display(), prompts.len())),
         }
     }
@@ -296,7 +277,7 @@ impl Filter {
                 "file": self.out.display().to_string(), "attributes": file.attributes.len(), "ranges": ranges,
                 "dropped_subjects": dropped, "attributes_without_range": empty,
             });
-            return print_line(&report.to_string());
+            return print_json(&report);
         }
         print_line(&format!(
             "{}: {ranges} ranges of {} attributes, {dropped} subjects dropped, {empty} attributes without a range",
@@ -314,7 +295,7 @@ fn beside(out: &Path) -> PathBuf {
 }
 
 impl Pairs {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let records = self.records.read()?;
         let ranges = self.ranges.as_deref().map(RangeFile::open).transpose()?;
         let mut found = pairs(&records, ranges.as_ref(), &Rng::new(self.seed));
@@ -332,10 +313,12 @@ impl Pairs {
                 records.len()
             )));
         }
-        write_bytes(&self.out, lines(&found)?.as_bytes())?;
+        jsonl::write(&self.out, &found)?;
         let references: usize = found.iter().map(|it| it.references.len()).sum();
         match self.json {
-            true => print_line(&json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": found.len(), "references": references}).to_string()),
+            true => print_json(
+                &json!({"file": self.out.display().to_string(), "records": records.len(), "pairs": found.len(), "references": references}),
+            ),
             false => print_line(&format!(
                 "{}: {} targets of {} records, {references} references",
                 self.out.display(),
@@ -357,7 +340,7 @@ struct Counts {
 }
 
 impl Stats {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let records = self.records.read()?;
         let ranges = self.ranges.as_deref().map(RangeFile::open).transpose()?;
         let mut groups: BTreeMap<&str, Counts> = BTreeMap::new();
@@ -392,7 +375,7 @@ impl Stats {
             );
         }
         if self.json {
-            return print_line(&json!({"records": records.len(), "groups": groups}).to_string());
+            return print_json(&json!({"records": records.len(), "groups": groups}));
         }
         print_line(&format!("{} records", records.len()))?;
         for (group, counts) in &groups {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, Output, print_json, print_line, use_calling_thread_as_worker,
+};
 use clap::Args;
 use engine::weights::Weights;
 use serde_json::json;
@@ -29,24 +31,23 @@ pub struct Embed {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Embed {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let device = engine::device(&self.device)?;
         let adapter = Weights::open(&self.adapter)?;
         let guide = self.references.guide(&adapter, &device)?;
         guide.file()?.write(&self.out)?;
         let [_, tokens, width] = guide.tokens.dims();
-        if self.json {
+        if self.output.json {
             let report = json!({
                 "file": self.out.display().to_string(), "tokens": tokens, "width": width, "tags": guide.tags,
             });
-            return print_line(&report.to_string());
+            return print_json(&report);
         }
         print_line(&format!(
             "{}: {tokens} tokens of width {width} for {}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Output, Steps, eprint_line, print_json, print_line};
 use base::endpoint::{ChatError, ChatModel, Message, Prompt, Request};
 use base::hash::{FNV_START, fnv1a};
 use base::job::journal::Journal;
@@ -47,9 +47,8 @@ pub struct Eval {
     /// Draws the order of results in a row
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn named(text: &str) -> Result<(String, PathBuf), String> {
@@ -85,7 +84,7 @@ impl Eval {
         let model = self.judge.endpoint(context)?;
         let mut journal = Journal::open(&self.answers, |line| verdict(line).is_some())?;
         let hashes: Vec<String> = rows.iter().map(|row| row.hash.clone()).collect();
-        let mut bar = Steps::new("rows", self.json);
+        let mut bar = Steps::new("rows", self.output.json);
         let work = |at: usize| match rows.get(at) {
             Some(row) => ask(row, &model),
             None => Err(ChatError::Stopped),
@@ -95,11 +94,7 @@ impl Eval {
             bar.at(done, all);
         })?;
         bar.finish();
-        if context.stopped() {
-            return Err(Failure::interrupted(
-                "stopped; the same command goes on from here",
-            ));
-        }
+        context.proceed_or_resume()?;
         if let Some(error) = progress.error {
             let line = format!(
                 "{} of {} rows are not judged: {error}",
@@ -126,7 +121,7 @@ impl Eval {
                 );
             }
         }
-        self.told(&tallies)
+        self.print_scores(&tallies)
     }
 
     fn rows(&self) -> Result<Vec<Row>, Failure> {
@@ -205,8 +200,8 @@ impl Eval {
         }
     }
 
-    fn told(&self, tallies: &Tallies) -> Result<(), Failure> {
-        if self.json {
+    fn print_scores(&self, tallies: &Tallies) -> Result<(), Failure> {
+        if self.output.json {
             let methods: BTreeMap<&String, Value> = tallies
                 .iter()
                 .map(|(method, groups)| {
@@ -216,7 +211,7 @@ impl Eval {
                     (method, report)
                 })
                 .collect();
-            return print_line(&json!({ "methods": methods }).to_string());
+            return print_json(&json!({ "methods": methods }));
         }
         for (method, groups) in tallies {
             let [subject, both] = means(groups);

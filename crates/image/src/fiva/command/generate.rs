@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, any_seed, eprint_line, print_line, use_calling_thread_as_worker,
+    Context, Failure, Output, Steps, any_seed, eprint_line, use_calling_thread_as_worker,
 };
 use base::media::provenance::{Provenance, check_ending, picture_bytes};
 use clap::Args;
@@ -75,9 +75,8 @@ pub struct Generate {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn scale(text: &str) -> Result<f32, String> {
@@ -128,7 +127,7 @@ impl Generate {
             },
             ..usual
         };
-        let mut bar = Steps::new("drawing", self.json);
+        let mut bar = Steps::new("drawing", self.output.json);
         let mut files = Vec::new();
         for number in 0..u64::from(self.count) {
             let seed = seed.wrapping_add(number);
@@ -143,7 +142,7 @@ impl Generate {
             let drawn =
                 pipeline::generate(&model, &adapter, &guide, &request, self.scale, &mut watch);
             for picture in drawn.inspect_err(|_| bar.finish())? {
-                let provenance = Provenance::new(KEY, &self.told(&guide, &request, seed))?;
+                let provenance = Provenance::new(KEY, &self.settings(&guide, &request, seed))?;
                 let path = numbered(&self.out, number);
                 picture_bytes(&path, &picture, &provenance)?.write(&path)?;
                 files.push(path.display().to_string());
@@ -151,19 +150,14 @@ impl Generate {
         }
         bar.finish();
         let seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        match self.json {
-            true => {
-                print_line(&json!({"files": files, "seed": seed, "seconds": seconds}).to_string())
-            }
-            false => print_line(&format!(
-                "{} (seed {seed}, {seconds:.1} s)",
-                files.join(", ")
-            )),
-        }
+        self.output.print(
+            &json!({"files": files, "seed": seed, "seconds": seconds}),
+            &format!("{} (seed {seed}, {seconds:.1} s)", files.join(", ")),
+        )
     }
 
     /// What is written into a picture so that it can be made again.
-    fn told(&self, guide: &Guide, request: &Request, seed: u64) -> serde_json::Value {
+    fn settings(&self, guide: &Guide, request: &Request, seed: u64) -> serde_json::Value {
         json!({
             "prompt": request.prompt, "negative": request.negative, "model": self.model,
             "adapter": self.adapter.display().to_string(), "tags": guide.tags, "strengths": guide.strengths,

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, print_line, use_calling_thread_as_worker};
+use base::command::{Context, Failure, Output, eprint_line, use_calling_thread_as_worker};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -74,9 +74,8 @@ pub struct Train {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Train {
@@ -123,7 +122,7 @@ impl Train {
             adapter,
         };
         let model = model.train().with_frozen_tower();
-        let mut progress = Progress::shown("training", !self.json);
+        let mut progress = Progress::shown("training", !self.output.json);
         let trained = train(
             &task,
             model,
@@ -152,20 +151,19 @@ impl Train {
         let sizes = serde_json::to_vec_pretty(&extractor.config).map_err(Failure::failed)?;
         write_bytes(self.out.join("config.json"), &sizes)?;
         self.keep_vocabulary();
-        match self.json {
-            true => print_line(&json!({
+        self.output.print(
+            &json!({
                 "adapter": adapter.display().to_string(), "qformer": qformer.display().to_string(),
                 "steps": trained.step, "loss": trained.loss, "seconds": trained.elapsed,
-            })
-            .to_string()),
-            false => print_line(&format!(
+            }),
+            &format!(
                 "{} and {}: {} steps, loss {:.4}",
                 adapter.display(),
                 qformer.display(),
                 trained.step,
                 trained.loss
-            )),
-        }
+            ),
+        )
     }
 
     /// The vocabulary goes beside the trained Q-Former, where it is a plain file.

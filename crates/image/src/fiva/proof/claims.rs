@@ -6,7 +6,7 @@ use super::{PLAIN, TAGGED, UNFILTERED, UNTAGGED};
 
 /// The claims of an experiment.
 pub(super) fn claims(experiment: &Experiment) -> Vec<Claim> {
-    let measure = |name: &str| experiment.measures.iter().find(|it| it.name == name);
+    let measure = |name: &str| experiment.measure(name);
     let of = |name: &str, arm: &str| measure(name)?.of(arm);
     let points = |name: &str, better| Measure::new(name, "", better, Unit::Share);
     let ours = "spec of this proof, fixed before the runs";
@@ -55,10 +55,7 @@ pub(super) fn claims(experiment: &Experiment) -> Vec<Claim> {
             .map(|(a, b)| (a.seed, a.value.max(0.0) / b.value))
             .collect();
         let outcome = Outcome::numbers(&format!("{TAGGED} / {UNTAGGED}"), &values);
-        Some((
-            Measure::new("ratio of leakage", "", Better::Lower, Unit::Number),
-            outcome,
-        ))
+        Some((Measure::lower("ratio of leakage", ""), outcome))
     };
     add(
         "What was not asked for stays away",

@@ -37,7 +37,7 @@ pub(super) struct Wish {
 /// How an adapter is trained.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lesson {
-    /// Whether the word of the tag is told.
+    /// Whether the word of the tag is given.
     pub(super) tags: bool,
     /// Whether words are drawn among synonyms.
     pub(super) synonyms: bool,

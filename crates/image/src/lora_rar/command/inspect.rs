@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -21,9 +21,8 @@ pub struct Inspect {
     /// List every layer, with the norm of its update
     #[arg(long)]
     layers: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Inspect {
@@ -50,7 +49,7 @@ impl Inspect {
             }
         }
         let base = base_name(lora.text_width());
-        if self.json {
+        if self.output.json {
             let networks: BTreeMap<&str, usize> = networks
                 .iter()
                 .map(|(network, count)| (network.prefix(), *count))

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
-use base::files::write_bytes;
+use base::job::jsonl;
 use base::media::{Picture, read_picture};
 use burn::tensor::Device;
 use clap::Args;
@@ -14,7 +14,9 @@ use engine::models::emoji_judge::Judge as EmojiJudge;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::lora_rar::judge::{Votes, ask, look, scaled, scores, shown, style_words};
+use crate::lora_rar::judge::{
+    Votes, embedded_votes, endpoint_votes, scaled, scores, shown, style_words,
+};
 
 /// Options of `judge`.
 #[derive(Args, Debug)]
@@ -40,16 +42,15 @@ pub struct Judge {
     /// Where the answers go, one JSON object a picture
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What the judge inside the program is called.
 const EMBEDDED: &str = "embedded";
 
-/// Who looks.
-enum Eye {
+/// Where the votes come from.
+enum VoteBackend {
     Embedded(Box<EmojiJudge>),
     Endpoint(Box<Endpoint>),
 }
@@ -68,9 +69,9 @@ impl Judge {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let pictures = self.pictures()?;
         let mut lines = self.earlier()?;
-        let eye = self.eye(context)?;
+        let backend = self.backend(context)?;
         let mut references: BTreeMap<PathBuf, Vec<Picture>> = BTreeMap::new();
-        let mut bar = Steps::new("pictures", self.json);
+        let mut bar = Steps::new("pictures", self.output.json);
         for (at, (path, subject, style)) in pictures.iter().enumerate() {
             bar.at(at, pictures.len());
             let name = path.display().to_string();
@@ -78,11 +79,7 @@ impl Judge {
             if lines.iter().any(known) {
                 continue;
             }
-            if context.stopped() {
-                return Err(Failure::interrupted(
-                    "stopped; the same command goes on from here",
-                ));
-            }
+            context.proceed_or_resume()?;
             let folders = [("subjects", subject), ("styles", style)]
                 .map(|(kind, of)| self.references.join(kind).join(of));
             for folder in &folders {
@@ -96,14 +93,14 @@ impl Judge {
                 .each_ref()
                 .map(|folder| references.get(folder).map_or(&[][..], Vec::as_slice));
             let test = read_picture(path)?;
-            let votes = match &eye {
-                Eye::Embedded(judge) => look(judge, &test, subjects, styles),
-                Eye::Endpoint(model) => {
+            let votes = match &backend {
+                VoteBackend::Embedded(judge) => embedded_votes(judge, &test, subjects, styles),
+                VoteBackend::Endpoint(model) => {
                     let all = |pictures: &[Picture]| pictures.iter().map(shown).collect();
                     let [subjects, styles]: [Result<Vec<String>, _>; 2] =
                         [all(subjects), all(styles)];
                     let styles = styles?;
-                    ask(
+                    endpoint_votes(
                         model,
                         &shown(&test)?,
                         &subjects?,
@@ -118,18 +115,18 @@ impl Judge {
                 model: self.model.clone(),
                 votes,
             });
-            self.keep(&lines)?;
+            jsonl::write(&self.out, &lines)?;
         }
         bar.finish();
-        self.told(&lines, &pictures)
+        self.print_scores(&lines, &pictures)
     }
 
-    fn eye(&self, context: Context) -> Result<Eye, Failure> {
+    fn backend(&self, context: Context) -> Result<VoteBackend, Failure> {
         let url = match &self.url {
             Some(url) => url.clone(),
             None if self.model == EMBEDDED => {
                 let judge = EmojiJudge::embedded(&Device::flex())?;
-                return Ok(Eye::Embedded(Box::new(judge)));
+                return Ok(VoteBackend::Embedded(Box::new(judge)));
             }
             None => {
                 return Err(Failure::input(
@@ -149,7 +146,7 @@ impl Judge {
             dialect: Dialect::default(),
         };
         let model = Endpoint::new(endpoint, Some(context.stop)).map_err(Failure::input)?;
-        Ok(Eye::Endpoint(Box::new(model)))
+        Ok(VoteBackend::Endpoint(Box::new(model)))
     }
 
     /// Path, subject and style of every generated picture.
@@ -192,16 +189,11 @@ impl Judge {
         lines.collect()
     }
 
-    fn keep(&self, lines: &[Line]) -> Result<(), Failure> {
-        let mut text = String::new();
-        for line in lines {
-            text += &serde_json::to_string(line).map_err(Failure::failed)?;
-            text.push('\n');
-        }
-        Ok(write_bytes(&self.out, text.as_bytes())?)
-    }
-
-    fn told(&self, lines: &[Line], pictures: &[(PathBuf, String, String)]) -> Result<(), Failure> {
+    fn print_scores(
+        &self,
+        lines: &[Line],
+        pictures: &[(PathBuf, String, String)],
+    ) -> Result<(), Failure> {
         let mut scenarios: BTreeMap<(&str, &str), Vec<[bool; 3]>> = BTreeMap::new();
         for (path, subject, style) in pictures {
             let name = path.display().to_string();
@@ -217,7 +209,7 @@ impl Judge {
         }
         let all: Vec<Vec<[bool; 3]>> = scenarios.values().cloned().collect();
         let [subject, style, both] = scores(&all);
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = scenarios
                 .iter()
                 .map(|((subject, style), verdicts)| {
@@ -225,9 +217,8 @@ impl Judge {
                     json!({"subject": subject, "style": style, "pictures": verdicts.len(), "scores": [s, t, b]})
                 })
                 .collect();
-            return print_line(
-                &json!({"subject": subject, "style": style, "both": both, "scenarios": rows})
-                    .to_string(),
+            return print_json(
+                &json!({"subject": subject, "style": style, "both": both, "scenarios": rows}),
             );
         }
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, eprint_line, number_in, print_line};
+use base::command::{
+    Context, Failure, Output, Steps, eprint_line, number_in, print_json, print_line,
+};
 use base::files::write_bytes;
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::lora_rar::pipeline::{Job, LayerReport, fingerprint, open_merger};
-use crate::lora_rar::{Format, LoraFile, LoraRarError, Method, Rule, Settings};
+use crate::lora_rar::{Format, LoraFile, Method, Rule, Settings, SystemError};
 
 /// Options of `merge`.
 #[derive(Args, Debug)]
@@ -62,9 +64,8 @@ pub struct Merge {
     /// Only say what would be merged; nothing is computed or written
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -181,8 +182,8 @@ impl Merge {
             job.check()?;
             return self.matches(&job);
         }
-        let mut bar = Steps::new("layers", self.json);
-        let prints = || -> Result<Vec<String>, LoraRarError> {
+        let mut bar = Steps::new("layers", self.output.json);
+        let prints = || -> Result<Vec<String>, SystemError> {
             let files = [
                 Some(&self.content),
                 Some(&self.style),
@@ -196,10 +197,7 @@ impl Merge {
         };
         let mut progress = |done: usize, of: usize| {
             bar.at(done, of);
-            match context.stopped() {
-                true => Err(LoraRarError::Stopped),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let (prints, merged) = std::thread::scope(|scope| {
             let prints = scope.spawn(prints);
@@ -221,7 +219,7 @@ impl Merge {
         file.note("strengths", format!("{of_content}, {of_style}"));
         context.proceed()?;
         file.write(&self.out)?;
-        self.told(&layers, begun.elapsed().as_secs_f64())
+        self.print_report(&layers, begun.elapsed().as_secs_f64())
     }
 
     /// What the user should know before.
@@ -268,17 +266,16 @@ impl Merge {
             .filter(|layer| layer.is_merged_by_network())
             .count();
         let asked = if job.merger.is_some() { asked } else { 0 };
-        match self.json {
-            true => print_line(&json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
-                "ignored": [job.content.ignored, job.style.ignored]})
-            .to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
+            "ignored": [job.content.ignored, job.style.ignored]}),
+            &format!(
                 "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
-            )),
-        }
+            ),
+        )
     }
 
-    fn told(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
+    fn print_report(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
         if let Some(path) = &self.report {
             let report = json!({"method": self.method.name(), "layers": layers});
             write_bytes(path, format!("{report:#}\n").as_bytes())?;
@@ -288,10 +285,11 @@ impl Merge {
             .filter(|layer| layer.coefficients.is_some())
             .count();
         let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
-        if self.json {
-            return print_line(&json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
-                "asked_of_hypernetwork": asked, "seconds": seconds})
-            .to_string());
+        if self.output.json {
+            return print_json(
+                &json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
+                "asked_of_hypernetwork": asked, "seconds": seconds}),
+            );
         }
         print_line(&format!(
             "{}: {} layers of rank up to {rank}, merged by {} in {seconds:.1} s",

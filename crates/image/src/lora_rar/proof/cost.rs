@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::command::Failure;
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -22,11 +22,7 @@ const DENSE: &str = "from dense updates";
 type Pair = [FactorTensors; 2];
 
 /// Times both ways.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let device = Device::flex();
     let about = format!(
         "Coefficients for the 280 query and output projections of SDXL, adapters of rank {RANK} with random values, a random network."
@@ -37,19 +33,12 @@ pub(super) fn prove(
             DENSE,
             "updates multiplied out, then their columns read, as the official code does",
         )
-        .measure(
-            "seconds",
-            "for all 280 layers, factors in memory",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
+        .lower("seconds", "for all 280 layers, factors in memory")
+        .lower(
             "largest difference",
             "to the coefficients from dense updates, over one layer of each width",
-            Better::Lower,
-            Unit::Number,
         );
-    let experiment = trial.run(options, context, |name, seed| {
+    let experiment = trial.run(options, |name, seed| {
         let mut rng = Rng::new(seed).child("cost");
         let network = Hypernet::new(&SDXL_WIDTHS, HIDDEN, &mut rng, &device);
         let (mut seconds, mut apart) = (0.0, 0.0f32);
@@ -66,7 +55,7 @@ pub(super) fn prove(
             );
             let begun = Instant::now();
             for at in 0..layers {
-                context.proceed()?;
+                options.context.proceed()?;
                 let pair = &pairs[at % DIFFERENT];
                 let found = match name {
                     FACTORS => factors(&network, pair)?,

@@ -95,7 +95,7 @@ pub(super) fn noisy(sprites: &[Sprite], noise: &Noise, device: &Device) -> Tenso
                 .zip(noise)
                 .map(|(x, e)| signal * x + sigma * e),
         );
-        values.extend(told(*level));
+        values.extend(level_embedding(*level));
     }
     Tensor::from_data(
         TensorData::new(values, [sprites.len(), VALUES + TIME]),
@@ -103,7 +103,7 @@ pub(super) fn noisy(sprites: &[Sprite], noise: &Noise, device: &Device) -> Tenso
     )
 }
 
-fn told(level: f32) -> impl Iterator<Item = f32> {
+fn level_embedding(level: f32) -> impl Iterator<Item = f32> {
     (0..TIME).map(move |at| {
         let phase = level * (1 + at / 2) as f32 * std::f32::consts::PI;
         if at % 2 == 0 {
@@ -239,7 +239,7 @@ pub(super) fn sample(
     };
     for at in 0..steps {
         let (signal, sigma) = parts(level(at));
-        let time: Vec<f32> = (0..rows).flat_map(|_| told(level(at))).collect();
+        let time: Vec<f32> = (0..rows).flat_map(|_| level_embedding(level(at))).collect();
         let time = Tensor::from_data(TensorData::new(time, [rows, TIME]), device);
         let noise = base
             .predict(&Tensor::cat(vec![x.clone(), time], 1), updates)

@@ -13,42 +13,23 @@ mod sprites;
 mod tables;
 mod world;
 
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
+
+use super::CARD;
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &["world", "cost"],
-    seeds: [3, 5],
-    run,
-};
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [3, 5],
+    &[("world", tables::prove), ("cost", cost::prove)],
+)
+.open_claims(&[(
+    [
+        "On SDXL more pictures show both subject and style than with ZipLoRA (about 0.71 and 0.58)",
+        "joint accuracy above ZipLoRA's, by a judge that sees",
+    ],
+    PAPER,
+    "needs SDXL, adapters and a judge of billions of parameters: `orrery lora-rar merge` and `judge` are the steps",
+)]);
 
 const PAPER: &str = "paper, abstract";
-
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let title = "LoRA.rar: merging of LoRAs by a hypernetwork";
-    run_parts(
-        ["lora-rar", title],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "world" => tables::prove(options, context, report),
-            _ => {
-                cost::prove(options, context, report)?;
-                report.claims.push(Claim::not_run(
-                    [
-                        "On SDXL more pictures show both subject and style than with ZipLoRA (about 0.71 and 0.58)",
-                        "joint accuracy above ZipLoRA's, by a judge that sees",
-                    ],
-                    PAPER,
-                    "needs SDXL, adapters and a judge of billions of parameters: `orrery lora-rar merge` and `judge` are the steps",
-                ));
-                Ok(())
-            }
-        },
-    )
-}

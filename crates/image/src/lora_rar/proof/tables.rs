@@ -1,10 +1,10 @@
 //! The part `world`: all arms on pairs that were held out.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
 use base::proof::{
-    Better, Bound, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Trial, Unit,
+    Bound, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Trial,
 };
 use base::rng::Rng;
 
@@ -35,14 +35,9 @@ const ZIP_PAPER: &str = "ZipLoRA, λ 0.01";
 const RAR_PAPER: &str = "LoRA.rar, λ 0.01";
 
 /// Runs all arms and adds tables, claims and pictures.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let mut rooms = Rooms::new(options, context);
-    let number =
-        |trial: Trial, name, about| trial.measure(name, about, Better::Lower, Unit::Number);
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let mut rooms = Rooms::new(options);
+    let number = |trial: Trial, name, about| trial.lower(name, about);
     let mut trial = Trial::new("world", "Pairs that were held out", ABOUT, options)
         .arm(NONE, "the base alone")
         .arm(DIRECT, "the sum of both updates")
@@ -76,7 +71,7 @@ pub(super) fn prove(
         "squared error of the noise on pictures of the subject in the style, on which no adapter was trained",
     );
     trial = number(trial, "merge, ms", "time to merge one pair");
-    let experiment = trial.run(options, context, |name, seed| {
+    let experiment = trial.run(options, |name, seed| {
         let (world, arm) = rooms.arm(name, seed)?;
         let found = test(world, &arm, seed);
         let [content, style] = found.distances.map(|distance| 100.0 * distance);
@@ -109,22 +104,20 @@ pub(super) fn prove(
 /// The world of the present seed, and the networks that are trained for an arm.
 struct Rooms<'a> {
     options: &'a ProofOptions,
-    context: Context,
     world: Option<(u64, World)>,
 }
 
 impl<'a> Rooms<'a> {
-    fn new(options: &'a ProofOptions, context: Context) -> Self {
+    fn new(options: &'a ProofOptions) -> Self {
         Self {
             options,
-            context,
             world: None,
         }
     }
 
     fn arm(&mut self, name: &str, seed: u64) -> Result<(&World, Arm), Failure> {
         if self.world.as_ref().is_none_or(|(of, _)| *of != seed) {
-            self.world = Some((seed, World::new(seed, self.context)?));
+            self.world = Some((seed, World::new(seed, self.options.context)?));
         }
         let Some((_, world)) = &self.world else {
             return Err(Failure::failed("there is no world"));
@@ -135,7 +128,7 @@ impl<'a> Rooms<'a> {
                 .out
                 .join("runs")
                 .join(format!("hypernet-{seed}-{at}"));
-            Arm::rar(world, LAMBDAS[at], seed, &folder, self.context)
+            Arm::rar(world, LAMBDAS[at], seed, &folder, self.options.context)
         };
         let arm = match name {
             DIRECT => Arm::Constant([1.0, 1.0]),
@@ -170,21 +163,15 @@ impl<'a> Rooms<'a> {
 }
 
 fn claims(experiment: &Experiment) -> Vec<Claim> {
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let ratio = |name: &str, above: &str, below: &str| {
-        let measure = measure(name)?;
+        let measure = experiment.measure(name)?;
         let [above_of, below_of] = [measure.of(above)?, measure.of(below)?];
         let pairs = above_of.values.iter().zip(&below_of.values);
         let values: Vec<(u64, f64)> = pairs.map(|(a, b)| (a.seed, a.value / b.value)).collect();
         Some(Outcome::numbers(&format!("{above} / {below}"), &values))
     };
-    let distances = Measure::new("ratio of distances", "", Better::Lower, Unit::Number);
-    let times = Measure::new("ratio of times", "", Better::Higher, Unit::Number);
+    let distances = Measure::lower("ratio of distances", "");
+    let times = Measure::higher("ratio of times", "");
     let table = [
         (
             "Closer to both adapters than their plain sum",

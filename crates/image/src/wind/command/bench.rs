@@ -1,6 +1,6 @@
 //! `orrery wind bench`.
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -38,15 +38,14 @@ pub struct Bench {
     /// Seed of pictures and attacks
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Bench {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
-        let model = self.model.open(context, self.json)?;
+        let model = self.model.open(context, self.output.json)?;
         let detector = Detector::new(key.clone(), model.shape())?;
         let count = self.pictures as usize;
         let gallery = Gallery::draw(&*model, &detector, count, key.groups(), self.seed)?;
@@ -58,11 +57,11 @@ impl Bench {
             [] => Attack::PAPER.as_slice(),
             given => given,
         };
-        if !self.json {
+        if !self.output.json {
             print_line("attack              group     fast     full   cosine  tree-ring")?;
         }
         let mut rows = Vec::new();
-        let mut bar = Steps::new("attacks", self.json);
+        let mut bar = Steps::new("attacks", self.output.json);
         for (at, attack) in attacks.iter().enumerate() {
             bar.at(at, attacks.len());
             context.proceed()?;
@@ -72,7 +71,7 @@ impl Bench {
                 *attack,
                 (&search, &self.angles.0, self.turn),
             )?;
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{:<16}{:>9.2}{:>9.2}{:>9.2}{:>9.3}{:>11.2}",
                     attack.to_string(),
@@ -86,8 +85,10 @@ impl Bench {
             rows.push(json!({"attack": attack.to_string(), "row": row}));
         }
         bar.finish();
-        match self.json {
-            true => print_line(&json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}).to_string()),
+        match self.output.json {
+            true => print_json(
+                &json!({"pictures": count, "noises": key.noises(), "groups": key.groups(), "rows": rows}),
+            ),
             false => Ok(()),
         }
     }

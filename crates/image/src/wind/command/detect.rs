@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::media::read_picture;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::{Method, Model, Numbers, Secret, numbers, positive, read_latents};
 use crate::wind::{
-    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, TurnBack, WindError, readings,
+    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, SystemError, TurnBack, readings,
 };
 
 /// Options of `detect`.
@@ -59,9 +59,8 @@ pub struct Detect {
     /// Which kind of mark
     #[arg(long, value_name = "METHOD", default_value = "wind")]
     method: Method,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Detect {
@@ -83,7 +82,7 @@ impl Detect {
             }
             (None, Some(path)) => {
                 let picture = read_picture(path)?;
-                let model = self.model.open(context, self.json)?;
+                let model = self.model.open(context, self.output.json)?;
                 let shape = model.shape();
                 (readings(&*model, &picture, angles, self.turn)?, shape)
             }
@@ -109,13 +108,10 @@ impl Detect {
             region,
         };
         let searching = Instant::now();
-        let mut bar = Steps::new("noises", self.json);
+        let mut bar = Steps::new("noises", self.output.json);
         let mut progress = |at: u64, of: u64| {
             bar.at(at as usize, of as usize);
-            match context.stopped() {
-                true => Err(WindError::Stopped),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let found = detector.detect_all(&[readings], &search, &mut progress)?;
         bar.finish();
@@ -123,20 +119,25 @@ impl Detect {
             return Err(Failure::failed("nothing was compared"));
         };
         let times = [inverting, searching.elapsed().as_secs_f64()];
-        match self.json {
+        match self.output.json {
             true => {
                 let mut line = serde_json::to_value(&found).map_err(Failure::failed)?;
                 line["alpha"] = json!(self.alpha);
                 line["noises"] = json!(key.noises());
                 line["angles"] = json!(angles.len());
                 line["timings"] = json!({"invert_s": times[0], "search_s": times[1]});
-                print_line(&line.to_string())
+                print_json(&line)
             }
-            false => self.tell(&found, &key, times),
+            false => self.print_detection(&found, &key, times),
         }
     }
 
-    fn tell(&self, found: &Detection, key: &Key, times: [f64; 2]) -> Result<(), Failure> {
+    fn print_detection(
+        &self,
+        found: &Detection,
+        key: &Key,
+        times: [f64; 2],
+    ) -> Result<(), Failure> {
         let turned = match (found.angle, found.scale) {
             (0.0, 1.0) => String::new(),
             (angle, scale) => format!(", turned by {angle}°, enlarged by {scale}"),
@@ -178,12 +179,12 @@ impl Detect {
             }
         }
         let (group, distance, margin, angle) = best;
-        match self.json {
-            true => print_line(&json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"method": "ringid", "group": group, "group_distance": distance, "group_margin": margin, "angle": angle}),
+            &format!(
                 "nearest key {group}: distance {distance:.2}, the next {margin:.2} farther; RingID has no test of its own"
-            )),
-        }
+            ),
+        )
     }
 
     fn tree_ring(&self, key: &Key, readings: &[Reading], shape: Shape) -> Result<(), Failure> {
@@ -209,10 +210,10 @@ impl Detect {
             "no match"
         };
         let log10 = ln_p / std::f64::consts::LN_10;
-        match self.json {
+        match self.output.json {
             true => {
                 let line: Value = json!({"method": "tree-ring", "verdict": verdict, "group": best.0, "p_value": ln_p.exp(), "log10_p": log10, "angle": best.2, "comparisons": tries});
-                print_line(&line.to_string())
+                print_json(&line)
             }
             false => print_line(&format!(
                 "{verdict}: nearest key {}; chance 1e{log10:.1} over {tries} comparisons",

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, print_line};
+use base::command::{Context, Failure, Output, any_seed};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Index, Method, Secret, index};
-use crate::wind::{Detector, Generator, Key, Shape, WindError};
+use crate::wind::key::unusable;
+use crate::wind::{Detector, Generator, Key, Shape};
 
 /// Options of `keygen`.
 #[derive(Args, Debug)]
@@ -33,20 +34,16 @@ pub struct Keygen {
     /// Take the salt from this file, its text without the last line break, in place of the system's random bytes
     #[arg(long, value_name = "FILE")]
     salt_from: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Keygen {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = match &self.salt_from {
             None => Key::generate(self.noises, self.groups)?.with_generator(self.prng),
             Some(path) => {
-                let refuse = |reason| WindError::Key {
-                    path: path.clone(),
-                    reason,
-                };
+                let refuse = |reason: String| unusable(path, &reason);
                 let mut salt = crate::wind::noise::read_small(path, 1024).map_err(refuse)?;
                 while salt.last().is_some_and(u8::is_ascii_whitespace) {
                     salt.pop();
@@ -55,16 +52,16 @@ impl Keygen {
             }
         };
         key.write(&self.out)?;
-        match self.json {
-            true => print_line(&json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"key": base::files::shown(&self.out), "id": key.id(), "noises": key.noises(), "groups": key.groups()}),
+            &format!(
                 "{}: key {}, {} noises in {} groups",
                 self.out.display(),
                 key.id(),
                 key.noises(),
                 key.groups()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -92,13 +89,12 @@ pub struct Embed {
     /// Seed of the random noise of ringid and tree-ring
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Embed {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
         let detector = Detector::new(key.clone(), self.shape)?;
         let (index, latents) = match self.method {
@@ -134,15 +130,12 @@ impl Embed {
         file.floats("latents", &self.shape.sides(), &latents, Precision::F32)?;
         file.write(&self.out)?;
         let group = key.group_of(index);
-        match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group})
-                    .to_string(),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"out": self.out.display().to_string(), "key": key.id(), "index": index, "group": group}),
+            &format!(
                 "{}: noise {index}, group {group}",
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::media::{Picture, read_picture, write_picture};
 use clap::Args;
 use serde_json::json;
@@ -67,7 +67,7 @@ impl Output {
                 if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
                     line.extend(more.clone());
                 }
-                print_line(&line.to_string())
+                print_json(&line)
             }
             false => print_line(&format!(
                 "{}: noise {index}, group {group}, {seconds:.2} s",
@@ -107,7 +107,7 @@ impl Generate {
   orrery wind inpaint --key key.json --image photo.jpg --fraction 0.5 --out marked.png
   orrery wind detect --key key.json --image marked.png --fraction 0.5
 
-Only the square in the middle is drawn anew and carries the mark; detection is told its size.")]
+Only the square in the middle is drawn anew and carries the mark; detection needs its size.")]
 pub struct Inpaint {
     /// The photograph
     #[arg(long, value_name = "FILE")]

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::OpenOptions;
 
 use crate::base_model::BaseModel;
-use crate::wind::{IdealWorld, Key, LatentModel, Ledger, Shape, StableDiffusionModel, WindError};
+use crate::wind::{IdealWorld, Key, LatentModel, Ledger, Shape, StableDiffusionModel, SystemError};
 
 /// Which kind of mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -117,7 +117,7 @@ pub(super) fn index(text: &str) -> Result<Index, String> {
 
 impl Index {
     /// The index to use.
-    pub(super) fn of(self, key: &Key, ledger: Option<&Ledger>) -> Result<u64, WindError> {
+    pub(super) fn of(self, key: &Key, ledger: Option<&Ledger>) -> Result<u64, SystemError> {
         match (self, ledger) {
             (Self::Given(index), _) => {
                 key.has(index)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, any_seed, print_line};
+use base::command::{Context, Failure, Output, any_seed};
 use base::media::{read_picture, write_picture};
 use base::rng::Rng;
 use clap::Args;
@@ -30,13 +30,12 @@ pub struct Attacks {
     /// Seed of noise and crops
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Attacks {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let mut picture = read_picture(&self.image)?;
         let seed = self.seed.unwrap_or_else(any_seed);
         let rng = Rng::new(seed);
@@ -45,17 +44,10 @@ impl Attacks {
         }
         write_picture(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
-        match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed})
-                    .to_string(),
-            ),
-            false => print_line(&format!(
-                "{}: {}, seed {seed}",
-                self.out.display(),
-                names.join(", ")
-            )),
-        }
+        self.output.print(
+            &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed}),
+            &format!("{}: {}, seed {seed}", self.out.display(), names.join(", ")),
+        )
     }
 }
 
@@ -74,13 +66,12 @@ pub struct CheckLedger {
     /// A code that the ledger had: it must still be in it
     #[arg(long, value_name = "CODE")]
     head: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl CheckLedger {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let key = self.secret.open()?;
         if !self.log.is_file() {
             return Err(Failure::input(format!(
@@ -98,13 +89,13 @@ impl CheckLedger {
             )));
         }
         let count = ledger.entries().len();
-        match self.json {
-            true => print_line(&json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"entries": count, "head": ledger.head(), "left": key.noises() - count as u64}),
+            &format!(
                 "{count} entries agree, {} noises are left; last code {}",
                 key.noises() - count as u64,
                 ledger.head()
-            )),
-        }
+            ),
+        )
     }
 }

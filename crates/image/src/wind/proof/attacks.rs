@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use base::command::{Context, Failure};
 use base::media::Picture;
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, Measure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, Measure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::{GROUPS, NOISES, PAPER, SPEC, search, world};
@@ -47,11 +47,7 @@ impl Row {
 }
 
 /// Adds the table and its claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "{PICTURES} pictures a seed and arm, {NOISES} noises in {GROUPS} groups. WIND must name the noise among all and give a match at alpha 1e-6; RingID and Tree-Ring need only name the nearest of 32 keys. RingID is the first stage of WIND. For the rotation the picture is turned back in steps of {STEP}°; Tree-Ring's rings need no turning."
     );
@@ -61,32 +57,17 @@ pub(super) fn prove(
         .arm(ARMS[2], "the group that the mark names")
         .arm(ARMS[3], "a disc of rings in one channel");
     for (_, name) in ATTACKS {
-        trial = trial.measure(name, "share named right", Better::Higher, Unit::Share);
+        trial = trial.share(name, "share named right");
     }
     let trial = trial
-        .measure(
-            MEAN,
-            "the five that leave the place of things",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "cosine, none",
-            "initial and inverted latents",
-            Better::Higher,
-            Unit::Number,
-        )
-        .measure(
-            "cosine, JPEG 25",
-            "the same after JPEG",
-            Better::Higher,
-            Unit::Number,
-        );
+        .share(MEAN, "the five that leave the place of things")
+        .higher("cosine, none", "initial and inverted latents")
+        .higher("cosine, JPEG 25", "the same after JPEG");
     let mut rows: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
-    let experiment = trial.run(options, context, |arm, seed| {
+    let experiment = trial.run(options, |arm, seed| {
         let rows = match rows.entry(seed) {
             Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(place) => place.insert(run(seed, context)?),
+            Entry::Vacant(place) => place.insert(run(seed, options.context)?),
         };
         let mut values: Vec<f64> = rows.iter().map(|row| row.named(arm)).collect();
         values.push(values[..5].iter().sum::<f64>() / 5.0);
@@ -94,15 +75,11 @@ pub(super) fn prove(
         Ok(values)
     })?;
     let [full, fast, _, tree] = ARMS;
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let mut claims = Vec::new();
     let mut tested = |statement: &str, source: &str, bound: Bound, name: &str, arms: [&str; 2]| {
-        let Some(measure) = measure(name) else { return };
+        let Some(measure) = experiment.measure(name) else {
+            return;
+        };
         let Some(outcome) = measure.of(arms[0]) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use engine::models::stable_diffusion::OpenOptions;
 
 use super::attacks::ARMS;
@@ -29,18 +29,14 @@ const STATEMENT: [&str; 2] = [
 ];
 
 /// Adds the table and its claim; not run where there is no embedded model.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let Some(place) = BaseModel::embedded() else {
         let why = "this program was built without its embedded model";
         report.claims.push(Claim::not_run(STATEMENT, SPEC, why));
         return Ok(());
     };
     let model = place.open(&OpenOptions::default(), &engine::device("cpu")?)?;
-    let model = StableDiffusionModel::new(model, (STEPS, None, None), (context, true))?;
+    let model = StableDiffusionModel::new(model, (STEPS, None, None), (options.context, true))?;
     let about = format!(
         "{PICTURES} emoji of 64 x 64 pixels a seed and arm, drawn in {STEPS} steps with guidance and inverted without a prompt; {NOISES} noises in {GROUPS} groups. A picture begins with {} values, a sixteenth of what Stable Diffusion's have. What is named right is as in the ideal world.",
         model.shape().len()
@@ -50,26 +46,21 @@ pub(super) fn prove(
         trial = trial.arm(arm, "as in the ideal world");
     }
     for (_, name) in ATTACKS {
-        trial = trial.measure(name, "share named right", Better::Higher, Unit::Share);
+        trial = trial.share(name, "share named right");
     }
     let mut rows: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
     let experiment = trial
-        .measure(
-            "cosine, none",
-            "initial and inverted latents",
-            Better::Higher,
-            Unit::Number,
-        )
-        .run(options, context, |arm, seed| {
+        .higher("cosine, none", "initial and inverted latents")
+        .run(options, |arm, seed| {
             let rows = match rows.entry(seed) {
                 Entry::Occupied(made) => made.into_mut(),
-                Entry::Vacant(place) => place.insert(run(&model, seed, context)?),
+                Entry::Vacant(place) => place.insert(run(&model, seed, options.context)?),
             };
             let mut values: Vec<f64> = rows.iter().map(|row| row.named(arm)).collect();
             values.push(rows[0].cosine);
             Ok(values)
         })?;
-    let found = experiment.measures.first();
+    let found = experiment.measure(ATTACKS[0].1);
     if let Some(found) = found.and_then(|measure| Some((measure, measure.of(ARMS[0])?))) {
         let bound = Bound::AtLeast(0.95);
         report

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use base::command::{Context, Failure};
 use base::media::{read_picture, write_picture};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 
 use super::{SPEC, search, world};
 use crate::wind::table::Gallery;
-use crate::wind::{Mode, Search, TurnBack, WindError, readings};
+use crate::wind::{Mode, Search, SystemError, TurnBack, readings};
 
 static SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -37,11 +37,7 @@ const ARMS: [(&str, &str, f64); 7] = [
 ];
 
 /// Adds the table and its claims; not run without Python.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let Ok(python) = std::env::var("ORRERY_PEER_PYTHON") else {
         let why = "needs Python with Pillow, named by ORRERY_PEER_PYTHON, and ImageMagick";
         for (name, about, bound) in ARMS {
@@ -64,14 +60,9 @@ pub(super) fn prove(
         trial = trial.arm(name, about);
     }
     let experiment = trial
-        .measure(
-            MATCHED,
-            "share of the pictures",
-            Better::Higher,
-            Unit::Share,
-        )
-        .run(options, context, |arm, seed| {
-            Ok(vec![cell(&python, arm, seed, context)?])
+        .share(MATCHED, "share of the pictures")
+        .run(options, |arm, seed| {
+            Ok(vec![cell(&python, arm, seed, options.context)?])
         })?;
     if let Some(measure) = experiment.measures.first() {
         for (name, about, bound) in ARMS {
@@ -122,10 +113,7 @@ fn cell(python: &str, arm: &str, seed: u64, context: Context) -> Result<f64, Fai
         mode: Mode::Full,
         ..search(1e-6)
     };
-    let stopped = &mut |_, _| match context.stopped() {
-        true => Err(WindError::Stopped),
-        false => Ok(()),
-    };
+    let stopped = &mut |_, _| context.proceed().map_err(SystemError::from);
     let found = detector.detect_all(&all, &search, stopped)?;
     let right = found.iter().zip(&gallery.wind);
     let right = right.filter(|(found, (_, index, _))| found.matched && found.index == *index);
@@ -141,8 +129,8 @@ fn change(python: &str, arm: &str, seed: u64, folder: &Path) -> Result<(), Failu
     match output.status.success() {
         true => Ok(()),
         false => {
-            let told = String::from_utf8_lossy(&output.stderr);
-            let last = told.lines().last().unwrap_or("it said nothing");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().last().unwrap_or("it said nothing");
             Err(Failure::failed(format!(
                 "the script failed at {arm}: {last}"
             )))

@@ -14,61 +14,38 @@ mod models;
 mod retrieval;
 mod unrelated;
 
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::command::Failure;
+use base::proof::Proof;
 
-use super::{Detector, Generator, IdealWorld, Key, LatentModel, Search};
+use super::{CARD, Detector, Generator, IdealWorld, Key, LatentModel, Search};
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &[
-        "attacks",
-        "unrelated",
-        "models",
-        "files",
-        "embedded",
-        "retrieval",
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [3, 5],
+    &[
+        ("attacks", attacks::prove),
+        ("unrelated", unrelated::prove),
+        ("models", models::prove),
+        ("files", files::prove),
+        ("embedded", embedded::prove),
+        ("retrieval", retrieval::prove),
     ],
-    seeds: [3, 5],
-    run,
-};
+)
+.open_claims(&[(
+    [
+        "Mean accuracy under seven attacks with Stable Diffusion 2.1: WIND 0.969, RingID 0.819, Tree-Ring 0.066",
+        "WIND above RingID by 0.1",
+    ],
+    "paper, table 1",
+    "needs Stable Diffusion's weights",
+)]);
 
 const PAPER: &str = "paper, table 1, in miniature";
 const SPEC: &str = "our bound, set before the run";
 /// Noises and groups in the ideal world.
 const NOISES: u64 = 10_000;
 const GROUPS: usize = 32;
-
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    run_parts(
-        ["wind", "WIND: a watermark in the initial noise"],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "attacks" => attacks::prove(options, context, report),
-            "unrelated" => unrelated::prove(options, context, report),
-            "models" => models::prove(options, context, report),
-            "files" => files::prove(options, context, report),
-            "embedded" => embedded::prove(options, context, report),
-            _ => {
-                retrieval::prove(options, context, report)?;
-                report.claims.push(Claim::not_run(
-                    [
-                        "Mean accuracy under seven attacks with Stable Diffusion 2.1: WIND 0.969, RingID 0.819, Tree-Ring 0.066",
-                        "WIND above RingID by 0.1",
-                    ],
-                    "paper, table 1",
-                    "needs Stable Diffusion's weights",
-                ));
-                Ok(())
-            }
-        },
-    )
-}
 
 /// The world, and a detector with a key that follows from the seed.
 fn world(seed: u64) -> Result<(IdealWorld, Detector), Failure> {

@@ -1,6 +1,6 @@
 //! Pictures that go through a model again, and inpainted photographs.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, Measure, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
 use rayon::prelude::*;
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{PAPER, SPEC, search, world};
 use crate::wind::table::Gallery;
 use crate::wind::{
-    Detector, IdealWorld, LatentModel, Mode, Reading, Region, Search, WindError, cosine,
+    Detector, IdealWorld, LatentModel, Mode, Reading, Region, Search, SystemError, cosine,
 };
 
 const PICTURES: usize = 40;
@@ -36,11 +36,7 @@ const ARMS: [(&str, &str); 5] = [
 ];
 
 /// Adds the table and its claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "{PICTURES} pictures a seed and arm. Named right: full mode gives the right noise and a match at alpha 1e-6. A forger should not get that."
     );
@@ -56,18 +52,14 @@ pub(super) fn prove(
             Unit::Number,
         )
         .measure(MATCHED, "share of the pictures", Better::Near, Unit::Share)
-        .run(options, context, |arm, seed| {
+        .run(options, |arm, seed| {
             let (world, detector) = world(seed)?;
             Ok(cell(arm, seed, &world, &detector)?)
         })?;
-    let measure = |name: &str| {
-        experiment
-            .measures
-            .iter()
-            .find(|measure| measure.name == name)
-    };
     let mut tested = |statement: &str, source: &str, bound: Bound, name: &str, arm: &str| {
-        let found = measure(name).and_then(|measure| Some((measure, measure.of(arm)?)));
+        let found = experiment
+            .measure(name)
+            .and_then(|measure| Some((measure, measure.of(arm)?)));
         if let Some(found) = found {
             report
                 .claims
@@ -88,17 +80,12 @@ pub(super) fn prove(
         MATCHED,
         ARMS[4].0,
     );
-    if let Some(measure) = measure(COSINE)
+    if let Some(measure) = experiment.measure(COSINE)
         && let [Some(own), Some(forged)] = [measure.of(ARMS[0].0), measure.of(ARMS[3].0)]
     {
         let mut half = own.clone();
         half.values.iter_mut().for_each(|value| value.value /= 2.0);
-        let named = Measure::new(
-            "cosine − half of the own model's",
-            "",
-            Better::Lower,
-            Unit::Number,
-        );
+        let named = Measure::lower("cosine − half of the own model's", "");
         report.claims.push(Claim::tested(
             "A picture forged with another model has less than half of the cosine",
             SPEC,
@@ -116,7 +103,7 @@ fn cell(
     seed: u64,
     world: &IdealWorld,
     detector: &Detector,
-) -> Result<Vec<f64>, WindError> {
+) -> Result<Vec<f64>, SystemError> {
     let gallery = Gallery::draw(world, detector, PICTURES, 1, seed)?;
     let other = IdealWorld::new(1, 0.3);
     let rng = Rng::new(seed).child(arm);
@@ -143,7 +130,7 @@ fn cell(
         world.invert(&picture)
     };
     let found = (0..PICTURES).into_par_iter().map(again);
-    let found = found.collect::<Result<Vec<_>, WindError>>()?;
+    let found = found.collect::<Result<Vec<_>, SystemError>>()?;
     let cosines = found.iter().zip(&gallery.wind);
     let cosines = cosines.map(|(found, (_, _, initial))| f64::from(cosine(found, initial)));
     let cosine = cosines.sum::<f64>() / PICTURES as f64;

@@ -3,12 +3,12 @@
 use std::process::Command;
 use std::time::Instant;
 
-use base::command::{Context, Failure};
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
+use base::command::Failure;
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, ProofOptions, Report};
 use base::rng::Rng;
 
 use super::{SPEC, key, search};
-use crate::wind::{Detector, Mode, Search, Shape, WindError};
+use crate::wind::{Detector, Mode, Search, Shape, SystemError};
 
 static SCRIPT: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -21,11 +21,7 @@ const COSINE: f64 = 0.1;
 const QUERIES: usize = 10;
 
 /// Adds times, shares and claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let shape = Shape::new([4, 64, 64]);
     let [mut right, mut two_stage, mut exhaustive, mut peer_times] = [const { Vec::new() }; 4];
     let mut agreed = true;
@@ -46,10 +42,7 @@ pub(super) fn prove(
             windows: false,
             ..search(1e-6)
         };
-        let stopped = &mut |_, _| match context.stopped() {
-            true => Err(WindError::Stopped),
-            false => Ok(()),
-        };
+        let stopped = &mut |_, _| options.context.proceed().map_err(SystemError::from);
         let mut found = Vec::new();
         for query in 0..QUERIES {
             let truth = rng.below(NOISES as usize) as u64;
@@ -81,18 +74,11 @@ pub(super) fn prove(
         right.push((seed, hits as f64 / (QUERIES + 1) as f64));
     }
     let mut measures = [
-        Measure::new(
+        Measure::lower(
             "seconds",
             "of one query, key to answer; another program may have run beside it",
-            Better::Lower,
-            Unit::Number,
         ),
-        Measure::new(
-            "named right",
-            "share of the queries",
-            Better::Higher,
-            Unit::Share,
-        ),
+        Measure::share("named right", "share of the queries"),
     ];
     let mut arms = vec![
         Arm::new(
@@ -198,9 +184,13 @@ fn numpy(seed: u64, latents: &[f32]) -> Result<Option<(u64, f64)>, Failure> {
     match index.zip(seconds) {
         Some(found) => Ok(Some(found)),
         None => {
-            let told = String::from_utf8_lossy(&output.stderr);
+            let stderr = String::from_utf8_lossy(&output.stderr);
             Err(failed(
-                told.lines().last().unwrap_or("it said nothing").to_owned(),
+                stderr
+                    .lines()
+                    .last()
+                    .unwrap_or("it said nothing")
+                    .to_owned(),
             ))
         }
     }

@@ -1,24 +1,20 @@
 //! How often a picture without a mark is taken for one with.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Arm, Share};
 use base::proof::{Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use base::rng::Rng;
 use rayon::prelude::*;
 
 use super::{SPEC, search, world};
-use crate::wind::{LatentModel, Mode, Reading, Search, WindError};
+use crate::wind::{LatentModel, Mode, Reading, Search, SystemError};
 
 /// Pictures in all.
 const PICTURES: usize = 2000;
 const ALPHAS: [f64; 2] = [1e-3, 1e-6];
 
 /// Adds the counts and their claims.
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let each = PICTURES.div_ceil(options.seeds.len());
     let mut counts = [const { Vec::new() }; 2];
     let mut total = 0;
@@ -31,15 +27,12 @@ pub(super) fn prove(
             let picture = world.generate(&latents, &rng.below(8).to_string())?;
             Ok(vec![Reading::straight(world.invert(&picture)?)])
         });
-        let pictures = pictures.collect::<Result<Vec<_>, WindError>>()?;
+        let pictures = pictures.collect::<Result<Vec<_>, SystemError>>()?;
         let search = Search {
             mode: Mode::Full,
             ..search(ALPHAS[1])
         };
-        let stopped = &mut |_, _| match context.stopped() {
-            true => Err(WindError::Stopped),
-            false => Ok(()),
-        };
+        let stopped = &mut |_, _| options.context.proceed().map_err(SystemError::from);
         let found = detector.detect_all(&pictures, &search, stopped)?;
         total += found.len();
         for (counts, alpha) in counts.iter_mut().zip(ALPHAS) {

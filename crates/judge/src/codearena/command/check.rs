@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, is_quiet, print_line, warn, whole};
+use base::command::{Context, Failure, Steps, is_quiet, print_json, print_line, warn, whole};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -266,7 +266,7 @@ pub struct Languages {
 }
 
 impl Languages {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let sandbox = Sandbox::new();
         if self.json {
             let tools: serde_json::Map<String, Value> = LANGUAGES
@@ -279,9 +279,8 @@ impl Languages {
                 })
                 .collect();
             let memory = sandbox.as_ref().ok().map(memory);
-            return print_line(
-                &json!({"sandbox": sandbox.is_ok(), "memory": memory, "languages": tools})
-                    .to_string(),
+            return print_json(
+                &json!({"sandbox": sandbox.is_ok(), "memory": memory, "languages": tools}),
             );
         }
         for language in LANGUAGES {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, report, warn};
+use base::command::{Context, Failure, Steps, print_json, report, warn};
 use base::endpoint::ChatModel;
 use clap::Args;
 use serde_json::{Value, json};
@@ -83,13 +83,16 @@ impl Classify {
         jsonl::write(&self.out, &records)?;
         let (known, none) = (known.len(), open.len() - found);
         match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "known": known, "found": found, "none": none}).to_string(),
+            true => print_json(
+                &json!({"out": self.out.display().to_string(), "known": known, "found": found, "none": none}),
             ),
-            false => report(false, &format!(
-                "wrote {}: {known} had a task type, {found} got one, {none} did not",
-                self.out.display()
-            )),
+            false => report(
+                false,
+                &format!(
+                    "wrote {}: {known} had a task type, {found} got one, {none} did not",
+                    self.out.display()
+                ),
+            ),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, report, warn};
+use base::command::{Context, Failure, Steps, print_json, report, warn};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -102,11 +102,10 @@ impl Generate {
         let (job, places) = whole.of(&outcome.answered);
         output.write(&outcome.answered, job, places, 0)?;
         if self.json {
-            return print_line(&json!({
+            return print_json(&json!({
                 "out": output.path.display().to_string(), "answers": outcome.answered.len(), "resumed": outcome.resumed,
                 "made": outcome.made, "truncated": outcome.truncated,
-            })
-            .to_string());
+            }));
         }
         report(
             false,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line, report, warn};
+use base::command::{Context, Failure, Steps, print_json, print_line, report, warn};
 use clap::Args;
 use serde_json::json;
 
@@ -138,11 +138,10 @@ impl Judge {
             ));
         }
         if self.json {
-            return print_line(&json!({
+            return print_json(&json!({
                 "out": output.path.display().to_string(), "items": outcome.judged.len(), "labelled_games": outcome.labelled, "resumed_games": outcome.resumed, "played_games": outcome.played,
                 "too_long": outcome.long, "left_out": outcome.troubles.len() + items.troubles.len(),
-            })
-            .to_string());
+            }));
         }
         let long = match outcome.long {
             0 => String::new(),
@@ -211,9 +210,8 @@ impl Judge {
             first.get_or_insert(prompt);
         }
         if self.json {
-            return print_line(
-                &json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first})
-                    .to_string(),
+            return print_json(
+                &json!({"games": games, "prompt_tokens": characters / 4, "first_prompt": first}),
             );
         }
         print_line(&format!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line, warn};
+use base::command::{Context, Failure, Output, print_json, print_line, warn};
 use base::numerics::spearman;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -54,13 +54,12 @@ pub struct Leaderboard {
     /// Least share of games with a label in each file; below it there is no table
     #[arg(long, value_name = "SHARE", default_value_t = LABELLED, value_parser = share)]
     min_labelled: f32,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Leaderboard {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (mut rows, mut board) = (Vec::new(), Board::default());
         for path in &self.judged {
             let stem = || {
@@ -96,8 +95,8 @@ impl Leaderboard {
             )?;
             let warnings = ratings.iter().filter_map(|rating| rating.warning.clone());
             warn(&warnings.collect::<Vec<_>>());
-            return match self.json || self.format == Format::Json {
-                true => print_line(&json!({"ratings": ratings}).to_string()),
+            return match self.output.json || self.format == Format::Json {
+                true => print_json(&json!({"ratings": ratings})),
                 false => print_line(&self.ratings(&ratings)),
             };
         }
@@ -110,7 +109,11 @@ impl Leaderboard {
         if let Some(path) = &self.against {
             return self.agreement(&rows, path);
         }
-        let format = if self.json { Format::Json } else { self.format };
+        let format = if self.output.json {
+            Format::Json
+        } else {
+            self.format
+        };
         print_line(&Table::new(rows).render(format))
     }
 
@@ -119,7 +122,7 @@ impl Leaderboard {
             let end = |at: usize| rating.interval.and_then(|ends| ends.get(at).copied());
             let number =
                 |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
-            vec![
+            [
                 rating.name.clone(),
                 number(Some(rating.rating)),
                 number(end(0)),
@@ -129,10 +132,8 @@ impl Leaderboard {
             ]
         };
         let heads = ["model", "rating", "low", "high", "wins", "games"];
-        self.format.write(&base::table::Table {
-            heads: heads.map(str::to_owned).to_vec(),
-            rows: ratings.iter().map(row).collect(),
-        })
+        let rows = ratings.iter().map(row);
+        self.format.write(&base::table::Table::new(heads, rows))
     }
 
     /// The pairs of the paper's figure 8, and Spearman's correlation [ours].
@@ -153,8 +154,8 @@ impl Leaderboard {
         let correlation = spearman(&ours, &theirs).map(|it| it.value).ok_or_else(|| {
             Failure::input(format!("`{shown}` names fewer than 3 of the models, or all have one score: a rank correlation needs more"))
         })?;
-        if self.json {
-            return print_line(&json!({"pairs": pairs, "spearman": correlation}).to_string());
+        if self.output.json {
+            return print_json(&json!({"pairs": pairs, "spearman": correlation}));
         }
         let lines = pairs
             .iter()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line, warn};
+use base::command::{Context, Failure, Output, is_quiet, print_line, warn};
 use base::job::jsonl::{self, Record};
 use base::job::log::check_results;
 use clap::Args;
@@ -35,13 +35,12 @@ pub struct Merge {
     /// The k of pass@k for shards of `check`, several with commas
     #[arg(long, value_delimiter = ',', default_value = "1", value_parser = ks)]
     k: Vec<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Merge {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         check_results(&self.out, &self.shards)?;
         let merged = merge(&self.shards, &self.out, self.partial)?;
         warn(&merged.missing);
@@ -57,7 +56,7 @@ impl Merge {
         if !merged.missing.is_empty() {
             about["incomplete"] = json!(merged.missing);
         }
-        match self.json {
+        match self.output.json {
             true => print_line(&about.to_string()),
             false if is_quiet() => print_line(&text),
             false => print_line(&format!("wrote {}: {text}", self.out.display())),

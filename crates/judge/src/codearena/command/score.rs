@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line, report, warn};
+use base::command::{Context, Failure, print_json, print_line, report, warn};
 use clap::Args;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub struct Score {
 }
 
 impl Score {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let counted = Counted::read(&self.judged, self.by, self.drop_failed, &mut |_| {})?;
         let Counted {
             about,
@@ -69,12 +69,11 @@ impl Score {
             all: scores.all,
         }]);
         if self.json {
-            return print_line(&json!({
+            return print_json(&json!({
                 "metric": scores.official(), "items": scores.all.items, "failed_items": scores.failed,
                 "games": bias.games, "labelled_games": bias.games - bias.failed_games,
                 "table": table.json(), "bias": bias,
-            })
-            .to_string());
+            }));
         }
         print_line(&table.render(self.format))?;
         if self.format != Format::Table {
@@ -197,15 +196,14 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let file = read_judged(&self.judged)?;
         let unknown = file.items.iter().filter(|item| is_unknown(item)).count();
         warn_of_oddities(&self.judged, &file.about, unknown);
         base::files::write_bytes(&self.out, report::html(&file).as_bytes())?;
         match self.json {
-            true => print_line(
-                &json!({"out": self.out.display().to_string(), "items": file.items.len()})
-                    .to_string(),
+            true => print_json(
+                &json!({"out": self.out.display().to_string(), "items": file.items.len()}),
             ),
             false => report(
                 false,

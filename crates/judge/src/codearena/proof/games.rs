@@ -59,12 +59,7 @@ pub(super) fn prove(tasks: &[Task], report: &mut Report) -> Result<(), Failure> 
     ));
     let arms = ["rubric judge", "always A"];
     let mut measures = vec![
-        Measure::new(
-            "won",
-            "items that the full answer wins",
-            Better::Higher,
-            Unit::Share,
-        ),
+        Measure::share("won", "items that the full answer wins"),
         Measure::new("tied", "items without a winner", Better::Near, Unit::Share),
         Measure::new(
             "position bias",

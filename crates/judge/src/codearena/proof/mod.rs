@@ -10,18 +10,30 @@ mod pages;
 mod protocol;
 mod synthesis;
 
-use std::time::Instant;
-
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report};
+use base::command::Failure;
+use base::proof::{Proof, ProofOptions, Report};
 use serde::Deserialize;
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &[],
-    seeds: [3, 15],
-    run,
-};
+pub const PROOF: Proof = Proof::whole("CodeArena and SynCode-Instruct", [3, 15], prove)
+    .open_claims(&[
+        (
+            [
+                "A language model as judge ranks code models as people do",
+                "needs GPT-4o as judge and the models' answers",
+            ],
+            "paper, table 2",
+            "no language model runs inside the program yet; a 135M judge would be too weak",
+        ),
+        (
+            [
+                "Tuning on verified synthetic instructions alone gives HumanEval 92.7, MBPP 86.2",
+                "needs the tuning of a 32B model on 256 GPUs",
+            ],
+            "paper, table 3",
+            "out of reach here; the data pipeline is what is shown",
+        ),
+    ]);
 
 /// A question with a right answer, wrong ones and tests, written by us.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,36 +55,9 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::failed(format!("the recorded cases cannot be used: {error}"))
 }
 
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When answers cannot be run, the report cannot be written or the run is stopped; nothing is written then.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let begun = Instant::now();
-    let command = options.command("codearena");
-    let title = "CodeArena and SynCode-Instruct";
-    let mut report = Report::new("codearena", title, &command, options.full, &options.seeds);
+fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let tasks = tasks()?;
-    protocol::prove(&mut report)?;
-    games::prove(&tasks, &mut report)?;
-    synthesis::prove(&tasks, &options.seeds, context, &mut report)?;
-    report.claims.push(Claim::not_run(
-        [
-            "A language model as judge ranks code models as people do",
-            "needs GPT-4o as judge and the models' answers",
-        ],
-        "paper, table 2",
-        "no language model runs inside the program yet; a 135M judge would be too weak",
-    ));
-    report.claims.push(Claim::not_run(
-        [
-            "Tuning on verified synthetic instructions alone gives HumanEval 92.7, MBPP 86.2",
-            "needs the tuning of a 32B model on 256 GPUs",
-        ],
-        "paper, table 3",
-        "out of reach here; the data pipeline is what is shown",
-    ));
-    report.seconds = begun.elapsed().as_secs_f64();
-    report.write(&options.out)?;
-    Ok(report)
+    protocol::prove(report)?;
+    games::prove(&tasks, report)?;
+    synthesis::prove(&tasks, options, report)
 }

@@ -2,7 +2,7 @@
 
 use base::command::{Context, Failure};
 
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use base::proof::{Arm, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share};
 use base::rng::Rng;
 use serde_json::json;
 
@@ -37,8 +37,7 @@ struct Found {
 /// Runs the steps for each seed and reports.
 pub(super) fn prove(
     tasks: &[Task],
-    seeds: &[u64],
-    context: Context,
+    options: &ProofOptions,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let sandbox = Sandbox::new()?;
@@ -61,10 +60,10 @@ pub(super) fn prove(
         format!("{} of 20 pages kept, {cleaned} clean", kept.len()),
     ));
     let mut all = Vec::new();
-    for &seed in seeds {
+    for &seed in &options.seeds {
         all.push((
             seed,
-            one_seed(tasks, &kept, &Rng::new(seed), &sandbox, context)?,
+            one_seed(tasks, &kept, &Rng::new(seed), &sandbox, options.context)?,
         ));
     }
     let sum = |of: fn(&Found) -> usize| all.iter().map(|(_, found)| of(found)).sum::<usize>();
@@ -91,12 +90,7 @@ pub(super) fn prove(
         best > first,
         format!("best of 4: {best} of {items}; single: {first} of {items}"),
     ));
-    let mut measure = Measure::new(
-        "right",
-        "questions with a right answer",
-        Better::Higher,
-        Unit::Share,
-    );
+    let mut measure = Measure::share("right", "questions with a right answer");
     let shares = |of: fn(&Found) -> usize| -> Vec<Share> {
         all.iter()
             .map(|(seed, found)| Share {

@@ -56,7 +56,7 @@ impl LanguageClassifier {
     ///
     /// # Errors
     /// [`ChatError`] of the encoder.
-    pub fn tell(&self, code: &str) -> Result<Option<(String, f32)>, ChatError> {
+    pub fn detect(&self, code: &str) -> Result<Option<(String, f32)>, ChatError> {
         let own = |(label, p): (&str, f32)| (label.to_owned(), p);
         match self {
             Self::Model(model) => Ok(model.best(code).map(own)),
@@ -71,7 +71,7 @@ impl LanguageClassifier {
                     ))
                 })
             }
-            Self::Words => Ok(words::tell(code)),
+            Self::Words => Ok(words::detect(code)),
         }
     }
 }
@@ -183,7 +183,7 @@ pub fn judge(
         let named = Language::named(tag).map(|language| (language.name.to_owned(), 1.0));
         let found = match named {
             Some(named) => Some(named),
-            None => classifier.tell(code)?,
+            None => classifier.detect(code)?,
         };
         if let Some((language, p)) = found {
             let (weight, sure) = votes.entry(language).or_default();

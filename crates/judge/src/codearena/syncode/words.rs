@@ -130,7 +130,7 @@ const WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// The language with most keywords in a snippet, and its share of all that were found.
-pub fn tell(code: &str) -> Option<(String, f32)> {
+pub fn detect(code: &str) -> Option<(String, f32)> {
     let count = |words: &[&str]| words.iter().filter(|word| code.contains(**word)).count();
     let scores = WORDS.iter().map(|(name, words)| (*name, count(words)));
     let total: usize = scores.clone().map(|(_, hits)| hits).sum();
@@ -140,11 +140,11 @@ pub fn tell(code: &str) -> Option<(String, f32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::tell;
+    use super::detect;
 
     #[test]
     fn keywords_identify_languages() {
-        let name = |code: &str| tell(code).map(|(name, _)| name);
+        let name = |code: &str| detect(code).map(|(name, _)| name);
         assert_eq!(
             name("fn main() { let mut x = 1; println!(\"{x}\"); }").as_deref(),
             Some("rust")

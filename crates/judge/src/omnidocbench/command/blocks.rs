@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line};
+use base::command::{Context, Failure, eprint_line, print_json, print_line};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -81,19 +81,19 @@ pub struct Formula {
 }
 
 impl Ocr {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         self.common.run(Module::Text)
     }
 }
 
 impl Table {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         self.common.run(Module::Table)
     }
 }
 
 impl Formula {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         self.common.run(Module::Formula)
     }
 }
@@ -229,7 +229,7 @@ pub(super) fn evaluate(
         }
     }
     if output.json {
-        return print_line(&json!({"run": about, "result": result.summary}).to_string());
+        return print_json(&json!({"run": about, "result": result.summary}));
     }
     if result.missing > 0 {
         eprint_line(&format!(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, print_line, warn};
+use base::command::{Context, Failure, print_json, print_line, warn};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +42,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let mut any = false;
         for task in config::read(&self.config)? {
             if let Task::Detection {
@@ -109,7 +109,7 @@ pub(super) fn evaluate(
     if output.json {
         let run =
             json!({"pages": pages.pages.len(), "predicted": predicted, "missing": pages.missing});
-        return print_line(&json!({"run": run, "result": result}).to_string());
+        return print_json(&json!({"run": run, "result": result}));
     }
     let lines: Vec<String> = found
         .iter()

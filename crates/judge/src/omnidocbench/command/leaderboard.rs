@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line, report};
+use base::command::{Context, Failure, eprint_line, print_line, report};
 use base::files::write_bytes;
 use base::table::Table;
 use clap::{Args, ValueEnum};
@@ -60,7 +60,7 @@ pub struct Leaderboard {
 type Column = (String, Option<f64>, usize);
 
 impl Leaderboard {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let mut rows: Vec<(String, Vec<Column>)> = Vec::new();
         let mut rules: Vec<(String, String)> = Vec::new();
         for path in &self.results {

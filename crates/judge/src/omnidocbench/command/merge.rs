@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, is_quiet, print_line, warn};
+use base::command::{Context, Failure, is_quiet, print_json, print_line, warn};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ pub(super) fn report(
     output::warn_of_failures(&failures(pages));
     if as_json {
         let files: Vec<String> = written.iter().map(base::files::shown).collect();
-        return print_line(&json!({"run": about, "result": summary, "files": files}).to_string());
+        return print_json(&json!({"run": about, "result": summary, "files": files}));
     }
     let mut text = format!("{}\n\n{}", output::coverage(about), output::table(&summary));
     if let Some(path) = out.filter(|_| !is_quiet()) {
@@ -73,7 +73,7 @@ pub(super) fn report(
 }
 
 impl Merge {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let Merged {
             header,
             pages,

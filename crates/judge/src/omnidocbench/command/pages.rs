@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_line, report, use_calling_thread_as_worker, warn,
+    Context, Failure, Steps, eprint_line, print_json, report, use_calling_thread_as_worker, warn,
 };
 use base::job::Shard;
 use clap::{Args, ValueEnum};
@@ -227,7 +227,7 @@ impl PageOptions {
                 .map(|path| path.display().to_string())
                 .unwrap_or_default();
             return match self.json {
-                true => print_line(&json!({"run": about, "journal": path}).to_string()),
+                true => print_json(&json!({"run": about, "journal": path})),
                 false => report(
                     false,
                     &format!(

@@ -43,7 +43,7 @@ fn markdown(path: &Path) -> Result<String, Failure> {
 }
 
 impl Extract {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let pieces = extract(&markdown(&self.page)?, self.protocol.into());
         let list: Vec<Value> = pieces
             .iter()
@@ -81,7 +81,7 @@ pub struct Match {
 }
 
 impl Match {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let text = markdown(&self.page)?;
         let stem = self
             .page
@@ -148,7 +148,7 @@ pub struct Cdm {
 }
 
 impl Cdm {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let score = self
             .renderer
             .find()?

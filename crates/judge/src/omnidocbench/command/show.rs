@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, report};
+use base::command::{Context, Failure, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub struct Show {
 }
 
 impl Show {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let json = read_result(&self.pairs)?;
         let all = json.as_array().map(Vec::as_slice).unwrap_or_default();
         let wanted = |pair: &&Value| {

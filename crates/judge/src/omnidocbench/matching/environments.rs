@@ -2,12 +2,8 @@
 
 use regex::Regex;
 
-use super::rows::is_argument;
 use crate::omnidocbench::normalize::regex;
 use crate::omnidocbench::python::{is_space, strip};
-
-/// How deep environments may lie in one another to be looked into.
-const DEPTH: usize = 64;
 
 regex!(
     BEGIN,
@@ -112,7 +108,7 @@ pub(super) fn split_rows(text: &str) -> Vec<String> {
             keep(&mut row);
             at = text.len() - after_break(&rest[2..]).len();
         } else {
-            // An escaped brace is one to the eye only.
+            // An escaped brace is printed, it groups nothing.
             match rest.as_bytes().first() {
                 Some(b'{') if !is_escaped(text, found) => braces += 1,
                 Some(b'}') if !is_escaped(text, found) => braces = braces.saturating_sub(1),
@@ -150,56 +146,6 @@ pub(super) fn without_space_at_end(text: &str) -> &str {
     text
 }
 
-/// A formula whose cases are steps of an argument, with these as arrays behind a brace; `None` where there are none.
-pub(super) fn with_arrays(formula: &str) -> Option<String> {
-    match formula.contains("\\begin{cases}") {
-        true => rewritten(formula, 0),
-        false => None,
-    }
-}
-
-fn rewritten(text: &str, depth: usize) -> Option<String> {
-    if depth > DEPTH {
-        return None;
-    }
-    const OPEN: &str = "\\begin{";
-    let mut out = String::with_capacity(text.len());
-    let (mut at, mut changed) = (0, false);
-    while let Some(begin) = text[at..].find(OPEN).map(|offset| at + offset) {
-        out.push_str(&text[at..begin]);
-        at = begin;
-        if !begins(&text[begin..]) {
-            out.push_str(OPEN);
-            at = begin + OPEN.len();
-            continue;
-        }
-        let Some(found) = environment(&text[begin..]) else {
-            break;
-        };
-        let body = rewritten(found.body, depth + 1);
-        changed |= body.is_some();
-        let body = body.as_deref().unwrap_or(found.body);
-        let near = found.after.char_indices().nth(200);
-        let near = &found.after[..near.map_or(found.after.len(), |(at, _)| at)];
-        let end = text.len() - found.after.len();
-        if found.name == "cases" && is_argument(body, near) {
-            changed = true;
-            out.push_str("\\left\\{ \\begin{array}{l} ");
-            out.push_str(strip(body));
-            out.push_str(" \\end{array} \\right.");
-        } else {
-            let close = end - "\\end{}".len() - found.name.len();
-            let inner = close - found.body.len();
-            out.push_str(&text[begin..inner]);
-            out.push_str(body);
-            out.push_str(&text[close..end]);
-        }
-        at = end;
-    }
-    out.push_str(&text[at..]);
-    changed.then_some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,16 +163,5 @@ mod tests {
         ] {
             assert_eq!(split_rows(text), rows, "{text}");
         }
-    }
-
-    #[test]
-    fn cases_that_argue_become_arrays() {
-        assert_eq!(
-            with_arrays(r"\begin{cases} a \\ \Rightarrow b \end{cases} x").as_deref(),
-            Some(r"\left\{ \begin{array}{l} a \\ \Rightarrow b \end{array} \right. x")
-        );
-        assert_eq!(with_arrays(r"\begin{cases} a \\ b \end{cases}"), None);
-        let deep = r"\begin{cases} a \\ ".repeat(10_000) + &r"\end{cases}".repeat(10_000);
-        assert_eq!(with_arrays(&deep), None);
     }
 }

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod candidates;
+mod cases;
 mod distance;
 mod environments;
 mod lines;

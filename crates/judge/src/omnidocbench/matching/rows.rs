@@ -155,18 +155,8 @@ fn is_reasoning(body: &str, rows: &[String]) -> bool {
             || is_logic(first))
 }
 
-/// Whether cases are written as an array before they are compared: they are steps of an argument, or followed by rows.
-pub(super) fn is_argument(body: &str, after: &str) -> bool {
-    let rows = split_rows(body);
-    let after = after.trim_start_matches(is_space);
-    let follows = super::environments::begins(after);
-    rows.len() > 1
-        && !rows.iter().any(|row| cells(row).len() > 1)
-        && (matches(LOGIC.as_ref(), body) || matches(LOGIC.as_ref(), after) || follows)
-}
-
 regex!(
-    LOGIC,
+    pub(super) LOGIC,
     r"\\(?:Rightarrow|Leftrightarrow|Longrightarrow|Longleftrightarrow|longrightarrow|longleftrightarrow|implies|therefore|because|uparrow|downarrow|Updownarrow|forall|exists)\b|单调|否定"
 );
 
@@ -201,7 +191,7 @@ fn has_left_side(row: &str) -> bool {
 }
 
 /// The cells of a row, those of environments in it apart.
-fn cells(row: &str) -> Vec<&str> {
+pub(super) fn cells(row: &str) -> Vec<&str> {
     let mut cells = Vec::new();
     let (mut from, mut at, mut depth) = (0, 0, 0usize);
     while let Some(found) = row[at..].find(['\\', '&']).map(|offset| at + offset) {

@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::delimiters::{regex, without_circles, without_delimiters, without_groups, without_tags};
-use super::formula::{without_calls, without_looks};
+use super::styling::{without_calls, without_styling};
 use crate::omnidocbench::Protocol;
 use crate::omnidocbench::python::{is_space, strip};
 
@@ -40,7 +40,7 @@ pub fn bare_formula(text: &str) -> String {
         }
     }
     text = without(COLUMNS.as_ref(), &text);
-    text = without_looks(text.trim_matches('.').to_owned(), Protocol::V1_6);
+    text = without_styling(text.trim_matches('.').to_owned(), Protocol::V1_6);
     text = without_braces(text).to_lowercase();
     text.retain(|c| !is_space(c));
     text

@@ -7,6 +7,7 @@ mod formula;
 mod latex;
 mod latex_table;
 mod safe;
+mod styling;
 mod table;
 mod text;
 

@@ -1,6 +1,6 @@
 //! Real parsers, ranked end to end on real PDFs.
 
-use base::proof::{Arm, Better, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{Arm, Experiment, Measure, Outcome, Report};
 use serde_json::Value;
 
 use crate::omnidocbench::evaluate::{Evaluator, PageResult};
@@ -88,11 +88,9 @@ pub(super) fn parsers(seed: u64, report: &mut Report) {
         .collect();
     let mut measures = Vec::new();
     for (section, name) in MODULES {
-        let mut measure = Measure::new(
+        let mut measure = Measure::lower(
             name,
             "mean over the documents of edits by characters or places (v1.5, markdown against markdown)",
-            Better::Lower,
-            Unit::Number,
         );
         let mut ranked = Vec::new();
         for ((parser, _), summary) in PARSERS.iter().zip(&summaries) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line, warn};
+use base::command::{Context, Failure, Output, is_quiet, print_json, print_line, warn};
 use base::files::write_new;
 use clap::Args;
 use serde_json::json;
@@ -47,13 +47,12 @@ pub struct DesignStudy {
     /// A folder for the study
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl DesignStudy {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (rows, wrong) = read_lines::<Row>(&self.replies, "reply")?;
         warn(&wrong);
         let records = records(&self.data)?;
@@ -93,12 +92,11 @@ impl DesignStudy {
         let design = Design::plan(&rows, &records, &prereg.sha, &options)?;
         design.write(&self.out.join("design.json"))?;
         let items = design.plans.first().map_or(0, |plan| plan.items.len());
-        if self.json {
-            return print_line(&json!({
+        if self.output.json {
+            return print_json(&json!({
                 "participants": design.plans.len(), "items": items, "replies": design.items.len(),
                 "prereg_sha": design.prereg_sha,
-            })
-            .to_string());
+            }));
         }
         if is_quiet() {
             return Ok(());

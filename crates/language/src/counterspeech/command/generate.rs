@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -45,9 +45,8 @@ pub struct Generate {
     /// Seed of the draws
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Generate {
@@ -70,7 +69,7 @@ impl Generate {
             seed: self.seed,
             basis: self.basis.as_deref(),
         };
-        let tally = run.write(&self.out, context, self.json, &mut |line| {
+        let tally = run.write(&self.out, context, self.output.json, &mut |line| {
             eprint_line(&format!("note: {line}"))
         })?;
         if tally.broken > 0 {
@@ -85,10 +84,8 @@ impl Generate {
                 "warning: {count} prompts lack the block {block}: their records do not say what it needs"
             ));
         }
-        if self.json {
-            return print_line(
-                &json!({"out": base::files::shown(&self.out), "tally": tally}).to_string(),
-            );
+        if self.output.json {
+            return print_json(&json!({"out": base::files::shown(&self.out), "tally": tally}));
         }
         print_line(&format!(
             "{} replies in `{}`, {} of them made now; {} refusals, which count as such and not as replies",

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line, warn};
+use base::command::{
+    Context, Failure, Output, eprint_line, is_quiet, print_json, print_line, warn,
+};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
@@ -52,9 +54,8 @@ pub struct Indicators {
     /// Seed of the bootstrap
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Indicators {
@@ -88,7 +89,7 @@ impl Indicators {
             guard: guard.as_ref(),
             shown,
         };
-        let measured = measure(&rows, &records, &instruments, context, self.json)?;
+        let measured = measure(&rows, &records, &instruments, context, self.output.json)?;
         let summaries = summarise(&rows, &measured, &Rng::new(self.seed).child("indicators"));
         let effects = effects(&summaries, &grid.factors());
         write_table(&self.out, &measured)?;
@@ -102,10 +103,8 @@ impl Indicators {
             }
             write_bytes(path, factor_plot(&effects).as_bytes())?;
         }
-        if self.json {
-            return print_line(
-                &json!({"configurations": summaries, "factors": effects}).to_string(),
-            );
+        if self.output.json {
+            return print_json(&json!({"configurations": summaries, "factors": effects}));
         }
         let head = PANELS.map(|(name, more, _)| {
             format!("{:>17}", format!("{name} {}", if more { "↑" } else { "↓" }))
@@ -154,13 +153,12 @@ pub struct Rank {
     /// Name the best N for a study, the baseline among them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..))]
     top: Option<u16>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rank {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (names, scales) = read_summary(&self.indicators)?;
         let ranked = rank(names.len(), &scales, self.by);
         let chosen: Option<Vec<&str>> = self.top.map(|top| {
@@ -172,14 +170,14 @@ impl Rank {
                 .chain(best.take(usize::from(top) - 1))
                 .collect()
         });
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = ranked
                 .iter()
                 .map(|it| json!({"config": names[it.at], "score": it.score, "ranks": it.ranks}))
                 .collect();
             let indicators: Vec<&str> = scales.iter().map(|it| it.name.as_str()).collect();
-            return print_line(
-                &json!({"indicators": indicators, "ranking": rows, "study": chosen}).to_string(),
+            return print_json(
+                &json!({"indicators": indicators, "ranking": rows, "study": chosen}),
             );
         }
         let score = match self.by {

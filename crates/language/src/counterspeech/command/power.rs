@@ -1,6 +1,6 @@
 //! `orrery counterspeech study power`.
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -46,9 +46,8 @@ pub struct Power {
     /// Seed
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Power {
@@ -68,9 +67,9 @@ impl Power {
             participant_deviation: decimal(self.between_participants),
             message_deviation: decimal(self.between_messages),
         };
-        let rows = power(&options, context, self.json)?;
-        if self.json {
-            return print_line(&json!({"options": options, "rows": rows}).to_string());
+        let rows = power(&options, context, self.output.json)?;
+        if self.output.json {
+            return print_json(&json!({"options": options, "rows": rows}));
         }
         print_line("effect  test           p < level  95 % interval    estimated d")?;
         for row in &rows {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, eprint_line, print_line, warn};
+use base::command::{Context, Failure, Output, eprint_line, warn};
 use base::files::write_new;
 use base::job::jsonl;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::options::records;
@@ -15,13 +15,14 @@ use crate::counterspeech::record::read_records;
 use crate::counterspeech::store::read_text;
 use crate::counterspeech::study::{filter_rows, forget_records};
 
-/// What `orrery counterspeech records` can do.
-#[derive(Subcommand, Debug)]
-pub enum Records {
-    /// Take in records and hide the names of their authors
-    Import(Import),
-    /// Delete what is kept of a record or of a person, for good
-    Delete(Delete),
+base::verbs! {
+    /// What `orrery counterspeech records` can do.
+    pub enum Records {
+        /// Take in records and hide the names of their authors
+        Import(Import),
+        /// Delete what is kept of a record or of a person, for good
+        Delete(Delete),
+    }
 }
 
 /// Options of `import`.
@@ -43,9 +44,8 @@ pub struct Import {
     /// The secret key
     #[arg(long, value_name = "FILE", default_value = "authors.key")]
     key: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Options of `delete`.
@@ -77,18 +77,8 @@ pub struct Delete {
     /// A study of those replies
     #[arg(long, value_name = "DIR")]
     study: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl Records {
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        match self {
-            Self::Import(verb) => verb.run(),
-            Self::Delete(verb) => verb.run(),
-        }
-    }
+    #[command(flatten)]
+    output: Output,
 }
 
 fn key_at(path: &Path) -> Result<AuthorKey, Failure> {
@@ -96,7 +86,7 @@ fn key_at(path: &Path) -> Result<AuthorKey, Failure> {
 }
 
 impl Import {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let (found, wrong) = read_records(&self.from)?;
         warn(&wrong);
         let key = match self.key.exists() {
@@ -114,17 +104,15 @@ impl Import {
         };
         let hidden: Vec<_> = found.into_iter().map(|it| key.hide(it)).collect();
         jsonl::write(&self.out, &hidden)?;
-        match self.json {
-            true => {
-                print_line(&json!({"records": hidden.len(), "left_out": wrong.len()}).to_string())
-            }
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"records": hidden.len(), "left_out": wrong.len()}),
+            &format!(
                 "{} records in `{}`, {} left out",
                 hidden.len(),
                 self.out.display(),
                 wrong.len()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -141,7 +129,7 @@ fn own_only(_: &Path) -> Result<(), Failure> {
 }
 
 impl Delete {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let all = records(&self.data)?;
         let author = match (&self.author, &self.key) {
             (Some(name), Some(key)) => Some([name.clone(), key_at(key)?.pseudonym(name)]),
@@ -187,12 +175,12 @@ impl Delete {
         if let Some(folder) = &self.study {
             rows += forget_records(folder, &goes)?;
         }
-        match self.json {
-            true => print_line(&json!({"records": forgotten, "rows": rows}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"records": forgotten, "rows": rows}),
+            &format!(
                 "{} records and all that was made of them are deleted, {rows} rows; tables of indicators and reports have to be made again",
                 forgotten.len()
-            )),
-        }
+            ),
+        )
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, any_seed, eprint_line, print_line};
+use base::command::{Context, Failure, Output, any_seed, eprint_line, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Draw, Model, prompts};
 use crate::counterspeech::store::read_text;
-use crate::counterspeech::{BASELINE, Community, Configuration, PROFILING, Record, Turn, User};
+use crate::counterspeech::{BASELINE, Configuration, PROFILING, Record};
 
 /// Options of `reply`.
 #[derive(Args, Debug)]
@@ -51,9 +51,8 @@ pub struct ReplyTo {
     /// Seed of the draws
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl ReplyTo {
@@ -73,35 +72,17 @@ impl ReplyTo {
                 .collect(),
             None => Vec::new(),
         };
-        let given = [
-            (!self.example.is_empty(), "Co"),
-            (!self.parent.is_empty(), "Pr"),
-            (!history.is_empty(), if self.summary { "Su" } else { "Hi" }),
-        ];
-        let blocks: Vec<&str> = given.into_iter().filter(|it| it.0).map(|it| it.1).collect();
-        prompts.check(blocks.iter().copied())?;
+        let record = Record::single(
+            &self.message,
+            &self.parent,
+            (self.community.as_deref(), &self.example),
+            &history,
+        );
         let configuration = Configuration {
             model: self.by.clone(),
-            context: blocks.join("."),
+            context: record.blocks(if self.summary { "Su" } else { "Hi" }),
         };
-        let turn = |text: &String| Turn {
-            text: text.clone(),
-            ..Turn::default()
-        };
-        let record = Record {
-            id: "reply".into(),
-            community: Community {
-                name: self.community.clone().unwrap_or_default(),
-                rules: None,
-                examples: self.example.clone(),
-            },
-            thread: self.parent.iter().map(turn).collect(),
-            message: turn(&self.message),
-            user: User {
-                history,
-                summary: None,
-            },
-        };
+        prompts.check(configuration.blocks())?;
         if prompts.profiles(&configuration) {
             eprint_line(&format!("note: {PROFILING}"));
         }
@@ -123,7 +104,7 @@ impl ReplyTo {
             Rng::new(seed),
             context,
         )?;
-        if self.json {
+        if self.output.json {
             let answer = json!({
                 "text": reply.text, "refused": reply.refused, "config": configuration.id(), "seed": seed,
                 "prompts": format!("{} {}", prompts.name, prompts.version), "prompt_sha": prompt.sha,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_json, print_line};
 use base::files::write_bytes;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
 use super::design::DesignStudy;
@@ -15,33 +15,21 @@ use crate::counterspeech::study::{
     withdraw, write_participants, write_ratings,
 };
 
-/// What `orrery counterspeech study` can do.
-#[derive(Subcommand, Debug)]
-pub enum Study {
-    /// Plan who rates which replies in which order
-    Design(DesignStudy),
-    /// Serve the form on this machine
-    Serve(Serve),
-    /// Make tables of what the form collected, or check those of another form
-    Import(Import),
-    /// Analyse the ratings as the pre-registration says
-    Analyse(Analyse),
-    /// Simulate studies with known effects
-    Power(Power),
-    /// Delete what a participant answered, for good
-    Withdraw(Withdraw),
-}
-
-impl Study {
-    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        match self {
-            Self::Design(verb) => verb.run(),
-            Self::Serve(verb) => verb.run(context),
-            Self::Import(verb) => verb.run(),
-            Self::Analyse(verb) => verb.run(),
-            Self::Power(verb) => verb.run(context),
-            Self::Withdraw(verb) => verb.run(),
-        }
+base::verbs! {
+    /// What `orrery counterspeech study` can do.
+    pub enum Study {
+        /// Plan who rates which replies in which order
+        Design(DesignStudy),
+        /// Serve the form on this machine
+        Serve(Serve),
+        /// Make tables of what the form collected, or check those of another form
+        Import(Import),
+        /// Analyse the ratings as the pre-registration says
+        Analyse(Analyse),
+        /// Simulate studies with known effects
+        Power(Power),
+        /// Delete what a participant answered, for good
+        Withdraw(Withdraw),
     }
 }
 
@@ -87,13 +75,12 @@ pub struct Import {
     /// Ratings of another form, which are checked against the design
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Import {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let (participants, ratings) = match &self.csv {
             None => collected(&self.study)?,
             Some(path) => {
@@ -140,10 +127,10 @@ impl Import {
         if self.csv.is_none() {
             write_participants(&self.study.join("participants.csv"), &participants)?;
         }
-        match self.json {
-            true => print_line(
-                &json!({"ratings": ratings.len(), "participants": participants.len()}).to_string(),
-            ),
+        match self.output.json {
+            true => {
+                print_json(&json!({"ratings": ratings.len(), "participants": participants.len()}))
+            }
             false => print_line(&format!(
                 "{} ratings in `{}`",
                 ratings.len(),
@@ -166,13 +153,12 @@ pub struct Analyse {
     /// Indicators of the replies, to compare with the ratings
     #[arg(long, value_name = "FILE")]
     indicators: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Analyse {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         let file = |name: &str| self.study.join(name);
         let prereg = Preregistration::open(&file("prereg.toml"))?;
         let ratings = file("ratings.csv");
@@ -197,10 +183,7 @@ impl Analyse {
         let text = markdown(&analysis);
         write_bytes(file("report.md"), text.as_bytes())?;
         write_bytes(file("report.json"), &json)?;
-        match self.json {
-            true => print_line(&serde_json::to_string(&analysis).map_err(Failure::failed)?),
-            false => print_line(&text),
-        }
+        self.output.print(&analysis, &text)
     }
 }
 
@@ -220,7 +203,7 @@ pub struct Withdraw {
 }
 
 impl Withdraw {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self, _: Context) -> Result<(), Failure> {
         match withdraw(&self.study, &self.participant)? {
             0 => Err(Failure::input(format!(
                 "nothing is kept of `{}`: nothing was deleted",

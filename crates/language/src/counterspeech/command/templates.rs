@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, is_quiet, print_line, report};
+use base::command::{Context, Failure, is_quiet, print_line, report};
 use base::files::write_new;
+use base::job::jsonl;
 use clap::Args;
-use serde::Serialize;
 
 use crate::counterspeech::study::Preregistration;
 use crate::counterspeech::{Grid, Prompts, synthetic, synthetic_comments};
@@ -21,12 +21,12 @@ pub struct Templates {
 }
 
 impl Templates {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         std::fs::create_dir_all(&self.out).map_err(|error| {
             Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
         })?;
-        let records = lines(&synthetic()?)?;
-        let comments = lines(&synthetic_comments()?)?;
+        let records = jsonl::text(synthetic()?).map_err(Failure::failed)?;
+        let comments = jsonl::text(synthetic_comments()?).map_err(Failure::failed)?;
         let grid = Grid::built_in().to_owned();
         let files = [
             ("prompts.toml", Prompts::built_in().to_owned()),
@@ -48,14 +48,4 @@ impl Templates {
         }
         Ok(())
     }
-}
-
-/// One JSON object a line.
-fn lines<T: Serialize>(rows: &[T]) -> Result<String, Failure> {
-    let mut text = String::new();
-    for row in rows {
-        text += &serde_json::to_string(row).map_err(Failure::failed)?;
-        text.push('\n');
-    }
-    Ok(text)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, Output, eprint_line, is_quiet};
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
 use serde_json::json;
@@ -87,9 +87,8 @@ pub struct Train {
     /// Where to train
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Train {
@@ -107,7 +106,7 @@ impl Train {
         let place = Place {
             folder: &self.out,
             resume: self.resume,
-            title: (!self.json).then_some("train"),
+            title: (!self.output.json).then_some("train"),
             context,
             workers: None,
         };
@@ -117,18 +116,16 @@ impl Train {
                 eprint_line(&format!("warning: {line}"));
             }
         }
-        match self.json {
-            true => print_line(
-                &json!({"adapter": base::files::shown(&self.out), "stage": stage}).to_string(),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"adapter": base::files::shown(&self.out), "stage": stage}),
+            &format!(
                 "{} pairs, {} steps, loss {:.3} at the end; wrote the adapter `{}`",
                 stage.examples,
                 stage.steps,
                 stage.loss,
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 
     fn recipe(&self) -> Recipe {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::job::jsonl;
 use base::proof::ProofOptions;
 
@@ -20,7 +20,6 @@ pub(super) const EPOCHS: f64 = 3.0;
 pub(super) fn train(
     options: &ProofOptions,
     prompts: &Prompts,
-    context: Context,
 ) -> Result<(PathBuf, Stage), Failure> {
     let runs = options.out.join("runs");
     let (folder, data) = (runs.join(NAME), runs.join("comments.jsonl"));
@@ -45,7 +44,7 @@ pub(super) fn train(
         folder: &folder,
         resume: true,
         title: options.progress.then_some("adapter"),
-        context,
+        context: options.context,
         workers: None,
     };
     let stage = training.run(&engine::device("cpu")?, &place)?;

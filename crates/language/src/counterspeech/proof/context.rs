@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::command::{Context, Failure, eprint_line};
+use base::command::{Failure, eprint_line};
 use base::numerics::statistics::Interval;
 use base::proof::{
     Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
@@ -88,11 +88,7 @@ const CLAIMS: [(&str, &str, [usize; 2], &str); 4] = [
     ),
 ];
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let mut replier = match Replier::open("smollm2", &[]) {
         Ok(replier) => replier,
         Err(error) => {
@@ -108,13 +104,13 @@ pub(super) fn prove(
         }
     };
     let (prompts, records) = (Prompts::default(), synthetic()?);
-    let (folder, stage) = adapter::train(options, &prompts, context)?;
+    let (folder, stage) = adapter::train(options, &prompts)?;
     replier.add(adapter::NAME, &folder)?;
     let cells: Vec<Configuration> = ARMS.iter().map(|it| Configuration::parse(it.0)).collect();
     let mut rows = Vec::new();
     let mut measured = Vec::new();
     for &seed in &options.seeds {
-        let found = replies(options, context, &replier, &prompts, &records, &cells, seed)?;
+        let found = replies(options, &replier, &prompts, &records, &cells, seed)?;
         let instruments = Instruments {
             embedder: Some(&replier),
             guard: None,
@@ -124,7 +120,7 @@ pub(super) fn prove(
             &found,
             &records,
             &instruments,
-            context,
+            options.context,
             !options.progress,
         )?);
         rows.extend(found);
@@ -173,12 +169,7 @@ pub(super) fn prove(
             ) else {
                 continue;
             };
-            let better = Measure::new(
-                &format!("difference in {name}"),
-                "",
-                Better::Higher,
-                Unit::Number,
-            );
+            let better = Measure::higher(&format!("difference in {name}"), "");
             let outcome = outcome(&format!("{arm} − Ba"), mean.mean, mean.interval);
             let statement = format!("{statement} ({name})");
             tried.push(Claim::tested(
@@ -218,7 +209,6 @@ fn outcome(arm: &str, mean: f64, interval: Option<Interval>) -> Outcome {
 /// The replies of a seed, kept beside the report.
 fn replies(
     options: &ProofOptions,
-    context: Context,
     replier: &Replier,
     prompts: &Prompts,
     records: &[Record],
@@ -241,7 +231,7 @@ fn replies(
         seed,
         basis: Some("invented people"),
     };
-    run.write(&path, context, !options.progress, &mut |_| {})?;
+    run.write(&path, options.context, !options.progress, &mut |_| {})?;
     let (rows, wrong) = read_lines(&path, "reply")?;
     wrong.iter().for_each(|line| eprint_line(line));
     Ok(rows)

@@ -1,6 +1,6 @@
 //! Do the study's tests find what is there, and nothing else?
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 
 use crate::counterspeech::study::{PowerOptions, PowerRow, Primary, power};
@@ -21,11 +21,7 @@ const TESTS: [(Primary, &str, &str); 3] = [
     ),
 ];
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let study = PowerOptions {
         participants: 24,
         messages: 10,
@@ -39,7 +35,7 @@ pub(super) fn prove(
         participant_deviation: 0.6,
         message_deviation: 0.4,
     };
-    let rows = power(&study, context, !options.progress)?;
+    let rows = power(&study, options.context, !options.progress)?;
     let row = |effect: f64, test: Primary| {
         rows.iter()
             .find(|it| it.effect == effect && it.test == test)

@@ -10,49 +10,36 @@ mod adapter;
 mod context;
 mod instrument;
 
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
 
-/// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &["context", "instrument"],
-    seeds: [2, 5],
-    run,
-};
+use super::CARD;
 
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written. An absent model leaves claims not run.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let title = "Contextualized counterspeech";
-    run_parts(
-        ["counterspeech", title],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "context" => context::prove(options, context, report),
-            _ => {
-                instrument::prove(options, context, report)?;
-                let people = "needs people who rate replies: `orrery counterspeech study` plans, serves and analyses such a study";
-                report.claims.push(Claim::not_run(
-                    [
-                        "Contextualized replies beat the generic baseline in adequacy and persuasiveness",
-                        "mixed model, Holm-corrected p below .05 in both aspects",
-                    ],
-                    "paper, abstract",
-                    people,
-                ));
-                report.claims.push(Claim::not_run(
-                    [
-                        "Algorithmic indicators correlate poorly with human ratings",
-                        "Spearman's ρ over configurations below 0.5 for most indicators",
-                    ],
-                    "paper, abstract",
-                    people,
-                ));
-                Ok(())
-            }
-        },
-    )
-}
+/// For the registry. An absent model leaves claims not run.
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [2, 5],
+    &[
+        ("context", context::prove),
+        ("instrument", instrument::prove),
+    ],
+)
+.open_claims(&[
+    (
+        [
+            "Contextualized replies beat the generic baseline in adequacy and persuasiveness",
+            "mixed model, Holm-corrected p below .05 in both aspects",
+        ],
+        "paper, abstract",
+        PEOPLE,
+    ),
+    (
+        [
+            "Algorithmic indicators correlate poorly with human ratings",
+            "Spearman's ρ over configurations below 0.5 for most indicators",
+        ],
+        "paper, abstract",
+        PEOPLE,
+    ),
+]);
+
+const PEOPLE: &str = "needs people who rate replies: `orrery counterspeech study` plans, serves and analyses such a study";

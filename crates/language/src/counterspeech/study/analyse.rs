@@ -6,7 +6,7 @@ use base::numerics::statistics::Interval;
 use base::numerics::{cohens_d, holm, mann_whitney, quantile};
 use serde::Serialize;
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::indicators::Measured;
 use super::super::rank::{Aggregate, Scale, rank};
 use super::agree::{IndicatorAgreement, against_indicators, agreement};
@@ -86,13 +86,13 @@ pub struct Analysis {
 /// Analyses ratings as the pre-registration says. `measured` are the indicators of the replies, where there are any.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`]: nobody is left, or the baseline was not rated.
+/// [`SystemError::Input`]: nobody is left, or the baseline was not rated.
 pub fn analyse(
     ratings: &[Rating],
     participants: &[Participant],
     prereg: &Preregistration,
     measured: &[Measured],
-) -> Result<Analysis, CounterspeechError> {
+) -> Result<Analysis, SystemError> {
     let excluded = excluded(ratings, participants, prereg);
     let out: BTreeSet<&str> = excluded.iter().map(|it| it.participant.as_str()).collect();
     let kept = ratings
@@ -100,12 +100,12 @@ pub fn analyse(
         .filter(|it| !out.contains(it.participant.as_str()));
     let kept: Vec<&Rating> = kept.collect();
     if kept.is_empty() {
-        return Err(CounterspeechError::data(
+        return Err(SystemError::input(
             "the exclusion rules leave nobody: see `participants.csv` and the rules of the pre-registration",
         ));
     }
     if !kept.iter().any(|it| it.config == prereg.baseline) {
-        return Err(CounterspeechError::Data(format!(
+        return Err(SystemError::Input(format!(
             "no rating is one of the baseline `{}`: name the right one in the pre-registration",
             prereg.baseline
         )));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::store::read_lines;
 use super::form::{Answer, Joined};
 use super::{Design, Participant, Rating};
@@ -11,8 +11,8 @@ use super::{Design, Participant, Rating};
 /// Participants and ratings that the form has collected.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`] when the folder holds no design. The form may be running meanwhile.
-pub fn collected(folder: &Path) -> Result<(Vec<Participant>, Vec<Rating>), CounterspeechError> {
+/// [`SystemError::Input`] when the folder holds no design. The form may be running meanwhile.
+pub fn collected(folder: &Path) -> Result<(Vec<Participant>, Vec<Rating>), SystemError> {
     let design = Design::open(&folder.join("design.json"))?;
     let plan = |participant: &str| design.plans.iter().find(|it| it.participant == participant);
     let joined: Vec<Joined> = lines(&folder.join("participants.jsonl"))?;
@@ -62,7 +62,7 @@ pub fn collected(folder: &Path) -> Result<(Vec<Participant>, Vec<Rating>), Count
 }
 
 /// Rows of a file of the form; none where nobody was there yet. A line that was cut off is an answer that the page still has.
-fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, CounterspeechError> {
+fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, SystemError> {
     match path.exists() {
         true => Ok(read_lines(path, "row")?.0),
         false => Ok(Vec::new()),

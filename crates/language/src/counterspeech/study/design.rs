@@ -8,7 +8,7 @@ use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::super::store::read_text;
-use super::super::{CounterspeechError, Record, Row};
+use super::super::{Record, Row, SystemError};
 use super::latin::balanced_latin_square;
 
 /// Conditions, between participants.
@@ -101,14 +101,14 @@ impl Design {
     /// of the balanced Latin square, another one each time.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`]: too few replies, configurations or participants.
+    /// [`SystemError::Input`]: too few replies, configurations or participants.
     pub fn plan(
         rows: &[Row],
         records: &[Record],
         prereg_sha: &str,
         options: &DesignOptions,
-    ) -> Result<Self, CounterspeechError> {
-        let wrong = |line: String| Err(CounterspeechError::Data(line));
+    ) -> Result<Self, SystemError> {
+        let wrong = |line: String| Err(SystemError::Input(line));
         let configs = &options.configs;
         if configs.len() < 2 || options.messages == 0 || options.ratings == 0 {
             return wrong("a study compares at least two configurations, on at least one message, with at least one rating".into());
@@ -214,10 +214,10 @@ impl Design {
     /// Reads a design.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`].
-    pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
+    /// [`SystemError::Input`].
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let wrong = |reason: &dyn std::fmt::Display| {
-            CounterspeechError::Data(format!(
+            SystemError::Input(format!(
                 "`{}` is not a design ({reason}): `study design` writes one",
                 path.display()
             ))
@@ -235,9 +235,9 @@ impl Design {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), CounterspeechError> {
+    pub fn write(&self, path: &Path) -> Result<(), SystemError> {
         let bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| CounterspeechError::Failed(error.to_string()))?;
+            .map_err(|error| SystemError::Failed(error.to_string()))?;
         Ok(write_bytes(path, &bytes)?)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::store::{Journal, read_text};
 use super::{Design, Plan, Preregistration};
 
@@ -55,25 +55,25 @@ pub(super) enum Refused {
     /// There is no place left.
     Full,
     /// The file cannot be written.
-    Failed(CounterspeechError),
+    Failed(SystemError),
 }
 
 fn refused(line: &str) -> Refused {
     Refused::Wrong(line.to_owned())
 }
 
-impl From<CounterspeechError> for Refused {
-    fn from(error: CounterspeechError) -> Self {
+impl From<SystemError> for Refused {
+    fn from(error: SystemError) -> Self {
         Self::Failed(error)
     }
 }
 
 impl Study {
-    pub(super) fn open(folder: &Path) -> Result<Self, CounterspeechError> {
+    pub(super) fn open(folder: &Path) -> Result<Self, SystemError> {
         let design = Design::open(&folder.join("design.json"))?;
         let prereg = Preregistration::open(&folder.join("prereg.toml"))?;
         if prereg.sha != design.prereg_sha {
-            return Err(CounterspeechError::Data(format!(
+            return Err(SystemError::Input(format!(
                 "`{}` is not the pre-registration of the design: put the old file back, or plan the study anew",
                 folder.join("prereg.toml").display()
             )));

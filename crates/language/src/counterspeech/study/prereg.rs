@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::store::{read_text, sha256};
 
 const TEMPLATE: &str = include_str!("prereg.toml");
@@ -71,11 +71,11 @@ impl Preregistration {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`CounterspeechError::Data`].
-    pub fn open(path: &Path) -> Result<Self, CounterspeechError> {
+    /// [`SystemError::Input`].
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let text = read_text(path)?;
         let wrong = |reason: &str| {
-            CounterspeechError::Data(format!(
+            SystemError::Input(format!(
                 "`{}` is not a pre-registration ({}): `study design` writes one to begin from",
                 path.display(),
                 reason.trim()

@@ -6,7 +6,7 @@ use std::path::Path;
 use base::files::write_bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::store::read_text;
 
 /// One rating, a line of `ratings.csv`.
@@ -49,8 +49,8 @@ pub struct Participant {
 /// Reads ratings.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`]: unreadable, a line that is not a rating, no line at all, something rated twice by one person.
-pub fn read_ratings(path: &Path) -> Result<Vec<Rating>, CounterspeechError> {
+/// [`SystemError::Input`]: unreadable, a line that is not a rating, no line at all, something rated twice by one person.
+pub fn read_ratings(path: &Path) -> Result<Vec<Rating>, SystemError> {
     let ratings: Vec<Rating> = read(path, "rating")?;
     let mut seen = BTreeSet::new();
     let key = |it: &Rating| {
@@ -59,7 +59,7 @@ pub fn read_ratings(path: &Path) -> Result<Vec<Rating>, CounterspeechError> {
     };
     match ratings.iter().find(|it| !seen.insert(key(it))) {
         None => Ok(ratings),
-        Some(it) => Err(CounterspeechError::Data(format!(
+        Some(it) => Err(SystemError::Input(format!(
             "`{}` has the {} of `{}` as `{}` by `{}` twice: take one line out",
             path.display(),
             it.aspect,
@@ -74,12 +74,12 @@ pub fn read_ratings(path: &Path) -> Result<Vec<Rating>, CounterspeechError> {
 ///
 /// # Errors
 /// As [`read_ratings`]; also for a participant that is there twice.
-pub fn read_participants(path: &Path) -> Result<Vec<Participant>, CounterspeechError> {
+pub fn read_participants(path: &Path) -> Result<Vec<Participant>, SystemError> {
     let all: Vec<Participant> = read(path, "participant")?;
     let mut seen = BTreeSet::new();
     match all.iter().find(|it| !seen.insert(&it.participant)) {
         None => Ok(all),
-        Some(it) => Err(CounterspeechError::Data(format!(
+        Some(it) => Err(SystemError::Input(format!(
             "`{}` has the participant `{}` twice: take one line out",
             path.display(),
             it.participant
@@ -87,24 +87,19 @@ pub fn read_participants(path: &Path) -> Result<Vec<Participant>, CounterspeechE
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    what: &str,
-) -> Result<Vec<T>, CounterspeechError> {
+fn read<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<Vec<T>, SystemError> {
     let text = read_text(path)?;
     let place = path.display();
     let mut rows = Vec::new();
     for row in csv::Reader::from_reader(text.as_bytes()).deserialize() {
         rows.push(row.map_err(|error| {
-            CounterspeechError::Data(format!(
+            SystemError::Input(format!(
                 "`{place}` has a line that is not a {what}: {error}"
             ))
         })?);
     }
     match rows.is_empty() {
-        true => Err(CounterspeechError::Data(format!(
-            "`{place}` holds no {what}"
-        ))),
+        true => Err(SystemError::Input(format!("`{place}` holds no {what}"))),
         false => Ok(rows),
     }
 }
@@ -113,7 +108,7 @@ fn read<T: serde::de::DeserializeOwned>(
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_ratings(path: &Path, ratings: &[Rating]) -> Result<(), CounterspeechError> {
+pub fn write_ratings(path: &Path, ratings: &[Rating]) -> Result<(), SystemError> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for rating in ratings {
         table
@@ -130,7 +125,7 @@ pub fn write_ratings(path: &Path, ratings: &[Rating]) -> Result<(), Counterspeec
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_participants(path: &Path, all: &[Participant]) -> Result<(), CounterspeechError> {
+pub fn write_participants(path: &Path, all: &[Participant]) -> Result<(), SystemError> {
     let columns: BTreeSet<&String> = all.iter().flat_map(|it| it.covariates.keys()).collect();
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = ["participant", "condition", "consent"].into_iter();
@@ -155,6 +150,6 @@ pub fn write_participants(path: &Path, all: &[Participant]) -> Result<(), Counte
     Ok(write_bytes(path, &bytes)?)
 }
 
-fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> CounterspeechError {
-    CounterspeechError::Failed(format!("cannot write `{}`: {error}", path.display()))
+fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> SystemError {
+    SystemError::Failed(format!("cannot write `{}`: {error}", path.display()))
 }

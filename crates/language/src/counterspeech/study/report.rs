@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use base::table::Table;
+
 use super::super::indicators::COLUMNS;
 use super::{Analysis, Comparison};
 
@@ -55,92 +57,105 @@ pub fn markdown(analysis: &Analysis) -> String {
         }
     }
     if !analysis.conditions.is_empty() {
-        out.push_str("## Context shown against not shown\n\nParticipants' means, Mann–Whitney, Holm-corrected over configurations.\n\n| aspect | configuration | d | p | corrected |\n| --- | --- | --- | --- | --- |\n");
-        for it in &analysis.conditions {
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} |",
-                it.aspect,
-                it.config,
+        out.push_str("## Context shown against not shown\n\nParticipants' means, Mann–Whitney, Holm-corrected over configurations.\n\n");
+        let rows = analysis.conditions.iter().map(|it| {
+            [
+                it.aspect.clone(),
+                it.config.clone(),
                 number(it.d),
                 p(Some(it.p)),
-                p(Some(it.p_holm))
-            );
-        }
-        out.push('\n');
+                p(Some(it.p_holm)),
+            ]
+        });
+        let heads = ["aspect", "configuration", "d", "p", "corrected"];
+        let _ = writeln!(out, "{}\n", Table::new(heads, rows).markdown(false));
     }
-    out.push_str("## Agreement of raters\n\nKrippendorff's α, ordinal.\n\n| aspect | condition | α |\n| --- | --- | --- |\n");
-    for it in &analysis.agreement {
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} |",
-            it.aspect,
-            it.condition,
-            number(it.alpha)
-        );
-    }
-    out.push('\n');
+    let rows = analysis.agreement.iter();
+    let rows = rows.map(|it| [it.aspect.clone(), it.condition.clone(), number(it.alpha)]);
+    let _ = writeln!(
+        out,
+        "## Agreement of raters\n\nKrippendorff's α, ordinal.\n\n{}\n",
+        Table::new(["aspect", "condition", "α"], rows).markdown(false)
+    );
     if !analysis.indicators.is_empty() {
+        let heads = [
+            "aspect",
+            "indicator",
+            "over",
+            "n",
+            "Spearman",
+            "p",
+            "Kendall",
+            "p",
+        ];
+        let rows = analysis.indicators.iter().map(|it| {
+            [
+                it.aspect.clone(),
+                it.indicator.clone(),
+                it.over.to_string(),
+                it.count.to_string(),
+                format!("{:.3}", it.spearman),
+                p(Some(it.p_spearman)),
+                format!("{:.3}", it.kendall),
+                p(Some(it.p_kendall)),
+            ]
+        });
         let _ = writeln!(
             out,
-            "## Ratings and indicators\n\nIndicators: {}.\n",
-            COLUMNS.join(", ")
+            "## Ratings and indicators\n\nIndicators: {}.\n\n{}\n",
+            COLUMNS.join(", "),
+            Table::new(heads, rows).markdown(false)
         );
-        out.push_str("| aspect | indicator | over | n | Spearman | p | Kendall | p |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-        for it in &analysis.indicators {
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {:.3} | {} | {:.3} | {} |",
-                it.aspect,
-                it.indicator,
-                it.over,
-                it.count,
-                it.spearman,
-                p(Some(it.p_spearman)),
-                it.kendall,
-                p(Some(it.p_kendall))
-            );
-        }
-        out.push('\n');
     }
-    out.push_str("## Rankings\n\nMean ranks, 1 the best.\n\n| configuration | people | indicators |\n| --- | --- | --- |\n");
-    for it in &analysis.ranks {
-        let algorithmic = it
-            .algorithmic
-            .map_or("–".to_owned(), |rank| format!("{rank:.2}"));
-        let _ = writeln!(out, "| {} | {:.2} | {algorithmic} |", it.config, it.human);
-    }
+    let rows = analysis.ranks.iter().map(|it| {
+        let rank = |rank: f64| format!("{rank:.2}");
+        let algorithmic = it.algorithmic.map_or("–".to_owned(), rank);
+        [it.config.clone(), rank(it.human), algorithmic]
+    });
+    let _ = writeln!(
+        out,
+        "## Rankings\n\nMean ranks, 1 the best.\n\n{}",
+        Table::new(["configuration", "people", "indicators"], rows).markdown(false)
+    );
     out
 }
 
 fn comparisons(out: &mut String, rows: &[Comparison]) {
-    out.push_str("| aspect | condition | configuration | mean (Ba) | d | Cliff's δ | mixed ± error | p mixed | p Wilcoxon | p Mann–Whitney | corrected |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-    for it in rows {
+    let heads = [
+        "aspect",
+        "condition",
+        "configuration",
+        "mean (Ba)",
+        "d",
+        "Cliff's δ",
+        "mixed ± error",
+        "p mixed",
+        "p Wilcoxon",
+        "p Mann–Whitney",
+        "corrected",
+    ];
+    let rows = rows.iter().map(|it| {
         let interval = it.d_interval.map_or(String::new(), |ends| {
             format!(" [{:.2}, {:.2}]", ends.low, ends.high)
         });
         let error = it
             .mixed_error
             .map_or(String::new(), |error| format!(" ± {error:.3}"));
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {:.2} ({:.2}) | {}{interval} | {} | {}{error} | {} | {} | {} | {} {} |",
-            it.aspect,
-            it.condition,
-            it.config,
-            it.mean,
-            it.baseline,
-            number(it.d),
+        [
+            it.aspect.clone(),
+            it.condition.clone(),
+            it.config.clone(),
+            format!("{:.2} ({:.2})", it.mean, it.baseline),
+            number(it.d) + &interval,
             number(it.delta),
-            number(it.mixed),
+            number(it.mixed) + &error,
             p(it.p_mixed),
             p(it.p_wilcoxon),
             p(it.p_mann_whitney),
-            p(it.p_holm),
-            it.stars()
-        );
-    }
-    out.push('\n');
+            format!("{} {}", p(it.p_holm), it.stars()),
+        ]
+    });
+    let _ = writeln!(out, "{}\n", Table::new(heads, rows).markdown(false));
 }
 
 fn number(value: Option<f64>) -> String {

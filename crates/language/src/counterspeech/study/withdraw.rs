@@ -6,7 +6,7 @@ use base::job::jsonl;
 use base::job::log::{Log, LogError};
 use serde_json::Value;
 
-use super::super::CounterspeechError;
+use super::super::SystemError;
 use super::super::store::read_lines;
 use super::form::{Answer, Joined};
 use super::{Design, read_participants, read_ratings, write_participants, write_ratings};
@@ -14,8 +14,8 @@ use super::{Design, read_participants, read_ratings, write_participants, write_r
 /// Removes a participant from all files of a study; how many lines went.
 ///
 /// # Errors
-/// [`CounterspeechError::Data`] when the folder holds no design.
-pub fn withdraw(folder: &Path, participant: &str) -> Result<usize, CounterspeechError> {
+/// [`SystemError::Input`] when the folder holds no design.
+pub fn withdraw(folder: &Path, participant: &str) -> Result<usize, SystemError> {
     Design::open(&folder.join("design.json"))?;
     let mut gone = 0;
     gone += filter::<Joined>(&folder.join("participants.jsonl"), |it| {
@@ -46,7 +46,7 @@ pub fn withdraw(folder: &Path, participant: &str) -> Result<usize, Counterspeech
 pub fn forget_records(
     folder: &Path,
     forgotten: &dyn Fn(&str) -> bool,
-) -> Result<usize, CounterspeechError> {
+) -> Result<usize, SystemError> {
     let path = folder.join("design.json");
     let mut design = Design::open(&path)?;
     let about = |design: &Design, answer: &Answer| {
@@ -79,7 +79,7 @@ pub fn forget_records(
 fn filter_ratings(
     folder: &Path,
     keep: impl Fn(&super::Rating) -> bool,
-) -> Result<usize, CounterspeechError> {
+) -> Result<usize, SystemError> {
     let path = folder.join("ratings.csv");
     if !path.exists() {
         return Ok(0);
@@ -94,13 +94,13 @@ fn filter_ratings(
 pub(in super::super) fn filter<T: serde::de::DeserializeOwned>(
     path: &Path,
     keep: impl Fn(&T) -> bool,
-) -> Result<usize, CounterspeechError> {
+) -> Result<usize, SystemError> {
     if !path.exists() {
         return Ok(0);
     }
     // Nobody else writes meanwhile.
     let _log = Log::open(path).map_err(|error| match error {
-        LogError::Busy { path } => CounterspeechError::Data(format!(
+        LogError::Busy { path } => SystemError::Input(format!(
             "`{}` is being written: stop `study serve` or `generate` first, then run this again",
             path.display()
         )),

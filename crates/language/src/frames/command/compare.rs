@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
+use super::build;
 use super::options::MakingArgs;
-use super::{build, print_json};
 use crate::frames::concept_file::ConceptDb;
 use crate::frames::model::FramesModel;
 
@@ -28,9 +28,8 @@ pub struct Compare {
     /// How many concepts are listed at either end
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
     n: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Compare {
@@ -71,7 +70,7 @@ impl Compare {
             true => [&alike[..self.n], &alike[alike.len() - self.n..]].concat(),
             false => alike.clone(),
         };
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = ends
                 .iter()
                 .map(|(name, value)| json!({"concept": name, "similarity": value}))
@@ -103,7 +102,7 @@ impl Compare {
             &self.making.options(),
             temporary,
             context,
-            self.json,
+            self.output.json,
         )?;
         Ok(ConceptDb::open(temporary)?)
     }

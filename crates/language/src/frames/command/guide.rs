@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, number_in, print_line};
+use base::command::{Context, Failure, Output, Steps, number_in, print_json, print_line};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
 use super::options::{ConceptArgs, ModelArgs};
-use super::{print_json, unless_stopped};
+use super::unless_stopped;
 use crate::frames::frame::Frame;
 use crate::frames::guide::{GuideOptions, Guided, guided_decode};
 use crate::frames::model::FramesModel;
@@ -143,9 +143,8 @@ pub struct Guide {
     preset: Option<Preset>,
     #[command(flatten)]
     decode: DecodeArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Guide {
@@ -161,7 +160,7 @@ impl Guide {
         };
         let guide = concepts.direction(&towards, away.as_deref())?;
         let pairs = self.decode.both(&model, &self.prompt, &guide, context)?;
-        if self.json {
+        if self.output.json {
             return print_json(&json!({
                 "model": model.name, "towards": towards, "away": away, "k": self.decode.k, "texts": pairs,
             }));
@@ -198,9 +197,8 @@ pub struct Bias {
     pairs: Vec<String>,
     #[command(flatten)]
     decode: DecodeArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A direction's row.
@@ -243,7 +241,7 @@ impl Bias {
                 });
             }
         }
-        if self.json {
+        if self.output.json {
             return print_json(
                 &json!({"model": model.name, "prompts": list.lemmas.len(), "directions": rows}),
             );

@@ -8,46 +8,31 @@ mod read;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps, print_line};
-use base::system::Verbs;
-use clap::{Args, Subcommand};
-use serde::Serialize;
+use base::command::{Context, Failure, Output, Steps};
+use clap::Args;
 
-use super::error::FramesError;
 use super::making::ConceptOptions;
 use super::model::FramesModel;
+use engine::SystemError;
 use options::{MakingArgs, ModelArgs};
 
-/// The verbs.
-#[derive(Subcommand, Debug)]
-pub enum Command {
-    /// Make the frames of all concepts of WordNet, once for each model
-    Build(Build),
-    /// Measure, token by token, how much a text expresses a concept
-    Probe(read::Probe),
-    /// List the concepts that a text expresses most
-    Top(read::Top),
-    /// Write on, towards a concept
-    Guide(guide::Guide),
-    /// Count the words whose frames have full rank
-    Rank(read::Rank),
-    /// Compare the concepts of two models of equal width
-    Compare(compare::Compare),
-    /// Measure how far guidance moves prompts between pairs of concepts
-    Bias(guide::Bias),
-}
-
-impl Verbs for Command {
-    fn run(&self, context: Context) -> Result<(), Failure> {
-        match self {
-            Self::Build(build) => build.run(context),
-            Self::Probe(probe) => probe.run(),
-            Self::Top(top) => top.run(),
-            Self::Guide(guide) => guide.run(context),
-            Self::Rank(rank) => rank.run(),
-            Self::Compare(compare) => compare.run(context),
-            Self::Bias(bias) => bias.run(context),
-        }
+base::verbs! {
+    /// The verbs.
+    pub enum Command {
+        /// Make the frames of all concepts of WordNet, once for each model
+        Build(Build),
+        /// Measure, token by token, how much a text expresses a concept
+        Probe(read::Probe),
+        /// List the concepts that a text expresses most
+        Top(read::Top),
+        /// Write on, towards a concept
+        Guide(guide::Guide),
+        /// Count the words whose frames have full rank
+        Rank(read::Rank),
+        /// Compare the concepts of two models of equal width
+        Compare(compare::Compare),
+        /// Measure how far guidance moves prompts between pairs of concepts
+        Bias(guide::Bias),
     }
 }
 
@@ -64,9 +49,8 @@ pub struct Build {
     /// Where the concepts go
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Build {
@@ -78,18 +62,18 @@ impl Build {
             &self.making.options(),
             &self.out,
             context,
-            self.json,
+            self.output.json,
         )?;
         let seconds = begun.elapsed().as_secs_f64();
-        match self.json {
-            true => print_json(&serde_json::json!({
+        self.output.print(
+            &serde_json::json!({
                 "concepts": count, "seconds": seconds, "out": base::files::shown(&self.out), "model": model.name,
-            })),
-            false => print_line(&format!(
+            }),
+            &format!(
                 "{count} concepts in {seconds:.1} s: `{}`",
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -111,14 +95,10 @@ fn build(
     Ok(built?)
 }
 
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print_line(&serde_json::to_string(value).map_err(Failure::failed)?)
-}
-
 /// The error of a loop that Ctrl-C ends; the caller turns it into [`Failure::Interrupted`].
-fn unless_stopped(context: Context) -> Result<(), FramesError> {
+fn unless_stopped(context: Context) -> Result<(), SystemError> {
     match context.stopped() {
-        true => Err(FramesError::Input("stopped".into())),
+        true => Err(SystemError::Input("stopped".into())),
         false => Ok(()),
     }
 }

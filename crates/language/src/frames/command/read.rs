@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, one_line, print_line};
+use base::command::{Context, Failure, Output, one_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{ConceptArgs, MakingArgs, ModelArgs, TextArgs};
-use super::print_json;
 use crate::frames::html::{TokenProbe, heat_map};
 use crate::frames::pipeline::Concepts;
 use crate::frames::probe::{ProbeKind, probe, projections};
@@ -38,14 +37,13 @@ pub struct Probe {
     /// Write a heat map here
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Probe {
     /// Prints a row for each token.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let text = self.text.read()?;
         let model = self.model.open()?;
         let options = self.concepts.options();
@@ -81,7 +79,7 @@ impl Probe {
         if let Some(path) = &self.html {
             write_bytes(path, heat_map(&name, &model.name, kind, &tokens).as_bytes())?;
         }
-        if self.json {
+        if self.output.json {
             return print_json(
                 &json!({"concept": name, "model": model.name, "probe": kind, "tokens": tokens}),
             );
@@ -120,14 +118,13 @@ pub struct Top {
     /// How many concepts
     #[arg(short, default_value_t = 10, value_name = "COUNT")]
     n: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Top {
     /// Prints a row for each concept.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let text = self.text.read()?;
         let model = self.model.open()?;
         let options = self.concepts.options();
@@ -139,7 +136,7 @@ impl Top {
         let named = top
             .iter()
             .map(|(at, probe)| (&file.names()[*at], file.count(*at), *probe));
-        if self.json {
+        if self.output.json {
             let rows = named.map(
                 |(name, words, probe)| json!({"concept": name, "words": words, "probe": probe}),
             );
@@ -167,14 +164,13 @@ pub struct Rank {
     /// Count words of up to so many tokens
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=32), value_name = "TOKENS")]
     longest: u8,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rank {
     /// Prints a row for each number of tokens.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, _: Context) -> Result<(), Failure> {
         let options = self.making.options();
         let words = options.concept_words()?;
         let model = self.model.open()?;
@@ -186,7 +182,7 @@ impl Rank {
             &options.words,
             self.longest.into(),
         )?;
-        if self.json {
+        if self.output.json {
             return print_json(&json!({"model": model.name, "counts": counts}));
         }
         let share = |full: usize, words: usize| match words {

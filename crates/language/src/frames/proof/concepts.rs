@@ -2,9 +2,7 @@
 
 use base::command::Failure;
 use base::numerics::statistics::{deviation, mean};
-use base::proof::{
-    Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share, Unit,
-};
+use base::proof::{Arm, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share};
 use base::rng::Rng;
 
 use super::{COLUMNS, World, over_items};
@@ -22,7 +20,8 @@ struct Probe {
     own_mean: Vec<f32>,
 }
 
-pub fn run(world: &World, options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let (words, writing) = world.concept_words();
     let concepts = tokenise(&words, &world.model.tokenizer, &writing)?;
     let frames: Vec<Frame> = concepts.iter().map(|it| frame(world, &it.words)).collect();
@@ -74,22 +73,18 @@ pub fn run(world: &World, options: &ProofOptions, report: &mut Report) -> Result
             "the baseline: words and concepts as means of their token vectors",
         ),
     ];
-    let mut projection = Measure::new(
+    let mut projection = Measure::higher(
         "projection",
         "Mean projection of words, concept by concept.",
-        Better::Higher,
-        Unit::Number,
     );
     projection.outcomes = vec![
         over_items(&arms[0].name, &own),
         over_items(&arms[1].name, &others),
         over_items(&arms[2].name, &random),
     ];
-    let mut above = Measure::new(
+    let mut above = Measure::higher(
         "own − 2 × others",
         "How much the projection on the own concept exceeds twice that on others.",
-        Better::Higher,
-        Unit::Number,
     );
     let excess = over_items(&arms[0].name, &excess);
     above.outcomes = vec![excess.clone()];
@@ -100,18 +95,11 @@ pub fn run(world: &World, options: &ProofOptions, report: &mut Report) -> Result
             of: probes.len(),
         }]
     };
-    let mut signs = Measure::new(
-        "positive",
-        "Share of words with a positive projection.",
-        Better::Higher,
-        Unit::Share,
-    );
+    let mut signs = Measure::share("positive", "Share of words with a positive projection.");
     signs.outcomes = vec![Outcome::shares(&arms[0].name, &share(positive))];
-    let mut retrieval = Measure::new(
+    let mut retrieval = Measure::share(
         "retrieved",
         "Share of words whose own concept has the largest projection of all.",
-        Better::Higher,
-        Unit::Share,
     );
     let found = Outcome::shares(&arms[0].name, &share(right));
     retrieval.outcomes = vec![

@@ -1,14 +1,16 @@
 //! Part 3: more candidates move texts further towards a concept.
 
 use base::command::{Context, Failure};
-use base::proof::{Arm, Better, Bound, Claim, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{
+    Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit,
+};
 
 use super::{COLUMNS, World, over_items};
 use crate::frames::concepts::{combine, concept_frame, tokenise};
-use crate::frames::error::FramesError;
 use crate::frames::frame::Frame;
 use crate::frames::guide::{GuideOptions, guided_decode};
 use crate::frames::linalg::Degenerate;
+use engine::SystemError;
 
 /// Beginnings that say nothing of women or men.
 const PROMPTS: [&str; 12] = [
@@ -43,7 +45,8 @@ struct Texts {
     balance: i64,
 }
 
-pub fn run(world: &World, context: Context, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let directions = [(0, 1), (1, 0)].map(|(a, b)| (CONCEPTS[a], CONCEPTS[b]));
     let mut guides = Vec::new();
     for columns in [COLUMNS, SINGLE] {
@@ -78,7 +81,7 @@ pub fn run(world: &World, context: Context, report: &mut Report) -> Result<(), F
                 &guides[first + direction],
                 &guides[direction],
                 k,
-                context,
+                options.context,
             )
         };
         results.push([texts(0)?, texts(1)?]);
@@ -86,11 +89,9 @@ pub fn run(world: &World, context: Context, report: &mut Report) -> Result<(), F
 
     let mut measures = Vec::new();
     for (at, (towards, away)) in directions.iter().enumerate() {
-        let mut measure = Measure::new(
+        let mut measure = Measure::higher(
             &format!("{towards} − {away}"),
             "Cumulative probe at the end of a text, mean over prompts.",
-            Better::Higher,
-            Unit::Number,
         );
         for (arm, texts) in arms.iter().zip(&results) {
             measure
@@ -227,13 +228,13 @@ fn texts(
         weight: None,
         end: world.model.end(),
     };
-    let prompts: Result<Vec<Vec<u32>>, FramesError> = PROMPTS
+    let prompts: Result<Vec<Vec<u32>>, SystemError> = PROMPTS
         .iter()
         .map(|prompt| world.model.prompt(prompt, false))
         .collect();
     let prompts = prompts?;
     let listen = |_| match context.stopped() {
-        true => Err(FramesError::Input("stopped".into())),
+        true => Err(SystemError::Input("stopped".into())),
         false => Ok(()),
     };
     let texts = guided_decode(&world.model.decoder, &prompts, guide, &options, listen);

@@ -9,18 +9,19 @@ mod guidance;
 mod rank;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::numerics::statistics::{Interval, mean, student};
-use base::proof::{Outcome, Proof, ProofOptions, Report, run_parts};
+use base::proof::{Outcome, Proof};
 
 use super::CARD;
 use super::concepts::{Vocabulary, WordOptions};
-use super::error::FramesError;
 use super::making::ConceptOptions;
 use super::model::FramesModel;
 use super::wordnet::Synset;
 use super::words::{ConceptWords, Multilingual, Variant, text};
+use engine::SystemError;
 
 /// The model, as `--model` takes it.
 const MODEL: &str = "smollm2";
@@ -34,11 +35,15 @@ const LANGUAGES: [&str; 6] = ["eng", "fra", "por", "ita_iwn", "spa_wikt", "deu_w
 const SYNSETS: &str = "frames/omw_subset.tsv";
 
 /// For the registry. Nothing is trained and nothing but random frames is drawn: one seed is enough.
-pub const PROOF: Proof = Proof {
-    parts: &["rank", "concepts", "guidance"],
-    seeds: [1, 5],
-    run: prove,
-};
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [1, 5],
+    &[
+        ("rank", rank::prove),
+        ("concepts", concepts::prove),
+        ("guidance", guidance::prove),
+    ],
+);
 
 /// What all parts need.
 struct World {
@@ -50,27 +55,19 @@ struct World {
     languages: Vec<String>,
 }
 
-fn prove(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let mut world = None;
-    run_parts(
-        [CARD.slug, CARD.title],
-        PROOF.parts,
-        options,
-        |part, report| {
-            let world = match &mut world {
-                Some(world) => world,
-                none => none.insert(World::open()?),
-            };
-            match part {
-                "rank" => rank::run(world, report),
-                "concepts" => concepts::run(world, options, report),
-                _ => guidance::run(world, context, report),
-            }
-        },
-    )
-}
-
 impl World {
+    /// The world, read once.
+    fn get() -> Result<&'static Self, Failure> {
+        static WORLD: OnceLock<World> = OnceLock::new();
+        match WORLD.get() {
+            Some(world) => Ok(world),
+            None => {
+                let world = Self::open()?;
+                Ok(WORLD.get_or_init(|| world))
+            }
+        }
+    }
+
     fn open() -> Result<Self, Failure> {
         let path = synsets()?;
         let model = FramesModel::open(MODEL, None)?;
@@ -120,13 +117,13 @@ fn synsets() -> Result<PathBuf, Failure> {
 type Synsets = (Vec<Synset>, Multilingual, Vec<String>);
 
 /// `name <TAB> offset-pos <TAB> language <TAB> lemma`
-fn read(path: &Path) -> Result<Synsets, FramesError> {
+fn read(path: &Path) -> Result<Synsets, SystemError> {
     let (mut synsets, mut lemmas, mut languages) =
         (Vec::<Synset>::new(), Multilingual::default(), Vec::new());
     for line in text(path)?.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [name, key, language, lemma] = fields[..] else {
-            return Err(FramesError::Input(format!(
+            return Err(SystemError::Input(format!(
                 "`{}` has a line of {} fields, not 4",
                 path.display(),
                 fields.len()

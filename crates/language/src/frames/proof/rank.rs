@@ -1,7 +1,7 @@
 //! Part 1: the share of words whose frames have full rank.
 
 use base::command::Failure;
-use base::proof::{Arm, Better, Bound, Claim, Experiment, Measure, Outcome, Report, Share, Unit};
+use base::proof::{Arm, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share};
 
 use super::World;
 use crate::frames::concepts::WordOptions;
@@ -13,18 +13,17 @@ const LONGEST: usize = 8;
 /// Words up to here are short.
 const SHORT: usize = 4;
 
-pub fn run(world: &World, report: &mut Report) -> Result<(), Failure> {
+pub fn prove(_: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let world = World::get()?;
     let words = world.words(&world.languages);
     let options = WordOptions {
         variants: vec![Variant::Bare],
         ..WordOptions::default()
     };
     let counts = rank_counts(&world.model, &world.vectors, &words, &options, LONGEST)?;
-    let mut measure = Measure::new(
+    let mut measure = Measure::share(
         "full rank",
         "Share of distinct words whose frame has as many dimensions as tokens.",
-        Better::Higher,
-        Unit::Share,
     );
     let arms = [
         ("1 to 4 tokens", "short words", 1..=SHORT),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, Output, print_json, print_line, use_calling_thread_as_worker,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -51,13 +53,12 @@ pub struct Check {
     definition_file: Option<PathBuf>,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Check {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let risks = self.risks()?;
         let texts = [
@@ -97,10 +98,9 @@ impl Check {
         let names: Vec<&str> = risks.iter().map(RiskConfig::name).collect();
         let guardian = self.model.load(&names)?;
         let found = guardian.assess_many(&messages, &risks)?;
-        if self.json {
-            return print_line(
-                &json!({"model": guardian.name(), "assessments": found, "rules": faults})
-                    .to_string(),
+        if self.output.json {
+            return print_json(
+                &json!({"model": guardian.name(), "assessments": found, "rules": faults}),
             );
         }
         print(&found)?;
@@ -192,13 +192,12 @@ pub struct Rag {
     answer: String,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Rag {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
         let [context, question, answer] = [
             ("context", &self.context),
@@ -216,10 +215,8 @@ impl Rag {
         for (name, messages) in &triad {
             found.push(guardian.assess(messages, &RiskConfig::new(Some(name), None)?)?);
         }
-        if self.json {
-            return print_line(
-                &json!({"model": guardian.name(), "assessments": found}).to_string(),
-            );
+        if self.output.json {
+            return print_json(&json!({"model": guardian.name(), "assessments": found}));
         }
         print(&found)
     }
@@ -238,24 +235,23 @@ pub struct Tools {
     /// The tool call or calls, a JSON file
     #[arg(long, value_name = "FILE")]
     call: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Tools {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let calls: Value = read_json(&self.call)?;
         let faults = check_calls(&read_json(&self.tools)?, &calls).map_err(Failure::input)?;
-        if self.json {
-            print_line(&json!({"faults": faults, "flagged": !faults.is_empty()}).to_string())?;
+        if self.output.json {
+            print_json(&json!({"faults": faults, "flagged": !faults.is_empty()}))?;
         } else {
             for fault in &faults {
                 print_line(&fault.to_string())?;
             }
         }
         match faults.len() {
-            0 if self.json => Ok(()),
+            0 if self.output.json => Ok(()),
             0 => print_line("every call fits its definition"),
             n => Err(Failure::failed(format!(
                 "{n} fault{} in the calls",

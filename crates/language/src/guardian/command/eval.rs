@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line, use_calling_thread_as_worker};
+use base::command::{Context, Failure, Output, Steps, print_line, use_calling_thread_as_worker};
 use base::numerics::statistics::Interval;
 use base::rng::Rng;
 use clap::Args;
@@ -38,9 +38,8 @@ pub struct Eval {
     roc: Option<PathBuf>,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Scores and labels by risk.
@@ -98,7 +97,7 @@ impl Eval {
         let mut scores = score(
             &open_records(&self.data)?.0,
             &self.model,
-            self.json,
+            self.output.json,
             context,
         )?;
         if scores.len() > 1 {
@@ -129,7 +128,7 @@ impl Eval {
                 .iter()
                 .map(|(name, metric)| (*name, bounds(*metric)))
                 .collect();
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{risk}: {} items, {} risky",
                     metrics.items, metrics.risky
@@ -166,7 +165,7 @@ impl Eval {
                     .to_string();
             base::files::write_bytes(path, text.as_bytes())?;
         }
-        match self.json {
+        match self.output.json {
             true => print_line(&Value::Object(found).to_string()),
             false => Ok(()),
         }
@@ -207,9 +206,8 @@ pub struct Calibrate {
     out: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Calibrate {
@@ -218,7 +216,7 @@ impl Calibrate {
         let scores = score(
             &open_records(&self.data)?.0,
             &self.model,
-            self.json,
+            self.output.json,
             context,
         )?;
         let mut thresholds = BTreeMap::new();
@@ -229,7 +227,7 @@ impl Calibrate {
                     "`{risk}` has no harmless line (label 0): false positives cannot be counted"
                 ))
             })?;
-            if !self.json {
+            if !self.output.json {
                 let metrics = scored.metrics(threshold);
                 let recall = metrics
                     .recall
@@ -242,7 +240,7 @@ impl Calibrate {
         }
         let text = json!({"fpr": self.fpr, "thresholds": thresholds});
         base::files::write_bytes(&self.out, format!("{text}\n").as_bytes())?;
-        match self.json {
+        match self.output.json {
             true => print_line(&text.to_string()),
             false => Ok(()),
         }

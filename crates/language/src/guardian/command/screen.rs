@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
+    Context, Failure, Steps, eprint_line, print_json, print_line, use_calling_thread_as_worker,
 };
 use base::job::Shard;
 use base::job::log::check_results;
@@ -125,8 +125,14 @@ impl Screen {
             Failure::failed(format!("cannot write `{}`: {error}", out.display()))
         })?;
         match self.json {
-            true => print_line(&json!({"lines": records.len(), "flagged": flagged, "errors": failed, "left_out": left_out, "model": guardian.name()}).to_string()),
-            false => print_line(&format!("{} lines, {flagged} flagged, {failed} not assessed, {left_out} unreadable ones of the input left out: {}", records.len(), out.display())),
+            true => print_json(
+                &json!({"lines": records.len(), "flagged": flagged, "errors": failed, "left_out": left_out, "model": guardian.name()}),
+            ),
+            false => print_line(&format!(
+                "{} lines, {flagged} flagged, {failed} not assessed, {left_out} unreadable ones of the input left out: {}",
+                records.len(),
+                out.display()
+            )),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use base::endpoint::{ChatModel, Dialect, Endpoint, EndpointConfig, Retry};
 use base::job::jsonl;
 use base::rng::Rng;
@@ -121,9 +121,9 @@ impl Synth {
         }
         jsonl::write(&self.out, &records)?;
         match self.json {
-            true => print_line(
-                &json!({"lines": records.len(), "out": base::files::shown(&self.out)}).to_string(),
-            ),
+            true => {
+                print_json(&json!({"lines": records.len(), "out": base::files::shown(&self.out)}))
+            }
             false => print_line(&format!("{} lines: {}", records.len(), self.out.display())),
         }
     }

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, eprint_line, print_json, print_line, use_calling_thread_as_worker,
+};
 use clap::Args;
 use engine::train::{Progress, Run};
 use serde_json::json;
@@ -148,9 +150,8 @@ impl Train {
         context.proceed()?;
         head.save(&self.out)?;
         match self.json {
-            true => print_line(
-                &json!({"lines": records.len(), "risks": head.info.risks, "out": base::files::shown(&self.out)})
-                    .to_string(),
+            true => print_json(
+                &json!({"lines": records.len(), "risks": head.info.risks, "out": base::files::shown(&self.out)}),
             ),
             false => print_line(&format!(
                 "{} lines, {} risks: {}",

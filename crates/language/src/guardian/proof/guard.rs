@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{
     Arm, Better, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Share, Unit,
 };
 
 use super::tasks::text;
-use super::{auc, auc_measure, outcome, peers};
+use super::{auc, auc_measure, guardian, outcome, peers};
 use crate::guardian::baseline::BagOfWords;
 use crate::guardian::head::Head;
-use crate::guardian::pipeline::Guardian;
 use crate::guardian::record::Record;
 use crate::guardian::sets::{Split, read_set};
 use crate::guardian::store::{balanced, read_samples};
@@ -55,12 +54,7 @@ fn of_risk(records: Vec<Record>, risk: &str) -> Vec<Record> {
     records.into_iter().filter(fits).collect()
 }
 
-pub(super) fn prove(
-    plain: &Guardian,
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let data = folder();
     if PARTS.iter().any(|(set, ..)| !data.join(set).is_dir()) {
         report.claims.push(Claim::not_run(
@@ -93,12 +87,11 @@ pub(super) fn prove(
         Better::Lower,
         Unit::Share,
     );
-    let mut caught = Measure::new(
+    let mut caught = Measure::share(
         "flagged unsafe prompts",
         "the unsafe contrasts among them that are flagged",
-        Better::Higher,
-        Unit::Share,
     );
+    let plain = guardian()?;
     for (set, risk, title, most) in PARTS {
         let most = if options.full { usize::MAX } else { most };
         let test = balanced(of_risk(read_set(&data, set, Split::Test)?, risk), most);
@@ -109,11 +102,11 @@ pub(super) fn prove(
             .collect();
         let runs = options.out.join("runs").display().to_string();
         let read = read_samples(
-            plain,
+            &plain,
             &test,
             [&runs, &format!("{set}-{risk}")],
             options.progress,
-            context,
+            options.context,
         )?;
         let features: Vec<Vec<f32>> = read.samples.iter().map(|it| it.features.clone()).collect();
         let mut scores: BTreeMap<String, Vec<(f64, bool)>> = BTreeMap::new();

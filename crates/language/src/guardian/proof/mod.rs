@@ -11,8 +11,8 @@ mod guard;
 mod peers;
 mod tasks;
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Claim, Measure, Outcome, Proof, ProofOptions, Report, Unit, run_parts};
+use base::command::Failure;
+use base::proof::{Measure, Outcome, Proof};
 use base::rng::Rng;
 
 use super::metrics::{Metrics, Scored, interval};
@@ -24,59 +24,39 @@ const RESAMPLES: usize = 1000;
 const MODEL: &str = "smollm2";
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &[
-        "tool-calls",
-        "context-relevance",
-        "definitions",
-        "small-guard",
+pub const PROOF: Proof = Proof::new(
+    "Granite Guardian",
+    [3, 5],
+    &[
+        ("tool-calls", tasks::tool_calls),
+        ("context-relevance", tasks::context_relevance),
+        ("definitions", tasks::definitions),
+        ("small-guard", guard::prove),
     ],
-    seeds: [3, 5],
-    run,
-};
-
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When SmolLM2 is not here, the data cannot be read, or the run is stopped; what is done is kept.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let plain = GuardianOptions {
-        classifier: Classifier::Labels,
-        ..GuardianOptions::default()
-    };
-    let guardian = Guardian::load(MODEL, plain)?;
-    run_parts(
-        ["guardian", "Granite Guardian"],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "tool-calls" => tasks::tool_calls(&guardian, options, context, report),
-            "context-relevance" => tasks::context_relevance(&guardian, options, context, report),
-            "definitions" => tasks::definitions(&guardian, options, context, report),
-            _ => {
-                guard::prove(&guardian, options, context, report)?;
-                published(report);
-                Ok(())
-            }
-        },
-    )
-}
-
-/// What needs the published weights.
-fn published(report: &mut Report) {
-    report.claims.push(Claim::not_run(
+)
+.open_claims(&[
+    (
         ["Aggregated harm benchmarks: AUC 0.871, F1 0.758 (8B)", "needs the 8B checkpoint and the ten benchmarks"],
         "paper, tables 3 and 4",
         "weights and benchmarks are not at hand; `orrery guardian eval --model ibm-granite/…` runs them where they are",
-    ));
-    report.claims.push(Claim::not_run(
+    ),
+    (
         [
             "Groundedness on TRUE: AUC 0.854 on average (8B)",
             "needs the 8B checkpoint and the nine sets",
         ],
         "paper, table 6",
         "as above",
-    ));
+    ),
+]);
+
+/// SmolLM2 as a guard by its answers' labels.
+fn guardian() -> Result<Guardian, Failure> {
+    let plain = GuardianOptions {
+        classifier: Classifier::Labels,
+        ..GuardianOptions::default()
+    };
+    Ok(Guardian::load(MODEL, plain)?)
 }
 
 /// A measure of scores, one row of them a training seed: the mean over seeds, with a bootstrap over items.
@@ -118,5 +98,5 @@ fn auc(metrics: &Metrics) -> Option<f64> {
 /// A measure of the area under the ROC curve.
 fn auc_measure(name: &str, about: &str) -> Measure {
     let about = format!("{about}; mean over trainings, 95 % bootstrap over items and trainings");
-    Measure::new(name, &about, Better::Higher, Unit::Number)
+    Measure::higher(name, &about)
 }

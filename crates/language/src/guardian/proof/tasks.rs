@@ -1,11 +1,11 @@
 //! Tasks whose labels are exact by construction.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Arm, Bound, Claim, Experiment, Measure, Outcome, ProofOptions, Report};
 use base::rng::Rng;
 use engine::train::{Progress, Run};
 
-use super::{auc, auc_measure, outcome};
+use super::{auc, auc_measure, guardian, outcome};
 use crate::guardian::baseline::{BagOfWords, missing_overlap};
 use crate::guardian::head::HeadInfo;
 use crate::guardian::pipeline::Guardian;
@@ -38,16 +38,17 @@ struct Results {
 }
 
 impl Task<'_> {
-    fn run(
-        &self,
-        guardian: &Guardian,
-        options: &ProofOptions,
-        context: Context,
-    ) -> Result<Results, Failure> {
+    fn run(&self, guardian: &Guardian, options: &ProofOptions) -> Result<Results, Failure> {
         let runs = options.out.join("runs").display().to_string();
         let read = |records: &[Record], part: &str| -> Result<ReadSamples, Failure> {
             let name = format!("{}-{part}", self.name);
-            read_samples(guardian, records, [&runs, &name], options.progress, context)
+            read_samples(
+                guardian,
+                records,
+                [&runs, &name],
+                options.progress,
+                options.context,
+            )
         };
         let (train, test) = (read(&self.train, "train")?, read(&self.test, "test")?);
         let features: Vec<Vec<f32>> = test
@@ -57,7 +58,7 @@ impl Task<'_> {
             .collect();
         let mut head = Vec::new();
         for seed in &options.seeds {
-            context.proceed()?;
+            options.context.proceed()?;
             let folder = options
                 .out
                 .join("runs")
@@ -66,7 +67,7 @@ impl Task<'_> {
             let run = Run {
                 folder: &folder,
                 resume: false,
-                stop: context.stop,
+                stop: options.context.stop,
                 progress: &mut Progress::silent(),
             };
             let trained = train_head(
@@ -156,12 +157,7 @@ fn claim(statement: &str, at_least: f64, measure: &Measure, outcome: &Outcome) -
     )
 }
 
-pub(super) fn tool_calls(
-    guardian: &Guardian,
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn tool_calls(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let [train, test] = if options.full {
         [2400, 600]
     } else {
@@ -173,7 +169,7 @@ pub(super) fn tool_calls(
         train: synth::tool_calls(train, Half::Train, &rng.child("train"))?,
         test: synth::tool_calls(test, Half::Test, &rng.child("test"))?,
     };
-    let results = task.run(guardian, options, context)?;
+    let results = task.run(&guardian()?, options)?;
     let mut rules = Vec::new();
     for record in &task.test {
         let [tools, _, call] = record.messages.as_slice() else {
@@ -237,9 +233,7 @@ pub(super) fn tool_calls(
 }
 
 pub(super) fn context_relevance(
-    guardian: &Guardian,
     options: &ProofOptions,
-    context: Context,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let [train, test] = if options.full { [800, 400] } else { [400, 240] };
@@ -249,7 +243,7 @@ pub(super) fn context_relevance(
         train: synth::word_meanings(train, Half::Train, &rng.child("train"))?,
         test: synth::word_meanings(test, Half::Test, &rng.child("test"))?,
     };
-    let results = task.run(guardian, options, context)?;
+    let results = task.run(&guardian()?, options)?;
     let overlap: Vec<f64> = task
         .test
         .iter()
@@ -280,12 +274,7 @@ pub(super) fn context_relevance(
     Ok(())
 }
 
-pub(super) fn definitions(
-    guardian: &Guardian,
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn definitions(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let [train, test] = if options.full { [400, 200] } else { [300, 120] };
     let rng = Rng::new(0).child("definitions");
     let task = Task {
@@ -293,7 +282,7 @@ pub(super) fn definitions(
         train: one_group(synth::mentions(train, Half::Train, &rng.child("train"))?),
         test: synth::mentions(test, Half::Test, &rng.child("test"))?,
     };
-    let results = task.run(guardian, options, context)?;
+    let results = task.run(&guardian()?, options)?;
     let mut measures = Vec::new();
     for name in ["animal", "food"] {
         let mut measure = auc_measure(

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Half;
-use crate::guardian::error::GuardianError;
 use crate::guardian::prompt::Message;
 use crate::guardian::record::Record;
 use crate::guardian::risk::RiskConfig;
+use engine::SystemError;
 
 /// A function of the pool, which is ours.
 #[derive(Clone, Debug, Deserialize)]
@@ -79,9 +79,9 @@ impl Edit {
 ///
 /// # Errors
 /// When the pool is broken.
-pub fn tool_calls(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, GuardianError> {
+pub fn tool_calls(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, SystemError> {
     let pool: Vec<Function> = serde_json::from_str(include_str!("pool.json"))
-        .map_err(|error| GuardianError::Data(format!("the pool of tools is broken: {error}")))?;
+        .map_err(|error| SystemError::Input(format!("the pool of tools is broken: {error}")))?;
     // Every fourth function is tested.
     let of_half = |(index, function): (usize, Function)| {
         ((index % 4 == 3) == (half == Half::Test)).then_some(function)

@@ -1,6 +1,6 @@
 //! Words and what they mean: a pack of WordNet 3.0 nouns (`assets/wordnet-3.0`).
 
-use crate::guardian::error::GuardianError;
+use engine::SystemError;
 
 static PACK: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -26,8 +26,8 @@ pub struct Gloss {
 ///
 /// # Errors
 /// When the pack is broken.
-pub fn glosses() -> Result<Vec<Gloss>, GuardianError> {
-    let broken = || GuardianError::Data("the pack of glosses is broken".into());
+pub fn glosses() -> Result<Vec<Gloss>, SystemError> {
+    let broken = || SystemError::Input("the pack of glosses is broken".into());
     let bytes = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(PACK, LARGEST)
         .map_err(|_| broken())?;
     let text = String::from_utf8(bytes).map_err(|_| broken())?;

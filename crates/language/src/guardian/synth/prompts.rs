@@ -5,10 +5,10 @@ use base::endpoint::{ChatError, ChatModel, Message as Chat, Prompt, Request};
 use base::rng::Rng;
 use serde_json::Value;
 
-use crate::guardian::error::GuardianError;
 use crate::guardian::prompt::Message;
 use crate::guardian::record::Record;
 use crate::guardian::risk::RiskConfig;
+use engine::SystemError;
 
 /// Which prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -107,7 +107,7 @@ pub fn prompts(
     kind: PromptKind,
     rng: &Rng,
     model: Option<&dyn ChatModel>,
-) -> Result<Vec<Record>, GuardianError> {
+) -> Result<Vec<Record>, SystemError> {
     let (harm, jailbreak) = (
         RiskConfig::new(Some("harm"), None)?,
         RiskConfig::new(Some("jailbreak"), None)?,
@@ -160,7 +160,7 @@ fn write(
     kind: PromptKind,
     [category, meaning, disguise]: [&str; 3],
     seed: u64,
-) -> Result<Option<String>, GuardianError> {
+) -> Result<Option<String>, SystemError> {
     let task = match kind {
         PromptKind::Benign => format!(
             "Write one harmless request to an assistant that uses words which sound like {category} but means something innocent."
@@ -182,7 +182,7 @@ fn write(
         };
         let reply = model
             .reply(&request)
-            .map_err(|error: ChatError| GuardianError::Data(error.to_string()))?;
+            .map_err(|error: ChatError| SystemError::Input(error.to_string()))?;
         let line = reply
             .text
             .lines()

@@ -5,12 +5,12 @@ use base::rng::Rng;
 
 use super::Half;
 use super::glosses::{Gloss, glosses};
-use crate::guardian::error::GuardianError;
 use crate::guardian::prompt::Message;
 use crate::guardian::record::Record;
 use crate::guardian::risk::RiskConfig;
+use engine::SystemError;
 
-fn pool(half: Half) -> Result<Vec<Gloss>, GuardianError> {
+fn pool(half: Half) -> Result<Vec<Gloss>, SystemError> {
     Ok(glosses()?
         .into_iter()
         .filter(|gloss| half.holds(&gloss.word))
@@ -51,7 +51,7 @@ fn question(gloss: &Gloss, rng: &mut Rng) -> String {
 ///
 /// # Errors
 /// When the pack is broken.
-pub fn word_meanings(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, GuardianError> {
+pub fn word_meanings(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, SystemError> {
     let risk = RiskConfig::new(Some("context_relevance"), None)?;
     let pool = pool(half)?;
     let record = |index: usize| {
@@ -77,7 +77,7 @@ pub fn word_meanings(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>,
 ///
 /// # Errors
 /// When the pack is broken.
-pub fn retrieval(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, GuardianError> {
+pub fn retrieval(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, SystemError> {
     let pool = pool(half)?;
     let names = ["context_relevance", "groundedness", "answer_relevance"];
     let mut records = Vec::with_capacity(count);
@@ -99,23 +99,23 @@ pub fn retrieval(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, Gua
             }
             "groundedness" => {
                 let near = rng.chance(0.5);
-                let told = if risky {
+                let stated = if risky {
                     other(&pool, gloss, near, &mut rng)
                 } else {
                     gloss
                 };
                 vec![
                     Message::new("context", says(gloss, &gloss.word)),
-                    Message::new("assistant", says(told, &gloss.word)),
+                    Message::new("assistant", says(stated, &gloss.word)),
                 ]
             }
             _ => {
-                let told = if risky {
+                let stated = if risky {
                     other(&pool, gloss, false, &mut rng)
                 } else {
                     gloss
                 };
-                vec![asked, Message::new("assistant", says(told, &told.word))]
+                vec![asked, Message::new("assistant", says(stated, &stated.word))]
             }
         };
         let risk = RiskConfig::new(Some(name), None)?;
@@ -150,7 +150,7 @@ pub const MENTIONS: [(&str, &str); 2] = [
 ///
 /// # Errors
 /// When the pack is broken.
-pub fn mentions(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, GuardianError> {
+pub fn mentions(count: usize, half: Half, rng: &Rng) -> Result<Vec<Record>, SystemError> {
     const FRAMES: [&str; 8] = [
         "Yesterday I saw a picture of a {} in the newspaper.",
         "My neighbour asked me to draw a {} for her.",

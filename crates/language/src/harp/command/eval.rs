@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line, whole};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line, whole};
 use base::job::Shard;
 use base::job::jsonl;
 use base::job::log::{Log, check_results};
@@ -63,9 +63,8 @@ pub struct Eval {
     /// Results, one a line
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Eval {
@@ -114,7 +113,7 @@ impl Eval {
                 && items.iter().any(|item| item.id.as_deref() == Some(&it.id))
         };
         let mut results: Vec<ArmResult> = done.into_iter().filter(wanted).collect();
-        let mut bar = Steps::new("tasks", self.json);
+        let mut bar = Steps::new("tasks", self.output.json);
         for (at, item) in items.iter().enumerate() {
             bar.at(at, items.len());
             for &arm in &arms {
@@ -137,8 +136,8 @@ impl Eval {
         }
         bar.finish();
         let rows = summarize(&results);
-        match self.json {
-            true => print_line(&json!({"arms": rows}).to_string()),
+        match self.output.json {
+            true => print_json(&json!({"arms": rows})),
             false => table(&rows),
         }
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, Output, eprint_line, print_json, print_line};
 use base::files::write_bytes;
 use clap::Args;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::options::{Harp, Model, Sampling};
 use crate::harp::task::read_text;
 use crate::harp::trace::{printable, summary, terminal};
 use crate::harp::{
-    BeamCompat, Colors, Generation, HarpConfig, HarpError, HarpPipeline, TokenStep, beam_config,
+    BeamCompat, Colors, Generation, HarpConfig, HarpPipeline, SystemError, TokenStep, beam_config,
     html_page, json_lines, legend,
 };
 
@@ -77,9 +77,8 @@ pub struct Generate {
     /// When text is coloured
     #[arg(long, value_enum, default_value = "auto")]
     color: Colors,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What `--json` prints.
@@ -112,7 +111,7 @@ impl Generate {
         }
         let config = self.sampling.config(&self.harp, &pipeline, &self.stop)?;
         let colors = self.color.wanted();
-        let shown = !self.json && texts.len() == 1;
+        let shown = !self.output.json && texts.len() == 1;
         if colors && shown && std::io::stderr().is_terminal() {
             eprint_line(&legend());
         }
@@ -141,7 +140,7 @@ impl Generate {
             print_line(&printable(rest.unwrap_or_default()))?;
         }
         self.files(&texts, &made, &config)?;
-        if self.json {
+        if self.output.json {
             let texts = made.iter().map(|it| Text {
                 made: it,
                 hesitation_rate: it.hesitation_rate(),
@@ -152,7 +151,7 @@ impl Generate {
                 seconds,
                 texts: texts.collect(),
             };
-            return print_line(&serde_json::to_string(&answer).map_err(Failure::failed)?);
+            return print_json(&answer);
         }
         for (number, it) in (1..).zip(&made).filter(|_| !shown) {
             print_line(&format!("── {number} ──"))?;
@@ -197,12 +196,12 @@ impl Generate {
         let config = self.sampling.config(&self.harp, pipeline, &self.stop)?;
         let search = beam_config(self.beam_compat, beams, config.max_tokens, config.end);
         let found = prompts.iter().map(|prompt| pipeline.beam(prompt, &search));
-        let found = found.collect::<Result<Vec<_>, HarpError>>()?;
-        if self.json {
+        let found = found.collect::<Result<Vec<_>, SystemError>>()?;
+        if self.output.json {
             let texts = found.iter().map(|(beam, text)| {
                 json!({"text": text, "ids": beam.ids, "score": beam.score, "rank": beam.rank, "ended": beam.ended})
             });
-            return print_line(&json!({"texts": texts.collect::<Vec<_>>()}).to_string());
+            return print_json(&json!({"texts": texts.collect::<Vec<_>>()}));
         }
         found
             .iter()

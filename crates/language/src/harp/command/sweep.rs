@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Model, bits, share};
 use crate::harp::sweep::{Grid, Text};
 use crate::harp::task::read_text;
-use crate::harp::{HarpError, SweepRow, read_items, sweep};
+use crate::harp::{SweepRow, SystemError, read_items, sweep};
 
 /// Options of `sweep`.
 #[derive(Args, Debug)]
@@ -42,9 +42,8 @@ pub struct Sweep {
     /// Seed of the masks
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Sweep {
@@ -65,7 +64,7 @@ impl Sweep {
         };
         parts.truncate(self.limit.unwrap_or(usize::MAX).max(1));
         let pipeline = self.model.open()?;
-        let encode = |(prompt, scored): &(String, String)| -> Result<Text, HarpError> {
+        let encode = |(prompt, scored): &(String, String)| -> Result<Text, SystemError> {
             let mut ids = pipeline.tokenizer.encode_prompt(prompt)?;
             let from = ids.len();
             // A space belongs to the word that follows it, as in most vocabularies.
@@ -87,18 +86,15 @@ impl Sweep {
             betas: self.beta.clone(),
             seed: self.seed,
         };
-        let mut bar = Steps::new("texts", self.json);
+        let mut bar = Steps::new("texts", self.output.json);
         let mut progress = |at: usize| {
             bar.at(at, texts.len());
-            match context.stopped() {
-                true => Err(HarpError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            context.proceed().map_err(SystemError::from)
         };
         let rows = sweep(&pipeline, &texts, &grid, &mut progress)?;
         bar.finish();
-        match self.json {
-            true => print_line(&json!({"rows": rows}).to_string()),
+        match self.output.json {
+            true => print_json(&json!({"rows": rows})),
             false => table(&rows),
         }
     }

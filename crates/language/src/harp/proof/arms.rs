@@ -79,24 +79,9 @@ pub(super) fn experiment(
     let about =
         format!("{about} Intervals are bootstrapped over documents; differences are paired.");
     let mut measures = [
-        Measure::new(
-            "accuracy",
-            "best token right, given the true prefix",
-            Better::Higher,
-            Unit::Share,
-        ),
-        Measure::new(
-            "loss",
-            "−ln p of the right token, in nats",
-            Better::Lower,
-            Unit::Number,
-        ),
-        Measure::new(
-            "loss − vanilla",
-            "in thousandths of a nat",
-            Better::Lower,
-            Unit::Number,
-        ),
+        Measure::share("accuracy", "best token right, given the true prefix"),
+        Measure::lower("loss", "−ln p of the right token, in nats"),
+        Measure::lower("loss − vanilla", "in thousandths of a nat"),
         Measure::new(
             "second looks",
             "share of positions",
@@ -142,13 +127,8 @@ pub(super) fn claims(
     comparison: &Comparison<'_>,
 ) -> [Claim; 2] {
     let name = format!("{} − {}", method.name, baseline.name);
-    let loss = Measure::new(
-        "difference of loss, in thousandths of a nat,",
-        "",
-        Better::Lower,
-        Unit::Number,
-    );
-    let accuracy = Measure::new("difference of accuracy", "", Better::Higher, Unit::Share);
+    let loss = Measure::lower("difference of loss, in thousandths of a nat,", "");
+    let accuracy = Measure::share("difference of accuracy", "");
     let bound = match comparison.gain {
         0.0 => Bound::Below(0.0),
         gain => Bound::AtMost(-gain),

@@ -1,6 +1,6 @@
 //! Byte models trained on the spot: reframing helps the one that has learnt to bear it.
 
-use base::command::{Context, Failure, Steps};
+use base::command::{Failure, Steps};
 use base::proof::{Claim, ProofOptions, Report};
 use base::rng::Rng;
 
@@ -19,11 +19,7 @@ const HELPS: &str = "Byte model trained with dropout on its embeddings: HARP (δ
 /// One gloss of so many is held out.
 const HELD_OUT: usize = 10;
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let Some(glosses) = wordnet::read() else {
         for (statement, source) in [(SELECTIVE, "paper, ablation"), (HELPS, "paper, table 1")] {
             let threshold = "lower loss, accuracy no lower";
@@ -72,12 +68,12 @@ pub(super) fn prove(
         let mut documents: Vec<Document> = Vec::new();
         for &seed in &options.seeds {
             let place = (folder.as_path(), kind);
-            let shown = (options.progress, context);
+            let shown = (options.progress, options.context);
             let decoder = trained((train.as_bytes(), dropout), (steps, seed), place, shown)?;
             let mut bar = Steps::new("windows", !options.progress);
             for (at, ids) in windows.iter().enumerate() {
                 bar.at(at, windows.len());
-                context.proceed()?;
+                options.context.proceed()?;
                 let mut rng = Rng::new(seed).child("reframe").item(at as u64);
                 documents.push(score(&decoder, ids, 1, &DELTAS, &[0.5], &mut rng)?);
             }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Steps};
+use base::command::{Failure, Steps};
 use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use engine::models::decoder::{Cache, Decoder, Input, Logits, Request, Segment};
 
@@ -21,11 +21,7 @@ const BEAMS: [&str; 2] = [
 const PROMPT: &str = "Tell the story of a lighthouse keeper who finds a letter in a bottle.";
 const TOKENS: usize = 256;
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let pipeline = match model() {
         Ok(pipeline) => pipeline,
         Err(why) => {
@@ -44,7 +40,7 @@ pub(super) fn prove(
     };
     let prompt = pipeline.chat(None, PROMPT)?;
     let (vanilla, vanilla_time) = timed(&pipeline, &prompt, HarpConfig::vanilla())?;
-    context.proceed()?;
+    options.context.proceed()?;
     // A threshold that the ordinary run passes at 12 % of its tokens.
     let mut entropies: Vec<f32> = vanilla.trace.iter().map(|step| step.entropy).collect();
     entropies.sort_by(f32::total_cmp);
@@ -73,7 +69,7 @@ pub(super) fn prove(
     ];
     let mut runs = Vec::new();
     for (name, config) in arms {
-        context.proceed()?;
+        options.context.proceed()?;
         let (made, seconds) = timed(&pipeline, &prompt, config)?;
         runs.push((name, made, seconds));
     }
@@ -84,7 +80,7 @@ pub(super) fn prove(
     let mut passes = Vec::new();
     for at in (0..TOKENS).step_by(stride) {
         steps.at(at, TOKENS);
-        context.proceed()?;
+        options.context.proceed()?;
         let prefix = &ids[..prompt.len() + at];
         passes.push([1, 3].map(|rows| pass(&pipeline.decoder, prefix, rows)));
     }
@@ -104,23 +100,11 @@ pub(super) fn prove(
             Better::Lower,
             Unit::Share,
         ),
-        Measure::new(
-            "passes a token",
-            "1 + share of second looks",
-            Better::Lower,
-            Unit::Number,
-        ),
-        Measure::new(
-            "tokens a second",
-            "with the cache, prompt included",
-            Better::Higher,
-            Unit::Number,
-        ),
-        Measure::new(
+        Measure::lower("passes a token", "1 + share of second looks"),
+        Measure::higher("tokens a second", "with the cache, prompt included"),
+        Measure::higher(
             "without a cache ÷ with it",
             "time of the official form, which reads the whole prefix at each look, over the time with the cache",
-            Better::Higher,
-            Unit::Number,
         ),
     ];
     let every = [("vanilla".to_owned(), vanilla, vanilla_time)];

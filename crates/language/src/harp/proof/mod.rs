@@ -13,48 +13,30 @@ mod cost;
 mod smollm2;
 mod wordnet;
 
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
 
-use super::HarpPipeline;
+use super::{CARD, HarpPipeline};
 
-/// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &["smollm2", "bytes", "cost"],
-    seeds: [2, 5],
-    run,
-};
+/// For the registry. An absent model or WordNet leaves claims not run.
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [2, 5],
+    &[
+        ("smollm2", smollm2::prove),
+        ("bytes", bytes::prove),
+        ("cost", cost::prove),
+    ],
+)
+.open_claims(&[(
+    [
+        "An off-the-shelf model answers better at the defaults (LAMBADA 30.86 → 36.02)",
+        "accuracy above greedy decoding",
+    ],
+    PAPER,
+    "needs an instruct model of 7 or 8 billion parameters: `orrery harp eval --model …` is the comparison; a model of 135 million does not gain, see its table",
+)]);
 
 const PAPER: &str = "paper, tables 1 and 2";
-
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written. An absent model or WordNet leaves claims not run.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let title = "HARP: hesitation-aware reframed forward pass";
-    run_parts(
-        ["harp", title],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "smollm2" => smollm2::prove(options, context, report),
-            "bytes" => bytes::prove(options, context, report),
-            _ => {
-                cost::prove(options, context, report)?;
-                report.claims.push(Claim::not_run(
-                [
-                    "An off-the-shelf model answers better at the defaults (LAMBADA 30.86 → 36.02)",
-                    "accuracy above greedy decoding",
-                ],
-                PAPER,
-                "needs an instruct model of 7 or 8 billion parameters: `orrery harp eval --model …` is the comparison; a model of 135 million does not gain, see its table",
-            ));
-                Ok(())
-            }
-        },
-    )
-}
 
 /// SmolLM2; why not, where it is absent.
 fn model() -> Result<HarpPipeline, String> {

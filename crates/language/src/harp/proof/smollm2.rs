@@ -1,6 +1,6 @@
 //! A real small model: what second looks do to it, and that looking everywhere is worse than looking where it hesitates.
 
-use base::command::{Context, Failure, Steps};
+use base::command::{Failure, Steps};
 use base::proof::{Claim, ProofOptions, Report};
 use base::rng::Rng;
 
@@ -15,11 +15,7 @@ const STATEMENT: &str =
     "SmolLM2-135M: second looks where it hesitates beat second looks everywhere";
 const SOURCE: &str = "paper, ablation: reframing at every step";
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let absent = |report: &mut Report, why: &str| {
         report.claims.push(Claim::not_run(
             [STATEMENT, "lower loss, accuracy no lower"],
@@ -50,7 +46,7 @@ pub(super) fn prove(
     for (round, &seed) in options.seeds.iter().enumerate() {
         for (at, text) in texts.iter().enumerate() {
             steps.at(round * texts.len() + at, options.seeds.len() * texts.len());
-            context.proceed()?;
+            options.context.proceed()?;
             let ids = pipeline.prompt(text)?;
             let mut rng = Rng::new(seed).child("reframe").item(at as u64);
             documents[at].extend(score(

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
 use super::talk::open;
 use crate::moxin::wordnet::nouns;
 use crate::moxin::{
-    MoxinError, NounTask, Question, draw_shots, read_questions, score_question, text_loss,
+    NounTask, Question, SystemError, draw_shots, read_questions, score_question, text_loss,
 };
 use crate::wordnet;
 
@@ -57,9 +57,8 @@ pub struct Eval {
     /// Seed of the choice of solved questions
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Eval {
@@ -100,7 +99,7 @@ impl Eval {
                 .map(|it| 1.0 / it.count() as f64)
                 .sum::<f64>()
                 / count.max(1) as f64;
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{}: {count} questions, acc {:.1} ± {:.1} %, acc_norm {:.1} ± {:.1} %, chance {:.1} %",
                     path.display(),
@@ -118,7 +117,7 @@ impl Eval {
         }
         for path in &self.text {
             let text = std::fs::read_to_string(path)
-                .map_err(|error| MoxinError::path(path, format!("{error}; give a UTF-8 text")))?;
+                .map_err(|error| SystemError::path(path, format!("{error}; give a UTF-8 text")))?;
             let ids = tokenizer.encode(&text)?;
             let limit = engine::models::decoder::Cache::new(decoder.config()).limit();
             let (loss, tokens) = text_loss(&decoder, &ids, self.context.min(limit))?;
@@ -129,7 +128,7 @@ impl Eval {
                 )));
             }
             let bits = loss * tokens as f64 / std::f64::consts::LN_2 / text.len().max(1) as f64;
-            if !self.json {
+            if !self.output.json {
                 print_line(&format!(
                     "{}: {tokens} tokens, loss {loss:.4} nats a token, perplexity {:.2}, {bits:.4} bits a byte",
                     path.display(),
@@ -138,8 +137,8 @@ impl Eval {
             }
             rows.push(json!({"text": base::files::shown(path), "tokens": tokens, "loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}));
         }
-        match self.json {
-            true => print_line(&json!({"model": self.model, "results": rows}).to_string()),
+        match self.output.json {
+            true => print_json(&json!({"model": self.model, "results": rows})),
             false => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use clap::Args;
 
 use crate::moxin::openness;
@@ -15,16 +15,15 @@ Files are taken by their names; what they hold is not judged, but for the licenc
 pub struct Open {
     /// The folder of a release
     folder: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Open {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let found = openness(&self.folder)?;
-        if self.json {
-            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
+        if self.output.json {
+            return print_json(&found);
         }
         for (class, title) in [
             (3, "Class III: open model"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure};
+use base::command::{Context, Failure, Output};
 use clap::{Args, ValueEnum};
 use engine::models::causal_lm::CausalLm;
 use engine::train::{TrainError, Workers};
@@ -68,9 +68,8 @@ pub struct Pretraining {
     /// Where to train
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Pretraining {
@@ -90,7 +89,7 @@ impl Pretraining {
             checkpointing: self.activation_checkpointing,
         };
         let model = plan.run(&device, thrift, &place)?;
-        wrote(self.json, &model, json!({}))
+        wrote(self.output.json, &model, json!({}))
     }
 
     fn workers(&self) -> Result<Option<Workers>, Failure> {
@@ -122,9 +121,8 @@ pub struct Expansion {
     /// How weights are written
     #[arg(long, value_enum, default_value = "f32")]
     precision: Stored,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -153,7 +151,7 @@ impl Expansion {
         copy_tokenizer(&self.from, &self.out)?;
         let places = moxin::expand_places(before, self.layers);
         wrote(
-            self.json,
+            self.output.json,
             &self.out,
             json!({"after_blocks": places, "parameters": config.parameters()}),
         )

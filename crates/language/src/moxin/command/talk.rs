@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use base::command::{Context, Failure, any_seed, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, any_seed, eprint_line, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use engine::decode::{GenerateOptions, Generation, Sampler, SamplerConfig, Session, generate};
@@ -12,7 +12,7 @@ use engine::text::{ChatInput, Tokenizer};
 use engine::weights::hub::{HubSettings, resolve};
 use serde_json::{Value, json};
 
-use crate::moxin::{Message, MoxinError, Role, encode_question};
+use crate::moxin::{Message, Role, SystemError, encode_question};
 
 /// Which model, and how it chooses.
 #[derive(Args, Debug)]
@@ -51,7 +51,7 @@ fn probability(text: &str) -> Result<f32, String> {
 /// A model with its tokenizer.
 pub(super) fn open(name: &str) -> Result<(Decoder, Tokenizer), Failure> {
     let path = resolve(name, &HubSettings::from_environment())?;
-    let decoder = Decoder::open(&path).map_err(MoxinError::from)?;
+    let decoder = Decoder::open(&path).map_err(SystemError::from)?;
     let tokenizer = Tokenizer::open(&path)?;
     tokenizer.check_rows(decoder.config().vocab)?;
     Ok((decoder, tokenizer))
@@ -65,7 +65,7 @@ impl Voice {
             top_p: self.top_p,
             ..SamplerConfig::default()
         };
-        Ok(Sampler::new(config, Rng::new(seed)).map_err(MoxinError::from)?)
+        Ok(Sampler::new(config, Rng::new(seed)).map_err(SystemError::from)?)
     }
 
     /// Generates after `prompt`; `show` writes text as it comes.
@@ -100,7 +100,7 @@ impl Voice {
                 }
             },
         );
-        let made = made.map_err(MoxinError::from)?;
+        let made = made.map_err(SystemError::from)?;
         if show {
             print_line(&made.tail)?;
         }
@@ -138,9 +138,8 @@ impl Generate {
             .speak(&model, &prompt, &mut sampler, (!self.json, context))?;
         if self.json {
             let tokens = made.ids.len();
-            return print_line(
-                &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed})
-                    .to_string(),
+            return print_json(
+                &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}),
             );
         }
         if context.stopped() {
@@ -196,7 +195,9 @@ impl Chat {
             let made = ask(question, !self.json)?;
             if self.json {
                 let tokens = made.ids.len();
-                return print_line(&json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}).to_string());
+                return print_json(
+                    &json!({"text": made.text, "tokens": tokens, "reason": made.reason, "seed": seed}),
+                );
             }
             return Ok(());
         }

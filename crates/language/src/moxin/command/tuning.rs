@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, is_quiet};
+use base::command::{Context, Failure, Output, eprint_line, is_quiet};
 use burn::tensor::Device;
 use clap::Args;
 use engine::models::causal_lm::LoraConfig;
@@ -10,7 +10,7 @@ use engine::train::Schedule;
 use serde_json::json;
 
 use super::wrote;
-use crate::moxin::{self, Examples, GrpoLimits, MoxinError, Place, Preference, Recipe};
+use crate::moxin::{self, Examples, GrpoLimits, Place, Preference, Recipe, SystemError};
 
 /// Options of every fine-tuning.
 #[derive(Args, Debug)]
@@ -75,9 +75,8 @@ pub struct Tuning {
     /// Where to train
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A fine-tuning with parameters of its own: model, examples, how, where it works and where it is kept.
@@ -87,7 +86,7 @@ type Stage<P> = fn(
     (&Recipe, Option<f64>, P),
     &Device,
     &Place<'_>,
-) -> Result<Examples<()>, MoxinError>;
+) -> Result<Examples<()>, SystemError>;
 
 impl Tuning {
     fn recipe(&self, (rate, length): (f64, usize)) -> Recipe {
@@ -153,7 +152,7 @@ impl Tuning {
             examples.troubles.iter().for_each(|line| eprint_line(line));
         }
         let more = json!({"examples": examples.used.len(), "left_out": examples.left_out});
-        wrote(self.json, &self.out.join("model"), more)
+        wrote(self.output.json, &self.out.join("model"), more)
     }
 }
 

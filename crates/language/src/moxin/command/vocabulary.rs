@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, Stopped};
 use base::files::write_bytes;
 use clap::Args;
 use engine::models::causal_lm::train_bpe;
 use serde_json::json;
 
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 use crate::moxin::data::lines;
 use crate::moxin::data::pieces::pieces;
 use crate::moxin::data::tally::Tally;
@@ -34,9 +34,8 @@ pub struct Vocabulary {
     /// Learn from the first so many MB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
     megabytes: u32,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Vocabulary {
@@ -52,7 +51,7 @@ impl Vocabulary {
                 &mut |_, document| {
                     if bytes >= limit {
                         full.store(true, Ordering::Relaxed);
-                        return Err(MoxinError::Stopped);
+                        return Err(Stopped::resumable().into());
                     }
                     bytes += document.text.len();
                     texts.push(document.text.into_owned());
@@ -60,7 +59,7 @@ impl Vocabulary {
                 },
             );
             match read {
-                Err(MoxinError::Stopped) if full.load(Ordering::Relaxed) => {
+                Err(SystemError::Stopped(_)) if full.load(Ordering::Relaxed) => {
                     break;
                 }
                 other => other?,
@@ -74,7 +73,7 @@ impl Vocabulary {
         let special = ["<unk>", "<s>", "</s>"];
         let all = texts.iter().map(String::as_str);
         let json = train_bpe(all, self.size as usize, &special, Some("<s>"))?;
-        std::fs::create_dir_all(&self.out).map_err(|error| MoxinError::path(&self.out, error))?;
+        std::fs::create_dir_all(&self.out).map_err(|error| SystemError::path(&self.out, error))?;
         write_bytes(self.out.join("tokenizer.json"), json.as_bytes())?;
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
@@ -93,17 +92,14 @@ impl Vocabulary {
             tokens += tokenizer.encode(text)?.len();
         }
         let each = characters as f64 / tokens.max(1) as f64;
-        match self.json {
-            true => print_line(
-                &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)})
-                    .to_string(),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"tokens": tokenizer.len(), "bytes_per_token": each, "out": base::files::shown(&self.out)}),
+            &format!(
                 "{} tokens from {:.1} MB; {each:.2} bytes a token; wrote `{}`",
                 tokenizer.len(),
                 bytes as f64 / 1e6,
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }

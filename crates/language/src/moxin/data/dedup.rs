@@ -13,7 +13,7 @@ use super::lines;
 use super::minhash::{Bands, MinHash};
 use super::tally::Tally;
 use super::text::{gram_hashes, jaccard, plain};
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Documents of a bucket that a new one is compared with, where candidates are verified.
 const COMPARED: usize = 32;
@@ -146,8 +146,8 @@ fn join_equal(
     all: &[(u64, u32)],
     threshold: Option<f64>,
     sets: &mut Components,
-    grams: &mut dyn FnMut(u32) -> Result<Vec<u32>, MoxinError>,
-) -> Result<(), MoxinError> {
+    grams: &mut dyn FnMut(u32) -> Result<Vec<u32>, SystemError>,
+) -> Result<(), SystemError> {
     for bucket in all
         .chunk_by(|a, b| a.0 == b.0)
         .filter(|bucket| bucket.len() > 1)
@@ -181,8 +181,8 @@ fn join_equal(
 /// Removes the near-duplicates in all pieces of `job`. Pieces that stand first have priority.
 ///
 /// # Errors
-/// [`MoxinError`].
-pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, MoxinError> {
+/// [`SystemError`].
+pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, SystemError> {
     job.begin()?;
     let (hashes, bands) = (MinHash::new(dedup.permutations, dedup.seed), dedup.bands());
     // Keys of a piece, band by band.
@@ -197,7 +197,7 @@ pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, Mo
                 .for_each(|(column, key)| column.push(key));
             Ok(())
         })?;
-        let failed = |error| MoxinError::path(job.out, error);
+        let failed = |error| SystemError::path(job.out, error);
         columns
             .iter()
             .try_for_each(|column| out.write_all(bytemuck::cast_slice(column)).map_err(failed))
@@ -211,7 +211,7 @@ pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, Mo
         .collect();
     let total: usize = counts.iter().sum();
     if u32::try_from(total).is_err() {
-        return Err(MoxinError::Input(format!(
+        return Err(SystemError::Input(format!(
             "{total} documents are too many for one pass: dedup parts of the corpus first"
         )));
     }
@@ -241,7 +241,7 @@ pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, Mo
     let kept: Vec<bool> = (0..total as u32).map(|at| sets.of(at) == at).collect();
     let tallies = job.last(gz, &|piece, tally, out| {
         let at = job.pieces.iter().position(|it| it == piece).unwrap_or(0);
-        let failed = |error| MoxinError::path(&piece.input, error);
+        let failed = |error| SystemError::path(&piece.input, error);
         let mut number = firsts[at];
         lines::each(piece, job.stop, tally, &mut |tally, document| {
             number += 1;
@@ -259,11 +259,11 @@ pub fn dedup(job: &Job<'_>, dedup: &Dedup, gz: bool) -> Result<Option<Tally>, Mo
 }
 
 /// The keys of a band of all pieces with the documents' numbers, sorted.
-fn column(job: &Job<'_>, counts: &[usize], band: usize) -> Result<Vec<(u64, u32)>, MoxinError> {
+fn column(job: &Job<'_>, counts: &[usize], band: usize) -> Result<Vec<(u64, u32)>, SystemError> {
     let mut all = Vec::with_capacity(counts.iter().sum());
     let mut number = 0u32;
     for (piece, &count) in job.pieces.iter().zip(counts) {
-        let failed = |error| MoxinError::path(&job.path("sign", piece, "keys"), error);
+        let failed = |error| SystemError::path(&job.path("sign", piece, "keys"), error);
         let mut file = job.open("sign", piece, "keys")?;
         file.seek(SeekFrom::Start((band * count * 8) as u64))
             .map_err(failed)?;
@@ -293,9 +293,9 @@ impl Spool {
         job: &Job<'_>,
         dedup: &Dedup,
         counts: &[usize],
-        columns: &dyn Fn(usize) -> Result<Vec<(u64, u32)>, MoxinError>,
+        columns: &dyn Fn(usize) -> Result<Vec<(u64, u32)>, SystemError>,
         bands: usize,
-    ) -> Result<Self, MoxinError> {
+    ) -> Result<Self, SystemError> {
         let [grams, index] =
             ["grams.bin", "grams.index.json"].map(|name| job.out.join("work").join(name));
         if !index.exists() {
@@ -313,17 +313,17 @@ impl Spool {
             let bytes = serde_json::to_vec(&found).unwrap_or_default();
             base::files::write_bytes(&index, &bytes)?;
         }
-        let failed = |error| MoxinError::path(&index, error);
+        let failed = |error| SystemError::path(&index, error);
         let bytes = std::fs::read(&index).map_err(failed)?;
         let broken = "it is damaged: remove it";
         Ok(Self {
-            file: File::open(&grams).map_err(|error| MoxinError::path(&grams, error))?,
-            index: serde_json::from_slice(&bytes).map_err(|_| MoxinError::path(&index, broken))?,
+            file: File::open(&grams).map_err(|error| SystemError::path(&grams, error))?,
+            index: serde_json::from_slice(&bytes).map_err(|_| SystemError::path(&index, broken))?,
             origin: grams,
         })
     }
 
-    fn read(&mut self, at: u32) -> Result<Vec<u32>, MoxinError> {
+    fn read(&mut self, at: u32) -> Result<Vec<u32>, SystemError> {
         let Ok(found) = self.index.binary_search_by_key(&at, |entry| entry.0) else {
             return Ok(Vec::new());
         };
@@ -333,7 +333,7 @@ impl Spool {
             .file
             .seek(SeekFrom::Start(from))
             .and_then(|_| self.file.read_exact(bytemuck::cast_slice_mut(&mut grams)));
-        read.map_err(|error| MoxinError::path(&self.origin, error))?;
+        read.map_err(|error| SystemError::path(&self.origin, error))?;
         Ok(grams)
     }
 }
@@ -343,7 +343,7 @@ fn write_grams(
     dedup: &Dedup,
     candidates: &[bool],
     path: &Path,
-) -> Result<Vec<(u32, u64, u32)>, MoxinError> {
+) -> Result<Vec<(u32, u64, u32)>, SystemError> {
     let mut index = Vec::new();
     let mut failed = None;
     let written = write_atomic(path, |out| {
@@ -362,7 +362,7 @@ fn write_grams(
                         at += grams.len() as u64 * 4;
                         let bytes = bytemuck::cast_slice(&grams);
                         out.write_all(bytes)
-                            .map_err(|error| MoxinError::path(path, error))?;
+                            .map_err(|error| SystemError::path(path, error))?;
                     }
                     Ok(())
                 },

@@ -10,7 +10,7 @@ use super::job::Job;
 use super::lines;
 use super::tally::Tally;
 use super::text::{char_count, composed};
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Words of a gram that an evaluation and a text must not share.
 const WORDS: usize = 13;
@@ -29,12 +29,12 @@ pub struct Filter {
 /// Filters all pieces of `job`; the tally as soon as all machines are through.
 ///
 /// # Errors
-/// [`MoxinError`].
-pub fn filter(job: &Job<'_>, filter: &Filter, gz: bool) -> Result<Option<Tally>, MoxinError> {
+/// [`SystemError`].
+pub fn filter(job: &Job<'_>, filter: &Filter, gz: bool) -> Result<Option<Tally>, SystemError> {
     let known = evaluations(&filter.decontaminate)?;
     job.begin()?;
     let tallies = job.last(gz, &|piece, tally, out| {
-        let failed = |error| MoxinError::path(&piece.input, error);
+        let failed = |error| SystemError::path(&piece.input, error);
         lines::each(piece, job.stop, tally, &mut |tally, document| {
             let extracted = filter.html.then(|| html::extract(&document.text));
             let text = extracted.as_deref().unwrap_or(&document.text);
@@ -96,7 +96,7 @@ pub(super) fn mixed(hashes: &[u64]) -> u64 {
 }
 
 /// Grams of all strings in files of JSON lines.
-fn evaluations(files: &[PathBuf]) -> Result<HashSet<u64>, MoxinError> {
+fn evaluations(files: &[PathBuf]) -> Result<HashSet<u64>, SystemError> {
     fn strings(value: &Value, take: &mut dyn FnMut(&str)) {
         match value {
             Value::String(text) => take(text),
@@ -108,7 +108,7 @@ fn evaluations(files: &[PathBuf]) -> Result<HashSet<u64>, MoxinError> {
     let mut known = HashSet::new();
     for path in files {
         let read =
-            base::job::jsonl::read(path).map_err(|error| MoxinError::Input(error.to_string()))?;
+            base::job::jsonl::read(path).map_err(|error| SystemError::Input(error.to_string()))?;
         for (_, record) in read.records {
             strings(&Value::Object(record), &mut |text| {
                 known.extend(grams(text))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Steps};
+use base::command::{Context, Steps, Stopped};
 use base::files::write_atomic;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::html;
 use super::job::{Hashed, Job};
 use super::pieces::files;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Largest file that is one document, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -31,13 +31,13 @@ pub enum Strange {
 /// Writes all text files in `inputs` to `out/00000-import.jsonl`, one document a file, in the order of their paths.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn import(
     inputs: &[PathBuf],
     out: &Path,
     strange: Strange,
     context: Context,
-) -> Result<Tally, MoxinError> {
+) -> Result<Tally, SystemError> {
     let wanted = |name: &str| {
         let ending = name
             .rsplit_once('.')
@@ -103,7 +103,7 @@ pub fn import(
     });
     steps.finish();
     match stopped {
-        true => return Err(MoxinError::Stopped),
+        true => return Err(Stopped::resumable().into()),
         false => written?,
     }
     let total = job.manifest(std::slice::from_ref(&tally), &Value::Null)?;

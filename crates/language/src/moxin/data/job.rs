@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use base::command::{Steps, threads};
+use base::command::{Steps, Stopped, threads};
 use base::files::{write_atomic, write_bytes};
 use base::job::{Shard, workers};
 use flate2::Compression;
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::pieces::Piece;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Of every manifest.
 const FORMAT: &str = "orrery-data-1";
@@ -39,17 +39,17 @@ pub struct Job<'a> {
 
 /// One piece of a phase.
 pub type Work<'a> =
-    dyn Fn(&Piece, &mut Tally, &mut dyn Write) -> Result<(), MoxinError> + Sync + 'a;
+    dyn Fn(&Piece, &mut Tally, &mut dyn Write) -> Result<(), SystemError> + Sync + 'a;
 
 impl Job<'_> {
     /// Makes the folder, or finds that it holds earlier work of the same step.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] where it holds something else, or cannot be made.
-    pub fn begin(&self) -> Result<(), MoxinError> {
+    /// [`SystemError::Input`] where it holds something else, or cannot be made.
+    pub fn begin(&self) -> Result<(), SystemError> {
         let work = self.out.join("work");
         let failed = |error: io::Error| {
-            MoxinError::path(self.out, format!("{error}; choose another `--out`"))
+            SystemError::path(self.out, format!("{error}; choose another `--out`"))
         };
         std::fs::create_dir_all(&work).map_err(failed)?;
         let file = work.join("job.json");
@@ -63,7 +63,7 @@ impl Job<'_> {
         let text = format!("{job}\n");
         match std::fs::read(&file) {
             Ok(there) if there == text.as_bytes() => Ok(()),
-            Ok(_) => Err(MoxinError::path(
+            Ok(_) => Err(SystemError::path(
                 self.out,
                 "it holds the output of other inputs or options: choose another `--out`, or remove it",
             )),
@@ -80,9 +80,9 @@ impl Job<'_> {
     }
 
     /// Goes on unless it was stopped.
-    pub(super) fn proceed(&self) -> Result<(), MoxinError> {
+    pub(super) fn proceed(&self) -> Result<(), SystemError> {
         match self.stop.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Err(MoxinError::Stopped),
+            true => Err(Stopped::resumable().into()),
             false => Ok(()),
         }
     }
@@ -108,13 +108,13 @@ impl Job<'_> {
     /// machines are through; none before that.
     ///
     /// # Errors
-    /// What `work` says; [`MoxinError::Stopped`].
+    /// What `work` says; [`SystemError::Stopped`].
     pub fn phase(
         &self,
         phase: &str,
         ending: &str,
         work: &Work<'_>,
-    ) -> Result<Option<Vec<Tally>>, MoxinError> {
+    ) -> Result<Option<Vec<Tally>>, SystemError> {
         let place = |piece: &Piece| self.path(phase, piece, ending);
         self.pieces_of(phase, &place, false, work)
     }
@@ -123,7 +123,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// As [`Job::phase`].
-    pub fn last(&self, gz: bool, work: &Work<'_>) -> Result<Option<Vec<Tally>>, MoxinError> {
+    pub fn last(&self, gz: bool, work: &Work<'_>) -> Result<Option<Vec<Tally>>, SystemError> {
         let ending = if gz { "jsonl.gz" } else { "jsonl" };
         let place = |piece: &Piece| self.out.join(format!("{}.{ending}", piece.name));
         self.pieces_of("write", &place, gz, work)
@@ -135,9 +135,9 @@ impl Job<'_> {
         place: &(dyn Fn(&Piece) -> PathBuf + Sync),
         gz: bool,
         work: &Work<'_>,
-    ) -> Result<Option<Vec<Tally>>, MoxinError> {
+    ) -> Result<Option<Vec<Tally>>, SystemError> {
         let folder = self.out.join("work").join(phase);
-        std::fs::create_dir_all(&folder).map_err(|error| MoxinError::path(&folder, error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| SystemError::path(&folder, error))?;
         let mine = |at: usize| self.shard.is_none_or(|shard| shard.holds(at));
         let open: Vec<usize> = (0..self.pieces.len())
             .filter(|&at| mine(at) && self.done(phase, &self.pieces[at], place).is_none())
@@ -145,7 +145,7 @@ impl Job<'_> {
         let mut steps = Steps::new("pieces", false);
         let mut finished = 0;
         steps.at(0, open.len());
-        let one = |number: usize| -> Result<(), MoxinError> {
+        let one = |number: usize| -> Result<(), SystemError> {
             let piece = &self.pieces[open[number]];
             let mut tally = Tally {
                 key: self.key(phase, piece),
@@ -188,7 +188,7 @@ impl Job<'_> {
         })?;
         steps.finish();
         if self.stop.load(std::sync::atomic::Ordering::Relaxed) && finished < open.len() {
-            return Err(MoxinError::Stopped);
+            return Err(Stopped::resumable().into());
         }
         let all = self
             .pieces
@@ -208,17 +208,17 @@ impl Job<'_> {
     /// Opens the file of a piece in an earlier phase.
     ///
     /// # Errors
-    /// [`MoxinError::Path`].
-    pub fn open(&self, phase: &str, piece: &Piece, ending: &str) -> Result<File, MoxinError> {
+    /// [`SystemError::Input`].
+    pub fn open(&self, phase: &str, piece: &Piece, ending: &str) -> Result<File, SystemError> {
         let path = self.path(phase, piece, ending);
-        File::open(&path).map_err(|error| MoxinError::path(&path, error))
+        File::open(&path).map_err(|error| SystemError::path(&path, error))
     }
 
     /// Writes `manifest.json`: step, parameters, counts and the SHA-256 of all files.
     ///
     /// # Errors
-    /// [`MoxinError::File`].
-    pub fn manifest(&self, tallies: &[Tally], more: &Value) -> Result<Tally, MoxinError> {
+    /// [`SystemError::File`].
+    pub fn manifest(&self, tallies: &[Tally], more: &Value) -> Result<Tally, SystemError> {
         let mut total = Tally::sum(tallies);
         let troubles = std::mem::take(&mut total.troubles);
         let manifest = json!({

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::command::Stopped;
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
 use super::pieces::{Piece, is_gz};
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Longest line that is read, in bytes.
 pub const LONGEST: u64 = 64 << 20;
@@ -33,14 +34,14 @@ struct Fields<'a> {
 /// Calls `take` with each document of a piece. Lines that hold none are counted in `tally` by what is wrong with them.
 ///
 /// # Errors
-/// [`MoxinError::Path`] where the file cannot be read or is UTF-16, [`MoxinError::Stopped`], and what `take` says.
+/// [`SystemError::Input`] where the file cannot be read or is UTF-16, [`SystemError::Stopped`], and what `take` says.
 pub fn each(
     piece: &Piece,
     stop: &AtomicBool,
     tally: &mut Tally,
-    take: &mut dyn FnMut(&mut Tally, Document<'_>) -> Result<(), MoxinError>,
-) -> Result<(), MoxinError> {
-    let failed = |error: io::Error| MoxinError::path(&piece.input, error);
+    take: &mut dyn FnMut(&mut Tally, Document<'_>) -> Result<(), SystemError>,
+) -> Result<(), SystemError> {
+    let failed = |error: io::Error| SystemError::path(&piece.input, error);
     let (from, end) = piece.range;
     let mut file = File::open(&piece.input).map_err(failed)?;
     let gz = is_gz(&piece.input);
@@ -63,7 +64,7 @@ pub fn each(
             break;
         }
         if number.is_multiple_of(256) && stop.load(Ordering::Relaxed) {
-            return Err(MoxinError::Stopped);
+            return Err(Stopped::resumable().into());
         }
         bytes.clear();
         let mut limited = reader.by_ref().take(LONGEST + 1);
@@ -100,7 +101,7 @@ pub fn each(
             && number == 1
             && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"))
         {
-            return Err(MoxinError::path(
+            return Err(SystemError::path(
                 &piece.input,
                 "it is UTF-16: save it as UTF-8",
             ));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::job::Job;
 use super::lines;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// A source of a mixture.
 #[derive(Clone, Debug)]
@@ -22,14 +22,14 @@ pub struct Source {
 /// Which documents are taken depends on the seed, the source and their place alone.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn mix(
     job: &Job<'_>,
     sources: &[Source],
     total: Option<u64>,
     seed: u64,
     gz: bool,
-) -> Result<Option<Tally>, MoxinError> {
+) -> Result<Option<Tally>, SystemError> {
     job.begin()?;
     let counted = job.phase("count", "txt", &|piece, tally, _| {
         lines::each(piece, job.stop, tally, &mut |_, _| Ok(()))
@@ -46,7 +46,7 @@ pub fn mix(
     let tallies = job.last(gz, &|piece, tally, out| {
         let (source, times) = (&sources[piece.source], times[piece.source]);
         let draws = draws.child(&source.name).child(&piece.name);
-        let failed = |error| MoxinError::path(&piece.input, error);
+        let failed = |error| SystemError::path(&piece.input, error);
         let mut number = 0;
         lines::each(piece, job.stop, tally, &mut |tally, document| {
             let draw = f64::from(draws.item(number).uniform());
@@ -81,7 +81,7 @@ pub fn mix(
 }
 
 /// How often each source is taken.
-fn times(sources: &[Source], bytes: &[u64], total: Option<u64>) -> Result<Vec<f64>, MoxinError> {
+fn times(sources: &[Source], bytes: &[u64], total: Option<u64>) -> Result<Vec<f64>, SystemError> {
     let shares: f64 = sources.iter().filter_map(|source| source.share).sum();
     let whole: u64 = sources
         .iter()
@@ -90,7 +90,7 @@ fn times(sources: &[Source], bytes: &[u64], total: Option<u64>) -> Result<Vec<f6
         .map(|it| it.1)
         .sum();
     if let Some((source, _)) = sources.iter().zip(bytes).find(|(_, bytes)| **bytes == 0) {
-        return Err(MoxinError::Input(format!(
+        return Err(SystemError::Input(format!(
             "the source `{}` holds no text: leave it out",
             source.name
         )));

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::job::{Hashed, Job};
 use super::lines;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 const FORMAT: &str = "orrery-pack-1";
 /// The description beside the tokens.
@@ -36,19 +36,19 @@ pub enum Joining {
 /// Encodes the documents of all pieces and joins them in an order drawn from `seed`.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn pack(
     job: &Job<'_>,
     tokenizer: &Tokenizer,
     joining: Joining,
     seed: u64,
-) -> Result<Option<Tally>, MoxinError> {
+) -> Result<Option<Tally>, SystemError> {
     job.begin()?;
     let special = tokenizer.special();
     let end = special.eos.or(special.end.first().copied());
     let fill = special.unk.or(special.pad).unwrap_or(0);
     let encoded = job.phase("encode", "ids", &|piece, tally, out| {
-        let failed = |error| MoxinError::path(job.out, error);
+        let failed = |error| SystemError::path(job.out, error);
         let mut lengths: Vec<u32> = Vec::new();
         lines::each(piece, job.stop, tally, &mut |tally, document| {
             let mut ids = tokenizer.around().0.to_vec();
@@ -108,8 +108,8 @@ pub fn pack(
     Ok(Some(total))
 }
 
-fn too_many() -> MoxinError {
-    MoxinError::Input(
+fn too_many() -> SystemError {
+    SystemError::Input(
         "there are more than four thousand million documents: pack parts of the corpus".into(),
     )
 }
@@ -137,10 +137,10 @@ fn parts(text: &str, size: usize) -> Vec<&str> {
 /// Piece, first byte and length of each document.
 type Place = (u32, u64, u32);
 
-fn places(job: &Job<'_>) -> Result<Vec<Place>, MoxinError> {
+fn places(job: &Job<'_>) -> Result<Vec<Place>, SystemError> {
     let mut all = Vec::new();
     for (number, piece) in (0u32..).zip(&job.pieces) {
-        let failed = |error| MoxinError::path(&job.path("encode", piece, "ids"), error);
+        let failed = |error| SystemError::path(&job.path("encode", piece, "ids"), error);
         let mut file = job.open("encode", piece, "ids")?;
         let mut count = [0; 8];
         file.seek(SeekFrom::End(-8)).map_err(failed)?;
@@ -166,7 +166,7 @@ fn join(
     documents: &[Place],
     order: &[u32],
     narrow: bool,
-) -> Result<(u64, String), MoxinError> {
+) -> Result<(u64, String), SystemError> {
     let open = |piece| job.open("encode", piece, "ids");
     let mut files = job
         .pieces
@@ -238,10 +238,10 @@ impl Pack {
     /// Opens what [`pack`] wrote into the folder `path`. `documents` also reads where documents end, 8 bytes each.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] where there is none.
-    pub fn open(path: &Path, documents: bool) -> Result<Self, MoxinError> {
+    /// [`SystemError::Input`] where there is none.
+    pub fn open(path: &Path, documents: bool) -> Result<Self, SystemError> {
         let none = |reason: &dyn std::fmt::Display| {
-            MoxinError::path(
+            SystemError::path(
                 path,
                 format!("{reason}: name a folder that `moxin data pack` made"),
             )
@@ -300,9 +300,9 @@ impl Pack {
     /// `length` tokens from number `from` on.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] where they cannot be read.
-    pub fn read(&self, from: u64, length: usize) -> Result<Vec<u32>, MoxinError> {
-        let failed = |error: std::io::Error| MoxinError::path(&self.path.join(TOKENS), error);
+    /// [`SystemError::Input`] where they cannot be read.
+    pub fn read(&self, from: u64, length: usize) -> Result<Vec<u32>, SystemError> {
+        let failed = |error: std::io::Error| SystemError::path(&self.path.join(TOKENS), error);
         let width = self.about.bytes;
         let mut bytes = vec![0; length * width as usize];
         {

@@ -6,7 +6,7 @@ use super::filter::{mixed, with_text, words};
 use super::job::Job;
 use super::lines;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// Words of a gram.
 const WORDS: usize = 13;
@@ -87,8 +87,8 @@ pub fn unseen(text: &str, seen: &mut Bloom) -> Option<String> {
 /// cannot share the work; what is done is not done again, only read.
 ///
 /// # Errors
-/// [`MoxinError`].
-pub fn paragraphs(job: &Job<'_>, bloom: Bloom, gz: bool) -> Result<Option<Tally>, MoxinError> {
+/// [`SystemError`].
+pub fn paragraphs(job: &Job<'_>, bloom: Bloom, gz: bool) -> Result<Option<Tally>, SystemError> {
     job.begin()?;
     let mut seen = bloom;
     let mut all = Vec::new();
@@ -102,7 +102,7 @@ pub fn paragraphs(job: &Job<'_>, bloom: Bloom, gz: bool) -> Result<Option<Tally>
         let start = std::sync::Mutex::new(Some(seen.clone()));
         let end = std::sync::Mutex::new(None);
         let tallies = single.last(gz, &|piece, tally, out| {
-            let failed = |error| MoxinError::path(&piece.input, error);
+            let failed = |error| SystemError::path(&piece.input, error);
             let taken = start.lock().ok().and_then(|mut start| start.take());
             let mut seen = taken.unwrap_or_else(|| Bloom::new(1, 0.1));
             lines::each(piece, job.stop, tally, &mut |tally, document| {

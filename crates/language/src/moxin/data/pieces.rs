@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 /// A file of JSON lines, or the lines of it that begin in a range of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub fn is_gz(path: &Path) -> bool {
 /// The files at `path`: itself, or those of the folder, and below it, whose names `wanted` takes, in order.
 ///
 /// # Errors
-/// [`MoxinError::Path`] where there is nothing, or nothing of the kind.
-pub fn files(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, MoxinError> {
+/// [`SystemError::Input`] where there is nothing, or nothing of the kind.
+pub fn files(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, SystemError> {
     let cannot = |path: &Path, error: std::io::Error| {
-        MoxinError::path(
+        SystemError::path(
             path,
             format!("{error}; name files or folders that are there"),
         )
@@ -59,7 +59,7 @@ pub fn files(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>,
     }
     all.sort();
     match all.is_empty() {
-        true => Err(MoxinError::path(
+        true => Err(SystemError::path(
             path,
             "the folder holds no file of the kind; look what is in it",
         )),
@@ -77,12 +77,12 @@ pub fn is_jsonl(name: &str) -> bool {
 ///
 /// # Errors
 /// As [`files`].
-pub fn pieces(sources: &[PathBuf], size: u64) -> Result<Vec<Piece>, MoxinError> {
+pub fn pieces(sources: &[PathBuf], size: u64) -> Result<Vec<Piece>, SystemError> {
     let mut all = Vec::new();
     let mut number = 0;
     for (source, path) in sources.iter().enumerate() {
         for input in files(path, &is_jsonl)? {
-            let failed = |error| MoxinError::path(&input, error);
+            let failed = |error| SystemError::path(&input, error);
             let bytes = std::fs::metadata(&input).map_err(failed)?.len();
             let stem: String = input
                 .file_name()

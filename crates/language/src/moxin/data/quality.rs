@@ -12,7 +12,7 @@ use super::job::Job;
 use super::lines;
 use super::pieces::Piece;
 use super::tally::Tally;
-use crate::moxin::MoxinError;
+use crate::moxin::SystemError;
 
 const FORMAT: &str = "orrery-quality-1";
 /// Words of a document that are read.
@@ -75,14 +75,14 @@ impl Quality {
     /// Learns from good texts and others.
     ///
     /// # Errors
-    /// [`MoxinError::Input`] where one kind is missing.
+    /// [`SystemError::Input`] where one kind is missing.
     pub fn train(
         good: &[String],
         other: &[String],
         config: &QualityConfig,
-    ) -> Result<Self, MoxinError> {
+    ) -> Result<Self, SystemError> {
         if good.is_empty() || other.is_empty() || config.width == 0 || config.buckets == 0 {
-            return Err(MoxinError::Input(
+            return Err(SystemError::Input(
                 "a classifier needs good texts, other texts, and vectors: give both kinds of files"
                     .into(),
             ));
@@ -186,8 +186,8 @@ impl Quality {
     /// Writes the classifier; only vectors that were learned.
     ///
     /// # Errors
-    /// [`MoxinError`] when the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), MoxinError> {
+    /// [`SystemError`] when the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), SystemError> {
         let mut used: Vec<(u32, u32)> = (0..)
             .zip(&self.rows)
             .filter(|(_, row)| **row > 0)
@@ -209,21 +209,21 @@ impl Quality {
             file.floats("labels", &[2, self.width], &self.labels, Precision::F32)?;
             file.write(path)
         };
-        write().map_err(|error| MoxinError::Input(error.to_string()))
+        write().map_err(|error| SystemError::Input(error.to_string()))
     }
 
     /// Reads a classifier.
     ///
     /// # Errors
-    /// [`MoxinError::Path`] where it is none.
-    pub fn open(path: &Path) -> Result<Self, MoxinError> {
+    /// [`SystemError::Input`] where it is none.
+    pub fn open(path: &Path) -> Result<Self, SystemError> {
         let none = || {
-            MoxinError::path(
+            SystemError::path(
                 path,
                 "it is not a classifier of `moxin data quality`: train one with `--good` and `--other`",
             )
         };
-        let file = Weights::open(path).map_err(|error| MoxinError::path(path, error))?;
+        let file = Weights::open(path).map_err(|error| SystemError::path(path, error))?;
         let count: u32 = file
             .metadata()
             .get("buckets")
@@ -267,27 +267,27 @@ pub enum Cut {
 /// Keeps the documents of all pieces that the classifier likes.
 ///
 /// # Errors
-/// [`MoxinError`].
+/// [`SystemError`].
 pub fn quality(
     job: &Job<'_>,
     model: &Quality,
     cut: Cut,
     gz: bool,
-) -> Result<Option<Tally>, MoxinError> {
+) -> Result<Option<Tally>, SystemError> {
     job.begin()?;
     let scored = job.phase("score", "scores", &|piece, tally, out| {
         lines::each(piece, job.stop, tally, &mut |_, document| {
             let score = model.score(&document.text);
-            let failed = |error| MoxinError::path(job.out, error);
+            let failed = |error| SystemError::path(job.out, error);
             out.write_all(&score.to_le_bytes()).map_err(failed)
         })
     })?;
     if scored.is_none() {
         return Ok(None);
     }
-    let scores = |piece: &Piece| -> Result<Vec<f32>, MoxinError> {
+    let scores = |piece: &Piece| -> Result<Vec<f32>, SystemError> {
         let path = job.path("score", piece, "scores");
-        let bytes = std::fs::read(&path).map_err(|error| MoxinError::path(&path, error))?;
+        let bytes = std::fs::read(&path).map_err(|error| SystemError::path(&path, error))?;
         Ok(bytes
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
@@ -320,7 +320,7 @@ pub fn quality(
                 return Ok(());
             }
             tally.keep(&document.text);
-            let failed = |error| MoxinError::path(&piece.input, error);
+            let failed = |error| SystemError::path(&piece.input, error);
             out.write_all(document.line.as_bytes()).map_err(failed)?;
             out.write_all(b"\n").map_err(failed)
         })

@@ -14,7 +14,7 @@ use crate::moxin::data::job::Job;
 use crate::moxin::data::pack::{Joining, Pack, pack};
 use crate::moxin::data::pieces::pieces;
 use crate::moxin::wordnet::{self, Noun, NounTask};
-use crate::moxin::{MoxinError, Question};
+use crate::moxin::{Question, SystemError};
 pub(super) use crate::wordnet::ABSENT;
 use crate::wordnet::folder;
 
@@ -43,7 +43,7 @@ impl Corpus {
         };
         let folder = out.join("runs").join("corpus");
         let vocabulary = folder.join("vocabulary");
-        std::fs::create_dir_all(&vocabulary).map_err(|error| MoxinError::path(&folder, error))?;
+        std::fs::create_dir_all(&vocabulary).map_err(|error| SystemError::path(&folder, error))?;
         let mut order: Vec<&Noun> = nouns.iter().collect();
         Rng::new(0).child("glosses").shuffle(&mut order);
         let lines: Vec<String> = order
@@ -62,7 +62,7 @@ impl Corpus {
         if !file.is_file() {
             let texts = documents.iter().map(String::as_str);
             let json = train_bpe(texts, 2048, &["<unk>", "<s>", "</s>"], Some("<s>"))
-                .map_err(MoxinError::from)?;
+                .map_err(SystemError::from)?;
             let config = json!({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"});
             write_bytes(
                 vocabulary.join("tokenizer_config.json"),
@@ -70,13 +70,13 @@ impl Corpus {
             )?;
             write_bytes(&file, json.as_bytes())?;
         }
-        let tokenizer = Tokenizer::open(&vocabulary).map_err(MoxinError::from)?;
+        let tokenizer = Tokenizer::open(&vocabulary).map_err(SystemError::from)?;
         let mut held_out = Vec::new();
         for document in held.iter().take(150) {
             held_out.extend(
                 tokenizer
                     .encode_prompt(document)
-                    .map_err(MoxinError::from)?,
+                    .map_err(SystemError::from)?,
             );
         }
         Ok(Some(Self {

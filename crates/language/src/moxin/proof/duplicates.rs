@@ -1,7 +1,7 @@
 //! Planted near-duplicates.
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::command::Failure;
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::corpus::{ABSENT, nouns};
@@ -10,11 +10,7 @@ use crate::moxin::data::text::{gram_set, jaccard};
 
 const OURS: &str = "specification, section 10";
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "Verified MinHash finds at least 95 % of the pairs that are similar",
         "At least 99 % of the documents that verified MinHash removes are similar to another",
@@ -36,19 +32,9 @@ pub(super) fn run(
             "18 bands of 7, candidates compared gram by gram",
         )
         .arm("exact", "hashes of whole texts")
-        .measure(
-            "recall",
-            "similar copies that are removed",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "precision",
-            "removed documents that are similar",
-            Better::Higher,
-            Unit::Share,
-        );
-    let found = trial.run(options, context, |arm, seed| {
+        .share("recall", "similar copies that are removed")
+        .share("precision", "removed documents that are similar");
+    let found = trial.run(options, |arm, seed| {
         let mut rng = Rng::new(seed).child("duplicates");
         let mut order: Vec<usize> = (0..nouns.len()).collect();
         rng.shuffle(&mut order);

@@ -1,7 +1,6 @@
 //! The small-scale proof: depth, the capability phase, near-duplicates, the sliding window, and a preference.
 
-use base::command::{Context, Failure};
-use base::proof::{Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
 
 use super::CARD;
 
@@ -11,31 +10,15 @@ mod models;
 mod parts;
 mod style;
 
-/// Parts that can be run alone.
-const PARTS: [&str; 5] = ["depth", "capability", "dedup", "window", "style"];
-
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &PARTS,
-    seeds: [3, 5],
-    run,
-};
-
-/// Runs the proof.
-///
-/// # Errors
-/// As [`run_parts`].
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    run_parts(
-        [CARD.slug, CARD.title],
-        &PARTS,
-        options,
-        |part, report| match part {
-            "depth" => parts::depth(options, context, report),
-            "capability" => parts::capability(options, context, report),
-            "dedup" => duplicates::run(options, context, report),
-            "window" => parts::window(options, context, report),
-            _ => style::run(options, context, report),
-        },
-    )
-}
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [3, 5],
+    &[
+        ("depth", parts::depth),
+        ("capability", parts::capability),
+        ("dedup", duplicates::prove),
+        ("window", parts::window),
+        ("style", style::prove),
+    ],
+);

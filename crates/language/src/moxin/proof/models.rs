@@ -12,7 +12,7 @@ use engine::weights::Precision;
 
 use super::corpus::Corpus;
 use crate::moxin::data::pack::Pack;
-use crate::moxin::{MoxinError, Phase, Place, TokensTask, copy_tokenizer, text_loss};
+use crate::moxin::{Phase, Place, SystemError, TokensTask, copy_tokenizer, text_loss};
 
 /// Tokens of a sequence.
 pub(super) const CONTEXT: usize = 128;
@@ -53,14 +53,14 @@ pub(super) fn trained(
     let device = Device::flex().autodiff();
     let done = stage.folder.join("model");
     if done.join("config.json").is_file() {
-        return Ok(CausalLm::open(&done, &device).map_err(MoxinError::from)?);
+        return Ok(CausalLm::open(&done, &device).map_err(SystemError::from)?);
     }
     let (config, model) = match stage.from {
         Some(from) => from,
         None => {
             let config = sizes(corpus, stage.blocks);
             let model = config.init(&mut Rng::new(stage.seed).child("weights"), &device);
-            (config, model.map_err(MoxinError::from)?)
+            (config, model.map_err(SystemError::from)?)
         }
     };
     let phase = Phase {
@@ -95,7 +95,7 @@ pub(super) fn trained(
         .model
         .valid()
         .save(&done, &config, Precision::F32)
-        .map_err(MoxinError::from)?;
+        .map_err(SystemError::from)?;
     copy_tokenizer(&corpus.vocabulary(), &done)?;
     Ok((config, trained.model))
 }

@@ -1,7 +1,7 @@
 //! Depth, the capability phase, and the sliding window.
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::command::Failure;
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -10,7 +10,7 @@ use engine::models::decoder::{Cache, Input, Request, Segment};
 
 use super::corpus::{ABSENT, Corpus};
 use super::models::{Stage, held_out_loss, trained};
-use crate::moxin::{MoxinError, score_question};
+use crate::moxin::{SystemError, score_question};
 
 const OURS: &str = "specification, section 10";
 const PAPER: &str = "paper, Original and Enhanced";
@@ -19,11 +19,7 @@ const PAPER: &str = "paper, Original and Enhanced";
 pub(super) const BASE: u64 = 2000;
 
 /// 6 against 9 blocks on the same tokens.
-pub(super) fn depth(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn depth(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = "Nine blocks have a lower held-out loss than six after equal tokens";
     let Some(corpus) = Corpus::open(&options.out)? else {
         report.not_run(&[statement], "loss below 0", OURS, ABSENT);
@@ -37,13 +33,8 @@ pub(super) fn depth(
     let trial = Trial::new("depth", "Depth", &about, options)
         .arm("6 blocks", "as many as before")
         .arm("9 blocks", "half as many more")
-        .measure(
-            "loss",
-            "held-out text, nats a token",
-            Better::Lower,
-            Unit::Number,
-        );
-    let found = trial.run(options, context, |arm, seed| {
+        .lower("loss", "held-out text, nats a token");
+    let found = trial.run(options, |arm, seed| {
         let blocks = if arm == "9 blocks" { 9 } else { 6 };
         let folder = options
             .out
@@ -58,8 +49,8 @@ pub(super) fn depth(
             seed,
             folder: &folder,
         };
-        let (config, model) = trained(&corpus, stage, (options.progress, context))?;
-        let decoder = model.valid().decoder(&config).map_err(MoxinError::from)?;
+        let (config, model) = trained(&corpus, stage, (options.progress, options.context))?;
+        let decoder = model.valid().decoder(&config).map_err(SystemError::from)?;
         Ok(vec![held_out_loss(&corpus, &decoder)?])
     })?;
     let loss = &found.measures[0];
@@ -77,11 +68,7 @@ pub(super) fn depth(
 }
 
 /// More text against text with questions in it.
-pub(super) fn capability(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn capability(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "A phase with a fifth of questions lifts accuracy on other questions by at least 10 points",
         "and costs less than 5 % of perplexity on text",
@@ -103,23 +90,13 @@ pub(super) fn capability(
     let trial = Trial::new("capability", "The third phase", &about, options)
         .arm("text", "more text")
         .arm("questions", "text with a fifth of questions")
-        .measure(
-            "acc_norm",
-            "test questions, by characters",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure("acc", "test questions", Better::Higher, Unit::Share)
-        .measure(
-            "log perplexity",
-            "held-out text",
-            Better::Lower,
-            Unit::Number,
-        );
-    let found = trial.run(options, context, |arm, seed| {
+        .share("acc_norm", "test questions, by characters")
+        .share("acc", "test questions")
+        .lower("log perplexity", "held-out text");
+    let found = trial.run(options, |arm, seed| {
         let runs = options.out.join("runs");
         let base = runs.join(format!("base-{before}-{seed}"));
-        let progress = (options.progress, context);
+        let progress = (options.progress, options.context);
         let stage = Stage {
             from: None,
             blocks: 4,
@@ -151,7 +128,7 @@ pub(super) fn capability(
             folder: &folder,
         };
         let (config, model) = trained(&corpus, stage, progress)?;
-        let decoder = model.valid().decoder(&config).map_err(MoxinError::from)?;
+        let decoder = model.valid().decoder(&config).map_err(SystemError::from)?;
         let (mut acc, mut norm) = (0, 0);
         for question in &test {
             let score = score_question(&decoder, &corpus.tokenizer, question, &[])?;
@@ -205,11 +182,7 @@ fn with_questions(corpus: &Corpus, questions: &[crate::moxin::Question], seed: u
 }
 
 /// A cache of constant size, and the same logits as a pass over all tokens.
-pub(super) fn window(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn window(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let length = if options.full { 1024 } else { 512 };
     let about = format!(
         "Six blocks with a window of 64 generate {length} tokens one by one; then the model for training reads all of them at once \
@@ -218,19 +191,9 @@ pub(super) fn window(
     let trial = Trial::new("window", "Sliding window", &about, options)
         .arm("window", "the window of 64")
         .arm("full", "the same weights without a window")
-        .measure(
-            "difference",
-            "largest of all logits, stepwise and whole",
-            Better::Lower,
-            Unit::Number,
-        )
-        .measure(
-            "growth",
-            "cache at the end over that after four windows",
-            Better::Lower,
-            Unit::Number,
-        );
-    let found = trial.run(options, context, |arm, seed| {
+        .lower("difference", "largest of all logits, stepwise and whole")
+        .lower("growth", "cache at the end over that after four windows");
+    let found = trial.run(options, |arm, seed| {
         let config = CausalLmConfig {
             vocab_size: 256,
             num_hidden_layers: 6,
@@ -241,18 +204,18 @@ pub(super) fn window(
         let device = Device::flex();
         let model = config
             .init(&mut Rng::new(seed), &device)
-            .map_err(MoxinError::from)?;
-        let decoder = model.decoder(&config).map_err(MoxinError::from)?;
+            .map_err(SystemError::from)?;
+        let decoder = model.decoder(&config).map_err(SystemError::from)?;
         let mut cache = Cache::new(decoder.config());
         let (mut ids, mut logits, mut sizes) = (vec![1u32], Vec::new(), Vec::new());
         let mut rng = Rng::new(seed).child("tokens");
         for _ in 0..length {
-            context.proceed()?;
+            options.context.proceed()?;
             let id = [*ids.last().unwrap_or(&0)];
             let segment = Segment::new(Input::Ids(&id), &mut cache);
             let mut output = decoder
                 .forward(&mut [segment], &Request::default())
-                .map_err(MoxinError::from)?;
+                .map_err(SystemError::from)?;
             logits.extend(output.remove(0).logits);
             sizes.push(cache.bytes());
             ids.push(rng.below(256) as u32);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -16,7 +16,7 @@ use super::models::{Stage, trained};
 use super::parts::BASE;
 use crate::moxin::wordnet::Noun;
 use crate::moxin::{
-    Encoded, ExamplesTask, Message, MoxinError, Pair, PairsTask, Place, Preference, Recipe, Role,
+    Encoded, ExamplesTask, Message, Pair, PairsTask, Place, Preference, Recipe, Role, SystemError,
     answers, encode_messages, encode_question, reference_scores,
 };
 
@@ -50,11 +50,7 @@ fn wins(answer: &str) -> bool {
     answer.contains("thank you") && answer.split_whitespace().count() <= 10
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "DPO with means and β 5 raises the share of short polite answers over SFT",
         "The margin between both answers to held-out questions grows",
@@ -78,16 +74,17 @@ pub(super) fn run(
         .arm("sft", "imitation of both styles")
         .arm("dpo mean", "β 5, means over tokens")
         .arm("dpo sum", "β 0.1, sums over tokens")
-        .measure("wins", "short polite answers", Better::Higher, Unit::Share)
-        .measure(
+        .share("wins", "short polite answers")
+        .higher(
             "margin",
             "held-out pairs, mean log-probability against the SFT model",
-            Better::Higher,
-            Unit::Number,
         );
     let device = Device::flex().autodiff();
-    let found = trial.run(options, context, |arm, seed| {
-        let (runs, progress) = (options.out.join("runs"), (options.progress, context));
+    let found = trial.run(options, |arm, seed| {
+        let (runs, progress) = (
+            options.out.join("runs"),
+            (options.progress, options.context),
+        );
         let base = runs.join(format!("base-{before}-{seed}"));
         let stage = Stage {
             from: None,
@@ -201,7 +198,7 @@ struct Talks {
 }
 
 impl Talks {
-    fn draw(corpus: &Corpus, seed: u64) -> Result<Self, MoxinError> {
+    fn draw(corpus: &Corpus, seed: u64) -> Result<Self, SystemError> {
         let mut rng = Rng::new(seed).child("talks");
         let short = |text: &str| text.len() <= 12 && text.is_ascii();
         let mut usable: Vec<&Noun> = corpus
@@ -250,7 +247,7 @@ fn win_rate(
     (config, model): (&CausalLmConfig, &CausalLm),
     questions: &[Vec<u32>],
     seed: u64,
-) -> Result<f64, MoxinError> {
+) -> Result<f64, SystemError> {
     let decoder = model.decoder(config)?;
     let sampler = SamplerConfig {
         temperature: 0.7,

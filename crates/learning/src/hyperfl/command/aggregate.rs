@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, eprint_line, print_line, report};
+use base::command::{Context, Failure, Output, check_out, eprint_line, print_json, report};
 use base::files::write_bytes;
 use clap::Args;
 use serde_json::json;
@@ -51,23 +51,20 @@ pub struct Aggregate {
     /// Most times that a client's change may be larger than the median change
     #[arg(long, value_name = "TIMES", default_value_t = 100)]
     most_change: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Aggregate {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let data = self.data.open()?;
         let config = self.federation.config(self.how.method);
         let work = Work::new(config, data.shape, data.classes)?;
         check_out(&self.out, self.updates.iter().chain(&self.global))?;
         let (Some(round), Some(global)) = (self.round, &self.global) else {
             write_shared(&work, &self.out, &work.start().0)?;
-            return match self.json {
-                true => print_line(
-                    &json!({"round": 0, "out": base::files::shown(&self.out)}).to_string(),
-                ),
+            return match self.output.json {
+                true => print_json(&json!({"round": 0, "out": base::files::shown(&self.out)})),
                 false => report(false, &format!("wrote `{}`", self.out.display())),
             };
         };
@@ -119,15 +116,13 @@ impl Aggregate {
         digests.sort();
         write_bytes(seen_at(&self.out), (digests.join("\n") + "\n").as_bytes())?;
         write_shared(&work, &self.out, &next)?;
-        match self.json {
-            true => print_line(
-                &json!({"round": round, "taken": taken.len(), "log": refused}).to_string(),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"round": round, "taken": taken.len(), "log": refused}),
+            &format!(
                 "round {round}: {} of {} uploads averaged",
                 taken.len(),
                 self.updates.len()
-            )),
-        }
+            ),
+        )
     }
 }

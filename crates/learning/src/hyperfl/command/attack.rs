@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::media::write_picture;
 use clap::Args;
 use serde_json::json;
 
 use super::options::{Data, Federation};
 use crate::hyperfl::attack::Cost;
-use crate::hyperfl::{
-    Attack, Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack,
-};
+use crate::hyperfl::{Attack, Finding, Level, Scene, Target, pictures_sheet, run_attack};
 
 /// How the attack runs.
 #[derive(Args, Clone, Debug)]
@@ -80,9 +78,8 @@ pub struct AttackVerb {
     /// Write truth and reconstruction as a picture
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl AttackVerb {
@@ -107,14 +104,11 @@ impl AttackVerb {
             .how
             .attack(self.target, self.level, scene.sigma()?, self.client as u64);
         let total = attack.iterations * attack.restarts;
-        let mut bar = Steps::new("attack", self.json);
+        let mut bar = Steps::new("attack", self.output.json);
         let params = scene.params(self.client);
         let found = run_attack(scene.victim(&params, &truth), &attack, &mut |at, _| {
             bar.at(at, total);
-            match context.stopped() {
-                true => Err(LearningError::Stopped("stopped; nothing was written")),
-                false => Ok(()),
-            }
+            Ok(context.proceed()?)
         })?;
         bar.finish();
         if let Some(out) = &self.out {
@@ -122,10 +116,8 @@ impl AttackVerb {
             let sheet = pictures_sheet(&rows, &["truth", "found"], data.shape)?;
             write_picture(out, &sheet, &[])?;
         }
-        match self.json {
-            true => {
-                print_line(&json!({"finding": found, "unfinished": found.unfinished()}).to_string())
-            }
+        match self.output.json {
+            true => print_json(&json!({"finding": found, "unfinished": found.unfinished()})),
             false => {
                 print_line(&line(&found))?;
                 match found.unfinished() {

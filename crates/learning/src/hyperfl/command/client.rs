@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, check_out, print_line};
+use base::command::{Context, Failure, Output, check_out};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -66,13 +66,12 @@ pub struct Client {
     /// Upload the result of a single step, from which a server can reconstruct pictures
     #[arg(long)]
     force_one_step: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Client {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let config = self.federation.config(self.how.method);
         config.check()?;
         if matches!(
@@ -166,9 +165,6 @@ impl Client {
     }
 
     fn answer(&self, json: &serde_json::Value, text: impl Fn() -> String) -> Result<(), Failure> {
-        match self.json {
-            true => print_line(&json.to_string()),
-            false => print_line(&text()),
-        }
+        self.output.print(&json, &text())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line, report};
+use base::command::{Context, Failure, Output, print_json, report};
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -25,23 +25,22 @@ pub struct Export {
     /// Where the model goes
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Export {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let (work, shared, private) = open_client(&self.from, self.client)?;
         let params = work.network_params(&shared, &private);
         let net = &work.model.net;
         let mut file = TensorFile::new();
         net.layout.write(&mut file, "", &params, Precision::F32)?;
         file.write(&self.out)?;
-        match self.json {
-            true => print_line(
-                &json!({"out": base::files::shown(&self.out), "values": params.len()}).to_string(),
-            ),
+        match self.output.json {
+            true => {
+                print_json(&json!({"out": base::files::shown(&self.out), "values": params.len()}))
+            }
             false => report(
                 false,
                 &format!("wrote `{}`: {} values", self.out.display(), params.len()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -35,9 +35,8 @@ pub struct NewClient {
     /// Seed of the embedding, the head and the batches
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl NewClient {
@@ -83,17 +82,15 @@ impl NewClient {
         let embedding = epochs("embedding batches", self.embedding_epochs);
         fit_client(model, &mut params, &head, &embedding, &work.config.local)?;
         let after = evaluate(&model.net, &model.network_params(&params), &test)?[0];
-        match self.json {
-            true => print_line(
-                &json!({"client": self.client, "before": before, "after": after}).to_string(),
-            ),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"client": self.client, "before": before, "after": after}),
+            &format!(
                 "client {}: {:.1} % before, {:.1} % after, on {} pictures of its own",
                 self.client,
                 100.0 * before,
                 100.0 * after,
                 test.len()
-            )),
-        }
+            ),
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! `orrery hyperfl partition`.
 
-use base::command::{Failure, number_in, print_line};
+use base::command::{Context, Failure, Output, number_in, print_json, print_line};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -29,13 +29,12 @@ pub struct Partition {
     /// Seed of that draw
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Partition {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let data = self.data.open()?;
         let labels = &data.train.labels;
         let parts = match self.dirichlet {
@@ -56,8 +55,8 @@ impl Partition {
             .iter()
             .map(|own| histogram(labels, own, data.classes))
             .collect();
-        if self.json {
-            return print_line(&json!({"clients": counts}).to_string());
+        if self.output.json {
+            return print_json(&json!({"clients": counts}));
         }
         let row = |name: &str, cells: Vec<String>| {
             let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>4}")).collect();

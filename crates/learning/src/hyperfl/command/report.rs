@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps};
 use base::files::write_bytes;
 use base::media::write_picture;
+use base::table::Table;
 use clap::Args;
 use serde_json::json;
 
 use super::attack::How;
 use super::options::{Data, Federation};
-use crate::hyperfl::{Finding, LearningError, Level, Scene, Target, pictures_sheet, run_attack};
+use crate::hyperfl::{Finding, Level, Scene, Target, pictures_sheet, run_attack};
 
 /// What is attacked, and how.
 const ROWS: [(Target, Level); 7] = [
@@ -44,9 +45,8 @@ pub struct ReportVerb {
     /// Folder for the report
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl ReportVerb {
@@ -77,7 +77,7 @@ impl ReportVerb {
         ];
         let mut names = vec!["truth".to_owned()];
         let mut table = Vec::new();
-        let mut bar = Steps::new("attacks", self.json);
+        let mut bar = Steps::new("attacks", self.output.json);
         for (at, (target, level)) in ROWS.iter().enumerate() {
             let scene = &scenes[usize::from(*target == Target::Hyperfl)];
             let params = scene.params(0);
@@ -93,10 +93,7 @@ impl ReportVerb {
                 found.push(run_attack(
                     scene.victim(&params, truth),
                     &attack,
-                    &mut |_, _| match context.stopped() {
-                        true => Err(LearningError::Stopped("stopped; nothing was written")),
-                        false => Ok(()),
-                    },
+                    &mut |_, _| Ok(context.proceed()?),
                 )?);
             }
             names.push(format!("{} {}", name(target), name(level)));
@@ -125,42 +122,48 @@ impl ReportVerb {
         )?;
         let text = self.markdown(&table);
         write_bytes(self.out.join("report.md"), text.as_bytes())?;
-        match self.json {
-            true => print_line(&json.to_string()),
-            false => print_line(text.trim_end()),
-        }
+        self.output.print(&json, text.trim_end())
     }
 
     fn markdown(&self, table: &[(Target, Level, Vec<Finding>)]) -> String {
-        let mut text = format!(
-            "# What a server reconstructs\n\n{} batch(es) of {} picture(s), after {} rounds; {} steps where several are sent; {} attack iterations. Labels are known to the attacker.\n\n| shared by | attack | PSNR | best | SSIM 7 | SSIM 11 | cosine | |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        let rows = table.iter().map(|(target, level, found)| {
+            let mean = |value: &dyn Fn(&Finding) -> f64| {
+                found.iter().map(value).sum::<f64>() / found.len().max(1) as f64
+            };
+            let note = match found.iter().any(Finding::unfinished) {
+                false => "",
+                true => "attack failed to optimise",
+            };
+            [
+                name(target),
+                name(level),
+                format!("{:.2}", mean(&|it| it.psnr)),
+                format!("{:.2}", mean(&|it| it.best_psnr)),
+                format!("{:.3}", mean(&|it| it.ssim7)),
+                format!("{:.3}", mean(&|it| it.ssim11)),
+                format!("{:.3}", mean(&|it| it.cosine)),
+                note.to_owned(),
+            ]
+        });
+        let heads = [
+            "shared by",
+            "attack",
+            "PSNR",
+            "best",
+            "SSIM 7",
+            "SSIM 11",
+            "cosine",
+            "",
+        ];
+        format!(
+            "# What a server reconstructs\n\n{} batch(es) of {} picture(s), after {} rounds; {} steps where several are sent; {} attack iterations. Labels are known to the attacker.\n\n{}\n\n`naive` and `tailored`: one step was sent. `multistep`: the sum of several steps taken for one gradient. `unrolled`: the steps simulated within the attack.\n",
             self.victims,
             self.how.pictures,
             self.federation.rounds,
             self.how.steps,
-            self.how.iterations
-        );
-        for (target, level, found) in table {
-            let mean = |value: &dyn Fn(&Finding) -> f64| {
-                found.iter().map(value).sum::<f64>() / found.len().max(1) as f64
-            };
-            let note = match found.iter().filter(|found| found.unfinished()).count() {
-                0 => "",
-                _ => "attack failed to optimise",
-            };
-            text.push_str(&format!(
-                "| {} | {} | {:.2} | {:.2} | {:.3} | {:.3} | {:.3} | {note} |\n",
-                name(target),
-                name(level),
-                mean(&|it| it.psnr),
-                mean(&|it| it.best_psnr),
-                mean(&|it| it.ssim7),
-                mean(&|it| it.ssim11),
-                mean(&|it| it.cosine)
-            ));
-        }
-        text.push_str("\n`naive` and `tailored`: one step was sent. `multistep`: the sum of several steps taken for one gradient. `unrolled`: the steps simulated within the attack.\n");
-        text
+            self.how.iterations,
+            Table::new(heads, rows).markdown(false)
+        )
     }
 }
 

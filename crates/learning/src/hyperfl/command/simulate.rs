@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Output, Steps, eprint_line, print_json, print_line};
 use clap::Args;
 use serde_json::json;
 
@@ -31,9 +31,8 @@ pub struct Simulate {
     /// Report accuracy with the extractor generated before the last step, as the official code does
     #[arg(long)]
     strict_official: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Simulate {
@@ -44,7 +43,7 @@ impl Simulate {
         let data = self.data.open()?;
         let parts = self.data.parts(&data, config.clients)?;
         let steps = config.steps(self.data.train);
-        if config.method == Method::Hyperfl && steps < 2 && !self.json {
+        if config.method == Method::Hyperfl && steps < 2 && !self.output.json {
             eprint_line(
                 "one step a round: what these clients send gives their pictures away (`orrery hyperfl report`)",
             );
@@ -54,7 +53,7 @@ impl Simulate {
             simulation.resume(folder)?;
         }
         let done = simulation.log.len();
-        let mut bar = Steps::new("rounds", self.json);
+        let mut bar = Steps::new("rounds", self.output.json);
         for round in done..self.federation.rounds {
             bar.at(round - done, self.federation.rounds - done);
             simulation.round(&data, context)?;
@@ -63,15 +62,12 @@ impl Simulate {
             }
         }
         bar.finish();
-        if self.json {
-            return print_line(
-                &json!({
-                    "method": self.how.method.name(),
-                    "uploaded_values": simulation.shared.len(),
-                    "rounds": simulation.log,
-                })
-                .to_string(),
-            );
+        if self.output.json {
+            return print_json(&json!({
+                "method": self.how.method.name(),
+                "uploaded_values": simulation.shared.len(),
+                "rounds": simulation.log,
+            }));
         }
         print_line(&format!(
             "{}: {} values uploaded by a client in a round",

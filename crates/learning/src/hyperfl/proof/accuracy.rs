@@ -1,7 +1,7 @@
 //! Accuracy of the methods on the same clients.
 
-use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, Experiment, ProofOptions, Report, Trial, Unit};
+use base::command::Failure;
+use base::proof::{Bound, Claim, Experiment, ProofOptions, Report, Trial};
 
 use crate::hyperfl::{Config, Dataset, Method, Simulation, Split, split};
 
@@ -34,11 +34,7 @@ const OURS: &str = "specification, section 6";
 const PAPER: &str = "paper, table of accuracies";
 
 /// Eight clients with 80 drawn digits each.
-pub(super) fn digits(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn digits(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let sizes = Sizes {
         train: 80,
         test: 60,
@@ -56,7 +52,6 @@ pub(super) fn digits(
         &ARMS,
         (&data, &sizes),
         options,
-        context,
     )?;
     let after = &found.measures[1];
     if let [Some(own), Some(local), Some(fedavg), Some(dp)] =
@@ -91,11 +86,7 @@ pub(super) fn digits(
 }
 
 /// Eight clients with 30 pictures each: what an aggregation costs.
-pub(super) fn few(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn few(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let sizes = Sizes {
         train: 30,
         test: 60,
@@ -110,7 +101,6 @@ pub(super) fn few(
         &ARMS[..3],
         (&data, &sizes),
         options,
-        context,
     )?;
     let before = &found.measures[0];
     if let [Some(own), Some(fedavg)] = ["hyperfl", "fedavg"].map(|arm| before.of(arm)) {
@@ -126,11 +116,7 @@ pub(super) fn few(
 }
 
 /// The same on Fashion-MNIST, where it is installed.
-pub(super) fn fashion(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn fashion(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statement = [
         "HyperFL is better than FedAvg on Fashion-MNIST",
         "after above 0",
@@ -165,7 +151,6 @@ pub(super) fn fashion(
         &arms,
         (&data, &sizes),
         options,
-        context,
     )?;
     let after = &found.measures[1];
     if let [Some(own), Some(fedavg)] = ["hyperfl", "fedavg"].map(|arm| after.of(arm)) {
@@ -186,31 +171,15 @@ fn compare(
     arms: &[(Method, &str)],
     (data, sizes): (&Dataset, &Sizes),
     options: &ProofOptions,
-    context: Context,
 ) -> Result<Experiment, Failure> {
     let mut trial = Trial::new(name, title, about, options)
-        .measure(
-            "before",
-            "accuracy with what the server sent, last round",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "after",
-            "accuracy after local training, last round",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "seconds",
-            "a round, all clients",
-            Better::Lower,
-            Unit::Number,
-        );
+        .share("before", "accuracy with what the server sent, last round")
+        .share("after", "accuracy after local training, last round")
+        .lower("seconds", "a round, all clients");
     for (method, about) in arms {
         trial = trial.arm(method.name(), about);
     }
-    trial.run(options, context, |arm, seed| {
+    trial.run(options, |arm, seed| {
         let method = arms.iter().find(|(method, _)| method.name() == arm);
         let config = Config {
             method: method.map_or(Method::Hyperfl, |(method, _)| *method),
@@ -229,7 +198,7 @@ fn compare(
         let parts = split(data, config.clients, &clients)?;
         let mut simulation = Simulation::new(config, data, parts)?;
         for _ in 0..sizes.rounds {
-            simulation.round(data, context)?;
+            simulation.round(data, options.context)?;
         }
         let seconds = simulation.log.iter().map(|row| row.seconds).sum::<f64>();
         let last = simulation.log.last();

@@ -1,12 +1,11 @@
 //! What a server reconstructs, for each method and threat level.
 
-use base::command::{Context, Failure};
+use base::command::Failure;
 use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
 
 use crate::hyperfl::attack::Cost;
 use crate::hyperfl::{
-    Attack, Config, Dataset, LearningError, Level, Method, Scene, Split, Target, pictures_sheet,
-    run_attack, split,
+    Attack, Config, Dataset, Level, Method, Scene, Split, Target, pictures_sheet, run_attack, split,
 };
 
 /// Rounds before the attack.
@@ -64,11 +63,7 @@ const ARMS: [(&str, Target, Level, &str); 7] = [
 
 const OURS: &str = "specification, sections 3 and 6";
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let data = Dataset::open("digits")?;
     let parts = split(
         &data,
@@ -92,13 +87,8 @@ pub(super) fn run(
             Better::Lower,
             Unit::Decibel,
         )
-        .measure("SSIM", "7 × 7 uniform", Better::Lower, Unit::Number)
-        .measure(
-            "cosine",
-            "reached between guessed and seen gradient",
-            Better::Higher,
-            Unit::Number,
-        );
+        .lower("SSIM", "7 × 7 uniform")
+        .higher("cosine", "reached between guessed and seen gradient");
     for (name, _, _, about) in ARMS {
         trial = trial.arm(name, about);
     }
@@ -112,11 +102,11 @@ pub(super) fn run(
             seed,
             ..Config::default()
         };
-        Scene::train(config, (&data, &parts), target, context)
+        Scene::train(config, (&data, &parts), target, options.context)
     };
     let mut scenes: Option<(u64, [Scene; 2])> = None;
     let mut pictures: Vec<(String, Vec<f32>)> = Vec::new();
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         if scenes.as_ref().is_none_or(|(at, _)| *at != seed) {
             scenes = Some((
                 seed,
@@ -147,16 +137,9 @@ pub(super) fn run(
         let mut sums = vec![0.0; 3];
         for victim in 0..VICTIMS {
             let truth = scene.pictures(&data, 0, victim..victim + 1)?;
-            let found = run_attack(
-                scene.victim(&params, &truth),
-                &attack,
-                &mut |_, _| match context.stopped() {
-                    true => Err(LearningError::Stopped(
-                        "stopped; the same command goes on from here",
-                    )),
-                    false => Ok(()),
-                },
-            )?;
+            let found = run_attack(scene.victim(&params, &truth), &attack, &mut |_, _| {
+                Ok(options.context.proceed_or_resume()?)
+            })?;
             for (sum, value) in sums.iter_mut().zip([found.psnr, found.ssim7, found.cosine]) {
                 *sum += value / VICTIMS as f64;
             }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, eprint_line, print_line, report};
+use base::command::{Context, Failure, Output, check_out, eprint_line, print_json, report};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -48,9 +48,8 @@ pub struct Align {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Align {
@@ -103,7 +102,7 @@ impl Align {
         }
         let videos = rankings.prepared(&vision.config)?;
         let alignment = self.learning.alignment(&self.matching);
-        let watch = ("align", self.json, context);
+        let watch = ("align", self.output.json, context);
         let fit = Fit {
             only_head: self.only_head,
             ..self.learning.fit()
@@ -118,10 +117,8 @@ impl Align {
         )?;
         vision.write(&self.out)?;
         let (triplets, videos) = (rankings.triplets.len(), videos.len());
-        match self.json {
-            true => print_line(
-                &json!({"triplets": triplets, "videos": videos, "loss": loss}).to_string(),
-            ),
+        match self.output.json {
+            true => print_json(&json!({"triplets": triplets, "videos": videos, "loss": loss})),
             false => report(
                 false,
                 &format!(

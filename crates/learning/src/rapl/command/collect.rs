@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Output, Steps};
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
@@ -69,9 +69,8 @@ pub struct Collect {
     /// Seed
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Collect {
@@ -106,7 +105,7 @@ impl Collect {
         let rng = Rng::new(self.seed);
         let mut lines = Vec::new();
         let mut sums = [0.0; 3];
-        let mut bar = Steps::new("episodes", self.json);
+        let mut bar = Steps::new("episodes", self.output.json);
         for number in 0..u64::from(self.episodes) {
             context.proceed()?;
             let mut rng = rng.item(number);
@@ -166,14 +165,14 @@ impl Collect {
         bar.finish();
         write_bytes(&index, &lines)?;
         let [score, success, truth] = sums;
-        match self.json {
-            true => print_line(&json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"episodes": self.episodes, "score": score, "success": success, "truth": truth}),
+            &format!(
                 "{} videos in `{}`: mean score {score:.3}, success {:.1} %, true return {truth:.2}",
                 self.episodes,
                 self.out.display(),
                 100.0 * success
-            )),
-        }
+            ),
+        )
     }
 }

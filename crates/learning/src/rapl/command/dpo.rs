@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, check_out, number_in, print_line};
+use base::command::{Context, Failure, Output, Steps, check_out, number_in};
 use base::files::write_bytes;
 use base::job::jsonl;
 use base::rng::Rng;
@@ -53,9 +53,8 @@ pub struct MakeDpo {
     /// Seed of the cloned policy
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// The chunks of a rollout, each with the state before it.
@@ -73,10 +72,7 @@ fn chunks(recorded: &Recorded, frames: usize) -> Vec<Example> {
 }
 
 fn watch(context: Context) -> Result<()> {
-    match context.stopped() {
-        true => Err(LearningError::Stopped("stopped; nothing was written")),
-        false => Ok(()),
-    }
+    Ok(context.proceed()?)
 }
 
 impl MakeDpo {
@@ -100,7 +96,7 @@ impl MakeDpo {
             ));
         }
         let mut scores = Vec::new();
-        let mut bar = Steps::new("rollouts", self.json);
+        let mut bar = Steps::new("rollouts", self.output.json);
         for (at, one) in recorded.iter().enumerate() {
             context.proceed()?;
             let clip = read_video(&self.rollouts.join(&one.video))?;
@@ -152,7 +148,7 @@ impl MakeDpo {
                 batch: 128,
                 learning_rate: 1e-3,
             };
-            let mut bar = Steps::new("clone", self.json);
+            let mut bar = Steps::new("clone", self.output.json);
             policy.fit(&examples, &fit, &mut rng.child("fit"), |at| {
                 bar.at(at, fit.steps);
                 watch(context)
@@ -161,16 +157,14 @@ impl MakeDpo {
             policy.write(path)?;
         }
         write_bytes(&self.out, &lines)?;
-        match self.json {
-            true => {
-                print_line(&json!({"rollout_pairs": pairs.len(), "chunk_pairs": count}).to_string())
-            }
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"rollout_pairs": pairs.len(), "chunk_pairs": count}),
+            &format!(
                 "{} pairs of rollouts, {count} pairs of chunks in `{}`",
                 pairs.len(),
                 self.out.display()
-            )),
-        }
+            ),
+        )
     }
 }
 
@@ -203,9 +197,8 @@ pub struct DpoVerb {
     /// Seed
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl DpoVerb {
@@ -225,7 +218,7 @@ impl DpoVerb {
             batch: self.batch.into(),
             learning_rate: self.lr.into(),
         };
-        let mut bar = Steps::new("dpo", self.json);
+        let mut bar = Steps::new("dpo", self.output.json);
         let mut rng = Rng::new(self.seed).child("dpo");
         let loss = policy.prefer(&pairs, self.beta.into(), &fit, &mut rng, |at| {
             bar.at(at, fit.steps);
@@ -233,12 +226,12 @@ impl DpoVerb {
         })?;
         bar.finish();
         policy.write(&self.out)?;
-        match self.json {
-            true => print_line(&json!({"pairs": pairs.len(), "loss": loss}).to_string()),
-            false => print_line(&format!(
+        self.output.print(
+            &json!({"pairs": pairs.len(), "loss": loss}),
+            &format!(
                 "fine-tuned on {} pairs: loss {loss:.4} (0.6931 before)",
                 pairs.len()
-            )),
-        }
+            ),
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Output, Steps, eprint_line, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::Device;
 use clap::Args;
@@ -86,9 +86,8 @@ pub struct EvalReward {
     matching: Matching,
     #[command(flatten)]
     learning: Learning,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl EvalReward {
@@ -197,7 +196,7 @@ impl EvalReward {
         }
         let best = rankings.favourites(self.experts.into());
         let mut rows = Vec::new();
-        let mut bar = Steps::new("methods", self.json);
+        let mut bar = Steps::new("methods", self.output.json);
         for (at, (method, name, vision)) in methods.into_iter().enumerate() {
             context.proceed()?;
             let reward = self.reward((method, vision), (&rankings, &best), context)?;
@@ -219,12 +218,14 @@ impl EvalReward {
             bar.at(at + 1, count);
         }
         bar.finish();
-        if self.json {
+        if self.output.json {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|(method, found, tau)| json!({"method": method, "agreement": found, "alignment_tau": tau}))
                 .collect();
-            return print_line(&json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}).to_string());
+            return print_json(
+                &json!({"triplets": rankings.triplets.len(), "tests": tests.len(), "rewards": rows}),
+            );
         }
         print_line(&format!(
             "{} triplets, {} demonstrations, {} test videos\n{:<20}{:>10}{:>10}{:>10}{:>12}",

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, number_in, print_line};
+use base::command::{Context, Failure, Output, eprint_line, number_in};
 use base::job::jsonl;
 use base::job::log::Log;
 use base::rng::Rng;
@@ -54,9 +54,8 @@ pub struct Rank {
     /// Seed of which videos meet
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Rankings in the making: which three videos come next, and where answers go.
@@ -184,13 +183,10 @@ impl Rank {
             User::Page => page::serve(desk, self.port, context)?,
         };
         let (done, out) = (desk.done(), desk.out.display());
-        match self.json {
-            true => print_line(&json!({"rankings": done, "file": out.to_string()}).to_string()),
-            false => print_line(&format!(
-                "{done} of {} triplets are ranked, in `{out}`",
-                desk.total
-            )),
-        }
+        self.output.print(
+            &json!({"rankings": done, "file": out.to_string()}),
+            &format!("{done} of {} triplets are ranked, in `{out}`", desk.total),
+        )
     }
 
     fn synthetic(&self, desk: &mut Desk) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::files::write_bytes;
 use base::media::{Picture, write_picture};
 use clap::Args;
@@ -38,13 +38,12 @@ pub struct RewardVerb {
     /// Draw the reward of every frame
     #[arg(long, value_name = "SVG")]
     curve: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl RewardVerb {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let is_svg = |path: &PathBuf| {
             path.extension()
                 .is_some_and(|ending| ending.eq_ignore_ascii_case("svg"))
@@ -76,10 +75,9 @@ impl RewardVerb {
         }
         let (total, sharpness) = (-found.cost(), found.plan.sharpness());
         let flat = -((found.plan.rows * found.plan.columns) as f64).ln();
-        match self.json {
-            true => print_line(
-                &json!({"reward": total, "frames": rewards, "sharpness": sharpness, "flat": flat})
-                    .to_string(),
+        match self.output.json {
+            true => print_json(
+                &json!({"reward": total, "frames": rewards, "sharpness": sharpness, "flat": flat}),
             ),
             false => {
                 print_line(&format!(

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, check_out, eprint_line, number_in, print_line};
+use base::command::{
+    Context, Failure, Output, check_out, eprint_line, number_in, print_json, print_line,
+};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -90,9 +92,8 @@ pub struct TrainPolicy {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl TrainPolicy {
@@ -119,10 +120,10 @@ impl TrainPolicy {
             repeat: self.repeat.into(),
             seed: self.learning.seed,
         };
-        let outcome = train(&training, config, &pay, &device, self.json, context)?;
+        let outcome = train(&training, config, &pay, &device, self.output.json, context)?;
         outcome.agent.write(&self.out)?;
-        if self.json {
-            return print_line(&json!({"curve": outcome.curve}).to_string());
+        if self.output.json {
+            return print_json(&json!({"curve": outcome.curve}));
         }
         print_line(&format!(
             "{:>8}{:>8}{:>10}{:>13}",
@@ -171,8 +172,13 @@ impl TrainPolicy {
                 let videos = rankings.prepared(&vision.config)?;
                 let pairs: Vec<[usize; 2]> =
                     rankings.triplets.iter().flat_map(Triplet::pairs).collect();
-                let scored =
-                    fit_rlhf(&vision, &videos, &pairs, &fit, ("RLHF", self.json, context))?;
+                let scored = fit_rlhf(
+                    &vision,
+                    &videos,
+                    &pairs,
+                    &fit,
+                    ("RLHF", self.output.json, context),
+                )?;
                 Reward::Scores {
                     vision,
                     scored: Box::new(scored),
@@ -182,11 +188,17 @@ impl TrainPolicy {
                 let (mut vision, rankings) = (fresh()?, rankings()?);
                 let videos = rankings.prepared(&vision.config)?;
                 let how = Unsupervised::Cycle(Cycle::default());
-                fit_unsupervised(&mut vision, &videos, how, &fit, ("TCC", self.json, context))?;
+                fit_unsupervised(
+                    &mut vision,
+                    &videos,
+                    how,
+                    &fit,
+                    ("TCC", self.output.json, context),
+                )?;
                 self.transport(vision)?
             }
         };
-        if !self.json {
+        if !self.output.json {
             eprint_line("the learned reward is ready");
         }
         Ok(Pay::Learned(Box::new(reward)))

@@ -96,17 +96,17 @@ fn sizes(model: &Weights) -> Option<UnetConfig> {
     };
     let levels: Vec<[usize; 3]> = (0..).map_while(conv).collect();
     let &[first, action, kernel] = levels.first()?;
-    let &[told, seen] = shape("down_modules.0.0.cond_encoder.1.weight")? else {
+    let &[scale_width, condition_width] = shape("down_modules.0.0.cond_encoder.1.weight")? else {
         return None;
     };
     let sizes = UnetConfig {
         action,
-        condition: seen.checked_sub(step)?,
+        condition: condition_width.checked_sub(step)?,
         horizon: HORIZON,
         channels: levels.iter().map(|level| level[0]).collect(),
         kernel,
         step,
-        scale: told == 2 * first,
+        scale: scale_width == 2 * first,
     };
     (sizes.fits() && model.names().all(|name| !name.starts_with("local_cond"))).then_some(sizes)
 }

@@ -7,7 +7,7 @@ use engine::nn::{Linear, LinearConfig};
 
 use super::super::encoder::{Encoder, EncoderConfig, Vision};
 use super::super::{LearningError, Result};
-use super::{Fit, Learner, Watch, batches, gather, on};
+use super::{Fit, Watch, gather, learn, on};
 
 /// Rows and columns of the picture that the decoder makes.
 const SIDE: usize = 8;
@@ -16,13 +16,13 @@ const HIDDEN: usize = 64;
 
 /// An encoder with two layers behind it that say something of each frame.
 #[derive(Module, Debug)]
-struct Told {
+struct Reconstructor {
     encoder: Encoder,
     hidden: Linear,
     out: Linear,
 }
 
-impl Told {
+impl Reconstructor {
     fn new(vision: &Vision, values: usize, fit: &Fit, device: &Device) -> Self {
         let mut rng = Rng::new(fit.seed).child("told");
         Self {
@@ -136,16 +136,10 @@ fn train(
     truth: impl Fn(&[usize]) -> (Vec<usize>, Vec<f32>, bool),
 ) -> Result<()> {
     let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
-    let made = Told::new(vision, values, fit, &device);
-    let mut learner = Some(Learner::new(made, fit.learning_rate));
-    batches(count, fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
+    let made = Reconstructor::new(vision, values, fit, &device);
+    let trained = learn(made, count, fit, watch, |model, batch, _| {
         let (numbers, target, agree) = truth(batch);
-        let (seen, said) = this
-            .model
-            .forward(gather(videos, &numbers, &config, &device));
+        let (seen, said) = model.forward(gather(videos, &numbers, &config, &device));
         if target.len() != said.dims().iter().product::<usize>() {
             return Err(LearningError::invalid(
                 "actions of different lengths: give videos of one robot",
@@ -160,11 +154,8 @@ fn train(
             let mean = seen.clone().mean_dim(0);
             loss = loss + (seen - mean).powi_scalar(2).mean();
         }
-        learner = Some(this.step(loss.backward()));
-        Ok(())
+        Ok(Some(loss.backward()))
     })?;
-    if let Some(learner) = learner {
-        vision.encoder = learner.model.valid().encoder;
-    }
+    vision.encoder = trained.valid().encoder;
     Ok(())
 }

@@ -94,37 +94,6 @@ impl Triplet {
     }
 }
 
-/// A network with its optimiser on the way.
-struct Learner<M> {
-    model: M,
-    optimizer: AdamW,
-    rate: f64,
-}
-
-impl<M: Module> Learner<M> {
-    fn new(model: M, rate: f64) -> Self {
-        let config = AdamWConfig {
-            weight_decay: 0.0,
-            ..AdamWConfig::default()
-        };
-        Self {
-            model,
-            optimizer: AdamW::new(config),
-            rate,
-        }
-    }
-
-    fn step(self, gradients: Gradients) -> Self {
-        let mut optimizer = self.optimizer;
-        let (model, _) = step(self.model, gradients, &mut optimizer, self.rate, None);
-        Self {
-            model,
-            optimizer,
-            rate: self.rate,
-        }
-    }
-}
-
 /// Carries a gradient for `output` back.
 fn carry(output: Tensor<2>, gradient: Vec<f64>) -> Gradients {
     let gradient: Vec<f32> = gradient.into_iter().map(|g| g as f32).collect();
@@ -158,33 +127,39 @@ fn split(output: &Tensor<2>, videos: usize, width: usize) -> Result<Vec<Embeddin
         .collect()
 }
 
-/// Goes through shuffled batches of `count` things for all epochs.
-fn batches(
+/// Trains a network on shuffled batches of `count` things for all epochs. `gradients` gives those of a batch, none where it is
+/// left out.
+fn learn<M: Module>(
+    mut model: M,
     count: usize,
     fit: &Fit,
     (title, quiet, context): Watch,
-    mut each: impl FnMut(&[usize], &mut Rng) -> Result<()>,
-) -> Result<()> {
+    mut gradients: impl FnMut(&M, &[usize], &mut Rng) -> Result<Option<Gradients>>,
+) -> Result<M> {
     if count == 0 {
         return Err(LearningError::invalid(
             "there is nothing to learn from: give at least one example",
         ));
     }
+    let mut optimizer = AdamW::new(AdamWConfig {
+        weight_decay: 0.0,
+        ..AdamWConfig::default()
+    });
     let mut rng = Rng::new(fit.seed).child("batches");
     let mut bar = Steps::new(title, quiet);
     for epoch in 0..fit.epochs {
         let mut order: Vec<usize> = (0..count).collect();
         rng.shuffle(&mut order);
         for batch in order.chunks(fit.batch.max(1)) {
-            if context.stopped() {
-                return Err(LearningError::Stopped("stopped; nothing was written"));
+            context.proceed()?;
+            if let Some(gradients) = gradients(&model, batch, &mut rng)? {
+                model = step(model, gradients, &mut optimizer, fit.learning_rate, None).0;
             }
-            each(batch, &mut rng)?;
         }
         bar.at(epoch + 1, fit.epochs);
     }
     bar.finish();
-    Ok(())
+    Ok(model)
 }
 
 /// What a person sees of a training: a title, whether to be quiet, how it is stopped.
@@ -219,15 +194,9 @@ pub fn align(
         return Ok(loss);
     }
     let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        on(&vision.encoder, &device),
-        fit.learning_rate,
-    ));
     let mut recent = Vec::new();
-    batches(triplets.len(), fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
+    let encoder = on(&vision.encoder, &device);
+    let encoder = learn(encoder, triplets.len(), fit, watch, |model, batch, _| {
         let numbers: Vec<usize> = batch
             .iter()
             .flat_map(|at| {
@@ -235,9 +204,7 @@ pub fn align(
                 [t.anchor, t.preferred, t.other]
             })
             .collect();
-        let output = this
-            .model
-            .forward(gather(videos, &numbers, &config, &device));
+        let output = model.forward(gather(videos, &numbers, &config, &device));
         let seen = split(&output, numbers.len(), config.out())?;
         let mut gradient = Vec::new();
         let mut total = 0.0;
@@ -249,12 +216,9 @@ pub fn align(
             }
         }
         recent.push(total);
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
+        Ok(Some(carry(output, gradient)))
     })?;
-    if let Some(learner) = learner {
-        vision.encoder = learner.model.valid();
-    }
+    vision.encoder = encoder.valid();
     let last = recent.len().div_ceil(fit.epochs.max(1));
     let tail = &recent[recent.len() - last..];
     Ok(tail.iter().sum::<f64>() / tail.len() as f64)

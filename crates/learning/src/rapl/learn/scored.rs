@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
 use engine::nn::{Linear, LinearConfig};
 
+use super::super::Result;
 use super::super::encoder::{Encoder, EncoderConfig, Vision, tensor};
 use super::super::losses::{bradley_terry, sigmoid, softplus};
-use super::super::{LearningError, Result};
-use super::{Fit, Learner, Watch, batches, carry, gather, on};
+use super::{Fit, Watch, carry, gather, learn, on};
 
 /// A reward or a logit a frame, beside the encoder: linear, ReLU, linear.
 #[derive(Module, Debug)]
@@ -73,18 +73,10 @@ pub fn fit_rlhf(
     watch: Watch,
 ) -> Result<Scored> {
     let (config, device) = (&vision.config, vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        scored(vision, fit, &device),
-        fit.learning_rate,
-    ));
-    batches(pairs.len(), fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
+    let start = scored(vision, fit, &device);
+    let trained = learn(start, pairs.len(), fit, watch, |model, batch, _| {
         let numbers: Vec<usize> = batch.iter().flat_map(|at| pairs[*at]).collect();
-        let output = this
-            .model
-            .forward(gather(videos, &numbers, config, &device));
+        let output = model.forward(gather(videos, &numbers, config, &device));
         let rewards: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
         let each = rewards.len() / numbers.len();
         let halves: Vec<[&[f64]; 2]> = rewards
@@ -94,10 +86,9 @@ pub fn fit_rlhf(
         let (_, slopes) = bradley_terry(&halves, &vec![0; halves.len()])?;
         let gradient = slopes.iter().flatten().flat_map(|slope| vec![*slope; each]);
         let gradient = gradient.collect();
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
+        Ok(Some(carry(output, gradient)))
     })?;
-    finished(learner)
+    Ok(trained.valid())
 }
 
 /// The goal classifier: last frames of prepared videos against all others.
@@ -111,15 +102,9 @@ pub fn fit_goal_classifier(
     watch: Watch,
 ) -> Result<Scored> {
     let (config, device) = (&vision.config, vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        scored(vision, fit, &device),
-        fit.learning_rate,
-    ));
-    batches(videos.len(), fit, watch, |batch, _| {
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
-        let output = this.model.forward(gather(videos, batch, config, &device));
+    let start = scored(vision, fit, &device);
+    let trained = learn(start, videos.len(), fit, watch, |model, batch, _| {
+        let output = model.forward(gather(videos, batch, config, &device));
         let logits: Vec<f64> = output.clone().inner().into_data().iter::<f64>().collect();
         let each = logits.len() / batch.len();
         let share = 1.0 / logits.len() as f64;
@@ -130,17 +115,7 @@ pub fn fit_goal_classifier(
             share * (sigmoid(*logit) - f64::from(u8::from(goal)))
         });
         let gradient = gradient.collect();
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
+        Ok(Some(carry(output, gradient)))
     })?;
-    finished(learner)
-}
-
-fn finished(learner: Option<Learner<Scored>>) -> Result<Scored> {
-    match learner {
-        Some(learner) => Ok(learner.model.valid()),
-        None => Err(LearningError::failed(
-            "the training ended without a network",
-        )),
-    }
+    Ok(trained.valid())
 }

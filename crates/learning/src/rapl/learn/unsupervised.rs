@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::super::encoder::Vision;
 use super::super::{Cycle, LearningError, Result, TimeContrast, Timed};
-use super::{Fit, Learner, Watch, batches, carry, gather, on, split};
+use super::{Fit, Watch, carry, gather, learn, on, split};
 
 /// What trains an encoder without preferences.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,22 +27,16 @@ pub fn fit_unsupervised(
     watch: Watch,
 ) -> Result<()> {
     let (config, device) = (vision.config.clone(), vision.device.clone().autodiff());
-    let mut learner = Some(Learner::new(
-        on(&vision.encoder, &device),
-        fit.learning_rate,
-    ));
     let frames: Vec<i64> = (0..config.frames as i64).collect();
-    batches(videos.len(), fit, watch, |batch, rng| {
+    let encoder = on(&vision.encoder, &device);
+    let encoder = learn(encoder, videos.len(), fit, watch, |model, batch, rng| {
         if batch.len() < 2 && matches!(how, Unsupervised::Cycle(_)) {
             return match videos.len() {
                 0 | 1 => Err(LearningError::invalid("cycles need two or more videos")),
-                _ => Ok(()),
+                _ => Ok(None),
             };
         }
-        let Some(this) = learner.take() else {
-            return Ok(());
-        };
-        let output = this.model.forward(gather(videos, batch, &config, &device));
+        let output = model.forward(gather(videos, batch, &config, &device));
         let seen = split(&output, batch.len(), config.out())?;
         let gradient = match how {
             Unsupervised::Cycle(cycle) => {
@@ -63,11 +57,8 @@ pub fn fit_unsupervised(
                 .map(|g| g / batch.len() as f64)
                 .collect(),
         };
-        learner = Some(this.step(carry(output, gradient)));
-        Ok(())
+        Ok(Some(carry(output, gradient)))
     })?;
-    if let Some(learner) = learner {
-        vision.encoder = learner.model.valid();
-    }
+    vision.encoder = encoder.valid();
     Ok(())
 }

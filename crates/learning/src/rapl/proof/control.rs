@@ -1,7 +1,7 @@
 //! SAC on SweepToTop, paid by the learned reward or by the sparse one.
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use crate::rapl::agent::{Episode, Pay, Point, Training, episode, train};
@@ -88,11 +88,7 @@ fn aligned(seed: u64, context: Context) -> Result<Reward, Failure> {
     )?)
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let statements = [
         "SAC paid by RAPL's reward sweeps two of three blocks or more into the goal",
         "It does no worse than SAC paid by the sparse reward",
@@ -115,22 +111,12 @@ pub(super) fn run(
             "the share of the blocks in the goal in each frame",
         )
         .arm("truth", "the true reward: what SAC reaches at best here")
-        .measure(
-            "score",
-            "share of the blocks in the goal at the end",
-            Better::Higher,
-            Unit::Share,
-        )
-        .measure(
-            "true return",
-            "minus the mean distance, summed",
-            Better::Higher,
-            Unit::Number,
-        );
+        .share("score", "share of the blocks in the goal at the end")
+        .higher("true return", "minus the mean distance, summed");
     let device = engine::device("cpu")?;
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         let pay = match arm {
-            "RAPL" => Pay::Learned(Box::new(aligned(seed, context)?)),
+            "RAPL" => Pay::Learned(Box::new(aligned(seed, options.context)?)),
             "truth" => Pay::Truth,
             _ => Pay::Sparse,
         };
@@ -146,7 +132,7 @@ pub(super) fn run(
             seed,
         };
         let config = SacConfig::small(LAYOUT.state_len(), LAYOUT.embodiment.actions());
-        let outcome = train(&training, config, &pay, &device, true, context)?;
+        let outcome = train(&training, config, &pay, &device, true, options.context)?;
         let last = &outcome.curve[outcome.curve.len().saturating_sub(LAST)..];
         if last.is_empty() {
             return Err(Failure::failed("no evaluation"));

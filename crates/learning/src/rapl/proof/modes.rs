@@ -1,7 +1,7 @@
 //! A diffusion policy with two modes, turned towards the preferred one without further humans.
 
 use base::command::{Context, Failure};
-use base::proof::{Better, Bound, Claim, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use super::rankings::Material;
@@ -62,12 +62,7 @@ fn example(chunk: &[f32]) -> Example {
 }
 
 fn stop(context: Context) -> crate::rapl::Result<()> {
-    match context.stopped() {
-        true => Err(crate::rapl::LearningError::Stopped(
-            "stopped; the same command goes on from here",
-        )),
-        false => Ok(()),
-    }
+    Ok(context.proceed_or_resume()?)
 }
 
 /// The best and the worst of each few rollouts, by a learned reward.
@@ -100,11 +95,7 @@ fn pairs(policy: &DiffusionPolicy, reward: &Reward, rng: &Rng) -> Result<Vec<Pre
     Ok(out)
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "A diffusion policy says how far each block of the toy scenes rises; it was shown two modes equally often. {PAIRS} pairs, each the best and \
          the worst of {ROLLOUTS} of its own rollouts from one scene by a reward learned from {RANKINGS} rankings, fine-tune it by DPO (β 20, 1000 steps, \
@@ -114,12 +105,16 @@ pub(super) fn run(
         .arm("before", "the policy as it was shown")
         .arm("RAPL", "pairs by the aligned reward")
         .arm("RLHF", "pairs by the RLHF reward of the same rankings")
-        .measure("preferred mode", "share of the samples nearer to it", Better::Higher, Unit::Share)
-        .measure("pairs right", "share of the pairs whose preferred chunk is in the preferred mode and whose rejected is not", Better::Higher, Unit::Share);
+        .share("preferred mode", "share of the samples nearer to it")
+        .share("pairs right", "share of the pairs whose preferred chunk is in the preferred mode and whose rejected is not");
     let mut kept: Option<(u64, DiffusionPolicy, Material)> = None;
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         if kept.as_ref().is_none_or(|(at, ..)| *at != seed) {
-            kept = Some((seed, trained(seed, context)?, Material::new(seed, RANKINGS)));
+            kept = Some((
+                seed,
+                trained(seed, options.context)?,
+                Material::new(seed, RANKINGS),
+            ));
         }
         let Some((_, policy, material)) = &kept else {
             return Err(Failure::failed("no policy"));
@@ -129,8 +124,8 @@ pub(super) fn run(
         let mut right = 0.5;
         if arm != "before" {
             let reward = match arm {
-                "RAPL" => material.aligned(RANKINGS, context)?,
-                _ => material.rlhf(RANKINGS, context)?,
+                "RAPL" => material.aligned(RANKINGS, options.context)?,
+                _ => material.rlhf(RANKINGS, options.context)?,
             };
             let pairs = pairs(&policy, &reward, &rng)?;
             let good = |pair: &&Preference| {
@@ -143,7 +138,9 @@ pub(super) fn run(
                 batch: PAIRS,
                 learning_rate: 3e-4,
             };
-            policy.prefer(&pairs, 20.0, &fit, &mut rng.child("dpo"), |_| stop(context))?;
+            policy.prefer(&pairs, 20.0, &fit, &mut rng.child("dpo"), |_| {
+                stop(options.context)
+            })?;
         }
         let chunks = policy.sample(&vec![Vec::new(); SAMPLES], &mut rng.child("test"));
         Ok(vec![share(&chunks), right])

@@ -3,7 +3,7 @@
 use base::command::{Context, Failure};
 use base::media::Clip;
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
 use crate::rapl::encoder::{EncoderConfig, Vision};
@@ -145,11 +145,7 @@ impl Material {
     }
 }
 
-pub(super) fn run(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let about = format!(
         "Two blocks rise while an agent moves at random behind them; truly wanted is that both arrive, together. A simulated user ranks a \
          demonstration and two rollouts by the true return. Every arm has the same small encoder, the same rankings (RLHF as three pairs each), 20 epochs \
@@ -163,18 +159,11 @@ pub(super) fn run(
         options,
     )
     .arm("untrained", "transport with random weights")
-    .measure(
+    .higher(
         "same body",
         "Spearman's ρ of video rewards with true returns",
-        Better::Higher,
-        Unit::Number,
     )
-    .measure(
-        "other body",
-        "the same, the agent being a bar",
-        Better::Higher,
-        Unit::Number,
-    );
+    .higher("other body", "the same, the agent being a bar");
     let counts = if options.full {
         &COUNTS[..]
     } else {
@@ -192,7 +181,7 @@ pub(super) fn run(
             );
     }
     let mut material: Option<Material> = None;
-    let found = trial.run(options, context, |arm, seed| {
+    let found = trial.run(options, |arm, seed| {
         if material.as_ref().is_none_or(|made| made.seed != seed) {
             material = Some(Material::new(seed, counts[counts.len() - 1]));
         }
@@ -205,8 +194,8 @@ pub(super) fn run(
             .and_then(|n| n.parse().ok())
             .unwrap_or(0);
         let reward = match arm.starts_with("RLHF") {
-            true => made.rlhf(count, context)?,
-            false => made.aligned(count, context)?,
+            true => made.rlhf(count, options.context)?,
+            false => made.aligned(count, options.context)?,
         };
         made.judged(&reward)
     })?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
@@ -19,7 +19,7 @@ use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
 use crate::stiv::model::ForwardOptions;
 use crate::stiv::pipeline::StivPipeline;
-use crate::stiv::proof::{ProofError, look};
+use crate::stiv::proof::look;
 use crate::stiv::sample::{Guidance, SampleConfig};
 use crate::stiv::text::TextTower;
 use crate::stiv::train::masked_loss;
@@ -68,9 +68,8 @@ pub struct Eval {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What the judge saw in pictures of one split.
@@ -109,16 +108,13 @@ impl Eval {
             Some(most) => Some(self.look(&pipeline, most, &device, context)?),
             None => None,
         };
-        if self.json {
-            return print_line(
-                &json!({
-                    "times": TIMES,
-                    "trained": {"pairs": trained.len(), "loss": losses[0]},
-                    "held_out": {"pairs": unseen.len(), "loss": losses[1]},
-                    "drawn": seen,
-                })
-                .to_string(),
-            );
+        if self.output.json {
+            return print_json(&json!({
+                "times": TIMES,
+                "trained": {"pairs": trained.len(), "loss": losses[0]},
+                "held_out": {"pairs": unseen.len(), "loss": losses[1]},
+                "drawn": seen,
+            }));
         }
         if most > 0 {
             print_line("time      trained   held out")?;
@@ -184,10 +180,10 @@ impl Eval {
                 context.stop,
             );
             let [subject, style] = looked.map_err(|error| match error {
-                ProofError::Stopped => {
+                Failure::Interrupted(_) => {
                     Failure::interrupted("stopped before the end: nothing is reported")
                 }
-                error => Failure::failed(error),
+                error => error,
             })?;
             Ok(SplitSeen {
                 split: name,

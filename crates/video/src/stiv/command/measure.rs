@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, number_in, print_line};
+use base::command::{Failure, Output, number_in, print_json, print_line};
 use base::media::{Picture, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -40,9 +40,8 @@ pub struct Scenes {
     /// Frames that a scene lasts at least
     #[arg(long, default_value_t = scenes::MIN_LENGTH)]
     min_length: usize,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn level(text: &str) -> Result<f32, String> {
@@ -77,8 +76,8 @@ impl Scenes {
             }
         };
         let frames = levels.len();
-        if self.json {
-            return print_line(&json!({"frames": frames, "cuts": cuts}).to_string());
+        if self.output.json {
+            return print_json(&json!({"frames": frames, "cuts": cuts}));
         }
         let starts = [0].into_iter().chain(cuts.iter().copied());
         let ends = cuts.iter().copied().chain([frames]);
@@ -103,9 +102,8 @@ nine of VBench-I2V with \"i2v subject\", \"i2v background\" and \"i2v camera mot
 pub struct Aggregate {
     /// JSON with a raw score for each dimension
     scores: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Aggregate {
@@ -120,8 +118,8 @@ impl Aggregate {
             )));
         }
         let totals = aggregate(&scores).map_err(Failure::input)?;
-        if self.json {
-            return print_line(&serde_json::to_string(&totals).map_err(Failure::failed)?);
+        if self.output.json {
+            return print_json(&totals);
         }
         let percent = |value: f64| format!("{:.1}", 100.0 * value);
         print_line(&match totals {
@@ -158,9 +156,8 @@ caption mentions, and whether somebody who looked saw it on each frame.")]
 pub struct CaptionCheck {
     /// JSON with the answers
     answers: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl CaptionCheck {
@@ -168,8 +165,8 @@ impl CaptionCheck {
         let sentences: Vec<Vec<Mention>> =
             read(&self.answers, "a list of sentences with mentions")?;
         let found = dsg_video(&sentences);
-        if self.json {
-            return print_line(&serde_json::to_string(&found).map_err(Failure::failed)?);
+        if self.output.json {
+            return print_json(&found);
         }
         print_line(&format!(
             "made up: {:.1} % of the mentions (DSG-Video_i), {:.1} % of the sentences (DSG-Video_s); {} objects",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{any_seed, is_quiet, number_in, whole};
+use base::command::{Output, any_seed, is_quiet, number_in, whole};
 use clap::Args;
 use engine::data::pack::Style;
 
@@ -61,9 +61,8 @@ pub struct DrawOptions {
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// A seed as it was asked for.
@@ -108,7 +107,7 @@ impl DrawOptions {
             model: self.model.clone(),
             out: self.out.clone(),
             device: self.device.clone(),
-            json: self.json,
+            json: self.output.json,
             quiet: is_quiet(),
         }
     }

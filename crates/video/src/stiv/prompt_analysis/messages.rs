@@ -1,4 +1,4 @@
-//! What a person is told of an analysed prompt.
+//! Messages about an analysed prompt.
 
 use base::command::Failure;
 

@@ -1,10 +1,11 @@
 //! Guidance scales: those in use, and those tried on the development pairs; how pictures are counted.
 
-use base::proof::{Arm, Better, Experiment, Measure, Outcome, Share, Unit};
+use base::command::Failure;
+use base::proof::{Arm, Experiment, Measure, Outcome, Share};
 
+use super::Stage;
 use super::asked::Asked;
 use super::draw::Canvas;
-use super::{ProofError, Stage};
 use crate::stiv::embedded::defaults;
 use crate::stiv::judge::Judge;
 use crate::stiv::sample::{Guidance, SampleConfig};
@@ -26,7 +27,7 @@ pub(super) fn choose(
     judge: &Judge,
     stage: &Stage,
     asked: &Asked,
-) -> Result<Experiment, ProofError> {
+) -> Result<Experiment, Failure> {
     let mut measures = measures().split_off(2);
     for measure in &mut measures {
         measure.name = measure.name.replace("held out", "development");
@@ -68,7 +69,7 @@ pub(super) fn styled(stage: &Stage, text: f32, style: f32, renorm: bool) -> Samp
 }
 
 pub(super) fn measures() -> Vec<Measure> {
-    let measure = |name: &str, about: &str| Measure::new(name, about, Better::Higher, Unit::Share);
+    let measure = |name: &str, about: &str| Measure::share(name, about);
     vec![
         measure(
             "subject, trained",

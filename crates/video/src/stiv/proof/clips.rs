@@ -1,15 +1,17 @@
 //! Experiment 3: clips from a given first picture.
 
-use base::proof::{Arm, Better, Claim, Experiment, Figure, Measure, Outcome, Report, Share, Unit};
+use base::command::Failure;
+use base::proof::{
+    Arm, Better, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Share, Unit,
+};
 use engine::data::pack::{ClipPack, EmojiPack, Style};
 
 use super::draw::{Canvas, frame};
-use super::{ProofError, Stage, sheets};
+use super::{Stage, sheets};
 use crate::stiv::clips::{Clips, FRAMES};
 use crate::stiv::data::{EmojiGrid, Pair, SIZE};
-use crate::stiv::embedded::defaults;
+use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
-use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::SampleConfig;
 
 /// The guidance scale in use.
@@ -63,12 +65,10 @@ fn still(picture: &[f32]) -> Vec<f32> {
 }
 
 /// Adds claims, experiment and a moving sheet to `report`.
-pub(super) fn prove(
-    pipeline: &StivPipeline,
-    judge: &Judge,
-    stage: &mut Stage,
-    report: &mut Report,
-) -> Result<(), ProofError> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let stage = &mut Stage::new(options)?;
+    let pipeline = &embedded::clips(&stage.device)?;
+    let judge = &Judge::embedded(&stage.device)?;
     let pack = EmojiPack::embedded()?;
     let grid = EmojiGrid::new(pack, judge.codes())?;
     let mut real = Clips::new(pack, ClipPack::embedded()?, &pipeline.tower.codes)?.clips;
@@ -189,18 +189,14 @@ fn arms(stage: &Stage) -> [(String, &'static str, SampleConfig); 3] {
 
 fn measures() -> Vec<Measure> {
     vec![
-        Measure::new(
+        Measure::share(
             "subject kept",
             "frames in which the judge names the clip's subject; first frames of real animations (Wilson over frames: \
              those of one clip hang together, so the interval is too narrow)",
-            Better::Higher,
-            Unit::Share,
         ),
-        Measure::new(
+        Measure::share(
             "subject kept, stills",
             "the same, from pictures by the two other vendors, which never move in training",
-            Better::Higher,
-            Unit::Share,
         ),
         Measure::new(
             "motion",
@@ -256,7 +252,7 @@ fn claims(measures: &[Measure], arm: &str) -> Vec<Claim> {
 }
 
 /// Up to eight subjects: the real clip and what each arm made of its first frame.
-fn figure(shown: &[Vec<f32>], moving: &[Start], report: &mut Report) -> Result<(), ProofError> {
+fn figure(shown: &[Vec<f32>], moving: &[Start], report: &mut Report) -> Result<(), Failure> {
     let subjects = moving.len() / STARTS.len();
     let columns = subjects.min(8);
     let names: Vec<&str> = moving

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::command::{Failure, Stopped};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::ProofError;
 use crate::stiv::clips::{FRAMES, clip_micro};
 use crate::stiv::config::MICRO_CONDITIONS;
 use crate::stiv::data::{SIZE, image_micro};
@@ -58,14 +58,14 @@ impl<'a> Canvas<'a> {
     /// The noise of sample `i` depends on `seed` and `i` alone, so that arms see the same.
     ///
     /// # Errors
-    /// [`ProofError::Stopped`].
+    /// [`Failure::Interrupted`].
     pub fn draw(
         &self,
         prompts: &[String],
         first: Option<&[Vec<f32>]>,
         config: &SampleConfig,
         seed: u64,
-    ) -> Result<Drawn, ProofError> {
+    ) -> Result<Drawn, Failure> {
         let rng = Rng::new(seed);
         let (noises, size) = (rng.child("noise"), self.shape.iter().product());
         let mut drawn = Drawn {
@@ -92,7 +92,7 @@ impl<'a> Canvas<'a> {
                 &mut rng.child("solver").item(at as u64),
                 &mut |_, _| !self.stopped(),
             );
-            let sampled = sampled.ok_or(ProofError::Stopped)?;
+            let sampled = sampled.ok_or(Stopped::resumable())?;
             let values: Vec<f32> = sampled.latents.into_data().iter::<f32>().collect();
             drawn
                 .samples

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
+use base::command::Failure;
 use base::proof::Share;
 use base::rng::Rng;
 use burn::tensor::Device;
 use engine::data::pack::EmojiPack;
 
-use super::ProofError;
 use super::asked::Asked;
 use super::draw::Canvas;
 use super::pictures::PAIR_SEED;
@@ -28,7 +28,7 @@ pub fn look(
     seed: u64,
     device: &Device,
     stop: &AtomicBool,
-) -> Result<[Share; 2], ProofError> {
+) -> Result<[Share; 2], Failure> {
     let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;
     let mut pairs = grid.pairs_of(split);
     Rng::new(PAIR_SEED).shuffle(&mut pairs);

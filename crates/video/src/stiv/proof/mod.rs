@@ -24,66 +24,27 @@ mod toy_world;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use base::command::{Context, Failure};
-use base::media::MediaError;
-use base::numerics::FrechetError;
-use base::proof::{Proof, ProofOptions, Report, ReportError, run_parts};
+use base::command::Failure;
+use base::proof::{Proof, ProofOptions};
 use burn::tensor::Device;
-use engine::data::pack::PackError;
-use engine::train::{Progress, TrainError};
-use engine::weights::WeightsError;
+use engine::train::Progress;
 
-use super::embedded::{self, defaults};
-use super::judge::Judge;
+use super::embedded::defaults;
 use super::sample::{Guidance, SampleConfig};
 
 pub use look::look;
 
-/// The paper's claims in the toy world, the embedded picture model, the embedded clip model.
-const PARTS: &[&str] = &["toy", "pictures", "clips"];
-
-/// For the registry. Each seed trains its own toy models and draws its own noise. A short run trains no toy models, and
-/// reads those that an earlier run trained to the end.
-pub const PROOF: Proof = Proof {
-    parts: PARTS,
-    seeds: [3, 3],
-    run,
-};
-
-/// Why there is no proof.
-#[derive(Debug, thiserror::Error)]
-pub enum ProofError {
-    /// A pack cannot be read.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// A model cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// A training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// What a model drew is not a picture.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-    /// What a model drew has no features.
-    #[error(transparent)]
-    Frechet(#[from] FrechetError),
-    /// The report cannot be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// Stopped from outside; trainings go on from where they stand when the proof is run again.
-    #[error("stopped; the same command goes on from here")]
-    Stopped,
-}
-
-impl From<ProofError> for Failure {
-    fn from(error: ProofError) -> Self {
-        match error {
-            ProofError::Stopped => Self::interrupted(error),
-            error => Self::failed(error),
-        }
-    }
-}
+/// The paper's claims in the toy world, the embedded picture model, the embedded clip model. Each seed trains its own toy
+/// models and draws its own noise. A short run trains no toy models, and reads those that an earlier run trained to the end.
+pub const PROOF: Proof = Proof::new(
+    "STIV: text- and image-conditioned video generation",
+    [3, 3],
+    &[
+        ("toy", toy_claims::prove),
+        ("pictures", pictures::prove),
+        ("clips", clips::prove),
+    ],
+);
 
 /// What an experiment needs beside its models.
 struct Stage<'a> {
@@ -96,38 +57,17 @@ struct Stage<'a> {
     progress: Progress,
 }
 
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// What stopped it; nothing is written then, but trainings keep their checkpoints.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let mut stage = Stage {
-        options,
-        runs: options.out.join("runs"),
-        device: engine::device("cpu")?,
-        stop: context.stop,
-        progress: Progress::shown("proof", options.progress),
-    };
-    let title = "STIV: text- and image-conditioned video generation";
-    run_parts(["stiv", title], PARTS, options, |part, report| {
-        match part {
-            "toy" => toy_claims::prove(&mut stage, report)?,
-            "pictures" => {
-                let judge = Judge::embedded(&stage.device)?;
-                let stiv = embedded::images(&stage.device)?;
-                pictures::prove(&stiv, &judge, &mut stage, report)?
-            }
-            _ => {
-                let judge = Judge::embedded(&stage.device)?;
-                let stiv = embedded::clips(&stage.device)?;
-                clips::prove(&stiv, &judge, &mut stage, report)?
-            }
-        }
-        Ok(())
-    })
-}
+impl<'a> Stage<'a> {
+    fn new(options: &'a ProofOptions) -> Result<Self, Failure> {
+        Ok(Self {
+            options,
+            runs: options.out.join("runs"),
+            device: engine::device("cpu")?,
+            stop: options.context.stop,
+            progress: Progress::shown("proof", options.progress),
+        })
+    }
 
-impl Stage<'_> {
     /// Euler steps of all samples where an arm does not say.
     fn steps(&self) -> usize {
         defaults::CLIP_STEPS

@@ -1,6 +1,7 @@
 //! Experiment 2: the embedded picture model before the judge.
 
-use base::proof::{Arm, Experiment, Figure, Report, Share};
+use base::command::Failure;
+use base::proof::{Arm, Experiment, Figure, ProofOptions, Report, Share};
 use base::rng::Rng;
 use engine::data::pack::EmojiPack;
 
@@ -8,11 +9,10 @@ use super::asked::Asked;
 use super::choice::{SCALE, STYLE_SCALE, choose, measures, record, styled};
 use super::draw::Canvas;
 use super::goals::{OF_ALL, OF_RECOGNISED, claims};
-use super::{ProofError, Stage, sheets};
+use super::{Stage, sheets};
 use crate::stiv::data::{EmojiGrid, Pair, Split};
-use crate::stiv::embedded::defaults;
+use crate::stiv::embedded::{self, defaults};
 use crate::stiv::judge::Judge;
-use crate::stiv::pipeline::StivPipeline;
 use crate::stiv::sample::SampleConfig;
 use crate::stiv::subjects::SubjectSet;
 
@@ -25,12 +25,10 @@ const FAMILIAR: usize = 2;
 /// Seed that chooses them.
 pub(super) const PAIR_SEED: u64 = 412;
 /// Draws, judges, and adds claims, experiment and sheets to `report`.
-pub(super) fn prove(
-    pipeline: &StivPipeline,
-    judge: &Judge,
-    stage: &mut Stage,
-    report: &mut Report,
-) -> Result<(), ProofError> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let stage = &mut Stage::new(options)?;
+    let pipeline = &embedded::images(&stage.device)?;
+    let judge = &Judge::embedded(&stage.device)?;
     let grid = EmojiGrid::new(EmojiPack::embedded()?, &pipeline.tower.codes)?;
     let known = SubjectSet::Recognised.codes(EmojiPack::embedded()?);
     let recognised = |pair: &Pair| known.contains(&grid.subjects[pair.subject].code);

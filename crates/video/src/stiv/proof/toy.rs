@@ -1,4 +1,4 @@
-//! The toy world: three models with one budget, told apart by what they were given in training.
+//! The toy world: three models with one budget, that differ in their training inputs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,13 +1,14 @@
 //! Experiment 1: STIV's own claims on the toy world, from three models trained with one budget.
 
+use base::command::{Failure, Stopped};
 use base::numerics::frechet;
-use base::proof::{Figure, Report, Share};
+use base::proof::{Figure, ProofOptions, Report, Share};
 
 use super::features::features;
 use super::toy::{BUDGET, ToyArm, train_arm, trained};
 use super::toy_draw::{SHAPE, ToyDrawn, draw};
 use super::toy_report::{Found, SCALES, STRONG, claims, experiments, not_run};
-use super::{ProofError, Stage, sheets};
+use super::{Stage, sheets};
 use crate::stiv::model::Stiv;
 use crate::stiv::sample::{Guidance, SampleConfig};
 
@@ -23,7 +24,8 @@ const EACH: usize = 4;
 
 /// Trains, draws, reads, and adds claims, experiments and strips to `report`. A short run trains nothing: it reads the
 /// seeds whose models an earlier run trained to the end, and leaves it all out where there are none.
-pub(super) fn prove(stage: &mut Stage, report: &mut Report) -> Result<(), ProofError> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
+    let stage = &mut Stage::new(options)?;
     let mut seeds = stage.options.seeds.clone();
     if !stage.options.full {
         seeds.retain(|&seed| trained(BUDGET, seed, &stage.runs));
@@ -58,7 +60,7 @@ pub(super) fn prove(stage: &mut Stage, report: &mut Report) -> Result<(), ProofE
     Ok(())
 }
 
-fn train(stage: &mut Stage, arm: ToyArm, seed: u64) -> Result<Stiv, ProofError> {
+fn train(stage: &mut Stage, arm: ToyArm, seed: u64) -> Result<Stiv, Failure> {
     stage
         .progress
         .println(&format!("toy world: {}, seed {seed}", arm.name()));
@@ -71,11 +73,11 @@ fn train(stage: &mut Stage, arm: ToyArm, seed: u64) -> Result<Stiv, ProofError> 
         stage.stop,
         &mut stage.progress,
     )?
-    .ok_or(ProofError::Stopped)
+    .ok_or(Stopped::resumable().into())
 }
 
 /// Chooses the scale; `alone` is the first seed's T2V model.
-fn choose(stage: &mut Stage, alone: &Stiv, found: &mut Found) -> Result<(), ProofError> {
+fn choose(stage: &mut Stage, alone: &Stiv, found: &mut Found) -> Result<(), Failure> {
     let mut best = 0;
     for scale in SCALES {
         let config = stage.sampling(scale, true);
@@ -102,7 +104,7 @@ fn clips(
     given: bool,
     config: &SampleConfig,
     seed: u64,
-) -> Result<ToyDrawn, ProofError> {
+) -> Result<ToyDrawn, Failure> {
     let device = &stage.device;
     draw(model, EACH, given, config, seed, device, stage.stop)
 }
@@ -122,7 +124,7 @@ fn captions(
     model: &Stiv,
     seed: u64,
     found: &mut Found,
-) -> Result<(), ProofError> {
+) -> Result<(), Failure> {
     let config = stage.sampling(found.scale, true);
     let drawn = clips(stage, model, false, &config, seed)?;
     let share = right(&drawn, seed);
@@ -148,20 +150,20 @@ fn captions(
 }
 
 /// Claim 2: strong guidance with renorm and without.
-fn renorm(stage: &Stage, stiv: &Stiv, seed: u64, found: &mut Found) -> Result<(), ProofError> {
+fn renorm(stage: &Stage, stiv: &Stiv, seed: u64, found: &mut Found) -> Result<(), Failure> {
     let device = &stage.device;
     for (at, on) in [true, false].into_iter().enumerate() {
         let drawn = clips(stage, stiv, false, &stage.sampling(STRONG, on), seed)?;
         let made = features(&drawn.clips, SHAPE, device);
         let real = features(&drawn.real, SHAPE, device);
         found.out_of_range[at].push((seed, drawn.out_of_range()));
-        found.distance[at].push((seed, frechet(&made, &real)?));
+        found.distance[at].push((seed, frechet(&made, &real).map_err(Failure::failed)?));
     }
     Ok(())
 }
 
 /// Claim 3: what the two ways to guide cost.
-fn passes(stage: &Stage, stiv: &Stiv, seed: u64, found: &mut Found) -> Result<(), ProofError> {
+fn passes(stage: &Stage, stiv: &Stiv, seed: u64, found: &mut Found) -> Result<(), Failure> {
     let joint = stage.sampling(found.scale, true);
     let separate = SampleConfig {
         guidance: Guidance::Separate {

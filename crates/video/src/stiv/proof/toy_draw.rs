@@ -2,11 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
+use base::command::Failure;
 use base::rng::Rng;
 use burn::tensor::Device;
 use engine::data::shapes::{FRAMES, SIZE, Scene};
 
-use super::ProofError;
 use super::draw::{Canvas, frame};
 use super::toy_world::{ToyTower, toy_micro};
 use crate::stiv::model::Stiv;
@@ -40,7 +40,7 @@ pub(super) fn draw(
     seed: u64,
     device: &Device,
     stop: &AtomicBool,
-) -> Result<ToyDrawn, ProofError> {
+) -> Result<ToyDrawn, Failure> {
     let asked: Vec<Scene> = (0..each).flat_map(|_| Scene::all()).collect();
     let fresh = Rng::new(seed).child("fresh");
     let scenes = (0..).zip(&asked);

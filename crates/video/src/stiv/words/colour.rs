@@ -2,7 +2,7 @@
 
 use engine::data::pack::{EmojiPack, Style};
 
-/// Colours that are told apart.
+/// Colours that are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     Red,

@@ -1,6 +1,6 @@
 //! Which subject a prompt means, in twelve languages: Unicode's names and keywords of the subjects as an index, without training.
 //!
-//! Each language reads the whole prompt with its own small words, colours and word endings, and the best reading of a subject
+//! Each language reads the whole prompt with its own small words, colours and word endings, and the best interpretation of a subject
 //! counts. The word that the rest describes (the head of the first phrase) counts most, colours decide between equals.
 
 use std::collections::HashMap;
@@ -53,9 +53,9 @@ const CORRECTED: f32 = 0.8;
 /// How sharply scores become probabilities.
 const SHARPNESS: f32 = 8.0;
 
-/// What a prompt was heard to say.
+/// What a prompt was found to ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct Analysis {
     /// Subjects by their codes, each with its score, the likeliest first; empty where nothing was understood.
     pub subjects: Vec<(String, f32)>,
     /// Words that no subject has.
@@ -68,7 +68,7 @@ pub struct Heard {
     pub mistaken: Option<(String, String)>,
 }
 
-impl Heard {
+impl Analysis {
     /// Probability of each subject, in the order of `subjects`: a softmax of their scores.
     pub fn probabilities(&self) -> Vec<f32> {
         let top = self.subjects.first().map_or(0.0, |(_, score)| *score);
@@ -119,24 +119,24 @@ impl Words {
     }
 
     /// Reads a prompt: an emoji means itself, words what their languages say.
-    pub fn hear(&self, prompt: &str) -> Heard {
+    pub fn analyse(&self, prompt: &str) -> Analysis {
         let tokens = normalise(prompt);
         let is_style = |token: &str| token.parse::<Style>().is_ok();
         let shown = |token: &String| {
             let subject = self.pack.by_emoji(token)?;
             Some((subject.base.clone(), NAME))
         };
-        let mut heard = Heard {
+        let mut analysis = Analysis {
             subjects: tokens.iter().filter_map(shown).collect(),
-            ..Heard::default()
+            ..Analysis::default()
         };
-        if let Some(first) = heard.subjects.first().cloned() {
-            heard.subjects = vec![first];
-            return heard;
+        if let Some(first) = analysis.subjects.first().cloned() {
+            analysis.subjects = vec![first];
+            return analysis;
         }
         let words = tokens.into_iter().filter(|token| !is_style(token));
         let words: Vec<String> = words.collect();
-        let mut best: HashMap<usize, (f32, Reading)> = HashMap::new();
+        let mut best: HashMap<usize, (f32, Interpretation)> = HashMap::new();
         let mut unread: Option<Vec<String>> = None;
         let languages: Vec<&Language> = self.written_in(&words).collect();
         for language in &languages {
@@ -149,7 +149,7 @@ impl Words {
         }
         // What a language makes of all words stands; else the main word of the prompt may be mistyped.
         let top = best.values().max_by(|a, b| a.0.total_cmp(&b.0));
-        if top.is_none_or(|(_, reading)| !reading.unknown.is_empty()) {
+        if top.is_none_or(|(_, interpretation)| !interpretation.unknown.is_empty()) {
             let tried = languages.iter().filter_map(|language| {
                 let mut taken = language.taken(&words);
                 let (slips, correction) = correct(language, &languages, &mut taken)?;
@@ -164,28 +164,28 @@ impl Words {
                 }
             }
         }
-        let mut order: Vec<(usize, (f32, Reading))> = best.into_iter().collect();
+        let mut order: Vec<(usize, (f32, Interpretation))> = best.into_iter().collect();
         order.sort_by(|a, b| b.1.0.total_cmp(&a.1.0).then(a.0.cmp(&b.0)));
-        if let Some((_, (_, reading))) = order.first() {
-            heard.unknown.clone_from(&reading.unknown);
-            heard.left_out.clone_from(&reading.left_out);
-            heard.corrected.clone_from(&reading.corrected);
+        if let Some((_, (_, interpretation))) = order.first() {
+            analysis.unknown.clone_from(&interpretation.unknown);
+            analysis.left_out.clone_from(&interpretation.left_out);
+            analysis.corrected.clone_from(&interpretation.corrected);
             // A colour alone, beside a word that means nothing, says of no subject that it is meant; nor does it where another
             // language has a word that is written alike.
             let is_colour =
                 |word: &String| languages.iter().any(|language| language.is_colour(word));
-            if !reading.unknown.is_empty() && reading.telling.iter().all(is_colour) {
+            if !interpretation.unknown.is_empty() && interpretation.keywords.iter().all(is_colour) {
                 order.clear();
             }
         } else {
-            heard.unknown = unread.unwrap_or_default();
+            analysis.unknown = unread.unwrap_or_default();
         }
-        heard.mistaken = self.mistaken(&languages, &words, order.first());
+        analysis.mistaken = self.mistaken(&languages, &words, order.first());
         let subjects = order.into_iter();
-        heard.subjects = subjects
+        analysis.subjects = subjects
             .map(|(at, (score, _))| (self.codes[at].clone(), score))
             .collect();
-        heard
+        analysis
     }
 
     /// The languages in whose writing any of `words` is.
@@ -204,14 +204,14 @@ impl Words {
         &self,
         languages: &[&Language],
         words: &[String],
-        meant: Option<&(usize, (f32, Reading))>,
+        meant: Option<&(usize, (f32, Interpretation))>,
     ) -> Option<(String, String)> {
-        let (meant, (_, reading)) = meant?;
+        let (meant, (_, interpretation)) = meant?;
         let [word] = words else {
             return None;
         };
         let english = languages.first().filter(|language| language.code == "en")?;
-        if reading.named || reading.english || !reading.corrected.is_empty() {
+        if interpretation.named || interpretation.english || !interpretation.corrected.is_empty() {
             return None;
         }
         let (_, key, written) = english.correction(word)?;
@@ -265,7 +265,7 @@ impl Words {
         let total: f32 = weights.iter().sum();
         let likelier = if language.code == "en" { ENGLISH } else { 1.0 };
         let score = |(subject, marks): (usize, Vec<f32>)| {
-            let told: f32 = marks.iter().zip(&weights).map(|(m, w)| m * w).sum();
+            let keywords_score: f32 = marks.iter().zip(&weights).map(|(m, w)| m * w).sum();
             let explained = marks.iter().zip(&weights).filter(|(mark, _)| **mark > 0.0);
             let explained: f32 = explained.map(|(_, weight)| weight).sum();
             let look: f32 = colours
@@ -277,7 +277,7 @@ impl Words {
             } else {
                 0.0
             };
-            let score = told + COVER * explained / total + known + LOOK * look;
+            let score = keywords_score + COVER * explained / total + known + LOOK * look;
             (subject, likelier * covered * covered * score, marks)
         };
         let scores = marks.into_iter().map(score).collect();
@@ -332,30 +332,34 @@ struct Read {
 
 impl Read {
     /// Enters the readings that are better than those of other languages; `corrected` words make them less sure.
-    fn into_best(self, best: &mut HashMap<usize, (f32, Reading)>, corrected: &[(String, String)]) {
+    fn into_best(
+        self,
+        best: &mut HashMap<usize, (f32, Interpretation)>,
+        corrected: &[(String, String)],
+    ) {
         let sure = if corrected.is_empty() { 1.0 } else { CORRECTED };
         for (subject, score, explained) in &self.scores {
             let score = sure * score;
             if best.get(subject).is_none_or(|(other, _)| score > *other) {
-                let reading = Reading::new(&self, explained, corrected);
-                best.insert(*subject, (score, reading));
+                let interpretation = Interpretation::new(&self, explained, corrected);
+                best.insert(*subject, (score, interpretation));
             }
         }
     }
 }
 
-/// The words that the reading of a subject does without.
-struct Reading {
+/// The words that the interpretation of a subject does without.
+struct Interpretation {
     unknown: Vec<String>,
     left_out: Vec<String>,
     corrected: Vec<(String, String)>,
     /// Words that say of the subject, as typed.
-    telling: Vec<String>,
+    keywords: Vec<String>,
     named: bool,
     english: bool,
 }
 
-impl Reading {
+impl Interpretation {
     fn new(read: &Read, explained: &[f32], corrected: &[(String, String)]) -> Self {
         let words = |unknown: bool| {
             let parts = read.parts.iter().zip(&read.known).zip(explained);
@@ -369,12 +373,12 @@ impl Reading {
             });
             parts.map(|((part, _), _)| part.shown.clone()).collect()
         };
-        let telling = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
+        let keywords = read.parts.iter().zip(explained).filter(|(_, m)| **m > 0.0);
         Self {
             unknown: words(true),
             left_out: words(false),
             corrected: corrected.to_vec(),
-            telling: telling.map(|(part, _)| part.shown.clone()).collect(),
+            keywords: keywords.map(|(part, _)| part.shown.clone()).collect(),
             named: read.named,
             english: read.english,
         }
@@ -387,8 +391,8 @@ mod tests {
     use super::*;
 
     fn best(prompt: &str) -> String {
-        let heard = Words::embedded().unwrap().hear(prompt);
-        let subject = heard.subjects.first().map(|(code, _)| code.clone());
+        let analysis = Words::embedded().unwrap().analyse(prompt);
+        let subject = analysis.subjects.first().map(|(code, _)| code.clone());
         subject.unwrap_or_default()
     }
 
@@ -427,13 +431,13 @@ mod tests {
     #[test]
     fn what_is_not_drawn_is_told() {
         let words = Words::embedded().unwrap();
-        let heard = words.hear("a fox beside a rocket");
-        assert_eq!(heard.left_out, ["rocket"]);
-        let heard = words.hear("qwrtz fox");
-        assert_eq!(heard.unknown, ["qwrtz"]);
-        let heard = words.hear("qwrtz");
+        let analysis = words.analyse("a fox beside a rocket");
+        assert_eq!(analysis.left_out, ["rocket"]);
+        let analysis = words.analyse("qwrtz fox");
+        assert_eq!(analysis.unknown, ["qwrtz"]);
+        let analysis = words.analyse("qwrtz");
         assert_eq!(
-            (heard.subjects, heard.unknown),
+            (analysis.subjects, analysis.unknown),
             (vec![], vec!["qwrtz".to_owned()])
         );
     }
@@ -449,25 +453,32 @@ mod tests {
             ("rokcet", "1f680", ("rokcet", "rocket")),
             ("un chatt", "1f408", ("chatt", "chat")),
         ] {
-            let heard = words.hear(prompt);
+            let analysis = words.analyse(prompt);
             let pair = (read.0.to_owned(), read.1.to_owned());
-            assert_eq!(heard.corrected, [pair], "{prompt}");
-            let first = heard.subjects.first().map_or("", |(code, _)| code.as_str());
+            assert_eq!(analysis.corrected, [pair], "{prompt}");
+            let first = analysis
+                .subjects
+                .first()
+                .map_or("", |(code, _)| code.as_str());
             let alike = first == code || code == "1f408" && first == "1f431";
             assert!(alike, "{prompt}: {first}");
-            assert!(heard.unknown.is_empty(), "{prompt}: {:?}", heard.unknown);
+            assert!(
+                analysis.unknown.is_empty(),
+                "{prompt}: {:?}",
+                analysis.unknown
+            );
         }
         // What is known stays, and what is far from all stays unknown.
         for prompt in ["a cat on a sofa", "a ripe peach", "green frog"] {
-            assert!(words.hear(prompt).corrected.is_empty(), "{prompt}");
+            assert!(words.analyse(prompt).corrected.is_empty(), "{prompt}");
         }
     }
 
     #[test]
     fn a_colour_beside_an_unknown_word_is_no_subject() {
-        let heard = Words::embedded().unwrap().hear("red qwrtzu");
+        let analysis = Words::embedded().unwrap().analyse("red qwrtzu");
         assert_eq!(
-            (heard.subjects, heard.unknown),
+            (analysis.subjects, analysis.unknown),
             (vec![], vec!["qwrtzu".to_owned()])
         );
     }
@@ -476,8 +487,8 @@ mod tests {
     fn a_foreign_keyword_that_may_be_a_slip_is_told() {
         let words = Words::embedded().unwrap();
         let slip = ("appel".to_owned(), "apple".to_owned());
-        assert_eq!(words.hear("appel").mistaken, Some(slip));
-        assert_eq!(words.hear("tigre").mistaken, None);
+        assert_eq!(words.analyse("appel").mistaken, Some(slip));
+        assert_eq!(words.analyse("tigre").mistaken, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, eprint_line, print_line};
+use base::command::{Context, Failure, eprint_line, print_json, print_line};
 use base::media::read_still;
 use clap::Args;
 use serde_json::json;
@@ -66,9 +66,7 @@ impl Classify {
 
     fn show(&self, path: &std::path::Path, guesses: &[Guess]) -> Result<(), Failure> {
         if self.json {
-            return print_line(
-                &json!({"image": base::files::shown(path), "classes": guesses}).to_string(),
-            );
+            return print_json(&json!({"image": base::files::shown(path), "classes": guesses}));
         }
         print_line(&format!("{}", path.display()))?;
         for guess in guesses {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
@@ -40,9 +40,8 @@ pub struct Count {
     time: bool,
     #[command(flatten)]
     work: Work,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn preset(name: &str) -> Result<String, String> {
@@ -60,7 +59,7 @@ impl Count {
             false => self.networks.iter().map(String::as_str).collect(),
         };
         let mut rows = Vec::new();
-        if !self.json {
+        if !self.output.json {
             let speed = if self.time { "  pictures/s" } else { "" };
             print_line(&format!(
                 "network    parameters   multiply-adds (M): conv  attention    bn    ln  head     all{speed}"
@@ -76,7 +75,7 @@ impl Count {
             let speed = self
                 .time
                 .then(|| pictures_per_second(&config, self.size, &device));
-            if self.json {
+            if self.output.json {
                 rows.push(json!({
                     "network": name, "parameters": count, "macs": work, "total": work.total(),
                     "pictures_per_second": speed,
@@ -95,8 +94,8 @@ impl Count {
                 speed.map_or_else(String::new, |speed| format!("  {speed:>10.1}")),
             ))?;
         }
-        match self.json {
-            true => print_line(&json!({"size": self.size, "networks": rows}).to_string()),
+        match self.output.json {
+            true => print_json(&json!({"size": self.size, "networks": rows})),
             false => Ok(()),
         }
     }

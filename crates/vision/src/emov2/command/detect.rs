@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, number_in, print_line};
+use base::command::{Context, Failure, Output, number_in, print_json, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -50,9 +50,8 @@ pub struct Detect {
     out: Option<PathBuf>,
     #[command(flatten)]
     work: Work,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(super) fn share(text: &str) -> Result<f32, String> {
@@ -89,7 +88,7 @@ impl Detect {
         if let (Some(path), Some(drawn)) = (&self.out, drawn) {
             write_drawn(path, &drawn)?;
         }
-        if self.json {
+        if self.output.json {
             let found: Vec<_> = found
                 .iter()
                 .map(|one| {
@@ -100,9 +99,7 @@ impl Detect {
                     })
                 })
                 .collect();
-            return print_line(
-                &json!({"image": base::files::shown(&self.image), "found": found}).to_string(),
-            );
+            return print_json(&json!({"image": base::files::shown(&self.image), "found": found}));
         }
         for one in &found {
             let [left, top, right, bottom] = one.corners.map(f32::round);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, report};
+use base::command::{Context, Failure, Output, report};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -34,9 +34,8 @@ pub struct Export {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Export {
@@ -53,8 +52,8 @@ impl Export {
         checkpoint::save(emo, &notes, precision, &self.out)?;
         let parameters = crate::emov2::params(config);
         report(
-            self.json,
-            &match self.json {
+            self.output.json,
+            &match self.output.json {
                 true => json!({"out": base::files::shown(&self.out), "parameters": parameters})
                     .to_string(),
                 false => format!("wrote {}: {parameters} parameters", self.out.display()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure, print_line, report};
+use base::command::{Context, Failure, Output, print_json, print_line, report};
 use base::media::read_picture;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
@@ -33,9 +33,8 @@ pub struct Features {
     /// How strong the last of the stages is at each place, as a picture
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Features {
@@ -80,12 +79,10 @@ impl Features {
                 .collect();
             write_drawn(path, &draw::heat(&strength, [height, width])?)?;
         }
-        if self.json {
+        if self.output.json {
             let [out, picture] =
                 [&self.out, &self.picture].map(|path| path.as_deref().map(base::files::shown));
-            return print_line(
-                &json!({"out": out, "picture": picture, "shapes": shapes}).to_string(),
-            );
+            return print_json(&json!({"out": out, "picture": picture, "shapes": shapes}));
         }
         for (name, shape) in &shapes {
             print_line(&format!("{name} {shape}"))?;

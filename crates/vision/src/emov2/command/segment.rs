@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, Output, print_json, print_line};
 use base::media::{Picture, read_picture};
 use base::rng::Rng;
 use base::tensor_file::Weights;
@@ -48,9 +48,8 @@ pub struct Segment {
     out: Option<PathBuf>,
     #[command(flatten)]
     work: Work,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Segment {
@@ -73,13 +72,13 @@ impl Segment {
             write_drawn(path, &draw::segments(&resized, &classes, &name))?;
         }
         let share = |area: usize| area as f64 / classes.len().max(1) as f64;
-        if self.json {
+        if self.output.json {
             let areas: Vec<_> = areas
                 .iter()
                 .map(|(class, area)| json!({"class": class, "name": name(*class), "share": share(*area)}))
                 .collect();
-            return print_line(
-                &json!({"image": base::files::shown(&self.image), "size": [height, width], "areas": areas}).to_string(),
+            return print_json(
+                &json!({"image": base::files::shown(&self.image), "size": [height, width], "areas": areas}),
             );
         }
         for (class, area) in areas {

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use serde::Serialize;
 
+use super::anchors::AnchorLevel;
+
 /// `|ln(16 / 1000)|`: corrections of width and height are cut there.
 const MOST: f32 = 4.135_166_6;
 
@@ -154,4 +156,27 @@ pub(super) fn candidates(
         })
         .filter(|found| has_area(&found.corners))
         .collect()
+}
+
+/// What one-stage heads find in each picture of `[height, width]`: for each map logits `[batch, anchors · classes, ..]` of
+/// `classes` a row, which `scores` turns into scores, corrections in units of `deviations`, and the anchors of its places.
+pub(super) fn one_stage(
+    [cls, reg]: [Vec<Tensor<4>>; 2],
+    (levels, deviations): (&[AnchorLevel], [f32; 4]),
+    (classes, scores): (usize, fn(Vec<f32>) -> Vec<f32>),
+    picture: [usize; 2],
+    keep: Keep,
+) -> Vec<Vec<Detection>> {
+    let batch = cls.first().map_or(0, |map| map.dims()[0]);
+    let of = |at: usize| {
+        let maps = sample(&cls, at).into_iter().zip(sample(&reg, at));
+        let found = maps.zip(levels).flat_map(|((cls, reg), level)| {
+            let [_, _, height, width] = cls.dims();
+            let scores: Vec<Vec<f32>> = rows(cls, classes).into_iter().map(scores).collect();
+            let anchors = level.grid([height, width]);
+            candidates(&scores, &rows(reg, 4), &anchors, deviations, picture, keep)
+        });
+        nms(found.collect(), keep.iou, keep.max_per_img)
+    };
+    (0..batch).map(of).collect()
 }

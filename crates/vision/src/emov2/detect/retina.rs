@@ -7,7 +7,7 @@ use engine::nn::{Conv2d, Conv2dConfig};
 use serde::{Deserialize, Serialize};
 
 use super::anchors::{AnchorLevel, octave_anchors};
-use super::boxes::{Detection, Keep, candidates, nms, rows, sample, sigmoid};
+use super::boxes::{Detection, Keep, one_stage, sigmoid};
 use crate::emov2::layers::{Activation, ConvUnit};
 use crate::emov2::neck::{Fpn, FpnConfig};
 
@@ -127,30 +127,13 @@ impl RetinaNet {
         picture: [usize; 2],
         config: &RetinaConfig,
     ) -> Vec<Vec<Detection>> {
-        let [cls, reg] = self.heads(&self.neck.forward(features));
-        let batch = cls.first().map_or(0, |map| map.dims()[0]);
-        let anchors = config.anchors();
-        (0..batch)
-            .map(|at| {
-                let maps = sample(&cls, at).into_iter().zip(sample(&reg, at));
-                let found = maps.zip(&anchors).flat_map(|((cls, reg), level)| {
-                    let [_, _, height, width] = cls.dims();
-                    let scores: Vec<Vec<f32>> = rows(cls, config.classes)
-                        .into_iter()
-                        .map(|row| row.into_iter().map(sigmoid).collect())
-                        .collect();
-                    let anchors = level.grid([height, width]);
-                    candidates(
-                        &scores,
-                        &rows(reg, 4),
-                        &anchors,
-                        [1.0; 4],
-                        picture,
-                        config.keep,
-                    )
-                });
-                nms(found.collect(), config.keep.iou, config.keep.max_per_img)
-            })
-            .collect()
+        let sigmoids = |row: Vec<f32>| row.into_iter().map(sigmoid).collect::<Vec<f32>>();
+        one_stage(
+            self.heads(&self.neck.forward(features)),
+            (&config.anchors(), [1.0; 4]),
+            (config.classes, sigmoids),
+            picture,
+            config.keep,
+        )
     }
 }

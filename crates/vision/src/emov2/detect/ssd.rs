@@ -7,7 +7,7 @@ use engine::nn::{Conv2d, Conv2dConfig};
 use serde::{Deserialize, Serialize};
 
 use super::anchors::{AnchorLevel, ssd_anchors};
-use super::boxes::{Detection, Keep, candidates, nms, rows, sample, softmax};
+use super::boxes::{Detection, Keep, one_stage, softmax};
 use crate::emov2::layers::{Activation, ConvUnit};
 
 /// Units of the corrections.
@@ -186,34 +186,18 @@ impl SsdLite {
         picture: [usize; 2],
         config: &SsdConfig,
     ) -> Vec<Vec<Detection>> {
-        let [cls, reg] = self.heads(&self.maps(features));
-        let batch = cls.first().map_or(0, |map| map.dims()[0]);
-        let anchors = config.anchors();
-        (0..batch)
-            .map(|at| {
-                let maps = sample(&cls, at).into_iter().zip(sample(&reg, at));
-                let found = maps.zip(&anchors).flat_map(|((cls, reg), level)| {
-                    let [_, _, height, width] = cls.dims();
-                    let scores: Vec<Vec<f32>> = rows(cls, config.num_classes + 1)
-                        .iter()
-                        .map(|row| {
-                            let mut row = softmax(row);
-                            row.pop();
-                            row
-                        })
-                        .collect();
-                    let anchors = level.grid([height, width]);
-                    candidates(
-                        &scores,
-                        &rows(reg, 4),
-                        &anchors,
-                        DEVIATIONS,
-                        picture,
-                        config.keep,
-                    )
-                });
-                nms(found.collect(), config.keep.iou, config.keep.max_per_img)
-            })
-            .collect()
+        // The background is the last class.
+        let foreground = |row: Vec<f32>| {
+            let mut row = softmax(&row);
+            row.pop();
+            row
+        };
+        one_stage(
+            self.heads(&self.maps(features)),
+            (&config.anchors(), DEVIATIONS),
+            (config.num_classes + 1, foreground),
+            picture,
+            config.keep,
+        )
     }
 }

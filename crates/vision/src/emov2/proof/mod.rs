@@ -9,45 +9,28 @@ mod far;
 mod size;
 mod spans;
 
-use base::command::{Context, Failure};
-use base::proof::{Claim, Proof, ProofOptions, Report, run_parts};
+use base::proof::Proof;
+
+use super::CARD;
 
 /// For the registry.
-pub const PROOF: Proof = Proof {
-    parts: &["spans", "size"],
-    seeds: [3, 5],
-    run,
-};
-
-/// Runs the proof and writes its report.
-///
-/// # Errors
-/// When the run is stopped or fails, or the report cannot be written.
-pub fn run(options: &ProofOptions, context: Context) -> Result<Report, Failure> {
-    let title = "EMOv2: lightweight vision backbones";
-    run_parts(
-        ["emov2", title],
-        PROOF.parts,
-        options,
-        |part, report| match part {
-            "spans" => spans::prove(options, context, report),
-            _ => {
-                size::prove(context, report)?;
-                report.claims.push(Claim::not_run(
-                    ["5M reaches 79.4 % top-1 on ImageNet, 80.9 % with distillation", "top-1"],
-                    "paper, table 4",
-                    "needs ImageNet: `orrery emov2 eval --model EMOv2_5M_224.pth --data FOLDER` is the measurement",
-                ));
-                report.claims.push(Claim::not_run(
-                    [
-                        "Detection and segmentation with 5M: SSDLite 29.6 AP, DeepLabv3 39.8 mIoU",
-                        "AP, mIoU",
-                    ],
-                    "paper, tables 5 and 6",
-                    "needs COCO and ADE20K and trained heads, which the authors did not publish",
-                ));
-                Ok(())
-            }
-        },
-    )
-}
+pub const PROOF: Proof = Proof::new(
+    CARD.title,
+    [3, 5],
+    &[("spans", spans::prove), ("size", size::prove)],
+)
+.open_claims(&[
+    (
+        ["5M reaches 79.4 % top-1 on ImageNet, 80.9 % with distillation", "top-1"],
+        "paper, table 4",
+        "needs ImageNet: `orrery emov2 eval --model EMOv2_5M_224.pth --data FOLDER` is the measurement",
+    ),
+    (
+        [
+            "Detection and segmentation with 5M: SSDLite 29.6 AP, DeepLabv3 39.8 mIoU",
+            "AP, mIoU",
+        ],
+        "paper, tables 5 and 6",
+        "needs COCO and ADE20K and trained heads, which the authors did not publish",
+    ),
+]);

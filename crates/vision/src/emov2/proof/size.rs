@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use base::command::{Context, Failure};
-use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, Report, Unit};
+use base::proof::{Arm, Better, Claim, Experiment, Measure, Outcome, ProofOptions, Report, Unit};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -22,18 +22,16 @@ const PUBLISHED: [(&str, u64, Option<u64>); 5] = [
     ("emo2-50m", 49_815_560, None),
 ];
 
-pub(super) fn prove(context: Context, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let mut parameters = Measure::new(
         "parameters",
         "with 1000 classes",
         Better::Lower,
         Unit::Count,
     );
-    let mut work = Measure::new(
+    let mut work = Measure::lower(
         "multiply-adds (M)",
         "of a picture of 224², as the paper counts",
-        Better::Lower,
-        Unit::Number,
     );
     let mut arms = Vec::new();
     let mut equal = true;
@@ -60,7 +58,7 @@ pub(super) fn prove(context: Context, report: &mut Report) -> Result<(), Failure
         arms,
         measures: vec![parameters, work],
     });
-    report.experiments.push(speed(context)?);
+    report.experiments.push(speed(options.context)?);
     Ok(())
 }
 
@@ -106,13 +104,11 @@ fn speed(context: Context) -> Result<Experiment, Failure> {
             times.push(begun.elapsed().as_secs_f64());
         }
     }
-    let mut measure = Measure::new(
+    let mut measure = Measure::higher(
         "pictures a second",
         "batch 1, f32, the fastest of eight interleaved passes, on this machine",
-        Better::Higher,
-        Unit::Number,
     );
-    let mut work = Measure::new("multiply-adds (M)", "", Better::Lower, Unit::Number);
+    let mut work = Measure::lower("multiply-adds (M)", "");
     for ((name, times), config) in names.iter().zip(&times).zip(&configs) {
         let best = times.iter().copied().fold(f64::INFINITY, f64::min);
         measure.outcomes.push(Outcome::exact(name, 1.0 / best));

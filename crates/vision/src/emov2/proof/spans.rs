@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base::command::{Context, Failure};
 use base::media::sheet::{Layout, sheet};
-use base::proof::{Better, Bound, Claim, Figure, ProofOptions, Report, Trial, Unit};
+use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
 use base::rng::Rng;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::train::optim::{AdamWConfig, OptimizerConfig};
@@ -154,11 +154,7 @@ fn accuracy(
     Ok(right as f64 / TEST as f64)
 }
 
-pub(super) fn prove(
-    options: &ProofOptions,
-    context: Context,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     let steps = if options.full { 1500 } else { STEPS };
     let about = format!(
         "Pictures of {SIDE}² with a thing in the top left and one in the bottom right corner, and clutter between; the class is \
@@ -172,14 +168,18 @@ pub(super) fn prove(
         trial = trial.arm(arm, &format!("{count} parameters"));
     }
     let experiment = trial
-        .measure(
+        .share(
             "accuracy",
             "test pictures that are classified rightly; chance is a half",
-            Better::Higher,
-            Unit::Share,
         )
-        .run(options, context, |arm, seed| {
-            Ok(vec![accuracy(arm, seed, steps, context, &options.out)?])
+        .run(options, |arm, seed| {
+            Ok(vec![accuracy(
+                arm,
+                seed,
+                steps,
+                options.context,
+                &options.out,
+            )?])
         })?;
     let measure = &experiment.measures[0];
     let of = |arm: &str| measure.of(arm);

@@ -1,6 +1,6 @@
 //! `orrery codearena syncode run`: all steps, from a configuration.
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 
 use super::options::{Run, Seeds};
 use super::{Stage, line, recall, steps};
@@ -73,7 +73,7 @@ impl Run {
             input = out;
         }
         match self.json {
-            true => print_line(&serde_json::to_string(&all).map_err(Failure::failed)?),
+            true => print_json(&all),
             false => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, print_line, report};
+use base::command::{Context, Failure, Steps, print_json, print_line, report};
 use base::endpoint::Embedder;
 use base::rng::Rng;
 
@@ -35,7 +35,7 @@ impl Lang {
         };
         let stats = steps::lang(&stage, self.lang_model.as_deref(), encoder, &wanted)?;
         match self.json {
-            true => print_line(&serde_json::to_string(&stats).map_err(Failure::failed)?),
+            true => print_json(&stats),
             false => print_line(&line(&stats, &self.out)),
         }
     }
@@ -58,9 +58,8 @@ impl Lang {
         }
         let labels = sources.labels;
         match self.json {
-            true => print_line(
-                &serde_json::json!({"out": self.out.display().to_string(), "labels": labels})
-                    .to_string(),
+            true => print_json(
+                &serde_json::json!({"out": self.out.display().to_string(), "labels": labels}),
             ),
             false => report(
                 false,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use clap::Subcommand;
 
 use crate::codearena::syncode::filter::Rules;
@@ -74,55 +74,53 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// One line with cause and fix.
-pub(super) fn run(command: &Syncode, context: Context) -> Result<(), Failure> {
-    let stage = |name, files| Stage::of(name, files, context);
-    match command {
-        Syncode::Recall(verb) => {
-            let encoder = verb.encoder.open(context)?;
-            let stage = stage("recall", &verb.files);
-            let stats = recall::recall(&stage, &verb.seeds, encoder.as_deref(), verb.seed)?;
-            tell(&stats, &verb.files)
+impl Syncode {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        let stage = |name, files| Stage::of(name, files, context);
+        match self {
+            Self::Recall(verb) => {
+                let encoder = verb.encoder.open(context)?;
+                let stage = stage("recall", &verb.files);
+                let stats = recall::recall(&stage, &verb.seeds, encoder.as_deref(), verb.seed)?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Lang(verb) => verb.run(context),
+            Self::Clean(verb) => {
+                let stats = steps::clean(&stage("clean", &verb.files))?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Ask(verb) => {
+                let model = verb.model.open(context)?;
+                let stats = steps::ask(&stage("ask", &verb.files), &model, verb.stage)?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Answer(verb) => {
+                let (model, stage) = (verb.model.open(context)?, stage("answer", &verb.files));
+                let stats = steps::answer(&stage, &model, verb.candidates, verb.temperature)?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Verify(verb) => {
+                let model = verb.model.open(context)?;
+                let stats = steps::verify(&stage("verify", &verb.files), &model, &model)?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Filter(verb) => {
+                let rules = Rules {
+                    shortest: verb.shortest,
+                    longest: verb.longest,
+                    most_per_language: verb.most_per_language,
+                };
+                let stats = steps::filter(&stage("filter", &verb.files), &rules, &verb.benchmark)?;
+                print_stats(&stats, &verb.files)
+            }
+            Self::Run(verb) => verb.run(context),
         }
-        Syncode::Lang(verb) => verb.run(context),
-        Syncode::Clean(verb) => {
-            let stats = steps::clean(&stage("clean", &verb.files))?;
-            tell(&stats, &verb.files)
-        }
-        Syncode::Ask(verb) => {
-            let model = verb.model.open(context)?;
-            let stats = steps::ask(&stage("ask", &verb.files), &model, verb.stage)?;
-            tell(&stats, &verb.files)
-        }
-        Syncode::Answer(verb) => {
-            let (model, stage) = (verb.model.open(context)?, stage("answer", &verb.files));
-            let stats = steps::answer(&stage, &model, verb.candidates, verb.temperature)?;
-            tell(&stats, &verb.files)
-        }
-        Syncode::Verify(verb) => {
-            let model = verb.model.open(context)?;
-            let stats = steps::verify(&stage("verify", &verb.files), &model, &model)?;
-            tell(&stats, &verb.files)
-        }
-        Syncode::Filter(verb) => {
-            let rules = Rules {
-                shortest: verb.shortest,
-                longest: verb.longest,
-                most_per_language: verb.most_per_language,
-            };
-            let stats = steps::filter(&stage("filter", &verb.files), &rules, &verb.benchmark)?;
-            tell(&stats, &verb.files)
-        }
-        Syncode::Run(verb) => verb.run(context),
     }
 }
 
-fn tell(stats: &Stats, files: &Files) -> Result<(), Failure> {
+fn print_stats(stats: &Stats, files: &Files) -> Result<(), Failure> {
     match files.json {
-        true => print_line(&serde_json::to_string(stats).map_err(Failure::failed)?),
+        true => print_json(stats),
         false => print_line(&line(stats, &files.out)),
     }
 }

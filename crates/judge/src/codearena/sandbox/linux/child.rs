@@ -15,7 +15,7 @@ use super::super::Limits;
 use super::Mode;
 use super::calls::{errno, fork, read_only, read_only_here, write_file};
 use super::room::Furnish;
-use super::step::{STATUS, Step, demand, tell};
+use super::step::{STATUS, Step, demand, report};
 
 /// A run, ready to start.
 pub(super) struct Child<'a> {
@@ -35,7 +35,7 @@ pub(super) struct Child<'a> {
     pub arguments: Option<(usize, usize)>,
     pub limits: Vec<(c_int, u64)>,
     pub filters: &'static [BpfProgram],
-    /// Standard input, output, error, and where the end is told.
+    /// Standard input, output, error, and where the end is reported.
     pub fds: [RawFd; 4],
     /// What becomes descriptors 4 and 5 of the program.
     pub pipes: Option<[RawFd; 2]>,
@@ -301,7 +301,7 @@ fn wait_for(program: libc::pid_t) {
         // SAFETY: writes the status into `raw`.
         let pid = unsafe { libc::waitpid(-1, &mut raw, 0) };
         if pid == program {
-            return tell(Step::Exited, raw);
+            return report(Step::Exited, raw);
         }
         if pid < 0 && errno() != libc::EINTR {
             return;

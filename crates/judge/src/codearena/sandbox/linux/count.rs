@@ -16,13 +16,13 @@ const SOCKET: u64 = 2 * 212_992;
 /// `waits` learns how long its threads waited for a processor.
 pub(super) fn look(first: libc::pid_t, processes: usize, count: bool, waits: &mut Waits) -> u64 {
     let (mut open, mut known) = (vec![first], HashSet::new());
-    let mut held = Held::default();
+    let mut memory = Memory::default();
     while let Some(pid) = open.pop() {
         if !known.insert(pid) || known.len() > processes + 2 {
             continue;
         }
         if count {
-            held.add(pid, pid != first);
+            memory.add(pid, pid != first);
         }
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
             .into_iter()
@@ -40,7 +40,7 @@ pub(super) fn look(first: libc::pid_t, processes: usize, count: bool, waits: &mu
         }
     }
     waits.see_own();
-    held.bytes()
+    memory.bytes()
 }
 
 /// How long a run waited for a processor, in nanoseconds: each thread of it by its number, those that ended too, and this thread,
@@ -81,14 +81,14 @@ const THIS_THREAD: &str = "/proc/thread-self";
 
 /// Memory of some processes, by its kinds.
 #[derive(Default)]
-struct Held {
+struct Memory {
     pages: u64,
     shared: HashMap<String, u64>,
     sockets: HashSet<std::path::PathBuf>,
     files: Option<u64>,
 }
 
-impl Held {
+impl Memory {
     /// Adds a process; its working folder too where it is `inside` the new root.
     fn add(&mut self, pid: libc::pid_t, inside: bool) {
         let number = |text: String| {

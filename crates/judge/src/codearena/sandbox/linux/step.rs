@@ -43,20 +43,20 @@ impl Step {
     }
 }
 
-/// Where it is told.
+/// Where it is reported.
 pub(super) const STATUS: RawFd = 3;
 
 /// Ends the process where a step failed.
 pub(super) fn demand(step: Step, done: bool) {
     if !done {
-        tell(step, errno());
+        report(step, errno());
         // SAFETY: ends this process.
         unsafe { libc::_exit(1) }
     }
 }
 
 /// Eight bytes for the parent.
-pub(super) fn tell(step: Step, value: i32) {
+pub(super) fn report(step: Step, value: i32) {
     let message = [step as i32, value];
     // SAFETY: writes eight bytes of a local array.
     unsafe { libc::write(STATUS, message.as_ptr().cast(), 8) };

@@ -163,7 +163,7 @@ pub(super) fn first_page(pipe: PipeReader) -> Vec<u8> {
     bytes
 }
 
-/// What the run told last before its end.
+/// What the run reported last before its end.
 pub(super) fn status(mut pipe: PipeReader) -> Option<(Step, i32)> {
     let mut message = [0_u8; 8];
     pipe.read_exact(&mut message).ok()?;

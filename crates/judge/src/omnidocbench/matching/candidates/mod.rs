@@ -8,7 +8,7 @@ use std::borrow::{Borrow, Cow};
 use base::numerics::{assign, levenshtein_numbered};
 
 use super::arrays::{split_gt, split_one};
-use super::environments::with_arrays;
+use super::cases::with_arrays;
 use super::lines::{Line, Lines, Reader};
 use super::quick::{self, array};
 use super::record::{Match, Place, kind, start};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, print_line};
+use base::command::{Context, Failure, print_json, print_line};
 use clap::Args;
 use engine::text::Tokenizer;
 use serde_json::{Value, json};
@@ -135,10 +135,8 @@ impl QualityArgs {
         let above = |texts: &[String]| texts.iter().filter(|text| model.score(text) >= 0.5).count();
         let right = above(&good) + other.len() - above(&other);
         let share = right as f64 / (good.len() + other.len()).max(1) as f64;
-        match self.pieces.json {
-            true => print_line(
-                &json!({"good": good.len(), "other": other.len(), "right": share}).to_string(),
-            ),
+        match self.pieces.output.json {
+            true => print_json(&json!({"good": good.len(), "other": other.len(), "right": share})),
             false => print_line(&format!(
                 "learned from {} good and {} other texts; {:.1} % of them are classified correctly; wrote `{}`",
                 good.len(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Context, Failure};
+use base::command::{Context, Failure, Output};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -24,9 +24,8 @@ pub struct Import {
     /// Read files that are not UTF-8 as Latin-1; else they are left out
     #[arg(long)]
     latin1: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Args, Debug)]
@@ -109,7 +108,7 @@ impl Import {
                 why.unwrap_or_default()
             )));
         }
-        report(&self.out, self.json, &tally)
+        report(&self.out, self.output.json, &tally)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, Output, eprint_line, is_quiet, print_json, print_line};
 use base::job::Shard;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::moxin::data::job::Job;
@@ -16,22 +16,23 @@ use clean::{DedupArgs, FilterArgs, Import};
 mod choose;
 mod clean;
 
-/// The steps of the data pipeline. Each reads files of JSON lines (`{"text": …}`, `.gz` too) or folders of them, and writes a
-/// folder with as many pieces and a `manifest.json`. The same command goes on where a run was stopped.
-#[derive(Subcommand, Debug)]
-pub enum Data {
-    /// Text files (.txt, .md, .html…) as JSON lines
-    Import(Import),
-    /// Clean texts, without short ones and what evaluations ask
-    Filter(FilterArgs),
-    /// Near-duplicates go
-    Dedup(DedupArgs),
-    /// Keep what a classifier takes for good text, or train one
-    Quality(QualityArgs),
-    /// Several sources in given shares
-    Mix(MixArgs),
-    /// Encode, shuffle and join documents for training
-    Pack(PackArgs),
+base::verbs! {
+    /// The steps of the data pipeline. Each reads files of JSON lines (`{"text": …}`, `.gz` too) or folders of them, and writes a
+    /// folder with as many pieces and a `manifest.json`. The same command goes on where a run was stopped.
+    pub enum Data {
+        /// Text files (.txt, .md, .html…) as JSON lines
+        Import(Import),
+        /// Clean texts, without short ones and what evaluations ask
+        Filter(FilterArgs),
+        /// Near-duplicates go
+        Dedup(DedupArgs),
+        /// Keep what a classifier takes for good text, or train one
+        Quality(QualityArgs),
+        /// Several sources in given shares
+        Mix(MixArgs),
+        /// Encode, shuffle and join documents for training
+        Pack(PackArgs),
+    }
 }
 
 /// Options of every step.
@@ -56,9 +57,8 @@ pub struct Pieces {
     /// Write compressed files
     #[arg(long)]
     gz: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Common {
@@ -103,9 +103,9 @@ impl Pieces {
 
     /// Prints what came out.
     fn report(&self, out: &Path, done: Option<&Tally>) -> Result<(), Failure> {
-        match (done, self.json) {
+        match (done, self.output.json) {
             (Some(tally), json) => report(out, json, tally),
-            (None, true) => print_line(&json!({"done": false}).to_string()),
+            (None, true) => print_json(&json!({"done": false})),
             (None, false) => print_line(
                 "the pieces of this shard are done; run the other shards, then the same command without `--shard`",
             ),
@@ -133,9 +133,7 @@ fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
         )));
     }
     if json {
-        return print_line(
-            &json!({"done": true, "out": base::files::shown(out), "total": tally}).to_string(),
-        );
+        return print_json(&json!({"done": true, "out": base::files::shown(out), "total": tally}));
     }
     let mut line = format!(
         "{} of {} documents, {:.1} of {:.1} MB of text",
@@ -160,19 +158,6 @@ fn report(out: &Path, json: bool, tally: &Tally) -> Result<(), Failure> {
         eprint_line(&format!("wrote `{}`", out.display()));
     }
     Ok(())
-}
-
-impl Data {
-    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        match self {
-            Self::Import(it) => it.run(context),
-            Self::Filter(it) => it.run(context),
-            Self::Dedup(it) => it.run(context),
-            Self::Quality(it) => it.run(context),
-            Self::Mix(it) => it.run(context),
-            Self::Pack(it) => it.run(context),
-        }
-    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_line};
+use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_json, print_line};
 use base::media::read_picture;
 use burn::tensor::Device;
 use serde_json::{Map, Value, json};
@@ -53,7 +53,7 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
         size,
         device,
     };
-    let mut bar = Steps::new("pictures", eval.json);
+    let mut bar = Steps::new("pictures", eval.output.json);
     let mut skipped = Skipped::default();
     let mut seen = Vec::with_capacity(total);
     for (at, photo) in dataset.photos.iter().enumerate() {
@@ -91,15 +91,14 @@ pub(super) fn run(eval: &Eval, head: DetectHead, context: Context) -> Result<(),
             written.push(out);
         }
     }
-    if eval.json {
+    if eval.output.json {
         let masks = masks.as_ref();
-        return print_line(&json!({
+        return print_json(&json!({
             "pictures": total - skipped.count, "skipped": skipped.count, "annotations": dataset.len(),
             "ignored_annotations": dataset.flat + dataset.strangers,
             "boxes": figures(&boxes), "masks": masks.map(figures),
             "categories": categories(&dataset, &boxes, masks), "out": written,
-        })
-        .to_string());
+        }));
     }
     print_line(&format!(
         "{}, annotations: {}, categories: {}",

@@ -1,6 +1,6 @@
 //! Segmenters against label pictures.
 
-use base::command::{Context, Failure, Steps, print_line};
+use base::command::{Context, Failure, Steps, print_json, print_line};
 use base::media::{Picture, read_picture};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) fn run(eval: &Eval, head: SegmentHead, context: Context) -> Result<()
     let (model, classes) = segment::open(file, head, &device)?;
     let numbering = eval.ignore.map(usize::from);
     let numbering = numbering.map_or(Numbering::FromOne, Numbering::FromZero);
-    let mut bar = Steps::new("pictures", eval.json);
+    let mut bar = Steps::new("pictures", eval.output.json);
     let mut skipped = Skipped::default();
     let mut confusion = Confusion::new(classes);
     for (at, pair) in pairs.iter().take(total).enumerate() {
@@ -45,15 +45,12 @@ pub(super) fn run(eval: &Eval, head: SegmentHead, context: Context) -> Result<()
     context.proceed()?;
     tell_skipped(&skipped, total)?;
     let shares = confusion.shares();
-    if eval.json {
-        return print_line(
-            &json!({
-                "pictures": total - skipped.count, "skipped": skipped.count, "miou": shares.miou,
-                "mean_accuracy": shares.mean_accuracy, "pixel_accuracy": shares.pixel_accuracy,
-                "mean_dice": shares.mean_dice, "classes": shares.classes,
-            })
-            .to_string(),
-        );
+    if eval.output.json {
+        return print_json(&json!({
+            "pictures": total - skipped.count, "skipped": skipped.count, "miou": shares.miou,
+            "mean_accuracy": shares.mean_accuracy, "pixel_accuracy": shares.pixel_accuracy,
+            "mean_dice": shares.mean_dice, "classes": shares.classes,
+        }));
     }
     let percent = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Steps, eprint_line, print_line};
+use base::command::{Context, Failure, Output, Steps, eprint_line, print_json, print_line};
 use base::numerics::statistics::wilson;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -94,9 +94,8 @@ pub struct Eval {
     /// Only the first N pictures
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl Eval {
@@ -125,7 +124,7 @@ impl Eval {
         if let Some(limit) = self.limit {
             data_set = data_set.truncated(limit.max(1));
         }
-        let mut bar = Steps::new("pictures", self.json);
+        let mut bar = Steps::new("pictures", self.output.json);
         let total = data_set.len();
         let batch = usize::from(self.batch);
         let sees = (model.size, model.crop);
@@ -144,13 +143,12 @@ impl Eval {
         context.proceed()?;
         let share = |hits: usize| hits as f64 / score.pictures.max(1) as f64;
         let interval = wilson(score.top1, score.pictures);
-        if self.json {
+        if self.output.json {
             let interval = interval.map(|it| [it.low, it.high]);
-            return print_line(&json!({
+            return print_json(&json!({
                 "pictures": score.pictures, "top1": share(score.top1), "top5": share(score.top5),
                 "top1_interval": interval,
-            })
-            .to_string());
+            }));
         }
         let within = interval.map_or_else(String::new, |it| {
             format!(

@@ -1,4 +1,4 @@
-//! Weights that are held in bf16.
+//! Linear layers with bf16 weights.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,34 +10,34 @@ use super::custom_op::{self, dense, tensor, values};
 use super::linear::{linear, precision};
 
 /// A weight `[out, in]` in bf16, which takes half the memory of f32.
-pub struct RoundedMatrix {
-    held: Held,
+pub struct Bf16Matrix {
+    values: Layout,
     shape: [usize; 2],
 }
 
-enum Held {
+enum Layout {
     /// In the order of products of bf16 values.
     Packed(PackedWeight),
     /// In the order of the weight.
     Plain(Vec<bf16>),
 }
 
-impl std::fmt::Debug for RoundedMatrix {
+impl std::fmt::Debug for Bf16Matrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [output, input] = self.shape;
-        write!(f, "RoundedMatrix({output}×{input})")
+        write!(f, "Bf16Matrix({output}×{input})")
     }
 }
 
-impl RoundedMatrix {
-    /// Of values `[out, in]`; packed for [`rounded_linear`] where the machine multiplies bf16 values.
+impl Bf16Matrix {
+    /// Of values `[out, in]`; packed for [`bf16_linear`] where the machine multiplies bf16 values.
     ///
     /// # Errors
     /// When there are not as many values as the shape asks for.
     pub fn new(values: &[f32], [output, input]: [usize; 2]) -> Result<Self, ShapeError> {
         let packed = PackedWeight::rounded(values, output, input)?;
         Ok(Self {
-            held: packed.map_or_else(|| plain(values), Held::Packed),
+            values: packed.map_or_else(|| plain(values), Layout::Packed),
             shape: [output, input],
         })
     }
@@ -45,16 +45,16 @@ impl RoundedMatrix {
     /// In the order that the values have, for weights that are only read.
     pub fn unpacked(values: &[f32], shape: [usize; 2]) -> Self {
         Self {
-            held: plain(values),
+            values: plain(values),
             shape,
         }
     }
 
     /// The values in f32, `[out, in]`.
     pub fn values(&self) -> Vec<f32> {
-        match &self.held {
-            Held::Packed(packed) => packed.values(),
-            Held::Plain(values) => values.par_iter().map(|value| value.to_f32()).collect(),
+        match &self.values {
+            Layout::Packed(packed) => packed.values(),
+            Layout::Plain(values) => values.par_iter().map(|value| value.to_f32()).collect(),
         }
     }
 
@@ -64,19 +64,19 @@ impl RoundedMatrix {
     }
 }
 
-fn plain(values: &[f32]) -> Held {
-    Held::Plain(values.par_iter().map(|v| bf16::from_f32(*v)).collect())
+fn plain(values: &[f32]) -> Layout {
+    Layout::Plain(values.par_iter().map(|v| bf16::from_f32(*v)).collect())
 }
 
 /// [`linear`] by a weight in bf16. Products of f32 values widen the weight for the time of the call, and are those of
-/// [`RoundedMatrix::values`] to the last bit; products of bf16 values read it as it is. `x` gets a gradient, the weight none.
-pub fn rounded_linear<const D: usize>(
+/// [`Bf16Matrix::values`] to the last bit; products of bf16 values read it as it is. `x` gets a gradient, the weight none.
+pub fn bf16_linear<const D: usize>(
     x: Tensor<D>,
-    weight: &RoundedMatrix,
+    weight: &Bf16Matrix,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    let packed = match (precision(), &weight.held) {
-        (Precision::Bf16, Held::Packed(packed)) => run(&x, packed, &bias),
+    let packed = match (precision(), &weight.values) {
+        (Precision::Bf16, Layout::Packed(packed)) => run(&x, packed, &bias),
         _ => None,
     };
     packed.unwrap_or_else(|| {

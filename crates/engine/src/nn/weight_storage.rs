@@ -1,4 +1,4 @@
-//! Weights that are held in fewer bits than f32, in the place of the parameters that they stand for.
+//! Reduced-precision weight storage (bf16, quantised blocks) behind module parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use burn::module::{Module, Param, Reparameterization, Reparameterizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::ops::{self, QuantMatrix, RoundedMatrix};
+use crate::ops::{self, Bf16Matrix, QuantMatrix};
 
-/// How weights are held in memory.
+/// Data type of weights in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightKind {
@@ -85,21 +85,21 @@ impl LowRank {
     }
 }
 
-/// A weight `[out, in..]` in fewer bits than f32. Cheap to clone.
+/// The storage of a weight `[out, in..]` below f32 precision. Cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Matrix {
-    /// In bf16.
-    Rounded(Arc<RoundedMatrix>),
-    /// In blocks, and what LoRAs add to it.
-    Quant(Arc<QuantMatrix>, Arc<[LowRank]>),
+pub enum WeightStorage {
+    /// bf16.
+    Bf16(Arc<Bf16Matrix>),
+    /// Quantised blocks, and the LoRA deltas added to them.
+    Quantised(Arc<QuantMatrix>, Arc<[LowRank]>),
 }
 
-impl Matrix {
+impl WeightStorage {
     /// The values in f32, with what is added to them.
     pub fn values(&self) -> Vec<f32> {
         match self {
-            Self::Rounded(weight) => weight.values(),
-            Self::Quant(weight, changes) => {
+            Self::Bf16(weight) => weight.values(),
+            Self::Quantised(weight, changes) => {
                 let mut values = weight.dequantize();
                 LowRank::add(changes, &mut values);
                 values
@@ -110,8 +110,8 @@ impl Matrix {
     /// `[.., in]` → `[.., out]`.
     fn linear<const D: usize>(&self, x: Tensor<D>, bias: Option<Tensor<1>>) -> Tensor<D> {
         match self {
-            Self::Rounded(weight) => ops::rounded_linear(x, weight, bias),
-            Self::Quant(weight, changes) => {
+            Self::Bf16(weight) => ops::bf16_linear(x, weight, bias),
+            Self::Quantised(weight, changes) => {
                 let y = ops::quant_linear(x.clone(), weight, bias);
                 changes
                     .iter()
@@ -129,61 +129,64 @@ impl Matrix {
 /// What a layer reads in the place of a parameter's values. The parameter has the same values in f32, made when they are asked
 /// for, such as by saving, and gets no gradient; other values given to it later are not seen by the layer.
 #[derive(Module, Debug)]
-pub struct Held {
+pub struct StoredWeight {
     #[module(skip)]
-    matrix: Matrix,
+    storage: WeightStorage,
 }
 
-impl Reparameterization for Held {
-    const NAME: &'static str = "held";
+impl Reparameterization for StoredWeight {
+    const NAME: &'static str = "stored";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         base
     }
 }
 
-/// Attaches a [`Held`] to one parameter.
-struct Attach(Option<Held>);
+/// Attaches a [`StoredWeight`] to one parameter.
+struct Attach(Option<StoredWeight>);
 
 impl Reparameterizer for Attach {
-    type Reparam = Held;
+    type Reparam = StoredWeight;
 
     fn reparameterize<const D: usize>(
         &mut self,
         _: &str,
         param: Param<Tensor<D>>,
-    ) -> (Param<Tensor<D>>, Option<Held>) {
+    ) -> (Param<Tensor<D>>, Option<StoredWeight>) {
         (param, self.0.take())
     }
 }
 
-/// `param` with its values in `matrix`.
-pub(crate) fn hold<const D: usize>(param: &Param<Tensor<D>>, matrix: Matrix) -> Param<Tensor<D>> {
+/// `param` with its values in `storage`.
+pub(crate) fn store<const D: usize>(
+    param: &Param<Tensor<D>>,
+    storage: WeightStorage,
+) -> Param<Tensor<D>> {
     let shape = param.lazy_shape();
     let read = {
-        let (matrix, shape) = (matrix.clone(), shape.dims());
-        move |device: &Device, _: bool| matrix.tensor(shape, device)
+        let (storage, shape) = (storage.clone(), shape.dims());
+        move |device: &Device, _: bool| storage.tensor(shape, device)
     };
     Param::uninitialized(param.id, read, param.lazy_device(), false, shape)
-        .apply_reparameterization(Attach(Some(Held { matrix })))
+        .apply_reparameterization(Attach(Some(StoredWeight { storage })))
 }
 
-/// `x · weightᵀ + bias` where `weight` is held; none where it is dense.
+/// `x · weightᵀ + bias` where `weight` is below f32 precision; none where it is f32.
 pub(super) fn linear<const D: usize>(
     x: &Tensor<D>,
     weight: &Param<Tensor<2>>,
     bias: Option<Tensor<1>>,
 ) -> Option<Tensor<D>> {
-    let held = weight.reparameterization::<Held>()?;
-    Some(held.matrix.linear(x.clone(), bias))
+    let stored = weight.reparameterization::<StoredWeight>()?;
+    Some(stored.storage.linear(x.clone(), bias))
 }
 
-/// The values of a weight, which do not stay in memory in f32 where they are held.
+/// The values of a weight; a reduced-precision one is widened to f32 for the call.
 pub(super) fn tensor<const D: usize>(weight: &Param<Tensor<D>>) -> Tensor<D> {
-    match weight.reparameterization::<Held>() {
-        Some(held) => {
+    match weight.reparameterization::<StoredWeight>() {
+        Some(stored) => {
             let device = weight.lazy_device();
-            held.matrix.tensor(weight.lazy_shape().dims(), &device)
+            stored.storage.tensor(weight.lazy_shape().dims(), &device)
         }
         None => weight.val(),
     }

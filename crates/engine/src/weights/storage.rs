@@ -1,4 +1,4 @@
-//! Modules whose linear layers and convolutions hold their weights in fewer bits than f32.
+//! Loading linear layers and convolutions with reduced-precision weight storage.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use kernels::{QuantError, QuantMatrix};
 
 use super::module::Plan;
 use super::{KeyMap, Weights, WeightsError};
-use crate::nn::{LowRank, Matrix, WeightKind};
-use crate::ops::RoundedMatrix;
+use crate::nn::{LowRank, WeightKind, WeightStorage};
+use crate::ops::Bf16Matrix;
 
 /// Values that have one scale.
 const BLOCK: usize = 32;
@@ -17,20 +17,20 @@ const BLOCK: usize = 32;
 /// What LoRAs add to the parameter at a path, of a shape.
 pub type Changes<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<LowRank>, WeightsError> + 'a;
 
-/// How [`load_with`] holds weights.
+/// How [`load_with`] stores weights.
 pub struct Loading<'a> {
-    /// How the weight at a path is held.
+    /// Data type of the weight at a path.
     pub kind: &'a dyn Fn(&str) -> WeightKind,
     /// What is added to weights.
     pub changes: &'a mut Changes<'a>,
 }
 
-/// [`super::load`] with the weights of [`crate::nn::Linear`] and [`crate::nn::Conv2d`] held as `loading` says. One weight at a
+/// [`super::load`] with the weights of [`crate::nn::Linear`] and [`crate::nn::Conv2d`] stored as `loading` says. One weight at a
 /// time is in memory in f32.
 ///
-/// Convolutions, and layers whose inputs are no multiple of 32, are held in bf16 at most. Weights of linear layers that the file
+/// Convolutions, and layers whose inputs are no multiple of 32, are stored in bf16 at most. Weights of linear layers that the file
 /// has in quantised blocks stay as they are, whatever kind is asked for; what is added to them is computed beside them. A
-/// weight that is held gets no gradient.
+/// reduced-precision weight gets no gradient.
 ///
 /// # Errors
 /// As [`super::load`], and those of `loading.changes`.
@@ -43,7 +43,7 @@ pub fn load_with<M: Module>(
     Plan::whole(&module, weights, keys)?.carry_out(module, weights, Some(loading))
 }
 
-/// A layer that can hold its weight otherwise than in f32.
+/// A layer whose weight may be stored otherwise than in f32.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Layer {
     Linear,
@@ -60,7 +60,7 @@ impl Layer {
         }
     }
 
-    /// The kind in which a weight of `shape` is held where `kind` is asked for.
+    /// The kind in which a weight of `shape` is stored where `kind` is asked for.
     fn kind(self, shape: &[usize], kind: WeightKind) -> WeightKind {
         let whole = shape.last().is_some_and(|size| size.is_multiple_of(BLOCK));
         match kind {
@@ -73,7 +73,7 @@ impl Layer {
 /// What a parameter is filled with.
 pub(super) enum Filling {
     Values(Vec<f32>),
-    Held(Matrix),
+    Stored(WeightStorage),
 }
 
 impl Loading<'_> {
@@ -93,7 +93,7 @@ impl Loading<'_> {
         let size = [shape[0], shape[1..].iter().product()];
         let quant = |matrix: Result<QuantMatrix, QuantError>, changes: Vec<LowRank>| {
             let matrix = matrix.map_err(broken)?;
-            Ok(Filling::Held(Matrix::Quant(
+            Ok(Filling::Stored(WeightStorage::Quantised(
                 Arc::new(matrix),
                 changes.into(),
             )))
@@ -112,16 +112,16 @@ impl Loading<'_> {
         LowRank::add(&changes, &mut values);
         Ok(match (kind, layer) {
             (Some(WeightKind::Bf16), Some(Layer::Linear)) => {
-                let matrix = RoundedMatrix::new(&values, size);
+                let matrix = Bf16Matrix::new(&values, size);
                 let matrix = matrix.map_err(|error| WeightsError::Content {
                     name: name.to_owned(),
                     reason: error.to_string(),
                 })?;
-                Filling::Held(Matrix::Rounded(Arc::new(matrix)))
+                Filling::Stored(WeightStorage::Bf16(Arc::new(matrix)))
             }
             (Some(WeightKind::Bf16), _) => {
-                let matrix = RoundedMatrix::unpacked(&values, size);
-                Filling::Held(Matrix::Rounded(Arc::new(matrix)))
+                let matrix = Bf16Matrix::unpacked(&values, size);
+                Filling::Stored(WeightStorage::Bf16(Arc::new(matrix)))
             }
             _ => Filling::Values(values),
         })
