@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use base::media::{Picture, jpeg_bytes, png_bytes, read_clip, read_still, webp_bytes};
+use base::media::{Image, jpeg_bytes, png_bytes, read_clip, read_still, webp_bytes};
 
 /// What reading a file may take: megabytes and seconds of CPU time. The seconds are those of a machine of today; a slow
 /// or shared one may take twice as many.
@@ -262,7 +262,7 @@ fn a_webp_that_says_it_is_small() {
             assert!(told.contains("another size"), "{told}");
         }
     }
-    let whole = webp_bytes(&Picture::filled(20, 10, [9; 3]), None).unwrap();
+    let whole = webp_bytes(&Image::filled(20, 10, [9; 3]), None).unwrap();
     assert_eq!(read("whole.webp", &whole)[0], "20x10");
 }
 
@@ -279,12 +279,12 @@ fn held(bytes: &[u8], mark: u8) -> Vec<u8> {
 
 #[test]
 fn a_picture_that_is_turned() {
-    let small = Picture::new(2, 1, vec![255, 255, 255, 0, 0, 0]).unwrap();
+    let small = Image::new(2, 1, vec![255, 255, 255, 0, 0, 0]).unwrap();
     let jpeg = jpeg_bytes(&small, None).unwrap();
     assert_eq!(read("small.jpg", &held(&jpeg, 6))[0], "1x2");
     assert_eq!(read("mirrored.jpg", &held(&jpeg, 2))[0], "2x1");
     // Twice 192 MB of pixels.
-    let large = jpeg_bytes(&Picture::filled(8192, 8192, [0; 3]), None).unwrap();
+    let large = jpeg_bytes(&Image::filled(8192, 8192, [0; 3]), None).unwrap();
     for told in read("large.jpg", &held(&large, 6)) {
         assert!(told.contains("too large"), "{told}");
     }
@@ -325,7 +325,7 @@ fn frames_on_a_large_canvas() {
 
 #[test]
 fn large_and_empty() {
-    let picture = Picture::filled(8192, 8192, [0; 3]);
+    let picture = Image::filled(8192, 8192, [0; 3]);
     let png = png_bytes(&picture, &[]).unwrap();
     assert_eq!(read("large.png", &png)[0], "8192x8192");
 }

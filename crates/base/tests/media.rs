@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use base::media::{clip_from_strip, read_clip, read_picture};
+use base::media::{clip_from_strip, read_clip, read_image};
 
 /// Twenty animations with partial frames, every disposal and blending, lossless and lossy. The strips beside them were
 /// decoded by Pillow 13.0 (libwebp) and laid on white.
@@ -13,7 +13,7 @@ fn animated_webp_is_composited_as_libwebp_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/webp");
     for i in 0..20 {
         let found = read_clip(folder.join(format!("{i:02}.webp"))).unwrap();
-        let strip = read_picture(folder.join(format!("{i:02}.png"))).unwrap();
+        let strip = read_image(folder.join(format!("{i:02}.png"))).unwrap();
         let wanted = clip_from_strip(&strip, found.frames.len()).unwrap();
         for (at, (found, wanted)) in found.frames.iter().zip(&wanted.frames).enumerate() {
             let pairs = found.pixels.iter().zip(&wanted.pixels);

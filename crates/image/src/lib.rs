@@ -1,4 +1,4 @@
-//! Picture and manga generation, editing and watermarking.
+//! Image and manga generation, editing and watermarking.
 
 #[cfg(feature = "acdit")]
 pub mod acdit;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use base::fixtures::{Case, cases, furthest, report};
-use base::media::Picture;
+use base::media::Image;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::diffusion::scheduler::{DpmSolver, Scheduler, SchedulerConfig};
@@ -422,9 +422,9 @@ fn pictures_become_tokens_and_pictures_again() {
             device: device.clone(),
         };
         let mut rng = base::rng::Rng::new(3);
-        let frames: Vec<Picture> = (0..pipeline.config.temporal_len)
+        let frames: Vec<Image> = (0..pipeline.config.temporal_len)
             .map(|_| {
-                let mut picture = Picture::filled(side, side, [0; 3]);
+                let mut picture = Image::filled(side, side, [0; 3]);
                 for (x, y) in (0..side).flat_map(|y| (0..side).map(move |x| (x, y))) {
                     let grey = rng.below(256) as u8;
                     let colour = match space.channels {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use base::fixtures::{Case, cases, report};
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
 use engine::models::qformer::{self, QFormerConfig};
@@ -315,7 +315,7 @@ fn preprocess() {
     each("preprocess", |case| {
         let shape = case.weights().shape("image").unwrap().to_vec();
         let pixels = case.weights().bytes("image").unwrap().to_vec();
-        let picture = Picture::new(shape[1] as u32, shape[0] as u32, pixels).unwrap();
+        let picture = Image::new(shape[1] as u32, shape[0] as u32, pixels).unwrap();
         let numbers = |name: &str| -> [f32; 3] {
             let numbers = case.numbers(name);
             [0, 1, 2].map(|at| numbers[at] as f32)

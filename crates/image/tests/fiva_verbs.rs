@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use base::command::{Context, Failure};
-use base::media::{Picture, read_picture, write_picture};
+use base::media::{Image, read_image, write_image};
 use base::rng::Rng;
 use burn::tensor::Device;
 use chat_server::{ChatServer, Mood};
@@ -102,9 +102,9 @@ fn models(place: &Path) {
 
 /// A picture with its own colours.
 fn picture(path: &Path, at: usize) {
-    let mut picture = Picture::filled(20, 16, [(at * 53 % 256) as u8, 90, (at * 101 % 256) as u8]);
+    let mut picture = Image::filled(20, 16, [(at * 53 % 256) as u8, 90, (at * 101 % 256) as u8]);
     picture.set(3, 4, [255, 255, 0]);
-    write_picture(path, &picture, &[]).unwrap();
+    write_image(path, &picture, &[]).unwrap();
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn from_references_to_pictures() {
         ];
         args.extend(rest);
         fiva(&args).unwrap();
-        read_picture(&out).unwrap()
+        read_image(&out).unwrap()
     };
     let with = |rest: &[&str], out: &str| {
         let mut args = vec!["--qformer", qformer.as_str()];

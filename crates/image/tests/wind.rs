@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use base::fixtures::{Case, cases, furthest, report};
-use base::media::{Picture, decode_still};
+use base::media::{Image, decode_still};
 use image_systems::wind::{
     Fourier, Mark, MarkConfig, Marker, Pattern, Shape, TreeRing, Windows, attack, circle, cosine,
     rotated, statistics, torch,
@@ -404,10 +404,10 @@ fn attacks() {
         let picture = |name: &str| {
             let sides = shape_of(&case, name);
             let bytes = case.weights().bytes(name).unwrap().into_owned();
-            Picture::new(sides[1] as u32, sides[0] as u32, bytes).unwrap()
+            Image::new(sides[1] as u32, sides[0] as u32, bytes).unwrap()
         };
         let image = picture("image");
-        let check = |name: &str, found: &Picture, room: u8| {
+        let check = |name: &str, found: &Image, room: u8| {
             let expected = picture(name);
             assert_eq!(
                 (found.width, found.height),
@@ -464,7 +464,7 @@ fn attacks() {
         let quality = case.usize("parameters.jpeg_quality") as u8;
         let ours = attack::jpeg_bytes(&image, quality).unwrap();
         let ours = decode_still(&ours, "ours.jpg").unwrap().picture;
-        let loss = |other: &Picture| -> f64 {
+        let loss = |other: &Image| -> f64 {
             let pairs = image.pixels.iter().zip(&other.pixels);
             pairs.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum()
         };

@@ -77,14 +77,14 @@ fn attack() -> Run {
     let net = Network::fmnist(10);
     let mut rng = Rng::new(1);
     let params = net.init(&mut rng);
-    let truth: Vec<f32> = (0..net.picture()).map(|_| rng.uniform()).collect();
+    let truth: Vec<f32> = (0..net.image()).map(|_| rng.uniform()).collect();
     let targets = Targets::Labels(vec![3]);
     let gradient = net
         .gradient(&params, &truth, &targets)
         .map(|gradient| gradient.params);
     let gradient = gradient.unwrap_or_default();
     let start = Guess {
-        pictures: rng.normals(net.picture()),
+        pictures: rng.normals(net.image()),
         targets,
         params: params.clone(),
     };

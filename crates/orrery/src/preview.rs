@@ -2,14 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use base::media::Picture;
+use base::media::Image;
 
 /// Columns that every terminal has.
 const COLUMNS: u32 = 80;
 
 /// Shows the first frame, or the first and a middle one of a clip, where standard output is a terminal that wants
 /// colour.
-pub fn show(frames: &[Picture]) {
+pub fn show(frames: &[Image]) {
     let out = io::stdout();
     let unwanted = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -21,9 +21,9 @@ pub fn show(frames: &[Picture]) {
 }
 
 /// The frames as text.
-fn drawn(frames: &[Picture]) -> String {
+fn drawn(frames: &[Image]) -> String {
     let middle = frames.len() / 2;
-    let shown: Vec<&Picture> = [0, middle]
+    let shown: Vec<&Image> = [0, middle]
         .iter()
         .take(if middle == 0 { 1 } else { 2 })
         .filter_map(|&at| frames.get(at))
@@ -51,11 +51,11 @@ fn drawn(frames: &[Picture]) -> String {
 #[cfg(test)]
 mod tests {
     use super::drawn;
-    use base::media::Picture;
+    use base::media::Image;
 
     #[test]
     fn two_rows_of_pixels_are_one_line() {
-        let picture = Picture::filled(3, 4, [1, 2, 3]);
+        let picture = Image::filled(3, 4, [1, 2, 3]);
         let text = drawn(&[picture]);
         assert_eq!(text.lines().count(), 2);
         assert_eq!(text.matches('▀').count(), 6);

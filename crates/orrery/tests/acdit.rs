@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use base::media::{Picture, read_text, write_picture};
+use base::media::{Image, read_text, write_image};
 use common::{Ran, folder, orrery};
 use serde_json::Value;
 
@@ -19,9 +19,9 @@ fn pictures(at: &Path) {
     for (class, colour) in [("dark", [20, 10, 40]), ("light", [230, 240, 200])] {
         fs::create_dir_all(at.join("data").join(class)).unwrap();
         for number in 0..3 {
-            let picture = Picture::filled(20, 16 + number, colour);
+            let picture = Image::filled(20, 16 + number, colour);
             let path = at.join(format!("data/{class}/{number}.png"));
-            write_picture(path, &picture, &[]).unwrap();
+            write_image(path, &picture, &[]).unwrap();
         }
     }
 }
@@ -165,7 +165,7 @@ fn one_picture_stands_alone_and_a_set_of_pictures_has_no_clips() {
         "sample", "--class", "sneaker", "--steps", "2", "--seed", "1", "--out", "one.png",
     ];
     acdit(at, &one).worked();
-    let picture = base::media::read_picture(at.join("one.png")).unwrap();
+    let picture = base::media::read_image(at.join("one.png")).unwrap();
     assert_eq!([picture.width, picture.height], [128, 128]);
     for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
         fs::write(at.join(name), [0; 16]).unwrap();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use base::media::{Clip, Picture, gif_bytes, png_bytes};
+use base::media::{Clip, Image, gif_bytes, png_bytes};
 use common::transcript::Transcript;
 use common::{folder, names, orrery, tiny_model};
 use std::fs;
@@ -60,9 +60,9 @@ fn pictures_to_start_from_that_are_none() {
     let at = folder.path();
     fs::write(at.join("empty.png"), b"").unwrap();
     fs::write(at.join("text.png"), b"hello, I am no picture").unwrap();
-    let wide = png_bytes(&Picture::filled(9000, 1, [0; 3]), &[]).unwrap();
+    let wide = png_bytes(&Image::filled(9000, 1, [0; 3]), &[]).unwrap();
     fs::write(at.join("wide.png"), &wide).unwrap();
-    let whole = png_bytes(&Picture::filled(20, 20, [7; 3]), &[]).unwrap();
+    let whole = png_bytes(&Image::filled(20, 20, [7; 3]), &[]).unwrap();
     fs::write(at.join("cut.png"), &whole[..whole.len() / 2]).unwrap();
     let mut seen = Transcript::new(at);
     for name in [
@@ -78,8 +78,8 @@ fn pictures_to_start_from_that_are_none() {
     }
     // A moving one is used, with a warning.
     let frames = vec![
-        Picture::filled(9, 5, [200, 0, 0]),
-        Picture::filled(9, 5, [0; 3]),
+        Image::filled(9, 5, [200, 0, 0]),
+        Image::filled(9, 5, [0; 3]),
     ];
     let gif = gif_bytes(&Clip::new(frames, 100).unwrap()).unwrap();
     fs::write(at.join("moving.gif"), gif).unwrap();
@@ -172,7 +172,7 @@ fn files_that_cannot_be_made_again() {
     let at = folder.path();
     let mut seen = Transcript::new(at);
     seen.line("create --again absent.png").refused(2);
-    let picture = Picture::filled(4, 4, [9; 3]);
+    let picture = Image::filled(4, 4, [9; 3]);
     fs::write(at.join("plain.png"), png_bytes(&picture, &[]).unwrap()).unwrap();
     seen.line("create --again plain.png").refused(2);
     for (name, params) in [

@@ -3,7 +3,7 @@
 
 mod common;
 
-use base::media::{read_clip, read_picture, read_text};
+use base::media::{read_clip, read_image, read_text};
 use common::transcript::Transcript;
 use common::{folder, names, orrery};
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn a_picture_says_how_it_was_made_and_is_made_again_byte_for_byte() {
         ran.out
     );
     let path = at.join("red-apple.png");
-    let picture = read_picture(&path).unwrap();
+    let picture = read_image(&path).unwrap();
     assert_eq!((picture.width, picture.height), (256, 256));
 
     let text = read_text(&path, "orrery").unwrap().unwrap();
@@ -86,7 +86,7 @@ fn a_sheet_holds_what_each_seed_draws_alone() {
             "--out", out,
         ];
         orrery(at, &args).worked();
-        read_picture(at.join(out)).unwrap()
+        read_image(at.join(out)).unwrap()
     };
     let sheet = draw("5", "4", "sheet.png");
     let alone = draw("6", "1", "one.png");
@@ -125,7 +125,7 @@ fn a_clip_starts_with_the_given_picture_and_is_made_again() {
     orrery(at, &apng).worked();
     let clip = read_clip(at.join("b.png")).unwrap();
     assert_eq!(clip.frames.len(), 16);
-    assert_eq!(clip.frames[0], read_picture(at.join("a.png")).unwrap());
+    assert_eq!(clip.frames[0], read_image(at.join("a.png")).unwrap());
     for (made, again) in [("octopus.gif", "c.gif"), ("b.png", "c.png")] {
         orrery(at, &["create", "--again", made, "--out", again]).worked();
         assert_eq!(
@@ -168,7 +168,7 @@ fn a_clip_from_text_starts_with_the_picture_that_the_picture_model_draws() {
     ]);
     draw(&["--video", "--count", "1", "--out", "clip.png"]);
     let clip = read_clip(at.join("clip.png")).unwrap();
-    assert_eq!(clip.frames[0], read_picture(at.join("a.png")).unwrap());
+    assert_eq!(clip.frames[0], read_image(at.join("a.png")).unwrap());
     orrery(at, &["create", "--again", "clip.png", "--out", "b.png"]).worked();
     assert_eq!(
         fs::read(at.join("clip.png")).unwrap(),
@@ -186,13 +186,13 @@ fn the_style_has_a_scale_of_its_own() {
         ];
         args.extend(options);
         orrery(at, &args).worked();
-        read_picture(at.join(out)).unwrap()
+        read_image(at.join(out)).unwrap()
     };
     // Both verbs read it alike, its usual value is a multiple of the other's, and another draws another picture.
     let verb = "stiv t2i fox --cfg 3 --cfg-style 5 --steps 2 --seed 5 --size 1x --out t.png";
     orrery(at, &verb.split(' ').collect::<Vec<_>>()).worked();
     let same = draw(&["--guidance", "3", "--style-guidance", "5"], "a.png");
-    assert_eq!(same, read_picture(at.join("t.png")).unwrap());
+    assert_eq!(same, read_image(at.join("t.png")).unwrap());
     assert_eq!(same, draw(&["--guidance", "3"], "c.png"));
     let other = draw(&["--guidance", "3", "--style-guidance", "9"], "b.png");
     assert!(same != other);

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::media::{Clip, Picture, write_clip, write_picture};
+use base::media::{Clip, Image, write_clip, write_image};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use serde_json::Value;
@@ -21,8 +21,8 @@ fn data(folder: &Path) -> PathBuf {
             let pixels = (0..24 * 20 * 3)
                 .map(|_| base + rng.below(40) as u8)
                 .collect();
-            let picture = Picture::new(24, 20, pixels).unwrap();
-            write_picture(place.join(class).join(format!("{at}.png")), &picture, &[]).unwrap();
+            let picture = Image::new(24, 20, pixels).unwrap();
+            write_image(place.join(class).join(format!("{at}.png")), &picture, &[]).unwrap();
         }
     }
     place
@@ -74,11 +74,11 @@ fn a_folder_of_pictures_becomes_a_classifier_that_looks_at_anything() {
     let model = ["--model", "run/model.safetensors"];
 
     // Pictures of every kind; what cannot be read is told in one line.
-    let grey = Picture::filled(33, 17, [90; 3]);
-    write_picture(at.join("grey.jpg"), &grey, &[]).unwrap();
-    write_picture(at.join("dot.png"), &Picture::filled(1, 1, [9; 3]), &[]).unwrap();
-    write_picture(at.join("strip.png"), &Picture::filled(3000, 2, [9; 3]), &[]).unwrap();
-    let frames = [[0; 3], [250; 3]].map(|c| Picture::filled(20, 20, c));
+    let grey = Image::filled(33, 17, [90; 3]);
+    write_image(at.join("grey.jpg"), &grey, &[]).unwrap();
+    write_image(at.join("dot.png"), &Image::filled(1, 1, [9; 3]), &[]).unwrap();
+    write_image(at.join("strip.png"), &Image::filled(3000, 2, [9; 3]), &[]).unwrap();
+    let frames = [[0; 3], [250; 3]].map(|c| Image::filled(20, 20, c));
     let clip = Clip::new(frames.to_vec(), 100).unwrap();
     write_clip(at.join("moving.gif"), &clip, &[]).unwrap();
     for image in ["grey.jpg", "dot.png", "strip.png", "moving.gif"] {
@@ -168,8 +168,8 @@ fn bad_data_sets_are_told_in_one_line() {
     std::fs::create_dir_all(at.join("none")).unwrap();
     assert!(train("none").contains("holds no data set"));
     std::fs::create_dir_all(at.join("one/cats")).unwrap();
-    let picture = Picture::filled(8, 8, [9; 3]);
-    write_picture(at.join("one/cats/a.png"), &picture, &[]).unwrap();
+    let picture = Image::filled(8, 8, [9; 3]);
+    write_image(at.join("one/cats/a.png"), &picture, &[]).unwrap();
     assert!(train("one").contains("single class"));
     std::fs::create_dir_all(at.join("one/dogs")).unwrap();
     assert!(train("one").contains("holds no PNG"));
@@ -218,7 +218,7 @@ fn damaged_pictures_stop_a_training_by_name() {
 fn checkpoints_of_another_kind_and_wrong_options_are_told_in_one_line() {
     let at = folder();
     let at = at.path();
-    write_picture(at.join("p.png"), &Picture::filled(8, 8, [9; 3]), &[]).unwrap();
+    write_image(at.join("p.png"), &Image::filled(8, 8, [9; 3]), &[]).unwrap();
     let classify =
         |model: &str| orrery(at, &["emov2", "classify", "p.png", "--model", model]).refused(2);
     assert!(classify("absent.pth").contains("absent.pth"));

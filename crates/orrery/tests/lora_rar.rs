@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use base::media::{Picture, write_picture};
+use base::media::{Image, write_image};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile, Weights};
 use serde_json::Value;
@@ -312,8 +312,8 @@ fn the_judge_asks_each_reference_once_and_goes_on() {
         std::fs::create_dir_all(at.join(place)).unwrap();
     }
     let picture = |place: &str, tone: u8| {
-        let picture = Picture::filled(9, 7, [tone; 3]);
-        write_picture(at.join(place), &picture, &[]).unwrap();
+        let picture = Image::filled(9, 7, [tone; 3]);
+        write_image(at.join(place), &picture, &[]).unwrap();
     };
     picture("made/dog/oil_painting2/0.png", 1);
     picture("data/subjects/dog/0.png", 2);

@@ -138,7 +138,7 @@ fn previews_are_kept_while_a_picture_is_drawn() {
         let read = |name: &str| std::fs::read(place.join(name)).unwrap();
         assert_eq!(read("fox.png"), read("plain.png"));
         let [drawn, preview] = ["fox.png", "so-far.png"]
-            .map(|name| base::media::read_picture(place.join(name)).unwrap());
+            .map(|name| base::media::read_image(place.join(name)).unwrap());
         assert_eq!([drawn.width, drawn.height], [preview.width, preview.height]);
         assert!(drawn != preview);
         std::fs::remove_file(place.join("so-far.png")).unwrap();
@@ -271,7 +271,7 @@ fn the_embedded_model_needs_no_name() {
     let [first, second] =
         ["elephant-twemoji-3.png", "b.png"].map(|name| std::fs::read(place.join(name)).unwrap());
     assert_eq!(first, second);
-    let picture = base::media::read_picture(place.join("b.png")).unwrap();
+    let picture = base::media::read_image(place.join("b.png")).unwrap();
     assert_eq!([picture.width, picture.height], [64; 2]);
     // A PNG with transparency.
     assert_eq!(first[25], 6);

@@ -3,7 +3,7 @@
 
 mod common;
 
-use base::media::{read_clip, read_picture};
+use base::media::{read_clip, read_image};
 use common::transcript::Transcript;
 use common::{TINY, folder, interrupt, names, orrery, signal, start, tiny_model};
 use serde_json::Value;
@@ -94,7 +94,7 @@ fn a_stopped_drawing_leaves_nothing_and_a_stopped_writer_a_whole_file() {
         let left = names(at);
         assert!(left.is_empty() || left == ["b.png"], "{left:?}");
         if !left.is_empty() {
-            assert_eq!(read_picture(at.join("b.png")).unwrap().width, 512);
+            assert_eq!(read_image(at.join("b.png")).unwrap().width, 512);
         }
     }
 }
@@ -125,7 +125,7 @@ fn a_small_model_goes_through_every_stage() {
     )
     .worked();
     let same =
-        |a: &str, b: &str| read_picture(at.join(a)).unwrap() == read_picture(at.join(b)).unwrap();
+        |a: &str, b: &str| read_image(at.join(a)).unwrap() == read_image(at.join(b)).unwrap();
     for (model, out) in [
         ("run/model.safetensors", "a.png"),
         ("exported.safetensors", "b.png"),
@@ -166,13 +166,13 @@ fn a_small_model_goes_through_every_stage() {
     ]);
     assert_eq!(
         led.frames[0],
-        read_picture(at.join("a.png")).unwrap().resize_square(32)
+        read_image(at.join("a.png")).unwrap().resize_square(32)
     );
     let more = clip(&["predict", "fox", "--clip", "t.png", "--out", "p.png"]);
     assert_eq!(more.frames[..4], first.frames[..4]);
     let between = clip(&["interpolate", "--clip", "t.png", "--out", "s.png"]);
     let even =
-        |frames: &[base::media::Picture]| frames.iter().step_by(2).cloned().collect::<Vec<_>>();
+        |frames: &[base::media::Image]| frames.iter().step_by(2).cloned().collect::<Vec<_>>();
     assert_eq!(even(&between.frames), even(&first.frames));
     let chosen = clip(&[
         "predict", "--clip", "t.png", "--given", "0,3,7", "--out", "g.png",

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base::media::Picture;
+use base::media::Image;
 use burn::tensor::Device;
 use video::stiv::{GenerationParams, GivenFrame, embedded};
 
@@ -57,7 +57,7 @@ fn what_a_call_gives_back_makes_the_same_again() {
 fn a_clip_goes_through_its_given_frames_and_needs_a_first_one() {
     let device = Device::flex();
     let clips = embedded::clips(&device).unwrap();
-    let frame = Picture::filled(50, 40, [200, 30, 30]);
+    let frame = Image::filled(50, 40, [200, 30, 30]);
     let params = GenerationParams {
         steps: 1,
         given: vec![GivenFrame::first(&frame), GivenFrame::new(15, &frame)],
@@ -70,10 +70,7 @@ fn a_clip_goes_through_its_given_frames_and_needs_a_first_one() {
     let frames = &made.clips[0].frames;
     assert_eq!(frames.len(), 16);
     for at in [0, 15] {
-        assert_eq!(
-            &frames[at],
-            made.params.given[usize::from(at > 0)].picture()
-        );
+        assert_eq!(&frames[at], made.params.given[usize::from(at > 0)].image());
     }
     assert_ne!(frames[8], frames[0]);
 

@@ -2,19 +2,19 @@
 #![allow(clippy::unwrap_used)]
 
 use base::fixtures::{self, Case};
-use base::media::Picture;
+use base::media::Image;
 use serde_json::Value;
 use video::stiv::metrics::{Mention, Scores, Totals, aggregate, dsg_video, vbench_total};
 use video::stiv::scenes::{changes, content_cuts, fade_cuts};
 
 /// Frames `[T, H, W, BGR]` of bytes.
-fn frames(case: &Case) -> Vec<Picture> {
+fn frames(case: &Case) -> Vec<Image> {
     let weights = case.weights();
     let &[count, height, width, 3] = weights.shape("frames_bgr").unwrap() else {
         panic!("`{}`: frames are not T, H, W, BGR", case.name);
     };
     let bytes = weights.bytes("frames_bgr").unwrap().into_owned();
-    let frames = bytes.chunks_exact(3 * height * width).map(|frame| Picture {
+    let frames = bytes.chunks_exact(3 * height * width).map(|frame| Image {
         width: width as u32,
         height: height as u32,
         pixels: frame
@@ -22,7 +22,7 @@ fn frames(case: &Case) -> Vec<Picture> {
             .flat_map(|bgr| [bgr[2], bgr[1], bgr[0]])
             .collect(),
     });
-    let frames: Vec<Picture> = frames.collect();
+    let frames: Vec<Image> = frames.collect();
     assert_eq!(frames.len(), count);
     frames
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use base::fixtures::{Case, cases, report};
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
@@ -264,7 +264,7 @@ fn evaluation_transform() {
     each("eval_transform", |case| {
         let shape = case.weights().shape("image_hwc_u8").unwrap().to_vec();
         let pixels = case.weights().bytes("image_hwc_u8").unwrap().into_owned();
-        let picture = Picture::new(shape[1] as u32, shape[0] as u32, pixels).unwrap();
+        let picture = Image::new(shape[1] as u32, shape[0] as u32, pixels).unwrap();
         let crop = transform::crop_for(&picture, case.usize("config.size") as u32, transform::CROP);
         near(
             case,

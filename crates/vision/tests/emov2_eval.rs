@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use base::command::{Context, Failure};
 use base::fixtures::{cases, report};
-use base::media::{Picture, write_picture};
+use base::media::{Image, write_image};
 use base::rng::Rng;
 use base::tensor_file::{Precision, TensorFile};
 use burn::tensor::Device;
@@ -250,8 +250,8 @@ fn write_model<M: burn::module::Module>(model: &M, keys: &KeyMap, config: &EmoCo
 fn noise(path: PathBuf, width: u32, height: u32) {
     let mut rng = Rng::new(u64::from(width));
     let pixels = (0..3 * width * height).map(|_| rng.below(256) as u8);
-    let picture = Picture::new(width, height, pixels.collect()).unwrap();
-    write_picture(path, &picture, &[]).unwrap();
+    let picture = Image::new(width, height, pixels.collect()).unwrap();
+    write_image(path, &picture, &[]).unwrap();
 }
 
 fn read(path: PathBuf) -> Value {

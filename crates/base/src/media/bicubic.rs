@@ -1,10 +1,10 @@
 //! Bicubic resizing as Pillow does it.
 
-use super::picture::Picture;
+use super::picture::Image;
 
 /// The picture at another size as Pillow makes it: cubic with a = −½, widened when shrinking, rounded to bytes after each of the two
 /// passes.
-pub fn bicubic(picture: &Picture, width: u32, height: u32) -> Picture {
+pub fn bicubic(picture: &Image, width: u32, height: u32) -> Image {
     let (width, height) = (width.max(1), height.max(1));
     if (width, height) == (picture.width, picture.height) {
         return picture.clone();
@@ -28,7 +28,7 @@ pub fn bicubic(picture: &Picture, width: u32, height: u32) -> Picture {
             pixels.push(weighted(bytes, &weights));
         }
     }
-    Picture {
+    Image {
         width,
         height,
         pixels,

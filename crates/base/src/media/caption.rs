@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unifont::Glyph;
 
-use super::picture::Picture;
+use super::picture::Image;
 
 /// Height of a line in pixels.
 pub const LINE_HEIGHT: u32 = 16;
@@ -39,7 +39,7 @@ pub fn text_width(text: &str) -> u32 {
 }
 
 /// Draws `text` on one line, its upper left corner at `(x, y)`; what leaves the picture is cut.
-pub fn draw_text(picture: &mut Picture, x: u32, y: u32, text: &str, colour: [u8; 3]) {
+pub fn draw_text(picture: &mut Image, x: u32, y: u32, text: &str, colour: [u8; 3]) {
     let mut pen = x;
     for cluster in clusters(text) {
         if pen >= picture.width {
@@ -51,8 +51,8 @@ pub fn draw_text(picture: &mut Picture, x: u32, y: u32, text: &str, colour: [u8;
 }
 
 /// `text` in black on white, centred on a line `width` pixels wide; too long a text ends in `…`.
-pub fn caption_line(text: &str, width: u32) -> Picture {
-    let mut line = Picture::filled(width, LINE_HEIGHT, [255; 3]);
+pub fn caption_line(text: &str, width: u32) -> Image {
+    let mut line = Image::filled(width, LINE_HEIGHT, [255; 3]);
     let text = fit(text, line.width);
     let left = (line.width - text_width(&text).min(line.width)) / 2;
     draw_text(&mut line, left, 0, &text, [0; 3]);
@@ -60,9 +60,9 @@ pub fn caption_line(text: &str, width: u32) -> Picture {
 }
 
 /// `picture` with `text` on a white line below.
-pub fn with_caption(picture: &Picture, text: &str) -> Picture {
+pub fn with_caption(picture: &Image, text: &str) -> Image {
     let (width, height) = (picture.width, picture.height);
-    let mut whole = Picture::filled(width, height + LINE_HEIGHT, [255; 3]);
+    let mut whole = Image::filled(width, height + LINE_HEIGHT, [255; 3]);
     whole.paste(picture, 0, 0);
     whole.paste(&caption_line(text, width), 0, height);
     whole
@@ -182,7 +182,7 @@ fn advance(cluster: &Cluster) -> u32 {
     unifont::get_glyph(cluster.base).map_or(BOX_WIDTH, |glyph| glyph.get_width() as u32)
 }
 
-fn draw_cluster(picture: &mut Picture, x: u32, y: u32, cluster: &Cluster, colour: [u8; 3]) {
+fn draw_cluster(picture: &mut Image, x: u32, y: u32, cluster: &Cluster, colour: [u8; 3]) {
     match unifont::get_glyph(cluster.base) {
         Some(glyph) => draw_glyph(picture, x, y, glyph, colour),
         None => draw_box(picture, x, y, colour),
@@ -195,7 +195,7 @@ fn draw_cluster(picture: &mut Picture, x: u32, y: u32, cluster: &Cluster, colour
     }
 }
 
-fn draw_glyph(picture: &mut Picture, x: u32, y: u32, glyph: &Glyph, colour: [u8; 3]) {
+fn draw_glyph(picture: &mut Image, x: u32, y: u32, glyph: &Glyph, colour: [u8; 3]) {
     for row in 0..LINE_HEIGHT {
         for column in 0..glyph.get_width() as u32 {
             if glyph.get_pixel(column as usize, row as usize) {
@@ -205,7 +205,7 @@ fn draw_glyph(picture: &mut Picture, x: u32, y: u32, glyph: &Glyph, colour: [u8;
     }
 }
 
-fn draw_box(picture: &mut Picture, x: u32, y: u32, colour: [u8; 3]) {
+fn draw_box(picture: &mut Image, x: u32, y: u32, colour: [u8; 3]) {
     for row in 4..13 {
         for column in 1..BOX_WIDTH - 1 {
             if row == 4 || row == 12 || column == 1 || column == BOX_WIDTH - 2 {
@@ -250,15 +250,15 @@ mod tests {
         assert_eq!((line.width, line.height), (40, LINE_HEIGHT));
         assert_eq!(fit("a very long caption", 48), "a ver…");
         assert_eq!(fit("short", 40), "short");
-        let dark = |picture: &Picture| picture.pixels.iter().filter(|&&v| v == 0).count();
+        let dark = |picture: &Image| picture.pixels.iter().filter(|&&v| v == 0).count();
         assert!(dark(&line) > 0);
-        let captioned = with_caption(&Picture::filled(20, 20, [9; 3]), "");
+        let captioned = with_caption(&Image::filled(20, 20, [9; 3]), "");
         assert_eq!((captioned.height, dark(&captioned)), (36, 0));
     }
 
     #[test]
     fn odd_text_is_drawn_without_harm() {
-        let mut picture = Picture::filled(30, 10, [255; 3]);
+        let mut picture = Image::filled(30, 10, [255; 3]);
         let marks = "\u{301}".repeat(5_000);
         for text in ["\0\n\t", "\u{301}", &marks, "👨‍👩‍👧", &"w".repeat(100_000)] {
             draw_text(&mut picture, 25, 3, text, [0; 3]);

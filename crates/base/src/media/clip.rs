@@ -1,13 +1,13 @@
 //! Pictures that move.
 
 use super::error::MediaError;
-use super::picture::Picture;
+use super::picture::Image;
 
 /// Pictures of one size that follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clip {
     /// The frames in order, all of the same size.
-    pub frames: Vec<Picture>,
+    pub frames: Vec<Image>,
     /// How long each frame stands, in milliseconds.
     pub delay_ms: u32,
 }
@@ -17,7 +17,7 @@ impl Clip {
     ///
     /// # Errors
     /// [`MediaError::MixedSizes`], or [`MediaError::Size`] without any frame.
-    pub fn new(frames: Vec<Picture>, delay_ms: u32) -> Result<Self, MediaError> {
+    pub fn new(frames: Vec<Image>, delay_ms: u32) -> Result<Self, MediaError> {
         let Some(first) = frames.first() else {
             return Err(MediaError::Size(
                 "a clip needs at least one frame: give it one".into(),
@@ -39,7 +39,7 @@ impl Clip {
     }
 
     /// The same clip with `change` applied to every frame.
-    pub fn map(&self, change: impl Fn(&Picture) -> Picture) -> Self {
+    pub fn map(&self, change: impl Fn(&Image) -> Image) -> Self {
         Self {
             frames: self.frames.iter().map(change).collect(),
             delay_ms: self.delay_ms,
@@ -47,10 +47,10 @@ impl Clip {
     }
 
     /// The frames side by side, left to right: what [`super::clip_from_strip`] takes apart.
-    pub fn strip(&self) -> Picture {
+    pub fn strip(&self) -> Image {
         let width = self.frames.iter().map(|frame| frame.width).sum();
         let height = self.frames.first().map_or(1, |frame| frame.height);
-        let mut strip = Picture::filled(width, height, [255; 3]);
+        let mut strip = Image::filled(width, height, [255; 3]);
         let mut x = 0;
         for frame in &self.frames {
             strip.paste(frame, x, 0);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn frames_of_one_size_and_at_least_one() {
-        let sizes = vec![Picture::filled(2, 2, [0; 3]), Picture::filled(2, 3, [0; 3])];
+        let sizes = vec![Image::filled(2, 2, [0; 3]), Image::filled(2, 3, [0; 3])];
         let mixed = Clip::new(sizes, 40);
         assert!(matches!(
             mixed,

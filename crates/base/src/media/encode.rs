@@ -10,7 +10,7 @@ use super::clip::Clip;
 use super::error::MediaError;
 use super::exif;
 use super::palette::index;
-use super::picture::Picture;
+use super::picture::Image;
 use super::texts::check_texts;
 
 const JPEG_QUALITY: u8 = 95;
@@ -19,7 +19,7 @@ const JPEG_QUALITY: u8 = 95;
 ///
 /// # Errors
 /// When the picture cannot be encoded.
-pub fn data_address(picture: &Picture) -> Result<String, MediaError> {
+pub fn data_address(picture: &Image) -> Result<String, MediaError> {
     Ok(format!(
         "data:image/png;base64,{}",
         base64(&png_bytes(picture, &[])?)
@@ -49,7 +49,7 @@ fn base64(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// [`MediaError::Text`] for a key or text that PNG cannot hold, [`MediaError::Encode`].
-pub fn png_bytes(picture: &Picture, texts: &[(String, String)]) -> Result<Vec<u8>, MediaError> {
+pub fn png_bytes(picture: &Image, texts: &[(String, String)]) -> Result<Vec<u8>, MediaError> {
     still_or_moving(std::slice::from_ref(picture), 0, texts)
 }
 
@@ -58,7 +58,7 @@ pub fn png_bytes(picture: &Picture, texts: &[(String, String)]) -> Result<Vec<u8
 /// # Errors
 /// As [`png_bytes`], and [`MediaError::Size`] when `alpha` is not one byte a pixel.
 pub fn png_bytes_with_alpha(
-    picture: &Picture,
+    picture: &Image,
     alpha: &[u8],
     texts: &[(String, String)],
 ) -> Result<Vec<u8>, MediaError> {
@@ -94,7 +94,7 @@ pub fn png_bytes_with_alpha(
 /// An encoder of `colour` and eight bits for pictures as large as `like`, with its texts.
 fn png_encoder<'a>(
     bytes: &'a mut Vec<u8>,
-    like: &Picture,
+    like: &Image,
     colour: png::ColorType,
     texts: &[(String, String)],
 ) -> Result<png::Encoder<'a, &'a mut Vec<u8>>, MediaError> {
@@ -118,7 +118,7 @@ pub fn apng_bytes(clip: &Clip, texts: &[(String, String)]) -> Result<Vec<u8>, Me
 }
 
 fn still_or_moving(
-    frames: &[Picture],
+    frames: &[Image],
     delay_ms: u32,
     texts: &[(String, String)],
 ) -> Result<Vec<u8>, MediaError> {
@@ -146,7 +146,7 @@ fn still_or_moving(
 ///
 /// # Errors
 /// [`MediaError::Encode`] when the encoder refuses, as it does above 65,535 pixels a side; [`MediaError::Text`].
-pub fn jpeg_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
+pub fn jpeg_bytes(picture: &Image, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
     encode_with(encoder, picture, text)?;
@@ -157,7 +157,7 @@ pub fn jpeg_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, Medi
 ///
 /// # Errors
 /// [`MediaError::Encode`] when the encoder refuses, as it does above 16,384 pixels a side; [`MediaError::Text`].
-pub fn webp_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
+pub fn webp_bytes(picture: &Image, text: Option<&str>) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
     encode_with(WebPEncoder::new_lossless(&mut bytes), picture, text)?;
     Ok(bytes)
@@ -165,7 +165,7 @@ pub fn webp_bytes(picture: &Picture, text: Option<&str>) -> Result<Vec<u8>, Medi
 
 fn encode_with(
     mut encoder: impl ImageEncoder,
-    picture: &Picture,
+    picture: &Image,
     text: Option<&str>,
 ) -> Result<(), MediaError> {
     check_frames(std::slice::from_ref(picture))?;
@@ -220,7 +220,7 @@ pub fn gif_bytes(clip: &Clip) -> Result<Vec<u8>, MediaError> {
 }
 
 /// The first frame, when all are sound and of one size.
-fn check_frames(frames: &[Picture]) -> Result<&Picture, MediaError> {
+fn check_frames(frames: &[Image]) -> Result<&Image, MediaError> {
     let Some(first) = frames.first() else {
         return Err(MediaError::Size(
             "a clip needs at least one frame: give it one".into(),
@@ -255,17 +255,17 @@ mod tests {
     use super::*;
     use crate::media::{decode_clip, decode_still};
 
-    fn colourful(phase: f32) -> Picture {
+    fn colourful(phase: f32) -> Image {
         let values: Vec<f32> = (0..3 * 64 * 64)
             .map(|i| match i % 64 {
                 x if x < 16 => 1.0,
                 _ => (i as f32 * 0.013 + phase).sin(),
             })
             .collect();
-        Picture::from_unit(&values, 64, 64).unwrap()
+        Image::from_unit(&values, 64, 64).unwrap()
     }
 
-    fn psnr(a: &Picture, b: &Picture) -> f64 {
+    fn psnr(a: &Image, b: &Image) -> f64 {
         let square = |(x, y): (&u8, &u8)| (f64::from(*x) - f64::from(*y)).powi(2);
         let sum: f64 = a.pixels.iter().zip(&b.pixels).map(square).sum();
         10.0 * (255.0f64.powi(2) * a.pixels.len() as f64 / sum.max(1e-9)).log10()
@@ -306,7 +306,7 @@ mod tests {
             .enumerate()
             .map(|(at, &v)| v.max(255 - alpha[at / 3]))
             .collect();
-        let picture = Picture::new(64, 64, covered).unwrap();
+        let picture = Image::new(64, 64, covered).unwrap();
         let bytes = png_bytes_with_alpha(&picture, &alpha, &[]).unwrap();
         let back = image::load_from_memory(&bytes).unwrap().into_rgba8();
         assert!(
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn unsound_pictures_are_refused() {
-        let bad = Picture {
+        let bad = Image {
             width: 3,
             height: 3,
             pixels: vec![0; 5],
@@ -351,7 +351,7 @@ mod tests {
             })
             .is_err()
         );
-        let wide = Picture::filled(70_000, 1, [0; 3]);
+        let wide = Image::filled(70_000, 1, [0; 3]);
         assert!(gif_bytes(&Clip::new(vec![wide], 9).unwrap()).is_err());
     }
 }

@@ -36,7 +36,7 @@ pub enum MediaError {
     },
     /// Not one of the formats, by content.
     #[error("`{}` is not a picture that can be read here: convert it to PNG, JPEG, GIF or WebP", path.display())]
-    NotAPicture {
+    NotAnImage {
         /// The path as given.
         path: PathBuf,
     },

@@ -102,11 +102,11 @@ fn parts(gif: &[u8], mut at: usize) -> impl Iterator<Item = u8> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::{Clip, Picture, decode_clip, gif_bytes};
+    use crate::media::{Clip, Image, decode_clip, gif_bytes};
 
     #[test]
     fn comments_are_found_wherever_they_stand() {
-        let clip = Clip::new(vec![Picture::filled(4, 4, [9; 3]); 2], 100).unwrap();
+        let clip = Clip::new(vec![Image::filled(4, 4, [9; 3]); 2], 100).unwrap();
         let plain = gif_bytes(&clip).unwrap();
         assert_eq!(comment(&plain, "key", 99), None);
         let long = format!("{{\"prompt\":\"{}\"}}", "빨강 ".repeat(200));

@@ -1,6 +1,6 @@
 //! Pictures and clips: reading, writing, drawing captions and laying out sheets.
 //!
-//! Everything here works on [`Picture`], 8-bit RGB without alpha. Files are untrusted: reading is bounded in bytes,
+//! Everything here works on [`Image`], 8-bit RGB without alpha. Files are untrusted: reading is bounded in bytes,
 //! pixels and frames, and never panics. Writing is all or nothing ([`crate::files`]) and gives the same bytes each time.
 
 mod bicubic;
@@ -28,10 +28,10 @@ pub use encode::{
     apng_bytes, data_address, gif_bytes, jpeg_bytes, png_bytes, png_bytes_with_alpha, webp_bytes,
 };
 pub use error::MediaError;
-pub use picture::Picture;
-pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_picture, read_still};
+pub use picture::Image;
+pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_image, read_still};
 pub use read_clip::{
     MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, each_frame, read_clip,
 };
 pub use texts::{MAX_TEXT, read_text};
-pub use write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, write_clip, write_picture};
+pub use write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, write_clip, write_image};

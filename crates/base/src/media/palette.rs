@@ -1,6 +1,6 @@
 //! At most 256 colours for a picture, for GIF.
 
-use super::picture::Picture;
+use super::picture::Image;
 
 /// Above this many samples NeuQuant learns from every tenth only.
 const FINE_SAMPLES: usize = 1 << 17;
@@ -27,7 +27,7 @@ struct Share {
 /// A palette of the colours themselves where 256 do, else NeuQuant's. It learns from each colour once and once more
 /// for every doubling of its count: large grounds would otherwise take the palette from small bright things. Then each
 /// entry becomes the mean of what it stands for, or that colour exactly which is more than half of it.
-pub(super) fn index(picture: &Picture) -> Indexed {
+pub(super) fn index(picture: &Image) -> Indexed {
     let pixels = || picture.pixels.chunks_exact(3).map(|p| [p[0], p[1], p[2]]);
     let colours = count(pixels());
     let (entry_of, palette) = match colours.len() {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn few_colours_are_kept_exactly() {
-        let mut picture = Picture::filled(20, 20, [250, 251, 252]);
+        let mut picture = Image::filled(20, 20, [250, 251, 252]);
         (0..19).for_each(|i| picture.set(i, i, [i as u8, 7, 9]));
         let indexed = index(&picture);
         assert_eq!(indexed.palette.len(), 20 * 3);
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_plain_ground_stays_exact_beside_many_colours() {
-        let mut picture = Picture::filled(64, 64, [241, 240, 239]);
+        let mut picture = Image::filled(64, 64, [241, 240, 239]);
         for y in 0..40 {
             for x in 0..40 {
                 picture.set(x, y, [(x * 6) as u8, (y * 6) as u8, ((x + y) * 3) as u8]);

@@ -11,7 +11,7 @@ const OVERSAMPLED: u32 = 32;
 
 /// An owned 8-bit RGB picture. Rows from the top, three bytes a pixel: `pixels.len() == width * height * 3`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     /// Width in pixels, at least 1.
     pub width: u32,
     /// Height in pixels, at least 1.
@@ -20,13 +20,13 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
-impl std::fmt::Debug for Picture {
+impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Picture({}x{})", self.width, self.height)
+        write!(f, "Image({}x{})", self.width, self.height)
     }
 }
 
-impl Picture {
+impl Image {
     /// A picture of one colour. A side of 0 becomes 1.
     pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         let (width, height) = (width.max(1), height.max(1));
@@ -129,7 +129,7 @@ impl Picture {
     }
 
     /// Copies `other` in with its upper left corner at `(x, y)`; what does not fit is cut.
-    pub fn paste(&mut self, other: &Picture, x: u32, y: u32) {
+    pub fn paste(&mut self, other: &Image, x: u32, y: u32) {
         if x >= self.width {
             return;
         }
@@ -296,31 +296,31 @@ mod tests {
     #[test]
     fn every_byte_survives_the_unit_range() {
         let bytes: Vec<u8> = (0..=255).flat_map(|v| [v, 255 - v, v / 2]).collect();
-        let picture = Picture::new(16, 16, bytes).unwrap();
+        let picture = Image::new(16, 16, bytes).unwrap();
         let unit = picture.to_unit();
         assert_eq!((unit[0], unit[255], unit[256]), (-1.0, 1.0, 1.0));
-        assert_eq!(Picture::from_unit(&unit, 16, 16).unwrap(), picture);
-        let odd = Picture::from_unit(&[f32::NAN, 9.0, -9.0], 1, 1).unwrap();
+        assert_eq!(Image::from_unit(&unit, 16, 16).unwrap(), picture);
+        let odd = Image::from_unit(&[f32::NAN, 9.0, -9.0], 1, 1).unwrap();
         assert_eq!(odd.pixels, [0, 255, 0]);
     }
 
     #[test]
     fn alpha_is_laid_on_white() {
         let rgba = [0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 128];
-        let picture = Picture::on_white(3, 1, &rgba).unwrap();
+        let picture = Image::on_white(3, 1, &rgba).unwrap();
         assert_eq!(picture.pixels, [255, 255, 255, 0, 0, 0, 255, 127, 127]);
-        assert!(Picture::on_white(3, 1, &rgba[..11]).is_err());
+        assert!(Image::on_white(3, 1, &rgba[..11]).is_err());
     }
 
     #[test]
     fn cuts_and_scales_keep_the_right_pixels() {
-        let picture = Picture::new(3, 1, vec![1, 1, 1, 2, 2, 2, 3, 3, 3]).unwrap();
+        let picture = Image::new(3, 1, vec![1, 1, 1, 2, 2, 2, 3, 3, 3]).unwrap();
         assert_eq!(picture.crop_square().pixels, [2, 2, 2]);
         assert_eq!(picture.crop(2, 0, 2, 1).pixels, [3, 3, 3, 255, 255, 255]);
         let big = picture.upscale_nearest(2);
         assert_eq!((big.width, big.height, big.pixel(3, 1)), (6, 2, [2; 3]));
-        let flat = Picture::filled(48, 48, [9, 90, 200]).resize(32, 20);
-        assert_eq!(flat, Picture::filled(32, 20, [9, 90, 200]));
+        let flat = Image::filled(48, 48, [9, 90, 200]).resize(32, 20);
+        assert_eq!(flat, Image::filled(32, 20, [9, 90, 200]));
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
                 [x / 9, y / 9, (x ^ y) / 9].map(|v| v as u8)
             })
             .collect();
-        let picture = Picture::new(2100, 2050, values).unwrap();
+        let picture = Image::new(2100, 2050, values).unwrap();
         let quick = picture.resize_square(32);
         let plain = imageops::resize(
             &picture.crop_square().to_image(),
@@ -346,8 +346,8 @@ mod tests {
 
     #[test]
     fn a_wrong_count_is_told() {
-        let line = Picture::new(2, 2, vec![0; 11]).unwrap_err().to_string();
+        let line = Image::new(2, 2, vec![0; 11]).unwrap_err().to_string();
         assert!(line.contains("2x2 needs 12 bytes, not 11"), "{line}");
-        assert!(Picture::from_unit(&[], 0, 4).is_err());
+        assert!(Image::from_unit(&[], 0, 4).is_err());
     }
 }

@@ -19,7 +19,7 @@ use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 use super::error::MediaError;
 use super::exif;
 use super::gif_comment::with_comment;
-use super::picture::Picture;
+use super::picture::Image;
 use super::texts::{MAX_TEXT, read_text};
 use super::write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, known};
 use crate::command::eprint_line;
@@ -178,10 +178,10 @@ impl From<Vec<u8>> for Encoded {
 /// `picture` as the ending of `path` says (see [`PICTURE_EXTENSIONS`]), with `provenance`.
 ///
 /// # Errors
-/// As [`super::write_picture`].
-pub fn picture_bytes(
+/// As [`super::write_image`].
+pub fn image_bytes(
     path: impl AsRef<Path>,
-    picture: &Picture,
+    picture: &Image,
     provenance: &Provenance,
 ) -> Result<Encoded, MediaError> {
     match known(path.as_ref(), &PICTURE_EXTENSIONS)? {
@@ -210,7 +210,7 @@ pub fn clip_bytes(
 /// Reads what [`Provenance::new`] wrote under `key`; `by` is the command that writes such files.
 ///
 /// # Errors
-/// As [`super::read_picture`]; [`MediaError::NoProvenance`], [`MediaError::BadProvenance`].
+/// As [`super::read_image`]; [`MediaError::NoProvenance`], [`MediaError::BadProvenance`].
 pub fn read<T: DeserializeOwned>(
     path: impl AsRef<Path>,
     key: &str,
@@ -232,7 +232,7 @@ pub fn read<T: DeserializeOwned>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::{read_clip, read_picture};
+    use crate::media::{read_clip, read_image};
     use serde_json::{Value, json};
 
     fn provenance(text: &str) -> Provenance {
@@ -244,8 +244,8 @@ mod tests {
     #[test]
     fn every_format_says_how_it_was_made() {
         let folder = tempfile::tempdir().unwrap();
-        let picture = Picture::filled(9, 5, [200, 40, 40]);
-        let clip = Clip::new(vec![picture.clone(), Picture::filled(9, 5, [0; 3])], 50).unwrap();
+        let picture = Image::filled(9, 5, [200, 40, 40]);
+        let clip = Clip::new(vec![picture.clone(), Image::filled(9, 5, [0; 3])], 50).unwrap();
         let prompt = "웃는 \"고양이\"\n🐱";
         let check = |name: &str, encoded: Encoded| {
             let path = folder.path().join(name);
@@ -265,9 +265,9 @@ mod tests {
             let name = format!("a.{ending}");
             let path = check(
                 &name,
-                picture_bytes(&name, &picture, &provenance(prompt)).unwrap(),
+                image_bytes(&name, &picture, &provenance(prompt)).unwrap(),
             );
-            assert_eq!(read_picture(&path).unwrap().width, 9);
+            assert_eq!(read_image(&path).unwrap().width, 9);
             let parameters = read_text(&path, "parameters").unwrap();
             assert_eq!(parameters.is_some(), ending == "png");
         }
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_format_without_room_says_so_and_holds_the_picture() {
-        let picture = Picture::filled(9, 5, [200, 40, 40]);
+        let picture = Image::filled(9, 5, [200, 40, 40]);
         let folder = tempfile::tempdir().unwrap();
         // As it stands it has room, in ASCII it has none.
         let long = "가".repeat(12_000);
@@ -293,17 +293,17 @@ mod tests {
             ("a.png", true),
             ("a.gif", true),
         ] {
-            let encoded = picture_bytes(name, &picture, &provenance(&long)).unwrap();
+            let encoded = image_bytes(name, &picture, &provenance(&long)).unwrap();
             assert_eq!(encoded.left_out.is_none(), room, "{name}");
             let path = folder.path().join(name);
             std::fs::write(&path, &encoded.bytes).unwrap();
-            assert_eq!(read_picture(&path).unwrap().width, 9);
+            assert_eq!(read_image(&path).unwrap().width, 9);
             let made = read::<Value>(&path, "orrery test", "a test");
             assert_eq!(made.is_ok(), room, "{name}");
         }
         let endless = provenance(&"x".repeat(MAX_TEXT));
         for name in ["a.png", "a.gif"] {
-            let encoded = picture_bytes(name, &picture, &endless).unwrap();
+            let encoded = image_bytes(name, &picture, &endless).unwrap();
             assert!(encoded.left_out.is_some() && encoded.bytes.len() < 1000);
         }
     }
@@ -312,7 +312,7 @@ mod tests {
     fn provenance_that_cannot_be_read_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
-        let picture = Picture::filled(2, 2, [0; 3]);
+        let picture = Image::filled(2, 2, [0; 3]);
         let bytes = jpeg_bytes(&picture, Some("orrery test {\"seed\"")).unwrap();
         std::fs::write(&path, bytes).unwrap();
         let line = read::<Value>(&path, "orrery test", "a test").unwrap_err();

@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::error::MediaError;
-use super::picture::Picture;
+use super::picture::Image;
 use super::{png_chunks, webp_frames};
 
 /// The largest file that is read, in bytes: 64 MiB.
@@ -28,7 +28,7 @@ const MAX_JPEG_WORK: u64 = 1 << 29;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Still {
     /// The picture, or the first frame.
-    pub picture: Picture,
+    pub picture: Image,
     /// `true` for a moving GIF, PNG or WebP: [`super::read_clip`] has the rest.
     pub animated: bool,
 }
@@ -39,14 +39,14 @@ pub struct Still {
 /// # Errors
 /// [`MediaError`] when the file is not there, a folder, empty, above [`MAX_BYTES`] or [`MAX_SIDE`],
 /// no picture, or damaged.
-pub fn read_picture(path: impl AsRef<Path>) -> Result<Picture, MediaError> {
+pub fn read_image(path: impl AsRef<Path>) -> Result<Image, MediaError> {
     read_still(path).map(|still| still.picture)
 }
 
-/// As [`read_picture`], and says whether the file moves.
+/// As [`read_image`], and says whether the file moves.
 ///
 /// # Errors
-/// As [`read_picture`].
+/// As [`read_image`].
 pub fn read_still(path: impl AsRef<Path>) -> Result<Still, MediaError> {
     let path = path.as_ref();
     decode_still(&read_bytes(path)?, path)
@@ -55,7 +55,7 @@ pub fn read_still(path: impl AsRef<Path>) -> Result<Still, MediaError> {
 /// As [`read_still`], from bytes that are already in memory; `path` is only named in errors.
 ///
 /// # Errors
-/// As [`read_picture`].
+/// As [`read_image`].
 pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, MediaError> {
     let path = path.as_ref();
     let format = format_of(bytes, path)?;
@@ -84,7 +84,7 @@ pub fn decode_still(bytes: &[u8], path: impl AsRef<Path>) -> Result<Still, Media
     let orientation = orientation.map_err(|cause| refuse(path, cause))?;
     check_size(&decoder, aside, orientation, bytes.len() as u64, path)?;
     let image = DynamicImage::from_decoder(decoder).map_err(|cause| refuse(path, cause))?;
-    let picture = Picture::from_image(image)?.turned(orientation);
+    let picture = Image::from_image(image)?.turned(orientation);
     Ok(Still { picture, animated })
 }
 
@@ -188,7 +188,7 @@ pub(super) fn essential(bytes: &[u8], format: ImageFormat) -> Cow<'_, [u8]> {
 }
 
 /// The first frame of an animated WebP.
-fn first_frame(bytes: &[u8], path: &Path) -> Result<Picture, MediaError> {
+fn first_frame(bytes: &[u8], path: &Path) -> Result<Image, MediaError> {
     let mut first = None;
     super::read_clip::decode_frames(bytes, path, &mut |picture| {
         first = Some(picture);
@@ -243,7 +243,7 @@ pub(super) fn format_of(bytes: &[u8], path: &Path) -> Result<ImageFormat, MediaE
         Ok(
             format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Gif | ImageFormat::WebP),
         ) => Ok(format),
-        _ => Err(MediaError::NotAPicture { path: path.into() }),
+        _ => Err(MediaError::NotAnImage { path: path.into() }),
     }
 }
 
@@ -338,9 +338,9 @@ mod tests {
     use super::*;
     use crate::media::{jpeg_bytes, png_bytes};
 
-    fn scene() -> Picture {
+    fn scene() -> Image {
         let values: Vec<f32> = (0..3 * 40 * 40).map(|i| (i as f32 * 0.03).sin()).collect();
-        Picture::from_unit(&values, 40, 40).unwrap()
+        Image::from_unit(&values, 40, 40).unwrap()
     }
 
     fn line(bytes: &[u8]) -> String {
@@ -352,9 +352,9 @@ mod tests {
     #[test]
     fn each_wrong_file_is_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = read_picture(folder.path().join("x.png")).unwrap_err();
+        let missing = read_image(folder.path().join("x.png")).unwrap_err();
         assert!(matches!(missing, MediaError::NotFound { .. }));
-        let is_folder = read_picture(folder.path()).unwrap_err();
+        let is_folder = read_image(folder.path()).unwrap_err();
         assert!(matches!(is_folder, MediaError::IsFolder { .. }));
         assert!(line(b"").contains("empty"));
         assert!(line(b"GIF stands for something, this is text").contains("not a picture"));

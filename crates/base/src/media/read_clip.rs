@@ -10,9 +10,9 @@ use image::{AnimationDecoder, Frames, ImageDecoder, ImageError, ImageFormat};
 
 use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::Picture;
+use super::picture::Image;
 use super::read::{
-    MAX_CANVAS, MAX_SIDE, decode_still, essential, format_of, limits, read_bytes, read_picture,
+    MAX_CANVAS, MAX_SIDE, decode_still, essential, format_of, limits, read_bytes, read_image,
     refuse,
 };
 use super::webp_frames::{self, WebpFrames};
@@ -37,7 +37,7 @@ const UNSAID_DELAY_MS: u32 = 100;
 /// still picture as a clip of one frame. Frames that stand for different times get their mean.
 ///
 /// # Errors
-/// As [`read_picture`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`], [`MAX_CLIP_PIXELS`] (in a moving picture fewer where a
+/// As [`read_image`], and [`MediaError::TooLarge`] above [`MAX_FRAMES`], [`MAX_CLIP_PIXELS`] (in a moving picture fewer where a
 /// frame has more than 2^22 pixels), or 2^23 pixels in a frame of a moving picture, [`MediaError::NoFrames`] for a folder without pictures, [`MediaError::MixedSizes`].
 pub fn read_clip(path: impl AsRef<Path>) -> Result<Clip, MediaError> {
     let mut frames = Vec::new();
@@ -50,10 +50,7 @@ pub fn read_clip(path: impl AsRef<Path>) -> Result<Clip, MediaError> {
 ///
 /// # Errors
 /// As [`read_clip`].
-pub fn each_frame(
-    path: impl AsRef<Path>,
-    take: &mut dyn FnMut(Picture),
-) -> Result<u32, MediaError> {
+pub fn each_frame(path: impl AsRef<Path>, take: &mut dyn FnMut(Image)) -> Result<u32, MediaError> {
     let path = path.as_ref();
     if path.is_dir() {
         return read_folder(path, take);
@@ -82,7 +79,7 @@ pub fn decode_clip(bytes: &[u8], path: impl AsRef<Path>) -> Result<Clip, MediaEr
 pub(super) fn decode_frames(
     bytes: &[u8],
     path: &Path,
-    take: &mut dyn FnMut(Picture) -> bool,
+    take: &mut dyn FnMut(Image) -> bool,
 ) -> Result<u32, MediaError> {
     let format = format_of(bytes, path)?;
     let bytes = &essential(bytes, format);
@@ -98,7 +95,7 @@ pub(super) fn decode_frames(
             let (width, height) = canvas.dimensions();
             times.beside_decoder(width, height);
             times.admit(width, height, f64::from(duration))?;
-            if !take(Picture::on_white(width, height, canvas.as_raw())?) {
+            if !take(Image::on_white(width, height, canvas.as_raw())?) {
                 break;
             }
         }
@@ -116,7 +113,7 @@ pub(super) fn decode_frames(
         let duration = f64::from(numerator) / f64::from(denominator.max(1));
         times.admit(width, height, duration)?;
         let rgba = frame.into_buffer().into_raw();
-        if !take(Picture::on_white_in_place(width, height, rgba)?) {
+        if !take(Image::on_white_in_place(width, height, rgba)?) {
             break;
         }
     }
@@ -127,7 +124,7 @@ pub(super) fn decode_frames(
 ///
 /// # Errors
 /// [`MediaError::Strip`] when `frames` is 0 or does not divide the width.
-pub fn clip_from_strip(strip: &Picture, frames: usize) -> Result<Clip, MediaError> {
+pub fn clip_from_strip(strip: &Image, frames: usize) -> Result<Clip, MediaError> {
     let width = strip.width;
     let count = u32::try_from(frames).unwrap_or(0);
     if count == 0 || !width.is_multiple_of(count) {
@@ -242,7 +239,7 @@ impl<'a> Times<'a> {
     }
 }
 
-fn read_folder(folder: &Path, take: &mut dyn FnMut(Picture)) -> Result<u32, MediaError> {
+fn read_folder(folder: &Path, take: &mut dyn FnMut(Image)) -> Result<u32, MediaError> {
     let unreadable = |source| MediaError::Unreadable {
         path: folder.into(),
         source,
@@ -264,7 +261,7 @@ fn read_folder(folder: &Path, take: &mut dyn FnMut(Picture)) -> Result<u32, Medi
     let mut times = Times::new(folder);
     let mut first = None;
     for (index, path) in paths.iter().enumerate() {
-        let frame = read_picture(path)?;
+        let frame = read_image(path)?;
         let (width, height) = (frame.width, frame.height);
         let (first_width, first_height) = *first.get_or_insert((width, height));
         if (width, height) != (first_width, first_height) {
@@ -332,7 +329,7 @@ mod tests {
     use crate::media::{apng_bytes, gif_bytes, png_bytes};
 
     fn clip(frames: u8) -> Clip {
-        let picture = |i| Picture::filled(6, 4, [i, 255 - i, 10]);
+        let picture = |i| Image::filled(6, 4, [i, 255 - i, 10]);
         Clip::new((0..frames).map(|i| picture(i * 20)).collect(), 120).unwrap()
     }
 
@@ -372,7 +369,7 @@ mod tests {
         }
         fs::write(folder.path().join("notes.txt"), "no frame").unwrap();
         assert_eq!(read_clip(folder.path()).unwrap().frames, clip.frames);
-        let odd = png_bytes(&Picture::filled(7, 4, [0; 3]), &[]).unwrap();
+        let odd = png_bytes(&Image::filled(7, 4, [0; 3]), &[]).unwrap();
         fs::write(folder.path().join("g.png"), odd).unwrap();
         let mixed = read_clip(folder.path()).unwrap_err();
         assert!(matches!(mixed, MediaError::MixedSizes { index: 12, .. }));
@@ -401,7 +398,7 @@ mod tests {
 
     #[test]
     fn too_many_frames_are_refused() {
-        let frames = vec![Picture::filled(1, 1, [0; 3]); MAX_FRAMES + 1];
+        let frames = vec![Image::filled(1, 1, [0; 3]); MAX_FRAMES + 1];
         let bytes = gif_bytes(&Clip {
             frames,
             delay_ms: 50,

@@ -3,7 +3,7 @@
 use super::caption::{LINE_HEIGHT, caption_line, text_width};
 use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::Picture;
+use super::picture::Image;
 
 /// The longest side of a sheet in pixels.
 pub const MAX_SHEET_SIDE: u32 = 16_384;
@@ -38,12 +38,8 @@ impl Default for Layout {
 ///
 /// # Errors
 /// [`MediaError::Size`] without pictures, with more captions than pictures, or above [`MAX_SHEET_SIDE`].
-pub fn sheet(
-    pictures: &[Picture],
-    captions: &[&str],
-    layout: &Layout,
-) -> Result<Picture, MediaError> {
-    let cells: Vec<&Picture> = pictures.iter().collect();
+pub fn sheet(pictures: &[Image], captions: &[&str], layout: &Layout) -> Result<Image, MediaError> {
+    let cells: Vec<&Image> = pictures.iter().collect();
     let grid = Grid::new(&cells, captions, layout, 1)?;
     Ok(grid.draw(&cells, captions))
 }
@@ -60,7 +56,7 @@ pub fn clip_sheet(clips: &[Clip], captions: &[&str], layout: &Layout) -> Result<
     }
     let length = clips.iter().map(|clip| clip.frames.len()).max();
     let length = length.unwrap_or(0);
-    let cells_at = |t: usize| -> Vec<&Picture> {
+    let cells_at = |t: usize| -> Vec<&Image> {
         let frame = |clip: &'_ Clip| t % clip.frames.len();
         clips.iter().map(|clip| &clip.frames[frame(clip)]).collect()
     };
@@ -85,7 +81,7 @@ struct Grid {
 
 impl Grid {
     fn new(
-        cells: &[&Picture],
+        cells: &[&Image],
         captions: &[&str],
         layout: &Layout,
         frames: usize,
@@ -131,8 +127,8 @@ impl Grid {
         })
     }
 
-    fn draw(&self, cells: &[&Picture], captions: &[&str]) -> Picture {
-        let mut sheet = Picture::filled(self.width, self.height, [255; 3]);
+    fn draw(&self, cells: &[&Image], captions: &[&str]) -> Image {
+        let mut sheet = Image::filled(self.width, self.height, [255; 3]);
         for (at, cell) in (0..).zip(cells) {
             let x = self.gap + at % self.columns * (self.cell_width + self.gap);
             let y = self.gap + at / self.columns * (self.cell_height + self.gap);
@@ -157,7 +153,7 @@ mod tests {
 
     #[test]
     fn cells_stand_in_rows_with_gaps_on_white() {
-        let pictures: Vec<Picture> = (0..5).map(|i| Picture::filled(8, 8, [i; 3])).collect();
+        let pictures: Vec<Image> = (0..5).map(|i| Image::filled(8, 8, [i; 3])).collect();
         let whole = sheet(&pictures, &[], &Layout::default()).unwrap();
         assert_eq!((whole.width, whole.height), (3 * 12 + 4, 2 * 12 + 4));
         assert_eq!(whole.pixel(0, 0), [255; 3]);
@@ -168,7 +164,7 @@ mod tests {
 
     #[test]
     fn captions_widen_the_columns_within_bounds() {
-        let pictures = vec![Picture::filled(8, 8, [0; 3]); 2];
+        let pictures = vec![Image::filled(8, 8, [0; 3]); 2];
         let long = "a caption much longer than any cell should become";
         let whole = sheet(&pictures, &["cat", long], &Layout::default()).unwrap();
         assert_eq!(whole.width, 2 * (CAPTION_WIDTH + 4) + 4);
@@ -180,7 +176,7 @@ mod tests {
     #[test]
     fn clips_advance_together_and_start_over() {
         let clip = |levels: &[u8]| {
-            let frames = levels.iter().map(|&v| Picture::filled(4, 4, [v; 3]));
+            let frames = levels.iter().map(|&v| Image::filled(4, 4, [v; 3]));
             Clip::new(frames.collect(), 70).unwrap()
         };
         let layout = Layout {
@@ -200,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_sheet_beyond_all_bounds_is_refused() {
-        let pictures = vec![Picture::filled(100, 100, [0; 3]); 4];
+        let pictures = vec![Image::filled(100, 100, [0; 3]); 4];
         for (gap, scale) in [(u32::MAX, 1), (0, u32::MAX), (0, 100)] {
             let layout = Layout {
                 columns: None,

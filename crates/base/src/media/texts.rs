@@ -17,7 +17,7 @@ pub const MAX_TEXT: usize = 1 << 20;
 /// or in the EXIF description. None where there is no such text. Other texts are not unpacked.
 ///
 /// # Errors
-/// As [`super::read_picture`]; [`MediaError::TooLarge`] above [`MAX_TEXT`].
+/// As [`super::read_image`]; [`MediaError::TooLarge`] above [`MAX_TEXT`].
 pub fn read_text(path: impl AsRef<Path>, key: &str) -> Result<Option<String>, MediaError> {
     let path = path.as_ref();
     decode_text(&read_bytes(path)?, path, key)
@@ -120,7 +120,7 @@ pub(super) fn check_texts(texts: &[(String, String)]) -> Result<(), MediaError> 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::{Picture, png_bytes};
+    use crate::media::{Image, png_bytes};
 
     fn pair(key: &str, text: &str) -> (String, String) {
         (key.to_owned(), text.to_owned())
@@ -133,7 +133,7 @@ mod tests {
             pair("seed", "7"),
             pair("empty", ""),
         ];
-        let picture = Picture::filled(2, 2, [9; 3]);
+        let picture = Image::filled(2, 2, [9; 3]);
         let bytes = png_bytes(&picture, &texts).unwrap();
         let read = |bytes: &[u8], key: &str| decode_text(bytes, Path::new("a"), key);
         for (key, text) in &texts {
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn texts_that_unpack_to_much_are_left_packed() {
-        let picture = Picture::filled(2, 2, [9; 3]);
+        let picture = Image::filled(2, 2, [9; 3]);
         let plain = png_bytes(&picture, &[pair("orrery", "here")]).unwrap();
         let bomb = packed_zeros(64 << 20);
         assert!(bomb.len() < 1 << 20, "{}", bomb.len());
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn keys_and_texts_that_png_cannot_hold_are_refused() {
-        let picture = Picture::filled(2, 2, [9; 3]);
+        let picture = Image::filled(2, 2, [9; 3]);
         let long = "k".repeat(80);
         for (key, text) in [
             ("", "a"),

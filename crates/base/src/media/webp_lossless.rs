@@ -75,11 +75,11 @@ impl Reader<'_> {
             match kind {
                 0 | 1 => {
                     let bits = self.bits(3)? + 2;
-                    self.picture(shrunk(width, bits), shrunk(height, bits))?;
+                    self.image(shrunk(width, bits), shrunk(height, bits))?;
                 }
                 3 => {
                     let colours = self.bits(8)? + 1;
-                    self.picture(colours, 1)?;
+                    self.image(colours, 1)?;
                     // Several pixels of few colours share a byte.
                     let bits = match colours {
                         ..=2 => 3,
@@ -96,7 +96,7 @@ impl Reader<'_> {
         let mut groups = 1;
         if self.bits(1)? == 1 {
             let bits = self.bits(3)? + 2;
-            let numbers = self.picture(shrunk(width, bits), shrunk(height, bits))?;
+            let numbers = self.image(shrunk(width, bits), shrunk(height, bits))?;
             let number = |pixel: &[u8; 4]| u32::from(u16::from_be_bytes([pixel[0], pixel[1]]));
             groups += numbers.iter().map(number).max()?;
         }
@@ -335,7 +335,7 @@ fn near(number: usize, width: usize) -> usize {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::{Picture, webp_bytes};
+    use crate::media::{Image, webp_bytes};
 
     #[test]
     fn near_places_are_in_the_order_of_the_specification() {
@@ -374,7 +374,7 @@ mod tests {
                 reader.counted
             );
         }
-        let bytes = webp_bytes(&Picture::filled(40, 40, [1, 2, 3]), None).unwrap();
+        let bytes = webp_bytes(&Image::filled(40, 40, [1, 2, 3]), None).unwrap();
         let counted = code_bytes(&bytes[20..], None, u64::MAX);
         assert!((5 * CODE..50_000).contains(&counted), "{counted}");
     }

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::clip::Clip;
 use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 use super::error::MediaError;
-use super::picture::Picture;
+use super::picture::Image;
 use crate::files::write_bytes;
 
-/// Endings that [`write_picture`] knows.
+/// Endings that [`write_image`] knows.
 pub const PICTURE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
 /// Endings that [`write_clip`] knows.
 pub const CLIP_EXTENSIONS: [&str; 3] = ["gif", "png", "apng"];
@@ -19,9 +19,9 @@ pub const CLIP_EXTENSIONS: [&str; 3] = ["gif", "png", "apng"];
 /// # Errors
 /// [`MediaError::UnknownExtension`] with the known ones, [`MediaError::Text`], [`MediaError::Encode`],
 /// [`MediaError::Write`]. Nothing half-written is left.
-pub fn write_picture(
+pub fn write_image(
     path: impl AsRef<Path>,
-    picture: &Picture,
+    picture: &Image,
     texts: &[(String, String)],
 ) -> Result<(), MediaError> {
     let path = path.as_ref();
@@ -37,7 +37,7 @@ pub fn write_picture(
 /// Writes `clip` as its ending says: GIF, or an animated PNG with `texts`. Both loop for ever.
 ///
 /// # Errors
-/// As [`write_picture`], and [`MediaError::MixedSizes`].
+/// As [`write_image`], and [`MediaError::MixedSizes`].
 pub fn write_clip(
     path: impl AsRef<Path>,
     clip: &Clip,
@@ -76,22 +76,22 @@ pub(super) fn known<'a>(path: &Path, known: &[&'a str]) -> Result<&'a str, Media
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::{read_clip, read_picture, read_text};
+    use crate::media::{read_clip, read_image, read_text};
 
     #[test]
     fn every_known_ending_writes_what_reads_back() {
         let folder = tempfile::tempdir().unwrap();
-        let picture = Picture::filled(9, 5, [200, 40, 40]);
+        let picture = Image::filled(9, 5, [200, 40, 40]);
         let texts = [("prompt".to_owned(), "빨간색".to_owned())];
         for ending in PICTURE_EXTENSIONS {
             let path = folder.path().join(format!("a.{}", ending.to_uppercase()));
-            write_picture(&path, &picture, &texts).unwrap();
-            let back = read_picture(&path).unwrap();
+            write_image(&path, &picture, &texts).unwrap();
+            let back = read_image(&path).unwrap();
             assert_eq!((back.width, back.height), (9, 5));
             let text = read_text(&path, "prompt").ok().flatten();
             assert_eq!(text, (ending == "png").then(|| texts[0].1.clone()));
         }
-        let clip = Clip::new(vec![picture.clone(), Picture::filled(9, 5, [0; 3])], 50).unwrap();
+        let clip = Clip::new(vec![picture.clone(), Image::filled(9, 5, [0; 3])], 50).unwrap();
         for ending in CLIP_EXTENSIONS {
             let path = folder.path().join(format!("b.{ending}"));
             write_clip(&path, &clip, &texts).unwrap();
@@ -101,9 +101,9 @@ mod tests {
 
     #[test]
     fn an_unknown_ending_lists_the_known() {
-        let picture = Picture::filled(1, 1, [0; 3]);
+        let picture = Image::filled(1, 1, [0; 3]);
         for name in ["a.bmp", "a", ".png"] {
-            let line = write_picture(name, &picture, &[]).unwrap_err().to_string();
+            let line = write_image(name, &picture, &[]).unwrap_err().to_string();
             assert!(line.contains("`.png`, `.jpg`"), "{line}");
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::markdown;
 use super::measure::{Measure, Outcome, Unit};
 use crate::files::{FileError, write_bytes};
-use crate::media::{MediaError, Picture, png_bytes};
+use crate::media::{Image, MediaError, png_bytes};
 
 /// One of the things that an experiment compares.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -202,7 +202,7 @@ impl Figure {
     ///
     /// # Errors
     /// When the picture cannot be encoded.
-    pub fn still(file: &str, caption: &str, picture: &Picture) -> Result<Self, MediaError> {
+    pub fn still(file: &str, caption: &str, picture: &Image) -> Result<Self, MediaError> {
         Ok(Self::encoded(file, caption, png_bytes(picture, &[])?))
     }
 

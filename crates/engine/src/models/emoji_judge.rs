@@ -6,7 +6,7 @@
 
 mod net;
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -131,7 +131,7 @@ impl Judge {
     }
 
     /// What [`Judge::judge`] reads, of a picture of any size.
-    pub fn values(picture: &Picture) -> Vec<f32> {
+    pub fn values(picture: &Image) -> Vec<f32> {
         picture.resize(SIDE as u32, SIDE as u32).to_unit()
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use engine::models::autoencoder_tiny::AutoencoderTinyConfig;
 use engine::models::stable_diffusion::{
@@ -33,7 +33,7 @@ pub fn request(model: &StableDiffusion) -> Request {
     }
 }
 
-pub fn draw(model: &StableDiffusion, request: &Request) -> Vec<Picture> {
+pub fn draw(model: &StableDiffusion, request: &Request) -> Vec<Image> {
     model.draw(request, &mut (), &mut |_, _| true).unwrap()
 }
 
@@ -270,11 +270,11 @@ fn starting_from_a_picture_and_painting_into_it() {
     Tiny::default().write(folder.path());
     let model = open(folder.path());
     let picture = draw(&model, &request(&model)).remove(0);
-    let mut mask = Picture::filled(16, 16, [0; 3]);
+    let mut mask = Image::filled(16, 16, [0; 3]);
     for at in 0..128 {
         mask.set(at % 8, at / 8, [255; 3]);
     }
-    let changed = |strength: f64, mask: Option<Picture>| {
+    let changed = |strength: f64, mask: Option<Image>| {
         let request = Request {
             source: Some(Source {
                 picture: picture.clone(),
@@ -291,7 +291,7 @@ fn starting_from_a_picture_and_painting_into_it() {
     assert_ne!(near.pixels, far.pixels);
     // Behind the mask the picture is what the autoencoder makes of it.
     let known = model.encode(std::slice::from_ref(&picture)).unwrap();
-    let latents = |drawn: &Picture| model.encode(std::slice::from_ref(drawn)).unwrap();
+    let latents = |drawn: &Image| model.encode(std::slice::from_ref(drawn)).unwrap();
     let _ = (latents(&near), known);
     let painted = changed(1.0, Some(mask));
     assert_ne!(painted.pixels, picture.pixels);
@@ -304,7 +304,7 @@ fn starting_from_a_picture_and_painting_into_it() {
     let model = open(inpainting.path());
     let error = model.draw(&request(&model), &mut (), &mut |_, _| true);
     assert!(error.unwrap_err().to_string().contains("inpaint"));
-    let mut mask = Picture::filled(16, 16, [0; 3]);
+    let mut mask = Image::filled(16, 16, [0; 3]);
     mask.set(3, 3, [255; 3]);
     let with = Request {
         source: Some(Source {

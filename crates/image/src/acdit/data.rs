@@ -237,7 +237,7 @@ fn folder(path: &Path, space: &Space, side: usize, frames: usize) -> Result<Read
             hold(labels.len() + 1, size).map_err(refuse)?;
             match frames {
                 1 => {
-                    let picture = media::read_picture(file)?;
+                    let picture = media::read_image(file)?;
                     pixels.extend(space.planes(&picture, side));
                     labels.push(label);
                 }

@@ -1,7 +1,7 @@
 //! From classes and given frames to pictures and clips, and the way back.
 
 use base::command::{Context, Failure};
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use engine::models::autoencoder_kl::{AutoencoderKl, AutoencoderKlConfig};
@@ -113,7 +113,7 @@ impl AcditPipeline {
         vae: Option<&Vae>,
         context: Context,
         step: &mut dyn FnMut(),
-    ) -> Result<Vec<Vec<Picture>>, Failure> {
+    ) -> Result<Vec<Vec<Image>>, Failure> {
         let mut watch = |_| {
             step();
             !context.stopped()
@@ -134,7 +134,7 @@ impl AcditPipeline {
         &self,
         tokens: Tensor<3>,
         vae: Option<&Vae>,
-    ) -> Result<Vec<Vec<Picture>>, Failure> {
+    ) -> Result<Vec<Vec<Image>>, Failure> {
         let [samples, count, _] = tokens.dims();
         let values = values(tokens)?;
         let places = self.about.space.places(&self.config, count);
@@ -145,7 +145,7 @@ impl AcditPipeline {
                 planes[place] = value;
             }
             let size = self.about.space.frame(&self.config);
-            let one: Result<Vec<Picture>, Failure> = planes
+            let one: Result<Vec<Image>, Failure> = planes
                 .chunks_exact(size)
                 .map(|planes| self.frame(planes, vae))
                 .collect();
@@ -155,7 +155,7 @@ impl AcditPipeline {
     }
 
     /// One frame out of its planes `[channels, side, side]`.
-    fn frame(&self, planes: &[f32], vae: Option<&Vae>) -> Result<Picture, Failure> {
+    fn frame(&self, planes: &[f32], vae: Option<&Vae>) -> Result<Image, Failure> {
         let space = &self.about.space;
         let side = space.side(&self.config);
         let picture = space.picture_side(&self.config) as u32;
@@ -175,14 +175,14 @@ impl AcditPipeline {
             }
             (Values::Latents, None) => return Err(no_vae()),
         };
-        Ok(Picture::from_unit(&rgb, picture, picture)?)
+        Ok(Image::from_unit(&rgb, picture, picture)?)
     }
 
     /// The tokens of frames, `[1, tokens, values]`: whole blocks from the first on, what is left over does not count.
     ///
     /// # Errors
     /// Where the model's values are latents and there is no autoencoder.
-    pub fn tokens(&self, frames: &[Picture], vae: Option<&Vae>) -> Result<Tensor<3>, Failure> {
+    pub fn tokens(&self, frames: &[Image], vae: Option<&Vae>) -> Result<Tensor<3>, Failure> {
         let space = &self.about.space;
         let side = space.picture_side(&self.config);
         let mut planes = Vec::new();

@@ -1,6 +1,6 @@
 //! What the values of a token are: pixels, or latents of an autoencoder.
 
-use base::media::Picture;
+use base::media::Image;
 use serde::{Deserialize, Serialize};
 
 use super::config::AcditConfig;
@@ -88,7 +88,7 @@ impl Space {
     }
 
     /// The planes `[channels, side, side]` of a picture, cut to its middle square and brought to `side`.
-    pub fn planes(&self, picture: &Picture, side: usize) -> Vec<u8> {
+    pub fn planes(&self, picture: &Image, side: usize) -> Vec<u8> {
         let square = picture.crop_square().resize_square(side as u32);
         let channel = |at: usize| square.pixels.iter().skip(at).step_by(3).copied();
         match self.channels {

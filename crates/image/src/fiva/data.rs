@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::media::{Picture, read_picture};
+use base::media::{Image, read_image};
 use serde_json::Value;
 
 use super::SystemError;
@@ -183,13 +183,13 @@ pub fn read(path: &Path, grid: u32, taxonomy: &Taxonomy) -> Result<(Vec<Record>,
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn picture(image: &Path, grid: u32, tile: u32) -> Result<Picture, SystemError> {
-    let whole = read_picture(image)?;
+pub fn picture(image: &Path, grid: u32, tile: u32) -> Result<Image, SystemError> {
+    let whole = read_image(image)?;
     Ok(cut(&whole, grid, tile))
 }
 
 /// Tile number `tile` of a grid, row by row.
-pub fn cut(whole: &Picture, grid: u32, tile: u32) -> Picture {
+pub fn cut(whole: &Image, grid: u32, tile: u32) -> Image {
     if grid <= 1 {
         return whole.clone();
     }
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn tiles_of_a_grid() {
-        let mut whole = Picture::filled(4, 4, [0; 3]);
+        let mut whole = Image::filled(4, 4, [0; 3]);
         whole.set(2, 0, [9; 3]);
         let tile = cut(&whole, 2, 1);
         assert_eq!((tile.width, tile.height, tile.pixel(0, 0)), (2, 2, [9; 3]));

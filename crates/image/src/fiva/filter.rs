@@ -9,7 +9,7 @@ use base::hash::{FNV_START, fnv1a};
 use base::job::journal::Journal;
 use base::job::jsonl::Record as Line;
 use base::media::sheet::{Layout, sheet};
-use base::media::{Picture, data_address};
+use base::media::{Image, data_address};
 use base::rng::Rng;
 use serde_json::{Value, json};
 
@@ -185,7 +185,7 @@ fn ask(
     model: &dyn ChatModel,
 ) -> Result<Line, ChatError> {
     let unable = |error: &dyn std::fmt::Display| ChatError::Unable(error.to_string());
-    let mut cells: Vec<Picture> = Vec::new();
+    let mut cells: Vec<Image> = Vec::new();
     for (number, at) in question.shown.iter().enumerate() {
         let record = &records[*at];
         let tile = (question.repeat + number) as u32;

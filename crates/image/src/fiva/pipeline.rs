@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
 use engine::models::qformer::{self, QFormer, QFormerConfig};
@@ -24,7 +24,7 @@ pub const NEGATIVE: &str = "monochrome, lowres, bad anatomy, worst quality, low 
 #[derive(Clone, Debug)]
 pub struct Reference {
     /// The picture.
-    pub picture: Picture,
+    pub picture: Image,
     /// The attribute, in words.
     pub tag: String,
     /// How strongly: 1 as it is, 0 not at all.
@@ -92,7 +92,7 @@ impl Extractor {
         through_512: bool,
     ) -> Result<Tensor<3>, SystemError> {
         check(references)?;
-        let pictures: Vec<Picture> = references.iter().map(|it| it.picture.clone()).collect();
+        let pictures: Vec<Image> = references.iter().map(|it| it.picture.clone()).collect();
         let first = through_512.then_some(FIRST_SIDE);
         let pictures = preprocess::batch(&pictures, self.qformer.side(), first, &self.device);
         let tags = references
@@ -266,7 +266,7 @@ pub fn generate(
     request: &Request,
     scale: f32,
     watch: &mut dyn FnMut(usize, usize) -> bool,
-) -> Result<Vec<Picture>, SystemError> {
+) -> Result<Vec<Image>, SystemError> {
     model.check(request)?;
     let size = [request.height, request.width];
     let guided = request.sampling.guidance != 1.0;

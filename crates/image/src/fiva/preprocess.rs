@@ -1,6 +1,6 @@
 //! From a picture to what the Q-Former sees.
 
-use base::media::{Picture, bicubic};
+use base::media::{Image, bicubic};
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::models::clip_vision::{DEVIATION, MEAN};
 
@@ -10,7 +10,7 @@ pub const FIRST_SIDE: u32 = 512;
 /// Values `[3, side, side]` of a picture: bicubic to `side` × `side`, whatever its proportions, mean and deviation taken out. With
 /// `first` it is brought to that size before, as the official script does with [`FIRST_SIDE`].
 pub fn pixel_values(
-    picture: &Picture,
+    picture: &Image,
     side: u32,
     first: Option<u32>,
     [mean, deviation]: [[f32; 3]; 2],
@@ -29,7 +29,7 @@ pub fn pixel_values(
 }
 
 /// [`pixel_values`] of several pictures with CLIP's mean and deviation, `[pictures, 3, side, side]`.
-pub fn batch(pictures: &[Picture], side: usize, first: Option<u32>, device: &Device) -> Tensor<4> {
+pub fn batch(pictures: &[Image], side: usize, first: Option<u32>, device: &Device) -> Tensor<4> {
     let values = pictures
         .iter()
         .flat_map(|picture| pixel_values(picture, side as u32, first, [MEAN, DEVIATION]))

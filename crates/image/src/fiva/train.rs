@@ -1,7 +1,7 @@
 //! Training of adapter and Q-Former on pairs (paper, section 3.2): the noise of a picture is predicted from its subject in words and
 //! from references that share its attributes.
 
-use base::media::{Picture, bicubic};
+use base::media::{Image, bicubic};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -92,7 +92,7 @@ pub fn config(steps: u64, rate: f64, seed: u64) -> TrainConfig {
 /// One sample, with all that is drawn for it.
 #[derive(Debug)]
 pub struct Sample {
-    target: Picture,
+    target: Image,
     subject: String,
     /// Pixel values and tokens of each reference.
     references: Vec<(Vec<f32>, Vec<u32>)>,

@@ -2,7 +2,7 @@
 //! Questions are in our own words.
 
 use base::endpoint::{ChatModel, Message, Prompt, Request};
-use base::media::{Picture, data_address};
+use base::media::{Image, data_address};
 use engine::models::emoji_judge::{Judge, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ fn style_question(style: &str) -> String {
 }
 
 /// A picture as large as a model is shown it.
-pub fn scaled(picture: &Picture) -> Picture {
+pub fn scaled(picture: &Image) -> Image {
     let longer = picture.width.max(picture.height);
     if longer <= LONGER_SIDE {
         return picture.clone();
@@ -75,19 +75,14 @@ pub fn scaled(picture: &Picture) -> Picture {
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn shown(picture: &Picture) -> Result<String, SystemError> {
+pub fn shown(picture: &Image) -> Result<String, SystemError> {
     Ok(data_address(&scaled(picture))?)
 }
 
 /// What the judge inside the program, which knows emoji, says of one generated picture: whether it sees the subject, and the
 /// style, that it sees in each reference.
-pub fn embedded_votes(
-    judge: &Judge,
-    test: &Picture,
-    subjects: &[Picture],
-    styles: &[Picture],
-) -> Votes {
-    let seen = |pictures: &[Picture]| {
+pub fn embedded_votes(judge: &Judge, test: &Image, subjects: &[Image], styles: &[Image]) -> Votes {
+    let seen = |pictures: &[Image]| {
         let values: Vec<Vec<f32>> = pictures.iter().map(Judge::values).collect();
         judge.judge(&values)
     };
@@ -95,7 +90,7 @@ pub fn embedded_votes(
     let found = seen(std::slice::from_ref(test));
     let found = found.first();
     let answers =
-        |references: &[Picture], same: &dyn Fn(&Verdict, &Verdict) -> bool| -> Vec<String> {
+        |references: &[Image], same: &dyn Fn(&Verdict, &Verdict) -> bool| -> Vec<String> {
             let each = seen(references).into_iter();
             each.map(|it| said(found.is_some_and(|found| same(found, &it))))
                 .collect()
@@ -161,7 +156,7 @@ mod tests {
         let pack = EmojiPack::embedded().unwrap();
         let picture = |code: &str, style: Style| {
             let subject = pack.subjects.iter().find(|it| it.code == code).unwrap();
-            pack.picture(subject.cell, style).unwrap()
+            pack.image(subject.cell, style).unwrap()
         };
         let judge = Judge::embedded(&Device::flex()).unwrap();
         let (elephant, pizza) = ("1f418", "1f355");

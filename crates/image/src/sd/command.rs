@@ -13,7 +13,7 @@ use base::command::{
     use_calling_thread_as_worker,
 };
 use base::files::{write_bytes, write_new};
-use base::media::provenance::{Encoded, check_ending, picture_bytes};
+use base::media::provenance::{Encoded, check_ending, image_bytes};
 use base::media::{self, png_bytes_with_alpha};
 use base::system::Verbs;
 use clap::{Args, Subcommand};
@@ -339,7 +339,7 @@ impl<'a> Job<'a> {
                         bytes: png_bytes_with_alpha(drawn, alpha, &provenance.texts())?,
                         left_out: None,
                     },
-                    None => picture_bytes(like, drawn, &provenance)?,
+                    None => image_bytes(like, drawn, &provenance)?,
                 };
                 let path = self.write(picture, seed, &made.bytes)?;
                 made.warn(&path);
@@ -356,10 +356,8 @@ impl<'a> Job<'a> {
         };
         let mask = self.params.mask.as_ref();
         Ok(Some(Source {
-            picture: media::read_picture(&image.path)?,
-            mask: mask
-                .map(|mask| media::read_picture(&mask.path))
-                .transpose()?,
+            picture: media::read_image(&image.path)?,
+            mask: mask.map(|mask| media::read_image(&mask.path)).transpose()?,
             strength: self.params.strength,
         }))
     }

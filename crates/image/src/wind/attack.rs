@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base::media::{MediaError, Picture, decode_still};
+use base::media::{Image, MediaError, decode_still};
 use base::rng::Rng;
 use image::ImageEncoder;
 use image::codecs::jpeg::JpegEncoder;
@@ -45,7 +45,7 @@ impl Attack {
     ///
     /// # Errors
     /// [`SystemError::Media`] where the picture cannot be encoded.
-    pub fn apply(&self, picture: &Picture, rng: &mut Rng) -> Result<Picture, SystemError> {
+    pub fn apply(&self, picture: &Image, rng: &mut Rng) -> Result<Image, SystemError> {
         Ok(match *self {
             Self::None => picture.clone(),
             Self::Rotate(degrees) => rotated(picture, degrees),
@@ -120,7 +120,7 @@ impl FromStr for Attack {
 
 /// Turned counter-clockwise about the middle, same size, black outside: nearest neighbour in 16.16 fixed point, pixel for
 /// pixel what Pillow does.
-pub fn rotated(picture: &Picture, degrees: f32) -> Picture {
+pub fn rotated(picture: &Image, degrees: f32) -> Image {
     let angle = -f64::from(degrees).to_radians();
     let round = |v: f64| (v * 1e15).round() / 1e15;
     let [cos, sin] = [round(angle.cos()), round(angle.sin())];
@@ -133,7 +133,7 @@ pub fn rotated(picture: &Picture, degrees: f32) -> Picture {
         fixed(start_x + cos * 0.5 + sin * 0.5),
         fixed(start_y - sin * 0.5 + cos * 0.5),
     ];
-    let mut out = Picture::filled(picture.width, picture.height, [0; 3]);
+    let mut out = Image::filled(picture.width, picture.height, [0; 3]);
     for y in 0..picture.height {
         for x in 0..picture.width {
             let [across, down] = [i64::from(x), i64::from(y)];
@@ -154,7 +154,7 @@ pub fn rotated(picture: &Picture, degrees: f32) -> Picture {
 ///
 /// # Errors
 /// [`MediaError::Encode`].
-pub fn jpeg_bytes(picture: &Picture, quality: u8) -> Result<Vec<u8>, MediaError> {
+pub fn jpeg_bytes(picture: &Image, quality: u8) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality)
         .write_image(
@@ -169,7 +169,7 @@ pub fn jpeg_bytes(picture: &Picture, quality: u8) -> Result<Vec<u8>, MediaError>
 
 /// With one colour for each square of four pixels and the brightness of each, as 4:2:0 keeps them: what most programs write.
 /// The encoder itself keeps all colours.
-fn coarse_colours(picture: &Picture) -> Picture {
+fn coarse_colours(picture: &Image) -> Image {
     let (width, height) = (picture.width as usize, picture.height as usize);
     let brightness = |rgb: &[u8]| {
         0.299 * f32::from(rgb[0]) + 0.587 * f32::from(rgb[1]) + 0.114 * f32::from(rgb[2])
@@ -197,7 +197,7 @@ fn coarse_colours(picture: &Picture) -> Picture {
 }
 
 /// A random box (left, top, width, height) of a share of the area and a ratio; the middle where it does not fit.
-fn random_box(picture: &Picture, [area, ratio]: [f32; 2], rng: &mut Rng) -> [u32; 4] {
+fn random_box(picture: &Image, [area, ratio]: [f32; 2], rng: &mut Rng) -> [u32; 4] {
     let total = f64::from(picture.width) * f64::from(picture.height) * f64::from(area);
     let side = |product: f64, most: u32| (product.sqrt().round() as u32).clamp(1, most);
     let width = side(total * f64::from(ratio), picture.width);
@@ -212,7 +212,7 @@ fn random_box(picture: &Picture, [area, ratio]: [f32; 2], rng: &mut Rng) -> [u32
 }
 
 /// The picture at another size: bilinear, widened where it shrinks, columns before rows.
-pub fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
+pub fn resized(picture: &Image, width: u32, height: u32) -> Image {
     let [from_width, from_height] = [picture.width, picture.height].map(|side| side as usize);
     let across = weights(from_width, width.max(1) as usize);
     let down = weights(from_height, height.max(1) as usize);
@@ -234,7 +234,7 @@ pub fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
             pixels.push(weighted(weights, values));
         }
     }
-    Picture {
+    Image {
         width: across.len() as u32,
         height: down.len() as u32,
         pixels,
@@ -267,7 +267,7 @@ fn weights(from: usize, to: usize) -> Vec<(usize, Vec<f64>)> {
 }
 
 /// Pillow's Gaussian blur: three box blurs along rows, then three along columns, each rounded to bytes.
-pub fn blurred(picture: &Picture, radius: f32) -> Picture {
+pub fn blurred(picture: &Image, radius: f32) -> Image {
     if radius <= 0.0 {
         return picture.clone();
     }
@@ -317,13 +317,13 @@ fn box_blurred(values: &[u8], radius: f32) -> Vec<u8> {
 }
 
 /// Noise added, where 1 is white; one value for each byte.
-pub fn noisy(picture: &Picture, noise: &[f32]) -> Picture {
+pub fn noisy(picture: &Image, noise: &[f32]) -> Image {
     let sum = |(byte, noise): (&u8, &f32)| {
         (f32::from(*byte) + 255.0 * noise)
             .round_ties_even()
             .clamp(0.0, 255.0) as u8
     };
-    Picture {
+    Image {
         pixels: picture.pixels.iter().zip(noise).map(sum).collect(),
         width: picture.width,
         height: picture.height,
@@ -332,9 +332,9 @@ pub fn noisy(picture: &Picture, noise: &[f32]) -> Picture {
 
 /// As the official helper adds noise: cut to whole numbers, and sums wrap around at 256. Only for comparison with
 /// published figures.
-pub fn noisy_wrapping(picture: &Picture, noise: &[f32]) -> Picture {
+pub fn noisy_wrapping(picture: &Image, noise: &[f32]) -> Image {
     let sum = |(byte, noise): (&u8, &f32)| byte.wrapping_add((255.0 * noise) as i32 as u8);
-    Picture {
+    Image {
         pixels: picture.pixels.iter().zip(noise).map(sum).collect(),
         width: picture.width,
         height: picture.height,
@@ -342,9 +342,9 @@ pub fn noisy_wrapping(picture: &Picture, noise: &[f32]) -> Picture {
 }
 
 /// Every byte times `factor`, cut off.
-pub fn brightened(picture: &Picture, factor: f32) -> Picture {
+pub fn brightened(picture: &Image, factor: f32) -> Image {
     let bright = |byte: &u8| (f32::from(*byte) * factor).clamp(0.0, 255.0) as u8;
-    Picture {
+    Image {
         pixels: picture.pixels.iter().map(bright).collect(),
         width: picture.width,
         height: picture.height,

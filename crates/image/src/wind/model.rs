@@ -1,6 +1,6 @@
 //! What a watermark needs of a latent diffusion model.
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 
 use super::{Region, Shape, SystemError};
@@ -17,13 +17,13 @@ pub trait LatentModel: Sync {
     ///
     /// # Errors
     /// [`SystemError::Failed`].
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError>;
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Image, SystemError>;
 
     /// The initial latents of a picture of any size: the sampler's steps backwards, with an empty prompt and no guidance.
     ///
     /// # Errors
     /// [`SystemError::Failed`].
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError>;
+    fn invert(&self, picture: &Image) -> Result<Vec<f32>, SystemError>;
 
     /// `picture` with `region` (in places of the latents) drawn anew from `latents`.
     ///
@@ -31,11 +31,11 @@ pub trait LatentModel: Sync {
     /// [`SystemError::Failed`], also where the model cannot inpaint.
     fn inpaint(
         &self,
-        picture: &Picture,
+        picture: &Image,
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, SystemError>;
+    ) -> Result<Image, SystemError>;
 
     /// The picture after noise of the level `strength`, in `[0, 1]`, and sampling from there: a regeneration attack.
     ///
@@ -43,8 +43,8 @@ pub trait LatentModel: Sync {
     /// [`SystemError::Failed`].
     fn regenerate(
         &self,
-        picture: &Picture,
+        picture: &Image,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, SystemError>;
+    ) -> Result<Image, SystemError>;
 }

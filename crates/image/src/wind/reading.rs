@@ -1,6 +1,6 @@
 //! What is read from a picture before the search: its initial latents, turned back in one of two ways.
 
-use base::media::Picture;
+use base::media::Image;
 use rayon::prelude::*;
 
 use super::latent::rotated;
@@ -50,7 +50,7 @@ impl Reading {
 /// What the model says.
 pub fn readings(
     model: &dyn LatentModel,
-    picture: &Picture,
+    picture: &Image,
     angles: &[f32],
     turn: TurnBack,
 ) -> Result<Vec<Reading>, SystemError> {

@@ -1,7 +1,7 @@
 //! Stable Diffusion as a model that carries the mark.
 
 use base::command::{Context, Steps, Stopped};
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use engine::data::pack::{EmojiPack, Style};
@@ -98,11 +98,11 @@ impl StableDiffusionModel {
     }
 
     /// The picture's middle square at the model's size.
-    fn square(&self, picture: &Picture) -> Picture {
+    fn square(&self, picture: &Image) -> Image {
         picture.resize_square(self.side as u32)
     }
 
-    fn picture(&self, latents: Tensor<4>) -> Result<Picture, SystemError> {
+    fn image(&self, latents: Tensor<4>) -> Result<Image, SystemError> {
         let mut pictures = self.model.decode(latents).map_err(wind)?;
         let none = || SystemError::Failed("the model drew no picture".into());
         pictures.pop().ok_or_else(none)
@@ -141,7 +141,7 @@ impl LatentModel for StableDiffusionModel {
         format!("{} {style}", subject.name("en").unwrap_or_default())
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Image, SystemError> {
         let guided = self.sampling.guidance != 1.0;
         let conditions = self.conditions(prompt, guided).map_err(wind)?;
         let noise = self.latents(latents);
@@ -149,10 +149,10 @@ impl LatentModel for StableDiffusionModel {
             self.model
                 .sample(noise, &[0], &conditions, &self.sampling, &mut (), watch)
         })?;
-        self.picture(drawn)
+        self.image(drawn)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
+    fn invert(&self, picture: &Image) -> Result<Vec<f32>, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.watched("inversion", |watch| {
@@ -164,14 +164,14 @@ impl LatentModel for StableDiffusionModel {
 
     fn inpaint(
         &self,
-        picture: &Picture,
+        picture: &Image,
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, SystemError> {
+    ) -> Result<Image, SystemError> {
         let known = self.square(picture);
         let factor = self.model.factor();
-        let mut mask = Picture::filled(known.width, known.height, [0; 3]);
+        let mut mask = Image::filled(known.width, known.height, [0; 3]);
         for y in 0..self.side {
             for x in 0..self.side {
                 if region.holds(y / factor, x / factor) {
@@ -196,7 +196,7 @@ impl LatentModel for StableDiffusionModel {
                 watch,
             )
         })?;
-        let drawn = self.picture(drawn)?;
+        let drawn = self.image(drawn)?;
         // What was not drawn anew stays as it was, to the bit.
         let mut whole = known;
         for y in 0..self.side as u32 {
@@ -211,10 +211,10 @@ impl LatentModel for StableDiffusionModel {
 
     fn regenerate(
         &self,
-        picture: &Picture,
+        picture: &Image,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, SystemError> {
+    ) -> Result<Image, SystemError> {
         let conditions = self.conditions("", false).map_err(wind)?;
         let seen = self.model.encode(&[self.square(picture)]).map_err(wind)?;
         let noise = self.latents(&rng.normals(self.shape().len()));
@@ -231,7 +231,7 @@ impl LatentModel for StableDiffusionModel {
                 watch,
             )
         })?;
-        self.picture(drawn)
+        self.image(drawn)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table of attacks: pictures made with marks, damaged, and asked which noise they began with.
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -11,10 +11,10 @@ use super::{Attack, Detector, LatentModel, Mode, Search, SystemError, TreeRing, 
 /// Marked pictures of one seed, by this method and by Tree-Ring.
 #[derive(Clone, Debug)]
 pub struct Gallery {
-    /// Picture, index of its noise, and its initial latents.
-    pub wind: Vec<(Picture, u64, Vec<f32>)>,
-    /// Picture and number of its key.
-    tree_ring: Vec<(Picture, usize)>,
+    /// Image, index of its noise, and its initial latents.
+    pub wind: Vec<(Image, u64, Vec<f32>)>,
+    /// Image and number of its key.
+    tree_ring: Vec<(Image, usize)>,
     keys: Vec<TreeRing>,
     rng: Rng,
 }
@@ -86,7 +86,7 @@ impl Gallery {
         attack: Attack,
         (search, angles, turn): (&Search, &[f32], TurnBack),
     ) -> Result<Row, SystemError> {
-        let damage = |picture: &Picture, at: usize| {
+        let damage = |picture: &Image, at: usize| {
             attack.apply(picture, &mut self.rng.child("attack").item(at as u64))
         };
         let marked = self.wind.par_iter().enumerate().map(|(at, (picture, ..))| {

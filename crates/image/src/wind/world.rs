@@ -4,7 +4,7 @@
 //! method alone. The latents are the pictures themselves.
 
 use base::hash::{FNV_START, fnv1a};
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use engine::diffusion::scheduler::{BetaSchedule, SchedulerConfig};
 
@@ -140,17 +140,17 @@ impl IdealWorld {
     ///
     /// # Errors
     /// None in this world.
-    pub fn reconstruct(&self, latents: &[f32]) -> Result<Picture, SystemError> {
+    pub fn reconstruct(&self, latents: &[f32]) -> Result<Image, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, None, |_, _| {});
         Self::picture(&x)
     }
 
-    fn picture(x: &[f32]) -> Result<Picture, SystemError> {
-        Ok(Picture::from_unit(x, SIDE as u32, SIDE as u32)?)
+    fn picture(x: &[f32]) -> Result<Image, SystemError> {
+        Ok(Image::from_unit(x, SIDE as u32, SIDE as u32)?)
     }
 
-    fn values(picture: &Picture) -> Vec<f32> {
+    fn values(picture: &Image) -> Vec<f32> {
         picture.resize_square(SIDE as u32).to_unit()
     }
 }
@@ -164,13 +164,13 @@ impl LatentModel for IdealWorld {
         rng.below(CLASSES).to_string()
     }
 
-    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Picture, SystemError> {
+    fn generate(&self, latents: &[f32], prompt: &str) -> Result<Image, SystemError> {
         let mut x = latents.to_vec();
         self.denoise(&mut x, STEPS, Some(Self::class(prompt)), |_, _| {});
         Self::picture(&x)
     }
 
-    fn invert(&self, picture: &Picture) -> Result<Vec<f32>, SystemError> {
+    fn invert(&self, picture: &Image) -> Result<Vec<f32>, SystemError> {
         let mut x = Self::values(picture);
         for at in 0..STEPS {
             let (here, next) = (self.bars[at], self.bars[at + 1]);
@@ -183,11 +183,11 @@ impl LatentModel for IdealWorld {
 
     fn inpaint(
         &self,
-        picture: &Picture,
+        picture: &Image,
         region: Region,
         latents: &[f32],
         prompt: &str,
-    ) -> Result<Picture, SystemError> {
+    ) -> Result<Image, SystemError> {
         let known = Self::values(picture);
         let outside = |at: usize| {
             let place = at % (SIDE * SIDE);
@@ -211,10 +211,10 @@ impl LatentModel for IdealWorld {
 
     fn regenerate(
         &self,
-        picture: &Picture,
+        picture: &Image,
         strength: f32,
         rng: &mut Rng,
-    ) -> Result<Picture, SystemError> {
+    ) -> Result<Image, SystemError> {
         let level = ((strength * STEPS as f32).ceil() as usize).min(STEPS);
         let bar = self.bars[level];
         let [root, rest] = [bar.sqrt() as f32, (1.0 - bar).sqrt() as f32];

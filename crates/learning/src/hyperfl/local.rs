@@ -35,8 +35,8 @@ impl Samples {
         self.labels.is_empty()
     }
 
-    /// Picture `at`.
-    pub fn picture(&self, at: usize) -> &[f32] {
+    /// Image `at`.
+    pub fn image(&self, at: usize) -> &[f32] {
         let size = self.pictures.len() / self.labels.len().max(1);
         &self.pictures[at * size..][..size]
     }
@@ -46,7 +46,7 @@ impl Samples {
         Self {
             pictures: numbers
                 .iter()
-                .flat_map(|&at| self.picture(at).iter().copied())
+                .flat_map(|&at| self.image(at).iter().copied())
                 .collect(),
             labels: numbers.iter().map(|&at| self.labels[at]).collect(),
         }
@@ -286,7 +286,7 @@ pub fn private_gradient(
             .par_iter()
             .map(|&at| {
                 let labels = &batch.labels[at..=at];
-                net.train_gradient(params, batch.picture(at), labels, wanted.clone())
+                net.train_gradient(params, batch.image(at), labels, wanted.clone())
             })
             .collect();
         for (sample, grads) in each? {

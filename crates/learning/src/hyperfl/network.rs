@@ -170,7 +170,7 @@ impl Network {
     }
 
     /// Values of a picture.
-    pub fn picture(&self) -> usize {
+    pub fn image(&self) -> usize {
         self.input.iter().product()
     }
 
@@ -285,7 +285,7 @@ impl Network {
     }
 
     fn batch_of(&self, params: &[f32], x: &[f32]) -> Result<usize> {
-        let picture = self.picture();
+        let picture = self.image();
         if params.len() != self.layout.len() || x.is_empty() || !x.len().is_multiple_of(picture) {
             return Err(LearningError::invalid(format!(
                 "{} parameters and {} picture values do not fit a network of {} parameters for pictures of {picture} values",

@@ -271,7 +271,7 @@ fn matched(truth: &Samples, found: &[f32]) -> Vec<f32> {
     let cost: Vec<f64> = (0..count * count)
         .map(|at| {
             let found = &found[at % count * size..][..size];
-            -psnr(truth.picture(at / count), found)
+            -psnr(truth.image(at / count), found)
         })
         .collect();
     let mut out = vec![0.0; found.len()];

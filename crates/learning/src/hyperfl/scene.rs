@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use base::command::Context;
 use base::media::caption::{text_width, with_caption};
-use base::media::{MediaError, Picture};
+use base::media::{Image, MediaError};
 
 use super::accountant::noise_multiplier;
 use super::config::{Config, Method};
@@ -114,14 +114,14 @@ pub fn pictures_sheet(
     rows: &[&[f32]],
     names: &[&str],
     [channels, height, width]: [usize; 3],
-) -> Result<Picture, MediaError> {
+) -> Result<Image, MediaError> {
     const SCALE: u32 = 3;
     const GAP: u32 = 4;
     let mut lines = Vec::new();
     for (row, name) in rows.iter().zip(names) {
         let count = row.len() / (channels * height * width).max(1);
         let cell = [width as u32 * SCALE + GAP, height as u32 * SCALE + GAP];
-        let mut line = Picture::filled(cell[0] * count as u32 + GAP, cell[1], [255; 3]);
+        let mut line = Image::filled(cell[0] * count as u32 + GAP, cell[1], [255; 3]);
         for (at, picture) in row.chunks_exact(channels * height * width).enumerate() {
             let pixels: Vec<u8> = (0..height * width)
                 .flat_map(|pixel| {
@@ -129,7 +129,7 @@ pub fn pictures_sheet(
                 })
                 .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8)
                 .collect();
-            let small = Picture::new(width as u32, height as u32, pixels)?;
+            let small = Image::new(width as u32, height as u32, pixels)?;
             line.paste(
                 &small.upscale_nearest(SCALE),
                 at as u32 * cell[0] + GAP,
@@ -137,13 +137,13 @@ pub fn pictures_sheet(
             );
         }
         let wide = text_width(name) + 2 * GAP;
-        let mut padded = Picture::filled(line.width.max(wide), line.height, [255; 3]);
+        let mut padded = Image::filled(line.width.max(wide), line.height, [255; 3]);
         padded.paste(&line, 0, 0);
         lines.push(with_caption(&padded, name));
     }
     let width = lines.iter().map(|line| line.width).max().unwrap_or(1);
     let height = lines.iter().map(|line| line.height).sum::<u32>().max(1);
-    let mut sheet = Picture::filled(width, height, [255; 3]);
+    let mut sheet = Image::filled(width, height, [255; 3]);
     let mut y = 0;
     for line in &lines {
         sheet.paste(line, 0, y);

@@ -96,7 +96,7 @@ pub fn episode(
         }
         world.state(&mut state);
         if let Some(side) = side {
-            out.frames.push(world.picture(view, side));
+            out.frames.push(world.image(view, side));
         }
         out.transitions.push(Transition {
             observation: before,
@@ -125,7 +125,7 @@ pub struct Episode {
     /// The true reward of each step.
     pub truths: Vec<f64>,
     /// A picture after each step.
-    pub frames: Vec<base::media::Picture>,
+    pub frames: Vec<base::media::Image>,
     /// Share of the blocks in the goal at the end.
     pub score: f64,
     /// Whether all is as wanted.

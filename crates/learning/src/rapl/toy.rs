@@ -1,6 +1,6 @@
 //! Toy scenes of 32 × 32 pixels: two blocks rise towards the top while an agent moves at random; the user wants both to arrive, together.
 
-use base::media::{Clip, Picture};
+use base::media::{Clip, Image};
 use base::rng::Rng;
 
 /// Side of a picture.
@@ -66,7 +66,7 @@ impl Rise {
         let mut truth = 0.0;
         let frames = (0..FRAMES)
             .map(|frame| {
-                let mut picture = Picture::filled(SIDE, SIDE, [255; 3]);
+                let mut picture = Image::filled(SIDE, SIDE, [255; 3]);
                 // The goal.
                 fill(&mut picture, [0.0, 0.0], [1.0, 0.15], [255, 200, 215]);
                 let heights = self.at(frame);
@@ -96,7 +96,7 @@ impl Rise {
 }
 
 /// A rectangle in shares of the side.
-fn fill(picture: &mut Picture, at: [f64; 2], size: [f64; 2], colour: [u8; 3]) {
+fn fill(picture: &mut Image, at: [f64; 2], size: [f64; 2], colour: [u8; 3]) {
     let pixel = |share: f64| (share * f64::from(SIDE)).clamp(0.0, f64::from(SIDE)) as u32;
     for y in pixel(at[1])..pixel(at[1] + size[1]) {
         for x in pixel(at[0])..pixel(at[0] + size[0]) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::media::{Clip, Picture, read_clip, write_clip};
+use base::media::{Clip, Image, read_clip, write_clip};
 use base::tensor_file::{TensorFile, Weights};
 
 use super::{LearningError, Result};
@@ -40,7 +40,7 @@ pub fn read_video(path: &Path) -> Result<Clip> {
         .chunks_exact(3 * plane)
         .map(|frame| {
             let pixels = (0..plane).flat_map(|at| [0, 1, 2].map(|k| frame[k * plane + at]));
-            Picture::new(width as u32, height as u32, pixels.collect())
+            Image::new(width as u32, height as u32, pixels.collect())
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Clip::new(frames, DELAY_MS)?)

@@ -1,6 +1,6 @@
 //! X-MAGICAL: states after scripted actions, pictures.
 
-use base::media::read_picture;
+use base::media::read_image;
 use learning::rapl::world::{Embodiment, Layout, PICTURE, View, World};
 
 use super::*;
@@ -100,7 +100,7 @@ fn pictures() {
                 world.step(&action);
             }
             let view = View::from_str(one["view"].as_str().unwrap(), true).unwrap();
-            let found = world.picture(view, PICTURE);
+            let found = world.image(view, PICTURE);
             let shape = numbers(&one["shape"]);
             assert_eq!(
                 [f64::from(found.height), f64::from(found.width), 3.0],
@@ -142,7 +142,7 @@ fn pictures() {
                 .flatten()
                 .map(|at| at.join("rapl").join(name))
                 .find(|at| at.exists());
-            let expected = read_picture(path.unwrap()).unwrap();
+            let expected = read_image(path.unwrap()).unwrap();
             let same = found.pixels.chunks(3).zip(expected.pixels.chunks(3));
             let same = same.filter(|(a, b)| {
                 a.iter()

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Json;
 use axum::extract::State;
 use base::command::any_seed;
-use base::media::provenance::{clip_bytes, picture_bytes};
+use base::media::provenance::{clip_bytes, image_bytes};
 use engine::data::pack::Style;
 use engine::device;
 use serde::Deserialize;
@@ -236,7 +236,7 @@ fn encoded(made: &Generated, left: &Left) -> Result<Vec<u8>, ApiError> {
     let provenance = made.params.provenance().map_err(ApiError::failed)?;
     let encoded = match made.params.video {
         true => clip_bytes("a.apng", &clip, &provenance),
-        false => picture_bytes("a.png", &clip.frames[0], &provenance),
+        false => image_bytes("a.png", &clip.frames[0], &provenance),
     };
     Ok(encoded.map_err(ApiError::failed)?.bytes)
 }

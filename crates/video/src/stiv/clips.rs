@@ -1,6 +1,6 @@
 //! Training data of the embedded clip model: emoji that move.
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use engine::data::pack::{ClipPack, EmojiPack, PackError, Style, Subject};
 
@@ -94,8 +94,8 @@ impl Examples for Clips {
 }
 
 /// Frames as `[3, frames, height, width]` in `[-1, 1]`.
-pub fn clip_to_unit(frames: &[Picture]) -> Vec<f32> {
-    let planes: Vec<Vec<f32>> = frames.iter().map(Picture::to_unit).collect();
+pub fn clip_to_unit(frames: &[Image]) -> Vec<f32> {
+    let planes: Vec<Vec<f32>> = frames.iter().map(Image::to_unit).collect();
     let Some(area) = planes.first().map(|frame| frame.len() / 3) else {
         return Vec::new();
     };

@@ -64,7 +64,7 @@ impl EmojiGrid {
         for subject in &subjects {
             let mut styles: [Vec<f32>; Style::ALL.len()] = Default::default();
             for (pixels, style) in styles.iter_mut().zip(Style::ALL) {
-                *pixels = pack.picture(subject.cell, style)?.to_unit();
+                *pixels = pack.image(subject.cell, style)?.to_unit();
             }
             pixels.push(styles);
         }

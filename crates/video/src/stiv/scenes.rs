@@ -1,7 +1,7 @@
 //! Where a video cuts: the first stage of the paper's data engine (section 3.5), with the two classic detectors of
 //! PySceneDetect, whose settings and quirks this follows.
 
-use base::media::Picture;
+use base::media::Image;
 
 /// Frames that a scene lasts at least, by default.
 pub const MIN_LENGTH: usize = 15;
@@ -29,7 +29,7 @@ impl Change {
 }
 
 /// The change of each frame to the one before; one less than there are frames. Frames must be of one size.
-pub fn changes(frames: &[Picture]) -> Vec<Change> {
+pub fn changes(frames: &[Image]) -> Vec<Change> {
     let mut before: Option<Vec<[u8; 3]>> = None;
     let mut changes = Vec::new();
     for frame in frames {
@@ -82,13 +82,13 @@ pub fn content_cuts(changes: &[Change], threshold: f64, min_length: usize) -> Ve
 
 /// Frames that start a scene after a fade: midway between the frame where the mean pixel falls below `threshold` and the
 /// one where it is back, at least `min_length` frames after the last fade-in. Halves go to the even frame.
-pub fn fade_cuts(frames: &[Picture], threshold: f64, min_length: usize) -> Vec<usize> {
+pub fn fade_cuts(frames: &[Image], threshold: f64, min_length: usize) -> Vec<usize> {
     let levels: Vec<f64> = frames.iter().map(brightness).collect();
     cuts_at_fades(&levels, threshold, min_length)
 }
 
 /// The mean value of a frame's pixels, in `[0, 255]`.
-pub fn brightness(frame: &Picture) -> f64 {
+pub fn brightness(frame: &Image) -> f64 {
     let sum: u64 = frame.pixels.iter().map(|&value| u64::from(value)).sum();
     sum as f64 / frame.pixels.len().max(1) as f64
 }

@@ -1,6 +1,6 @@
 //! Views of a picture that mean the same, and mixtures of two.
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ const ERASED: [f32; 2] = [0.02, 0.33];
 const ERASED_RATIO: f32 = 0.3;
 
 /// A view of `picture` as `[3, side, side]` in `[0, 1]`.
-pub fn view(picture: &Picture, side: usize, config: &AugmentConfig, rng: &mut Rng) -> Vec<f32> {
+pub fn view(picture: &Image, side: usize, config: &AugmentConfig, rng: &mut Rng) -> Vec<f32> {
     let part = random_crop(picture, config.crop, rng);
     let mut view = sampled(picture, part, side, config.flip && rng.chance(0.5));
     if config.randaugment > 0.0 {
@@ -65,7 +65,7 @@ pub fn view(picture: &Picture, side: usize, config: &AugmentConfig, rng: &mut Rn
 }
 
 /// Left, top, width, height of a crop.
-fn random_crop(picture: &Picture, least: f32, rng: &mut Rng) -> [f32; 4] {
+fn random_crop(picture: &Image, least: f32, rng: &mut Rng) -> [f32; 4] {
     let (width, height) = (picture.width as f32, picture.height as f32);
     for _ in 0..10 {
         let area = width * height * (least + (1.0 - least) * rng.uniform());
@@ -82,7 +82,7 @@ fn random_crop(picture: &Picture, least: f32, rng: &mut Rng) -> [f32; 4] {
 }
 
 /// A part of a picture at `side × side`, bilinear; where it shrinks, each value is the mean over several samples.
-fn sampled(picture: &Picture, part: [f32; 4], side: usize, mirrored: bool) -> Vec<f32> {
+fn sampled(picture: &Image, part: [f32; 4], side: usize, mirrored: bool) -> Vec<f32> {
     let [left, top, width, height] = part;
     let shrinks = (width.max(height) / side as f32).ceil().clamp(1.0, 4.0) as usize;
     let fine = side * shrinks;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base::files::idx::{self, IdxError};
-use base::media::{MediaError, Picture, read_picture};
+use base::media::{Image, MediaError, read_image};
 
 /// Endings of files that are taken for pictures.
 const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
@@ -80,7 +80,7 @@ pub enum DataError {
     },
     /// A picture that cannot be read.
     #[error(transparent)]
-    Picture(#[from] MediaError),
+    Image(#[from] MediaError),
 }
 
 impl From<DataError> for base::command::Failure {
@@ -143,15 +143,15 @@ impl DataSet {
     /// A picture.
     ///
     /// # Errors
-    /// [`DataError::Picture`].
-    pub fn picture(&self, at: usize) -> Result<Picture, DataError> {
+    /// [`DataError::Image`].
+    pub fn image(&self, at: usize) -> Result<Image, DataError> {
         match &self.items {
-            Items::Files(files) => Ok(read_picture(&files[at])?),
+            Items::Files(files) => Ok(read_image(&files[at])?),
             Items::Grey { pixels, sides } => {
                 let area = sides[0] as usize * sides[1] as usize;
                 let grey = &pixels[at * area..(at + 1) * area];
                 let rgb = grey.iter().flat_map(|byte| [*byte; 3]).collect();
-                Ok(Picture::new(sides[1], sides[0], rgb)?)
+                Ok(Image::new(sides[1], sides[0], rgb)?)
             }
         }
     }

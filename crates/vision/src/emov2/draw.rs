@@ -1,7 +1,7 @@
 //! Results drawn into pictures that people look at.
 
 use base::media::caption::{LINE_HEIGHT, draw_text, text_width};
-use base::media::{MediaError, Picture};
+use base::media::{Image, MediaError};
 
 use super::detect::Detection;
 use super::pipeline::Guess;
@@ -32,7 +32,7 @@ pub fn colour(class: usize) -> [u8; 3] {
 }
 
 /// The picture in a size that is good to look at.
-pub fn shown(picture: &Picture) -> Picture {
+pub fn shown(picture: &Image) -> Image {
     let most = picture.width.max(picture.height);
     if most > SIDE {
         let scaled = |side: u32| (u64::from(side) * u64::from(SIDE) / u64::from(most)) as u32;
@@ -45,12 +45,12 @@ pub fn shown(picture: &Picture) -> Picture {
 }
 
 /// The picture with the likeliest classes below it.
-pub fn classes(picture: &Picture, guesses: &[Guess]) -> Picture {
+pub fn classes(picture: &Image, guesses: &[Guess]) -> Image {
     let picture = shown(picture);
     let width = picture.width.max(WIDTH);
     let row = LINE_HEIGHT + 6;
     let height = picture.height + row * guesses.len() as u32 + 8;
-    let mut page = Picture::filled(width, height, PAPER);
+    let mut page = Image::filled(width, height, PAPER);
     page.paste(&picture, (width - picture.width) / 2, 0);
     for (at, guess) in (0..).zip(guesses) {
         let top = picture.height + 6 + at * row;
@@ -62,7 +62,7 @@ pub fn classes(picture: &Picture, guesses: &[Guess]) -> Picture {
     page
 }
 
-fn fill(picture: &mut Picture, [x, y, width, height]: [u32; 4], colour: [u8; 3]) {
+fn fill(picture: &mut Image, [x, y, width, height]: [u32; 4], colour: [u8; 3]) {
     for row in y..y.saturating_add(height).min(picture.height) {
         for column in x..x.saturating_add(width).min(picture.width) {
             picture.set(column, row, colour);
@@ -70,7 +70,7 @@ fn fill(picture: &mut Picture, [x, y, width, height]: [u32; 4], colour: [u8; 3])
     }
 }
 
-fn tint(picture: &mut Picture, x: u32, y: u32, colour: [u8; 3]) {
+fn tint(picture: &mut Image, x: u32, y: u32, colour: [u8; 3]) {
     let below = picture.pixel(x, y);
     let mixed =
         std::array::from_fn(|at| (u16::from(below[at]) / 2 + u16::from(colour[at]) / 2) as u8);
@@ -78,11 +78,7 @@ fn tint(picture: &mut Picture, x: u32, y: u32, colour: [u8; 3]) {
 }
 
 /// The picture with a frame, a name and where there is one a mask for each thing; boxes are in its pixels.
-pub fn detections(
-    picture: &Picture,
-    found: &[Detection],
-    name: impl Fn(usize) -> String,
-) -> Picture {
+pub fn detections(picture: &Image, found: &[Detection], name: impl Fn(usize) -> String) -> Image {
     let mut page = picture.clone();
     let thick = (picture.width.max(picture.height) / 400).clamp(1, 6);
     for one in found.iter().rev() {
@@ -121,7 +117,7 @@ pub fn detections(
 }
 
 /// The picture tinted by class, with a legend of the largest classes below.
-pub fn segments(picture: &Picture, classes: &[usize], name: impl Fn(usize) -> String) -> Picture {
+pub fn segments(picture: &Image, classes: &[usize], name: impl Fn(usize) -> String) -> Image {
     let mut page = picture.clone();
     let mut areas = std::collections::BTreeMap::<usize, usize>::new();
     for (at, class) in classes.iter().enumerate() {
@@ -139,7 +135,7 @@ pub fn segments(picture: &Picture, classes: &[usize], name: impl Fn(usize) -> St
     largest.truncate(8);
     let row = LINE_HEIGHT + 2;
     let width = page.width.max(WIDTH);
-    let mut whole = Picture::filled(width, page.height + row * largest.len() as u32 + 6, PAPER);
+    let mut whole = Image::filled(width, page.height + row * largest.len() as u32 + 6, PAPER);
     whole.paste(&page, (width - page.width) / 2, 0);
     for (at, (class, area)) in (0..).zip(largest) {
         let top = page.height + 4 + at * row;
@@ -160,7 +156,7 @@ pub fn segments(picture: &Picture, classes: &[usize], name: impl Fn(usize) -> St
 ///
 /// # Errors
 /// When there are no values.
-pub fn heat(values: &[f32], [height, width]: [usize; 2]) -> Result<Picture, MediaError> {
+pub fn heat(values: &[f32], [height, width]: [usize; 2]) -> Result<Image, MediaError> {
     let (low, high) = values
         .iter()
         .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| {
@@ -175,7 +171,7 @@ pub fn heat(values: &[f32], [height, width]: [usize; 2]) -> Result<Picture, Medi
             [ramp(0.0), ramp(1.0), ramp(2.0)]
         })
         .collect();
-    let picture = Picture::new(width as u32, height as u32, pixels)?;
+    let picture = Image::new(width as u32, height as u32, pixels)?;
     let most = height.max(width).max(1) as u32;
     Ok(picture.upscale_nearest((512 / most).max(1)))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use base::tensor_file::{Weights, WeightsError};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -143,14 +143,14 @@ impl Classifier {
     }
 
     /// A picture as the network sees it, `[1, 3, size, size]`.
-    pub fn seen(&self, picture: &Picture) -> Tensor<4> {
+    pub fn seen(&self, picture: &Image) -> Tensor<4> {
         let crop = transform::crop_for(picture, self.size as u32, self.crop);
         let values = TensorData::new(transform::normalise(&crop), [1, 3, self.size, self.size]);
         Tensor::from_data(values, &self.device)
     }
 
     /// The `count` likeliest classes of a picture, likeliest first.
-    pub fn classify(&self, picture: &Picture, count: usize) -> Vec<Guess> {
+    pub fn classify(&self, picture: &Image, count: usize) -> Vec<Guess> {
         let logits = self.network.forward(self.seen(picture));
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
         let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -188,7 +188,7 @@ impl Task for ClassifierTask {
         let draws = rng.child("views");
         for (row, at) in self.chosen(step).into_iter().enumerate() {
             let rng = &mut draws.item(row as u64);
-            let picture = self.data.picture(at)?;
+            let picture = self.data.image(at)?;
             let mut view = augment::view(&picture, side, &plan.augment, rng);
             augment::normalise(&mut view);
             augment::erase(&mut view, side, plan.augment.erasing, rng);
@@ -283,7 +283,7 @@ pub fn evaluate(
         let range = score.pictures..data.len().min(score.pictures + batch.max(1));
         let mut pixels = Vec::with_capacity(range.len() * 3 * size * size);
         for at in range.clone() {
-            let picture = transform::crop_for(&data.picture(at)?, size as u32, crop);
+            let picture = transform::crop_for(&data.image(at)?, size as u32, crop);
             pixels.extend(transform::normalise(&picture));
         }
         let x = TensorData::new(pixels, [range.len(), 3, size, size]);

@@ -1,6 +1,6 @@
 //! From a picture to what the network sees: the official evaluation transform.
 
-use base::media::{Picture, bicubic};
+use base::media::{Image, bicubic};
 
 /// ImageNet's mean of each channel.
 pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -10,7 +10,7 @@ pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 pub const CROP: f64 = 0.875;
 
 /// The crop of the evaluation transform: the shorter side to `⌊size / share⌋` (bicubic), then the middle `size × size`.
-pub fn crop_for(picture: &Picture, size: u32, share: f64) -> Picture {
+pub fn crop_for(picture: &Image, size: u32, share: f64) -> Image {
     let short = (f64::from(size) / share).floor() as u32;
     let (width, height) = (picture.width, picture.height);
     let long = |long: u32, side: u32| {
@@ -40,7 +40,7 @@ fn half_even(n: u32) -> u32 {
 }
 
 /// The values of a picture, `[3, height, width]`, ImageNet's mean and deviation taken out.
-pub fn normalise(picture: &Picture) -> Vec<f32> {
+pub fn normalise(picture: &Image) -> Vec<f32> {
     (0..3)
         .flat_map(|channel| {
             let bytes = picture.pixels.iter().skip(channel).step_by(3);

@@ -124,7 +124,7 @@ impl ClipPack {
             return Err(PackError::Size { size, most });
         }
         let (width, height) = strip_size();
-        let strip = self.source.picture(&file_of(entry), width, height)?;
+        let strip = self.source.image(&file_of(entry), width, height)?;
         let clip = clip_from_strip(&strip, FRAMES).map_err(|cause| PackError::Sheet {
             file: self.source.label(&file_of(entry)),
             cause: cause.to_string(),

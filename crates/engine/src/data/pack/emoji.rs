@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::PackError;
 use super::source::Source;
 use super::table::{Row, Table, characters};
-use base::media::Picture;
+use base::media::Image;
 
 /// Side of one picture in pixels.
 pub const CELL_SIDE: u32 = 32;
@@ -137,7 +137,7 @@ pub struct EmojiPack {
     /// All subjects; the number of each is its `cell`.
     pub subjects: Vec<Subject>,
     source: Source,
-    sheets: [OnceLock<Result<Picture, PackError>>; 3],
+    sheets: [OnceLock<Result<Image, PackError>>; 3],
 }
 
 impl EmojiPack {
@@ -180,7 +180,7 @@ impl EmojiPack {
     ///
     /// # Errors
     /// [`PackError::OutOfRange`] for a cell beyond the end, [`PackError::Sheet`] for a damaged sheet.
-    pub fn picture(&self, cell: usize, style: Style) -> Result<Picture, PackError> {
+    pub fn image(&self, cell: usize, style: Style) -> Result<Image, PackError> {
         if cell >= self.subjects.len() {
             return Err(PackError::OutOfRange {
                 what: "cell",
@@ -214,11 +214,11 @@ impl EmojiPack {
             .collect()
     }
 
-    fn sheet(&self, style: Style) -> Result<&Picture, PackError> {
+    fn sheet(&self, style: Style) -> Result<&Image, PackError> {
         let (width, height) = self.sheet_size();
         let sheet = self.sheets[style as usize].get_or_init(|| {
             let name = format!("{style}.png");
-            self.source.picture(&name, width, height)
+            self.source.image(&name, width, height)
         });
         sheet.as_ref().map_err(Clone::clone)
     }

@@ -32,13 +32,13 @@ fn the_pack_has_its_subjects_and_twins() {
 fn every_cell_is_drawn_in_every_style_and_differs() {
     let pack = EmojiPack::embedded().unwrap();
     for subject in &pack.subjects {
-        let [a, b, c] = Style::ALL.map(|style| pack.picture(subject.cell, style).unwrap());
+        let [a, b, c] = Style::ALL.map(|style| pack.image(subject.cell, style).unwrap());
         assert_eq!((a.width, a.height), (32, 32));
         assert!(a.pixels.iter().any(|&v| v < 128) || a.pixels.iter().any(|&v| v < 240));
         assert!(a != b && b != c && a != c, "{}", subject.code);
     }
     assert!(matches!(
-        pack.picture(1118, Style::Noto),
+        pack.image(1118, Style::Noto),
         Err(PackError::OutOfRange { last: 1117, .. })
     ));
 }
@@ -48,7 +48,7 @@ fn a_folder_gives_the_same_pack() {
     let (pack, folder) = (EmojiPack::embedded().unwrap(), assets());
     let opened = EmojiPack::open(folder).unwrap();
     assert_eq!(opened.subjects, pack.subjects);
-    let of = |pack: &EmojiPack| pack.picture(77, Style::Fluent3d).unwrap();
+    let of = |pack: &EmojiPack| pack.image(77, Style::Fluent3d).unwrap();
     assert_eq!(of(&opened), of(pack));
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::PackError;
-use base::media::{MAX_BYTES, Picture, decode_still};
+use base::media::{Image, MAX_BYTES, decode_still};
 
 /// Files by name.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Source {
     }
 
     /// A picture of exactly this size.
-    pub fn picture(&self, name: &str, width: u32, height: u32) -> Result<Picture, PackError> {
+    pub fn image(&self, name: &str, width: u32, height: u32) -> Result<Image, PackError> {
         let sheet = |cause: String| PackError::Sheet {
             file: self.label(name),
             cause,

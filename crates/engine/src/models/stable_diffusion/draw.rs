@@ -1,6 +1,6 @@
 //! From a request to pictures.
 
-use base::media::Picture;
+use base::media::Image;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Conditions, DiffusionError, SamplerKind, Sampling, StableDiffusion};
@@ -15,15 +15,15 @@ const LARGEST: usize = 2048 * 2048;
 const EDM: &str = "EDMEulerScheduler";
 
 /// A picture on white, and how much each pixel covers, row by row, where the model says it.
-pub type Drawn = (Picture, Option<Vec<u8>>);
+pub type Drawn = (Image, Option<Vec<u8>>);
 
 /// A picture to start from.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The picture.
-    pub picture: Picture,
+    pub picture: Image,
     /// White where it is drawn anew, of the same size; none where all of it changes.
-    pub mask: Option<Picture>,
+    pub mask: Option<Image>,
     /// How far to go away from it, above 0, at most 1.
     pub strength: f64,
 }
@@ -170,7 +170,7 @@ impl StableDiffusion {
         request: &Request,
         hooks: &mut dyn AttentionHooks,
         watch: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<Picture>, DiffusionError> {
+    ) -> Result<Vec<Image>, DiffusionError> {
         let drawn = self.draw_with_alpha(request, hooks, watch)?;
         Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
     }
@@ -221,7 +221,7 @@ impl StableDiffusion {
         let Some(source) = &request.source else {
             return self.sample(noise, &request.seeds, conditions, sampling, hooks, watch);
         };
-        let scaled = |picture: &Picture| match (picture.width as usize, picture.height as usize) {
+        let scaled = |picture: &Image| match (picture.width as usize, picture.height as usize) {
             (width, height) if [height, width] == size => picture.clone(),
             _ => picture.resize(request.width as u32, request.height as u32),
         };

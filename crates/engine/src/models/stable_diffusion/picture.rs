@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::media::Picture;
+use base::media::Image;
 use burn::tensor::{Tensor, TensorData};
 
 use super::sample::finite;
@@ -16,7 +16,7 @@ impl StableDiffusion {
     ///
     /// # Errors
     /// [`DiffusionError::Request`] for sizes that differ or do not fit, [`DiffusionError::NotFinite`].
-    pub fn encode(&self, pictures: &[Picture]) -> Result<Tensor<4>, DiffusionError> {
+    pub fn encode(&self, pictures: &[Image]) -> Result<Tensor<4>, DiffusionError> {
         let opaque: Vec<Drawn> = pictures.iter().map(|it| (it.clone(), None)).collect();
         self.encode_with_alpha(&opaque)
     }
@@ -61,7 +61,7 @@ impl StableDiffusion {
     ///
     /// # Errors
     /// [`DiffusionError::NotFinite`] when the autoencoder gives values that are not numbers, as some do in f16.
-    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Picture>, DiffusionError> {
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Image>, DiffusionError> {
         let drawn = self.decode_with_alpha(latents)?;
         Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
     }
@@ -100,7 +100,7 @@ impl StableDiffusion {
     ///
     /// # Errors
     /// As [`StableDiffusion::encode`].
-    pub fn inpaint(&self, picture: &Picture, mask: &Picture) -> Result<Inpaint, DiffusionError> {
+    pub fn inpaint(&self, picture: &Image, mask: &Image) -> Result<Inpaint, DiffusionError> {
         if (picture.width, picture.height) != (mask.width, mask.height) {
             return Err(DiffusionError::request(
                 "picture and mask must have one size",
@@ -141,7 +141,7 @@ impl PreviewDecoder {
     ///
     /// # Errors
     /// [`DiffusionError::NotFinite`].
-    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Picture>, DiffusionError> {
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<Image>, DiffusionError> {
         let drawn = drawn(&self.0, latents, false)?;
         Ok(drawn.into_iter().map(|(picture, _)| picture).collect())
     }
@@ -160,7 +160,7 @@ fn drawn(vae: &Vae, latents: Tensor<4>, tiling: bool) -> Result<Vec<Drawn>, Diff
                 let byte = |v: &f32| ((v.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8;
                 rest.iter().map(byte).collect()
             });
-            let picture = Picture::from_unit(colours, width as u32, height as u32)
+            let picture = Image::from_unit(colours, width as u32, height as u32)
                 .map_err(|error| DiffusionError::request(error.to_string()))?;
             Ok((picture, alpha))
         })

@@ -83,7 +83,7 @@ impl Classify {
     ) -> Result<(), Failure> {
         let config = &pipeline.config;
         let mut frames = match config.temporal_len {
-            1 => vec![media::read_picture(file)?],
+            1 => vec![media::read_image(file)?],
             _ => media::read_clip(file)?.frames,
         };
         if frames.len() < config.temporal_len {

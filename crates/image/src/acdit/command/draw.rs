@@ -6,9 +6,9 @@ use base::command::{
     Context, Failure, Output, Steps, any_seed, number_in, report, use_calling_thread_as_worker,
     whole,
 };
-use base::media::provenance::{Provenance, clip_bytes, picture_bytes};
+use base::media::provenance::{Provenance, clip_bytes, image_bytes};
 use base::media::sheet::{Layout, clip_sheet, sheet};
-use base::media::{self, Clip, Picture};
+use base::media::{self, Clip, Image};
 use clap::Args;
 use serde_json::json;
 
@@ -144,7 +144,7 @@ impl Continue {
         let config = &pipeline.config;
         let still = config.temporal_len == 1;
         let frames = match still {
-            true => vec![media::read_picture(&self.init)?],
+            true => vec![media::read_image(&self.init)?],
             false => media::read_clip(&self.init)?.frames,
         };
         let tokens = pipeline.tokens(&frames, vae.as_ref())?;
@@ -190,7 +190,7 @@ impl Continue {
 struct Start {
     tokens: burn::tensor::Tensor<3>,
     given: usize,
-    shown: Vec<Picture>,
+    shown: Vec<Image>,
 }
 
 impl Length {
@@ -306,7 +306,7 @@ impl DrawOptions {
         start: Option<&Start>,
         vae: Option<&Vae>,
         context: Context,
-    ) -> Result<Vec<Vec<Picture>>, Failure> {
+    ) -> Result<Vec<Vec<Image>>, Failure> {
         let given = start.map_or_else(Vec::new, |start| {
             pipeline.blocks(&start.tokens, start.given, request.labels.len())
         });
@@ -327,7 +327,7 @@ impl DrawOptions {
         pipeline: &AcditPipeline,
         request: &Request,
         start: Option<Start>,
-        mut samples: Vec<Vec<Picture>>,
+        mut samples: Vec<Vec<Image>>,
         out: &Path,
     ) -> Result<(), Failure> {
         let side = pipeline.about.space.picture_side(&pipeline.config);
@@ -359,9 +359,9 @@ impl DrawOptions {
             scale: scale as u32,
         };
         if pipeline.config.temporal_len == 1 {
-            let pictures: Vec<Picture> = samples.into_iter().flatten().collect();
+            let pictures: Vec<Image> = samples.into_iter().flatten().collect();
             let sheet = sheet(&pictures, &captions, &layout)?;
-            return Ok(picture_bytes(out, &sheet, &provenance)?.write(out)?);
+            return Ok(image_bytes(out, &sheet, &provenance)?.write(out)?);
         }
         let clips: Result<Vec<Clip>, _> = samples
             .into_iter()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::Failure;
-use base::media::Picture;
+use base::media::Image;
 use base::media::sheet::{Layout, sheet};
 use base::numerics::frechet;
 use base::proof::{Bound, Claim, Figure, ProofOptions, Report, Trial};
@@ -178,7 +178,7 @@ fn draw(model: Acdit, config: &AcditConfig, seed: u64) -> Result<Vec<f32>, Failu
 }
 
 /// The first ten drawn pictures.
-fn pictures(drawn: &[f32]) -> Result<Vec<Picture>, Failure> {
+fn pictures(drawn: &[f32]) -> Result<Vec<Image>, Failure> {
     let [_, device] = devices();
     let config = config(1);
     let pipeline = AcditPipeline {

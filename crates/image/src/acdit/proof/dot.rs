@@ -1,6 +1,6 @@
 //! A world of known physics: a soft dot that moves at constant velocity and bounces off the edges.
 
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use engine::train::TaskError;
 
@@ -134,11 +134,11 @@ pub fn physics(clip: &[f32]) -> [f64; 2] {
 }
 
 /// The frames of a clip side by side, four times as large.
-pub fn strip(clip: &[f32]) -> Result<Picture, base::media::MediaError> {
+pub fn strip(clip: &[f32]) -> Result<Image, base::media::MediaError> {
     let frames = clip.len() / (SIDE * SIDE);
-    let mut strip = Picture::filled((frames * 9) as u32, SIDE as u32, [255; 3]);
+    let mut strip = Image::filled((frames * 9) as u32, SIDE as u32, [255; 3]);
     for (at, frame) in clip.chunks_exact(SIDE * SIDE).enumerate() {
-        let picture = Picture::from_unit(&frame.repeat(3), SIDE as u32, SIDE as u32)?;
+        let picture = Image::from_unit(&frame.repeat(3), SIDE as u32, SIDE as u32)?;
         strip.paste(&picture, (at * 9) as u32, 0);
     }
     Ok(strip.upscale_nearest(4))

@@ -9,7 +9,7 @@ use base::hash::{FNV_START, fnv1a};
 use base::job::journal::Journal;
 use base::job::jsonl::Record;
 use base::media::sheet::{Layout, sheet};
-use base::media::{Picture, data_address, read_picture};
+use base::media::{Image, data_address, read_image};
 use base::rng::Rng;
 use clap::Args;
 use serde::Deserialize;
@@ -252,9 +252,9 @@ fn ask(row: &Row, model: &dyn ChatModel) -> Result<Record, ChatError> {
     let paths = [&row.reference]
         .into_iter()
         .chain(row.shown.iter().map(|(_, path)| path));
-    let cells: Vec<Picture> = paths
+    let cells: Vec<Image> = paths
         .map(|path| {
-            Ok(read_picture(path)
+            Ok(read_image(path)
                 .map_err(|error| unable(&error))?
                 .resize_square(CELL))
         })

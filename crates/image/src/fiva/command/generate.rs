@@ -6,7 +6,7 @@ use std::time::Instant;
 use base::command::{
     Context, Failure, Output, Steps, any_seed, eprint_line, use_calling_thread_as_worker,
 };
-use base::media::provenance::{Provenance, check_ending, picture_bytes};
+use base::media::provenance::{Provenance, check_ending, image_bytes};
 use clap::Args;
 use engine::models::stable_diffusion::{OpenOptions, Request, SamplerKind, Sampling};
 use engine::weights::Weights;
@@ -144,7 +144,7 @@ impl Generate {
             for picture in drawn.inspect_err(|_| bar.finish())? {
                 let provenance = Provenance::new(KEY, &self.settings(&guide, &request, seed))?;
                 let path = numbered(&self.out, number);
-                picture_bytes(&path, &picture, &provenance)?.write(&path)?;
+                image_bytes(&path, &picture, &provenance)?.write(&path)?;
                 files.push(path.display().to_string());
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::command::{Context, Failure, eprint_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
-use base::media::read_picture;
+use base::media::read_image;
 use clap::{Args, ValueEnum};
 use engine::burn::tensor::Device;
 use engine::weights::Weights;
@@ -108,7 +108,7 @@ impl ReferenceOptions {
                     eprint_line(&format!("warning: {warning}"));
                 }
                 Ok(Reference {
-                    picture: read_picture(&given.path)?,
+                    picture: read_image(&given.path)?,
                     tag: given.tag.clone(),
                     strength: given.strength,
                 })

@@ -11,7 +11,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use base::command::{Context, Failure};
-use base::media::Picture;
+use base::media::Image;
 use base::media::sheet::{Layout, sheet};
 use base::proof::{Better, Claim, Figure, Proof, ProofOptions, Report, Trial, Unit};
 use base::rng::Rng;
@@ -277,6 +277,6 @@ impl Room {
     }
 }
 
-fn enlarged(sprite: &Sprite) -> Result<Picture, Failure> {
-    Ok(Picture::from_unit(sprite, SIDE as u32, SIDE as u32)?.upscale_nearest(5))
+fn enlarged(sprite: &Sprite) -> Result<Image, Failure> {
+    Ok(Image::from_unit(sprite, SIDE as u32, SIDE as u32)?.upscale_nearest(5))
 }

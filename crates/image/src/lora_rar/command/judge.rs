@@ -7,7 +7,7 @@ use std::time::Duration;
 use base::command::{Context, Failure, Output, Steps, print_json, print_line};
 use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::job::jsonl;
-use base::media::{Picture, read_picture};
+use base::media::{Image, read_image};
 use burn::tensor::Device;
 use clap::Args;
 use engine::models::emoji_judge::Judge as EmojiJudge;
@@ -70,7 +70,7 @@ impl Judge {
         let pictures = self.pictures()?;
         let mut lines = self.earlier()?;
         let backend = self.backend(context)?;
-        let mut references: BTreeMap<PathBuf, Vec<Picture>> = BTreeMap::new();
+        let mut references: BTreeMap<PathBuf, Vec<Image>> = BTreeMap::new();
         let mut bar = Steps::new("pictures", self.output.json);
         for (at, (path, subject, style)) in pictures.iter().enumerate() {
             bar.at(at, pictures.len());
@@ -85,18 +85,18 @@ impl Judge {
             for folder in &folders {
                 if !references.contains_key(folder) {
                     let paths = files(folder)?;
-                    let seen = paths.iter().map(|path| Ok(scaled(&read_picture(path)?)));
+                    let seen = paths.iter().map(|path| Ok(scaled(&read_image(path)?)));
                     references.insert(folder.clone(), seen.collect::<Result<_, Failure>>()?);
                 }
             }
             let [subjects, styles] = folders
                 .each_ref()
                 .map(|folder| references.get(folder).map_or(&[][..], Vec::as_slice));
-            let test = read_picture(path)?;
+            let test = read_image(path)?;
             let votes = match &backend {
                 VoteBackend::Embedded(judge) => embedded_votes(judge, &test, subjects, styles),
                 VoteBackend::Endpoint(model) => {
-                    let all = |pictures: &[Picture]| pictures.iter().map(shown).collect();
+                    let all = |pictures: &[Image]| pictures.iter().map(shown).collect();
                     let [subjects, styles]: [Result<Vec<String>, _>; 2] =
                         [all(subjects), all(styles)];
                     let styles = styles?;

@@ -1,7 +1,7 @@
 //! The part `world`: all arms on pairs that were held out.
 
 use base::command::Failure;
-use base::media::Picture;
+use base::media::Image;
 use base::media::sheet::{Layout, sheet};
 use base::proof::{
     Bound, Claim, Experiment, Figure, Measure, Outcome, ProofOptions, Report, Trial,
@@ -272,6 +272,6 @@ fn pictures(rooms: &mut Rooms, seed: u64) -> Result<Figure, Failure> {
     Ok(Figure::still("pairs.png", caption, &picture)?)
 }
 
-fn enlarged(sprite: &Sprite) -> Result<Picture, Failure> {
-    Ok(Picture::from_unit(&sprite.repeat(3), SIDE as u32, SIDE as u32)?.upscale_nearest(6))
+fn enlarged(sprite: &Sprite) -> Result<Image, Failure> {
+    Ok(Image::from_unit(&sprite.repeat(3), SIDE as u32, SIDE as u32)?.upscale_nearest(6))
 }

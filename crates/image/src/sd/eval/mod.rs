@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base::command::{Context, Failure};
 use base::job::jsonl::read_any;
 use base::job::log::Log;
-use base::media::{Picture, png_bytes, read_picture};
+use base::media::{Image, png_bytes, read_image};
 use base::rng::Rng;
 use engine::data::pack::Style;
 use engine::models::emoji_judge::Judge;
@@ -200,7 +200,7 @@ impl Evaluation<'_> {
         let name = format!("real/{}-{}.png", subject.code, Style::ALL[pair.style]);
         let path = self.out.join(&name);
         if !path.is_file() {
-            let (picture, _) = self.grid.picture(pair)?;
+            let (picture, _) = self.grid.image(pair)?;
             base::files::write_bytes(path, &png_bytes(&picture, &[])?)?;
         }
         Ok(name)
@@ -252,8 +252,8 @@ impl Evaluation<'_> {
     }
 
     /// A picture of the folder.
-    fn read(&self, name: &str) -> Result<Picture, Failure> {
-        Ok(read_picture(self.out.join(name))?)
+    fn read(&self, name: &str) -> Result<Image, Failure> {
+        Ok(read_image(self.out.join(name))?)
     }
 
     /// A sheet a group: the real picture, and what was drawn of it.

@@ -1,7 +1,7 @@
 //! The figures of an evaluation, and its sheets.
 
 use base::command::Failure;
-use base::media::Picture;
+use base::media::Image;
 use base::media::sheet::{self, Layout};
 use base::numerics::frechet;
 use engine::models::emoji_judge::Judge;
@@ -80,7 +80,7 @@ pub(super) fn measure(eval: &Evaluation<'_>, lines: &[Line]) -> Result<Report, F
         }
         let mut real: Vec<Drawn> = Vec::with_capacity(pairs.len());
         for &pair in &pairs {
-            real.push(eval.grid.picture(pair)?);
+            real.push(eval.grid.image(pair)?);
         }
         let values: Vec<Vec<f32>> = real.iter().map(|it| Judge::values(&it.0)).collect();
         let seen = eval.judge.judge(&values);
@@ -132,7 +132,7 @@ pub(super) fn sheet(
     eval: &Evaluation<'_>,
     lines: &[&Line],
     seeds: usize,
-) -> Result<Option<Picture>, Failure> {
+) -> Result<Option<Image>, Failure> {
     let Some(first) = lines.first() else {
         return Ok(None);
     };

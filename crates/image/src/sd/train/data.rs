@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::media::{MediaError, Picture};
+use base::media::{Image, MediaError};
 use base::rng::Rng;
 use engine::data::pack::{EmojiPack, PackError, SHEET_COLUMNS, Style, Subject};
 use engine::models::stable_diffusion::Drawn;
@@ -138,11 +138,11 @@ impl Grid {
     ///
     /// # Errors
     /// None that is known.
-    pub fn picture(&self, pair: Pair) -> Result<Drawn, MediaError> {
+    pub fn image(&self, pair: Pair) -> Result<Drawn, MediaError> {
         let pixels = &self.pixels[pair.subject * Style::ALL.len() + pair.style];
         let cells = || pixels.chunks_exact(CHANNELS);
         let colours = cells().flat_map(|cell| [cell[0], cell[1], cell[2]]);
-        let picture = Picture::new(SIDE as u32, SIDE as u32, colours.collect())?;
+        let picture = Image::new(SIDE as u32, SIDE as u32, colours.collect())?;
         Ok((picture, Some(cells().map(|cell| cell[3]).collect())))
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use base::command::{Context, Failure, Output, Steps, print_json, print_line};
-use base::media::read_picture;
+use base::media::read_image;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Detect {
                 )
             }
             (None, Some(path)) => {
-                let picture = read_picture(path)?;
+                let picture = read_image(path)?;
                 let model = self.model.open(context, self.output.json)?;
                 let shape = model.shape();
                 (readings(&*model, &picture, angles, self.turn)?, shape)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::command::{Context, Failure, print_json, print_line};
-use base::media::{Picture, read_picture, write_picture};
+use base::media::{Image, read_image, write_image};
 use clap::Args;
 use serde_json::json;
 
@@ -45,7 +45,7 @@ impl Output {
     fn make(
         &self,
         shape: Shape,
-        draw: impl FnOnce(&Detector, u64) -> Result<Picture, Failure>,
+        draw: impl FnOnce(&Detector, u64) -> Result<Image, Failure>,
         more: serde_json::Value,
     ) -> Result<(), Failure> {
         let key = self.secret.open()?;
@@ -57,7 +57,7 @@ impl Output {
         if let Some(ledger) = &mut ledger {
             ledger.append(index, &self.prompt)?;
         }
-        write_picture(&self.out, &picture, &[])?;
+        write_image(&self.out, &picture, &[])?;
         let seconds = begun.elapsed().as_secs_f64();
         let group = key.group_of(index);
         let head = ledger.as_ref().map(|ledger| ledger.head().to_owned());
@@ -123,7 +123,7 @@ impl Inpaint {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let output = &self.output;
         let model = output.model.open(context, output.json)?;
-        let photograph = read_picture(Path::new(&self.image))?;
+        let photograph = read_image(Path::new(&self.image))?;
         let region = Region::middle(model.shape(), self.fraction);
         output.make(
             model.shape(),

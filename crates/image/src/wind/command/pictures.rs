@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, any_seed};
-use base::media::{read_picture, write_picture};
+use base::media::{read_image, write_image};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -36,13 +36,13 @@ pub struct Attacks {
 
 impl Attacks {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
-        let mut picture = read_picture(&self.image)?;
+        let mut picture = read_image(&self.image)?;
         let seed = self.seed.unwrap_or_else(any_seed);
         let rng = Rng::new(seed);
         for (at, attack) in self.attack.iter().enumerate() {
             picture = attack.apply(&picture, &mut rng.item(at as u64))?;
         }
-        write_picture(&self.out, &picture, &[])?;
+        write_image(&self.out, &picture, &[])?;
         let names: Vec<String> = self.attack.iter().map(Attack::to_string).collect();
         self.output.print(
             &json!({"out": self.out.display().to_string(), "attacks": names, "seed": seed}),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use base::command::{Context, Failure};
-use base::media::Picture;
+use base::media::Image;
 use base::media::sheet::{Layout, sheet};
 use base::proof::{Bound, Claim, Figure, Measure, ProofOptions, Report, Trial};
 use base::rng::Rng;
@@ -154,7 +154,7 @@ fn run(seed: u64, context: Context) -> Result<Vec<Row>, Failure> {
 fn figure() -> Result<Figure, Failure> {
     let (world, detector) = world(0)?;
     let gallery = Gallery::draw(&world, &detector, 4, 1, 0)?;
-    let mut pictures: Vec<Picture> = Vec::new();
+    let mut pictures: Vec<Image> = Vec::new();
     for (picture, ..) in &gallery.wind {
         for (attack, _) in ATTACKS {
             let damaged = attack.apply(picture, &mut Rng::new(0))?;

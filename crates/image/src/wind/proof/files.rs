@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base::command::{Context, Failure};
-use base::media::{read_picture, write_picture};
+use base::media::{read_image, write_image};
 use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 
 use super::{SPEC, search, world};
@@ -85,7 +85,7 @@ fn cell(python: &str, arm: &str, seed: u64, context: Context) -> Result<f64, Fai
     let gallery = Gallery::draw(&world, &detector, PICTURES, 1, seed)?;
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     for (at, (picture, ..)) in gallery.wind.iter().enumerate() {
-        write_picture(folder.path().join(format!("{at}.png")), picture, &[])?;
+        write_image(folder.path().join(format!("{at}.png")), picture, &[])?;
     }
     change(python, arm, seed, folder.path())?;
     let angles: Vec<f32> = match arm {
@@ -104,7 +104,7 @@ fn cell(python: &str, arm: &str, seed: u64, context: Context) -> Result<f64, Fai
         };
         all.push(readings(
             &world,
-            &read_picture(path)?,
+            &read_image(path)?,
             &angles,
             TurnBack::Picture,
         )?);

@@ -1,6 +1,6 @@
 //! A formula's boxes to look at.
 
-use base::media::Picture;
+use base::media::Image;
 
 use super::{FormulaError, render};
 
@@ -18,10 +18,10 @@ const COLOURS: [[u8; 3]; 6] = [
 ///
 /// # Errors
 /// [`FormulaError`] where the formula cannot be set.
-pub fn picture(latex: &str) -> Result<Picture, FormulaError> {
+pub fn picture(latex: &str) -> Result<Image, FormulaError> {
     let drawing = render(latex)?;
     let [width, height] = drawing.size.map(|side| side.clamp(1, 8192));
-    let mut picture = Picture::filled(width as u32, height as u32, [255; 3]);
+    let mut picture = Image::filled(width as u32, height as u32, [255; 3]);
     let mut dot = |x: i64, y: i64, colour: [u8; 3]| {
         let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else {
             return;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, Steps, print_json, print_line};
-use base::media::write_picture;
+use base::media::write_image;
 use clap::Args;
 use serde_json::json;
 
@@ -114,7 +114,7 @@ impl AttackVerb {
         if let Some(out) = &self.out {
             let rows = [&truth.pictures[..], &found.pictures[..]];
             let sheet = pictures_sheet(&rows, &["truth", "found"], data.shape)?;
-            write_picture(out, &sheet, &[])?;
+            write_image(out, &sheet, &[])?;
         }
         match self.output.json {
             true => print_json(&json!({"finding": found, "unfinished": found.unfinished()})),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, Steps};
 use base::files::write_bytes;
-use base::media::write_picture;
+use base::media::write_image;
 use base::table::Table;
 use clap::Args;
 use serde_json::json;
@@ -109,7 +109,7 @@ impl ReportVerb {
         let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let sheet = pictures_sheet(&rows, &names, data.shape)?;
-        write_picture(self.out.join("pictures.png"), &sheet, &[])?;
+        write_image(self.out.join("pictures.png"), &sheet, &[])?;
         let json = json!({
             "rounds_before": self.federation.rounds, "steps": self.how.steps, "pictures": count, "iterations": self.how.iterations,
             "rows": table.iter().map(|(target, level, found)| {

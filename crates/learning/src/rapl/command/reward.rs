@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, print_json, print_line};
 use base::files::write_bytes;
-use base::media::{Picture, write_picture};
+use base::media::{Image, write_image};
 use clap::Args;
 use serde_json::json;
 
@@ -67,7 +67,7 @@ impl RewardVerb {
             .transport()
             .solve(&look(&self.video)?, &look(&self.expert)?)?;
         if let Some(path) = &self.plan {
-            write_picture(path, &drawn(&found.plan), &[])?;
+            write_image(path, &drawn(&found.plan), &[])?;
         }
         let rewards = found.rewards();
         if let Some(path) = &self.curve {
@@ -94,10 +94,10 @@ impl RewardVerb {
 }
 
 /// The plan as a picture: rows are frames of the video, columns those of the expert, dark is much.
-fn drawn(plan: &Table) -> Picture {
+fn drawn(plan: &Table) -> Image {
     let cell = (384 / plan.rows.max(plan.columns)).max(1) as u32;
     let most = plan.greatest();
-    let mut picture = Picture::filled(plan.columns as u32, plan.rows as u32, [255; 3]);
+    let mut picture = Image::filled(plan.columns as u32, plan.rows as u32, [255; 3]);
     for row in 0..plan.rows {
         for (column, mass) in plan.row(row).iter().enumerate() {
             let light = 255.0 * (1.0 - mass / most);

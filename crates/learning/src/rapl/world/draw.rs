@@ -1,6 +1,6 @@
 //! Pictures of a world, as the benchmark draws them.
 
-use base::media::Picture;
+use base::media::Image;
 
 use crate::rapl::physics::Vec2;
 
@@ -106,14 +106,14 @@ impl Pen<'_> {
 
 impl World {
     /// The world as a square picture.
-    pub fn picture(&self, view: View, side: u32) -> Picture {
-        let mut picture = Picture::filled(side.max(1), side.max(1), [0; 3]);
+    pub fn image(&self, view: View, side: u32) -> Image {
+        let mut picture = Image::filled(side.max(1), side.max(1), [0; 3]);
         self.draw(view, &mut picture);
         picture
     }
 
     /// Draws the world over a picture, which gives the resolution.
-    pub fn draw(&self, view: View, picture: &mut Picture) {
+    pub fn draw(&self, view: View, picture: &mut Image) {
         let seen = 2.0 * HALF * ZOOM_OUT;
         let robot = self.pose(self.robot.body);
         let (source, target, turn) = match view {

@@ -1,6 +1,6 @@
 //! Filling polygons and drawing lines without smoothing, on integer corners.
 
-use base::media::Picture;
+use base::media::Image;
 
 use super::colour::Rgb;
 
@@ -21,7 +21,7 @@ pub(super) struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    pub fn new(picture: &'a mut Picture) -> Self {
+    pub fn new(picture: &'a mut Image) -> Self {
         Self {
             width: i64::from(picture.width),
             height: i64::from(picture.height),

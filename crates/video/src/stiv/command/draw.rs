@@ -9,7 +9,7 @@ use base::command::{
     Context, Failure, Steps, eprint_line, print_line, use_calling_thread_as_worker,
 };
 use base::media::sheet::{Layout, clip_sheet, sheet};
-use base::media::{Clip, Picture};
+use base::media::{Clip, Image};
 use engine::data::lexicon::MAX_CHARS;
 use engine::device;
 use engine::weights::Weights;
@@ -53,7 +53,7 @@ pub struct Drawn {
     /// What was written.
     pub sheet: Sheet,
     /// Frames of the first sample, 32×32.
-    pub first: Vec<Picture>,
+    pub first: Vec<Image>,
     /// From start to file, in seconds.
     pub seconds: f64,
 }
@@ -145,13 +145,13 @@ fn arrange(params: &GenerationParams, clips: &[Clip]) -> Result<Sheet, Failure> 
         gap: GAP,
         scale: params.size,
     };
-    let large = |picture: &Picture| picture.upscale_nearest(params.size);
+    let large = |picture: &Image| picture.upscale_nearest(params.size);
     Ok(match (params.video, clips) {
         (true, [clip]) => Sheet::Moving(clip.map(large)),
         (true, _) => Sheet::Moving(clip_sheet(clips, &captions, &layout)?),
         (false, [image]) => Sheet::Still(large(&image.frames[0])),
         (false, _) => {
-            let images: Vec<Picture> = clips.iter().map(|clip| clip.frames[0].clone()).collect();
+            let images: Vec<Image> = clips.iter().map(|clip| clip.frames[0].clone()).collect();
             Sheet::Still(sheet(&images, &captions, &layout)?)
         }
     })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, eprint_line};
-use base::media::{Clip, Picture, each_frame, read_still};
+use base::media::{Clip, Image, each_frame, read_still};
 use clap::{Args, ValueEnum};
 use engine::diffusion::{Renorm, Solver};
 
@@ -192,7 +192,7 @@ pub fn first_frame(path: &Path) -> Result<GivenFrame, Failure> {
 
 /// The clip at `path`, each frame cropped to a square and shrunk to the model's size as it is read.
 fn small_clip(path: &Path) -> Result<Clip, Failure> {
-    let mut frames: Vec<Picture> = Vec::new();
+    let mut frames: Vec<Image> = Vec::new();
     let side = crate::stiv::data::SIZE as u32;
     let delay_ms = each_frame(path, &mut |frame| frames.push(frame.resize_square(side)))?;
     Ok(Clip::new(frames, delay_ms)?)

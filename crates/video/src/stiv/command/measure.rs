@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, Output, number_in, print_json, print_line};
-use base::media::{Picture, each_frame};
+use base::media::{Image, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::json;
@@ -53,7 +53,7 @@ impl Scenes {
         // Only what is compared is kept: films are longer than memory.
         let mut seen = Vec::new();
         let mut levels = Vec::new();
-        let mut before: Option<Picture> = None;
+        let mut before: Option<Image> = None;
         each_frame(&self.clip, &mut |frame| {
             levels.push(brightness(&frame));
             before = Some(match before.take() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base::command::Failure;
 use base::files::{FileError, write_new};
-use base::media::provenance::{Encoded, Provenance, clip_bytes, picture_bytes};
-use base::media::{CLIP_EXTENSIONS, Clip, MediaError, PICTURE_EXTENSIONS, Picture};
+use base::media::provenance::{Encoded, Provenance, clip_bytes, image_bytes};
+use base::media::{CLIP_EXTENSIONS, Clip, Image, MediaError, PICTURE_EXTENSIONS};
 
 /// Stands for standard output.
 pub const STDOUT: &str = "-";
@@ -17,7 +17,7 @@ const LONGEST_NAME: usize = 40;
 #[derive(Clone, Debug)]
 pub enum Sheet {
     /// One picture, or several on a sheet.
-    Still(Picture),
+    Still(Image),
     /// One clip, or several on a sheet.
     Moving(Clip),
 }
@@ -87,7 +87,7 @@ impl Sheet {
         };
         match self {
             Self::Still(picture) => {
-                picture_bytes(named(&PICTURE_EXTENSIONS, "a.png"), picture, provenance)
+                image_bytes(named(&PICTURE_EXTENSIONS, "a.png"), picture, provenance)
             }
             Self::Moving(clip) => clip_bytes(named(&CLIP_EXTENSIONS, "a.gif"), clip, provenance),
         }

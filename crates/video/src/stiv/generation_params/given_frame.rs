@@ -1,6 +1,6 @@
 //! Given frames: pictures for the sampler, PNG in hexadecimal digits inside files.
 
-use base::media::{self, Picture};
+use base::media::{self, Image};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,18 +15,18 @@ const MAX_DIGITS: usize = 16_384;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenFrame {
     at: usize,
-    picture: Picture,
+    picture: Image,
 }
 
 impl GivenFrame {
     /// `picture` at place `at` of the clip, from 0, cropped to a square and shrunk to the model's size.
-    pub fn new(at: usize, picture: &Picture) -> Self {
+    pub fn new(at: usize, picture: &Image) -> Self {
         let picture = picture.resize_square(SIZE as u32);
         Self { at, picture }
     }
 
     /// `picture` as the first frame.
-    pub fn first(picture: &Picture) -> Self {
+    pub fn first(picture: &Image) -> Self {
         Self::new(0, picture)
     }
 
@@ -36,7 +36,7 @@ impl GivenFrame {
     }
 
     /// The frame as the model sees it, 32×32.
-    pub fn picture(&self) -> &Picture {
+    pub fn image(&self) -> &Image {
         &self.picture
     }
 }
@@ -67,7 +67,7 @@ impl<'a> Deserialize<'a> for GivenFrame {
     }
 }
 
-fn decode(digits: &str) -> Option<Picture> {
+fn decode(digits: &str) -> Option<Image> {
     let digits = digits.as_bytes();
     if digits.len() > MAX_DIGITS {
         return None;
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_frame_is_read_as_it_was_written_and_nothing_else_is() {
-        let frame = GivenFrame::new(3, &Picture::filled(50, 40, [1, 2, 3]));
+        let frame = GivenFrame::new(3, &Image::filled(50, 40, [1, 2, 3]));
         let text = serde_json::to_string(&frame).unwrap();
         assert_eq!(serde_json::from_str::<GivenFrame>(&text).unwrap(), frame);
-        let large = media::png_bytes(&Picture::filled(33, 32, [9; 3]), &[]).unwrap();
+        let large = media::png_bytes(&Image::filled(33, 32, [9; 3]), &[]).unwrap();
         let large: String = large.iter().map(|byte| format!("{byte:02x}")).collect();
         for wrong in [
             text.replace(r#""at":3"#, r#""at":16"#),

@@ -1,6 +1,6 @@
 //! Samples in batches: one prompt and its seeds in, 32×32 images and clips out.
 
-use base::media::{Clip, MediaError, Picture};
+use base::media::{Clip, Image, MediaError};
 use base::rng::Rng;
 use burn::tensor::{Tensor, TensorData};
 use engine::data::pack::Style;
@@ -105,11 +105,11 @@ impl StivPipeline {
 
     /// Given frames as the sampler takes them, for one sample.
     fn given(&self, given: &[GivenFrame], frames: usize) -> Given {
-        let white = Picture::filled(SIZE as u32, SIZE as u32, [255; 3]);
+        let white = Image::filled(SIZE as u32, SIZE as u32, [255; 3]);
         let mut pictures = vec![white; frames];
         let mut mask = vec![false; frames];
         for frame in given.iter().filter(|frame| frame.at() < frames) {
-            pictures[frame.at()] = frame.picture().clone();
+            pictures[frame.at()] = frame.image().clone();
             mask[frame.at()] = true;
         }
         let values = TensorData::new(clip_to_unit(&pictures), [1, 3, frames, SIZE, SIZE]);
@@ -123,7 +123,7 @@ impl StivPipeline {
 /// The clip of a sample `[3, frames, 32, 32]`.
 fn clip(sample: &[f32], frames: usize) -> Result<Clip, MediaError> {
     let delay_ms = if frames == 1 { STILL_MS } else { DELAY_MS };
-    let frame = |at| Picture::from_unit(&frame_of(sample, at), SIZE as u32, SIZE as u32);
+    let frame = |at| Image::from_unit(&frame_of(sample, at), SIZE as u32, SIZE as u32);
     Clip::new((0..frames).map(frame).collect::<Result<_, _>>()?, delay_ms)
 }
 

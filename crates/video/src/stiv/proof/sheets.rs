@@ -1,7 +1,7 @@
 //! The pictures of the report.
 
 use base::media::sheet::{Layout, clip_sheet, sheet};
-use base::media::{Clip, MediaError, Picture, gif_bytes};
+use base::media::{Clip, Image, MediaError, gif_bytes};
 
 use super::draw::frame;
 use crate::stiv::clips::FRAMES;
@@ -21,7 +21,7 @@ const DELAY_MS: u32 = 125;
 pub(super) fn pictures(
     captions: &[String],
     columns: &[Vec<Vec<f32>>],
-) -> Result<Picture, MediaError> {
+) -> Result<Image, MediaError> {
     let side = SIZE as u32;
     let mut cells = Vec::new();
     let count = captions.len().min(CELLS);
@@ -30,9 +30,9 @@ pub(super) fn pictures(
         .collect();
     for &at in &shown {
         let width = columns.len() as u32 * (side + GAP) - GAP;
-        let mut cell = Picture::filled(width, side, [255; 3]);
+        let mut cell = Image::filled(width, side, [255; 3]);
         for (column, pictures) in (0..).zip(columns) {
-            let picture = Picture::from_unit(&pictures[at], side, side)?;
+            let picture = Image::from_unit(&pictures[at], side, side)?;
             cell.paste(&picture, column * (side + GAP), 0);
         }
         cells.push(cell);
@@ -55,8 +55,7 @@ pub(super) fn clips(
     let side = SIZE as u32;
     let shape = [3, FRAMES, SIZE, SIZE];
     let clip = |values: &Vec<f32>| -> Result<Clip, MediaError> {
-        let frames =
-            (0..FRAMES).map(|at| Picture::from_unit(&frame(values, shape, at), side, side));
+        let frames = (0..FRAMES).map(|at| Image::from_unit(&frame(values, shape, at), side, side));
         Clip::new(frames.collect::<Result<_, _>>()?, DELAY_MS)
     };
     let clips: Vec<Clip> = clips.iter().map(clip).collect::<Result<_, _>>()?;
@@ -69,12 +68,12 @@ pub(super) fn clips(
 }
 
 /// Clips of any `shape` as strips, one below the other, frames from left to right.
-pub(super) fn strips(clips: &[Vec<f32>], shape: [usize; 4]) -> Result<Picture, MediaError> {
+pub(super) fn strips(clips: &[Vec<f32>], shape: [usize; 4]) -> Result<Image, MediaError> {
     let [_, frames, height, width] = shape;
-    let pictures: Vec<Picture> = clips
+    let pictures: Vec<Image> = clips
         .iter()
         .flat_map(|clip| (0..frames).map(move |at| frame(clip, shape, at)))
-        .map(|values| Picture::from_unit(&values, width as u32, height as u32))
+        .map(|values| Image::from_unit(&values, width as u32, height as u32))
         .collect::<Result<_, _>>()?;
     let layout = Layout {
         columns: Some(frames),

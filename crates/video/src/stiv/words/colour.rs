@@ -66,7 +66,7 @@ impl Colour {
 /// Share of the picture of a subject, its white ground left out, that has `colour`, 0 to 1.
 pub fn share(pack: &EmojiPack, code: &str, colour: Colour) -> f32 {
     let subject = pack.subjects.iter().find(|subject| subject.code == code);
-    let picture = subject.and_then(|subject| pack.picture(subject.cell, Style::Noto).ok());
+    let picture = subject.and_then(|subject| pack.image(subject.cell, Style::Noto).ok());
     let Some(picture) = picture else {
         return 0.0;
     };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Output, number_in, print_json, print_line};
-use base::media::{Picture, read_picture};
+use base::media::{Image, read_image};
 use base::rng::Rng;
 use base::tensor_file::Weights;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -63,7 +63,7 @@ impl Detect {
         let device = self.work.begin()?;
         let (model, config) = open(&self.model, self.head, &device)?;
         let name = class_names(self.labels.as_deref())?;
-        let picture = read_picture(&self.image)?;
+        let picture = read_image(&self.image)?;
         context.proceed()?;
         let resized = resized(&picture, self.head, self.size);
         let [height, width] = [resized.height as usize, resized.width as usize];
@@ -117,7 +117,7 @@ impl Detect {
 }
 
 /// The picture as the network sees it; `size` is the side for SSDLite, of the shorter side for the others.
-pub(super) fn resized(picture: &Picture, head: DetectHead, size: Option<usize>) -> Picture {
+pub(super) fn resized(picture: &Image, head: DetectHead, size: Option<usize>) -> Image {
     if head == DetectHead::Ssdlite {
         let side = size.unwrap_or(320) as u32;
         return picture.resize(side, side);
@@ -127,7 +127,7 @@ pub(super) fn resized(picture: &Picture, head: DetectHead, size: Option<usize>) 
 }
 
 /// The picture with its shorter side at `short`, or less where the longer one would pass `long`.
-pub(super) fn fitted(picture: &Picture, short: f64, long: f64) -> Picture {
+pub(super) fn fitted(picture: &Image, short: f64, long: f64) -> Image {
     let (width, height) = (f64::from(picture.width), f64::from(picture.height));
     let scale = (short / width.min(height)).min(long / width.max(height));
     let side = |side: f64| (side * scale).round().max(1.0) as u32;
@@ -135,7 +135,7 @@ pub(super) fn fitted(picture: &Picture, short: f64, long: f64) -> Picture {
 }
 
 /// The picture as the network sees it, with zeros at right and bottom up to multiples of 32.
-pub(super) fn padded(picture: &Picture, device: &Device) -> Tensor<4> {
+pub(super) fn padded(picture: &Image, device: &Device) -> Tensor<4> {
     let [height, width] = [picture.height as usize, picture.width as usize];
     let values = TensorData::new(transform::normalise(picture), [1, 3, height, width]);
     let x = Tensor::<4>::from_data(values, device);

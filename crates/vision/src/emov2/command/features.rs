@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, print_json, print_line, report};
-use base::media::read_picture;
+use base::media::read_image;
 use base::tensor_file::{Precision, TensorFile};
 use clap::Args;
 use serde_json::json;
@@ -41,7 +41,7 @@ impl Features {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let model = self.model.open()?;
         let (emo, _) = self.model.emo(&model)?;
-        let picture = read_picture(&self.image)?;
+        let picture = read_image(&self.image)?;
         context.proceed()?;
         let maps = emo.features(model.seen(&picture), None);
         let mut stages: Vec<u8> = match self.stage.is_empty() {

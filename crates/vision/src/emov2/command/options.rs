@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, use_calling_thread_as_worker};
-use base::media::{Picture, write_picture};
+use base::media::{Image, write_image};
 use burn::tensor::Device;
 use clap::Args;
 use engine::device;
@@ -156,6 +156,6 @@ pub(super) fn class_names(path: Option<&Path>) -> Result<impl Fn(usize) -> Strin
 }
 
 /// Writes a drawn result.
-pub(super) fn write_drawn(path: &Path, picture: &Picture) -> Result<(), Failure> {
-    Ok(write_picture(path, picture, &[])?)
+pub(super) fn write_drawn(path: &Path, picture: &Image) -> Result<(), Failure> {
+    Ok(write_image(path, picture, &[])?)
 }

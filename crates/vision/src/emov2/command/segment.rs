@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Output, print_json, print_line};
-use base::media::{Picture, read_picture};
+use base::media::{Image, read_image};
 use base::rng::Rng;
 use base::tensor_file::Weights;
 use burn::tensor::Device;
@@ -57,7 +57,7 @@ impl Segment {
         let device = self.work.begin()?;
         let (model, _) = open(&self.model, self.head, &device)?;
         let name = class_names(self.labels.as_deref())?;
-        let picture = read_picture(&self.image)?;
+        let picture = read_image(&self.image)?;
         context.proceed()?;
         let resized = resized(&picture, self.size);
         let [height, width] = [resized.height as usize, resized.width as usize];
@@ -94,7 +94,7 @@ pub(super) fn headless() -> Failure {
 }
 
 /// The picture as the network sees it: its shorter side at `size`, or less where the longer one would pass four times that.
-pub(super) fn resized(picture: &Picture, size: usize) -> Picture {
+pub(super) fn resized(picture: &Image, size: usize) -> Image {
     let short = size as f64;
     fitted(picture, short, short * LONGEST)
 }

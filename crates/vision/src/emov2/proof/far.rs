@@ -1,7 +1,7 @@
 //! Pictures whose class is a relation between far corners: whether the things at top left and bottom right are the same.
 
 use base::command::Failure;
-use base::media::Picture;
+use base::media::Image;
 use base::rng::Rng;
 use engine::data::pack::{EmojiPack, Style};
 
@@ -22,16 +22,16 @@ const SHIFT: usize = 4;
 /// The things and the clutter.
 #[derive(Debug)]
 pub(super) struct FarWorld {
-    things: Vec<Picture>,
-    clutter: Vec<Picture>,
+    things: Vec<Image>,
+    clutter: Vec<Image>,
 }
 
 impl FarWorld {
     /// From the emoji pack inside the program.
     pub(super) fn new() -> Result<Self, Failure> {
         let pack = EmojiPack::embedded().map_err(Failure::failed)?;
-        let picture = |cell: usize, side: u32| -> Result<Picture, Failure> {
-            let picture = pack.picture(cell, Style::Noto).map_err(Failure::failed)?;
+        let picture = |cell: usize, side: u32| -> Result<Image, Failure> {
+            let picture = pack.image(cell, Style::Noto).map_err(Failure::failed)?;
             Ok(picture.resize(side, side))
         };
         let step = pack.subjects.len() / (THINGS + 1);
@@ -44,10 +44,10 @@ impl FarWorld {
     }
 
     /// A picture and whether its two things are the same, each as often as not.
-    pub(super) fn draw(&self, rng: &mut Rng) -> (Picture, bool) {
+    pub(super) fn draw(&self, rng: &mut Rng) -> (Image, bool) {
         let side = SIDE as u32;
         let colour = [0; 3].map(|_| 120 + rng.below(120) as u8);
-        let mut picture = Picture::filled(side, side, colour);
+        let mut picture = Image::filled(side, side, colour);
         for _ in 0..PIECES {
             let piece = &self.clutter[rng.below(self.clutter.len())];
             let [x, y] = [0; 2].map(|_| rng.below(SIDE - CLUTTER as usize) as u32);

@@ -67,18 +67,18 @@ fn reach(bounds: &mut Option<[i64; 4]>, x: i64, y: i64) {
 
 #[cfg(test)]
 mod tests {
-    use base::media::Picture;
+    use base::media::Image;
 
     use super::*;
 
-    fn drawing(page: &Picture, visible: &[String]) -> Option<Drawing> {
+    fn drawing(page: &Image, visible: &[String]) -> Option<Drawing> {
         let size = [page.width, page.height];
         super::drawing(size, |x, y| page.pixel(x, y), visible)
     }
 
     #[test]
     fn boxes_are_a_pixel_outside_the_ink_of_the_cut_page() {
-        let mut page = Picture::filled(60, 40, [255; 3]);
+        let mut page = Image::filled(60, 40, [255; 3]);
         for (x, y) in [(20, 10), (24, 13)] {
             page.set(x, y, colour(0));
         }
@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(found.size, [11 + 16, 11 + 16]);
         let bounds: Vec<[i64; 4]> = found.boxes.iter().map(|found| found.bounds).collect();
         assert_eq!(bounds, [[7, 7, 13, 12], [17, 17, 19, 19]]);
-        assert_eq!(drawing(&Picture::filled(9, 9, [255; 3]), &visible), None);
+        assert_eq!(drawing(&Image::filled(9, 9, [255; 3]), &visible), None);
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base::files::{short_folder, sweep};
-use base::media::read_picture;
+use base::media::read_image;
 use thiserror::Error;
 
 use self::png::Page;
@@ -151,7 +151,7 @@ impl Xelatex {
         let page = at.join("page.png");
         if let Raster::Poppler(_) = &self.raster {
             let picture =
-                read_picture(&page).map_err(|error| XelatexError::System(error.to_string()))?;
+                read_image(&page).map_err(|error| XelatexError::System(error.to_string()))?;
             let size = [picture.width, picture.height];
             let pixel = |x, y| picture.pixel(x, y);
             return ink::drawing(size, pixel, &formula.visible).ok_or(XelatexError::Blank);

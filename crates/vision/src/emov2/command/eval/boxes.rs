@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::{Context, Failure, Steps, eprint_line, is_quiet, print_json, print_line};
-use base::media::read_picture;
+use base::media::read_image;
 use burn::tensor::Device;
 use serde_json::{Map, Value, json};
 
@@ -130,7 +130,7 @@ impl Looking {
     /// What is in a picture, in its own pixels; or why it cannot be measured.
     fn look(&self, photo: &Photo, images: &Path) -> Result<Seen, String> {
         let path = images.join(&photo.file_name);
-        let picture = read_picture(&path).map_err(|error| error.to_string())?;
+        let picture = read_image(&path).map_err(|error| error.to_string())?;
         let size = [picture.height, picture.width].map(|side| side as usize);
         if let Some(said) = photo.size.filter(|said| *said != size) {
             return Err(format!(

@@ -1,7 +1,7 @@
 //! Segmenters against label pictures.
 
 use base::command::{Context, Failure, Steps, print_json, print_line};
-use base::media::{Picture, read_picture};
+use base::media::{Image, read_image};
 use serde_json::json;
 
 use super::{Eval, pictures, tell_skipped};
@@ -66,7 +66,7 @@ pub(super) fn run(eval: &Eval, head: SegmentHead, context: Context) -> Result<()
     ))
 }
 
-fn sides(picture: &Picture) -> [usize; 2] {
+fn sides(picture: &Image) -> [usize; 2] {
     [picture.height, picture.width].map(|side| side as usize)
 }
 
@@ -75,8 +75,8 @@ fn read(
     pair: &Pair,
     numbering: Numbering,
     classes: usize,
-) -> Result<(Picture, Vec<Option<usize>>), String> {
-    let picture = read_picture(&pair.picture).map_err(|error| error.to_string())?;
+) -> Result<(Image, Vec<Option<usize>>), String> {
+    let picture = read_image(&pair.picture).map_err(|error| error.to_string())?;
     let labels = read_labels(&pair.labels)
         .and_then(|map| map.classes(numbering, classes, sides(&picture), &pair.labels));
     Ok((picture, labels.map_err(|error| error.to_string())?))
