@@ -209,7 +209,7 @@ impl Reader<'_> {
     }
 
     /// The pixels, as red, green, blue and alpha, of one of the small pictures that stand before the large one.
-    fn picture(&mut self, width: u32, height: u32) -> Option<Vec<[u8; 4]>> {
+    fn image(&mut self, width: u32, height: u32) -> Option<Vec<[u8; 4]>> {
         let bits = self.cache_bits()?;
         let [green, red, blue, alpha, distances] = self.group(bits)?;
         let mut cache = Cache {
