@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Conditions, DiffusionError, StableDiffusion};
 use crate::diffusion::scheduler::{
-    Ddim, DpmSolver, EdmEuler, Euler, Heun, Lcm, Plms, Scheduler, SchedulerConfig, Spacing,
+    Ddim, DpmSolver, EdmEuler, Euler, Heun, Lcm, Plms, Scheduler, SchedulerConfig, Spacing, split,
 };
 use crate::models::unet2d::{AddedConditions, UnetConditions};
 use crate::nn::AttentionHooks;
