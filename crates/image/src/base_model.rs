@@ -13,8 +13,7 @@ use engine::weights::hub::{HubError, HubSettings, resolve};
 /// What `--model` calls the model inside the program.
 pub const EMBEDDED: &str = "embedded";
 
-/// Written by `orrery sd pack`; empty in a source tree whose model is not trained yet. How it was made is in
-/// `assets/models/README.md`.
+/// Written by `orrery sd pack`; a build with an empty file has no such model. How it was made is in `assets/models/README.md`.
 static WEIGHTS: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../assets/models/sd-emoji.safetensors"

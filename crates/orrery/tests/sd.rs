@@ -238,9 +238,6 @@ fn wrong_input_is_refused_in_one_line() {
     orrery(place, &moved).worked();
 }
 
-/// Empty until there is a trained one.
-const EMBEDDED: &[u8] = include_bytes!("../../../assets/models/sd-emoji.safetensors");
-
 #[test]
 fn the_embedded_model_needs_no_name() {
     let place = folder();
@@ -261,11 +258,6 @@ fn the_embedded_model_needs_no_name() {
         "--out",
         "b.png",
     ];
-    if EMBEDDED.is_empty() {
-        let line = orrery(place, &draw).refused(2);
-        assert!(line.contains("--model"), "{line}");
-        return;
-    }
     orrery(place, &draw).worked();
     orrery(place, &again).worked();
     let [first, second] =

@@ -38,6 +38,7 @@ const NAME: usize = 40;
 pub enum Command {
     /// Draw what a prompt says
     #[command(after_help = "Examples:
+  orrery sd generate \"elephant twemoji\" --transparent
   orrery sd generate \"a red fox in the snow\" --model sd-v1-5
   orrery sd generate \"a red fox\" --model xl.safetensors --tokenizer clip --lora style.safetensors:0.8 --seed 7
   orrery sd generate \"a red fox\" --model sd-v1-5-q8_0.gguf --tokenizer clip --weights q8_0
