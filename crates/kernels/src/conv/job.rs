@@ -277,13 +277,16 @@ impl Job<'_> {
                 out_start: self.origin(plan, block, picture),
                 out_rows: &self.rows,
             };
-            // SAFETY: the places of a block of a picture belong to one task; operands are units where `pairs`.
             match tiles {
                 #[cfg(target_arch = "x86_64")]
-                Some(tiles) if !shape.steps.is_empty() => unsafe {
-                    tiles.multiply(group, &product, &shape.steps);
-                },
-                _ => unsafe { tile::multiply(self.level, self.weights.pairs, &product) },
+                Some(tiles) if !shape.steps.is_empty() => {
+                    // SAFETY: the places of a block of a picture belong to one task; the steps are of these weights.
+                    unsafe { tiles.multiply(group, &product, &shape.steps) };
+                }
+                _ => {
+                    // SAFETY: as above; operands are units where `pairs`.
+                    unsafe { tile::multiply(self.level, self.weights.pairs, &product) };
+                }
             }
             for row in &self.rows {
                 // SAFETY: as above; they were written.
