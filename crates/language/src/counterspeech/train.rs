@@ -110,7 +110,7 @@ pub fn read_pairs(
     prompts: &Prompts,
     length: usize,
 ) -> Result<Examples<Encoded>, SystemError> {
-    Ok(Examples::read(path, "pair", &mut |line| {
+    Examples::read(path, "pair", &mut |line| {
         let ([system, user], reply) = prompt_of(line, prompts)?;
         let encoded = encode_reply(tokenizer, [&system, &user], reply, length)?;
         match encoded.is_silent() {
@@ -119,7 +119,7 @@ pub fn read_pairs(
             ))),
             false => Ok(encoded),
         }
-    })?)
+    })
 }
 
 /// System message, user message and the reply to them.
