@@ -27,7 +27,7 @@ const ATTACKS: [(Attack, &str); 7] = [
     (Attack::Crop(0.75, 0.75), "crop 0.75"),
 ];
 const MEAN: &str = "mean of the first five";
-pub(super) const ARMS: [&str; 4] = [
+const ARMS: [&str; 4] = [
     "WIND, full",
     "WIND, fast",
     "RingID, 32 keys",
@@ -40,8 +40,8 @@ impl Row {
         match arm {
             "WIND, full" => self.full,
             "WIND, fast" => self.fast,
-            "RingID, 32 keys" => self.group,
-            _ => self.tree_ring,
+            "Tree-Ring, 32 keys" | "Tree-Ring, 8 keys" => self.tree_ring,
+            _ => self.group,
         }
     }
 }

@@ -7,13 +7,20 @@ use base::command::{Context, Failure};
 use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use engine::models::stable_diffusion::OpenOptions;
 
-use super::attacks::ARMS;
-use super::{GROUPS, NOISES, SPEC, key, search};
+use super::{NOISES, SPEC, key, search};
 use crate::base_model::BaseModel;
 use crate::wind::table::{Gallery, Row};
 use crate::wind::{Attack, Detector, LatentModel, StableDiffusionModel, TurnBack};
 
 const PICTURES: usize = 20;
+/// Groups that marks in latents of 16 x 16 tell apart.
+const GROUPS: usize = 8;
+const ARMS: [&str; 4] = [
+    "WIND, full",
+    "WIND, fast",
+    "RingID, 8 keys",
+    "Tree-Ring, 8 keys",
+];
 /// Steps of generation and of inversion.
 const STEPS: usize = 20;
 const ATTACKS: [(Attack, &str); 5] = [

@@ -158,12 +158,15 @@ pub(super) fn candidates(
         .collect()
 }
 
+/// Turns the logits of a row into scores.
+pub(super) type Scores = fn(Vec<f32>) -> Vec<f32>;
+
 /// What one-stage heads find in each picture of `[height, width]`: for each map logits `[batch, anchors · classes, ..]` of
 /// `classes` a row, which `scores` turns into scores, corrections in units of `deviations`, and the anchors of its places.
 pub(super) fn one_stage(
     [cls, reg]: [Vec<Tensor<4>>; 2],
     (levels, deviations): (&[AnchorLevel], [f32; 4]),
-    (classes, scores): (usize, fn(Vec<f32>) -> Vec<f32>),
+    (classes, scores): (usize, Scores),
     picture: [usize; 2],
     keep: Keep,
 ) -> Vec<Vec<Detection>> {
