@@ -107,7 +107,7 @@ pub struct DrawOptions {
     /// Steps between previews
     #[arg(long, value_name = "STEPS", default_value_t = 5, requires = "preview", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub preview_every: u16,
-    /// Another autoencoder for previews, as for --vae: with a tiny one (TAESD) they cost next to nothing [default: the model's]
+    /// Another autoencoder for previews, as for --vae, such as a tiny one (TAESD) [default: the model's]
     #[arg(long, value_name = "FOLDER|FILE", requires = "preview")]
     pub preview_vae: Option<PathBuf>,
     #[command(flatten)]
