@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::files::FileError;
+#[cfg(feature = "media")]
 use crate::media::MediaError;
 use crate::proof::ReportError;
+#[cfg(feature = "checkpoints")]
 use crate::tensor_file::WeightsError;
 
 pub use hold::Hold;
@@ -80,6 +82,7 @@ impl From<FileError> for Failure {
     }
 }
 
+#[cfg(feature = "media")]
 impl From<MediaError> for Failure {
     fn from(error: MediaError) -> Self {
         match error {
@@ -90,6 +93,7 @@ impl From<MediaError> for Failure {
     }
 }
 
+#[cfg(feature = "checkpoints")]
 impl From<WeightsError> for Failure {
     fn from(error: WeightsError) -> Self {
         match error {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[cfg(feature = "checkpoints")]
 use crate::tensor_file::Weights;
 
 /// One recorded case.
@@ -18,6 +19,7 @@ pub struct Case {
     /// The whole JSON file.
     pub json: Value,
     /// The tensors, when there are any.
+    #[cfg(feature = "checkpoints")]
     pub weights: Option<Weights>,
 }
 
@@ -43,6 +45,7 @@ pub fn cases(slug: &str, kind: &str, committed: &Path) -> Vec<Case> {
         .map(|path| read(path))
         .filter(|json| json.1["kind"] == kind)
         .map(|(path, json)| {
+            #[cfg(feature = "checkpoints")]
             let tensors = path.with_extension("safetensors");
             Case {
                 name: path
@@ -51,6 +54,7 @@ pub fn cases(slug: &str, kind: &str, committed: &Path) -> Vec<Case> {
                     .to_string_lossy()
                     .into_owned(),
                 json,
+                #[cfg(feature = "checkpoints")]
                 weights: tensors
                     .exists()
                     .then(|| Weights::open(&tensors).unwrap_or_else(|error| panic!("{error}"))),
@@ -152,6 +156,30 @@ fn without_infinities(text: &str) -> String {
     out
 }
 
+#[cfg(feature = "checkpoints")]
+impl Case {
+    /// The case's tensors. Panics when it has none.
+    pub fn weights(&self) -> &Weights {
+        self.weights
+            .as_ref()
+            .unwrap_or_else(|| panic!("case `{}` has no safetensors file", self.name))
+    }
+
+    /// The floats of the tensor called `name`. Panics when it is absent or holds no floats.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        self.weights()
+            .values(name)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The integers of the tensor called `name`. Panics when it is absent or holds no integers.
+    pub fn ints(&self, name: &str) -> Vec<i64> {
+        self.weights()
+            .ints(name)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
 impl Case {
     /// The value at the dotted path `at`, such as `config.blocks.0`; `None` when absent or null.
     pub fn get(&self, at: &str) -> Option<&Value> {
@@ -206,27 +234,6 @@ impl Case {
             .unwrap_or(default)
     }
 
-    /// The case's tensors. Panics when it has none.
-    pub fn weights(&self) -> &Weights {
-        self.weights
-            .as_ref()
-            .unwrap_or_else(|| panic!("case `{}` has no safetensors file", self.name))
-    }
-
-    /// The floats of the tensor called `name`. Panics when it is absent or holds no floats.
-    pub fn values(&self, name: &str) -> Vec<f32> {
-        self.weights()
-            .values(name)
-            .unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// The integers of the tensor called `name`. Panics when it is absent or holds no integers.
-    pub fn ints(&self, name: &str) -> Vec<i64> {
-        self.weights()
-            .ints(name)
-            .unwrap_or_else(|error| panic!("{error}"))
-    }
-
     fn typed<'a, T>(&'a self, at: &str, wanted: &str, read: impl Fn(&'a Value) -> Option<T>) -> T {
         let value = self
             .get(at)
@@ -277,6 +284,7 @@ mod tests {
         Case {
             name: "made-up".into(),
             json,
+            #[cfg(feature = "checkpoints")]
             weights: None,
         }
     }

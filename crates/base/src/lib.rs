@@ -3,11 +3,13 @@
 
 pub mod card;
 pub mod command;
+#[cfg(feature = "endpoint")]
 pub mod endpoint;
 pub mod files;
 pub mod fixtures;
 pub mod hash;
 pub mod job;
+#[cfg(feature = "media")]
 pub mod media;
 pub mod memory;
 pub mod numerics;
@@ -15,4 +17,5 @@ pub mod proof;
 pub mod rng;
 pub mod system;
 pub mod table;
+#[cfg(feature = "checkpoints")]
 pub mod tensor_file;

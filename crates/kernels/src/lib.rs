@@ -14,7 +14,6 @@ mod bf16;
 mod bf16_x86;
 mod conv;
 mod decoder;
-mod edits;
 mod embedding;
 mod error;
 mod gaussian;
@@ -56,7 +55,6 @@ pub use decoder::{
     RowProduct, WeightRows, add_row, attention_weights, cached_attention, gate_row, layer_norm_row,
     rms_norm_row, rotate_row, row_products,
 };
-pub use edits::{EDIT_LANES, edit_columns};
 pub use embedding::{embedding, embedding_backward};
 pub use error::ShapeError;
 pub use gaussian::{GAUSSIAN_BLOCK, box_muller};

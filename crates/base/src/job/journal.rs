@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::jsonl::{self, JsonlError, Record};
 use super::log::{Log, LogError};
 use super::workers;
+#[cfg(feature = "endpoint")]
 use crate::endpoint::ChatError;
 
 /// Why a journal cannot be used.
@@ -29,6 +30,7 @@ pub trait Lasting {
     fn is_lasting(&self) -> bool;
 }
 
+#[cfg(feature = "endpoint")]
 impl Lasting for ChatError {
     fn is_lasting(&self) -> bool {
         Self::is_lasting(self)

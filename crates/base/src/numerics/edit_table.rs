@@ -1,7 +1,6 @@
 //! Edit distances of many sequences to many others.
 
-use kernels::{EDIT_LANES, Level, edit_columns};
-
+use super::edit_columns::{EDIT_LANES, edit_columns};
 use super::levenshtein_numbered;
 
 /// Items of a block.
@@ -184,14 +183,7 @@ impl Group {
                 .map(|&symbol| rows.get(symbol as usize).copied().unwrap_or(0)),
         );
         let (up, down) = (&mut self.up[..width], &mut self.down[..width]);
-        edit_columns(
-            Level::best(),
-            &self.masks,
-            &self.text,
-            self.blocks,
-            up,
-            down,
-        );
+        edit_columns(&self.masks, &self.text, self.blocks, up, down);
         let mut distances = [text.len(); EDIT_LANES];
         for (word, &counted) in self.counted.iter().enumerate() {
             let lane = &mut distances[word % EDIT_LANES];

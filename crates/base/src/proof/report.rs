@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::markdown;
 use super::measure::{Measure, Outcome, Unit};
 use crate::files::{FileError, write_bytes};
+#[cfg(feature = "media")]
 use crate::media::{Image, MediaError, png_bytes};
 
 /// One of the things that an experiment compares.
@@ -202,6 +203,7 @@ impl Figure {
     ///
     /// # Errors
     /// When the picture cannot be encoded.
+    #[cfg(feature = "media")]
     pub fn still(file: &str, caption: &str, picture: &Image) -> Result<Self, MediaError> {
         Ok(Self::encoded(file, caption, png_bytes(picture, &[])?))
     }

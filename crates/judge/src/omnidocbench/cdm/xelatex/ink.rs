@@ -67,28 +67,21 @@ fn reach(bounds: &mut Option<[i64; 4]>, x: i64, y: i64) {
 
 #[cfg(test)]
 mod tests {
-    use base::media::Image;
-
     use super::*;
-
-    fn drawing(page: &Image, visible: &[String]) -> Option<Drawing> {
-        let size = [page.width, page.height];
-        super::drawing(size, |x, y| page.pixel(x, y), visible)
-    }
 
     #[test]
     fn boxes_are_a_pixel_outside_the_ink_of_the_cut_page() {
-        let mut page = Image::filled(60, 40, [255; 3]);
-        for (x, y) in [(20, 10), (24, 13)] {
-            page.set(x, y, colour(0));
-        }
-        page.set(30, 20, colour(1));
-        page.set(31, 21, [200; 3]);
         let visible = ["a", "b", "gone"].map(str::to_owned);
-        let found = drawing(&page, &visible).unwrap_or_default();
+        let pixel = |x, y| match (x, y) {
+            (20, 10) | (24, 13) => colour(0),
+            (30, 20) => colour(1),
+            (31, 21) => [200; 3],
+            _ => [255; 3],
+        };
+        let found = drawing([60, 40], pixel, &visible).unwrap_or_default();
         assert_eq!(found.size, [11 + 16, 11 + 16]);
         let bounds: Vec<[i64; 4]> = found.boxes.iter().map(|found| found.bounds).collect();
         assert_eq!(bounds, [[7, 7, 13, 12], [17, 17, 19, 19]]);
-        assert_eq!(drawing(&Image::filled(9, 9, [255; 3]), &visible), None);
+        assert_eq!(drawing([9, 9], |_, _| [255; 3], &visible), None);
     }
 }

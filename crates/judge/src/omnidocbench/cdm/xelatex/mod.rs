@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base::files::{short_folder, sweep};
-use base::media::read_image;
 use thiserror::Error;
 
 use self::png::Page;
@@ -148,20 +147,11 @@ impl Xelatex {
             }
         };
         within_time(&mut raster, "the rasteriser")?;
-        let page = at.join("page.png");
-        if let Raster::Poppler(_) = &self.raster {
-            let picture =
-                read_image(&page).map_err(|error| XelatexError::System(error.to_string()))?;
-            let size = [picture.width, picture.height];
-            let pixel = |x, y| picture.pixel(x, y);
-            return ink::drawing(size, pixel, &formula.visible).ok_or(XelatexError::Blank);
-        }
-        let png = std::fs::read(page).map_err(system)?;
-        let none = || XelatexError::System("Ghostscript made no picture of the page".to_owned());
+        let png = std::fs::read(at.join("page.png")).map_err(system)?;
+        let none = || XelatexError::System("the rasteriser made no picture of the page".to_owned());
         let page = Page::read(&png).ok_or_else(none)?;
-        let size = [page.width, page.height];
-        let pixel = |x, y| page.pixel(x, y);
-        ink::drawing(size, pixel, &formula.visible).ok_or(XelatexError::Blank)
+        ink::drawing(page.size, |x, y| page.pixel(x, y), &formula.visible)
+            .ok_or(XelatexError::Blank)
     }
 
     /// A program that works in `folder`, silent, and confined to it where it listens to TeX's settings.
