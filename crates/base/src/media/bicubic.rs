@@ -1,6 +1,6 @@
 //! Bicubic resizing as Pillow does it.
 
-use super::picture::Image;
+use super::image::Image;
 
 /// The picture at another size as Pillow makes it: cubic with a = −½, widened when shrinking, rounded to bytes after each of the two
 /// passes.

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unifont::Glyph;
 
-use super::picture::Image;
+use super::image::Image;
 
 /// Height of a line in pixels.
 pub const LINE_HEIGHT: u32 = 16;

@@ -1,7 +1,7 @@
 //! Pictures that move.
 
 use super::error::MediaError;
-use super::picture::Image;
+use super::image::Image;
 
 /// Pictures of one size that follow each other.
 #[derive(Clone, Debug, PartialEq, Eq)]

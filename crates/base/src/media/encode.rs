@@ -9,8 +9,8 @@ use image::{ExtendedColorType, ImageEncoder};
 use super::clip::Clip;
 use super::error::MediaError;
 use super::exif;
+use super::image::Image;
 use super::palette::index;
-use super::picture::Image;
 use super::texts::check_texts;
 
 const JPEG_QUALITY: u8 = 95;

@@ -10,8 +10,8 @@ mod encode;
 mod error;
 mod exif;
 mod gif_comment;
+mod image;
 mod palette;
-mod picture;
 mod png_chunks;
 pub mod provenance;
 mod read;
@@ -28,7 +28,7 @@ pub use encode::{
     apng_bytes, data_address, gif_bytes, jpeg_bytes, png_bytes, png_bytes_with_alpha, webp_bytes,
 };
 pub use error::MediaError;
-pub use picture::Image;
+pub use image::Image;
 pub use read::{MAX_BYTES, MAX_SIDE, Still, decode_still, read_image, read_still};
 pub use read_clip::{
     MAX_CLIP_PIXELS, MAX_FRAMES, clip_from_strip, decode_clip, each_frame, read_clip,

@@ -1,6 +1,6 @@
 //! At most 256 colours for a picture, for GIF.
 
-use super::picture::Image;
+use super::image::Image;
 
 /// Above this many samples NeuQuant learns from every tenth only.
 const FINE_SAMPLES: usize = 1 << 17;

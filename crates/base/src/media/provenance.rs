@@ -19,7 +19,7 @@ use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 use super::error::MediaError;
 use super::exif;
 use super::gif_comment::with_comment;
-use super::picture::Image;
+use super::image::Image;
 use super::texts::{MAX_TEXT, read_text};
 use super::write::{CLIP_EXTENSIONS, PICTURE_EXTENSIONS, known};
 use crate::command::eprint_line;

@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::error::MediaError;
-use super::picture::Image;
+use super::image::Image;
 use super::{png_chunks, webp_frames};
 
 /// The largest file that is read, in bytes: 64 MiB.

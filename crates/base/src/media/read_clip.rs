@@ -10,7 +10,7 @@ use image::{AnimationDecoder, Frames, ImageDecoder, ImageError, ImageFormat};
 
 use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::Image;
+use super::image::Image;
 use super::read::{
     MAX_CANVAS, MAX_SIDE, decode_still, essential, format_of, limits, read_bytes, read_image,
     refuse,

@@ -3,7 +3,7 @@
 use super::caption::{LINE_HEIGHT, caption_line, text_width};
 use super::clip::Clip;
 use super::error::MediaError;
-use super::picture::Image;
+use super::image::Image;
 
 /// The longest side of a sheet in pixels.
 pub const MAX_SHEET_SIDE: u32 = 16_384;

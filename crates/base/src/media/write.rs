@@ -5,7 +5,7 @@ use std::path::Path;
 use super::clip::Clip;
 use super::encode::{apng_bytes, gif_bytes, jpeg_bytes, png_bytes, webp_bytes};
 use super::error::MediaError;
-use super::picture::Image;
+use super::image::Image;
 use crate::files::write_bytes;
 
 /// Endings that [`write_image`] knows.

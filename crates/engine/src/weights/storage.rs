@@ -129,7 +129,7 @@ impl Loading<'_> {
 }
 
 /// Bytes that the parameters of `module` take where [`load_with`] is asked for `kind`, about: what is packed is filled up a little.
-pub fn held_bytes<M: Module>(module: &M, kind: &dyn Fn(&str) -> WeightKind) -> usize {
+pub fn loaded_bytes<M: Module>(module: &M, kind: &dyn Fn(&str) -> WeightKind) -> usize {
     let mut sizes = Sizes {
         path: Vec::new(),
         layer: None,

@@ -13,7 +13,7 @@ use super::{DiffusionError, OpenOptions, StableDiffusion, bundle, kind_of, parts
 use crate::diffusion::scheduler::Prediction;
 use crate::models::unet2d;
 use crate::nn::WeightKind;
-use crate::weights::{KeyMap, Weights, WeightsError, fits, held_bytes, params};
+use crate::weights::{KeyMap, Weights, WeightsError, fits, loaded_bytes, params};
 
 /// What a model is.
 #[derive(Clone, Debug, Serialize)]
@@ -118,7 +118,7 @@ fn info_of(parts: &Parts, path: &Path) -> Result<ModelInfo, DiffusionError> {
                 .init(&mut Rng::new(0), &device)
                 .map_err(unfit)?;
             let keys = tower.keys();
-            add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
+            add(&|kind| loaded_bytes(&network, &|path| kind_of(path, kind)));
             Ok(TowerInfo {
                 layers: tower.config.num_hidden_layers,
                 width: tower.config.hidden_size,
@@ -129,7 +129,7 @@ fn info_of(parts: &Parts, path: &Path) -> Result<ModelInfo, DiffusionError> {
         })
         .collect();
     let network = unet.init(rng, &device).map_err(unfit)?;
-    add(&|kind| held_bytes(&network, &|path| kind_of(path, kind)));
+    add(&|kind| loaded_bytes(&network, &|path| kind_of(path, kind)));
     let (vae_parameters, bytes) = parts.vae.measure(&device)?;
     add(&|kind| bytes[&kind.to_string()]);
     Ok(ModelInfo {

@@ -14,7 +14,7 @@ use super::{DiffusionError, folder, single_file};
 use crate::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
 use crate::models::autoencoder_tiny::{AutoencoderTiny, AutoencoderTinyConfig};
 use crate::nn::WeightKind;
-use crate::weights::{Loading, Weights, held_bytes, load_with};
+use crate::weights::{Loading, Weights, load_with, loaded_bytes};
 
 /// Side of a tile in pixels.
 const TILE: usize = 512;
@@ -186,7 +186,7 @@ fn kind_of(wanted: WeightKind) -> WeightKind {
 }
 
 fn bytes<M: Module>(network: &M) -> BTreeMap<String, usize> {
-    let of = |kind: WeightKind| held_bytes(network, &|_| kind_of(kind));
+    let of = |kind: WeightKind| loaded_bytes(network, &|_| kind_of(kind));
     let all = WeightKind::ALL.into_iter();
     all.map(|kind| (kind.to_string(), of(kind))).collect()
 }

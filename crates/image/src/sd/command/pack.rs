@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, report};
+use base::command::{Context, Failure, report};
 use clap::{Args, ValueEnum};
 use engine::models::stable_diffusion::pack;
 use engine::weights::Precision;
@@ -37,7 +37,7 @@ pub struct Pack {
 }
 
 impl Pack {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let precision = match self.precision {
             Stored::F16 => Precision::F16,
             Stored::Bf16 => Precision::BF16,

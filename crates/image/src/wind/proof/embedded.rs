@@ -7,6 +7,7 @@ use base::command::{Context, Failure};
 use base::proof::{Bound, Claim, ProofOptions, Report, Trial};
 use engine::models::stable_diffusion::OpenOptions;
 
+use super::attacks::shares;
 use super::{NOISES, SPEC, key, search};
 use crate::base_model::BaseModel;
 use crate::wind::table::{Gallery, Row};
@@ -63,7 +64,11 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
                 Entry::Occupied(made) => made.into_mut(),
                 Entry::Vacant(place) => place.insert(run(&model, seed, options.context)?),
             };
-            let mut values: Vec<f64> = rows.iter().map(|row| row.named(arm)).collect();
+            let at = ARMS
+                .iter()
+                .position(|name| *name == arm)
+                .unwrap_or_default();
+            let mut values: Vec<f64> = rows.iter().map(|row| shares(row)[at]).collect();
             values.push(rows[0].cosine);
             Ok(values)
         })?;

@@ -131,9 +131,35 @@ pub struct ImageToVideo {
     sampling: Sampling,
 }
 
-/// Options of `predict` and `interpolate`.
+/// Options of `predict`.
 #[derive(Args, Debug)]
-pub struct FromClip {
+pub struct Predict {
+    #[command(flatten)]
+    clip: FromClip,
+}
+
+impl Predict {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        self.clip.predict(context)
+    }
+}
+
+/// Options of `interpolate`.
+#[derive(Args, Debug)]
+pub struct Interpolate {
+    #[command(flatten)]
+    clip: FromClip,
+}
+
+impl Interpolate {
+    pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
+        self.clip.interpolate(context)
+    }
+}
+
+/// Options of both.
+#[derive(Args, Debug)]
+struct FromClip {
     /// What is to be seen; may be empty
     #[arg(default_value = "")]
     prompt: String,
@@ -200,7 +226,7 @@ fn small_clip(path: &Path) -> Result<Clip, Failure> {
 
 impl FromClip {
     /// The clip's first four frames, continued.
-    pub(super) fn predict(&self, context: Context) -> Result<(), Failure> {
+    fn predict(&self, context: Context) -> Result<(), Failure> {
         let clip = small_clip(&self.clip)?;
         let places = match self.given.as_slice() {
             [] => (0..clip.frames.len().min(LEADING)).collect(),
@@ -210,7 +236,7 @@ impl FromClip {
     }
 
     /// The clip's frames, with new ones between.
-    pub(super) fn interpolate(&self, context: Context) -> Result<(), Failure> {
+    fn interpolate(&self, context: Context) -> Result<(), Failure> {
         let clip = small_clip(&self.clip)?;
         let frames = clip.frames.len();
         let places: Vec<usize> = match (self.given.as_slice(), frames) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Failure, Output, number_in, print_json, print_line};
+use base::command::{Context, Failure, Output, number_in, print_json, print_line};
 use base::media::{Image, each_frame};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -49,7 +49,7 @@ fn level(text: &str) -> Result<f32, String> {
 }
 
 impl Scenes {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         // Only what is compared is kept: films are longer than memory.
         let mut seen = Vec::new();
         let mut levels = Vec::new();
@@ -107,7 +107,7 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let scores: Scores = read(&self.scores, "an object of numbers")?;
         if let Some((name, score)) = scores
             .iter()
@@ -161,7 +161,7 @@ pub struct CaptionCheck {
 }
 
 impl CaptionCheck {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let sentences: Vec<Vec<Mention>> =
             read(&self.answers, "a list of sentences with mentions")?;
         let found = dsg_video(&sentences);

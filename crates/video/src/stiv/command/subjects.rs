@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use base::command::{Failure, print_line};
+use base::command::{Context, Failure, print_line};
 use burn::tensor::Device;
 use clap::Args;
 use engine::data::pack::{EmojiPack, Subject};
@@ -35,7 +35,7 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
         let device = Device::flex();
         let pipeline = match &self.model {
             Some(path) => StivPipeline::open(&Weights::open(path)?, &device)?,
