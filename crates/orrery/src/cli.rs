@@ -34,7 +34,7 @@ pub enum Command {
     /// Draw what a prompt says: a picture, or with --video a clip
     #[cfg(feature = "stiv")]
     Create(Box<Create>),
-    /// Draw with weights of Stable Diffusion 1, 2 or XL that you have
+    /// Draw with Stable Diffusion: the small model inside, or weights of 1, 2 or XL
     #[cfg(feature = "sd")]
     #[command(subcommand, arg_required_else_help = true)]
     Sd(Box<image_systems::sd::Command>),
