@@ -75,9 +75,9 @@ they draw; others get it back after each step.")]
   orrery sd train-lora --resume runs/dog
   orrery sd generate \"a sks dog on the moon\" --model sd-v1-5 --lora runs/dog/lora.safetensors
 
-The folder holds pictures (the square in the middle of each is used), and may hold a metadata.jsonl with lines of file_name and
-text, which then says what each shows. The LoRA changes query, key, value and output projections of the U-Net's attentions; all else
-stays as it is.")]
+The folder holds pictures (the square in the middle of each is used), and may hold a
+metadata.jsonl with lines of file_name and text, which then says what each shows. The LoRA
+changes query, key, value and output projections of the U-Net's attentions; all else stays.")]
     TrainLora(Box<train_lora::TrainLora>),
     /// Draw pairs of subject and style that were trained and some that were held out, and measure them
     #[command(after_help = "Examples:

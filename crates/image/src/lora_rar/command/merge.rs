@@ -16,12 +16,13 @@ use crate::lora_rar::{Format, LoraFile, Method, Rule, Settings, SystemError};
 #[command(after_help = "Examples:
   orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --hypernet hypernet.pth --out merged.safetensors
   orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --method direct --style-strength 0.7 --out merged.safetensors
-  orrery lora-rar merge --content dog.safetensors --style ink.safetensors --method ziplora --content-data dog --style-data ink --model sdxl-base --out merged.safetensors
+  orrery lora-rar merge --content dog.safetensors --style ink.safetensors --method ziplora --model sdxl-base --content-data dog --style-data ink --out merged.safetensors
   orrery lora-rar merge --content a.safetensors --style b.safetensors --method ties_svd --density 0.3 --out merged.safetensors
 
-The result is an ordinary LoRA with alpha equal to its rank. `rar`, `ziplora`, `direct` and `cat` are exact and have the sum of both ranks;
-methods that end in svd have the larger rank; the others need equal ranks and keep them. Methods other than `rar`, `ziplora` and `direct` are those of
-PEFT. More than two: merge two, then the result with the next.")]
+The result is an ordinary LoRA with alpha equal to its rank. `rar`, `ziplora`, `direct` and `cat`
+are exact and have the sum of both ranks; methods that end in svd have the larger rank; the others
+need equal ranks and keep them. Methods other than `rar`, `ziplora` and `direct` are those of PEFT.
+More than two: merge two, then the result with the next.")]
 pub struct Merge {
     /// The subject's LoRA: safetensors, or a torch file
     #[arg(long, value_name = "FILE")]

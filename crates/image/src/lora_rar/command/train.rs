@@ -6,7 +6,7 @@ use base::command::{
     Context, Failure, Steps, print_json, report, use_calling_thread_as_worker, whole,
 };
 use clap::Args;
-use engine::models::stable_diffusion::OpenOptions;
+use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
 use engine::train::{Progress, Run, RunLock, is_begun};
 use serde_json::json;
 
@@ -26,9 +26,12 @@ use crate::training::{TrainingOptions, interrupted};
   orrery lora-rar train --resume runs/hypernet
   orrery lora-rar merge --content dog.safetensors --style ink.safetensors --hypernet runs/hypernet/hypernet.safetensors --out dog-ink.safetensors
 
-The caption file names what is trained on: {\"subjects\": {\"dog\": {\"instance_prompt\": \"a sks dog\"}}, \"styles\": {\"ink\": {\"instance_prompt\":
-\"a house in ink style\"}}}. LoRAs are loras/NAME.safetensors or runs of `orrery sd train-lora` in loras/NAME; pictures are in
-data/subjects/NAME and data/styles/NAME. A prompt that is left out is the one in the LoRA. Each step draws a subject and a style anew."
+The caption file names what is trained on:
+  {\"subjects\": {\"dog\": {\"instance_prompt\": \"a sks dog\"}},
+   \"styles\": {\"ink\": {\"instance_prompt\": \"a house in ink style\"}}}
+LoRAs are loras/NAME.safetensors, or runs of `orrery sd train-lora` in loras/NAME; pictures are in
+data/subjects/NAME and data/styles/NAME. A prompt that is left out is the one in the LoRA. Each
+step draws a subject and a style anew."
 )]
 pub struct Train {
     /// The caption file: subjects and styles with their prompts
@@ -76,7 +79,7 @@ impl Train {
         if let Some(folder) = &self.resume {
             let recipe = HypernetRecipe::read(folder)?;
             let _lock = RunLock::take(folder)?;
-            return self.follow(&recipe, folder, context);
+            return self.follow(&recipe, &self.open(&recipe)?, folder, context);
         }
         let (Some(captions), Some(loras), Some(data), Some(out)) =
             (&self.captions, &self.loras, &self.data, &self.out)
@@ -88,9 +91,10 @@ impl Train {
         let recipe = self.recipe([captions, loras, data]);
         // What cannot be read is told before the run's folder is made.
         recipe.members()?;
+        let model = self.open(&recipe)?;
         let _lock = RunLock::create(out)?;
         recipe.write(out)?;
-        self.follow(&recipe, out, context)
+        self.follow(&recipe, &model, out, context)
     }
 
     fn recipe(&self, places: [&PathBuf; 3]) -> HypernetRecipe {
@@ -117,18 +121,23 @@ impl Train {
         }
     }
 
-    fn follow(
-        &self,
-        recipe: &HypernetRecipe,
-        folder: &Path,
-        context: Context,
-    ) -> Result<(), Failure> {
+    /// The base, without gradients.
+    fn open(&self, recipe: &HypernetRecipe) -> Result<StableDiffusion, Failure> {
         let options = OpenOptions {
             tokenizer: recipe.tokenizer.clone(),
             ..OpenOptions::default()
         };
         let device = self.training.device()?.without_autodiff();
-        let model = BaseModel::find(&recipe.model)?.open(&options, &device)?;
+        BaseModel::find(&recipe.model)?.open(&options, &device)
+    }
+
+    fn follow(
+        &self,
+        recipe: &HypernetRecipe,
+        model: &StableDiffusion,
+        folder: &Path,
+        context: Context,
+    ) -> Result<(), Failure> {
         let mut progress = Progress::shown("training", !self.training.json);
         let bounds = Run {
             folder,
@@ -144,7 +153,7 @@ impl Train {
             }
             context.proceed_or_resume().map_err(SystemError::from)
         };
-        let done = run(recipe, &model, bounds, &mut watch)?;
+        let done = run(recipe, model, bounds, &mut watch)?;
         match done.interrupted {
             true => Err(interrupted(
                 "lora-rar train",

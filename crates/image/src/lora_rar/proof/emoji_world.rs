@@ -32,7 +32,7 @@ pub(super) const DRAWN: [&str; 6] = [
     "mushroom",
 ];
 /// Training of each adapter: rank, steps, pictures a step, learning rate.
-pub(super) const ADAPTER: (usize, u64, usize, f64) = (4, 100, 2, 4e-3);
+pub(super) const ADAPTER: (usize, u64, usize, f64) = (4, 80, 2, 4e-3);
 /// The embedded model with adapters of one seed.
 pub(super) struct Embedded {
     pub(super) model: StableDiffusion,
@@ -103,8 +103,8 @@ impl World for Embedded {
     const NAME: &'static str = "embedded-hypernet";
     const SIZES: Sizes = Sizes {
         rows: 1,
-        tested: 20,
-        hypernet: (300, 3e-3),
+        tested: 16,
+        hypernet: (200, 3e-3),
         ziplora: OFFICIAL,
         grid: (4, 4, 2),
     };
@@ -115,7 +115,7 @@ impl World for Embedded {
         let model = place.open(&OpenOptions::default(), &engine::device("cpu")?)?;
         let side = SIDE as usize;
         let base = FrozenBase::new(&model, side)?;
-        let rng = Rng::new(seed).child("embedded");
+        let rng = Rng::new(seed).child("pairs");
         let mut draws = rng.child("figures");
         let figures: Vec<Figure> = (0..SUBJECTS[0]).map(|_| Figure::new(&mut draws)).collect();
         let shots: Vec<Vec<Image>> = figures

@@ -6,7 +6,7 @@ use base::rng::Rng;
 /// Height and width in pixels.
 pub(super) const SIDE: u32 = 64;
 /// What each style is called in prompts.
-pub(super) const STYLES: [&str; 5] = ["duotone", "outline", "mosaic", "negative", "poster"];
+pub(super) const STYLES: [&str; 4] = ["duotone", "outline", "mosaic", "negative"];
 
 /// Two colours in stripes within an outline, with two eyes: all that makes a figure itself.
 #[derive(Clone, Debug)]
@@ -115,12 +115,7 @@ pub(super) fn rendered(style: usize, picture: &Image) -> Image {
                 }
                 mean
             }
-            3 => at(x, y).map(|value| -value),
-            // Two levels of each colour, with a red tint.
-            _ => {
-                let [red, green, blue] = at(x, y).map(|value| if value > 0.2 { 0.9_f32 } else { -0.7 });
-                [red.max(0.2), green * 0.8, blue * 0.6 - 0.2]
-            }
+            _ => at(x, y).map(|value| -value),
         }
     })
 }

@@ -7,6 +7,7 @@ use base::command::{
 };
 use clap::Args;
 use engine::SystemError;
+use engine::models::stable_diffusion::StableDiffusion;
 use engine::train::{Progress, Run, RunLock, is_begun};
 use serde_json::json;
 
@@ -63,7 +64,7 @@ impl TrainLora {
         if let Some(folder) = &self.resume {
             let recipe = LoraRecipe::read(folder)?;
             let _lock = RunLock::take(folder)?;
-            return self.follow(&recipe, folder, context);
+            return self.follow(&recipe, &self.open(&recipe)?, folder, context);
         }
         let (Some(data), Some(out)) = (&self.data, &self.out) else {
             return Err(Failure::input("give `--data` and `--out`, or `--resume`"));
@@ -71,9 +72,10 @@ impl TrainLora {
         let recipe = self.recipe(data);
         // What cannot be read is told before the run's folder is made.
         crate::tuning::pictures(&recipe.data, recipe.prompt.as_deref())?;
+        let model = self.open(&recipe)?;
         let _lock = RunLock::create(out)?;
         recipe.write(out)?;
-        self.follow(&recipe, out, context)
+        self.follow(&recipe, &model, out, context)
     }
 
     fn recipe(&self, data: &Path) -> LoraRecipe {
@@ -107,11 +109,22 @@ impl TrainLora {
         }
     }
 
-    fn follow(&self, recipe: &LoraRecipe, folder: &Path, context: Context) -> Result<(), Failure> {
+    /// The base, without gradients.
+    fn open(&self, recipe: &LoraRecipe) -> Result<StableDiffusion, Failure> {
         let model = recipe.open(&self.training.device()?.without_autodiff())?;
         for note in model.notes() {
             eprint_line(&format!("warning: {note}"));
         }
+        Ok(model)
+    }
+
+    fn follow(
+        &self,
+        recipe: &LoraRecipe,
+        model: &StableDiffusion,
+        folder: &Path,
+        context: Context,
+    ) -> Result<(), Failure> {
         let mut progress = Progress::shown("training", !self.training.json);
         let bounds = Run {
             folder,
@@ -127,7 +140,7 @@ impl TrainLora {
             }
             context.proceed_or_resume().map_err(SystemError::from)
         };
-        let done = run(recipe, &model, bounds, &mut watch)?;
+        let done = run(recipe, model, bounds, &mut watch)?;
         match done.interrupted {
             true => Err(interrupted(
                 "sd train-lora",
