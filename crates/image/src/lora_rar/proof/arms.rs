@@ -155,7 +155,7 @@ impl Arm {
                 };
                 let draws = Rng::new(seed).child("ziplora");
                 Merged::Columns(zip.run(world.network(), &pair.layers, |at| {
-                    Ok(world.shown(pair, W::SIZES.rows, &mut draws.item(at)).alone)
+                    Ok(world.alone(pair, W::SIZES.rows, &mut draws.item(at)))
                 })?)
             }
             Self::Rar(network) => {

@@ -17,7 +17,7 @@ use crate::base_model::BaseModel;
 use crate::lora_rar::distill::Update;
 
 /// Weight of the similarity term: with 56 layers it stays below a tenth of the distances.
-const LAMBDA: f64 = 1e-5;
+const LAMBDA: f64 = 1e-4;
 const STATEMENT: [&str; 2] = [
     "Distances and times on the embedded model",
     "a table with all arms",

@@ -3,7 +3,7 @@
 use base::command::{Context, Failure};
 use base::media::Image;
 use base::rng::Rng;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use engine::SystemError;
 use engine::models::stable_diffusion::{OpenOptions, Request, StableDiffusion};
 use engine::models::unet2d::UnetLora;
@@ -11,10 +11,10 @@ use engine::train::Task;
 use engine::train::optim::step;
 
 use super::renderings::{Figure, SIDE, STYLES, rendered};
-use super::worlds::{Pair, Shown, Sizes, World};
+use super::worlds::{Pair, Sizes, World};
 use crate::base_model::BaseModel;
 use crate::lora_rar::FactorTensors;
-use crate::lora_rar::unet::pair;
+use crate::lora_rar::unet::{inputs, pair};
 use crate::lora_rar::ziplora::OFFICIAL;
 use crate::tuning::{FrozenBase, Instances, LoraTask, Noisy, config};
 
@@ -40,7 +40,7 @@ pub(super) struct Embedded {
     pub(super) figures: Vec<Figure>,
     subjects: Vec<Instances>,
     styles: Vec<Instances>,
-    /// Of each pair, subject by subject: the subject in the style.
+    /// Each subject that is not trained on, in the style that is not.
     joint: Vec<Instances>,
     pairs: Vec<Pair>,
     /// The style that is not trained on.
@@ -103,8 +103,8 @@ impl World for Embedded {
     const NAME: &'static str = "embedded-hypernet";
     const SIZES: Sizes = Sizes {
         rows: 1,
-        tested: 16,
-        hypernet: (200, 3e-3),
+        tested: 12,
+        hypernet: (200, 0.01),
         ziplora: OFFICIAL,
         grid: (4, 4, 2),
     };
@@ -151,17 +151,12 @@ impl World for Embedded {
             Instances::named(&model, side, &named)
         });
         let styles = styles.collect::<Result<Vec<_>, _>>()?;
-        let mut joint = Vec::new();
-        for shots in &shots {
-            for style in 0..STYLES.len() {
-                joint.push(Instances::of(
-                    &model,
-                    side,
-                    &in_style(style, shots),
-                    &joint_prompt(style),
-                )?);
-            }
-        }
+        let unseen = seed as usize % STYLES.len();
+        let joint = shots[SUBJECTS[1]..].iter().map(|shots| {
+            let both = in_style(unseen, shots);
+            Instances::of(&model, side, &both, &joint_prompt(unseen))
+        });
+        let joint = joint.collect::<Result<Vec<_>, _>>()?;
         let adapter = |kind: &str, at: usize, of: &Instances| {
             Self::adapter(&base, of, &rng.child(&format!("{kind} {at}")), context)
         };
@@ -185,7 +180,7 @@ impl World for Embedded {
         });
         Ok(Self {
             pairs: pairs.collect(),
-            unseen: seed as usize % STYLES.len(),
+            unseen,
             model,
             base,
             figures,
@@ -211,19 +206,16 @@ impl World for Embedded {
         })
     }
 
-    fn shown(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> Shown<Self::Input> {
-        let joint = &self.joint[pair.subject * STYLES.len() + pair.style];
+    fn alone(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> [Noisy; 2] {
+        let sides = [&self.subjects[pair.subject], &self.styles[pair.style]];
+        inputs(&self.base, sides, rows, rng)
+    }
+
+    fn joint(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> (Noisy, Tensor<2>) {
+        let of = &self.joint[pair.subject.saturating_sub(SUBJECTS[1])];
         let noise = self.base.noise(rows, rng);
-        let mut draw = |of: &Instances| of.noisy(&self.base, &of.draw(rows, rng), &noise);
-        let alone = [
-            draw(&self.subjects[pair.subject]),
-            draw(&self.styles[pair.style]),
-        ];
-        let joint = draw(joint);
-        Shown {
-            answer: joint.wanted.clone().flatten(1, 3),
-            alone,
-            joint,
-        }
+        let input = of.noisy(&self.base, &of.draw(rows, rng), &noise);
+        let wanted = input.wanted.clone().flatten(1, 3);
+        (input, wanted)
     }
 }

@@ -7,7 +7,7 @@ use base::rng::Rng;
 use burn::tensor::Tensor;
 
 use super::arms::{Arm, Merged};
-use super::worlds::{Pair, Shown, World};
+use super::worlds::{Pair, World};
 use crate::lora_rar::FactorTensors;
 use crate::lora_rar::distill::{Adapted, PairLayer, Update};
 
@@ -15,26 +15,26 @@ use crate::lora_rar::distill::{Adapted, PairLayer, Update};
 pub(super) struct PairTest<'a, W: World> {
     world: &'a W,
     pub(super) pair: &'a Pair,
-    shown: Shown<W::Input>,
-    alone: [Tensor<2>; 2],
+    inputs: [W::Input; 2],
+    wanted: [Tensor<2>; 2],
 }
 
 impl<'a, W: World> PairTest<'a, W> {
     pub(super) fn new(world: &'a W, pair: &'a Pair, rows: usize, rng: &mut Rng) -> Self {
-        let shown = world.shown(pair, rows, rng);
+        let inputs = world.alone(pair, rows, rng);
         let single = |side: fn(&PairLayer) -> &FactorTensors, at: usize| {
             let updates: Vec<Update> = pair
                 .layers
                 .iter()
                 .map(|it| Update::Single(side(it)))
                 .collect();
-            world.network().predict(&shown.alone[at], &updates)
+            world.network().predict(&inputs[at], &updates)
         };
         Self {
-            alone: [single(|it| &it.content, 0), single(|it| &it.style, 1)],
+            wanted: [single(|it| &it.content, 0), single(|it| &it.style, 1)],
             world,
             pair,
-            shown,
+            inputs,
         }
     }
 
@@ -42,21 +42,9 @@ impl<'a, W: World> PairTest<'a, W> {
     pub(super) fn distances(&self, merged: &Merged) -> [f64; 2] {
         let updates = merged.updates(self.pair);
         [0, 1].map(|at| {
-            let said = self
-                .world
-                .network()
-                .predict(&self.shown.alone[at], &updates);
-            mean_square(said - self.alone[at].clone())
+            let said = self.world.network().predict(&self.inputs[at], &updates);
+            mean_square(said - self.wanted[at].clone())
         })
-    }
-
-    /// Mean squared error on the subject in the style.
-    fn joint(&self, merged: &Merged) -> f64 {
-        let said = self
-            .world
-            .network()
-            .predict(&self.shown.joint, &merged.updates(self.pair));
-        mean_square(said - self.shown.answer.clone())
     }
 }
 
@@ -93,7 +81,9 @@ pub(super) fn test<W: World>(world: &W, arm: &Arm, seed: u64) -> Result<Found, F
         let [content, style] = test.distances(&merged);
         found.distances[0] += content / count;
         found.distances[1] += style / count;
-        found.joint += test.joint(&merged) / count;
+        let (input, wanted) = world.joint(pair, W::SIZES.tested, &mut rng);
+        let said = world.network().predict(&input, &merged.updates(pair));
+        found.joint += mean_square(said - wanted) / count;
     }
     Ok(found)
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::denoiser::{self, Denoiser, Noise, Rhythm, noisy};
 use super::sprites::{STYLES, Sprite, Subject, plain, rendered};
-use super::worlds::{Pair, Shown, Sizes, World};
+use super::worlds::{Pair, Sizes, World};
 use crate::lora_rar::FactorTensors;
 use crate::lora_rar::distill::PairLayer;
 use crate::lora_rar::ziplora::OFFICIAL;
@@ -36,6 +36,19 @@ impl Toy {
             rendered(pair.style, &plain(rng)),
             rendered(pair.style, &subject),
         ]
+    }
+}
+
+impl Toy {
+    /// What `picture` draws, with `noise`.
+    fn noisy(
+        &self,
+        noise: &Noise,
+        rng: &mut Rng,
+        picture: &dyn Fn(&mut Rng) -> Sprite,
+    ) -> Tensor<2> {
+        let sprites: Vec<Sprite> = (0..noise.rows()).map(|_| picture(rng)).collect();
+        noisy(&sprites, noise, &self.device)
     }
 }
 
@@ -110,20 +123,19 @@ impl World for Toy {
         })
     }
 
-    fn shown(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> Shown<Tensor<2>> {
+    fn alone(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> [Tensor<2>; 2] {
         let noise = Noise::draw(rows, rng);
         let subject = &self.subjects[pair.subject];
-        let mut draw = |of: &dyn Fn(&mut Rng) -> Sprite| -> Tensor<2> {
-            let sprites: Vec<Sprite> = (0..rows).map(|_| of(rng)).collect();
-            noisy(&sprites, &noise, &self.device)
-        };
-        let content = draw(&|rng| subject.draw(rng));
-        let style = draw(&|rng| rendered(pair.style, &plain(rng)));
-        Shown {
-            alone: [content, style],
-            joint: draw(&|rng| rendered(pair.style, &subject.draw(rng))),
-            answer: noise.tensor(&self.device),
-        }
+        let content = self.noisy(&noise, rng, &|rng| subject.draw(rng));
+        let style = self.noisy(&noise, rng, &|rng| rendered(pair.style, &plain(rng)));
+        [content, style]
+    }
+
+    fn joint(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> (Tensor<2>, Tensor<2>) {
+        let noise = Noise::draw(rows, rng);
+        let subject = &self.subjects[pair.subject];
+        let both = self.noisy(&noise, rng, &|rng| rendered(pair.style, &subject.draw(rng)));
+        (both, noise.tensor(&self.device))
     }
 }
 

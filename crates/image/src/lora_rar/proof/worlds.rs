@@ -15,14 +15,6 @@ pub(super) struct Pair {
     pub(super) layers: Vec<PairLayer>,
 }
 
-/// What the network is shown of a pair: the subject and something in the style with the same noise, and the subject in the style, which
-/// no adapter was trained on, with the right answer `[rows, values]`.
-pub(super) struct Shown<I> {
-    pub(super) alone: [I; 2],
-    pub(super) joint: I,
-    pub(super) answer: Tensor<2>,
-}
-
 /// Sizes of the experiment in a world.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
@@ -57,8 +49,10 @@ pub(super) trait World: Sync + Sized {
     fn device(&self) -> &Device;
     /// Pairs for training, and pairs whose subject and style are both unseen.
     fn pairs(&self) -> [Vec<&Pair>; 2];
-    /// What the network is shown of a pair.
-    fn shown(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> Shown<Self::Input>;
+    /// Inputs of the subject and of something in the style, with the same noise.
+    fn alone(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> [Self::Input; 2];
+    /// Inputs of the subject in the style, which no adapter was trained on, and the right answer `[rows, values]`.
+    fn joint(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> (Self::Input, Tensor<2>);
 }
 
 /// The training pairs of a world, for the hypernetwork.
@@ -75,7 +69,7 @@ impl<W: World> Pairs for TrainingPairs<'_, W> {
 
     fn batch(&self, _: u64, rng: &mut Rng) -> Result<Self::Batch, TaskError> {
         let at = rng.below(self.1.len());
-        Ok((at, self.0.shown(self.1[at], W::SIZES.rows, rng).alone))
+        Ok((at, self.0.alone(self.1[at], W::SIZES.rows, rng)))
     }
 
     fn layers<'b>(&'b self, batch: &Self::Batch) -> &'b [PairLayer] {
