@@ -33,6 +33,7 @@ pub(super) const DRAWN: [&str; 6] = [
 ];
 /// Training of each adapter: rank, steps, pictures a step, learning rate.
 pub(super) const ADAPTER: (usize, u64, usize, f64) = (4, 80, 2, 4e-3);
+
 /// The embedded model with adapters of one seed.
 pub(super) struct Embedded {
     pub(super) model: StableDiffusion,
