@@ -2,7 +2,12 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
-#[cfg(any(feature = "fiva", feature = "sd", feature = "wind"))]
+#[cfg(any(
+    feature = "fiva",
+    feature = "lora-rar",
+    feature = "sd",
+    feature = "wind"
+))]
 mod base_model;
 #[cfg(feature = "fiva")]
 pub mod fiva;
@@ -11,8 +16,10 @@ pub mod lora_rar;
 #[cfg(feature = "sd")]
 pub mod sd;
 mod systems;
-#[cfg(any(feature = "acdit", feature = "sd"))]
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 mod training;
+#[cfg(any(feature = "lora-rar", feature = "sd"))]
+pub mod tuning;
 #[cfg(feature = "wind")]
 pub mod wind;
 

@@ -43,10 +43,10 @@ impl TrainingOptions {
     }
 }
 
-/// A run of `system` in `folder` ended by Ctrl-C at a step of so many.
-pub fn interrupted(system: &str, [step, steps]: [u64; 2], folder: &Path) -> Failure {
+/// A run of `verb`, such as `sd train`, in `folder` ended by Ctrl-C at a step of so many.
+pub fn interrupted(verb: &str, [step, steps]: [u64; 2], folder: &Path) -> Failure {
     Failure::interrupted(format!(
-        "stopped at step {step} of {steps}: go on with `orrery {system} train --resume {}`",
+        "stopped at step {step} of {steps}: go on with `orrery {verb} --resume {}`",
         folder.display()
     ))
 }
@@ -86,13 +86,13 @@ impl Optimizer {
 /// The file with the recipe in a run's folder.
 const FILE: &str = "run.json";
 
-/// The recipe of the run of `system` in `folder`; `problem` says why one cannot be followed.
+/// The recipe of the run of `verb`, such as `sd train`, in `folder`; `problem` says why one cannot be followed.
 ///
 /// # Errors
 /// Where it is not there or damaged.
 pub fn read_recipe<R: DeserializeOwned>(
     folder: &Path,
-    system: &str,
+    verb: &str,
     problem: impl FnOnce(&R) -> Option<String>,
 ) -> Result<R, Failure> {
     let path = folder.join(FILE);
@@ -103,7 +103,7 @@ pub fn read_recipe<R: DeserializeOwned>(
     };
     read().map_err(|cause| {
         Failure::input(format!(
-            "`{}` cannot be read ({cause}): give the folder of a run of `orrery {system} train`, or start a new one",
+            "`{}` cannot be read ({cause}): give the folder of a run of `orrery {verb}`, or start a new one",
             path.display()
         ))
     })
@@ -129,7 +129,7 @@ mod tests {
     fn runs_that_were_begun_are_read_and_others_refused_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let read = |problem: Option<String>| {
-            read_recipe::<Vec<Optimizer>>(folder.path(), "sd", move |_| problem)
+            read_recipe::<Vec<Optimizer>>(folder.path(), "sd train", move |_| problem)
         };
         let line = read(None).unwrap_err().to_string();
         assert!(line.contains("run.json") && line.contains("`orrery sd train`"));

@@ -9,10 +9,9 @@ use base::tensor_file::TensorFile;
 use burn::tensor::{Device, Tensor, activation::silu};
 use engine::train::optim::step;
 use engine::weights::{Precision, Weights};
-use image_systems::lora_rar::distill::{
-    Adapted, Losses, Mergers, PairLayer, Update, coefficients, losses,
-};
+use image_systems::lora_rar::distill::{Adapted, Losses, PairLayer, Update, coefficients, losses};
 use image_systems::lora_rar::judge::Votes;
+use image_systems::lora_rar::ziplora::Mergers;
 use image_systems::lora_rar::{
     Coefficients, FactorTensors, Factors, Hypernet, Keep, Layer, LoraFile, Matrix, Merger, Method,
     Network, Rule, Settings, Slot, Weighted, merge_layer, parse, train,

@@ -90,13 +90,27 @@ impl AttentionCall<'_> {
 
     /// The attention as it is without hooks: `[batch, tokens, width]`.
     pub fn plain(&self) -> Tensor<3> {
-        let queries = self.layer.queries(self.x.clone());
-        let seen = self.layer.attend(
-            queries,
-            self.layer.keys_values(self.source()),
-            &AttentionMask::default(),
-        );
-        self.layer.to_out.forward(seen)
+        self.adapted(&|_, _| None)
+    }
+
+    /// The attention with what `change` gives added to its projections, `[batch, tokens, width]`. It is asked for each, by the
+    /// official name (`to_q`, `to_k`, `to_v`, `to_out.0`) and what the projection reads `[batch, tokens, in]`.
+    pub fn adapted(&self, change: &dyn Fn(&str, Tensor<3>) -> Option<Tensor<3>>) -> Tensor<3> {
+        let project = |name: &str, linear: &Linear, x: Tensor<3>| {
+            let y = linear.forward(x.clone());
+            match change(name, x) {
+                Some(added) => y + added,
+                None => y,
+            }
+        };
+        let layer = self.layer;
+        let source = self.source();
+        let queries = project("to_q", &layer.to_q, self.x.clone());
+        let keys = project("to_k", &layer.to_k, source.clone());
+        let values = project("to_v", &layer.to_v, source);
+        let [queries, keys, values] = [queries, keys, values].map(|x| layer.split(x));
+        let seen = layer.attend(queries, [keys, values], &AttentionMask::default());
+        project("to_out.0", &layer.to_out, seen)
     }
 }
 

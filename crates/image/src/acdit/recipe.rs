@@ -65,7 +65,7 @@ impl Recipe {
     /// # Errors
     /// Where it is not there or damaged.
     pub fn read(folder: &Path) -> Result<Self, Failure> {
-        read_recipe(folder, "acdit", |recipe: &Self| {
+        read_recipe(folder, "acdit train", |recipe: &Self| {
             let problem = recipe.config.problem();
             problem.or_else(|| recipe.about.problem(&recipe.config))
         })

@@ -119,6 +119,7 @@ fn merger()
                 density: 1.0,
             },
             merger: Some(&merger),
+            columns: None,
             seed: 0,
             format: Format::Peft,
             precision: Precision::F32,

@@ -1,7 +1,6 @@
 //! The objective of ZipLoRA and LoRA.rar: the merged model shall predict what each single adapter predicts on its own input.
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::hypernet::{Coefficients, FactorTensors, Hypernet};
 
@@ -29,8 +28,8 @@ pub enum Update<'a> {
 }
 
 impl Update<'_> {
-    /// The product of the update with `x`, `[rows, in]` → `[rows, out]`. A coefficient of an input column scales that input.
-    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+    /// The product of the update with `x`, `[.., in]` → `[.., out]`. A coefficient of an input column scales that input.
+    pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Single(factors) => factors.apply(x),
             Self::Merged(pair, coefficients) => {
@@ -116,38 +115,4 @@ pub fn coefficients(hypernet: &Hypernet, pair: &[PairLayer]) -> Option<Vec<Coeff
             }
         })
         .collect()
-}
-
-/// ZipLoRA's variables: free coefficients for every layer of one pair, 1 at the start.
-#[derive(Module, Debug)]
-pub struct Mergers {
-    content: Vec<Param<Tensor<1>>>,
-    style: Vec<Param<Tensor<1>>>,
-}
-
-impl Mergers {
-    /// Ones for layers of so many columns.
-    pub fn new(columns: &[usize], device: &Device) -> Self {
-        let ones = |columns: &[usize]| {
-            columns
-                .iter()
-                .map(|columns| Param::from_tensor(Tensor::ones([*columns], device)))
-                .collect()
-        };
-        Self {
-            content: ones(columns),
-            style: ones(columns),
-        }
-    }
-
-    /// The coefficients, layer by layer.
-    pub fn coefficients(&self) -> Vec<Coefficients> {
-        let pairs = self.content.iter().zip(&self.style);
-        pairs
-            .map(|(content, style)| Coefficients {
-                content: content.val(),
-                style: style.val(),
-            })
-            .collect()
-    }
 }

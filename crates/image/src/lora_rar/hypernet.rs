@@ -11,6 +11,7 @@ use engine::ops;
 
 use super::SystemError;
 use super::adapter::Factors;
+use super::merge::Columns;
 
 /// Hidden units of the published networks.
 pub const HIDDEN: usize = 128;
@@ -54,8 +55,16 @@ impl FactorTensors {
         }
     }
 
-    /// The update's product with `x`: `x · (up · down)ᵀ`, `[rows, in]` → `[rows, out]`.
-    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+    /// An update of nothing, `[out, in]`.
+    pub fn nothing([output, input]: [usize; 2], device: &Device) -> Self {
+        Self {
+            down: Tensor::zeros([1, input], device),
+            up: Tensor::zeros([output, 1], device),
+        }
+    }
+
+    /// The update's product with `x`: `x · (up · down)ᵀ`, `[.., in]` → `[.., out]`.
+    pub fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::linear(
             ops::linear(x, self.down.clone(), None),
             self.up.clone(),
@@ -81,6 +90,14 @@ impl Coefficients {
             content: ones.clone(),
             style: ones,
         }
+    }
+
+    /// The values of both.
+    ///
+    /// # Errors
+    /// When they cannot be read from their device.
+    pub fn values(self) -> Result<Columns, SystemError> {
+        Ok([values(self.content)?, values(self.style)?])
     }
 
     /// `|cos|` of the two, `[1]`; 0 where one is all zeros, as PyTorch has it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::SystemError;
 use super::adapter::Factors;
 use super::baselines::{Rule, Weighted};
-use super::hypernet::{FactorTensors, Hypernet, values};
+use super::hypernet::{FactorTensors, Hypernet};
 use super::matrix::Matrix;
 
 /// How two adapters become one.
@@ -18,6 +18,8 @@ pub enum Method {
     Direct,
     /// Column-wise coefficients from the hypernetwork.
     Rar,
+    /// Column-wise coefficients that were optimised for this pair.
+    ZipLora,
     /// A classical rule on the factors; ranks must agree.
     Factors(Rule),
     /// A classical rule on the updates, truncated to the larger rank.
@@ -46,12 +48,15 @@ pub struct Summary {
     pub similarity: f32,
 }
 
+/// Coefficients of content and style, one an input column.
+pub type Columns = [Vec<f32>; 2];
+
 /// A merged layer.
 #[derive(Clone, Debug)]
 pub struct Merged {
     /// Its factors; alpha equals the rank.
     pub factors: Factors,
-    /// What the hypernetwork gave, where it was asked.
+    /// Its coefficients, where it has some.
     pub summary: Option<Summary>,
 }
 
@@ -76,21 +81,8 @@ pub fn merge_layer(
     merger: Option<&Merger>,
     rng: &mut Rng,
 ) -> Result<Merged, SystemError> {
-    let input = |reason: String| Err(SystemError::Input(reason));
-    let pair = match [content, style] {
-        [Some(content), Some(style)] => [content.clone(), style.clone()],
-        [Some(one), None] => [one.clone(), Factors::absent(one)],
-        [None, Some(one)] => [Factors::absent(one), one.clone()],
-        [None, None] => return input(format!("neither adapter has `{name}`")),
-    };
+    let pair = both(name, [content, style])?;
     let [content, style] = &pair;
-    let sizes = |factors: &Factors| [factors.up.rows, factors.down.columns];
-    if sizes(content) != sizes(style) || content.kernel != style.kernel {
-        return input(format!(
-            "`{name}` maps {} to {} values in one adapter and {} to {} in the other: they are for different base models",
-            content.down.columns, content.up.rows, style.down.columns, style.up.rows
-        ));
-    }
     let plain = |factors| Merged {
         factors,
         summary: None,
@@ -105,7 +97,7 @@ pub fn merge_layer(
             Some(merger) => columns(name, &pair, settings.strengths, merger),
             None => Ok(plain(stacked(&pair, settings.strengths, None))),
         },
-        Method::Direct => Ok(plain(stacked(&pair, settings.strengths, None))),
+        Method::Direct | Method::ZipLora => Ok(plain(stacked(&pair, settings.strengths, None))),
         Method::Updates(rule) => Ok(plain(weighted(rule).update([content, style], rng))),
         Method::Factors(rule) => {
             let padded = [content, style].map(|side| match side.rank() {
@@ -114,14 +106,67 @@ pub fn merge_layer(
             });
             match weighted(rule).factors([&padded[0], &padded[1]], rng) {
                 Some(factors) => Ok(plain(factors)),
-                None => input(format!(
+                None => Err(SystemError::Input(format!(
                     "`{name}` has rank {} in one adapter and {} in the other, and `{rule}` adds factors of one rank: use `--method {rule}_svd`, `svd`, `cat` or `direct`",
                     content.rank(),
                     style.rank()
-                )),
+                ))),
             }
         }
     }
+}
+
+/// Merges one layer with coefficients that are given.
+///
+/// # Errors
+/// [`SystemError::Input`]: sizes that do not go together, or another number of columns.
+pub fn merge_columns(
+    name: &str,
+    sides: [Option<&Factors>; 2],
+    strengths: [f32; 2],
+    coefficients: &Columns,
+) -> Result<Merged, SystemError> {
+    let pair = both(name, sides)?;
+    let columns = pair[0].down.columns;
+    if coefficients.iter().any(|m| m.len() != columns) {
+        return Err(SystemError::Input(format!(
+            "`{name}` has {columns} columns, and there are coefficients for {} and {}",
+            coefficients[0].len(),
+            coefficients[1].len()
+        )));
+    }
+    Ok(by_columns(&pair, strengths, coefficients))
+}
+
+fn by_columns(pair: &[Factors; 2], strengths: [f32; 2], [content, style]: &Columns) -> Merged {
+    Merged {
+        factors: stacked(pair, strengths, Some([content, style])),
+        summary: Some(Summary {
+            similarity: similarity(content, style),
+            content: in_short(content),
+            style: in_short(style),
+        }),
+    }
+}
+
+/// Both sides of a layer; one that is absent as an update of nothing.
+fn both(name: &str, sides: [Option<&Factors>; 2]) -> Result<[Factors; 2], SystemError> {
+    let input = |reason: String| Err(SystemError::Input(reason));
+    let pair = match sides {
+        [Some(content), Some(style)] => [content.clone(), style.clone()],
+        [Some(one), None] => [one.clone(), Factors::absent(one)],
+        [None, Some(one)] => [Factors::absent(one), one.clone()],
+        [None, None] => return input(format!("neither adapter has `{name}`")),
+    };
+    let [content, style] = &pair;
+    let sizes = |factors: &Factors| [factors.up.rows, factors.down.columns];
+    if sizes(content) != sizes(style) || content.kernel != style.kernel {
+        return input(format!(
+            "`{name}` maps {} to {} values in one adapter and {} to {} in the other: they are for different base models",
+            content.down.columns, content.up.rows, style.down.columns, style.up.rows
+        ));
+    }
+    Ok(pair)
 }
 
 /// `A = [A_c diag(m_c); A_s diag(m_s)]`, `B = [B_c | B_s]`: the weighted sum without loss, of rank `r_c + r_s`.
@@ -174,16 +219,7 @@ fn columns(
             widths.join(", ")
         )));
     };
-    let [content, style] = [values(found.content)?, values(found.style)?];
-    let summary = Summary {
-        similarity: similarity(&content, &style),
-        content: in_short(&content),
-        style: in_short(&style),
-    };
-    Ok(Merged {
-        factors: stacked(pair, strengths, Some([&content, &style])),
-        summary: Some(summary),
-    })
+    Ok(by_columns(pair, strengths, &found.values()?))
 }
 
 /// Zeros of `rank` in place of an absent side.

@@ -4,7 +4,7 @@
 //! merged update is `D_c diag(m_c) + D_s diag(m_s)`. A new pair costs one forward pass, where ZipLoRA optimises the coefficients anew.
 //!
 //! [`pipeline::Job`] merges two files, [`merge_layer`] one layer by any method, [`Hypernet`] is the network with its official
-//! names, [`distill`] the objective that it shares with ZipLoRA. `docs/lora-rar.md` is the guide. The network is evaluated on the factors;
+//! names, [`distill`] the objective that it shares with [`ziplora`]; [`unet`] brings both to a U-Net, and [`recipe`] trains a network. `docs/lora-rar.md` is the guide. The network is evaluated on the factors;
 //! the dense updates, which the official code makes, are never needed.
 
 use base::card::Card;
@@ -13,6 +13,7 @@ use base::system::System;
 mod adapter;
 mod baselines;
 pub mod bench;
+pub mod captions;
 mod command;
 pub mod distill;
 mod hypernet;
@@ -22,15 +23,18 @@ mod merge;
 mod names;
 pub mod pipeline;
 pub mod proof;
+pub mod recipe;
 mod svd;
 pub mod train;
+pub mod unet;
+pub mod ziplora;
 
 pub use adapter::{DENSE_RANK, Factors, LoraFile, base_name, put};
 pub use baselines::{Keep, Rule, Weighted};
 pub use engine::SystemError;
 pub use hypernet::{Coefficients, FactorTensors, HIDDEN, Hypernet, SDXL_WIDTHS};
 pub use matrix::Matrix;
-pub use merge::{Merged, Merger, Method, Settings, Summary, merge_layer};
+pub use merge::{Columns, Merged, Merger, Method, Settings, Summary, merge_columns, merge_layer};
 pub use names::{Format, Layer, Network, Slot, parse};
 
 /// What `orrery list` and the docs say of it.

@@ -1,6 +1,6 @@
 //! Two LoRA files in, one out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base::rng::Rng;
@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 use super::SystemError;
 use super::adapter::{LoraFile, base_name, put};
 use super::hypernet::Hypernet;
-use super::merge::{Merged, Merger, Method, Settings, Summary, merge_layer};
+use super::merge::{
+    Columns, Merged, Merger, Method, Settings, Summary, merge_columns, merge_layer,
+};
 use super::names::{Format, Layer};
 
 /// Layers that are in memory at a time, beside those that are done.
@@ -32,6 +34,8 @@ pub struct Job<'a> {
     pub settings: Settings,
     /// The hypernetwork, for [`Method::Rar`].
     pub merger: Option<&'a Merger>,
+    /// Coefficients of layers, for [`Method::ZipLora`]; the others are summed.
+    pub columns: Option<&'a BTreeMap<Layer, Columns>>,
     /// Seed of rules that drop values.
     pub seed: u64,
     /// How the result names its tensors.
@@ -51,7 +55,7 @@ pub struct LayerReport {
     pub ranks: [usize; 3],
     /// Frobenius norms of the updates of content and style.
     pub norms: [f64; 2],
-    /// What the hypernetwork gave, where it was asked.
+    /// The coefficients in short, where the method gives some.
     pub coefficients: Option<Summary>,
 }
 
@@ -145,7 +149,11 @@ impl Job<'_> {
         let asked = self.merger.filter(|_| layer.is_merged_by_network());
         let name = layer.to_string();
         let mut rng = Rng::new(self.seed).child(&name);
-        let merged = merge_layer(&name, sides, &self.settings, asked, &mut rng)?;
+        let given = self.columns.and_then(|columns| columns.get(layer));
+        let merged = match given.filter(|_| self.settings.method == Method::ZipLora) {
+            Some(columns) => merge_columns(&name, sides, self.settings.strengths, columns)?,
+            None => merge_layer(&name, sides, &self.settings, asked, &mut rng)?,
+        };
         let [content, style] =
             sides.map(|side| side.map_or((0, 0.0), |side| (side.rank(), side.norm())));
         let report = LayerReport {

@@ -6,6 +6,7 @@ mod info;
 mod pack;
 mod preview;
 mod train;
+mod train_lora;
 
 base::verbs! {
     /// Draw with Stable Diffusion: the small model inside, or weights of 1, 2 or XL that you have.
@@ -41,6 +42,17 @@ they draw; others get it back after each step.")]
   orrery sd train --resume runs/unet
   orrery sd generate \"elephant twemoji\" --model runs/unet/model")]
         Train(train::Train),
+        /// Train a LoRA on pictures of a subject or a style; Ctrl-C keeps what is done
+        #[command(after_help = "Examples:
+  orrery sd train-lora --data dog --prompt \"a sks dog\" --model sd-v1-5 --out runs/dog
+  orrery sd train-lora --data bears --prompt \"sks bear\" --learning-rate 0.002 --out runs/bear
+  orrery sd train-lora --resume runs/dog
+  orrery sd generate \"a sks dog on the moon\" --model sd-v1-5 --lora runs/dog/lora.safetensors
+
+The folder holds pictures (the square in the middle of each is used), and may hold a
+metadata.jsonl with lines of file_name and text, which then says what each shows. The LoRA
+changes query, key, value and output projections of the U-Net's attentions; all else stays.")]
+        TrainLora(train_lora::TrainLora),
         /// Draw pairs of subject and style that were trained and some that were held out, and measure them
         #[command(after_help = "Examples:
   orrery sd eval --data emoji-styles-64 --model runs/unet/model --out runs/eval

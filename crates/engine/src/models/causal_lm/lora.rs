@@ -1,11 +1,11 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::attention::Attention;
 use super::folder::CausalLmError;
 use super::model::{Block, CausalLm, Dropout, Mlp};
-use crate::nn::Init;
+use crate::nn::LoraFactors;
 use crate::ops;
 use base::rng::Rng;
 
@@ -50,24 +50,11 @@ pub(super) const TARGETS: [&str; 7] = [
     "down_proj",
 ];
 
-/// The two factors of a change.
-#[derive(Module, Debug)]
-pub struct Factors {
-    /// `[rank, in]`.
-    pub a: Param<Tensor<2>>,
-    /// `[out, rank]`, zeros at the start.
-    pub b: Param<Tensor<2>>,
-    /// What the product is multiplied by.
-    pub scale: f64,
-    /// See [`LoraConfig::dropout`].
-    pub dropout: f64,
-}
-
 /// All changes of a model, block by block: what is trained, and what a checkpoint of it holds.
 #[derive(Module, Debug)]
 pub struct LowRank {
     /// Of each projection; none where it has no change.
-    pub changes: Vec<Option<Factors>>,
+    pub changes: Vec<Option<LoraFactors>>,
 }
 
 /// A linear map without bias, with a low-rank change where it is trained so.
@@ -76,7 +63,7 @@ pub struct Projection {
     /// `[out, in]`.
     pub weight: Param<Tensor<2>>,
     /// The change.
-    pub lora: Option<Factors>,
+    pub lora: Option<LoraFactors>,
 }
 
 impl Projection {
@@ -90,36 +77,28 @@ impl Projection {
             Some(dropout) => dropout.apply(x, change.dropout as f32),
             None => x,
         };
-        let low = ops::linear(x, change.a.val(), None);
-        y + ops::linear(low, change.b.val(), None) * change.scale as f32
+        y + change.forward(x)
     }
 
     fn adapted(self, config: &LoraConfig, rng: &mut Rng) -> Self {
-        let [output, input] = self.weight.lazy_shape().dims();
+        let shape = self.weight.lazy_shape().dims();
         let device = self.weight.lazy_device();
-        // As PEFT: Kaiming uniform with a = √5, which is uniform in ±1/√in.
-        let bound = (input as f32).sqrt().recip();
-        let values = (0..config.rank * input).map(|_| (2.0 * rng.uniform() - 1.0) * bound);
-        let values: Vec<f32> = values.collect();
-        let data = TensorData::new(values, [config.rank, input]);
+        let change = LoraFactors::new(shape, config.rank, config.alpha, rng, &device);
         Self {
-            lora: Some(Factors {
-                a: Param::from_data(data, &device),
-                b: Init::Zeros.weight(output, config.rank, rng, &device),
-                scale: config.alpha / config.rank as f64,
+            lora: Some(LoraFactors {
                 dropout: config.dropout,
+                ..change
             }),
             ..self
         }
     }
 
     fn merged(self) -> Self {
-        let Some(Factors { a, b, scale, .. }) = self.lora else {
+        let Some(change) = self.lora else {
             return self;
         };
-        let delta = b.val().detach().matmul(a.val().detach()) * scale as f32;
         Self {
-            weight: Param::from_tensor((self.weight.val() + delta).detach()),
+            weight: Param::from_tensor((self.weight.val() + change.delta()).detach()),
             lora: None,
         }
     }

@@ -31,6 +31,6 @@ mod vocabulary;
 pub use batch::{IGNORED, Sequences};
 pub use config::CausalLmConfig;
 pub use folder::CausalLmError;
-pub use lora::{Factors, LoraConfig, LowRank, Projection};
+pub use lora::{LoraConfig, LowRank, Projection};
 pub use model::{Block, CausalLm, Dropout, LossOptions};
 pub use vocabulary::train_bpe;

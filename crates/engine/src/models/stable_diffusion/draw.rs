@@ -12,7 +12,7 @@ const LONGEST: usize = 4096;
 /// The most pixels of a picture.
 const LARGEST: usize = 2048 * 2048;
 /// The scheduler of models that were trained as EDM.
-const EDM: &str = "EDMEulerScheduler";
+pub(super) const EDM: &str = "EDMEulerScheduler";
 
 /// A picture on white, and how much each pixel covers, row by row, where the model says it.
 pub type Drawn = (Image, Option<Vec<u8>>);

@@ -23,6 +23,7 @@ mod picture;
 mod prompt;
 mod sample;
 mod single_file;
+mod training;
 mod vae;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ use parts::{Parts, Schedule, TowerPart};
 pub use picture::PreviewDecoder;
 pub use prompt::Conditions;
 pub use sample::{Inpaint, SamplerKind, Sampling};
+pub use training::NoiseSchedule;
 use vae::Vae;
 
 /// How a model is opened.

@@ -10,7 +10,7 @@ use super::{Conditions, DiffusionError, StableDiffusion};
 use crate::diffusion::scheduler::{
     Ddim, DpmSolver, EdmEuler, Euler, Heun, Lcm, Plms, Scheduler, SchedulerConfig, Spacing, split,
 };
-use crate::models::unet2d::{AddedConditions, UnetConditions};
+use crate::models::unet2d::UnetConditions;
 use crate::nn::AttentionHooks;
 
 /// A sampler.
@@ -115,18 +115,8 @@ fn each<const D: usize>(row: &Tensor<D>, batch: usize) -> Tensor<D> {
 
 /// Conditions of all rows of a batch, `batch` times each.
 fn batched(rows: &[&UnetConditions], batch: usize) -> UnetConditions {
-    let context = rows.iter().map(|it| each(&it.context, batch)).collect();
-    let added: Option<Vec<&AddedConditions>> = rows.iter().map(|it| it.added.as_ref()).collect();
-    let guidance: Option<Vec<&Tensor<2>>> = rows.iter().map(|it| it.guidance.as_ref()).collect();
-    let join = |parts: Vec<Tensor<2>>| Tensor::cat(parts, 0);
-    UnetConditions {
-        context: Tensor::cat(context, 0),
-        added: added.map(|all| AddedConditions {
-            text_embeds: join(all.iter().map(|it| each(&it.text_embeds, batch)).collect()),
-            time_ids: join(all.iter().map(|it| each(&it.time_ids, batch)).collect()),
-        }),
-        guidance: guidance.map(|all| join(all.iter().map(|it| each(it, batch)).collect())),
-    }
+    let all = rows.iter().flat_map(|row| std::iter::repeat_n(*row, batch));
+    UnetConditions::joined(&all.collect::<Vec<_>>())
 }
 
 impl StableDiffusion {

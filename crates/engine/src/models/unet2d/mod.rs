@@ -4,6 +4,7 @@
 
 mod block;
 mod config;
+mod lora;
 mod transformer;
 
 use burn::module::Module;
@@ -17,6 +18,7 @@ use crate::weights::KeyMap;
 use base::rng::Rng;
 use block::{Level, Pass};
 pub use config::{Depths, PerBlock, Unet2dConfig};
+pub use lora::{Projection, ProjectionHooks, UnetLora, index};
 
 /// Names in a diffusers file ↔ field paths.
 pub fn key_map() -> KeyMap {
@@ -67,6 +69,41 @@ impl UnetConditions {
             context,
             added: None,
             guidance: None,
+        }
+    }
+
+    /// The conditions of several samples as those of one batch. Texts of different lengths are cut to the shortest.
+    pub fn joined(rows: &[&Self]) -> Self {
+        let shortest = rows.iter().map(|it| it.context.dims()[1]).min();
+        let shortest = shortest.unwrap_or_default();
+        let context = rows
+            .iter()
+            .map(|it| it.context.clone().narrow(1, 0, shortest));
+        let added: Option<Vec<&AddedConditions>> =
+            rows.iter().map(|it| it.added.as_ref()).collect();
+        let guidance: Option<Vec<Tensor<2>>> = rows.iter().map(|it| it.guidance.clone()).collect();
+        let part = |all: &[&AddedConditions], of: fn(&AddedConditions) -> &Tensor<2>| {
+            Tensor::cat(all.iter().map(|it| of(it).clone()).collect(), 0)
+        };
+        Self {
+            context: Tensor::cat(context.collect(), 0),
+            added: added.map(|all| AddedConditions {
+                text_embeds: part(&all, |it| &it.text_embeds),
+                time_ids: part(&all, |it| &it.time_ids),
+            }),
+            guidance: guidance.map(|all| Tensor::cat(all, 0)),
+        }
+    }
+
+    /// The same on the device with gradients.
+    pub fn autodiff(self) -> Self {
+        Self {
+            context: self.context.autodiff(),
+            added: self.added.map(|added| AddedConditions {
+                text_embeds: added.text_embeds.autodiff(),
+                time_ids: added.time_ids.autodiff(),
+            }),
+            guidance: self.guidance.map(Tensor::autodiff),
         }
     }
 }

@@ -264,7 +264,7 @@ impl Train {
         };
         let (pipeline, end) = carry_out(&recipe, start, &data, run, device)?;
         if end.interrupted {
-            return Err(interrupted("acdit", [end.step, recipe.steps], folder));
+            return Err(interrupted("acdit train", [end.step, recipe.steps], folder));
         }
         let path = folder.join(MODEL);
         let mut notes = recipe.notes();

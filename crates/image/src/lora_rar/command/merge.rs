@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{
-    Context, Failure, Output, Steps, eprint_line, number_in, print_json, print_line,
-};
-use base::files::write_bytes;
+use base::command::{Context, Failure, Output, Steps, number_in};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
-use serde_json::json;
 
-use crate::lora_rar::pipeline::{Job, LayerReport, fingerprint, open_merger};
+use super::ziplora::ZipOptions;
+use crate::lora_rar::pipeline::{Job, fingerprint, open_merger};
 use crate::lora_rar::{Format, LoraFile, Method, Rule, Settings, SystemError};
 
 /// Options of `merge`.
@@ -19,11 +16,13 @@ use crate::lora_rar::{Format, LoraFile, Method, Rule, Settings, SystemError};
 #[command(after_help = "Examples:
   orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --hypernet hypernet.pth --out merged.safetensors
   orrery lora-rar merge --content dog.safetensors --style watercolor.safetensors --method direct --style-strength 0.7 --out merged.safetensors
+  orrery lora-rar merge --content dog.safetensors --style ink.safetensors --method ziplora --model sdxl-base --content-data dog --style-data ink --out merged.safetensors
   orrery lora-rar merge --content a.safetensors --style b.safetensors --method ties_svd --density 0.3 --out merged.safetensors
 
-The result is an ordinary LoRA with alpha equal to its rank. `rar`, `direct` and `cat` are exact and have the sum of both ranks;
-methods that end in svd have the larger rank; the others need equal ranks and keep them. Methods other than `rar` and `direct` are those of
-PEFT. More than two: merge two, then the result with the next.")]
+The result is an ordinary LoRA with alpha equal to its rank. `rar`, `ziplora`, `direct` and `cat`
+are exact and have the sum of both ranks; methods that end in svd have the larger rank; the others
+need equal ranks and keep them. Methods other than `rar`, `ziplora` and `direct` are those of PEFT.
+More than two: merge two, then the result with the next.")]
 pub struct Merge {
     /// The subject's LoRA: safetensors, or a torch file
     #[arg(long, value_name = "FILE")]
@@ -33,23 +32,23 @@ pub struct Merge {
     style: PathBuf,
     /// How to merge
     #[arg(long, value_enum, default_value = "rar")]
-    method: Name,
+    pub(super) method: Name,
     /// The network of `rar`: the published `hypernet.pth`, or one of the same names for other widths
     #[arg(long, value_name = "FILE", required_if_eq("method", "rar"))]
     hypernet: Option<PathBuf>,
     /// Where the merged LoRA goes
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Weight of the content update; 1 for `rar` and `direct`, else 0.5
+    pub(super) out: PathBuf,
+    /// Weight of the content update; 1 for `rar`, `ziplora` and `direct`, else 0.5
     #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
     content_strength: Option<f32>,
-    /// Weight of the style update; 1 for `rar` and `direct`, else 0.5
+    /// Weight of the style update; 1 for `rar`, `ziplora` and `direct`, else 0.5
     #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
     style_strength: Option<f32>,
     /// Share of values that `ties`, `dare` and `magnitude_prune` keep
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = density)]
     density: f64,
-    /// Seed of what `dare` drops
+    /// Seed of what `dare` drops and of the noise of `ziplora`
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
     /// How the result names its tensors; as the content file does where not given
@@ -60,19 +59,24 @@ pub struct Merge {
     precision: Option<Width>,
     /// Write ranks, norms and coefficients of every layer as JSON
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
     /// Only say what would be merged; nothing is computed or written
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    output: Output,
+    pub(super) output: Output,
+    #[command(flatten)]
+    zip: ZipOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Name {
+pub(super) enum Name {
     /// Coefficients from the hypernetwork
     Rar,
+    /// Coefficients optimised for this pair, with the base model and pictures of both
+    #[value(name = "ziplora")]
+    ZipLora,
     /// The weighted sum of both updates
     Direct,
     /// The same with PEFT's default weights
@@ -120,6 +124,7 @@ impl Name {
     fn method(self) -> Method {
         match self {
             Self::Rar => Method::Rar,
+            Self::ZipLora => Method::ZipLora,
             Self::Direct | Self::Cat => Method::Direct,
             Self::Svd => Method::Updates(Rule::Linear),
             Self::Linear => Method::Factors(Rule::Linear),
@@ -134,7 +139,7 @@ impl Name {
         }
     }
 
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -149,7 +154,7 @@ impl Merge {
             _ => None,
         };
         let usual = match self.method {
-            Name::Rar | Name::Direct => 1.0,
+            Name::Rar | Name::ZipLora | Name::Direct => 1.0,
             _ => 0.5,
         };
         let job = Job {
@@ -160,6 +165,7 @@ impl Merge {
                 density: self.density,
             },
             merger: merger.as_ref(),
+            columns: None,
             seed: self.seed,
             format: match self.format {
                 None => content.format,
@@ -182,6 +188,20 @@ impl Merge {
             job.check()?;
             return self.matches(&job);
         }
+        job.check()?;
+        let columns = match self.method {
+            Name::ZipLora => {
+                Some(
+                    self.zip
+                        .columns([&content, &style], self.seed, self.output.json, context)?,
+                )
+            }
+            _ => None,
+        };
+        let job = Job {
+            columns: columns.as_ref(),
+            ..job
+        };
         let mut bar = Steps::new("layers", self.output.json);
         let prints = || -> Result<Vec<String>, SystemError> {
             let files = [
@@ -220,94 +240,6 @@ impl Merge {
         context.proceed()?;
         file.write(&self.out)?;
         self.print_report(&layers, begun.elapsed().as_secs_f64())
-    }
-
-    /// What the user should know before.
-    fn warn(&self, job: &Job) -> Result<(), Failure> {
-        let raw = job.merger.is_some_and(|merger| !merger.effective);
-        for lora in [job.content, job.style] {
-            let absent = lora.without_alpha();
-            if lora.format == Format::Kohya && absent > 0 {
-                eprint_line(&format!(
-                    "warning: {absent} layers of `{}` have no alpha: their updates count as they are",
-                    lora.origin()
-                ));
-            }
-            let Some(layer) = lora
-                .layers()
-                .find(|layer| raw && layer.is_merged_by_network())
-            else {
-                continue;
-            };
-            if let Some(factors) = lora
-                .factors(layer)?
-                .filter(|factors| (factors.scale() - 1.0).abs() > 1e-6)
-            {
-                eprint_line(&format!(
-                    "warning: `{}` has alpha / rank {}: the network sees its updates without it, as the published ones were trained",
-                    lora.origin(),
-                    factors.scale()
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn matches(&self, job: &Job) -> Result<(), Failure> {
-        let both = job
-            .content
-            .layers()
-            .filter(|layer| job.style.has(layer))
-            .count();
-        let [content, style] = [job.content, job.style].map(|lora| lora.layers().count() - both);
-        let asked = job
-            .content
-            .layers()
-            .filter(|layer| layer.is_merged_by_network())
-            .count();
-        let asked = if job.merger.is_some() { asked } else { 0 };
-        self.output.print(
-            &json!({"both": both, "content_only": content, "style_only": style, "asked_of_hypernetwork": asked,
-            "ignored": [job.content.ignored, job.style.ignored]}),
-            &format!(
-                "{both} layers in both, {content} in the content alone, {style} in the style alone; the network is asked about {asked}"
-            ),
-        )
-    }
-
-    fn print_report(&self, layers: &[LayerReport], seconds: f64) -> Result<(), Failure> {
-        if let Some(path) = &self.report {
-            let report = json!({"method": self.method.name(), "layers": layers});
-            write_bytes(path, format!("{report:#}\n").as_bytes())?;
-        }
-        let asked = layers
-            .iter()
-            .filter(|layer| layer.coefficients.is_some())
-            .count();
-        let rank = layers.iter().map(|layer| layer.ranks[2]).max().unwrap_or(0);
-        if self.output.json {
-            return print_json(
-                &json!({"out": base::files::shown(&self.out), "method": self.method.name(), "layers": layers.len(), "rank": rank,
-                "asked_of_hypernetwork": asked, "seconds": seconds}),
-            );
-        }
-        print_line(&format!(
-            "{}: {} layers of rank up to {rank}, merged by {} in {seconds:.1} s",
-            self.out.display(),
-            layers.len(),
-            self.method.name()
-        ))?;
-        if asked > 0 {
-            let mean = |side: fn(&LayerReport) -> Option<f32>| {
-                layers.iter().filter_map(side).map(f64::from).sum::<f64>() / asked as f64
-            };
-            let content = mean(|layer| Some(layer.coefficients.as_ref()?.content[0]));
-            let style = mean(|layer| Some(layer.coefficients.as_ref()?.style[0]));
-            print_line(&format!(
-                "the network gave {asked} layers coefficients of {content:.2} for the content and {style:.2} for the style on average; the others are summed"
-            ))?;
-        }
-        Ok(())
     }
 }
 

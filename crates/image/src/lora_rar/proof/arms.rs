@@ -1,30 +1,20 @@
-//! How each arm merges a pair of the toy world, and what that gives.
+//! How each arm merges a pair, and what that gives.
 
 use std::path::Path;
-use std::time::Instant;
 
 use base::command::{Context, Failure};
 use base::rng::Rng;
 use burn::tensor::Tensor;
-use engine::train::optim::step;
-use engine::train::{Progress, Run, train as fit};
+use engine::train::{Progress, Run, Task, TrainConfig, train as fit};
 
-use super::denoiser::{LAYERS, WIDTH};
-use super::world::{Pair, ROWS, TrainingPairs, World};
-use crate::lora_rar::distill::{Adapted, Mergers, Update, losses};
-use crate::lora_rar::train::{HypernetTask, config, optimizer};
+use super::pair_test::PairTest;
+use super::worlds::{Pair, TrainingPairs, World};
+use crate::lora_rar::distill::{PairLayer, Update};
+use crate::lora_rar::train::{HypernetTask, config};
+use crate::lora_rar::ziplora::ZipLora;
 use crate::lora_rar::{
-    Coefficients, FactorTensors, Factors, HIDDEN, Hypernet, Matrix, Rule, Weighted,
+    Coefficients, FactorTensors, Factors, HIDDEN, Hypernet, Matrix, Rule, SystemError, Weighted,
 };
-
-/// Inputs on which a pair is tested.
-const TESTED: usize = 256;
-/// Training of the hypernetwork: steps and learning rate.
-const HYPERNET: (u64, f64) = (800, 3e-3);
-/// ZipLoRA's steps a pair and learning rate, as the official script has them.
-const ZIPLORA: (u64, f64) = (100, 0.01);
-/// Weight of the similarity that keeps it below a tenth of the other terms here, and the paper's.
-pub(super) const LAMBDAS: [f64; 2] = [1e-4, 0.01];
 
 /// What merges.
 #[derive(Debug)]
@@ -65,71 +55,82 @@ impl Merged {
 
 impl Arm {
     /// A hypernetwork trained on the world's training pairs, in `folder`.
-    pub(super) fn rar(
-        world: &World,
+    pub(super) fn rar<W: World>(
+        world: &W,
         lambda: f64,
         seed: u64,
         folder: &Path,
         context: Context,
     ) -> Result<Self, Failure> {
+        let pairs = TrainingPairs(world, world.pairs()[0].clone());
+        let mut widths: Vec<usize> = Vec::new();
+        let layers = pairs.1.iter().flat_map(|pair| &pair.layers);
+        widths.extend(
+            layers
+                .filter(|it| it.asked)
+                .map(|it| it.content.up.dims()[0]),
+        );
+        widths.sort_unstable();
+        widths.dedup();
         let mut rng = Rng::new(seed).child("hypernetwork");
-        let fresh = Hypernet::new(&[WIDTH], HIDDEN, &mut rng, &world.device);
-        let task = HypernetTask {
-            pairs: TrainingPairs(world),
-            lambda,
-        };
-        let run = Run {
-            folder,
-            resume: true,
-            stop: context.stop,
-            progress: &mut Progress::silent(),
-        };
-        let (steps, rate) = HYPERNET;
-        let trained = fit(&task, fresh, &config(steps, rate, seed), run)?;
-        match trained.interrupted {
-            true => Err(Failure::interrupted(
-                "stopped; the same command goes on from here",
-            )),
-            false => Ok(Self::Rar(Box::new(trained.ema))),
-        }
+        let fresh = Hypernet::new(&widths, HIDDEN, &mut rng, world.device());
+        let task = HypernetTask { pairs, lambda };
+        let (steps, rate) = W::SIZES.hypernet;
+        trained(&task, fresh, &config(steps, rate, seed), folder, context)
+            .map(|network| Self::Rar(Box::new(network)))
     }
 
     /// The weights, of a grid, with the lowest loss on training pairs.
-    pub(super) fn tuned(world: &World, seed: u64) -> Self {
-        let grid: Vec<f32> = (2..=12).map(|tenth| tenth as f32 / 10.0).collect();
-        let pairs: Vec<&Pair> = world.for_training().into_iter().step_by(4).collect();
-        let all = grid
-            .iter()
-            .flat_map(|content| grid.iter().map(move |style| [*content, *style]));
-        let scored = all.map(|weights| {
-            let mut rng = Rng::new(seed).child("grid");
-            let arm = Self::Constant(weights);
-            let sum: f64 = pairs
-                .iter()
-                .map(|pair| {
-                    let [content, style] =
-                        distilled(world, pair, &arm.merge(world, pair, seed), ROWS, &mut rng);
-                    content + style
-                })
-                .sum();
-            (sum, weights)
-        });
-        let best = scored.min_by(|a, b| a.0.total_cmp(&b.0));
-        Self::Constant(best.map_or([1.0, 1.0], |(_, weights)| weights))
+    pub(super) fn tuned<W: World>(world: &W, seed: u64) -> Result<Self, Failure> {
+        let (every, rows, apart) = W::SIZES.grid;
+        let grid: Vec<f32> = (2..=12)
+            .step_by(apart)
+            .map(|tenth| tenth as f32 / 10.0)
+            .collect();
+        let [pairs, _] = world.pairs();
+        let mut rng = Rng::new(seed).child("grid");
+        let tests: Vec<PairTest<W>> = pairs
+            .into_iter()
+            .step_by(every)
+            .map(|pair| PairTest::new(world, pair, rows, &mut rng))
+            .collect();
+        let mut best = (f64::INFINITY, [1.0, 1.0]);
+        for content in &grid {
+            for style in &grid {
+                let arm = Self::Constant([*content, *style]);
+                let mut sum = 0.0;
+                for test in &tests {
+                    sum += test
+                        .distances(&arm.merge(world, test.pair, seed)?)
+                        .iter()
+                        .sum::<f64>();
+                }
+                if sum < best.0 {
+                    best = (sum, [*content, *style]);
+                }
+            }
+        }
+        Ok(Self::Constant(best.1))
     }
 
     /// What it makes of `pair`.
-    pub(super) fn merge(&self, world: &World, pair: &Pair, seed: u64) -> Merged {
-        let device = &world.device;
-        match self {
+    pub(super) fn merge<W: World>(
+        &self,
+        world: &W,
+        pair: &Pair,
+        seed: u64,
+    ) -> Result<Merged, SystemError> {
+        let device = world.device();
+        Ok(match self {
             Self::None => Merged::None,
             Self::Constant(weights) => {
-                let constant = |weight: f32| Tensor::<1>::full([WIDTH], weight, device);
-                let one = || Coefficients {
-                    content: constant(weights[0]),
-                    style: constant(weights[1]),
+                let one = |layer: &PairLayer| {
+                    let columns = layer.content.down.dims()[1];
+                    let [content, style] =
+                        weights.map(|weight| Tensor::full([columns], weight, device));
+                    Coefficients { content, style }
                 };
-                Merged::Columns(pair.layers.iter().map(|_| one()).collect())
+                Merged::Columns(pair.layers.iter().map(one).collect())
             }
             Self::Rule(rule) => {
                 let weighted = Weighted {
@@ -146,23 +147,16 @@ impl Arm {
                 Merged::Single(layers.collect())
             }
             Self::ZipLora(lambda) => {
-                let mut mergers = Mergers::new(&[WIDTH; LAYERS], device);
-                let mut optimizer = optimizer().init();
+                let (steps, rate) = W::SIZES.ziplora;
+                let zip = ZipLora {
+                    steps,
+                    rate,
+                    lambda: *lambda,
+                };
                 let draws = Rng::new(seed).child("ziplora");
-                for at in 0..ZIPLORA.0 {
-                    let ([content, style], ..) = world.inputs(pair, ROWS, &mut draws.item(at));
-                    let m = mergers.coefficients();
-                    let loss =
-                        losses(&world.base, [&content, &style], &pair.layers, &m, *lambda).total();
-                    (mergers, _) = step(
-                        mergers,
-                        loss.backward(),
-                        optimizer.as_mut(),
-                        ZIPLORA.1,
-                        Some(1.0),
-                    );
-                }
-                Merged::Columns(mergers.coefficients())
+                Merged::Columns(zip.run(world.network(), &pair.layers, |at| {
+                    Ok(world.alone(pair, W::SIZES.rows, &mut draws.item(at)))
+                })?)
             }
             Self::Rar(network) => {
                 // The trained network is without a tape; so are its inputs.
@@ -170,20 +164,42 @@ impl Arm {
                     down: factors.down.clone().inner(),
                     up: factors.up.clone().inner(),
                 };
-                let found = pair.layers.iter().filter_map(|layer| {
-                    network.coefficients(&bare(&layer.content), &bare(&layer.style))
+                let taped = |m: Coefficients| Coefficients {
+                    content: Tensor::from_inner(m.content),
+                    style: Tensor::from_inner(m.style),
+                };
+                let layers = pair.layers.iter().filter_map(|layer| match layer.asked {
+                    true => network
+                        .coefficients(&bare(&layer.content), &bare(&layer.style))
+                        .map(taped),
+                    false => Some(Coefficients::ones(layer.content.down.dims()[1], device)),
                 });
-                let taped = |m: Tensor<1>| Tensor::from_inner(m);
-                Merged::Columns(
-                    found
-                        .map(|m| Coefficients {
-                            content: taped(m.content),
-                            style: taped(m.style),
-                        })
-                        .collect(),
-                )
+                Merged::Columns(layers.collect())
             }
-        }
+        })
+    }
+}
+
+/// A hypernetwork trained in `folder`.
+fn trained<T: Task<Model = Hypernet>>(
+    task: &T,
+    fresh: Hypernet,
+    config: &TrainConfig,
+    folder: &Path,
+    context: Context,
+) -> Result<Hypernet, Failure> {
+    let run = Run {
+        folder,
+        resume: true,
+        stop: context.stop,
+        progress: &mut Progress::silent(),
+    };
+    let trained = fit(task, fresh, config, run)?;
+    match trained.interrupted {
+        true => Err(Failure::interrupted(
+            "stopped; the same command goes on from here",
+        )),
+        false => Ok(trained.ema),
     }
 }
 
@@ -204,61 +220,4 @@ fn plain(factors: &FactorTensors) -> Factors {
         }
     };
     Factors::new(matrix(&factors.down), matrix(&factors.up))
-}
-
-/// Mean squared distance to the subject's adapter on the subject, and to the style's adapter on the style.
-fn distilled(world: &World, pair: &Pair, merged: &Merged, rows: usize, rng: &mut Rng) -> [f64; 2] {
-    let (inputs, ..) = world.inputs(pair, rows, rng);
-    let updates = merged.updates(pair);
-    let alone = [
-        pair.layers
-            .iter()
-            .map(|layer| Update::Single(&layer.content))
-            .collect::<Vec<_>>(),
-        pair.layers
-            .iter()
-            .map(|layer| Update::Single(&layer.style))
-            .collect(),
-    ];
-    [0, 1].map(|side| {
-        let input = &inputs[side];
-        let off = world.base.predict(input, &updates) - world.base.predict(input, &alone[side]);
-        f64::from(off.square().mean().into_scalar::<f32>())
-    })
-}
-
-/// What is measured of an arm, averaged over the held-out pairs.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Found {
-    /// Distance to the subject's and the style's adapter.
-    pub(super) distances: [f64; 2],
-    /// Squared error of the noise on the subject in the style, which no adapter was trained on.
-    pub(super) joint: f64,
-    /// Seconds to merge a pair.
-    pub(super) seconds: f64,
-}
-
-/// Tests an arm on the held-out pairs, all arms of a seed on the same inputs.
-pub(super) fn test(world: &World, arm: &Arm, seed: u64) -> Found {
-    let pairs = world.held_out();
-    let count = pairs.len() as f64;
-    let mut found = Found::default();
-    // The first call pays for what later ones find ready.
-    drop(pairs.first().map(|pair| match arm {
-        Arm::ZipLora(_) => Merged::None,
-        _ => arm.merge(world, pair, seed),
-    }));
-    for (at, pair) in pairs.into_iter().enumerate() {
-        let begun = Instant::now();
-        let merged = arm.merge(world, pair, seed);
-        found.seconds += begun.elapsed().as_secs_f64() / count;
-        let rng = Rng::new(seed).child("test").item(at as u64);
-        let [content, style] = distilled(world, pair, &merged, TESTED, &mut rng.clone());
-        found.distances[0] += content / count;
-        found.distances[1] += style / count;
-        let (_, noise, both) = world.inputs(pair, TESTED, &mut rng.clone());
-        let off = world.base.predict(&both, &merged.updates(pair)) - noise;
-        found.joint += f64::from(off.square().mean().into_scalar::<f32>()) / count;
-    }
-    found
 }

@@ -72,6 +72,11 @@ impl Noise {
         }
     }
 
+    /// Rows of the batch.
+    pub(super) fn rows(&self) -> usize {
+        self.levels.len()
+    }
+
     /// The noise, `[rows, values]`.
     pub(super) fn tensor(&self, device: &Device) -> Tensor<2> {
         let data = TensorData::new(self.values.clone(), [self.levels.len(), VALUES]);

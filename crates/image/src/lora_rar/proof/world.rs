@@ -1,15 +1,15 @@
-//! One seed's world: base, adapters, pairs.
+//! The toy world of one seed: base, adapters, pairs.
 
 use base::command::{Context, Failure};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
-use engine::train::TaskError;
 
 use super::denoiser::{self, Denoiser, Noise, Rhythm, noisy};
 use super::sprites::{STYLES, Sprite, Subject, plain, rendered};
+use super::worlds::{Pair, Sizes, World};
 use crate::lora_rar::FactorTensors;
 use crate::lora_rar::distill::PairLayer;
-use crate::lora_rar::train::Pairs;
+use crate::lora_rar::ziplora::OFFICIAL;
 
 /// Subjects, and how many of them are trained on.
 const SUBJECTS: [usize; 2] = [15, 12];
@@ -18,37 +18,53 @@ const TRAINED_STYLES: usize = 7;
 /// Training of the base and of each adapter.
 const BASE: Rhythm = (2500, 64, 2e-3);
 const ADAPTER: Rhythm = (400, 32, 5e-3);
-/// Inputs of one step of the hypernetwork and of ZipLoRA.
-pub(super) const ROWS: usize = 16;
 
 /// Base and adapters of one seed.
-pub(super) struct World {
-    pub(super) device: Device,
+pub(super) struct Toy {
+    device: Device,
     pub(super) base: Denoiser,
     subjects: Vec<Subject>,
     pairs: Vec<Pair>,
 }
 
-/// A subject and a style with the two updates of every layer.
-pub(super) struct Pair {
-    subject: usize,
-    style: usize,
-    pub(super) layers: Vec<PairLayer>,
-}
-
-impl Pair {
-    fn is_held_out(&self) -> bool {
-        self.subject >= SUBJECTS[1] && self.style >= TRAINED_STYLES
-    }
-
-    fn is_for_training(&self) -> bool {
-        self.subject < SUBJECTS[1] && self.style < TRAINED_STYLES
+impl Toy {
+    /// The subject, something in the style, and the subject in the style, as they should look.
+    pub(super) fn truth(&self, pair: &Pair, rng: &mut Rng) -> [Sprite; 3] {
+        let subject = self.subjects[pair.subject].draw(rng);
+        [
+            subject.clone(),
+            rendered(pair.style, &plain(rng)),
+            rendered(pair.style, &subject),
+        ]
     }
 }
 
-impl World {
-    /// Trains everything but what merges.
-    pub(super) fn new(seed: u64, context: Context) -> Result<Self, Failure> {
+impl Toy {
+    /// What `picture` draws, with `noise`.
+    fn noisy(
+        &self,
+        noise: &Noise,
+        rng: &mut Rng,
+        picture: &dyn Fn(&mut Rng) -> Sprite,
+    ) -> Tensor<2> {
+        let sprites: Vec<Sprite> = (0..noise.rows()).map(|_| picture(rng)).collect();
+        noisy(&sprites, noise, &self.device)
+    }
+}
+
+impl World for Toy {
+    type Network = Denoiser;
+    type Input = Tensor<2>;
+    const NAME: &'static str = "hypernet";
+    const SIZES: Sizes = Sizes {
+        rows: 16,
+        tested: 256,
+        hypernet: (800, 3e-3),
+        ziplora: OFFICIAL,
+        grid: (4, 16, 1),
+    };
+
+    fn new(seed: u64, context: Context) -> Result<Self, Failure> {
         let rng = Rng::new(seed).child("world");
         let device = Device::flex().autodiff();
         let base = denoiser::base(BASE, &rng.child("base"), &device, &plain);
@@ -91,47 +107,35 @@ impl World {
         })
     }
 
-    pub(super) fn held_out(&self) -> Vec<&Pair> {
-        self.pairs
-            .iter()
-            .filter(|pair| pair.is_held_out())
-            .collect()
+    fn network(&self) -> &Denoiser {
+        &self.base
     }
 
-    pub(super) fn for_training(&self) -> Vec<&Pair> {
-        self.pairs
-            .iter()
-            .filter(|pair| pair.is_for_training())
-            .collect()
+    fn device(&self) -> &Device {
+        &self.device
     }
 
-    /// Inputs of subject and style with the same noise, that noise, and an input of the subject in the style.
-    pub(super) fn inputs(
-        &self,
-        pair: &Pair,
-        rows: usize,
-        rng: &mut Rng,
-    ) -> ([Tensor<2>; 2], Tensor<2>, Tensor<2>) {
+    fn pairs(&self) -> [Vec<&Pair>; 2] {
+        let unseen = |pair: &Pair| [pair.subject >= SUBJECTS[1], pair.style >= TRAINED_STYLES];
+        [false, true].map(|wanted| {
+            let all = self.pairs.iter();
+            all.filter(|pair| unseen(pair) == [wanted; 2]).collect()
+        })
+    }
+
+    fn alone(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> [Tensor<2>; 2] {
         let noise = Noise::draw(rows, rng);
         let subject = &self.subjects[pair.subject];
-        let mut draw = |of: &dyn Fn(&mut Rng) -> Sprite| -> Tensor<2> {
-            let sprites: Vec<Sprite> = (0..rows).map(|_| of(rng)).collect();
-            noisy(&sprites, &noise, &self.device)
-        };
-        let content = draw(&|rng| subject.draw(rng));
-        let style = draw(&|rng| rendered(pair.style, &plain(rng)));
-        let both = draw(&|rng| rendered(pair.style, &subject.draw(rng)));
-        ([content, style], noise.tensor(&self.device), both)
+        let content = self.noisy(&noise, rng, &|rng| subject.draw(rng));
+        let style = self.noisy(&noise, rng, &|rng| rendered(pair.style, &plain(rng)));
+        [content, style]
     }
 
-    /// The subject, something in the style, and the subject in the style, as they should look.
-    pub(super) fn truth(&self, pair: &Pair, rng: &mut Rng) -> [Sprite; 3] {
-        let subject = self.subjects[pair.subject].draw(rng);
-        [
-            subject.clone(),
-            rendered(pair.style, &plain(rng)),
-            rendered(pair.style, &subject),
-        ]
+    fn joint(&self, pair: &Pair, rows: usize, rng: &mut Rng) -> (Tensor<2>, Tensor<2>) {
+        let noise = Noise::draw(rows, rng);
+        let subject = &self.subjects[pair.subject];
+        let both = self.noisy(&noise, rng, &|rng| rendered(pair.style, &subject.draw(rng)));
+        (both, noise.tensor(&self.device))
     }
 }
 
@@ -143,42 +147,4 @@ fn layers(content: &[FactorTensors], style: &[FactorTensors]) -> Vec<PairLayer> 
         asked: true,
     })
     .collect()
-}
-
-/// The training pairs of a world, for the hypernetwork.
-pub(super) struct TrainingPairs<'a>(pub(super) &'a World);
-
-impl Pairs for TrainingPairs<'_> {
-    type Network = Denoiser;
-    /// Which pair, and its inputs.
-    type Batch = (usize, [Tensor<2>; 2]);
-
-    fn network(&self) -> &Denoiser {
-        &self.0.base
-    }
-
-    fn batch(&self, _: u64, rng: &mut Rng) -> Result<Self::Batch, TaskError> {
-        let pairs = self
-            .0
-            .pairs
-            .iter()
-            .enumerate()
-            .filter(|(_, pair)| pair.is_for_training());
-        let pairs: Vec<usize> = pairs.map(|(at, _)| at).collect();
-        let at = pairs[rng.below(pairs.len())];
-        let (inputs, ..) = self.0.inputs(&self.0.pairs[at], ROWS, rng);
-        Ok((at, inputs))
-    }
-
-    fn layers<'b>(&'b self, batch: &Self::Batch) -> &'b [PairLayer] {
-        &self.0.pairs[batch.0].layers
-    }
-
-    fn inputs(&self, batch: Self::Batch) -> [Tensor<2>; 2] {
-        batch.1
-    }
-
-    fn samples(&self) -> usize {
-        ROWS
-    }
 }

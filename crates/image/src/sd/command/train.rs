@@ -226,7 +226,7 @@ impl Train {
         };
         let done = run(recipe, grid, bounds, &device, &mut watch)?;
         if done.interrupted {
-            return Err(interrupted("sd", [done.step, recipe.steps], folder));
+            return Err(interrupted("sd train", [done.step, recipe.steps], folder));
         }
         if !self.training.json && done.skipped > 0 {
             eprint_line(&format!("{} steps were left out", done.skipped));

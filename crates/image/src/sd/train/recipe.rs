@@ -84,7 +84,7 @@ impl Recipe {
     /// # Errors
     /// Where it is not there or damaged.
     pub fn read(folder: &Path) -> Result<Self, Failure> {
-        read_recipe(folder, "sd", |recipe: &Self| {
+        read_recipe(folder, "sd train", |recipe: &Self| {
             (recipe.batch == 0 || recipe.steps == 0)
                 .then(|| "it asks for no steps, or for none in a batch".into())
         })
