@@ -30,7 +30,7 @@ pub enum BaseModel {
 
 impl BaseModel {
     /// The one inside the program, where there is one.
-    #[cfg(any(feature = "lora-rar", feature = "wind"))]
+    #[cfg(any(feature = "fiva", feature = "lora-rar", feature = "wind"))]
     pub fn embedded() -> Option<Self> {
         (!WEIGHTS.is_empty()).then_some(Self::Embedded)
     }

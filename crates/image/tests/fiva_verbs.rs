@@ -451,3 +451,56 @@ fn from_prompts_to_an_adapter() {
     }
     assert_eq!(server.asked(), asked + 1);
 }
+
+/// Without a pretrained Q-Former: pictures of things, renderings, a small Q-Former, an adapter.
+#[test]
+fn from_drawn_things_to_an_adapter_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    models(place);
+    let at = |name: &str| place.join(name).display().to_string();
+    let run = |line: &str| {
+        let words: Vec<String> = line
+            .split(' ')
+            .map(|word| match word.strip_prefix('@') {
+                Some(name) => at(name),
+                None => word.to_owned(),
+            })
+            .collect();
+        fiva(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let wrong = |line: &str, wanted: &str| match run(line) {
+        Err(Failure::Input(said)) => assert!(said.contains(wanted), "{line}: {said}"),
+        other => panic!("{line}: {other:?}"),
+    };
+    std::fs::create_dir(place.join("drawn")).unwrap();
+    wrong("data render @drawn --out @set", "no picture");
+    wrong("data render @nowhere --out @set", "nowhere");
+    for (number, name) in ["cat.png", "cat-2.png", "red_apple.png"].iter().enumerate() {
+        picture(&place.join("drawn").join(name), number);
+    }
+    run("data render @drawn --looks 6 --out @set").unwrap();
+    let records = std::fs::read_to_string(at("set/records.jsonl")).unwrap();
+    assert_eq!(records.lines().count(), 18);
+    assert_eq!(records.matches("\"subject\":\"cat\"").count(), 12);
+    run("data pairs @set/records.jsonl --no-filter --out @pairs.jsonl").unwrap();
+    wrong(
+        "qformer @set/records.jsonl --side 20 --out @small",
+        "multiple of 8",
+    );
+    run("qformer @set/records.jsonl --side 16 --steps 2 --out @small").unwrap();
+    run("train --model @base --qformer @small --pairs @pairs.jsonl --out @run --steps 2 --batch 2 --size 16 --direct --noisy --json")
+        .unwrap();
+    let [before, after] = [
+        at("small/qformer.safetensors"),
+        at("run/qformer.safetensors"),
+    ]
+    .map(|it| Weights::open(it).unwrap());
+    let same = |name: &str| before.values(name).unwrap() == after.values(name).unwrap();
+    assert!(same("visual_encoder.encoder.layers.1.mlp.fc1.weight") && !same("query_tokens"));
+    let reference = at("set/00003.png");
+    run(&format!(
+        "generate --model @base --adapter @run/ip_adapter.safetensors --qformer @run --ref {reference}:color --prompt fox --direct --steps 1 --size 16 --out @drawn.png"
+    ))
+    .unwrap();
+}

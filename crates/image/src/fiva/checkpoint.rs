@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base::command::Failure;
+use base::files::write_bytes;
 use engine::models::qformer::{
     QFormer, QFormerConfig, QFormerTextConfig, QFormerVisionConfig, key_map,
 };
@@ -26,7 +28,7 @@ pub fn qformer_file(path: &Path) -> Result<(PathBuf, PathBuf), SystemError> {
         return Ok((path.to_owned(), folder));
     }
     let names = [
-        "qformer.safetensors",
+        QFORMER,
         "model.safetensors",
         "diffusion_pytorch_model.safetensors",
         "pytorch_model_1.bin",
@@ -158,6 +160,23 @@ fn sizes(weights: &Weights) -> Result<QFormerConfig, WeightsError> {
         },
         num_query_tokens: queries[1],
     })
+}
+
+/// What a Q-Former's weights are called in a folder of ours.
+pub const QFORMER: &str = "qformer.safetensors";
+
+/// Writes a Q-Former and its sizes into `folder`, where [`qformer_file`] finds them.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn write_qformer(
+    qformer: &QFormer,
+    config: &QFormerConfig,
+    folder: &Path,
+) -> Result<(), Failure> {
+    qformer_tensors(qformer, Precision::F32)?.write(folder.join(QFORMER))?;
+    let sizes = serde_json::to_vec_pretty(config).map_err(Failure::failed)?;
+    Ok(write_bytes(folder.join("config.json"), &sizes)?)
 }
 
 /// The Q-Former as a file under its official names.

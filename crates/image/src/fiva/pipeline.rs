@@ -82,6 +82,21 @@ impl Extractor {
         })
     }
 
+    /// Of a Q-Former in memory.
+    pub fn new(
+        qformer: QFormer,
+        config: QFormerConfig,
+        tokenizer: TagTokenizer,
+        device: &Device,
+    ) -> Self {
+        Self {
+            qformer,
+            config,
+            tokenizer,
+            device: device.clone(),
+        }
+    }
+
     /// Features `[references, queries, width]`. `through_512` first brings pictures to 512 × 512, as the published script does.
     ///
     /// # Errors

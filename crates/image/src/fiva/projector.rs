@@ -1,7 +1,7 @@
 //! Features of references to tokens of a U-Net's context, slot by slot.
 
 use base::rng::Rng;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::nn::{LayerNorm, Linear, LinearConfig};
 use engine::weights::{KeyMap, Weights, WeightsError, load};
@@ -27,8 +27,18 @@ impl Projector {
         rng: &mut Rng,
         device: &Device,
     ) -> Self {
+        // As torch draws it. A slot without a reference is the norm of this bias, which has no gradient to speak of where all is zero.
+        let bound = libm::sqrtf(width.max(1) as f32).recip();
+        let bias: Vec<f32> = (0..tokens * context)
+            .map(|_| (2.0 * rng.uniform() - 1.0) * bound)
+            .collect();
+        let mut proj = LinearConfig::new(width, tokens * context).init(rng, device);
+        proj.bias = Some(Param::from_data(
+            TensorData::new(bias, [tokens * context]),
+            device,
+        ));
         Self {
-            proj: LinearConfig::new(width, tokens * context).init(rng, device),
+            proj,
             norm: LayerNorm::new(context, EPS, device),
         }
     }

@@ -96,6 +96,22 @@ impl TagTokenizer {
     }
 }
 
+/// The vocabulary of a small Q-Former of our own: the words of a taxonomy's tags and `more`, and letters for all others.
+pub fn vocabulary(taxonomy: &Taxonomy, more: &[&str]) -> Vec<String> {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let mut pieces: Vec<String> = special.map(str::to_owned).to_vec();
+    let tags = taxonomy.groups.iter().flat_map(|group| &group.tags);
+    let words = tags.flat_map(|tag| tag.split_whitespace());
+    let letters = ('a'..='z').flat_map(|letter| [letter.to_string(), format!("##{letter}")]);
+    let all = words.chain(more.iter().copied()).map(str::to_lowercase);
+    for piece in all.chain(letters) {
+        if !pieces.contains(&piece) {
+            pieces.push(piece);
+        }
+    }
+    pieces
+}
+
 /// Whether a tag can be read at all.
 ///
 /// # Errors

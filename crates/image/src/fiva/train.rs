@@ -1,29 +1,29 @@
 //! Training of adapter and Q-Former on pairs (paper, section 3.2): the noise of a picture is predicted from its subject in words and
-//! from references that share its attributes.
+//! from references that share its attributes; where the base predicts something else, such as the velocity, that is.
 
-use base::media::{Image, bicubic};
+use base::media::bicubic;
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use engine::diffusion::scheduler::Prediction;
 use engine::models::clip_vision::{DEVIATION, MEAN};
 use engine::models::qformer::QFormer;
 use engine::models::stable_diffusion::{Request, SamplerKind, Sampling, StableDiffusion};
 use engine::models::unet2d::{AddedConditions, Unet2d, UnetConditions};
-use engine::train::optim::{AdamWConfig, OptimizerConfig};
-use engine::train::{Schedule, Task, TaskError, TrainConfig};
+use engine::train::{Task, TaskError};
 
 use super::SystemError;
 use super::adapter::Adapter;
 use super::data::picture;
+use super::latents::Latents;
 use super::pairs::{Pair, Shot};
 use super::pipeline::Extractor;
 use super::preprocess::{FIRST_SIDE, pixel_values};
 use super::projector::SLOTS;
+use super::recipe::LEVELS;
+pub use super::recipe::{Recipe, config};
 use super::tags::{TagTokenizer, word_for};
 use super::taxonomy::Taxonomy;
-
-/// Noise levels of the training schedule.
-const LEVELS: usize = 1000;
 
 /// What is trained; the Q-Former's image tower stays as it is.
 #[derive(Module, Debug)]
@@ -44,55 +44,11 @@ impl Trained {
     }
 }
 
-/// How batches are made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe {
-    /// Samples of a step.
-    pub batch: usize,
-    /// Height and width of targets in pixels.
-    pub side: usize,
-    /// Chances that text, references, or both are left out.
-    pub dropout: [f32; 3],
-    /// Whether tags are drawn among their synonyms.
-    pub augment: bool,
-}
-
-impl Default for Recipe {
-    /// 512 pixels, and dropouts of 0.05 each, as IP-Adapter has them.
-    fn default() -> Self {
-        Self {
-            batch: 16,
-            side: 512,
-            dropout: [0.05; 3],
-            augment: true,
-        }
-    }
-}
-
-/// The published optimiser settings for a run of `steps`: AdamW, rate 2e-5, weight decay 1e-3.
-pub fn config(steps: u64, rate: f64, seed: u64) -> TrainConfig {
-    TrainConfig {
-        steps,
-        learning_rate: rate,
-        warmup: 0,
-        schedule: Schedule::Constant,
-        optimizer: OptimizerConfig::AdamW(AdamWConfig {
-            weight_decay: 1e-3,
-            ..AdamWConfig::default()
-        }),
-        clip: Some(1.0),
-        ema: None,
-        seed,
-        log_every: 10,
-        checkpoint_every: 500,
-        ..TrainConfig::default()
-    }
-}
-
 /// One sample, with all that is drawn for it.
 #[derive(Debug)]
 pub struct Sample {
-    target: Image,
+    target: Shot,
+    tile: u32,
     subject: String,
     /// Pixel values and tokens of each reference.
     references: Vec<(Vec<f32>, Vec<u32>)>,
@@ -112,6 +68,7 @@ pub struct PairTask<'a> {
     tokenizer: &'a TagTokenizer,
     taxonomy: &'a Taxonomy,
     recipe: Recipe,
+    latents: &'a Latents,
     /// Height and width of what the Q-Former sees.
     seen: usize,
 }
@@ -125,6 +82,7 @@ impl<'a> PairTask<'a> {
         pairs: &'a [Pair],
         taxonomy: &'a Taxonomy,
         recipe: Recipe,
+        latents: &'a Latents,
     ) -> Result<Self, SystemError> {
         if pairs.is_empty() {
             return Err(SystemError::input(
@@ -148,27 +106,24 @@ impl<'a> PairTask<'a> {
             tokenizer: &extractor.tokenizer,
             taxonomy,
             recipe,
+            latents,
             seen: extractor.qformer.side(),
         })
     }
 
     fn sample(&self, rng: &mut Rng) -> Result<Sample, SystemError> {
         let pair = &self.pairs[rng.below(self.pairs.len())];
-        let shown = |shot: &Shot, rng: &mut Rng| {
-            let tile = rng.below((shot.grid * shot.grid).max(1) as usize);
-            picture(&shot.image, shot.grid, tile as u32)
-        };
-        let side = self.recipe.side as u32;
-        let target = shown(&pair.target, rng)?;
-        let short = target.width.min(target.height);
-        let (x, y) = ((target.width - short) / 2, (target.height - short) / 2);
-        let target = bicubic(&target.crop(x, y, short, short), side, side);
+        let any_tile =
+            |shot: &Shot, rng: &mut Rng| rng.below((shot.grid * shot.grid).max(1) as usize) as u32;
+        let tile = any_tile(&pair.target, rng);
         let mut references = Vec::new();
         for reference in pair.references.iter().take(SLOTS) {
-            let picture = shown(&reference.shot, rng)?;
+            let shot = &reference.shot;
+            let picture = picture(&shot.image, shot.grid, any_tile(shot, rng))?;
             let word = word_for(self.taxonomy, &reference.group, self.recipe.augment, rng);
             let norm = [MEAN, DEVIATION];
-            let values = pixel_values(&picture, self.seen as u32, Some(FIRST_SIDE), norm);
+            let first = self.recipe.through_512.then_some(FIRST_SIDE);
+            let values = pixel_values(&picture, self.seen as u32, first, norm);
             references.push((values, self.tokenizer.encode(word)?));
         }
         let [text, image, both] = self.recipe.dropout;
@@ -178,7 +133,8 @@ impl<'a> PairTask<'a> {
             (text..text + image + both).contains(&draw),
         );
         Ok(Sample {
-            target,
+            target: pair.target.clone(),
+            tile,
             subject: if no_text {
                 String::new()
             } else {
@@ -186,9 +142,17 @@ impl<'a> PairTask<'a> {
             },
             slots: slots(references.len(), no_image, rng),
             references,
-            level: rng.below(LEVELS),
+            level: self.recipe.level(rng),
             noise: rng.bits(),
         })
+    }
+
+    /// The latents of a target: the largest square in its middle.
+    fn encode(&self, sample: &Sample) -> Result<Tensor<4>, SystemError> {
+        let side = self.recipe.side as u32;
+        let target = picture(&sample.target.image, sample.target.grid, sample.tile)?;
+        let target = bicubic(&target.crop_square(), side, side);
+        Ok(self.base.encode(&[target])?)
     }
 
     fn try_loss(&self, model: &Trained, batch: &[Sample]) -> Result<Tensor<1>, SystemError> {
@@ -199,19 +163,26 @@ impl<'a> PairTask<'a> {
             ..schedule()
         });
         let mut noisy = Vec::new();
-        let mut noises = Vec::new();
+        let mut wanted = Vec::new();
         let mut contexts: Vec<Tensor<3>> = Vec::new();
         let mut added = Vec::new();
         let mut times = Vec::new();
         for sample in batch {
-            let latents = self.base.encode(std::slice::from_ref(&sample.target))?;
+            let latents = self
+                .latents
+                .of(&sample.target, sample.tile, || self.encode(sample))?;
             let noise = self.base.noise(&[sample.noise], size);
             let level = sample
                 .level
                 .min(scheduler.timesteps().len().saturating_sub(1));
-            noisy.push(scheduler.add_noise(latents, noise.clone(), level));
+            noisy.push(scheduler.add_noise(latents.clone(), noise.clone(), level));
             times.push(scheduler.timesteps()[level]);
-            noises.push(noise);
+            wanted.push(match self.base.prediction() {
+                Prediction::Epsilon => noise,
+                // `α·ε − σ·x₀`.
+                Prediction::VPrediction => scheduler.add_noise(noise, -latents, level),
+                Prediction::Sample => latents,
+            });
             let text = self
                 .base
                 .conditions(&sample.subject, None, false, 0, size)?;
@@ -242,7 +213,7 @@ impl<'a> PairTask<'a> {
         let found = self
             .unet
             .forward(lifted(noisy), &times, &conditions, &mut hooks);
-        Ok((found - lifted(noises)).square().mean())
+        Ok((found - lifted(wanted)).square().mean())
     }
 }
 

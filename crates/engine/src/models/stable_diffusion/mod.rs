@@ -200,6 +200,11 @@ impl StableDiffusion {
         &self.unet_config
     }
 
+    /// What the U-Net predicts.
+    pub fn prediction(&self) -> Prediction {
+        self.schedule.config.prediction_type
+    }
+
     /// Where the model is.
     pub fn device(&self) -> &Device {
         &self.device

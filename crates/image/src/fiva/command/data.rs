@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::options::JudgeOptions;
+use super::render::Render;
 use crate::fiva::Taxonomy;
 use crate::fiva::data::{self, Record};
 use crate::fiva::filter::{FilterOptions, filter, is_answer};
@@ -33,6 +34,13 @@ base::verbs! {
 Draw each prompt with any text-to-image model, add `image` with the file's path (and `\"grid\": 2` for 2x2 grids) to its line, and give
 the lines to `filter` and `pairs`.")]
         Prompts(Prompts),
+        /// Put palettes, strokes and lights on pictures of things, in place of prompts
+        #[command(after_help = "Example:
+  orrery fiva data render drawn --out set
+  orrery fiva data pairs set/records.jsonl --no-filter --out pairs.jsonl
+
+For small models that follow no such words. Every entry looks alike on all things, so no filter is needed.")]
+        Render(Render),
         /// Find out by a model that sees inside which subjects an attribute looks alike
         #[command(after_help = "Example:
   orrery fiva data filter records.jsonl --url http://127.0.0.1:8000/v1 --judge llava --out ranges.json
@@ -99,7 +107,7 @@ pub struct RecordOptions {
 }
 
 impl RecordOptions {
-    fn read(&self) -> Result<Vec<Record>, Failure> {
+    pub(super) fn read(&self) -> Result<Vec<Record>, Failure> {
         let taxonomy = Taxonomy::open(self.taxonomy.as_deref())?;
         let (records, left_out) = data::read(&self.records, self.grid, &taxonomy)?;
         if left_out > 0 {

@@ -12,7 +12,7 @@ use engine::models::stable_diffusion::{OpenOptions, Request, SamplerKind, Sampli
 use engine::weights::Weights;
 use serde_json::json;
 
-use super::options::ReferenceOptions;
+use super::options::{ReferenceOptions, side};
 use crate::base_model::{BaseModel, EMBEDDED};
 use crate::fiva::pipeline::{self, NEGATIVE};
 use crate::fiva::{Adapter, Guide};
@@ -45,18 +45,18 @@ pub struct Generate {
     /// What is to be seen: the subject
     #[arg(long)]
     prompt: String,
-    /// What is not to be seen
-    #[arg(long, default_value = NEGATIVE)]
-    negative: String,
+    /// What is not to be seen [default: the published words, of the embedded model none]
+    #[arg(long)]
+    negative: Option<String>,
     /// How much the references count beside the text
     #[arg(long, default_value_t = 0.6, value_parser = scale, allow_negative_numbers = true)]
     scale: f32,
-    /// Steps of the sampler
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    steps: u16,
-    /// How closely to follow text and references; 1 does without a negative prompt
-    #[arg(long, default_value_t = 5.0, value_parser = guidance, allow_negative_numbers = true)]
-    guidance: f64,
+    /// Steps of the sampler [default: 30, of the embedded model 20]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: Option<u16>,
+    /// How closely to follow text and references; 1 does without a negative prompt [default: 5, of the embedded model 3]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
+    guidance: Option<f64>,
     /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
     #[arg(long)]
     sampler: Option<SamplerKind>,
@@ -109,20 +109,21 @@ impl Generate {
         }
         let adapter = Adapter::read(&weights, model.unet(), &device)?;
         let usual = model.request();
-        let size = self.size.unwrap_or(match place {
-            BaseModel::Embedded => usual.width,
-            BaseModel::At(_) => 512,
-        });
+        let size = self.size.unwrap_or(side(&place, &model));
         let seed = self.seed.unwrap_or_else(any_seed);
+        let (negative, steps, scale) = match place {
+            BaseModel::Embedded => ("", usual.sampling.steps, usual.sampling.guidance),
+            BaseModel::At(_) => (NEGATIVE, 30, 5.0),
+        };
         let request = Request {
             prompt: self.prompt.clone(),
-            negative: Some(self.negative.clone()),
+            negative: Some(self.negative.as_deref().unwrap_or(negative).to_owned()),
             width: size,
             height: size,
             sampling: Sampling {
-                steps: usize::from(self.steps),
+                steps: self.steps.map_or(steps, usize::from),
                 sampler: self.sampler.unwrap_or(usual.sampling.sampler),
-                guidance: self.guidance,
+                guidance: self.guidance.unwrap_or(scale),
                 ..usual.sampling.clone()
             },
             ..usual
@@ -161,7 +162,7 @@ impl Generate {
         json!({
             "prompt": request.prompt, "negative": request.negative, "model": self.model,
             "adapter": self.adapter.display().to_string(), "tags": guide.tags, "strengths": guide.strengths,
-            "scale": self.scale, "steps": self.steps, "guidance": self.guidance,
+            "scale": self.scale, "steps": request.sampling.steps, "guidance": request.sampling.guidance,
             "sampler": request.sampling.sampler.to_string(), "size": request.width, "seed": seed,
             "version": env!("CARGO_PKG_VERSION"),
         })

@@ -5,6 +5,8 @@ mod embed;
 mod eval;
 mod generate;
 mod options;
+mod qformer;
+mod render;
 mod train;
 
 base::verbs! {
@@ -17,6 +19,9 @@ base::verbs! {
         /// Taxonomy, prompts, range filter, pairs and statistics of training data
         #[command(subcommand)]
         Data(data::Data),
+        /// Make a small Q-Former to begin with, which tells attributes of records apart
+        #[command(name = "qformer")]
+        QFormer(qformer::QFormerVerb),
         /// Train adapter and Q-Former on pairs
         Train(train::Train),
         /// Ask a judge that sees whether results have the right subject and attribute

@@ -8,10 +8,20 @@ use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
 use base::media::read_image;
 use clap::{Args, ValueEnum};
 use engine::burn::tensor::Device;
+use engine::models::stable_diffusion::StableDiffusion;
 use engine::weights::Weights;
 
+use crate::base_model::BaseModel;
 use crate::fiva::pipeline::{self, Extractor, Guide, Reference, Uncond};
 use crate::fiva::{Padding, Projector, Taxonomy, tags};
+
+/// Height and width of pictures where nothing is said: 512 pixels, of the embedded model its own.
+pub fn side(place: &BaseModel, model: &StableDiffusion) -> usize {
+    match place {
+        BaseModel::Embedded => model.request().width,
+        BaseModel::At(_) => 512,
+    }
+}
 
 /// A reference at the command line: `FILE:TAG` or `FILE:TAG:STRENGTH`.
 #[derive(Clone, Debug, PartialEq)]

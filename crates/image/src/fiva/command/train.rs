@@ -7,13 +7,14 @@ use base::command::{Context, Failure, Output, eprint_line, use_calling_thread_as
 use base::files::write_bytes;
 use base::rng::Rng;
 use clap::Args;
-use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::OpenOptions;
 use engine::train::{Progress, Run, train};
 use engine::weights::{Precision, Weights};
 use serde_json::json;
 
+use super::options::side;
 use crate::base_model::BaseModel;
+use crate::fiva::latents::Latents;
 use crate::fiva::pairs::Pair;
 use crate::fiva::train::{PairTask, Recipe, Trained, config};
 use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
@@ -26,7 +27,7 @@ use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
 Text and references are left out of 5 % of the samples each, both of another 5 %. The folder holds checkpoints, a log, and at the end
 `ip_adapter.safetensors` and `qformer.safetensors` for `generate`. The same command with --resume goes on.")]
 pub struct Train {
-    /// Stable Diffusion XL: a diffusers folder, one file, or OWNER/NAME in the cache of the hub
+    /// Stable Diffusion XL: a diffusers folder, one file, or OWNER/NAME in the cache of the hub; or `embedded`
     #[arg(long, value_name = "DIR|FILE")]
     model: String,
     /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
@@ -59,9 +60,15 @@ pub struct Train {
     /// Pairs of a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
-    /// Height and width of targets in pixels
-    #[arg(long, default_value_t = 512)]
-    size: usize,
+    /// Height and width of targets in pixels [default: 512, of the embedded model 64]
+    #[arg(long)]
+    size: Option<usize>,
+    /// Bring references to the Q-Former's size at once, not by way of 512 x 512 as the published script does
+    #[arg(long)]
+    direct: bool,
+    /// Draw half of the noise levels from the noisiest quarter, not all as often
+    #[arg(long)]
+    noisy: bool,
     /// Always use the first tag of a group (the paper's ablation)
     #[arg(long)]
     no_augment: bool,
@@ -91,13 +98,6 @@ impl Train {
             tokenizer: self.tokenizer.clone(),
             ..OpenOptions::default()
         };
-        let info = place.info(&opening)?;
-        if info.prediction != Prediction::Epsilon {
-            return Err(Failure::input(format!(
-                "`{}` does not predict noise: FiVA trains on a base that does, such as Stable Diffusion XL base",
-                self.model
-            )));
-        }
         let base = place.open(&opening, &device)?;
         let [qconfig, vocab] = [&self.qformer_config, &self.vocab].map(|it| it.as_deref());
         let extractor = Extractor::open(&self.qformer, qconfig, vocab, &device)?;
@@ -111,11 +111,14 @@ impl Train {
         let taxonomy = Taxonomy::ours()?;
         let recipe = Recipe {
             batch: usize::from(self.batch),
-            side: self.size,
+            side: self.size.unwrap_or(side(&place, &base)),
             augment: !self.no_augment,
+            through_512: !self.direct,
+            noisy: self.noisy,
             ..Recipe::default()
         };
-        let task = PairTask::new(&base, &extractor, &pairs, &taxonomy, recipe)?;
+        let latents = Latents::default();
+        let task = PairTask::new(&base, &extractor, &pairs, &taxonomy, recipe, &latents)?;
         use engine::burn::module::Module;
         let model = Trained {
             qformer: extractor.qformer.clone(),
@@ -141,15 +144,13 @@ impl Train {
             )));
         }
         let [adapter, qformer] =
-            ["ip_adapter.safetensors", "qformer.safetensors"].map(|name| self.out.join(name));
+            ["ip_adapter.safetensors", checkpoint::QFORMER].map(|name| self.out.join(name));
         let model = trained.ema;
         model
             .adapter
             .file(base.unet(), Precision::F32)?
             .write(&adapter)?;
-        checkpoint::qformer_tensors(&model.qformer, Precision::F32)?.write(&qformer)?;
-        let sizes = serde_json::to_vec_pretty(&extractor.config).map_err(Failure::failed)?;
-        write_bytes(self.out.join("config.json"), &sizes)?;
+        checkpoint::write_qformer(&model.qformer, &extractor.config, &self.out)?;
         self.keep_vocabulary();
         self.output.print(
             &json!({

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::models::unet2d::{PerBlock, Unet2d, Unet2dConfig, UnetConditions};
 use engine::nn::Init;
 use engine::ops;
-use engine::train::optim::{AdamWConfig, OptimizerConfig, step};
 
-use super::sprites::{Factors, SIDE, SUBJECTS, Sprite, VALUES};
+use super::sprites::{CHOICES, Factors, SIDE, SUBJECTS, Sprite, VALUES};
 use crate::fiva::Adapter;
+use crate::fiva::tower::fit;
 
 /// Width of everything.
 const WIDTH: usize = 32;
@@ -22,10 +22,41 @@ const PLACES: usize = SIDE / FOLD;
 const WORDS: usize = 2;
 /// Samples of a step.
 pub(super) const BATCH: usize = 64;
+/// Peak learning rate, of the base and of adapters.
+pub(super) const RATE: f64 = 2e-3;
 /// Steps of sampling.
 const STEPS: usize = 10;
 
-/// The base: a U-Net and a table of subjects, the last row for no text.
+/// What is said of a sprite, as people do of pictures: a subject and attributes, some of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Prompt {
+    pub(super) subject: Option<usize>,
+    pub(super) attributes: [Option<usize>; 3],
+}
+
+impl Prompt {
+    /// A subject alone, which is all that adapters are told.
+    pub(super) fn subject(subject: usize) -> Self {
+        Self {
+            subject: Some(subject),
+            ..Self::default()
+        }
+    }
+
+    /// Its rows in the table of words; what is not said has rows of its own.
+    fn rows(&self) -> Vec<i64> {
+        let subject = self.subject.unwrap_or(SUBJECTS) * WORDS;
+        let mut rows: Vec<i64> = (subject..subject + WORDS).map(|row| row as i64).collect();
+        let mut from = (SUBJECTS + 1) * WORDS;
+        for (value, choices) in self.attributes.iter().zip(CHOICES) {
+            rows.push((from + value.unwrap_or(choices)) as i64);
+            from += choices + 1;
+        }
+        rows
+    }
+}
+
+/// The base: a U-Net and a table of words.
 #[derive(Module, Debug)]
 pub(super) struct Base {
     pub(super) unet: Unet2d,
@@ -33,12 +64,11 @@ pub(super) struct Base {
 }
 
 fn unet_config() -> Unet2dConfig {
-    let cross = |way: &str| vec![format!("CrossAttn{way}Block2D"); 2];
     Unet2dConfig {
         in_channels: CHANNELS,
         out_channels: CHANNELS,
-        down_block_types: cross("Down"),
-        up_block_types: cross("Up"),
+        down_block_types: vec!["DownBlock2D".into(), "CrossAttnDownBlock2D".into()],
+        up_block_types: vec!["CrossAttnUpBlock2D".into(), "UpBlock2D".into()],
         block_out_channels: vec![WIDTH; 2],
         layers_per_block: PerBlock::Same(1),
         norm_num_groups: 8,
@@ -100,20 +130,19 @@ fn times(levels: &[f32]) -> Vec<f64> {
 impl Base {
     fn new(rng: &mut Rng, device: &Device) -> Result<Self, Failure> {
         let unet = unet_config().init(rng, device).map_err(Failure::failed)?;
-        let rows = (SUBJECTS + 1) * WORDS;
+        let attributes = CHOICES.iter().map(|choices| choices + 1).sum::<usize>();
+        let rows = (SUBJECTS + 1) * WORDS + attributes;
         Ok(Self {
             unet,
             words: Init::Normal(1.0).weight(rows, WIDTH, rng, device),
         })
     }
 
-    /// Names of subjects, [`SUBJECTS`] for none: `[batch, words, width]`.
-    fn text(&self, subjects: &[usize]) -> Tensor<3> {
+    /// Prompts, `[batch, words, width]`: two words for the subject and one for each attribute.
+    fn text(&self, prompts: &[Prompt]) -> Tensor<3> {
         let device = self.words.device();
-        let rows = subjects
-            .iter()
-            .flat_map(|it| (0..WORDS).map(move |word| (it * WORDS + word) as i64));
-        let data = TensorData::new(rows.collect::<Vec<i64>>(), [subjects.len(), WORDS]);
+        let rows: Vec<i64> = prompts.iter().flat_map(Prompt::rows).collect();
+        let data = TensorData::new(rows, [prompts.len(), WORDS + CHOICES.len()]);
         let rows: Tensor<2, Int> = Tensor::from_data(data, &device);
         ops::embedding::<2, 3>(self.words.val(), rows)
     }
@@ -123,10 +152,10 @@ impl Base {
         &self,
         x: Tensor<4>,
         levels: &[f32],
-        subjects: &[usize],
+        prompts: &[Prompt],
         seen: Option<(&Adapter, Tensor<3>)>,
     ) -> Tensor<4> {
-        let text = self.text(subjects);
+        let text = self.text(prompts);
         match seen {
             None => {
                 let conditions = UnetConditions::text(text);
@@ -150,38 +179,17 @@ pub(super) fn loss(
     device: &Device,
     velocity: impl FnOnce(Tensor<4>, &[f32]) -> Tensor<4>,
 ) -> Tensor<1> {
-    let levels: Vec<f32> = (0..sprites.len()).map(|_| rng.uniform()).collect();
+    // Half of the levels come from the noisiest quarter: attributes are decided there.
+    let levels: Vec<f32> = (0..sprites.len())
+        .map(|_| rng.uniform())
+        .map(|share| 1.0 - share * share)
+        .collect();
     let noise = normals(sprites.len(), rng, device);
     let clean = fold(pixels(sprites, device));
     let [signal, sigma] = angles(&levels, device);
     let noisy = clean.clone() * signal.clone() + noise.clone() * sigma.clone();
     let wanted = noise * signal - clean * sigma;
     (velocity(noisy, &levels) - wanted).square().mean()
-}
-
-/// Trains `model` by `of`, the loss of a step.
-pub(super) fn fit<M: Module>(
-    mut model: M,
-    steps: u64,
-    rate: f64,
-    context: Context,
-    rng: &Rng,
-    of: impl Fn(&M, &mut Rng) -> Result<Tensor<1>, Failure>,
-) -> Result<M, Failure> {
-    let config = AdamWConfig {
-        weight_decay: 1e-3,
-        ..AdamWConfig::default()
-    };
-    let mut optimizer = OptimizerConfig::AdamW(config).init();
-    for at in 0..steps {
-        context.proceed()?;
-        let loss = of(&model, &mut rng.item(at))?;
-        // A short rise, and the last half cools down.
-        let left = (steps - at) as f64 / steps as f64;
-        let rate = rate * (2.0 * left).min(1.0) * ((at + 1) as f64 / 50.0).min(1.0);
-        (model, _) = step(model, loss.backward(), optimizer.as_mut(), rate, Some(1.0));
-    }
-    Ok(model)
 }
 
 /// A base trained on all sprites.
@@ -191,21 +199,21 @@ pub(super) fn train_base(steps: u64, context: Context, rng: &Rng) -> Result<Base
     let of = |base: &Base, rng: &mut Rng| {
         let factors: Vec<Factors> = (0..BATCH).map(|_| Factors::random(rng)).collect();
         let sprites: Vec<Sprite> = factors.iter().map(|it| it.draw()).collect();
-        let subjects: Vec<usize> = factors
+        let prompts: Vec<Prompt> = factors
             .iter()
-            .map(|it| {
-                if rng.chance(0.1) {
-                    SUBJECTS
-                } else {
-                    it.subject
-                }
+            .map(|it| match rng.chance(0.1) {
+                true => Prompt::default(),
+                false => Prompt {
+                    subject: Some(it.subject),
+                    attributes: it.attributes.map(|value| rng.chance(0.5).then_some(value)),
+                },
             })
             .collect();
         Ok(loss(&sprites, rng, &device, |x, levels| {
-            base.velocity(x, levels, &subjects, None)
+            base.velocity(x, levels, &prompts, None)
         }))
     };
-    let trained = fit(fresh, steps, 2e-3, context, &rng.child("steps"), of)?;
+    let trained = fit(fresh, (steps, RATE), context, &rng.child("steps"), of)?;
     Ok(trained.no_grad())
 }
 

@@ -9,7 +9,7 @@ use super::world::{TAGS, Wish, World};
 use crate::fiva::train::Trained;
 
 /// Wishes of each kind.
-pub(super) const WISHES: usize = 64;
+pub(super) const WISHES: usize = 48;
 
 /// Shares of one adapter with one seed.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,14 +4,17 @@ use base::command::{Context, Failure};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use engine::models::qformer::{QFormerConfig, QFormerTextConfig, QFormerVisionConfig};
+use engine::models::qformer::{QFormer, QFormerConfig, QFormerTextConfig, QFormerVisionConfig};
 
-use super::denoiser::{BATCH, Base, fit, loss, normals, pixels, sample};
+use super::denoiser::{BATCH, Base, Prompt, RATE, loss, normals, pixels, sample};
 use super::ranges::Ranges;
-use super::sprites::{Factors, SIDE, SUBJECTS, Sprite};
+use super::sprites::{CHOICES, Factors, SIDE, SUBJECTS, Sprite};
+use crate::fiva::tower::{Shown, fit, pretrained};
 use crate::fiva::train::{Trained, slots};
 use crate::fiva::{Adapter, TagTokenizer};
 
+/// Steps of the Q-Former's own training.
+const STEPS: u64 = 300;
 /// Width of the extractor.
 const WIDTH: usize = 64;
 /// Chances that text, references, or both are left out.
@@ -79,9 +82,41 @@ pub(super) fn tokenizer() -> Result<TagTokenizer, Failure> {
     Ok(TagTokenizer::from_pieces(&pieces)?)
 }
 
+/// A Q-Former whose image tower tells the factors of sprites apart.
+pub(super) fn qformer(context: Context, rng: &Rng) -> Result<QFormer, Failure> {
+    let device = Device::flex().autodiff();
+    let config = extractor_config(6 + TAGS.iter().flatten().count());
+    let choices = [SUBJECTS, CHOICES[0], CHOICES[1], CHOICES[2]];
+    let tokenizer = tokenizer()?;
+    pretrained(&config, &choices, STEPS, (context, rng, &device), |rng| {
+        let all: Vec<Factors> = (0..2 * BATCH).map(|_| Factors::random(rng)).collect();
+        let sprites: Vec<Sprite> = all.iter().map(|it| it.draw()).collect();
+        let subjects = all.iter().map(|it| Some(it.subject)).collect();
+        let attribute = |at: usize| all.iter().map(|it| Some(it.attributes[at])).collect();
+        let words = all
+            .iter()
+            .map(|_| match rng.chance(0.25) {
+                true => Ok((tokenizer.encode(UNTAGGED)?, None)),
+                false => {
+                    let at = rng.below(TAGS.len());
+                    let word = TAGS[at][rng.below(TAGS[at].len())];
+                    Ok((tokenizer.encode(word)?, Some(at + 1)))
+                }
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Shown {
+            pictures: pixels(&sprites, &device),
+            answers: vec![subjects, attribute(0), attribute(1), attribute(2)],
+            words,
+        })
+    })
+}
+
 /// A base with what reads tags.
 pub(super) struct World {
     pub(super) base: Base,
+    /// What every adapter begins with.
+    pub(super) qformer: QFormer,
     pub(super) tokenizer: TagTokenizer,
     pub(super) ranges: Ranges,
 }
@@ -135,13 +170,12 @@ impl World {
     ) -> Result<Trained, Failure> {
         let device = Device::flex().autodiff();
         let weights = &mut rng.child("weights");
-        let config = extractor_config(6 + TAGS.iter().flatten().count());
-        let qformer = config.init(weights, &device).map_err(Failure::failed)?;
+        let qformer = self.qformer.clone().train();
         let adapter = Adapter::new(&self.base.unet, qformer.width(), weights, &device)?;
         let fresh = Trained { qformer, adapter }.with_frozen_tower();
         let of = |model: &Trained, rng: &mut Rng| {
             let mut targets = Vec::new();
-            let mut subjects = Vec::new();
+            let mut prompts = Vec::new();
             let mut wishes = Vec::new();
             let mut places = Vec::new();
             let mut from = 0;
@@ -175,16 +209,25 @@ impl World {
                 let order = slots(count, no_image, rng);
                 places.push(order.iter().map(|slot| slot.map(|at| from + at)).collect());
                 from += count;
-                subjects.push(if no_text { SUBJECTS } else { target.subject });
+                prompts.push(match no_text {
+                    true => Prompt::default(),
+                    false => Prompt::subject(target.subject),
+                });
                 wishes.push((sprites, tags));
             }
             let tokens = self.tokens(model, &wishes, &places, &device)?;
             Ok(loss(&targets, rng, &device, |x, levels| {
                 let seen = Some((&model.adapter, tokens));
-                self.base.velocity(x, levels, &subjects, seen)
+                self.base.velocity(x, levels, &prompts, seen)
             }))
         };
-        let trained = fit(fresh, lesson.steps, 2e-3, context, &rng.child("steps"), of)?;
+        let trained = fit(
+            fresh,
+            (lesson.steps, RATE),
+            context,
+            &rng.child("steps"),
+            of,
+        )?;
         Ok(trained.no_grad())
     }
 
@@ -201,7 +244,6 @@ impl World {
         let base = self.base.valid();
         let mut out = Vec::with_capacity(wishes.len());
         for part in wishes.chunks(BATCH) {
-            let subjects: Vec<usize> = part.iter().map(|it| it.subject).collect();
             let mut given = Vec::new();
             let mut places = Vec::new();
             let mut from = 0;
@@ -220,10 +262,9 @@ impl World {
             let uncond = self.tokens(&model, &given, &nothing, &device)?;
             let x = normals(part.len(), rng, &device);
             let tokens = Tensor::cat(vec![tokens, uncond], 0);
-            let both: Vec<usize> = subjects
-                .iter()
-                .copied()
-                .chain(std::iter::repeat_n(SUBJECTS, part.len()))
+            let said = part.iter().map(|it| Prompt::subject(it.subject));
+            let both: Vec<Prompt> = said
+                .chain(std::iter::repeat_n(Prompt::default(), part.len()))
                 .collect();
             let sprites = sample(x, |x, level| {
                 let twice = Tensor::cat(vec![x.clone(), x], 0);
@@ -240,11 +281,11 @@ impl World {
     }
 
     /// Sprites of the base alone.
-    pub(super) fn plain(&self, subjects: &[usize], rng: &mut Rng) -> Vec<Sprite> {
+    pub(super) fn plain(&self, prompts: &[Prompt], rng: &mut Rng) -> Vec<Sprite> {
         let base = self.base.valid();
         let device = Device::flex();
         let mut out = Vec::new();
-        for part in subjects.chunks(BATCH) {
+        for part in prompts.chunks(BATCH) {
             let x = normals(part.len(), rng, &device);
             out.extend(sample(x, |x, level| {
                 base.velocity(x, &vec![level; part.len()], part, None)

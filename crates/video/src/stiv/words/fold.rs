@@ -58,6 +58,9 @@ const ARABIC_ENDINGS: &[&str] = &["ات", "ه", "ة"];
 
 /// A word without accents, in hiragana, with plain Arabic letters.
 pub fn fold(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
     let lower = word.nfkc().collect::<String>().to_lowercase();
     let mut folded = String::with_capacity(lower.len());
     let mut before = ' ';

@@ -87,10 +87,13 @@ impl Language {
     pub fn add(&mut self, subject: u16, names: &str, words: &str) {
         for (text, name) in [(names, true), (words, false)] {
             for phrase in text.split('|').filter(|phrase| !phrase.is_empty()) {
+                let words = normalise(phrase);
+                let stems = self.stems(&words);
                 // Several names in one: `car, automobile`.
                 let pieces = phrase.split(", ").filter(|piece| *piece != phrase);
-                for piece in std::iter::once(phrase).chain(pieces) {
-                    let key = self.key(piece);
+                let pieces = pieces.map(|piece| self.stems(&normalise(piece)));
+                let keys = std::iter::once(self.key(&stems)).chain(pieces.map(|it| self.key(&it)));
+                for key in keys.collect::<Vec<_>>() {
                     self.longest = self.longest.max(key.chars().count());
                     let table = if name {
                         &mut self.names
@@ -99,9 +102,8 @@ impl Language {
                     };
                     put(table, key, subject);
                 }
-                let stems: Vec<String> = self.stems(phrase);
                 if self.spaced() {
-                    for (word, stem) in normalise(phrase).into_iter().zip(&stems) {
+                    for (word, stem) in words.into_iter().zip(&stems) {
                         // A word without endings is itself.
                         match word == *stem {
                             true => drop(self.written.insert(stem.clone(), word)),
@@ -126,8 +128,7 @@ impl Language {
         !matches!(self.code.as_str(), "zh" | "ja")
     }
 
-    fn stems(&self, text: &str) -> Vec<String> {
-        let words = normalise(text);
+    fn stems(&self, words: &[String]) -> Vec<String> {
         let folded = words.iter().map(|word| fold(word));
         match self.spaced() {
             true => folded.map(|word| stem(&self.code, &word)).collect(),
@@ -135,8 +136,7 @@ impl Language {
         }
     }
 
-    fn key(&self, text: &str) -> String {
-        let stems = self.stems(text);
+    fn key(&self, stems: &[String]) -> String {
         self.join(stems.iter().map(String::as_str))
     }
 

@@ -64,6 +64,16 @@ impl Table {
 
 /// The fields of a line; empty where there are more or fewer.
 fn fields<const N: usize>(line: &str) -> [&str; N] {
-    let fields: Vec<&str> = line.split('\t').collect();
-    fields.try_into().unwrap_or([""; N])
+    let mut fields = line.split('\t');
+    let mut whole = true;
+    let found = std::array::from_fn(|_| {
+        fields.next().unwrap_or_else(|| {
+            whole = false;
+            ""
+        })
+    });
+    match whole && fields.next().is_none() {
+        true => found,
+        false => [""; N],
+    }
 }
