@@ -6,6 +6,7 @@ use base::command::{Failure, learning_rate, number_in};
 use base::files::{settings, write_bytes};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+#[cfg(any(feature = "acdit", feature = "sd"))]
 use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,7 @@ pub enum Optimizer {
     Adamw,
 }
 
+#[cfg(any(feature = "acdit", feature = "sd"))]
 impl Optimizer {
     /// Its settings, without weight decay. Muon leaves matrices of fields in `adamw_params` to AdamW.
     pub fn config(self, beta2: f64, adamw_params: &[&str], convolutions: bool) -> OptimizerConfig {

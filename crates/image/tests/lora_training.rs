@@ -30,7 +30,7 @@ fn stripes(folder: &Path, colour: [u8; 3]) {
                 picture.set(x, y, colour);
             }
         }
-        write_image(&folder.join(format!("{at}.png")), &picture, &[]).unwrap();
+        write_image(folder.join(format!("{at}.png")), &picture, &[]).unwrap();
     }
 }
 

@@ -103,19 +103,16 @@ impl Instances {
         Ok(())
     }
 
-    /// Number of pictures.
-    pub fn len(&self) -> usize {
-        self.latents.len()
-    }
-
     /// `count` pictures, drawn with replacement.
     pub fn draw(&self, count: usize, rng: &mut Rng) -> Vec<usize> {
-        (0..count).map(|_| rng.below(self.len())).collect()
+        (0..count).map(|_| rng.below(self.latents.len())).collect()
     }
 
     /// The first pictures, again from the first where there are fewer than `count`.
     pub fn first(&self, count: usize) -> Vec<usize> {
-        (0..count).map(|at| at % self.len().max(1)).collect()
+        (0..count)
+            .map(|at| at % self.latents.len().max(1))
+            .collect()
     }
 
     /// Pictures `which` with `noise`.
