@@ -4,6 +4,7 @@ use base::command::Failure;
 use base::rng::Rng;
 use burn::tensor::Device;
 
+use super::denoiser::Prompt;
 use super::sprites::{CHOICES, Factors, Judge, SUBJECTS, Sprite};
 use super::world::{TAGS, Wish, World};
 use crate::fiva::train::Trained;
@@ -127,4 +128,38 @@ pub(super) fn measure(
         found.swap += (moved[0] + moved[1]) / (2 * WISHES) as f64;
     }
     Ok(found)
+}
+
+/// What the base does without references, and with words in their place.
+pub(super) fn alone(world: &World, judge: &Judge) -> String {
+    let rng = &mut Rng::new(super::SHARED).child("alone");
+    let factors: Vec<Factors> = (0..2 * WISHES).map(|_| Factors::random(rng)).collect();
+    let drawn = |prompt: &dyn Fn(&Factors) -> Prompt, rng: &mut Rng| {
+        let prompts: Vec<Prompt> = factors.iter().map(prompt).collect();
+        let names = judge.names(&world.plain(&prompts, rng), &Device::flex());
+        let share = |hit: &dyn Fn(&Factors, &Factors) -> bool| {
+            let hits = names
+                .iter()
+                .zip(&factors)
+                .filter(|(a, b)| hit(a, b))
+                .count();
+            100.0 * hits as f64 / factors.len() as f64
+        };
+        let [colour, stroke, lighting] =
+            [0, 1, 2].map(|at| share(&|a, b| a.attributes[at] == b.attributes[at]));
+        let subject = share(&|a, b| a.subject == b.subject);
+        format!(
+            "subject {subject:.1} %, colour {colour:.1} %, stroke {stroke:.1} %, lighting {lighting:.1} %"
+        )
+    };
+    let bare = drawn(&|it| Prompt::subject(it.subject), &mut rng.child("bare"));
+    let full = |it: &Factors| Prompt {
+        subject: Some(it.subject),
+        attributes: it.attributes.map(Some),
+    };
+    let full = drawn(&full, &mut rng.child("full"));
+    format!(
+        "The base alone, without guidance, of {} sprites; told the subject: {bare} right; told the attributes as well: {full}.",
+        factors.len()
+    )
 }

@@ -20,8 +20,8 @@ use burn::tensor::Device;
 
 use super::train::Trained;
 use claims::claims;
-use denoiser::{Prompt, train_base};
-use measures::{Found, WISHES, measure};
+use denoiser::train_base;
+use measures::{Found, alone, measure};
 use sprites::{Factors, Judge, NAMES, SIDE, Sprite};
 use world::{Lesson, TAGS, Wish, World};
 
@@ -129,7 +129,7 @@ fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
     })?;
     report.claims.push(room.judged());
     report.claims.extend(claims(&experiment));
-    report.notes.push(room.alone());
+    report.notes.push(alone(&room.world, &room.judge));
     report.experiments.push(experiment);
     report.figures.push(room.pictures(options.seeds[0])?);
     Ok(())
@@ -209,42 +209,6 @@ impl Room {
             "our measure",
             right >= 970,
             format!("{:.1} %", right as f64 / 10.0),
-        )
-    }
-
-    /// What the base does without references, and with words in their place.
-    fn alone(&self) -> String {
-        let rng = &mut Rng::new(SHARED).child("alone");
-        let factors: Vec<Factors> = (0..2 * WISHES).map(|_| Factors::random(rng)).collect();
-        let drawn = |prompt: &dyn Fn(&Factors) -> Prompt, rng: &mut Rng| {
-            let prompts: Vec<Prompt> = factors.iter().map(prompt).collect();
-            let names = self
-                .judge
-                .names(&self.world.plain(&prompts, rng), &Device::flex());
-            let share = |hit: &dyn Fn(&Factors, &Factors) -> bool| {
-                let hits = names
-                    .iter()
-                    .zip(&factors)
-                    .filter(|(a, b)| hit(a, b))
-                    .count();
-                100.0 * hits as f64 / factors.len() as f64
-            };
-            let [colour, stroke, lighting] =
-                [0, 1, 2].map(|at| share(&|a, b| a.attributes[at] == b.attributes[at]));
-            let subject = share(&|a, b| a.subject == b.subject);
-            format!(
-                "subject {subject:.1} %, colour {colour:.1} %, stroke {stroke:.1} %, lighting {lighting:.1} %"
-            )
-        };
-        let bare = drawn(&|it| Prompt::subject(it.subject), &mut rng.child("bare"));
-        let full = |it: &Factors| Prompt {
-            subject: Some(it.subject),
-            attributes: it.attributes.map(Some),
-        };
-        let full = drawn(&full, &mut rng.child("full"));
-        format!(
-            "The base alone, without guidance, of {} sprites; told the subject: {bare} right; told the attributes as well: {full}.",
-            factors.len()
         )
     }
 

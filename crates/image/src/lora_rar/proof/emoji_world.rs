@@ -3,6 +3,7 @@
 use base::command::{Context, Failure};
 use base::media::Image;
 use base::rng::Rng;
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use engine::SystemError;
 use engine::models::stable_diffusion::{OpenOptions, Request, StableDiffusion};
@@ -90,9 +91,11 @@ impl Embedded {
                 settings.clip,
             );
         }
-        let factors = lora.changes.iter().map(|change| FactorTensors {
-            down: change.a.val().detach(),
-            up: change.b.val().detach() * change.scale as f32,
+        // A tensor that is detached alone would still ask for a gradient.
+        let changes = lora.no_grad().changes.into_iter();
+        let factors = changes.map(|change| FactorTensors {
+            down: change.a.val(),
+            up: change.b.val() * change.scale as f32,
         });
         Ok(factors.collect())
     }
