@@ -189,8 +189,8 @@ impl Covered {
         let mut reached = self.inside.clone();
         for _ in 0..steps {
             let before = reached.clone();
-            for at in 0..reached.len() {
-                reached[at] |= neighbours(at, self.side).any(|near| before[near]);
+            for (at, pixel) in reached.iter_mut().enumerate() {
+                *pixel |= neighbours(at, self.side).any(|near| before[near]);
             }
         }
         let inside = self.inside.iter();
