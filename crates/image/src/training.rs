@@ -52,6 +52,24 @@ pub fn interrupted(verb: &str, [step, steps]: [u64; 2], folder: &Path) -> Failur
     ))
 }
 
+/// Shows how many pictures are encoded before training, done and of how many; Ctrl-C stops it.
+#[cfg(any(feature = "lora-rar", feature = "sd"))]
+pub fn encoding(
+    json: bool,
+    context: base::command::Context,
+) -> impl FnMut(usize, usize) -> Result<(), engine::SystemError> {
+    let mut bar = base::command::Steps::new("encoding", json);
+    move |done, of| {
+        bar.at(done, of);
+        if done == of {
+            bar.finish();
+        }
+        context
+            .proceed_or_resume()
+            .map_err(engine::SystemError::from)
+    }
+}
+
 /// Optimizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

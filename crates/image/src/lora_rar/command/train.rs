@@ -2,19 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{
-    Context, Failure, Steps, print_json, report, use_calling_thread_as_worker, whole,
-};
+use base::command::{Context, Failure, print_json, report, use_calling_thread_as_worker, whole};
 use clap::Args;
 use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
 use engine::train::{Progress, Run, RunLock, is_begun};
 use serde_json::json;
 
 use crate::base_model::{BaseModel, EMBEDDED};
-use crate::lora_rar::SystemError;
 use crate::lora_rar::distill::SIMILARITY;
 use crate::lora_rar::recipe::{FILE, HypernetDone, HypernetRecipe, run};
-use crate::training::{TrainingOptions, interrupted};
+use crate::training::{TrainingOptions, encoding, interrupted};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -145,14 +142,7 @@ impl Train {
             stop: context.stop,
             progress: &mut progress,
         };
-        let mut bar = Steps::new("encoding", self.training.json);
-        let mut watch = |done, of| {
-            bar.at(done, of);
-            if done == of {
-                bar.finish();
-            }
-            context.proceed_or_resume().map_err(SystemError::from)
-        };
+        let mut watch = encoding(self.training.json, context);
         let done = run(recipe, model, bounds, &mut watch)?;
         match done.interrupted {
             true => Err(interrupted(

@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{
-    Context, Failure, Steps, eprint_line, print_json, report, use_calling_thread_as_worker, whole,
+    Context, Failure, eprint_line, print_json, report, use_calling_thread_as_worker, whole,
 };
 use clap::Args;
-use engine::SystemError;
 use engine::models::stable_diffusion::StableDiffusion;
 use engine::train::{Progress, Run, RunLock, is_begun};
 use serde_json::json;
 
 use crate::sd::lora::{FILE, LoraDone, LoraRecipe, run};
 use crate::sd::options::ModelOptions;
-use crate::training::{TrainingOptions, interrupted};
+use crate::training::{TrainingOptions, encoding, interrupted};
 
 /// Options of `train-lora`.
 #[derive(Args, Debug)]
@@ -132,14 +131,7 @@ impl TrainLora {
             stop: context.stop,
             progress: &mut progress,
         };
-        let mut bar = Steps::new("encoding", self.training.json);
-        let mut watch = |done, of| {
-            bar.at(done, of);
-            if done == of {
-                bar.finish();
-            }
-            context.proceed_or_resume().map_err(SystemError::from)
-        };
+        let mut watch = encoding(self.training.json, context);
         let done = run(recipe, model, bounds, &mut watch)?;
         match done.interrupted {
             true => Err(interrupted(
