@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use base::command::{Failure, Stopped};
+#[cfg(feature = "endpoint")]
 use base::endpoint::ChatError;
 use base::files::FileError;
 use base::job::journal::JournalError;
@@ -11,12 +12,18 @@ use base::job::log::LogError;
 use base::media::MediaError;
 use base::tensor_file::WeightsError;
 
+#[cfg(feature = "language")]
 use crate::decode::DecodeError;
+#[cfg(feature = "language")]
 use crate::models::causal_lm::CausalLmError;
+#[cfg(feature = "language")]
 use crate::models::decoder::DecoderError;
+#[cfg(feature = "stable-diffusion")]
 use crate::models::stable_diffusion::DiffusionError;
+#[cfg(feature = "text")]
 use crate::text::TextError;
 use crate::train::TrainError;
+#[cfg(feature = "hub")]
 use crate::weights::hub::HubError;
 
 /// Why a system could not do its work: one line with cause and fix.
@@ -50,24 +57,31 @@ pub enum SystemError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// A model that was asked does not answer.
+    #[cfg(feature = "endpoint")]
     #[error(transparent)]
     Chat(#[from] ChatError),
     /// The tokenizer or the chat template.
+    #[cfg(feature = "text")]
     #[error(transparent)]
     Text(#[from] TextError),
     /// The model is not here.
+    #[cfg(feature = "hub")]
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The language model.
+    #[cfg(feature = "language")]
     #[error(transparent)]
     Decoder(#[from] DecoderError),
     /// Sampling and prompts.
+    #[cfg(feature = "language")]
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The language model that is trained.
+    #[cfg(feature = "language")]
     #[error(transparent)]
     CausalLm(#[from] CausalLmError),
     /// The diffusion model.
+    #[cfg(feature = "stable-diffusion")]
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
     /// Training failed.
@@ -93,23 +107,32 @@ impl SystemError {
 impl From<SystemError> for Failure {
     fn from(error: SystemError) -> Self {
         match error {
-            SystemError::Decoder(DecoderError::Shape(_)) => Self::failed(error),
-            SystemError::Input(_) | SystemError::Decoder(_) => Self::input(error),
+            SystemError::Input(_) => Self::input(error),
+            SystemError::Failed(_) | SystemError::Shape(_) => Self::failed(error),
             SystemError::Stopped(error) => error.into(),
+            #[cfg(feature = "endpoint")]
             SystemError::Chat(ChatError::Stopped) => Stopped::resumable().into(),
-            SystemError::Failed(_) | SystemError::Chat(_) | SystemError::Shape(_) => {
-                Self::failed(error)
-            }
+            #[cfg(feature = "endpoint")]
+            SystemError::Chat(_) => Self::failed(error),
+            #[cfg(feature = "language")]
+            SystemError::Decoder(DecoderError::Shape(_)) => Self::failed(error),
+            #[cfg(feature = "language")]
+            SystemError::Decoder(_) => Self::input(error),
             SystemError::File(error) => error.into(),
             SystemError::Lines(error) => error.into(),
             SystemError::Log(error) => error.into(),
             SystemError::Journal(error) => error.into(),
             SystemError::Media(error) => error.into(),
             SystemError::Weights(error) => error.into(),
+            #[cfg(feature = "text")]
             SystemError::Text(error) => error.into(),
+            #[cfg(feature = "hub")]
             SystemError::Hub(error) => error.into(),
+            #[cfg(feature = "language")]
             SystemError::Decode(error) => error.into(),
+            #[cfg(feature = "language")]
             SystemError::CausalLm(error) => error.into(),
+            #[cfg(feature = "stable-diffusion")]
             SystemError::Diffusion(error) => error.into(),
             SystemError::Train(error) => error.into(),
         }

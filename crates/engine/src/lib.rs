@@ -7,6 +7,7 @@ pub use error::SystemError;
 
 pub mod bench;
 pub mod data;
+#[cfg(feature = "language")]
 pub mod decode;
 mod device;
 pub mod diffusion;
@@ -14,6 +15,7 @@ mod error;
 pub mod models;
 pub mod nn;
 pub mod ops;
+#[cfg(feature = "text")]
 pub mod text;
 pub mod train;
 pub mod weights;

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use base::command::{Context, Failure, follow_shared_options, with_shared_options};
 use clap::{ArgMatches, FromArgMatches, Subcommand};
 
-#[cfg(feature = "engine")]
+#[cfg(feature = "bench")]
 use crate::bench::Bench;
 #[cfg(feature = "stiv")]
 use crate::create::Create;
 use crate::list::List;
 use crate::manual::{Completions, Man};
 use crate::prove::Prove;
-#[cfg(feature = "engine")]
+#[cfg(feature = "pull")]
 use crate::pull::Pull;
 #[cfg(feature = "serve")]
 use crate::serve::Serve;
@@ -41,7 +41,7 @@ pub enum Command {
     /// All systems and how far they are
     List(List),
     /// Fetch a language model into the cache that other tools share
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "pull")]
     Pull(Pull),
     /// Run a system's small-scale proof again
     Prove(Prove),
@@ -49,7 +49,7 @@ pub enum Command {
     #[cfg(feature = "serve")]
     Serve(Box<Serve>),
     /// Time the kernels and networks, beside PyTorch where there is one
-    #[cfg(feature = "engine")]
+    #[cfg(feature = "bench")]
     Bench(Bench),
     /// Completions for a shell: bash, elvish, fish, powershell or zsh
     Completions(Completions),
@@ -99,12 +99,12 @@ fn follow(matches: &ArgMatches, context: Context) -> Result<(), Failure> {
         #[cfg(feature = "sd")]
         Command::Sd(verb) => base::system::Verbs::run(verb.as_ref(), context),
         Command::List(list) => list.run(),
-        #[cfg(feature = "engine")]
+        #[cfg(feature = "pull")]
         Command::Pull(pull) => pull.run(context),
         Command::Prove(prove) => prove.run(context),
         #[cfg(feature = "serve")]
         Command::Serve(serve) => serve.run(context),
-        #[cfg(feature = "engine")]
+        #[cfg(feature = "bench")]
         Command::Bench(bench) => bench.run(context),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

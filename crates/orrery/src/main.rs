@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use base::command::{Failure, eprint_line};
 
 mod allocator;
-#[cfg(feature = "engine")]
+#[cfg(feature = "bench")]
 mod bench;
 mod cards;
 mod cli;
@@ -16,7 +16,7 @@ mod manual;
 #[cfg(feature = "stiv")]
 mod preview;
 mod prove;
-#[cfg(feature = "engine")]
+#[cfg(feature = "pull")]
 mod pull;
 mod registry;
 #[cfg(feature = "serve")]

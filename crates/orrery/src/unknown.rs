@@ -4,29 +4,52 @@ use base::command::{Failure, nearest, one_line};
 
 use crate::registry::{system as find, systems};
 
-/// Commands that are not systems.
-const VERBS: [&str; 8] = [
-    "create",
-    "list",
-    "prove",
-    "bench",
-    "pull",
-    "completions",
-    "man",
-    "help",
+/// Commands that a build may lack, and the feature that brings them where it is called otherwise.
+const OPTIONAL: [(&str, &str); 20] = [
+    ("acdit", ""),
+    ("bench", ""),
+    ("codearena", ""),
+    ("counterspeech", ""),
+    ("create", "stiv"),
+    ("emov2", ""),
+    ("fiva", ""),
+    ("frames", ""),
+    ("guardian", ""),
+    ("harp", ""),
+    ("hyperfl", ""),
+    ("lora-rar", ""),
+    ("moxin", ""),
+    ("omnidocbench", ""),
+    ("pull", ""),
+    ("rapl", ""),
+    ("sd", ""),
+    ("serve", ""),
+    ("stiv", ""),
+    ("wind", ""),
 ];
 
 /// What to say of `orrery NAME`, where `NAME` is not a command.
 pub fn command(name: &str) -> Failure {
-    match find(name) {
-        Some(system) => system.not_built(),
-        None => lost(
-            name,
-            "command",
-            &VERBS,
-            "`orrery --help` shows what there is",
-        ),
+    if let Some(system) = find(name) {
+        return system.not_built();
     }
+    if let Some((_, feature)) = OPTIONAL.iter().find(|(it, _)| *it == name) {
+        let feature = if feature.is_empty() { name } else { feature };
+        return Failure::input(format!(
+            "this program was built without `{name}`: build it with `--features {feature}`"
+        ));
+    }
+    let commands = crate::cli::describe();
+    let commands: Vec<&str> = commands
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    lost(
+        name,
+        "command",
+        &commands,
+        "`orrery --help` shows what there is",
+    )
 }
 
 /// What to say of a system that does not exist.
@@ -35,7 +58,7 @@ pub fn system(name: &str) -> Failure {
 }
 
 /// What to say of a benchmark that does not exist.
-#[cfg(feature = "engine")]
+#[cfg(feature = "bench")]
 pub fn benchmark(name: &str, known: &[&str]) -> Failure {
     let near = suggestion(
         name,
@@ -60,4 +83,18 @@ fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &
 
 fn short(name: &str) -> String {
     one_line(name).chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPTIONAL;
+
+    #[test]
+    #[cfg(feature = "default")]
+    fn optional_commands_are_there_by_default() {
+        let commands = crate::cli::describe();
+        for (name, _) in OPTIONAL {
+            assert!(commands.find_subcommand(name).is_some(), "{name}");
+        }
+    }
 }

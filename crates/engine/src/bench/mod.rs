@@ -1,13 +1,17 @@
 //! Benchmarks of fixed size, timed beside PyTorch: `orrery bench`.
 
+#[cfg(feature = "language")]
 pub mod agreement;
 mod conv;
+#[cfg(feature = "stable-diffusion")]
 pub mod diffusion;
 mod dit;
 mod kernels;
+#[cfg(feature = "language")]
 pub mod language;
 mod peer;
 mod quant;
+#[cfg(feature = "language")]
 pub mod training;
 
 use std::time::Instant;

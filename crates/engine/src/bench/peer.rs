@@ -19,6 +19,7 @@ const LOOP: &str = include_str!(concat!(
 ));
 
 /// What the process runs for language models.
+#[cfg(feature = "language")]
 const LLAMA: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../benches/language_peer.py"
@@ -80,6 +81,7 @@ impl Peer {
     ///
     /// # Errors
     /// When it does not start.
+    #[cfg(feature = "language")]
     pub(super) fn llama(python: &Path, model: &Path, threads: usize) -> Result<Self, PeerError> {
         Self::run(python, LLAMA, threads, &[model.as_os_str()])
     }

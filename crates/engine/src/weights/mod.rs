@@ -7,6 +7,7 @@
 
 mod gguf;
 mod gguf_types;
+#[cfg(feature = "hub")]
 pub mod hub;
 mod keys;
 pub mod lora;

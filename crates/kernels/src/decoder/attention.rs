@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use super::cache::{CacheDims, PAGE};
+use super::page::{gather, probabilities, score, tanh};
 use crate::error::{ShapeError, expect};
 use crate::level::{Kind, Level, PORTABLE_FMA};
 use crate::math::{LANES, exp, fold};
@@ -9,8 +11,6 @@ use crate::parallel::Places;
 use crate::simd::{Portable, Simd};
 use crate::team::Team;
 
-/// Positions of a page.
-pub const PAGE: usize = 64;
 /// Pages whose keys are summed apart from the others, so that several threads can share a long sequence: the split
 /// is the same for one query and for many.
 const SPAN: usize = 4;
@@ -18,59 +18,6 @@ const SPAN: usize = 4;
 const ROWS: usize = 24;
 /// Stands for the largest score while there is none.
 const LOWEST: f32 = -1e30;
-
-/// Sizes of the keys and values of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheDims {
-    /// Heads of keys and values.
-    pub heads: usize,
-    /// Heads of queries that share a head of keys.
-    pub group: usize,
-    /// Values of a head.
-    pub head: usize,
-}
-
-impl CacheDims {
-    /// Values of a head of a page: keys `[head, PAGE]`, then values `[PAGE, padded head]`.
-    fn head_len(&self) -> usize {
-        PAGE * (self.head + self.padded())
-    }
-
-    fn padded(&self) -> usize {
-        self.head.next_multiple_of(LANES)
-    }
-
-    /// Values of a page.
-    pub fn page_len(&self) -> usize {
-        self.heads * self.head_len()
-    }
-
-    /// Writes key and value `[heads, head]` of a token into slot `slot` of a page.
-    pub fn store(
-        &self,
-        page: &mut [f32],
-        slot: usize,
-        key: &[f32],
-        value: &[f32],
-    ) -> Result<(), ShapeError> {
-        expect("page", page.len(), self.page_len())?;
-        expect("key", key.len(), self.heads * self.head)?;
-        expect("value", value.len(), self.heads * self.head)?;
-        expect("slot", slot.min(PAGE - 1), slot)?;
-        let heads = page.chunks_exact_mut(self.head_len().max(1));
-        let sources = key
-            .chunks_exact(self.head)
-            .zip(value.chunks_exact(self.head));
-        for (page, (key, value)) in heads.zip(sources) {
-            let (keys, values) = page.split_at_mut(PAGE * self.head);
-            for (column, key) in keys.chunks_exact_mut(PAGE).zip(key) {
-                column[slot] = *key;
-            }
-            values[slot * self.padded()..][..self.head].copy_from_slice(value);
-        }
-        Ok(())
-    }
-}
 
 /// An attention over cached keys: query at position `i` sees keys `j` with `i − window < j ≤ i`.
 #[derive(Clone, Copy, Debug)]
@@ -483,133 +430,6 @@ impl<P: AsRef<[f32]>> Task<'_, P> {
             sums.values[i * padded..][..padded].copy_from_slice(&record[1 + LANES..]);
         }
     }
-}
-
-/// Scores of `N` rows with the keys `[head, PAGE]` of a page; gives `N`.
-///
-/// # Safety
-/// The machine must have the instructions of `L`; `q` holds `N` heads, `scores` room for `N` pages.
-#[inline(always)]
-unsafe fn score<L: Simd, const N: usize>(
-    q: &[f32],
-    keys: &[f32],
-    head: usize,
-    scores: &mut [f32],
-) -> usize {
-    let (q, scores) = (&q[..N * head], &mut scores[..N * PAGE]);
-    let keys = &keys[..head * PAGE];
-    // SAFETY: inside the slices by the lines above; the instructions are promised.
-    unsafe {
-        let mut sums = [[L::zero(); PAGE / LANES]; N];
-        for d in 0..head {
-            let keys = keys.as_ptr().add(d * PAGE);
-            let keys: [L; PAGE / LANES] = std::array::from_fn(|i| L::load(keys.add(i * LANES)));
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let q = L::splat(*q.get_unchecked(r * head + d));
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum = q.mul_add(key, *sum);
-                }
-            }
-        }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (i, sum) in sums.into_iter().enumerate() {
-                sum.store(scores.as_mut_ptr().add(r * PAGE + i * LANES));
-            }
-        }
-    }
-    N
-}
-
-/// Turns scores into exponentials, adds these to the totals, and gives what earlier sums are multiplied by.
-#[inline(always)]
-fn probabilities<const FMA: bool>(
-    scores: &mut [f32; PAGE],
-    largest: &mut f32,
-    totals: &mut [f32; LANES],
-) -> f32 {
-    let new = crate::softmax::max(scores).max(*largest);
-    let factor = exp::<FMA>(*largest - new);
-    *largest = new;
-    for score in scores.iter_mut() {
-        *score = exp::<FMA>(*score - new);
-    }
-    for (l, total) in totals.iter_mut().enumerate() {
-        let sum = (scores[l] + scores[l + LANES]) + (scores[l + 2 * LANES] + scores[l + 3 * LANES]);
-        *total = *total * factor + sum;
-    }
-    factor
-}
-
-/// Adds the values `[PAGE, padded]` of some keys, weighted, to the sums of `N` rows; gives `N`.
-///
-/// # Safety
-/// The machine must have the instructions of `L`; `sums` holds `N` rows of `padded` values.
-#[inline(always)]
-unsafe fn gather<L: Simd, const N: usize>(
-    weights: &[[f32; PAGE]],
-    keys: [usize; 2],
-    values: &[f32],
-    padded: usize,
-    sums: &mut [f32],
-) -> usize {
-    let mut column = 0;
-    while column < padded {
-        // SAFETY: handed down; columns stay inside the rows.
-        column += LANES
-            * unsafe {
-                match (padded - column) / LANES {
-                    4.. => columns::<L, N, 4>(weights, keys, values, padded, column, sums),
-                    _ => columns::<L, N, 1>(weights, keys, values, padded, column, sums),
-                }
-            };
-    }
-    N
-}
-
-/// [`gather`] for `C · 16` columns from `column` on; gives `C`.
-///
-/// # Safety
-/// As for [`gather`].
-#[inline(always)]
-unsafe fn columns<L: Simd, const N: usize, const C: usize>(
-    weights: &[[f32; PAGE]],
-    [first, end]: [usize; 2],
-    values: &[f32],
-    padded: usize,
-    column: usize,
-    sums: &mut [f32],
-) -> usize {
-    let sums = &mut sums[..N * padded];
-    let (weights, values) = (&weights[..N], &values[..PAGE * padded]);
-    // SAFETY: inside the slices by the lines above; the instructions are promised.
-    unsafe {
-        let place = |r: usize, c: usize| r * padded + column + c * LANES;
-        let mut parts: [[L; C]; N] = std::array::from_fn(|r| {
-            std::array::from_fn(|c| L::load(sums.as_ptr().add(place(r, c))))
-        });
-        for key in first..end {
-            let value: [L; C] =
-                std::array::from_fn(|c| L::load(values.as_ptr().add(place(key, c))));
-            for (r, parts) in parts.iter_mut().enumerate() {
-                let weight = L::splat(*weights.get_unchecked(r).get_unchecked(key));
-                for (part, value) in parts.iter_mut().zip(value) {
-                    *part = weight.mul_add(value, *part);
-                }
-            }
-        }
-        for (r, parts) in parts.into_iter().enumerate() {
-            for (c, part) in parts.into_iter().enumerate() {
-                part.store(sums.as_mut_ptr().add(place(r, c)));
-            }
-        }
-    }
-    C
-}
-
-/// `tanh(x) = 1 − 2/(e²ˣ + 1)`.
-#[inline(always)]
-fn tanh<const FMA: bool>(x: f32) -> f32 {
-    1.0 - 2.0 / (exp::<FMA>(2.0 * x) + 1.0)
 }
 
 /// Attention weights of one token over the positions `0..=position`, `[query heads, position + 1]`: zero for what it

@@ -5,14 +5,15 @@
 //! tile, and attention sums over keys in spans that begin at fixed positions of the sequence.
 
 mod attention;
+mod cache;
 mod dense;
+mod page;
 mod products;
 mod rows;
 mod simd;
 
-pub use attention::{
-    CacheDims, CachedAttention, PAGE, PartialSums, Queries, attention_weights, cached_attention,
-};
+pub use attention::{CachedAttention, PartialSums, Queries, attention_weights, cached_attention};
+pub use cache::{CacheDims, PAGE};
 pub use dense::{DenseKind, DenseRows};
 pub use products::{RowInput, RowProduct, WeightRows, row_products};
 pub use rows::{add_row, gate_row, layer_norm_row, rms_norm_row, rotate_row};

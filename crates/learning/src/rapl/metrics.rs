@@ -4,7 +4,7 @@ use base::numerics::{kendall, spearman};
 
 use super::Result;
 use super::embeddings::Embeddings;
-use super::transport::Ground;
+use super::ground::Ground;
 
 /// Mean Kendall's τ of nearest neighbours over all ordered pairs of videos, every `stride`-th frame; pairs without one are left out,
 /// and 0 where none has one (XIRL's evaluator).

@@ -16,6 +16,7 @@ mod cycle;
 pub mod diffusion;
 mod embeddings;
 pub mod encoder;
+mod ground;
 pub mod learn;
 mod losses;
 pub mod metrics;
@@ -33,8 +34,9 @@ pub mod world;
 pub use crate::error::{LearningError, Result};
 pub use cycle::{Cycle, CycleLoss, Similarity, TimeContrast, Timed};
 pub use embeddings::Embeddings;
+pub use ground::{Ground, Table};
 pub use losses::{Alignment, NoiseErrors, TripletLoss, bradley_terry, diffusion_dpo, triplet_loss};
-pub use transport::{Epsilon, Ground, Match, Table, Transport, exact_cost};
+pub use transport::{Epsilon, Match, Transport, exact_cost};
 
 /// What `orrery list` and the docs say of it.
 const CARD: Card = Card {

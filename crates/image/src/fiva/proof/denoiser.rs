@@ -67,8 +67,8 @@ fn unet_config() -> Unet2dConfig {
     Unet2dConfig {
         in_channels: CHANNELS,
         out_channels: CHANNELS,
-        down_block_types: vec!["DownBlock2D".into(), "CrossAttnDownBlock2D".into()],
-        up_block_types: vec!["CrossAttnUpBlock2D".into(), "UpBlock2D".into()],
+        down_block_types: vec!["CrossAttnDownBlock2D".into(); 2],
+        up_block_types: vec!["CrossAttnUpBlock2D".into(); 2],
         block_out_channels: vec![WIDTH; 2],
         layers_per_block: PerBlock::Same(1),
         norm_num_groups: 8,

@@ -47,12 +47,12 @@ const UNFILTERED: &str = "no range filter";
 const PLAIN: &str = "no synonyms";
 
 /// Steps of the base and of each adapter, of a short and of a full run.
-const STEPS: [[u64; 2]; 2] = [[700, 150], [6000, 4000]];
+const STEPS: [[u64; 2]; 2] = [[3000, 1500], [6000, 4000]];
 /// Seed of the base and the judge's test, which all seeds share.
 const SHARED: u64 = 2412;
 
 const ABOUT: &str = "Sprites of 16 × 16 pixels: 8 subjects, 6 palettes, 4 strokes, 4 lights. On half of the subjects, flat icons, the same light falls from \
-another side. The base is a small U-Net of the engine (width 32, two resolutions, cross-attention in the coarser) that was trained on all sprites with a word for \
+another side. The base is a small U-Net of the engine (width 32, two resolutions, cross-attention in both) that was trained on all sprites with a word for \
 the subject and, every other time, one for each attribute; it is shared by all seeds. So is the Q-Former that adapters begin with: two layers and four queries over an \
 image tower, which has learned to tell factors of sprites apart, by the word that asks for one and by another word for all of them. Its tower is then frozen. Each adapter is trained with decoupled cross-attention on \
 targets, told by their subject alone, with one to three references, each sharing one attribute; the base stays as it is. Half of the noise levels come from the noisiest quarter. A sprite is judged by the nearest of all \

@@ -28,7 +28,7 @@ const ALONE: &str = "base alone";
 const LOOKS: usize = 16;
 /// Steps of the tower, and of an adapter.
 const TOWER_STEPS: u64 = 400;
-const STEPS: u64 = 200;
+const STEPS: u64 = 600;
 /// Learning rate of an adapter: it begins from nothing, where the paper's begins from BLIP-Diffusion's Q-Former.
 const RATE: f64 = 2e-3;
 /// Steps of drawing.
