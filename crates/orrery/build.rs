@@ -1,4 +1,4 @@
-//! What the program says of its build: the commit and the features beside the usual ones.
+//! What the program says of its build: the commit, the features beside the usual ones, and those that it lacks.
 
 use std::process::Command;
 
@@ -21,12 +21,22 @@ fn main() {
         println!("cargo::rerun-if-changed={log}");
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=Cargo.toml");
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap_or_default();
+    let features = manifest
+        .split_once("[features]")
+        .map_or("", |(_, rest)| rest);
+    let features = features.split("\n[").next().unwrap_or_default().lines();
+    let on = |name: &str| {
+        let variable = format!("CARGO_FEATURE_{}", name.to_uppercase().replace('-', "_"));
+        std::env::var_os(variable).is_some()
+    };
+    let features = features.filter_map(|line| Some(line.split_once(" = [")?.0));
+    let missing: Vec<&str> = features.filter(|name| !on(name)).collect();
+    println!("cargo::rustc-env=ORRERY_MISSING={}", missing.join(" "));
     let features: Vec<&str> = ["cuda", "metal", "rocm", "wgpu"]
         .into_iter()
-        .filter(|name| {
-            let variable = format!("CARGO_FEATURE_{}", name.to_uppercase());
-            std::env::var_os(variable).is_some()
-        })
+        .filter(|name| on(name))
         .collect();
     let features = match features.as_slice() {
         [] => "none".to_owned(),

@@ -4,37 +4,16 @@ use base::command::{Failure, nearest, one_line};
 
 use crate::registry::{system as find, systems};
 
-/// Commands that a build may lack, and the feature that brings them where it is called otherwise.
-const OPTIONAL: [(&str, &str); 20] = [
-    ("acdit", ""),
-    ("bench", ""),
-    ("codearena", ""),
-    ("counterspeech", ""),
-    ("create", "stiv"),
-    ("emov2", ""),
-    ("fiva", ""),
-    ("frames", ""),
-    ("guardian", ""),
-    ("harp", ""),
-    ("hyperfl", ""),
-    ("lora-rar", ""),
-    ("moxin", ""),
-    ("omnidocbench", ""),
-    ("pull", ""),
-    ("rapl", ""),
-    ("sd", ""),
-    ("serve", ""),
-    ("stiv", ""),
-    ("wind", ""),
-];
+/// Features that this build lacks, each called like the command that it brings.
+const MISSING: &str = env!("ORRERY_MISSING");
 
 /// What to say of `orrery NAME`, where `NAME` is not a command.
 pub fn command(name: &str) -> Failure {
     if let Some(system) = find(name) {
         return system.not_built();
     }
-    if let Some((_, feature)) = OPTIONAL.iter().find(|(it, _)| *it == name) {
-        let feature = if feature.is_empty() { name } else { feature };
+    let feature = if name == "create" { "stiv" } else { name };
+    if MISSING.split(' ').any(|it| it == feature) {
         return Failure::input(format!(
             "this program was built without `{name}`: build it with `--features {feature}`"
         ));
@@ -83,18 +62,4 @@ fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>, otherwise: &
 
 fn short(name: &str) -> String {
     one_line(name).chars().take(40).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::OPTIONAL;
-
-    #[test]
-    #[cfg(feature = "default")]
-    fn optional_commands_are_there_by_default() {
-        let commands = crate::cli::describe();
-        for (name, _) in OPTIONAL {
-            assert!(commands.find_subcommand(name).is_some(), "{name}");
-        }
-    }
 }
