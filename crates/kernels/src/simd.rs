@@ -39,6 +39,21 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// See [`Simd::zero`].
     unsafe fn add(self, to: Self) -> Self;
+
+    /// `sums[i] += by · read[i]`, where `by` points at one value.
+    ///
+    /// # Safety
+    /// See [`Simd::zero`]; the value must be readable.
+    #[inline(always)]
+    unsafe fn add_products<const N: usize>(sums: &mut [Self; N], by: *const f32, read: [Self; N]) {
+        // SAFETY: handed down.
+        unsafe {
+            let by = Self::splat(*by);
+            for (sum, read) in sums.iter_mut().zip(read) {
+                *sum = by.mul_add(read, *sum);
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

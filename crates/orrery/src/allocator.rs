@@ -9,11 +9,33 @@ use mimalloc::MiMalloc;
 /// Bytes up to which a piece is small.
 const SMALL: usize = 64 << 10;
 
+/// Bytes from which glibc takes a piece from the system each time, whatever it is asked to keep.
+const HUGE: usize = 32 << 20;
+
 /// The allocator of the program.
 pub struct Allocator;
 
 fn small(size: usize) -> bool {
     size <= SMALL
+}
+
+/// Asks for huge pages under a piece that comes from the system afresh: with usual ones a picture's decoder spends a quarter of its
+/// time on page faults.
+fn advised(piece: *mut u8, size: usize) -> *mut u8 {
+    #[cfg(target_os = "linux")]
+    if size >= HUGE && !piece.is_null() {
+        /// Bytes of a huge page.
+        const PAGE: usize = 2 << 20;
+        let skipped = piece.align_offset(PAGE);
+        if skipped < size {
+            // SAFETY: the range lies inside the piece; the advice changes no byte, and may be refused.
+            unsafe {
+                let from = piece.add(skipped);
+                libc::madvise(from.cast(), size - skipped, libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+    piece
 }
 
 // SAFETY: the size that a piece was asked for with, which callers must give back unchanged, tells whose it is; both
@@ -25,7 +47,7 @@ unsafe impl GlobalAlloc for Allocator {
             if small(layout.size()) {
                 MiMalloc.alloc(layout)
             } else {
-                System.alloc(layout)
+                advised(System.alloc(layout), layout.size())
             }
         }
     }
@@ -36,7 +58,7 @@ unsafe impl GlobalAlloc for Allocator {
             if small(layout.size()) {
                 MiMalloc.alloc_zeroed(layout)
             } else {
-                System.alloc_zeroed(layout)
+                advised(System.alloc_zeroed(layout), layout.size())
             }
         }
     }

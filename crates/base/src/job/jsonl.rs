@@ -3,7 +3,7 @@
 //! A line that cannot be read is left out and reported; the others are used.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -14,6 +14,8 @@ use crate::files::{FileError, write_atomic};
 
 /// Longest line that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
+/// A line that is still not over after so many bytes, as of a device, is none.
+const ENDLESS: u64 = 4 << 30;
 
 /// One JSON object.
 pub type Record = Map<String, Value>;
@@ -116,7 +118,12 @@ pub fn each(path: &Path, take: &mut dyn FnMut(usize, Record)) -> Result<Vec<Stri
         if bytes.len() as u64 > LONGEST {
             let at = format!("`{shown}` line {number}");
             troubles.push(format!("{at}: longer than {} MB: left out", LONGEST >> 20));
+            let mut skipped = 0;
             while bytes.last() != Some(&b'\n') && !bytes.is_empty() {
+                skipped += bytes.len() as u64;
+                if skipped > ENDLESS {
+                    return Err(cannot(io::Error::other("a line without end")));
+                }
                 bytes.clear();
                 let mut limited = reader.by_ref().take(1 << 20);
                 limited.read_until(b'\n', &mut bytes).map_err(cannot)?;

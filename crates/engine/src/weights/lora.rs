@@ -199,7 +199,7 @@ impl Lora {
     /// it is found by. None where the file does not change it.
     ///
     /// # Errors
-    /// [`WeightsError::Unfit`] when the shapes do not fit.
+    /// [`WeightsError::Unfit`] when the shapes do not fit, or values are not numbers.
     fn change(
         &self,
         component: &str,
@@ -244,7 +244,13 @@ impl Lora {
         };
         let device = Device::flex();
         let factor = |key: &str, shape: [usize; 2]| -> Result<Tensor<2>, WeightsError> {
-            let data = TensorData::new(self.weights.values(key)?, shape);
+            let values = self.weights.values(key)?;
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(self.weights.unfit(format!(
+                    "`{key}` holds values that are not numbers; download or copy the file again"
+                )));
+            }
+            let data = TensorData::new(values, shape);
             Ok(Tensor::from_data(data, &device))
         };
         let change = LowRank {

@@ -145,14 +145,17 @@ pub fn read(path: &Path, grid: u32, taxonomy: &Taxonomy) -> Result<(Vec<Record>,
             path.display()
         ))
     };
-    if std::fs::metadata(path)
-        .map_err(|cause| unread(&cause))?
-        .len()
-        > LARGEST
-    {
+    let there = std::fs::metadata(path).map_err(|cause| unread(&cause))?;
+    if !there.is_file() {
+        return Err(unread(&"it is not a plain file; give `records.jsonl`"));
+    }
+    if there.len() > LARGEST {
         return Err(unread(&"it is larger than 4 GiB; give it in parts"));
     }
-    let text = std::fs::read_to_string(path).map_err(|cause| unread(&cause))?;
+    let text = std::fs::read_to_string(path).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::InvalidData => unread(&"it is not text; give `records.jsonl`"),
+        _ => unread(&cause),
+    })?;
     let root = path.parent().unwrap_or(Path::new(""));
     let values: Vec<Value> = match serde_json::from_str(&text) {
         Ok(Value::Array(all)) => all,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::Failure;
-use base::files::write_bytes;
+use base::files::{FileError, write_bytes};
 use base::job::jsonl;
 use base::media::{Image, png_bytes};
 use base::rng::Rng;
@@ -28,19 +28,20 @@ pub struct Thing {
 /// Renders each thing with so many looks into `folder`, and lists them in [`RECORDS`]; gives the number of pictures.
 ///
 /// # Errors
-/// When the folder cannot be written.
+/// When the folder cannot be written, or holds a set already.
 pub fn write_set(
     things: &[Thing],
     looks: usize,
     folder: &Path,
     rng: &Rng,
 ) -> Result<usize, Failure> {
-    std::fs::create_dir_all(folder).map_err(|cause| {
-        Failure::input(format!(
-            "cannot make `{}`: {cause}; choose another `--out`",
+    if folder.join(RECORDS).exists() {
+        return Err(Failure::input(format!(
+            "`{}` holds a set already: choose another `--out`, or remove it",
             folder.display()
-        ))
-    })?;
+        )));
+    }
+    std::fs::create_dir_all(folder).map_err(|cause| FileError::from_io(folder, cause))?;
     let mut records = Vec::with_capacity(things.len() * looks);
     for number in 0..things.len() * looks {
         let thing = &things[number / looks];

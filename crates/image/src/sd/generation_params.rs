@@ -1,12 +1,14 @@
 //! What is written into a picture so that it can be made again.
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
 use base::hash::{FNV_START, fnv1a};
-use base::media::MediaError;
 use base::media::provenance::{self, Provenance};
+use base::media::{MAX_BYTES, MediaError};
 use engine::diffusion::scheduler::Prediction;
 use engine::models::stable_diffusion::{OpenOptions, SamplerKind};
 use engine::nn::WeightKind;
@@ -97,7 +99,15 @@ impl Given {
     /// # Errors
     /// When it cannot be read.
     pub fn new(path: &Path) -> Result<Self, Failure> {
-        let bytes = std::fs::read(path).map_err(|cause| {
+        // No more than pictures may have; longer files are refused when they are decoded.
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(path)?
+                .take(MAX_BYTES + 1)
+                .read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|cause| {
             Failure::input(format!(
                 "cannot read `{}`: {cause}; check the path",
                 path.display()

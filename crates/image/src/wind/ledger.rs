@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base::files::FileError;
 use serde::{Deserialize, Serialize};
 
 use super::key::{hex, random_below};
@@ -59,8 +60,15 @@ impl Ledger {
         })?;
         file.lock()
             .map_err(|error| refuse(format!("it cannot be locked: {error}")))?;
-        let size = file.metadata().map_or(0, |there| there.len());
-        if size > MAX_BYTES {
+        let there = file.metadata().map_err(|error| {
+            refuse(format!("it cannot be read ({error}): choose another place"))
+        })?;
+        if !there.is_file() {
+            return Err(refuse(
+                "it is not a plain file: choose another place".into(),
+            ));
+        }
+        if there.len() > MAX_BYTES {
             return Err(refuse(format!(
                 "it has more than {MAX_BYTES} bytes: begin a new one"
             )));
@@ -68,12 +76,8 @@ impl Ledger {
         let mut text = String::new();
         file.read_to_string(&mut text)
             .map_err(|_| refuse("it is not text: take it from a backup".into()))?;
-        if !text.is_empty() && !text.ends_with('\n') {
-            return Err(refuse(format!(
-                "line {} is cut: take the file from a backup, or delete that line and note the picture it was for",
-                text.lines().count()
-            )));
-        }
+        let ended = text.is_empty() || text.ends_with('\n');
+        let lines = text.lines().count();
         let mut ledger = Self {
             path: path.into(),
             file,
@@ -83,10 +87,12 @@ impl Ledger {
         };
         for (at, line) in text.lines().enumerate() {
             let entry: Entry = serde_json::from_str(line).map_err(|_| {
-                refuse(format!(
-                    "line {} is not an entry: take the file from a backup",
-                    at + 1
-                ))
+                refuse(match at + 1 == lines && !ended {
+                    true => format!(
+                        "line {lines} is cut: take the file from a backup, or delete that line and note the picture it was for"
+                    ),
+                    false => format!("line {} is not an entry: take the file from a backup", at + 1),
+                })
             })?;
             if entry.code != ledger.code(&entry) {
                 return Err(refuse(match at {
@@ -96,6 +102,11 @@ impl Ledger {
             }
             ledger.used.insert(entry.index);
             ledger.entries.push(entry);
+        }
+        if !ended {
+            // The last entry is whole, as its code says; only the end of its line is missing.
+            let wrote = ledger.file.write_all(b"\n");
+            wrote.map_err(|error| FileError::from_io(path, error))?;
         }
         Ok(ledger)
     }
@@ -161,7 +172,7 @@ impl Ledger {
                 let _ = self.file.set_len(end);
             })
         });
-        written.map_err(|error| refuse(format!("it cannot be written: {error}")))?;
+        written.map_err(|error| FileError::from_io(&path, error))?;
         self.used.insert(index);
         self.entries.push(entry);
         Ok(())

@@ -245,10 +245,7 @@ unsafe fn tile<V: Simd, const ROWS: usize, const VECTORS: usize>(
                     *read = V::load(source.wrapping_add(start));
                 }
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let by = V::splat(*weight.wrapping_add(i * row_step));
-                    for (sum, read) in sums.iter_mut().zip(read) {
-                        *sum = by.mul_add(read, *sum);
-                    }
+                    V::add_products(sums, weight.wrapping_add(i * row_step), read);
                 }
             }
         }

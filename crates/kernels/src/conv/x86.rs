@@ -52,6 +52,49 @@ impl Simd for Pairs {
         // SAFETY: see above.
         Self(unsafe { _mm512_add_ps(self.0, to.0) })
     }
+
+    #[inline(always)]
+    unsafe fn add_products<const N: usize>(sums: &mut [Self; N], by: *const f32, read: [Self; N]) {
+        // SAFETY: handed down.
+        unsafe {
+            if let ([a, b, c], [x, y, z]) = (&mut sums[..], &read[..]) {
+                return add_three([a, b, c], by, [*x, *y, *z]);
+            }
+            let by = Self::splat(*by);
+            for (sum, read) in sums.iter_mut().zip(read) {
+                *sum = Simd::mul_add(by, read, *sum);
+            }
+        }
+    }
+}
+
+/// [`Simd::add_products`] for three sums, by hand: the compiler reads all factors of a step first, and then has too few registers
+/// for 24 sums.
+///
+/// # Safety
+/// The machine must have AVX-512 with BF16; `by` can be read.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")]
+unsafe fn add_three([a, b, c]: [&mut Pairs; 3], by: *const f32, [x, y, z]: [Pairs; 3]) {
+    let _factor: __m512;
+    // SAFETY: promised.
+    unsafe {
+        std::arch::asm!(
+            "vbroadcastss {factor}, dword ptr [{by}]",
+            "vdpbf16ps {a}, {factor}, {x}",
+            "vdpbf16ps {b}, {factor}, {y}",
+            "vdpbf16ps {c}, {factor}, {z}",
+            by = in(reg) by,
+            factor = out(zmm_reg) _factor,
+            a = inout(zmm_reg) a.0,
+            b = inout(zmm_reg) b.0,
+            c = inout(zmm_reg) c.0,
+            x = in(zmm_reg) x.0,
+            y = in(zmm_reg) y.0,
+            z = in(zmm_reg) z.0,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
 }
 
 /// The product of a block whose operands are units.

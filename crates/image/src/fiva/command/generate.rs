@@ -12,7 +12,7 @@ use engine::models::stable_diffusion::{OpenOptions, Request, SamplerKind, Sampli
 use engine::weights::Weights;
 use serde_json::json;
 
-use super::options::{ReferenceOptions, side};
+use super::options::{ReferenceOptions, pixels, side};
 use crate::base_model::{BaseModel, EMBEDDED};
 use crate::fiva::pipeline::{self, NEGATIVE};
 use crate::fiva::{Adapter, Guide};
@@ -61,7 +61,7 @@ pub struct Generate {
     #[arg(long)]
     sampler: Option<SamplerKind>,
     /// Width and height in pixels [default: 512, of the embedded model 64]
-    #[arg(long)]
+    #[arg(long, value_name = "PIXELS", value_parser = pixels)]
     size: Option<usize>,
     /// Seed of the first picture; the next ones count on [default: drawn]
     #[arg(long)]

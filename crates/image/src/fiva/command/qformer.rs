@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, use_calling_thread_as_worker};
-use base::files::write_bytes;
+use base::files::{FileError, write_bytes};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -50,6 +50,13 @@ impl QFormerVerb {
                 "--side {side} cannot be cut into 8 x 8 patches: use a multiple of 8"
             )));
         }
+        let there = self.out.join(checkpoint::QFORMER);
+        if there.exists() {
+            return Err(Failure::input(format!(
+                "`{}` holds a Q-Former already: choose another `--out`, or remove it",
+                self.out.display()
+            )));
+        }
         let records = self.records.read()?;
         let taxonomy = Taxonomy::ours()?;
         let vocabulary = tags::vocabulary(&taxonomy, &[tower::ALL]);
@@ -63,9 +70,7 @@ impl QFormerVerb {
             self.steps,
             (context, rng, &device),
         )?;
-        let cause =
-            |cause| Failure::input(format!("cannot make `{}`: {cause}", self.out.display()));
-        std::fs::create_dir_all(&self.out).map_err(cause)?;
+        std::fs::create_dir_all(&self.out).map_err(|cause| FileError::from_io(&self.out, cause))?;
         checkpoint::write_qformer(&qformer, &config, &self.out)?;
         write_bytes(self.out.join("vocab.txt"), vocabulary.join("\n").as_bytes())?;
         let folder = self.out.display().to_string();

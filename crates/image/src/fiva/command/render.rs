@@ -49,7 +49,7 @@ impl Render {
 fn things(folder: &Path) -> Result<Vec<Thing>, Failure> {
     let unread = |cause: &dyn std::fmt::Display| {
         Failure::input(format!(
-            "cannot read the folder `{}`: {cause}",
+            "cannot read the folder `{}`: {cause}; give a folder of pictures called after what they show",
             folder.display()
         ))
     };
@@ -66,9 +66,7 @@ fn things(folder: &Path) -> Result<Vec<Thing>, Failure> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(unread(
-            &"it holds no picture; give one of pictures called after what they show",
-        ));
+        return Err(unread(&"it holds no picture"));
     }
     let thing = |path: &PathBuf| {
         Ok(Thing {

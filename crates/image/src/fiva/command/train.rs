@@ -1,18 +1,19 @@
 //! `orrery fiva train`.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Output, eprint_line, use_calling_thread_as_worker};
-use base::files::write_bytes;
+use base::files::{FileError, settings, write_bytes};
+use base::job::jsonl;
 use base::rng::Rng;
 use clap::Args;
 use engine::models::stable_diffusion::OpenOptions;
 use engine::train::{Progress, Run, train};
 use engine::weights::{Precision, Weights};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::options::side;
+use super::options::{pixels, side};
 use crate::base_model::BaseModel;
 use crate::fiva::latents::Latents;
 use crate::fiva::pairs::Pair;
@@ -61,7 +62,7 @@ pub struct Train {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
     /// Height and width of targets in pixels [default: 512, of the embedded model 64]
-    #[arg(long)]
+    #[arg(long, value_name = "PIXELS", value_parser = pixels)]
     size: Option<usize>,
     /// Bring references to the Q-Former's size at once, not by way of 512 x 512 as the published script does
     #[arg(long)]
@@ -83,6 +84,60 @@ pub struct Train {
     device: String,
     #[command(flatten)]
     output: Output,
+}
+
+/// The file with the settings in a run's folder.
+const SETTINGS: &str = "run.json";
+
+/// What stays as it is when a run goes on.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Settings {
+    model: String,
+    pairs: usize,
+    rate: f64,
+    batch: usize,
+    size: usize,
+    direct: bool,
+    noisy: bool,
+    no_augment: bool,
+    seed: u64,
+}
+
+impl Settings {
+    /// Keeps the settings in the folder of a new run, or compares them with those of the run that goes on.
+    fn keep(&self, folder: &Path, resume: bool) -> Result<(), Failure> {
+        let path = folder.join(SETTINGS);
+        if !resume {
+            // A folder that holds a run already is refused when training begins.
+            if !path.exists() {
+                std::fs::create_dir_all(folder)
+                    .map_err(|cause| FileError::from_io(folder, cause))?;
+                write_bytes(&path, settings(self)?.as_bytes())?;
+            }
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|cause| {
+            Failure::input(format!(
+                "cannot go on: `{}` cannot be read ({cause}): give the `--out` of a run of `orrery fiva train`, or leave `--resume` out",
+                path.display()
+            ))
+        })?;
+        let before: Value = serde_json::from_str(&text).unwrap_or_default();
+        let now = serde_json::to_value(self).map_err(Failure::failed)?;
+        let changed = now.as_object().into_iter().flatten();
+        let changed: Vec<String> = changed
+            .filter(|(name, value)| before.get(name) != Some(value))
+            .map(|(name, value)| format!("{name} ({} then, {value} now)", before[name]))
+            .collect();
+        match changed.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::input(format!(
+                "cannot go on in `{}` with other settings: {}; give the same, or another `--out`",
+                folder.display(),
+                changed.join(", ")
+            ))),
+        }
+    }
 }
 
 impl Train {
@@ -125,6 +180,18 @@ impl Train {
             adapter,
         };
         let model = model.train().with_frozen_tower();
+        Settings {
+            model: self.model.clone(),
+            pairs: pairs.len(),
+            rate: self.rate,
+            batch: recipe.batch,
+            size: recipe.side,
+            direct: self.direct,
+            noisy: self.noisy,
+            no_augment: self.no_augment,
+            seed: self.seed,
+        }
+        .keep(&self.out, self.resume)?;
         let mut progress = Progress::shown("training", !self.output.json);
         let trained = train(
             &task,
@@ -198,17 +265,16 @@ fn pairs(path: &Path) -> Result<Vec<Pair>, Failure> {
             path.display()
         ))
     };
-    let file = std::fs::File::open(path).map_err(|cause| unread(&cause))?;
-    let mut pairs = Vec::new();
-    for (at, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|cause| unread(&cause))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let pair: Pair = serde_json::from_str(&line)
-            .map_err(|cause| unread(&format!("line {}: {cause}", at + 1)))?;
+    let lines = jsonl::read(path)?;
+    if let Some(trouble) = lines.troubles.first() {
+        return Err(unread(trouble));
+    }
+    let mut pairs = Vec::with_capacity(lines.records.len());
+    for (line, record) in lines.records {
+        let pair: Pair = serde_json::from_value(Value::Object(record))
+            .map_err(|cause| unread(&format!("line {line}: {cause}")))?;
         if pair.references.is_empty() {
-            return Err(unread(&format!("line {} has no reference", at + 1)));
+            return Err(unread(&format!("line {line} has no reference")));
         }
         pairs.push(pair);
     }

@@ -34,7 +34,7 @@ pub struct Merge {
     #[arg(long, value_enum, default_value = "rar")]
     pub(super) method: Name,
     /// The network of `rar`: the published `hypernet.pth`, or one of the same names for other widths
-    #[arg(long, value_name = "FILE", required_if_eq("method", "rar"))]
+    #[arg(long, value_name = "FILE")]
     hypernet: Option<PathBuf>,
     /// Where the merged LoRA goes
     #[arg(long, value_name = "FILE")]
@@ -151,7 +151,17 @@ impl Merge {
         let [content, style] = [LoraFile::open(&self.content)?, LoraFile::open(&self.style)?];
         let merger = match (self.method, &self.hypernet) {
             (Name::Rar, Some(path)) => Some(open_merger(path)?),
-            _ => None,
+            (Name::Rar, None) => {
+                return Err(Failure::input(
+                    "`rar` needs its network: give `--hypernet FILE`, or `--method direct` for the plain sum",
+                ));
+            }
+            (_, Some(_)) => {
+                return Err(Failure::input(
+                    "only `rar` asks a network: leave `--hypernet` out, or use `--method rar`",
+                ));
+            }
+            (_, None) => None,
         };
         let usual = match self.method {
             Name::Rar | Name::ZipLora | Name::Direct => 1.0,

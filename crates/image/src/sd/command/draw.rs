@@ -282,10 +282,20 @@ impl<'a> Job<'a> {
         let Some(image) = &self.params.image else {
             return Ok(None);
         };
+        let picture = media::read_image(&image.path)?;
         let mask = self.params.mask.as_ref();
+        let mask = mask.map(|mask| media::read_image(&mask.path)).transpose()?;
+        if let Some(mask) = &mask
+            && [mask.width, mask.height] != [picture.width, picture.height]
+        {
+            return Err(Failure::input(format!(
+                "the mask has {}x{} pixels and the picture {}x{}: give a mask of the picture's size",
+                mask.width, mask.height, picture.width, picture.height
+            )));
+        }
         Ok(Some(Source {
-            picture: media::read_image(&image.path)?,
-            mask: mask.map(|mask| media::read_image(&mask.path)).transpose()?,
+            picture,
+            mask,
             strength: self.params.strength,
         }))
     }

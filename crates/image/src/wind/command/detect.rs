@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::options::{Method, Model, Numbers, Secret, numbers, positive, read_latents};
 use crate::wind::{
-    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, SystemError, TurnBack, readings,
+    Detection, Detector, Key, Mode, Reading, Region, Search, Shape, Stage, SystemError, TurnBack,
+    readings,
 };
 
 /// Options of `detect`.
@@ -150,11 +151,21 @@ impl Detect {
             false => "no match".to_owned(),
         })?;
         print_line(&format!(
-            "score {:.4} ({:?}); alpha {:e} asks for {:.4} in {} dimensions; chance 1e{:.1}",
-            found.cosine, found.stage, self.alpha, found.threshold, found.dimension, found.log10_p
+            "score {:.4} ({}); alpha {:e} asks for {:.4} in {} dimensions; chance {}",
+            found.cosine,
+            match found.stage {
+                Stage::Group => "among the noises of one group",
+                Stage::All => "among all noises",
+                Stage::Window => "in a window",
+                Stage::Region => "in the part given",
+            },
+            self.alpha,
+            found.threshold,
+            found.dimension,
+            chance(found.log10_p)
         ))?;
         print_line(&format!(
-            "{} noises, {} angles, {} comparisons; mark of group {}, distance {:.2}, the next {:.2} farther",
+            "{} noises, angles tried: {}, {} comparisons; mark of group {}, distance {:.2}, the next {:.2} farther",
             key.noises(),
             self.angles.0.len(),
             found.comparisons,
@@ -216,9 +227,19 @@ impl Detect {
                 print_json(&line)
             }
             false => print_line(&format!(
-                "{verdict}: nearest key {}; chance 1e{log10:.1} over {tries} comparisons",
-                best.0
+                "{verdict}: nearest key {}; chance {} over {tries} comparisons",
+                best.0,
+                chance(log10)
             )),
         }
+    }
+}
+
+/// The chance whose logarithm to base 10 this is, in words where its digits say nothing.
+fn chance(log10: f64) -> String {
+    match log10 {
+        ..-300.0 => "below 1e-300".into(),
+        -0.01.. => "about 1".into(),
+        _ => format!("{:.1e}", libm::pow(10.0, log10)),
     }
 }
