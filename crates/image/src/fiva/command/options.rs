@@ -25,11 +25,8 @@ pub fn side(place: &BaseModel, model: &StableDiffusion) -> usize {
 
 /// Reads the height and width of a square picture.
 pub fn pixels(text: &str) -> Result<usize, String> {
-    let side: Option<usize> = text.parse().ok();
-    side.filter(|side| (8..=4096).contains(side) && side.is_multiple_of(8))
-        .ok_or_else(|| {
-            "give one number, a multiple of 8 from 8 to 4096: pictures are square".into()
-        })
+    text.parse()
+        .map_err(|_| "give one number, such as 512: pictures are square".into())
 }
 
 /// A reference at the command line: `FILE:TAG` or `FILE:TAG:STRENGTH`.
