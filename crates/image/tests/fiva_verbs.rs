@@ -384,6 +384,18 @@ fn from_prompts_to_an_adapter() {
         train("3", &[]),
         Err(Failure::Input(_) | Failure::Failed(_))
     ));
+    let refused = |more: &[&str], wanted: &str| match train("3", more) {
+        Err(Failure::Input(said)) => assert!(said.contains(wanted), "{said}"),
+        other => panic!("{more:?}: {other:?}"),
+    };
+    refused(
+        &["--resume", "--noisy"],
+        "other settings: noisy (false then, true now)",
+    );
+    std::fs::rename(at("run"), at("moved")).unwrap();
+    refused(&["--resume"], "run.json");
+    assert!(!place.join("run").exists());
+    std::fs::rename(at("moved"), at("run")).unwrap();
     train("3", &["--resume"]).unwrap();
     // The image tower stays as it is; the rest does not.
     let [before, after] = [
@@ -483,12 +495,17 @@ fn from_drawn_things_to_an_adapter_of_ones_own() {
     let records = std::fs::read_to_string(at("set/records.jsonl")).unwrap();
     assert_eq!(records.lines().count(), 18);
     assert_eq!(records.matches("\"subject\":\"cat\"").count(), 12);
+    wrong("data render @drawn --out @set", "holds a set already");
     run("data pairs @set/records.jsonl --no-filter --out @pairs.jsonl").unwrap();
     wrong(
         "qformer @set/records.jsonl --side 20 --out @small",
         "multiple of 8",
     );
     run("qformer @set/records.jsonl --side 16 --steps 2 --out @small").unwrap();
+    wrong(
+        "qformer @set/records.jsonl --out @small",
+        "holds a Q-Former already",
+    );
     run("train --model @base --qformer @small --pairs @pairs.jsonl --out @run --steps 2 --batch 2 --size 16 --direct --noisy --json")
         .unwrap();
     let [before, after] = [

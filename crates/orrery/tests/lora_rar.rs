@@ -215,8 +215,12 @@ fn what_does_not_go_together_is_refused_in_one_line() {
         ..Lora::new(4)
     };
 
-    // For another base: named, with the first five keys.
     Lora::new(4).write(&a, 1);
+    Lora::new(4).write(&b, 2);
+    let line = merge(at, &[]).refused(2);
+    assert!(line.contains("`rar` needs its network"), "{line}");
+
+    // For another base: named, with the first five keys.
     old.write(&b, 2);
     let line = merge(at, &rar).refused(2);
     assert!(

@@ -187,6 +187,10 @@ fn bad_input_is_told_in_one_line() {
         refused("ledger --key key.json --log cut.jsonl", words);
     };
     check(&ledger[..ledger.len() - 9], "line 2 is cut");
+    // Only the end of the line is missing: the entry counts, and the next one gets a line of its own.
+    fs::write(at.join("cut.jsonl"), ledger.trim_end()).unwrap();
+    wind(at, "ledger --key key.json --log cut.jsonl").worked();
+    assert_eq!(fs::read_to_string(at.join("cut.jsonl")).unwrap(), ledger);
     check(
         ledger.split_inclusive('\n').nth(1).unwrap(),
         "does not belong",
@@ -194,6 +198,11 @@ fn bad_input_is_told_in_one_line() {
     check(
         &ledger.replacen("\"index\":6", "\"index\":7", 1),
         "line 2 was changed",
+    );
+    #[cfg(unix)]
+    refused(
+        "generate --key key.json --out b.png --log /dev/zero",
+        "not a plain file",
     );
     wind(at, "keygen --out other.json --noises 100 --groups 10").worked();
     refused(
