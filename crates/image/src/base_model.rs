@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::command::{Failure, one_line};
 use engine::burn::tensor::Device;
-#[cfg(any(feature = "fiva", feature = "sd"))]
+#[cfg(feature = "sd")]
 use engine::models::stable_diffusion::ModelInfo;
 use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
 use engine::weights::Weights;
@@ -75,7 +75,7 @@ impl BaseModel {
     ///
     /// # Errors
     /// As [`StableDiffusion::info`].
-    #[cfg(any(feature = "fiva", feature = "sd"))]
+    #[cfg(feature = "sd")]
     pub fn info(&self, options: &OpenOptions) -> Result<ModelInfo, Failure> {
         Ok(match self {
             Self::Embedded => {

@@ -8,7 +8,6 @@ mod added;
 mod bytes;
 mod charsmap;
 mod clip;
-#[cfg(feature = "language")]
 mod clock;
 mod error;
 mod folder;
@@ -21,18 +20,14 @@ mod protobuf;
 mod sentencepiece;
 mod spm;
 mod stream;
-#[cfg(feature = "language")]
 mod template;
-#[cfg(feature = "language")]
 mod tojson;
 mod tokenizer;
 mod wordpiece;
 
-#[cfg(feature = "language")]
 pub use clock::Moment;
 pub use error::TextError;
 pub use gguf::GgufVocabulary;
 pub use stream::Utf8Stream;
-#[cfg(feature = "language")]
 pub use template::{ChatInput, ChatTemplate};
 pub use tokenizer::{SpecialTokens, TextState, TextStream, Tokenizer};
