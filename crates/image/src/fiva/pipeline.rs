@@ -141,7 +141,7 @@ impl Extractor {
 pub fn check(references: &[Reference]) -> Result<(), SystemError> {
     if references.is_empty() || references.len() > SLOTS {
         return Err(SystemError::input(format!(
-            "{} references were given; 1 to {SLOTS} are possible: `--ref picture.png:color`",
+            "{} references are given: give 1 to {SLOTS}, such as `--ref picture.png:color`",
             references.len()
         )));
     }

@@ -19,7 +19,7 @@ base::verbs! {
         /// Taxonomy, prompts, range filter, pairs and statistics of training data
         #[command(subcommand)]
         Data(data::Data),
-        /// Make a small Q-Former to begin with, which tells attributes of records apart
+        /// Train a small Q-Former to begin with: it learns to tell of a picture the attribute that a word asks for
         #[command(name = "qformer")]
         QFormer(qformer::QFormerVerb),
         /// Train adapter and Q-Former on pairs

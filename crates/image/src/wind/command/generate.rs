@@ -18,7 +18,7 @@ struct Output {
     secret: Secret,
     #[command(flatten)]
     model: Model,
-    /// What to draw; `ideal` has 8 kinds, named by number, or by what the letters come to
+    /// What to draw; `ideal` has 8 kinds, named by number; other words stand for one of them
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,
     /// The picture to write (png, jpg, webp, gif)
