@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use base::command::{Context, Failure, Output, eprint_line, use_calling_thread_as_worker};
+use base::command::{
+    Context, Failure, Output, eprint_line, learning_rate, use_calling_thread_as_worker,
+};
 use base::files::{FileError, settings, write_bytes};
 use base::job::jsonl;
 use base::rng::Rng;
@@ -56,7 +58,7 @@ pub struct Train {
     #[arg(long, default_value_t = 10_000)]
     steps: u64,
     /// Learning rate
-    #[arg(long, default_value_t = 2e-5)]
+    #[arg(long = "learning-rate", visible_alias = "rate", default_value_t = 2e-5, value_parser = learning_rate)]
     rate: f64,
     /// Pairs of a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -143,9 +145,6 @@ impl Settings {
 impl Train {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         use_calling_thread_as_worker();
-        if !(self.rate > 0.0 && self.rate.is_finite()) {
-            return Err(Failure::input("--rate must be a number above 0"));
-        }
         let device = engine::device(&self.device)?;
         let pairs = pairs(&self.pairs)?;
         let place = BaseModel::find(&self.model)?;
