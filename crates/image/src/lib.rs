@@ -16,7 +16,12 @@ pub mod lora_rar;
 #[cfg(feature = "sd")]
 pub mod sd;
 mod systems;
-#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
+#[cfg(any(
+    feature = "acdit",
+    feature = "fiva",
+    feature = "lora-rar",
+    feature = "sd"
+))]
 mod training;
 #[cfg(any(feature = "lora-rar", feature = "sd"))]
 pub mod tuning;

@@ -2,15 +2,22 @@
 
 use std::path::Path;
 
-use base::command::{Failure, learning_rate, number_in};
+use base::command::Failure;
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
+use base::command::{learning_rate, number_in};
 use base::files::{settings, write_bytes};
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 use burn::tensor::Device;
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 use clap::{Args, ValueEnum};
 #[cfg(any(feature = "acdit", feature = "sd"))]
 use engine::train::optim::{AdamWConfig, MuonConfig, OptimizerConfig};
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
+use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 /// Options of a training run that do not depend on the network.
 #[derive(Args, Debug)]
 pub struct TrainingOptions {
@@ -34,6 +41,7 @@ pub struct TrainingOptions {
     pub json: bool,
 }
 
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 impl TrainingOptions {
     /// The device, with gradients.
     ///
@@ -44,6 +52,7 @@ impl TrainingOptions {
     }
 }
 
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 /// A run of `verb`, such as `sd train`, in `folder` ended by Ctrl-C at a step of so many.
 pub fn interrupted(verb: &str, [step, steps]: [u64; 2], folder: &Path) -> Failure {
     Failure::interrupted(format!(
@@ -70,6 +79,7 @@ pub fn encoding(
     }
 }
 
+#[cfg(any(feature = "acdit", feature = "lora-rar", feature = "sd"))]
 /// Optimizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use base::command::{
     Context, Failure, Output, eprint_line, learning_rate, use_calling_thread_as_worker,
 };
-use base::files::{FileError, settings, write_bytes};
+use base::files::{FileError, write_bytes};
 use base::job::jsonl;
 use base::rng::Rng;
 use clap::Args;
 use engine::models::stable_diffusion::OpenOptions;
-use engine::train::{Progress, Run, train};
+use engine::train::{Progress, Run, is_begun, train};
 use engine::weights::{Precision, Weights};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::options::{pixels, side};
@@ -21,6 +21,7 @@ use crate::fiva::latents::Latents;
 use crate::fiva::pairs::Pair;
 use crate::fiva::train::{PairTask, Recipe, Trained, config};
 use crate::fiva::{Adapter, Extractor, Taxonomy, checkpoint};
+use crate::training::{read_recipe, write_recipe};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -88,13 +89,12 @@ pub struct Train {
     output: Output,
 }
 
-/// The file with the settings in a run's folder.
-const SETTINGS: &str = "run.json";
-
 /// What stays as it is when a run goes on.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct Settings {
     model: String,
+    qformer: PathBuf,
+    adapter: Option<PathBuf>,
     pairs: usize,
     rate: f64,
     batch: usize,
@@ -108,23 +108,16 @@ struct Settings {
 impl Settings {
     /// Keeps the settings in the folder of a new run, or compares them with those of the run that goes on.
     fn keep(&self, folder: &Path, resume: bool) -> Result<(), Failure> {
-        let path = folder.join(SETTINGS);
         if !resume {
             // A folder that holds a run already is refused when training begins.
-            if !path.exists() {
+            if !is_begun(folder) {
                 std::fs::create_dir_all(folder)
                     .map_err(|cause| FileError::from_io(folder, cause))?;
-                write_bytes(&path, settings(self)?.as_bytes())?;
+                write_recipe(folder, self)?;
             }
             return Ok(());
         }
-        let text = std::fs::read_to_string(&path).map_err(|cause| {
-            Failure::input(format!(
-                "cannot go on: `{}` cannot be read ({cause}): give the `--out` of a run of `orrery fiva train`, or leave `--resume` out",
-                path.display()
-            ))
-        })?;
-        let before: Value = serde_json::from_str(&text).unwrap_or_default();
+        let before: Value = read_recipe(folder, "fiva train", |_| None)?;
         let now = serde_json::to_value(self).map_err(Failure::failed)?;
         let changed = now.as_object().into_iter().flatten();
         let changed: Vec<String> = changed
@@ -181,6 +174,8 @@ impl Train {
         let model = model.train().with_frozen_tower();
         Settings {
             model: self.model.clone(),
+            qformer: self.qformer.clone(),
+            adapter: self.adapter.clone(),
             pairs: pairs.len(),
             rate: self.rate,
             batch: recipe.batch,
