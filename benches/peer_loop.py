@@ -23,6 +23,14 @@ def answer(**fields):
     print(json.dumps(fields), flush=True)
 
 
+def peak():
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return None
+
+
 def main():
     answer(version=globals().get("VERSION", f"PyTorch {torch.__version__}"))
     ready = {}
@@ -34,7 +42,8 @@ def main():
                 ready[name] = BENCHMARKS[name]()
             run = ready[name]
             # Some do a part of the work, so many times of which is the whole.
-            answer(ms=timed(run, any(part in name for part in TRAINS)) * getattr(run, "times", 1))
+            ms = timed(run, any(part in name for part in TRAINS)) * getattr(run, "times", 1)
+            answer(ms=ms, memory=peak())
         except Exception as error:
             answer(error=f"{type(error).__name__}: {error}")
 

@@ -11,6 +11,7 @@ mod dims;
 mod dots;
 mod input_tile;
 mod job;
+mod packed;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
@@ -30,6 +31,7 @@ use crate::product::Precision;
 use axis::{Axis, Span, merged};
 pub use dims::{ConvAxis, ConvDims, ConvError};
 use job::Job;
+pub use packed::PackedConvWeight;
 use units::{Weights, rounded};
 
 /// Convolution of `x` `[batch, in channels, axes..]`; `bias` is `[out channels]`. The result is `[batch, out channels,
@@ -57,14 +59,27 @@ pub fn conv_then(
     dims: &ConvDims,
     then: Option<Activation>,
 ) -> Result<Vec<f32>, ShapeError> {
-    expect("x", x.len(), dims.input_len())?;
     expect("weight", weight.len(), dims.weight_len())?;
+    let [ins, outs] = dims.per_group();
+    let weights = Weights::new(level, precision, weight, [ins, dims.taps()], outs);
+    forward(level, weights, x, bias, dims, then)
+}
+
+/// [`conv_then`] by weights as the product reads them.
+fn forward(
+    level: Level,
+    weights: Weights<'_>,
+    x: &[f32],
+    bias: Option<&[f32]>,
+    dims: &ConvDims,
+    then: Option<Activation>,
+) -> Result<Vec<f32>, ShapeError> {
+    expect("x", x.len(), dims.input_len())?;
     if let Some(bias) = bias {
         expect("bias", bias.len(), dims.out_channels)?;
     }
     let [ins, outs] = dims.per_group();
     let taps = dims.taps();
-    let weights = Weights::new(level, precision, weight, [ins, taps], outs);
     let spans = merged(dims.spans);
     let extent = spans.map(|span| span.output);
     let job = Job {

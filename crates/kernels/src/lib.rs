@@ -47,8 +47,9 @@ pub use attention::{
     attention, attention_backward,
 };
 pub use conv::{
-    ConvAxis, ConvDims, ConvError, channel_sums, conv, conv_backward_input, conv_backward_weight,
-    conv_then, conv_transposed, conv_transposed_backward_input, conv_transposed_backward_weight,
+    ConvAxis, ConvDims, ConvError, PackedConvWeight, channel_sums, conv, conv_backward_input,
+    conv_backward_weight, conv_then, conv_transposed, conv_transposed_backward_input,
+    conv_transposed_backward_weight,
 };
 pub use decoder::{
     CacheDims, CachedAttention, DenseKind, DenseRows, PAGE, PartialSums, Queries, RowInput,

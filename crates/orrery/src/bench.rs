@@ -347,7 +347,8 @@ fn limits(timing: &Timing) -> String {
     }
     if let (Some(memory), Some(most)) = (timing.memory, timing.most_memory) {
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        text += &format!("  {:.2} GB, at most {}", gigabytes(memory), gigabytes(most));
+        let [memory, most] = [memory, most].map(gigabytes);
+        text += &format!("  {memory:.2} GB, at most {most:.2}");
     }
     text
 }

@@ -8,9 +8,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use kernels::QuantKind;
 use memmap2::Mmap;
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{WeightsError, blocks, torch};
@@ -263,9 +265,15 @@ impl Weights {
         let (entry, bytes) = self.entry(name)?;
         let bytes = bytes.as_ref();
         Ok(match entry.dtype {
-            Dtype::F32 => read(bytes, f32::from_le_bytes),
-            Dtype::F16 => read(bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::BF16 => read(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F32 => floats(bytes, f32::from_le_bytes, |from, to| {
+                to.copy_from_slice(from)
+            }),
+            Dtype::F16 => floats(bytes, f16::from_le_bytes, |from, to| {
+                from.convert_to_f32_slice(to)
+            }),
+            Dtype::BF16 => floats(bytes, bf16::from_le_bytes, |from, to| {
+                from.convert_to_f32_slice(to)
+            }),
             Dtype::F64 => read(bytes, |b| f64::from_le_bytes(b) as f32),
             _ => return Err(self.mistyped(name, entry, "floats")),
         })
@@ -396,6 +404,31 @@ pub fn map_file(path: &Path) -> Result<Option<Mmap>, WeightsError> {
 }
 
 /// Little-endian elements of `N` bytes each.
+/// Values in f32, a stretch at a time on all threads: `element` reads one, `convert` turns many.
+fn floats<const N: usize, T: Copy + Default + Sync>(
+    bytes: &[u8],
+    element: impl Fn([u8; N]) -> T + Sync,
+    convert: impl Fn(&[T], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    /// Values of a task, and those that are converted at a time.
+    const TASK: usize = 1 << 16;
+    const STRETCH: usize = 512;
+    let (elements, _) = bytes.as_chunks::<N>();
+    let mut values = vec![0.0; elements.len()];
+    let tasks = values.par_chunks_mut(TASK).zip(elements.par_chunks(TASK));
+    tasks.for_each(|(values, elements)| {
+        let mut stretch = [T::default(); STRETCH];
+        for (values, elements) in values.chunks_mut(STRETCH).zip(elements.chunks(STRETCH)) {
+            let stretch = &mut stretch[..elements.len()];
+            for (to, from) in stretch.iter_mut().zip(elements) {
+                *to = element(*from);
+            }
+            convert(stretch, values);
+        }
+    });
+    values
+}
+
 fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = bytes.as_chunks::<N>();
     chunks.iter().map(|chunk| element(*chunk)).collect()

@@ -53,6 +53,7 @@ pub struct Benchmark {
     floor: Option<f64>,
     seconds: Option<f64>,
     bytes: Option<u64>,
+    below_peer: bool,
 }
 
 impl Benchmark {
@@ -66,6 +67,7 @@ impl Benchmark {
             floor: None,
             seconds: None,
             bytes: None,
+            below_peer: false,
         }
     }
 
@@ -113,6 +115,14 @@ impl Benchmark {
             ..self
         }
     }
+
+    /// The same with the peer's memory as the most that the process may hold meanwhile.
+    pub fn below_peer(self) -> Self {
+        Self {
+            below_peer: true,
+            ..self
+        }
+    }
 }
 
 /// What came out of a benchmark.
@@ -139,6 +149,8 @@ pub struct Timing {
     /// The most bytes that the process held meanwhile; what earlier benchmarks left to the allocator is in it. None where the
     /// system does not say.
     pub memory: Option<u64>,
+    /// The same of the peer's process, which starts anew where it bounds ours.
+    pub beside_memory: Option<u64>,
     /// The most of them that are good enough, where it is asked for.
     pub most_memory: Option<u64>,
 }
@@ -185,10 +197,21 @@ pub fn time(
     pool: &ThreadPool,
     peer: Option<&mut Peer>,
 ) -> Result<Timing, PeerError> {
+    let mut peer = peer;
+    if let Some(peer) = peer.as_mut().filter(|_| benchmark.below_peer) {
+        peer.restart()?;
+    }
+    base::memory::forget_peak();
     let mut run = pool.install(benchmark.make);
+    let mut beside_memory = None;
+    let memory = &mut beside_memory;
     let mut other: Option<Box<dyn FnMut() -> Result<f64, PeerError> + '_>> =
         match (benchmark.beside, peer) {
-            (Beside::Peer, Some(peer)) => Some(Box::new(move || peer.round(benchmark.name))),
+            (Beside::Peer, Some(peer)) => Some(Box::new(move || {
+                let round = peer.round(benchmark.name)?;
+                *memory = round.memory;
+                Ok(round.ms)
+            })),
             (Beside::Peer, None) | (Beside::Nothing, _) => None,
             (Beside::Ours(make), _) => {
                 let mut run = pool.install(make);
@@ -196,7 +219,6 @@ pub fn time(
             }
         };
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    base::memory::forget_peak();
     // The first round warms both up.
     for counted in (0..=rounds).map(|round| round > 0) {
         let mine = pool.install(|| round(&mut run));
@@ -207,6 +229,8 @@ pub fn time(
             ratios.extend(beside.map(|beside| mine / beside));
         }
     }
+    drop(other);
+    let bound = benchmark.below_peer.then_some(beside_memory).flatten();
     Ok(Timing {
         name: benchmark.name,
         about: benchmark.about,
@@ -219,7 +243,8 @@ pub fn time(
         floor: benchmark.floor,
         most_ms: benchmark.seconds.map(|seconds| seconds * 1e3),
         memory: base::memory::peak(),
-        most_memory: benchmark.bytes,
+        beside_memory,
+        most_memory: benchmark.bytes.or(bound),
     })
 }
 

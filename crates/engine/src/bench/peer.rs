@@ -53,6 +53,7 @@ pub enum PeerError {
 
 /// The other side.
 pub struct Peer {
+    command: Command,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -64,7 +65,16 @@ pub struct Peer {
 struct Answer {
     version: Option<String>,
     ms: Option<f64>,
+    memory: Option<u64>,
     error: Option<String>,
+}
+
+/// What the peer says of a round.
+pub(super) struct Round {
+    /// Milliseconds.
+    pub(super) ms: f64,
+    /// The most bytes that its process held, where the system says so.
+    pub(super) memory: Option<u64>,
 }
 
 impl Peer {
@@ -93,11 +103,8 @@ impl Peer {
         threads: usize,
         more: &[&std::ffi::OsStr],
     ) -> Result<Self, PeerError> {
-        let failed = |source| PeerError::Start {
-            path: path.to_owned(),
-            source,
-        };
-        let mut child = Command::new(path)
+        let mut command = Command::new(path);
+        command
             .args(["-c", script, &threads.to_string()])
             .args(more)
             .env("OMP_NUM_THREADS", threads.to_string())
@@ -106,13 +113,21 @@ impl Peer {
             .env("MALLOC_TOP_PAD_", "67108864")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+            .stderr(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Waits for the first answer.
+    fn spawn(mut command: Command) -> Result<Self, PeerError> {
+        let mut child = command.spawn().map_err(|source| PeerError::Start {
+            path: command.get_program().into(),
+            source,
+        })?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(PeerError::Answer("no pipe".into()));
         };
         let mut peer = Self {
+            command,
             child,
             input,
             output: BufReader::new(output),
@@ -123,16 +138,32 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Milliseconds of one round of a benchmark.
+    /// A process that holds nothing of what was run before.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(super) fn restart(&mut self) -> Result<(), PeerError> {
+        let python = std::mem::replace(&mut self.command, Command::new(""));
+        *self = Self::spawn(python)?;
+        Ok(())
+    }
+
+    /// One round of a benchmark.
     ///
     /// # Errors
     /// When it does not answer, or cannot do the benchmark.
-    pub fn round(&mut self, name: &str) -> Result<f64, PeerError> {
+    pub(super) fn round(&mut self, name: &str) -> Result<Round, PeerError> {
         let answer: Answer = self.ask(name)?;
-        answer.ms.ok_or_else(|| PeerError::Benchmark {
-            name: name.to_owned(),
-            cause: answer.error.unwrap_or_default(),
-        })
+        match answer.ms {
+            Some(ms) => Ok(Round {
+                ms,
+                memory: answer.memory,
+            }),
+            None => Err(PeerError::Benchmark {
+                name: name.to_owned(),
+                cause: answer.error.unwrap_or_default(),
+            }),
+        }
     }
 
     /// Sends a line and reads the answer.

@@ -102,7 +102,7 @@ impl Conv2dConfig {
     }
 }
 
-/// See [`Conv2dConfig`]. A bf16 weight is widened to f32 for the time of a call.
+/// See [`Conv2dConfig`]. The weight is dense, or of reduced precision ([`crate::weights::load_with`]).
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[out, in / groups, kernel, kernel]`.
@@ -152,7 +152,8 @@ impl Conv2d {
     /// `[batch, in, height, width]` → `[batch, out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
-        self.forward_with(x, weight_storage::tensor(&self.weight), bias)
+        weight_storage::conv2d(&x, &self.weight, bias.clone(), self.options())
+            .unwrap_or_else(|| self.forward_with(x, self.weight.val(), bias))
     }
 
     /// [`Conv2d::forward`] with another weight and bias of the same shapes, such as those with a batch norm folded in.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use burn::module::{Module, Param, Reparameterization, Reparameterizer};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -181,13 +182,20 @@ pub(super) fn linear<const D: usize>(
     Some(stored.storage.linear(x.clone(), bias))
 }
 
-/// The values of a weight; a reduced-precision one is widened to f32 for the call.
-pub(super) fn tensor<const D: usize>(weight: &Param<Tensor<D>>) -> Tensor<D> {
-    match weight.reparameterization::<StoredWeight>() {
-        Some(stored) => {
-            let device = weight.lazy_device();
-            stored.storage.tensor(weight.lazy_shape().dims(), &device)
+/// A convolution where `weight` is below f32 precision; none where it is f32.
+pub(super) fn conv2d(
+    x: &Tensor<4>,
+    weight: &Param<Tensor<4>>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
+) -> Option<Tensor<4>> {
+    let stored = weight.reparameterization::<StoredWeight>()?;
+    let shape = weight.lazy_shape().dims();
+    Some(match &stored.storage {
+        WeightStorage::Bf16(weight) => ops::bf16_conv2d(x.clone(), weight, shape, bias, options),
+        storage => {
+            let weight = storage.tensor(shape, &x.device());
+            ops::conv2d(x.clone(), weight, bias, options)
         }
-        None => weight.val(),
-    }
+    })
 }

@@ -105,6 +105,23 @@ fn forward<const D: usize, const N: usize>(
     then: Option<Activation>,
 ) -> Option<Tensor<D>> {
     let (shape, kernel) = (x.dims(), weight.dims());
+    let dims = conv_dims(shape, kernel, options)?;
+    let conv = Conv {
+        precision: precision(),
+        output: [vec![shape[0], kernel[0]], dims.output()].concat(),
+        dims,
+        transposed: false,
+        then,
+    };
+    custom_op::run_with_bias(conv, x, weight, bias)
+}
+
+/// Sizes of a convolution of `x` of `shape` by a weight of the shape `kernel`; none where they do not go together.
+pub(super) fn conv_dims<const D: usize, const N: usize>(
+    shape: [usize; D],
+    kernel: [usize; D],
+    options: &ConvOptions<N>,
+) -> Option<ConvDims> {
     let axes: Vec<ConvAxis> = (0..N)
         .map(|i| ConvAxis {
             input: shape[2 + i],
@@ -114,15 +131,7 @@ fn forward<const D: usize, const N: usize>(
             dilation: options.dilation[i],
         })
         .collect();
-    let dims = ConvDims::new(shape[0], shape[1], kernel[0], options.groups, &axes).ok()?;
-    let conv = Conv {
-        precision: precision(),
-        output: [vec![shape[0], kernel[0]], dims.output()].concat(),
-        dims,
-        transposed: false,
-        then,
-    };
-    custom_op::run_with_bias(conv, x, weight, bias)
+    ConvDims::new(shape[0], shape[1], kernel[0], options.groups, &axes).ok()
 }
 
 /// By the kernel; none where it does not apply.

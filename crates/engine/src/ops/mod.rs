@@ -28,7 +28,7 @@ mod swiglu;
 pub use activation::{activate, gelu, gelu_erf, silu, softmax};
 pub(crate) use adamw::adamw;
 pub use attention::{AttentionMask, BlockMask, MapWindows, attention, window_attention};
-pub use bf16_linear::{Bf16Matrix, bf16_linear};
+pub use bf16_linear::{Bf16Matrix, bf16_conv2d, bf16_linear};
 pub use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 pub use conv::{
     conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv2d_then, conv3d,

@@ -25,6 +25,6 @@ pub use module::{
     LoadReport, ParamInfo, collect, fits, gradient, load, load_partial, params, save,
 };
 pub use source::{Sharded, SharedBytes, StoredTensor, TensorKind, TensorSource, Within};
-pub use storage::{Changes, Loading, load_with, loaded_bytes};
+pub use storage::{Changes, Loading, load_with, loaded_bytes, store_as};
 pub use tensor::{CaseTensor, ReadTensor};
 pub(crate) use traverse::follow_path;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use kernels::{QuantError, QuantMatrix};
+use kernels::QuantMatrix;
 
 use super::module::Plan;
 use super::{KeyMap, Weights, WeightsError};
-use crate::nn::{LowRank, WeightKind, WeightStorage};
+use crate::nn::{LowRank, WeightKind, WeightStorage, store};
 use crate::ops::Bf16Matrix;
 
 /// Values that have one scale.
@@ -68,6 +68,35 @@ impl Layer {
             kind => kind,
         }
     }
+
+    /// `values` of `shape`, with `changes` added, where `kind` is asked for; or what is wrong with them.
+    fn store(
+        self,
+        values: Vec<f32>,
+        shape: &[usize],
+        kind: WeightKind,
+        changes: Vec<LowRank>,
+    ) -> Result<Filling, String> {
+        let kind = self.kind(shape, kind);
+        if kind == WeightKind::Q8_0 {
+            let matrix = QuantMatrix::rounded(&values, matrix(shape));
+            let matrix = Arc::new(matrix.map_err(|error| error.to_string())?);
+            let storage = WeightStorage::Quantised(matrix, changes.into());
+            return Ok(Filling::Stored(storage));
+        }
+        let values = added(values, &changes);
+        if kind == WeightKind::F32 {
+            return Ok(Filling::Values(values));
+        }
+        let matrix = match (self, shape) {
+            (Self::Conv, [output, input, kernel @ ..]) => {
+                Bf16Matrix::conv(&values, [*output, *input, kernel.iter().product()])
+            }
+            _ => Bf16Matrix::new(&values, matrix(shape)),
+        };
+        let matrix = Arc::new(matrix.map_err(|error| error.to_string())?);
+        Ok(Filling::Stored(WeightStorage::Bf16(matrix)))
+    }
 }
 
 /// What a parameter is filled with.
@@ -86,45 +115,95 @@ impl Loading<'_> {
         shape: &[usize],
     ) -> Result<Filling, WeightsError> {
         let changes = (self.changes)(path, shape)?;
-        let broken = |error: QuantError| WeightsError::Content {
-            name: name.to_owned(),
-            reason: error.to_string(),
-        };
-        let size = [shape[0], shape[1..].iter().product()];
-        let quant = |matrix: Result<QuantMatrix, QuantError>, changes: Vec<LowRank>| {
-            let matrix = matrix.map_err(broken)?;
-            Ok(Filling::Stored(WeightStorage::Quantised(
-                Arc::new(matrix),
-                changes.into(),
-            )))
-        };
         if layer == Some(Layer::Linear)
             && weights.shape(name) == Some(shape)
             && let Some((kind, bytes)) = weights.blocks(name)
         {
-            return quant(QuantMatrix::from_gguf(kind, bytes, size), changes);
+            let matrix = QuantMatrix::from_gguf(kind, bytes, matrix(shape));
+            let matrix = Arc::new(matrix.map_err(|error| broken(name, &error))?);
+            let storage = WeightStorage::Quantised(matrix, changes.into());
+            return Ok(Filling::Stored(storage));
         }
-        let mut values = weights.values(name)?;
-        let kind = layer.map(|layer| layer.kind(shape, (self.kind)(path)));
-        if kind == Some(WeightKind::Q8_0) {
-            return quant(QuantMatrix::rounded(&values, size), changes);
+        let values = weights.values(name)?;
+        match layer {
+            Some(layer) => layer.store(values, shape, (self.kind)(path), changes),
+            None => Ok(Filling::Values(added(values, &changes))),
         }
-        LowRank::add(&changes, &mut values);
-        Ok(match (kind, layer) {
-            (Some(WeightKind::Bf16), Some(Layer::Linear)) => {
-                let matrix = Bf16Matrix::new(&values, size);
-                let matrix = matrix.map_err(|error| WeightsError::Content {
-                    name: name.to_owned(),
-                    reason: error.to_string(),
-                })?;
-                Filling::Stored(WeightStorage::Bf16(Arc::new(matrix)))
+        .map_err(|reason| broken(name, &reason))
+    }
+}
+
+fn broken(name: &str, reason: &dyn std::fmt::Display) -> WeightsError {
+    WeightsError::Content {
+        name: name.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Rows and columns of a weight as a matrix.
+fn matrix(shape: &[usize]) -> [usize; 2] {
+    [shape[0], shape[1..].iter().product()]
+}
+
+fn added(mut values: Vec<f32>, changes: &[LowRank]) -> Vec<f32> {
+    LowRank::add(changes, &mut values);
+    values
+}
+
+/// `module` with the weights of [`crate::nn::Linear`] and [`crate::nn::Conv2d`] stored as `kind` says by their paths, as
+/// [`load_with`] does. One lazy weight at a time is in memory in f32.
+///
+/// # Errors
+/// [`WeightsError::Content`] when a weight cannot be stored so.
+pub fn store_as<M: Module>(
+    module: M,
+    kind: &dyn Fn(&str) -> WeightKind,
+) -> Result<M, WeightsError> {
+    let mut storer = Storer {
+        path: Vec::new(),
+        layer: None,
+        kind,
+        error: None,
+    };
+    let module = module.map(&mut storer);
+    storer.error.map_or(Ok(module), Err)
+}
+
+struct Storer<'a> {
+    path: Vec<String>,
+    layer: Option<Layer>,
+    kind: &'a dyn Fn(&str) -> WeightKind,
+    error: Option<WeightsError>,
+}
+
+impl ModuleMapper for Storer<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.to_owned());
+        self.layer = Layer::of(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let Some(layer) = self.layer else {
+            return param;
+        };
+        let (shape, kind) = (param.lazy_shape(), (self.kind)(&path));
+        if kind == WeightKind::F32 {
+            return param;
+        }
+        let values = param.clone().val().into_data().iter::<f32>().collect();
+        match layer.store(values, shape.as_slice(), kind, Vec::new()) {
+            Ok(Filling::Stored(storage)) => store(&param, storage),
+            Ok(Filling::Values(_)) => param,
+            Err(reason) => {
+                self.error.get_or_insert(broken(&path, &reason));
+                param
             }
-            (Some(WeightKind::Bf16), _) => {
-                let matrix = Bf16Matrix::unpacked(&values, size);
-                Filling::Stored(WeightStorage::Bf16(Arc::new(matrix)))
-            }
-            _ => Filling::Values(values),
-        })
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Weights that are held in bf16 and in blocks.
 
 use base::rng::Rng;
+use engine::burn::module::Param;
 use engine::burn::tensor::{Device, Tensor, TensorData};
 use engine::models::stable_diffusion::{OpenOptions, StableDiffusion};
-use engine::nn::{Conv2d, Init, Linear, LinearConfig, LowRank, WeightKind};
+use engine::nn::{Conv2d, Conv2dConfig, Init, Linear, LinearConfig, LowRank, WeightKind};
 use engine::ops;
-use engine::weights::{KeyMap, Loading, Precision, TensorFile, Weights, load, load_with, save};
+use engine::weights::{
+    KeyMap, Loading, Precision, TensorFile, Weights, load, load_with, save, store_as,
+};
 
 use crate::pipeline::{draw, open_with, request};
 use crate::tiny::Tiny;
@@ -183,6 +186,61 @@ fn a_convolution_holds_bf16() {
     assert_eq!(values(held.clone()), rounded.collect::<Vec<f32>>());
     let bias = conv.bias.as_ref().map(|bias| bias.val());
     assert_eq!(values(conv.forward_with(x, held, bias)), y);
+}
+
+/// A convolution of `config` with weights that bf16 holds exactly, stored as `kind`.
+fn stored(config: &Conv2dConfig, kind: WeightKind) -> Conv2d {
+    let mut conv = config.init(&mut Rng::new(5), &Device::flex());
+    let weight = conv.weight.val();
+    let exact = values(weight.clone())
+        .iter()
+        .map(|w| half::bf16::from_f32(*w).to_f32())
+        .collect();
+    let exact = TensorData::new::<f32, _>(exact, weight.dims());
+    conv.weight = Param::from_data(exact, &Device::flex());
+    store_as(conv, &|_| kind).unwrap()
+}
+
+#[test]
+fn a_convolution_in_bf16_gives_the_bits_of_its_values() {
+    for config in [
+        Conv2dConfig::new(40, 36, 3),
+        Conv2dConfig::new(33, 20, 3).with_stride(2).without_bias(),
+        Conv2dConfig::new(32, 16, 1),
+        Conv2dConfig::new(1, 4, 3),
+        Conv2dConfig::depthwise(6, 3),
+        Conv2dConfig {
+            groups: 2,
+            ..Conv2dConfig::new(8, 8, 3)
+        },
+    ] {
+        let [plain, packed] = [WeightKind::F32, WeightKind::Bf16].map(|kind| stored(&config, kind));
+        assert_eq!(values(packed.weight.val()), values(plain.weight.val()));
+        let x = drawn([2, config.input, 9, 17], 6);
+        for precision in [ops::Precision::F32, ops::Precision::Bf16] {
+            let before = ops::set_precision(precision);
+            let [wanted, found] = [&plain, &packed].map(|conv| values(conv.forward(x.clone())));
+            ops::set_precision(before);
+            assert_eq!(found, wanted, "{config:?}");
+        }
+    }
+}
+
+#[test]
+fn bf16_weights_change_no_picture_drawn_with_bf16_products() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = Tiny {
+        precision: Precision::BF16,
+        ..Tiny::default()
+    };
+    tiny.write(folder.path());
+    let before = ops::set_precision(ops::Precision::Bf16);
+    let [wanted, found] = [WeightKind::F32, WeightKind::Bf16].map(|kind| {
+        let model = of_kind(folder.path(), kind);
+        draw(&model, &request(&model))
+    });
+    ops::set_precision(before);
+    assert_eq!(found[0].pixels, wanted[0].pixels);
 }
 
 fn of_kind(path: &std::path::Path, weights: WeightKind) -> StableDiffusion {

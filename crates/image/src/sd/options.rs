@@ -92,9 +92,9 @@ pub struct DrawOptions {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How weights are held in memory: f32, bf16 (half as much) or q8_0 (linear layers in 8 bits, the others in bf16); the picture
-    /// differs a little. Tensors that a .gguf file has in blocks stay as they are
-    #[arg(long, default_value_t)]
-    pub weights: WeightKind,
+    /// differs a little. Tensors that a .gguf file has in blocks stay as they are [default: f32; with --bf16, bf16]
+    #[arg(long)]
+    pub weights: Option<WeightKind>,
     /// Multiply in bf16, however weights are held: about twice as fast on CPUs that have it, the picture differs a little
     #[arg(long)]
     pub bf16: bool,
@@ -112,6 +112,17 @@ pub struct DrawOptions {
     pub preview_vae: Option<PathBuf>,
     #[command(flatten)]
     pub run: RunOptions,
+}
+
+impl DrawOptions {
+    /// How weights are held. Products of bf16 values round every weight, so that the picture is the same from those.
+    pub fn weights(&self) -> WeightKind {
+        let usual = match self.bf16 {
+            true => WeightKind::Bf16,
+            false => WeightKind::F32,
+        };
+        self.weights.unwrap_or(usual)
+    }
 }
 
 /// Where to work and what to say.

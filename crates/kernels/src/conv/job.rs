@@ -69,9 +69,9 @@ struct Shape {
 
 /// Weights for tiles, on machines that may have some.
 #[cfg(target_arch = "x86_64")]
-type ForTiles = Option<super::tiles::TileWeights>;
+type ForTiles<'a> = Option<Cow<'a, super::tiles::TileWeights>>;
 #[cfg(not(target_arch = "x86_64"))]
-type ForTiles = Option<std::convert::Infallible>;
+type ForTiles<'a> = Option<&'a std::convert::Infallible>;
 
 impl Job<'_> {
     /// The results, `len` of them. The `parts` must together write each one once; their bits do not depend on how
@@ -147,7 +147,10 @@ impl Job<'_> {
 
     /// The weights of the taps of `axes` for tiles, where those are worth it.
     #[cfg(target_arch = "x86_64")]
-    fn for_tiles(&self, [z, y, x]: &[Axis; 3]) -> ForTiles {
+    fn for_tiles(&self, [z, y, x]: &[Axis; 3]) -> ForTiles<'_> {
+        if let Some(ready) = self.weights.ready {
+            return Some(Cow::Borrowed(ready));
+        }
         let [height, width] = self.kernel;
         let mut taps = Vec::new();
         for z in &z.taps {
@@ -163,10 +166,11 @@ impl Job<'_> {
             self.group_step,
             taps,
         )
+        .map(Cow::Owned)
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    fn for_tiles(&self, _: &[Axis; 3]) -> ForTiles {
+    fn for_tiles(&self, _: &[Axis; 3]) -> ForTiles<'_> {
         None
     }
 
@@ -175,7 +179,7 @@ impl Job<'_> {
         plan: &Plan,
         block: &Block,
         key: (usize, usize, Vec<usize>),
-        tiles: &ForTiles,
+        tiles: &ForTiles<'_>,
     ) -> Shape {
         let [_, y, x] = &plan.axes;
         let line = self.extent[2];
@@ -251,7 +255,7 @@ impl Job<'_> {
         block: &Block,
         shape: &Shape,
         picture: usize,
-        tiles: &ForTiles,
+        tiles: &ForTiles<'_>,
         out: &Strips<'_>,
     ) {
         let (group, rows) = (picture % self.groups, self.rows.len());

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::input_tile::Reach;
 use super::tile::{Product, store};
-use super::units::Weights;
+use super::units::{Weights, half};
 use crate::amx::{self, ROWS, STEP, Tiles, Walk};
 use crate::math::LANES;
 use crate::simd::Simd;
@@ -27,6 +27,7 @@ pub(super) struct Line(pub(super) [u32; LANES]);
 struct Sums([f32; SUMS]);
 
 /// Weights as tiles read them: for each group, [`ROWS`] rows, tap and [`STEP`] units a block, with zeros where nothing is.
+#[derive(Clone)]
 pub(super) struct TileWeights {
     lines: Vec<[Line; ROWS]>,
     /// The taps that are there, by their number in the kernel.
@@ -133,6 +134,29 @@ impl TileWeights {
             depth,
             group,
         })
+    }
+
+    /// The values `[rows, channels, taps]` of the only group.
+    pub(super) fn values(&self, [rows, channels, taps]: [usize; 3]) -> Vec<f32> {
+        let units = channels.div_ceil(2);
+        let mut out = vec![0.0; rows * channels * taps];
+        out.par_chunks_mut((channels * taps).max(1))
+            .enumerate()
+            .for_each(|(row, out)| {
+                let blocks = &self.lines[row / ROWS * taps * self.depth..];
+                for (at, value) in out.iter_mut().enumerate() {
+                    let (channel, tap) = (at / taps, at % taps);
+                    let unit = channel % units;
+                    let block = &blocks[tap * self.depth + unit / STEP];
+                    *value = half(block[row % ROWS].0[unit % STEP], channel >= units);
+                }
+            });
+        out
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&self.lines[..])
     }
 
     /// Channels that an input tile has room for; those after the last hold zeros.

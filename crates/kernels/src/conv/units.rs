@@ -25,6 +25,9 @@ pub(super) struct Weights<'a> {
     pub(super) pairs: bool,
     /// Whether products are worked out by tiles, which are made of the values as they are.
     pub(super) tiles: bool,
+    /// The weights for tiles, where they were made before; `values` is empty then.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) ready: Option<&'a super::tiles::TileWeights>,
     /// Channels over which a sum runs; a unit counts as one.
     pub(super) channels: usize,
 }
@@ -50,6 +53,8 @@ impl<'a> Weights<'a> {
                 values: Cow::Borrowed(weight),
                 pairs,
                 tiles,
+                #[cfg(target_arch = "x86_64")]
+                ready: None,
                 channels: if tiles { half } else { channels },
             };
         }
@@ -69,6 +74,8 @@ impl<'a> Weights<'a> {
             values: Cow::Owned(units),
             pairs,
             tiles,
+            #[cfg(target_arch = "x86_64")]
+            ready: None,
             channels: half,
         }
     }
@@ -79,6 +86,15 @@ impl Weights<'_> {
     pub(super) fn stored(&self, channels: usize) -> usize {
         if self.tiles { channels } else { self.channels }
     }
+}
+
+/// The first or the second value of a unit.
+pub(super) fn half(unit: u32, second: bool) -> f32 {
+    f32::from_bits(if second {
+        unit & 0xffff_0000
+    } else {
+        unit << 16
+    })
 }
 
 /// Writes units of two rows, whose values are `step` apart. Called where the machine multiplies bf16 values.

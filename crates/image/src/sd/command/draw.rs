@@ -162,7 +162,7 @@ impl<'a> Job<'a> {
                 rescale: draw.rescale,
                 clip_skip: draw.clip_skip,
                 bf16: draw.bf16,
-                weights: draw.weights,
+                weights: draw.weights(),
                 model: model.name().to_owned(),
                 vae: opening.vae,
                 tokenizer: opening.tokenizer,
