@@ -167,6 +167,27 @@ fn half_precision_rounds_and_refuses_what_would_overflow() {
 }
 
 #[test]
+fn long_tensors_are_read_whole_and_again_after_their_memory_is_released() {
+    const COUNT: usize = 3 * 65536 + 700;
+    let folder = tempfile::tempdir().unwrap();
+    // Exact in both halves.
+    let written: Vec<f32> = (0..COUNT).map(|i| (i % 251) as f32 - 125.0).collect();
+    for precision in [Precision::F32, Precision::F16, Precision::BF16] {
+        let mut file = TensorFile::new();
+        file.floats("short", &[1], &[1.0], precision).unwrap();
+        file.floats("x", &[COUNT], &written, precision).unwrap();
+        let path = folder.path().join(format!("{precision:?}.safetensors"));
+        file.write(&path).unwrap();
+        let weights = Weights::open(&path).unwrap();
+        for name in ["x", "short", "absent"] {
+            assert!(weights.values("x").unwrap() == written, "{precision:?}");
+            assert_eq!(weights.values("short").unwrap(), [1.0]);
+            weights.release(name);
+        }
+    }
+}
+
+#[test]
 fn one_error_names_every_key_that_does_not_fit() {
     let mut file = TensorFile::new();
     for (name, shape) in [("blocks.0.temporal.weight", vec![3, 2]), ("stray", vec![1])] {

@@ -12,6 +12,8 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use kernels::QuantKind;
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
@@ -325,6 +327,22 @@ impl Weights {
         }
     }
 
+    /// Lets go of the memory in which a mapped file holds `name`, where the system can do that: for values that were copied out. What
+    /// is asked for again is read from the file again.
+    pub fn release(&self, name: &str) {
+        #[cfg(unix)]
+        if let (Some(range), Bytes::Mapped(map)) = (self.place(name), &*self.bytes) {
+            // SAFETY: the pages of a shared, read-only map of a file hold what the file holds, however often they are dropped.
+            let dropped = unsafe {
+                map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+            };
+            // A system that cannot keeps them.
+            let _ = dropped;
+        }
+        #[cfg(not(unix))]
+        let _ = name;
+    }
+
     /// The error that says that there is no tensor `name`, with the name nearest to it.
     pub fn absent(&self, name: &str) -> WeightsError {
         WeightsError::Absent {
@@ -403,7 +421,6 @@ pub fn map_file(path: &Path) -> Result<Option<Mmap>, WeightsError> {
     unsafe { Mmap::map(&file) }.map(Some).map_err(read)
 }
 
-/// Little-endian elements of `N` bytes each.
 /// Values in f32, a stretch at a time on all threads: `element` reads one, `convert` turns many.
 fn floats<const N: usize, T: Copy + Default + Sync>(
     bytes: &[u8],
@@ -429,6 +446,7 @@ fn floats<const N: usize, T: Copy + Default + Sync>(
     values
 }
 
+/// Little-endian elements of `N` bytes each.
 fn read<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = bytes.as_chunks::<N>();
     chunks.iter().map(|chunk| element(*chunk)).collect()

@@ -97,7 +97,9 @@ impl Filler<'_, '_> {
         let Some(name) = self.names.get(&self.path.join(".")) else {
             return param;
         };
-        match make(&param, name) {
+        let made = make(&param, name);
+        self.weights.release(name);
+        match made {
             Ok(tensor) => {
                 let id = param.id;
                 param.transform_for_load(tensor, id)
@@ -138,7 +140,9 @@ impl ModuleMapper for Filler<'_, '_> {
                 Ok(Tensor::from_data(data, &param.lazy_device()))
             });
         };
-        match loading.read(weights, name, (&path, self.layer), shape.as_slice()) {
+        let filling = loading.read(weights, name, (&path, self.layer), shape.as_slice());
+        weights.release(name);
+        match filling {
             Ok(Filling::Stored(storage)) => store(&param, storage),
             Ok(Filling::Values(values)) => self.fill(param, |param, _| {
                 let data = TensorData::new(values, shape);

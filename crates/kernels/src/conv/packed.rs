@@ -171,6 +171,33 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn weights_for_tiles_can_be_read_again() {
+        if !crate::bf16::available() {
+            return;
+        }
+        for [outs, ins, taps] in [[16, 32, 9], [33, 70, 1], [17, 31, 4], [5, 3, 2]] {
+            let weight = drawn(outs * ins * taps);
+            let weights = Weights {
+                values: Cow::Borrowed(&weight[..]),
+                pairs: true,
+                tiles: true,
+                ready: None,
+                channels: ins.div_ceil(2),
+            };
+            let (rows, steps) = ([1, outs, ins], [ins * taps, taps]);
+            let all = (0..taps).collect();
+            let tiles =
+                super::super::tiles::TileWeights::new(&weights, rows, steps, weight.len(), all);
+            let rounded: Vec<f32> = weight
+                .iter()
+                .map(|value| bf16::from_f32(*value).to_f32())
+                .collect();
+            assert_eq!(tiles.unwrap().values([outs, ins, taps]), rounded);
+        }
+    }
+
     #[test]
     fn a_packed_weight_refuses_other_sizes() {
         if let Some(packed) = PackedConvWeight::rounded(&drawn(8 * 4), [8, 4, 1]).unwrap() {
