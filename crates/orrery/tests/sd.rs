@@ -110,6 +110,39 @@ fn pictures_and_the_same_ones_again() {
     assert!(ran.err.contains("2 chunks"), "{}", ran.err);
 }
 
+#[test]
+fn a_picture_is_edited_by_a_model_made_for_it() {
+    let place = folder();
+    let place = place.path();
+    let editor = Tiny {
+        more: 4,
+        ..Tiny::default()
+    };
+    editor.write(&place.join("model"));
+    Tiny::default().write(&place.join("plain"));
+    let picture = base::media::Image::filled(19, 18, [250, 20, 60]);
+    let bytes = base::media::png_bytes(&picture, &[]).unwrap();
+    std::fs::write(place.join("photo.png"), bytes).unwrap();
+    let edit = ["edit", "make it snow", "--image", "photo.png"];
+    let mut args = edit.to_vec();
+    args.extend(["--seed", "3", "--out", "snow.png"]);
+    let ran = sd(place, &args).worked();
+    // Sides that the model can.
+    assert!(ran.out.contains("18x18"), "{}", ran.out);
+    let again = ["sd", "generate", "--again", "snow.png", "--out", "b.png"];
+    orrery(place, &again).worked();
+    let read = |name: &str| std::fs::read(place.join(name)).unwrap();
+    assert_eq!(read("snow.png"), read("b.png"));
+    let ran = orrery(place, &["sd", "info", "--model", "model"]).worked();
+    assert!(ran.out.contains("edits pictures"), "{}", ran.out);
+    let line = sd(place, &["generate", "snow"]).refused(2);
+    assert!(line.contains("orrery sd edit"), "{line}");
+    let mut args = vec!["sd", "--model", "plain"];
+    args.splice(1..1, edit);
+    let line = orrery(place, &args).refused(2);
+    assert!(line.contains("does not edit pictures"), "{line}");
+}
+
 /// The last preview is the picture before its last step, and the picture does not depend on it.
 #[test]
 fn previews_are_kept_while_a_picture_is_drawn() {

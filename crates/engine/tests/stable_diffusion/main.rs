@@ -1,6 +1,7 @@
 //! The networks of the Stable Diffusion family against numbers of diffusers, transformers and the authors' code.
 #![allow(clippy::unwrap_used)]
 
+mod edit;
 #[path = "../decoder/gguf.rs"]
 #[allow(dead_code)]
 mod gguf;

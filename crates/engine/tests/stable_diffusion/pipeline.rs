@@ -280,6 +280,7 @@ fn starting_from_a_picture_and_painting_into_it() {
                 picture: picture.clone(),
                 mask,
                 strength,
+                image_guidance: None,
             }),
             prompt: "a house".into(),
             ..request(&model)
@@ -311,6 +312,7 @@ fn starting_from_a_picture_and_painting_into_it() {
             picture: picture.clone(),
             mask: Some(mask),
             strength: 1.0,
+            image_guidance: None,
         }),
         ..request(&model)
     };
@@ -330,6 +332,7 @@ fn samplers_of_two_calls_start_from_pictures() {
                 picture: picture.clone(),
                 mask: None,
                 strength,
+                image_guidance: None,
             }),
             ..request(&model)
         };

@@ -17,7 +17,7 @@ pub const TOKENS: usize = 12;
 
 /// Sizes of a folder.
 pub struct Tiny {
-    /// Channels that the U-Net reads beside its own four: 0, or 5 for inpainting.
+    /// Channels that the U-Net reads beside its own four: 0, 4 for editing, or 5 for inpainting.
     pub more: usize,
     /// Two text towers and what goes with them.
     pub xl: bool,

@@ -30,6 +30,14 @@ base::verbs! {
 The mask has the picture's size and is white where it is drawn anew. Models with nine input channels see the rest while
 they draw; others get it back after each step.")]
         Inpaint(draw::Inpaint),
+        /// Change a picture as an instruction says, with a model made for it (InstructPix2Pix)
+        #[command(after_help = "Examples:
+  orrery sd edit \"make it snow\" --image photo.png --model instruct-pix2pix
+  orrery sd edit \"make it snow\" --image photo.png --model instruct-pix2pix --guidance 10 --image-guidance 1.2 --seed 7
+
+A larger --guidance follows the instruction more, a larger --image-guidance the picture; the authors use 7.5 and 1.5, and
+100 steps of euler-a. Each step is three passes of the U-Net.")]
+        Edit(draw::Edit),
         /// Say what a model is, without reading its weights
         #[command(after_help = "Example:
   orrery sd info --model sd-v1-5")]

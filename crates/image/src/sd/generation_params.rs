@@ -75,6 +75,9 @@ pub struct GenerationParams {
     pub mask: Option<Given>,
     /// How far it went away from the picture.
     pub strength: f64,
+    /// How close it kept to the picture, where a model edited it by instruction.
+    #[serde(default)]
+    pub image_guidance: Option<f64>,
     /// Version of the program.
     pub version: String,
 }
@@ -177,7 +180,9 @@ impl GenerationParams {
             self.height,
             model.to_string_lossy().replace(',', " "),
         );
-        if self.image.is_some() {
+        if let Some(scale) = self.image_guidance {
+            let _ = write!(text, ", Image CFG scale: {scale}");
+        } else if self.image.is_some() {
             let _ = write!(text, ", Denoising strength: {}", self.strength);
         }
         if self.clip_skip > 0 {

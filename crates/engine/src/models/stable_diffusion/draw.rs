@@ -26,6 +26,9 @@ pub struct Source {
     pub mask: Option<Image>,
     /// How far to go away from it, above 0, at most 1.
     pub strength: f64,
+    /// How close the result keeps to it, where a model edits it by instruction ([`StableDiffusion::edits`]); such a model reads
+    /// the whole picture, and `strength` means nothing to it.
+    pub image_guidance: Option<f64>,
 }
 
 /// What to draw.
@@ -141,14 +144,26 @@ impl StableDiffusion {
         let channels = self.unet_config.in_channels;
         let latent = self.latent_channels();
         let masked = request.source.as_ref().is_some_and(|it| it.mask.is_some());
-        if channels == 2 * latent {
-            return wrong(
-                "this model edits pictures by instruction (8 input channels); `orrery sd` does not do that; use a model that \
-                 draws"
-                    .into(),
-            );
+        let guidance = request.source.as_ref().and_then(|it| it.image_guidance);
+        match guidance {
+            Some(scale) if !(0.0..=100.0).contains(&scale) => {
+                return wrong("the image guidance must be between 0 and 100".into());
+            }
+            Some(_) if !self.edits() => {
+                return wrong(format!(
+                    "this model does not edit pictures by instruction (its U-Net reads {channels} channels, not {}): use one that \
+                     does, such as InstructPix2Pix",
+                    2 * latent
+                ));
+            }
+            None if self.edits() => {
+                return wrong(
+                    "this model edits pictures by instruction: use it with `orrery sd edit`".into(),
+                );
+            }
+            _ => {}
         }
-        if channels > latent && !masked {
+        if channels > latent && !masked && !self.edits() {
             return wrong(
                 "this model paints into pictures (9 input channels): use it with `orrery sd inpaint`".into(),
             );
@@ -209,10 +224,11 @@ impl StableDiffusion {
     ) -> Result<Tensor<4>, DiffusionError> {
         let size = [request.height, request.width];
         let sampling = &request.sampling;
+        let by_picture = request.source.as_ref().and_then(|it| it.image_guidance);
         let conditions = self.conditions(
             &request.prompt,
             request.negative.as_deref(),
-            sampling.guidance != 1.0,
+            sampling.guidance != 1.0 || by_picture.is_some_and(|scale| scale != 1.0),
             request.clip_skip,
             size,
         )?;
@@ -226,6 +242,11 @@ impl StableDiffusion {
             _ => picture.resize(request.width as u32, request.height as u32),
         };
         let picture = scaled(&source.picture);
+        if let Some(guidance) = source.image_guidance {
+            let edited = self.edited(&picture, guidance)?;
+            let seeds = &request.seeds;
+            return self.sample_edit(&edited, noise, seeds, conditions, sampling, hooks, watch);
+        }
         let inpaint = match &source.mask {
             Some(mask) => Some(self.inpaint(&picture, &scaled(mask))?),
             None => None,

@@ -24,6 +24,8 @@ pub struct ModelInfo {
     pub size: Option<usize>,
     /// Channels that the U-Net reads.
     pub in_channels: usize,
+    /// Whether it edits pictures by instruction, and does nothing else.
+    pub edits: bool,
     /// Channels at each resolution.
     pub block_out_channels: Vec<usize>,
     /// Parameters of the U-Net.
@@ -136,6 +138,7 @@ fn info_of(parts: &Parts, path: &Path) -> Result<ModelInfo, DiffusionError> {
         family: parts.family().to_owned(),
         size: unet.sample_size.map(|side| side * vae.factor),
         in_channels: unet.in_channels,
+        edits: unet.in_channels == 2 * vae.latent_channels,
         block_out_channels: unet.block_out_channels.clone(),
         unet_parameters: parameters(&network, &parts.unet.weights, &unet2d::key_map())?,
         text_encoders: towers?,

@@ -12,6 +12,7 @@
 
 mod bundle;
 mod draw;
+mod edit;
 mod error;
 mod folder;
 mod gguf;
@@ -40,6 +41,7 @@ use crate::weights::lora::Merging;
 use crate::weights::{KeyMap, Loading, ReadTensor, Weights, load_with};
 pub use bundle::pack;
 pub use draw::{Drawn, Request, Source};
+pub use edit::{EditedPicture, predict_edit};
 pub use error::DiffusionError;
 pub use info::{ModelInfo, TowerInfo};
 use loras::Loras;

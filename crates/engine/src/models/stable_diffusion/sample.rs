@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Conditions, DiffusionError, StableDiffusion};
+use super::{Conditions, DiffusionError, EditedPicture, StableDiffusion};
 use crate::diffusion::scheduler::{
     Ddim, DpmSolver, EdmEuler, Euler, Heun, Lcm, Plms, Scheduler, SchedulerConfig, Spacing, split,
 };
@@ -199,6 +199,34 @@ impl StableDiffusion {
             noise,
             seeds,
             inpaint: None,
+            edited: None,
+        };
+        self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
+    }
+
+    /// As [`StableDiffusion::sample`], with a model that edits the picture ([`StableDiffusion::edits`]).
+    ///
+    /// # Errors
+    /// As [`StableDiffusion::sample`].
+    #[allow(clippy::too_many_arguments)]
+    pub fn sample_edit(
+        &self,
+        edited: &EditedPicture,
+        noise: Tensor<4>,
+        seeds: &[u64],
+        conditions: &Conditions,
+        sampling: &Sampling,
+        hooks: &mut dyn AttentionHooks,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Tensor<4>, DiffusionError> {
+        let scheduler = self.scheduler(sampling);
+        let x = noise.clone() * scheduler.init_noise_sigma();
+        let inputs = SamplerInputs {
+            first: 0,
+            noise,
+            seeds,
+            inpaint: None,
+            edited: Some(edited),
         };
         self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
     }
@@ -241,6 +269,7 @@ impl StableDiffusion {
             noise,
             seeds,
             inpaint,
+            edited: None,
         };
         self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
     }
@@ -274,11 +303,15 @@ impl StableDiffusion {
                 let beside = [&inpaint.mask, &inpaint.masked].map(|part| each(part, batch));
                 input = Tensor::cat([vec![input], beside.to_vec()].concat(), 1);
             }
-            let here = match (i as f64) < sampling.guided * steps as f64 {
-                true => sampling,
-                false => &unguided,
+            let guided = (i as f64) < sampling.guided * steps as f64;
+            let here = if guided { sampling } else { &unguided };
+            let out = match inputs.edited {
+                Some(picture) => {
+                    let scales = guided.then_some([sampling.guidance, picture.guidance]);
+                    self.predict_edited(input, &picture.latents, scales, t, conditions, hooks)
+                }
+                None => self.predict(input, t, conditions, here, hooks),
             };
-            let out = self.predict(input, t, conditions, here, hooks);
             let said = out.clone();
             let shape = [channels, height, width];
             let name = format!("step {i}");
@@ -365,6 +398,7 @@ struct SamplerInputs<'a> {
     noise: Tensor<4>,
     seeds: &'a [u64],
     inpaint: Option<&'a Inpaint>,
+    edited: Option<&'a EditedPicture>,
 }
 
 /// Standard deviation of each sample, `[batch, 1, 1, 1]`.

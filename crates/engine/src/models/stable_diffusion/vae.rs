@@ -201,6 +201,16 @@ fn tiny(
 }
 
 impl Vae {
+    /// By what the latents of this U-Net are scaled, of Stable Diffusion XL or an older one: the tiny autoencoder, which gives them
+    /// scaled, does not say it.
+    pub fn latent_scale(&self, xl: bool) -> f64 {
+        match (&self.network, xl) {
+            (Network::Kl(_), _) => self.sizes.scaling_factor,
+            (Network::Tiny(_), true) => 0.13025,
+            (Network::Tiny(_), false) => 0.18215,
+        }
+    }
+
     /// Images in [−1, 1] → scaled latents: the mean, where there is a Gaussian. With `tiling` large images go through the usual
     /// autoencoder in tiles; the tiny one needs little memory as it is.
     pub fn encode(&self, images: Tensor<4>, tiling: bool) -> Tensor<4> {

@@ -74,8 +74,12 @@ fn in_words(info: &ModelInfo) -> Result<String, Failure> {
         predicts.as_str().unwrap_or_default(),
         info.scheduler.as_deref().unwrap_or("not named")
     ));
+    let does = match info.edits {
+        true => "edits pictures by instruction (`orrery sd edit`), trained on",
+        false => "draws",
+    };
     if let Some(size) = info.size {
-        lines.push(format!("draws {size}x{size}"));
+        lines.push(format!("{does} {size}x{size}"));
     }
     Ok(lines.join("\n"))
 }
