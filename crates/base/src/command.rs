@@ -52,6 +52,20 @@ impl Failure {
         Self::Interrupted(one_line(&line.to_string()))
     }
 
+    /// A file or folder that cannot be made or written, by what the system answered: bad input where another place mends it,
+    /// such as one without permission to write, a failure on the way where not, as on a full disk.
+    pub fn unwritable(line: impl fmt::Display, cause: io::ErrorKind) -> Self {
+        use io::ErrorKind::{
+            AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,
+            PermissionDenied, ReadOnlyFilesystem,
+        };
+        match cause {
+            AlreadyExists | InvalidFilename | InvalidInput | IsADirectory | NotADirectory
+            | NotFound | PermissionDenied | ReadOnlyFilesystem => Self::input(line),
+            _ => Self::failed(line),
+        }
+    }
+
     /// The exit code of the process.
     pub fn code(&self) -> u8 {
         match self {
@@ -73,12 +87,8 @@ impl std::error::Error for Failure {}
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        match error {
-            FileError::Denied { .. } | FileError::DiskFull { .. } | FileError::Io { .. } => {
-                Self::failed(error)
-            }
-            _ => Self::input(error),
-        }
+        let cause = error.kind();
+        Self::unwritable(error, cause)
     }
 }
 
@@ -97,8 +107,8 @@ impl From<MediaError> for Failure {
 impl From<WeightsError> for Failure {
     fn from(error: WeightsError) -> Self {
         match error {
-            WeightsError::Write { .. }
-            | WeightsError::Device { .. }
+            WeightsError::Write(error) => error.into(),
+            WeightsError::Device { .. }
             | WeightsError::Overflow { .. }
             | WeightsError::Content { .. } => Self::failed(error),
             _ => Self::input(error),
@@ -108,7 +118,10 @@ impl From<WeightsError> for Failure {
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
-        Self::failed(error)
+        match error {
+            ReportError::File(error) => error.into(),
+            ReportError::Json(_) => Self::failed(error),
+        }
     }
 }
 

@@ -233,7 +233,12 @@ fn from_references_to_pictures() {
         "no weights of a Q-Former",
     );
     all(&["--ref", &one, "--qformer", &adapter], "query_tokens");
-    all(&["--tokens", &adapter], "tokens");
+    all(&["--tokens", &adapter], "make it with `orrery fiva embed`");
+    all(&["--tokens", &at("1.png")], "it is a PNG picture");
+    all(
+        &["--tokens", &tokens, "--padding", "full"],
+        "cannot be used with",
+    );
     all(
         &["--qformer", &qformer, "--ref", "nowhere.png:color"],
         "nowhere.png",

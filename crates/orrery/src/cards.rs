@@ -107,6 +107,18 @@ pub fn digest(card: &Card, language: Language) -> Result<Digest, Failure> {
     })
 }
 
+/// Systems that have a card and are not in this program.
+///
+/// # Errors
+/// When the program was built with a broken file.
+pub fn left_out() -> Result<Vec<String>, Failure> {
+    let all: BTreeMap<String, Written> = serde_json::from_str(ENGLISH).map_err(Failure::failed)?;
+    let slugs = all.into_keys();
+    Ok(slugs
+        .filter(|slug| crate::registry::system(slug).is_none())
+        .collect())
+}
+
 /// What the committed proof of a system found; nothing where there is none.
 ///
 /// # Errors

@@ -73,7 +73,46 @@ pub fn describe() -> clap::Command {
         .about("One engine for 27 AI systems: make, steer, guard, mark and judge text, pictures and video")
         .long_about(None)
         .subcommands(built);
-    with_shared_options(command)
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",
+        rooms(&command)
+    );
+    with_shared_options(command.help_template(template))
+}
+
+/// The commands, and the systems room by room, in place of one long list.
+fn rooms(command: &clap::Command) -> String {
+    const ROOMS: [(&str, &str); 7] = [
+        ("", "Commands"),
+        ("language", "Language"),
+        ("judge", "Judges"),
+        ("vision", "Vision"),
+        ("image", "Pictures"),
+        ("video", "Video"),
+        ("learning", "Learning"),
+    ];
+    let row = |(name, about): (&str, String)| format!("  {name:<13}  {about}\n");
+    let rows = |domain: &str| -> String {
+        let all = command.get_subcommands().map(clap::Command::get_name);
+        let systems = all.filter_map(registry::system).map(|it| it.card);
+        let systems = systems.filter(|card| card.domain == domain);
+        systems
+            .map(|card| row((card.slug, card.purpose.into())))
+            .collect()
+    };
+    let others = command
+        .get_subcommands()
+        .filter(|it| registry::system(it.get_name()).is_none());
+    let about = |it: &clap::Command| it.get_about().map(ToString::to_string).unwrap_or_default();
+    let others: String = others.map(|it| row((it.get_name(), about(it)))).collect();
+    let rooms = ROOMS.map(|(domain, title)| match domain {
+        "" => (title, others.clone()),
+        domain => (title, rows(domain)),
+    });
+    let built = rooms.iter().filter(|(_, rows)| !rows.is_empty());
+    built
+        .map(|(title, rows)| format!("{title}:\n{rows}\n"))
+        .collect()
 }
 
 /// Does what the arguments of the process say.
@@ -125,6 +164,17 @@ mod tests {
             .get_subcommands()
             .filter(|below| below.get_name() != "help")
             .for_each(|below| every(below, visit));
+    }
+
+    #[test]
+    fn help_lists_every_command_in_its_room() {
+        let help = describe().render_help().to_string();
+        for command in describe().get_subcommands() {
+            let begins = |line: &&str| line.trim_start().starts_with(command.get_name());
+            let lines = help.lines().filter(begins).collect::<Vec<_>>();
+            assert!(!lines.is_empty(), "{} in {help}", command.get_name());
+            assert!(lines[0].len() <= 100, "{lines:?}");
+        }
     }
 
     #[test]

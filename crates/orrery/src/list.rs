@@ -27,6 +27,18 @@ impl From<&System> for Entry {
     }
 }
 
+/// What `--json` says of a system.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Listed<'a> {
+    Built(Entry),
+    /// This program was built without it.
+    LeftOut {
+        slug: &'a str,
+        status: &'static str,
+    },
+}
+
 /// A card with all that is known.
 #[derive(Serialize)]
 struct Whole {
@@ -56,10 +68,19 @@ impl List {
     /// Prints the table, or one card.
     pub fn run(&self) -> Result<(), Failure> {
         let Some(slug) = &self.system else {
-            let entries = entries();
+            let entries: Vec<Entry> = systems().map(Entry::from).collect();
+            let left_out = cards::left_out()?;
             return match self.json {
-                true => print_line(&json(&entries)?),
-                false => print_line(&table(&entries)),
+                true => {
+                    let slugs = left_out.iter();
+                    let left_out = slugs.map(|slug| Listed::LeftOut {
+                        slug,
+                        status: "left_out",
+                    });
+                    let entries = entries.into_iter().map(Listed::Built);
+                    print_line(&json(&entries.chain(left_out).collect::<Vec<_>>())?)
+                }
+                false => print_line(&table(&entries, &left_out)),
             };
         };
         let entry = Entry::from(system(slug).ok_or_else(|| unknown::system(slug))?);
@@ -76,16 +97,11 @@ impl List {
     }
 }
 
-/// The cards of all systems, in the order of the README's table.
-pub fn entries() -> Vec<Entry> {
-    systems().map(Entry::from).collect()
-}
-
 fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map_err(Failure::failed)
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[Entry], left_out: &[String]) -> String {
     let lines = entries.iter().map(|entry| {
         let (card, status) = (&entry.card, entry.status.name());
         format!("{:<18} {status:<8} {}", card.slug, card.purpose)
@@ -96,7 +112,15 @@ fn table(entries: &[Entry]) -> String {
         working.count(),
         entries.len()
     );
-    lines.chain([last]).collect::<Vec<_>>().join("\n")
+    let built_without = (!left_out.is_empty()).then(|| {
+        format!(
+            "this program was built without {} of {} systems: build it with `--features SYSTEM`, or without `--no-default-features` for all of them",
+            left_out.len(),
+            entries.len() + left_out.len()
+        )
+    });
+    let lines = lines.chain([last]).chain(built_without);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Words of a card.
@@ -182,4 +206,16 @@ fn whole(
     });
     part(words.measured, found.collect());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn a_program_of_fewer_systems_says_so_and_a_whole_one_does_not() {
+        let less = table(&[], &["harp".into(), "wind".into()]);
+        assert!(less.contains("was built without 2 of 2 systems"), "{less}");
+        assert!(!table(&[], &[]).contains("built without"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use base::command::{Failure, eprint_line};
+use base::command::{Failure, Hold, eprint_line};
 
 mod allocator;
 #[cfg(feature = "bench")]
@@ -30,7 +30,10 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     base::memory::keep_large_buffers();
-    match cli::run(stop::watch()) {
+    let done = cli::run(stop::watch());
+    // A stop that was asked for waits until it is said what became of the work.
+    let _hold = Hold::new();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let kind = match failure {

@@ -69,12 +69,7 @@ impl Prove {
     fn folder(&self, slug: &str) -> Result<PathBuf, Failure> {
         let usual = || PathBuf::from(format!("proofs/{slug}"));
         let out = self.out.clone().unwrap_or_else(usual);
-        std::fs::create_dir_all(&out).map_err(|error| {
-            Failure::input(format!(
-                "cannot make the folder `{}`: {error}; choose another `--out`",
-                out.display()
-            ))
-        })?;
+        base::files::make_folder(&out)?;
         Ok(out)
     }
 }

@@ -34,11 +34,14 @@ pub fn watch() -> Context {
     Context { stop: &STOP }
 }
 
-/// Ends the process when the work had its time and nobody holds.
+/// Ends the process when the work had its time and nobody holds. Who held has the same time again, to say what became of the work.
 fn end_soon() {
     std::thread::sleep(GRACE);
-    while Hold::any() {
-        std::thread::sleep(LOOK);
+    if Hold::any() {
+        while Hold::any() {
+            std::thread::sleep(LOOK);
+        }
+        std::thread::sleep(GRACE);
     }
     base::files::abandon();
     eprint_line("stopped");

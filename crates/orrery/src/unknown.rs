@@ -12,11 +12,8 @@ pub fn command(name: &str) -> Failure {
     if let Some(system) = find(name) {
         return system.not_built();
     }
-    let feature = if name == "create" { "stiv" } else { name };
-    if MISSING.split(' ').any(|it| it == feature) {
-        return Failure::input(format!(
-            "this program was built without `{name}`: build it with `--features {feature}`"
-        ));
+    if let Some(failure) = missing(name) {
+        return failure;
     }
     let commands = crate::cli::describe();
     let commands: Vec<&str> = commands
@@ -33,7 +30,17 @@ pub fn command(name: &str) -> Failure {
 
 /// What to say of a system that does not exist.
 pub fn system(name: &str) -> Failure {
-    lost(name, "system", &[], "`orrery list` shows what there is")
+    missing(name).unwrap_or_else(|| lost(name, "system", &[], "`orrery list` shows what there is"))
+}
+
+/// What to say of what this build lacks.
+fn missing(name: &str) -> Option<Failure> {
+    let feature = if name == "create" { "stiv" } else { name };
+    MISSING.split(' ').any(|it| it == feature).then(|| {
+        Failure::input(format!(
+            "this program was built without `{name}`: build it with `--features {feature}`"
+        ))
+    })
 }
 
 /// What to say of a benchmark that does not exist.

@@ -113,6 +113,46 @@ fn places_that_cannot_be_written() {
     assert_eq!(names(at), before);
 }
 
+/// Whichever verb writes: it is bad input, and the line says what to do.
+#[cfg(all(target_os = "linux", feature = "sd", feature = "wind"))]
+#[test]
+fn all_verbs_agree_on_where_nothing_can_be_written_and_on_long_prompts() {
+    let folder = folder();
+    let at = folder.path();
+    let run = |line: &str| orrery(at, &line.split_whitespace().collect::<Vec<_>>()).refused(2);
+    let keygen = "wind keygen --noises 100 --groups 8";
+    orrery(
+        at,
+        &format!("{keygen} --out key.json")
+            .split(' ')
+            .collect::<Vec<_>>(),
+    )
+    .worked();
+    for (line, name) in [
+        ("create fox --steps 1", "a.png"),
+        ("sd generate fox --steps 1", "a.png"),
+        ("wind generate --key key.json", "a.png"),
+        (keygen, "a.json"),
+        ("wind embed --key key.json", "a.safetensors"),
+    ] {
+        let told = run(&format!("{line} --out /proc/{name}"));
+        assert!(told.contains("choose another folder"), "{line}: {told}");
+        let told = run(&format!("{line} --out missing/{name}"));
+        assert!(told.contains("mkdir -p missing"), "{line}: {told}");
+    }
+    let long = "a".repeat(100_000);
+    for line in [
+        "create",
+        "stiv t2i",
+        "sd generate --steps 1",
+        "wind generate --key key.json --model embedded --steps 1 --out a.png --prompt",
+    ] {
+        let told = run(&format!("{line} {long}"));
+        assert!(told.contains("shorte"), "{line}: {told}");
+    }
+    assert_eq!(names(at), ["key.json"]);
+}
+
 #[test]
 fn weights_that_do_not_fit() {
     let folder = folder();
@@ -140,7 +180,19 @@ fn weights_that_do_not_fit() {
     fs::write(at.join("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
     assert!(refuse("cut.safetensors").contains("not a whole safetensors file"));
     fs::write(at.join("text.safetensors"), b"hello, I am no tensor at all").unwrap();
-    assert!(refuse("text.safetensors").contains("not a whole safetensors file"));
+    assert!(refuse("text.safetensors").contains("it is a text"));
+    fs::write(
+        at.join("a.safetensors"),
+        png_bytes(&Image::filled(4, 4, [9; 3]), &[]).unwrap(),
+    )
+    .unwrap();
+    assert!(refuse("a.safetensors").contains("it is a PNG picture, not a safetensors file"));
+    fs::write(
+        at.join("a.zip"),
+        b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    )
+    .unwrap();
+    assert!(refuse("a.zip").contains("ZIP archive"));
     assert!(edit("typed.safetensors", "\"F16\"", "\"I16\"").contains("cannot be read as floats"));
     assert!(
         edit("wide.safetensors", "\\\"width\\\":32", "\\\"width\\\":64")

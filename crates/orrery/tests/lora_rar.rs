@@ -203,6 +203,57 @@ fn inspect_tells_format_base_ranks_and_alphas() {
 }
 
 #[test]
+fn inspect_counts_what_is_not_finite() {
+    let folder = folder();
+    let path = folder.path().join("a.safetensors");
+    Lora::new(4).write(&path, 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The last two values of the file, which are of one layer.
+    let end = bytes.len();
+    bytes[end - 8..end - 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    bytes[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let args = ["lora-rar", "inspect", "a.safetensors", "--layers"];
+    let ran = orrery(folder.path(), &args).worked();
+    let told = "damaged   2 values are NaN or infinite, in 1 layers, first in unet.down_blocks.1";
+    assert!(ran.out.contains(told), "{}", ran.out);
+    let ran = orrery(folder.path(), &[&args[..], &["--json"]].concat()).worked();
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(said["not_finite"], 2, "{said}");
+    assert_eq!(said["layers_not_finite"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        said["layers"].as_array().unwrap().len(),
+        3,
+        "those that are whole"
+    );
+}
+
+#[test]
+fn options_that_a_method_does_not_use_are_refused() {
+    let folder = folder();
+    let at = folder.path();
+    Lora::new(4).write(&at.join("a.safetensors"), 1);
+    Lora::new(4).write(&at.join("b.safetensors"), 2);
+    for (method, option, value) in [
+        ("direct", "--steps", "3"),
+        ("direct", "--density", "0.3"),
+        ("svd", "--density", "0.3"),
+        ("ties", "--seed", "1"),
+        ("rar", "--content-prompt", "sks dog"),
+        ("cat", "--model", "embedded"),
+    ] {
+        let line = merge(at, &["--method", method, option, value]).refused(2);
+        let told = format!("`{option}` does nothing with `--method {method}`");
+        assert!(line.contains(&told), "{line}");
+    }
+    merge(
+        at,
+        &["--method", "dare_ties", "--seed", "1", "--density", "0.3"],
+    )
+    .worked();
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_in_one_line() {
     let folder = folder();
     let at = folder.path();

@@ -159,6 +159,15 @@ fn bad_input_is_told_in_one_line() {
         "generate --key key.json --model sd15 --out a.png",
         "`ideal`",
     );
+    for option in [
+        "--size 64",
+        "--steps 20",
+        "--guidance 2",
+        "--tokenizer clip",
+    ] {
+        let line = format!("generate --key key.json --out a.png {option}");
+        refused(&line, "does nothing with the model `ideal`");
+    }
     refused(
         "generate --key key.json --index 100 --out a.png",
         "an index below",

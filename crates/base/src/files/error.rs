@@ -57,7 +57,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// Anything else, also what the writer itself reported.
-    #[error("cannot write `{}`: {source}", path.display())]
+    #[error("cannot write `{}`: {source}: try again, or choose another place", path.display())]
     Io {
         /// The path as given.
         path: PathBuf,

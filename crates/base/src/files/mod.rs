@@ -5,16 +5,23 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 mod error;
+mod folder;
 pub mod idx;
 mod leftovers;
 mod unfinished;
 
 use crate::command::{Failure, Hold};
+use folder::folder_of;
+
+/// Permissions of what anybody may read whom the user's mask lets, and of what only its owner may.
+const OPEN: u32 = 0o666;
+const SECRET: u32 = 0o600;
 
 pub use error::FileError;
+pub use folder::make_folder;
 pub use leftovers::{short_folder, sweep};
 pub use unfinished::abandon;
 
@@ -88,7 +95,7 @@ fn replace(
         Err(_) => path.to_owned(),
     };
     let folder = folder_of(&target, path)?;
-    let mut temporary = temporary_in(&folder).map_err(failed)?;
+    let mut temporary = temporary_in(&folder, OPEN).map_err(failed)?;
     // Filling may read what never comes: a request to stop does not wait for it, and removes the file.
     let _open = unfinished::Open::new(temporary.path());
     {
@@ -117,11 +124,22 @@ fn replace(
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_new(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool, FileError> {
-    let path = path.as_ref();
+    create(path.as_ref(), bytes, OPEN)
+}
+
+/// [`write_new`] for a secret: only its owner can read the file.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_new_secret(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool, FileError> {
+    create(path.as_ref(), bytes, SECRET)
+}
+
+fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
     let failed = |source| FileError::from_io(path, source);
     let folder = folder_of(path, path)?;
     let _hold = Hold::new();
-    let mut temporary = temporary_in(&folder).map_err(failed)?;
+    let mut temporary = temporary_in(&folder, mode).map_err(failed)?;
     temporary.write_all(bytes).map_err(failed)?;
     temporary.as_file().sync_data().map_err(failed)?;
     match temporary.persist_noclobber(path) {
@@ -140,29 +158,6 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), FileError
     write_atomic(path, |writer| writer.write_all(bytes))
 }
 
-/// The folder that holds `target`, after a look whether it is one.
-fn folder_of(target: &Path, path: &Path) -> Result<PathBuf, FileError> {
-    let no_name = || FileError::NoName { path: path.into() };
-    target.file_name().ok_or_else(no_name)?;
-    let folder = match target.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
-        Some(folder) => folder.to_owned(),
-        None => return Err(no_name()),
-    };
-    let path = path.to_owned();
-    match fs::metadata(&folder) {
-        Ok(there) if there.is_dir() => Ok(folder),
-        Ok(_) => Err(FileError::NotAFolder { path, folder }),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            Err(FileError::NoFolder { path, folder })
-        }
-        Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
-            Err(FileError::NotAFolder { path, folder })
-        }
-        Err(cause) => Err(FileError::from_io(&path, cause)),
-    }
-}
-
 /// Two files change names. A file system may begin to write a file at once that is moved onto another (ext4 does), but not
 /// then.
 #[cfg(target_os = "linux")]
@@ -176,16 +171,23 @@ fn exchange(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A temporary file with the permissions any new file would get.
-fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+/// A temporary file in a folder that is there, with these permissions as far as the user's mask allows them.
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn temporary_in(folder: &Path, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".orrery-").suffix(".tmp");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
-    builder.tempfile_in(folder).map_err(bare)
+    builder
+        .tempfile_in(folder)
+        .map_err(|cause| match cause.kind() {
+            // Some file systems, such as /proc, say of what cannot be made in them that it is not there.
+            io::ErrorKind::NotFound => io::ErrorKind::PermissionDenied.into(),
+            _ => bare(cause),
+        })
 }
 
 /// The system's error without the path of the temporary file, which means nothing to the reader.

@@ -21,7 +21,10 @@ impl From<JsonlError> for Failure {
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
-        Self::input(error)
+        match &error {
+            LogError::Write { source, .. } => Self::unwritable(&error, source.kind()),
+            _ => Self::input(error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::markdown;
 use super::measure::{Measure, Outcome, Unit};
-use crate::files::{FileError, write_bytes};
+use crate::files::{FileError, make_folder, write_bytes};
 #[cfg(feature = "media")]
 use crate::media::{Image, MediaError, png_bytes};
 
@@ -221,15 +221,7 @@ impl Figure {
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The folder cannot be made.
-    #[error("cannot make the folder `{folder}`: {source}: choose another with `--out`")]
-    Folder {
-        /// The folder.
-        folder: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file cannot be written.
+    /// A file or folder cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
     /// The report does not go into JSON.
@@ -254,7 +246,7 @@ pub struct Report {
     pub seeds: Vec<u64>,
     /// Processor cores that were there.
     pub cores: usize,
-    /// Seconds it took, without what was read from earlier runs.
+    /// Seconds that all parts took, also those from earlier runs; of a part that was stopped and went on, the last go.
     pub seconds: f64,
     /// The claims.
     pub claims: Vec<Claim>,
@@ -329,7 +321,7 @@ impl Report {
     /// [`ReportError`].
     pub fn keep(&self, path: &Path, folder: &Path) -> Result<(), ReportError> {
         for folder in path.parent().into_iter().chain([folder]) {
-            make(folder)?;
+            make_folder(folder)?;
         }
         for figure in &self.figures {
             write_bytes(folder.join(&figure.file), &figure.bytes)?;
@@ -353,7 +345,7 @@ impl Report {
     /// # Errors
     /// [`ReportError`].
     pub fn write(&self, folder: &Path) -> Result<(), ReportError> {
-        make(folder)?;
+        make_folder(folder)?;
         for figure in &self.figures {
             write_bytes(folder.join(&figure.file), &figure.bytes)?;
         }
@@ -363,11 +355,4 @@ impl Report {
         json.push(b'\n');
         Ok(write_bytes(folder.join("report.json"), &json)?)
     }
-}
-
-fn make(folder: &Path) -> Result<(), ReportError> {
-    std::fs::create_dir_all(folder).map_err(|source| ReportError::Folder {
-        folder: folder.display().to_string(),
-        source,
-    })
 }

@@ -109,7 +109,6 @@ impl Proof {
                 ))
             })?;
             if !options.wants(name) {
-                kept.seconds = 0.0;
                 kept.notes
                     .push(format!("The part `{name}` is from an earlier run."));
             }
@@ -141,5 +140,41 @@ impl ProofOptions {
     /// Whether `part` is to be run.
     fn wants(&self, part: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == part)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn minutes_are_those_of_all_parts_however_they_were_run() {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        const PROOF: Proof = Proof::new("Toy", [1, 1], &[("a", nothing), ("b", nothing)]);
+        fn nothing(_: &ProofOptions, _: &mut Report) -> Result<(), Failure> {
+            Ok(())
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let run = |only: &[&str]| {
+            let options = ProofOptions {
+                full: false,
+                only: only.iter().map(|&part| part.to_owned()).collect(),
+                seeds: vec![0],
+                out: folder.path().into(),
+                progress: false,
+                context: Context { stop: &STOP },
+            };
+            PROOF.run("toy", &options).unwrap()
+        };
+        assert!(run(&[]).seconds < 60.0);
+        let path = folder.path().join("runs/part-a.json");
+        let mut part = Report::kept(&path, folder.path()).unwrap();
+        part.seconds = 600.0;
+        part.keep(&path, folder.path()).unwrap();
+        let report = run(&["b"]);
+        assert!((600.0..660.0).contains(&report.seconds), "{report:?}");
+        assert_eq!(report.notes, ["The part `a` is from an earlier run."]);
     }
 }

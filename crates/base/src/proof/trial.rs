@@ -9,7 +9,7 @@ use super::measure::{Better, Measure, Outcome, Unit};
 use super::report::{Arm, Experiment};
 use super::run::ProofOptions;
 use crate::command::{Failure, Steps};
-use crate::files::write_bytes;
+use crate::files::{make_folder, write_bytes};
 
 /// An experiment before it is run: every arm runs with every seed and gives one value a measure.
 #[derive(Clone, Debug)]
@@ -140,9 +140,7 @@ impl Trial {
 
     fn keep(&self, done: &Done) -> Result<(), Failure> {
         if let Some(folder) = self.journal.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::failed(format!("cannot make `{}`: {error}", folder.display()))
-            })?;
+            make_folder(folder)?;
         }
         let bytes = serde_json::to_vec(done).map_err(Failure::failed)?;
         Ok(write_bytes(&self.journal, &bytes)?)

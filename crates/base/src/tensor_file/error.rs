@@ -121,6 +121,16 @@ pub enum WeightsError {
     Write(#[from] FileError),
 }
 
+impl WeightsError {
+    /// A file of another kind, such as `a PNG picture`.
+    pub(super) fn foreign(origin: &str, kind: &str) -> Self {
+        Self::Unfit {
+            origin: origin.to_owned(),
+            reason: format!("it is {kind}, not a safetensors file: give the file of weights"),
+        }
+    }
+}
+
 /// Every key on which a file and a module disagree.
 #[derive(Debug, Default)]
 pub struct Mismatch {

@@ -17,7 +17,7 @@ use memmap2::UncheckedAdvice;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{WeightsError, blocks, torch};
+use super::{WeightsError, blocks, foreign, torch};
 use crate::command::nearest;
 
 /// The tensors of one safetensors file or torch checkpoint. Cheap to clone; values are read when asked for.
@@ -138,9 +138,12 @@ impl Weights {
 
     fn parse(origin: String, bytes: Bytes) -> Result<Self, WeightsError> {
         let (header, parsed) = SafeTensors::read_metadata(bytes.as_slice()).map_err(|error| {
-            WeightsError::Corrupt {
-                origin: origin.clone(),
-                reason: error.to_string(),
+            match foreign::kind(bytes.as_slice()) {
+                Some(kind) => WeightsError::foreign(&origin, kind),
+                None => WeightsError::Corrupt {
+                    origin: origin.clone(),
+                    reason: error.to_string(),
+                },
             }
         })?;
         let start = 8 + header;

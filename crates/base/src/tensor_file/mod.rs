@@ -4,6 +4,7 @@
 mod blocks;
 mod error;
 mod file;
+mod foreign;
 mod torch;
 mod view;
 mod write;

@@ -44,7 +44,13 @@ pub(super) fn is_checkpoint(bytes: &[u8]) -> bool {
 /// [`WeightsError::Torch`].
 pub(super) fn read(path: &Path) -> Result<(Entries, HashMap<String, String>), WeightsError> {
     let failed = |reason: String| error(&path.display().to_string(), reason);
-    let reader = PytorchReader::new(path).map_err(|e| failed(again(e.to_string())))?;
+    let reader = PytorchReader::new(path).map_err(|e| match e.to_string() {
+        reason if reason.contains("No data.pkl") => WeightsError::foreign(
+            &path.display().to_string(),
+            "a ZIP archive without a checkpoint",
+        ),
+        reason => failed(again(reason)),
+    })?;
     let data = PytorchReader::read_pickle_data(path, None).map_err(|e| failed(e.to_string()))?;
     if let Some(class) = refused(&data) {
         return Err(failed(format!(

@@ -89,6 +89,8 @@ impl From<TrainError> for base::command::Failure {
             | TrainError::Occupied { .. }
             | TrainError::Busy { .. }
             | TrainError::Resume { .. } => Self::input(error),
+            TrainError::File(error) => error.into(),
+            TrainError::Folder { ref source, .. } => Self::unwritable(&error, source.kind()),
             _ => Self::failed(error),
         }
     }

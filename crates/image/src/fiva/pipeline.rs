@@ -231,6 +231,15 @@ impl Guide {
     /// [`SystemError::Weights`] when it is none.
     pub fn read(weights: &Weights, device: &Device) -> Result<Self, SystemError> {
         let note = |key: &str| weights.metadata().get(key).cloned().unwrap_or_default();
+        let none = || {
+            weights.unfit(
+                "it holds no tokens of references: make it with `orrery fiva embed`, or name pictures with `--ref`",
+            )
+        };
+        let is_there = |name| weights.shape(name).is_some_and(|shape| shape.len() == 3);
+        if !is_there("tokens") || !is_there("uncond") {
+            return Err(none().into());
+        }
         let tokens: Tensor<3> = weights.tensor("tokens", device)?;
         let uncond: Tensor<3> = weights.tensor("uncond", device)?;
         let [one, count, _] = tokens.dims();
@@ -244,9 +253,7 @@ impl Guide {
             && (1..=SLOTS).contains(&strengths.len())
             && count % strengths.len() == 0;
         if !fits {
-            return Err(weights
-                .unfit("it holds no tokens of references: make it with `orrery fiva embed`")
-                .into());
+            return Err(none().into());
         }
         Ok(Self {
             tokens,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::Failure;
-use base::files::{FileError, write_bytes};
+use base::files::{make_folder, write_bytes};
 use base::job::jsonl;
 use base::media::{Image, png_bytes};
 use base::rng::Rng;
@@ -41,7 +41,7 @@ pub fn write_set(
             folder.display()
         )));
     }
-    std::fs::create_dir_all(folder).map_err(|cause| FileError::from_io(folder, cause))?;
+    make_folder(folder)?;
     let mut records = Vec::with_capacity(things.len() * looks);
     for number in 0..things.len() * looks {
         let thing = &things[number / looks];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base::tensor_file::{Precision, TensorFile, Weights};
+use base::tensor_file::{Precision, TensorFile, Weights, WeightsError};
 
 use super::SystemError;
 use super::matrix::Matrix;
@@ -239,6 +239,30 @@ impl LoraFile {
     pub fn without_alpha(&self) -> usize {
         let absent = |place: &&Place| place.alpha.is_none();
         self.places.values().filter(absent).count()
+    }
+
+    /// How many values are NaN or infinite, by layer; layers without one are left out.
+    ///
+    /// # Errors
+    /// When the values cannot be read.
+    pub fn not_finite(&self) -> Result<BTreeMap<Layer, usize>, SystemError> {
+        let mut found = BTreeMap::new();
+        for (layer, place) in &self.places {
+            let names = [&place.down, &place.up, &place.alpha, &place.dense];
+            let mut count = 0;
+            for name in names.into_iter().flatten() {
+                let values = match self.weights.values(name) {
+                    // What holds no floats holds no NaN.
+                    Err(WeightsError::Type { .. }) => continue,
+                    values => values?,
+                };
+                count += values.iter().filter(|value| !value.is_finite()).count();
+            }
+            if count > 0 {
+                found.insert(layer.clone(), count);
+            }
+        }
+        Ok(found)
     }
 
     /// The file's metadata.

@@ -13,7 +13,7 @@ use crate::base_model::EMBEDDED;
 #[derive(Args, Debug)]
 pub struct ModelOptions {
     /// A diffusers folder, one .safetensors, .ckpt or .gguf file, OWNER/NAME in the cache of the hub, or `embedded` [default: embedded]
-    #[arg(long, value_name = "DIR|FILE")]
+    #[arg(long, value_name = "DIR|FILE", display_order = 0)]
     pub model: Option<String>,
     /// Another autoencoder, a diffusers folder or one file; a tiny one (TAESD) is fast
     #[arg(long, value_name = "FOLDER|FILE")]
@@ -55,9 +55,13 @@ impl ModelOptions {
 /// How to draw and where to put it.
 #[derive(Args, Debug)]
 pub struct DrawOptions {
-    /// What is not to be seen
-    #[arg(long, value_name = "TEXT")]
-    pub negative: Option<String>,
+    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers [default: a free name out of the
+    /// prompt, PNG]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Seed of the first picture; the next ones count on [default: drawn]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Steps of the sampler [default: what the model's files say, else 25]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub steps: Option<u16>,
@@ -65,13 +69,19 @@ pub struct DrawOptions {
     /// else 7.5]
     #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
     pub guidance: Option<f64>,
+    /// What is not to be seen
+    #[arg(long, value_name = "TEXT")]
+    pub negative: Option<String>,
+    /// How many pictures, a file each
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+    /// ddim, dpm++, euler, euler-a, heun, plms, lcm or edm [default: what the model's files name, else dpm++]
+    #[arg(long)]
+    pub sampler: Option<SamplerKind>,
     /// The share of the steps, from the noisiest on, that is guided, 0 to 1; the others take half the time [default: what the
     /// model's files say, else 1]
     #[arg(long = "guided-until", value_parser = share)]
     pub guided: Option<f64>,
-    /// ddim, dpm++, euler, euler-a, heun, plms, lcm or edm [default: what the model's files name, else dpm++]
-    #[arg(long)]
-    pub sampler: Option<SamplerKind>,
     /// Sigmas spaced by Karras (2022); not for ddim
     #[arg(long)]
     pub karras: bool,
@@ -81,16 +91,6 @@ pub struct DrawOptions {
     /// Layers to leave out at the end of the text encoder (other programs count one more)
     #[arg(long, default_value_t = 0)]
     pub clip_skip: usize,
-    /// Seed of the first picture; the next ones count on [default: drawn]
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// How many pictures, a file each
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub count: u16,
-    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers [default: a free name out of the
-    /// prompt, PNG]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
     /// How weights are held in memory: f32, bf16 (half as much) or q8_0 (linear layers in 8 bits, the others in bf16); the picture
     /// differs a little. Tensors that a .gguf file has in blocks stay as they are [default: f32; with --bf16, bf16]
     #[arg(long)]
@@ -160,6 +160,14 @@ pub fn guidance(text: &str) -> Result<f64, String> {
 /// A share, from 0 to 1.
 pub fn share(text: &str) -> Result<f64, String> {
     number(text, 0.0, 1.0)
+}
+
+/// How far to go away from a picture: a share above 0.
+pub fn strength(text: &str) -> Result<f64, String> {
+    match share(text) {
+        Ok(strength) if strength > 0.0 => Ok(strength),
+        _ => Err("give a number above 0, at most 1; a small one, such as 0.1, changes the picture little".into()),
+    }
 }
 
 fn prediction(text: &str) -> Result<Prediction, String> {

@@ -1,9 +1,9 @@
 //! The secret key: a salt and two numbers. Noises and group marks follow from it.
 
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
 
+use base::files::write_new_secret;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -148,33 +148,14 @@ impl Key {
             generator: self.generator,
             check: self.id(),
         };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let text = serde_json::to_string_pretty(&stored).map_err(|e| refuse(e.to_string()))?;
-        // Temporary files have mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| {
-            let kind = error.kind();
-            refuse(format!(
-                "nothing can be written to `{}` ({kind})",
-                folder.display()
-            ))
-        })?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(|error| refuse(error.to_string()))?;
-        file.persist_noclobber(path).map_err(|unmoved| {
-            refuse(match unmoved.error.kind() {
-                std::io::ErrorKind::AlreadyExists => {
-                    "it is there already, and a lost key cannot be made again: choose another name"
-                        .into()
-                }
-                _ => unmoved.error.to_string(),
-            })
-        })?;
-        Ok(())
+        match write_new_secret(path, format!("{text}\n").as_bytes())? {
+            true => Ok(()),
+            false => Err(refuse(
+                "it is there already, and a lost key cannot be made again: choose another name"
+                    .into(),
+            )),
+        }
     }
 
     /// The same with another generator.

@@ -238,6 +238,6 @@ impl LatentModel for StableDiffusionModel {
 fn wind(error: DiffusionError) -> SystemError {
     match error {
         DiffusionError::Stopped => SystemError::Stopped(Stopped("stopped; nothing was written")),
-        other => SystemError::Failed(other.to_string()),
+        other => other.into(),
     }
 }

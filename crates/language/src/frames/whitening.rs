@@ -221,9 +221,7 @@ fn read(file: &Path, width: usize) -> Option<(Vec<f32>, Vec<f32>)> {
 
 fn keep(file: &Path, mean: &[f32], root: &[f32]) -> Result<(), SystemError> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            SystemError::Input(format!("cannot make `{}`: {error}", folder.display()))
-        })?;
+        base::files::make_folder(folder)?;
     }
     let width = mean.len();
     let mut tensors = TensorFile::new();

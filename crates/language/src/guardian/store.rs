@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use base::command::{Context, Failure, Steps};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::hash::{FNV_START, fnv1a};
 
 use super::features;
@@ -45,8 +45,7 @@ pub fn read_samples(
         hash = fnv1a(hash, text.bytes().chain([0]));
     }
     let key = format!("{hash:016x} {} {width}", records.len());
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))?;
+    make_folder(folder)?;
     let (rows, mark) = (
         folder.join(format!("{name}.f32")),
         folder.join(format!("{name}.key")),

@@ -261,7 +261,7 @@ impl Pretrain {
             };
             let trained = run.train(&task, model, &recipe)?;
             // The sizes come last: a folder with `config.json` is whole.
-            std::fs::create_dir_all(&done).map_err(|error| SystemError::path(&done, error))?;
+            base::files::make_folder(&done)?;
             copy_tokenizer(&self.tokenizer, &done)?;
             trained.model.valid().save(&done, &config, Precision::F32)?;
             now = Some((config, trained.model));

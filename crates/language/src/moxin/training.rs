@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::command::{Context, Stopped};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::rng::Rng;
 use burn::tensor::{Device, Tensor};
 use engine::models::causal_lm::{Dropout, LoraConfig};
@@ -180,9 +180,7 @@ impl Place<'_> {
     /// # Errors
     /// [`SystemError::Input`] where another run is there, or this one and `resume` is not set.
     pub fn begin(&self, what: &Value) -> Result<(), SystemError> {
-        std::fs::create_dir_all(self.folder).map_err(|error| {
-            SystemError::path(self.folder, format!("{error}; choose another `--out`"))
-        })?;
+        make_folder(self.folder)?;
         let file = self.folder.join("run.json");
         let text = format!(
             "{}\n",
@@ -213,9 +211,7 @@ impl Place<'_> {
         recipe: &Recipe,
     ) -> Result<Trained<T::Model>, SystemError> {
         recipe.check()?;
-        std::fs::create_dir_all(self.folder).map_err(|error| {
-            SystemError::path(self.folder, format!("{error}; choose another `--out`"))
-        })?;
+        make_folder(self.folder)?;
         let _lock = RunLock::take(self.folder)?;
         let mut progress = match self.title {
             Some(title) => Progress::new(title),

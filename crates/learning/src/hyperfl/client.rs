@@ -8,7 +8,7 @@ use base::tensor_file::{Precision, TensorFile, Weights};
 use super::checks::Upload;
 use super::simulate::write_secret;
 use super::work::{Done, SETUP, Work};
-use crate::error::{LearningError, Result};
+use crate::error::Result;
 
 /// File of the private parts in a client's folder.
 const PRIVATE: &str = "private.safetensors";
@@ -93,9 +93,7 @@ impl ClientState {
         before: &[f32],
         after: &[f32],
     ) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            LearningError::invalid(format!("cannot make `{}`: {error}", folder.display()))
-        })?;
+        base::files::make_folder(folder)?;
         let mut file = TensorFile::new();
         file.note(SETUP, work.setup());
         file.note(CLIENT, client.to_string());

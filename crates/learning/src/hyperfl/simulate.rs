@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use base::command::{Context, Stopped};
-use base::files::write_bytes;
+use base::files::{FileError, write_bytes};
 use base::tensor_file::{Precision, TensorFile, Weights};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -231,9 +231,7 @@ impl Simulation {
     /// # Errors
     /// Where files cannot be written.
     pub fn keep(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            LearningError::invalid(format!("cannot make `{}`: {error}", folder.display()))
-        })?;
+        base::files::make_folder(folder)?;
         let round = self.log.len();
         let mut file = TensorFile::new();
         let [setup, data] = self.key();
@@ -398,9 +396,7 @@ pub fn open_shared(folder: &Path) -> Result<(Work, Vec<f32>, usize)> {
 /// # Errors
 /// Where it cannot be written.
 pub fn write_secret(path: &Path, file: &TensorFile) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        LearningError::failed(format!("cannot write `{}`: {error}", path.display()))
-    };
+    let failed = |error: std::io::Error| FileError::from_io(path, error);
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -410,5 +406,5 @@ pub fn write_secret(path: &Path, file: &TensorFile) -> Result<()> {
     temporary.write_all(&file.to_bytes()).map_err(failed)?;
     temporary.as_file().sync_data().map_err(failed)?;
     let persisted = temporary.persist(path);
-    persisted.map(drop).map_err(|error| failed(error.error))
+    Ok(persisted.map(drop).map_err(|error| failed(error.error))?)
 }

@@ -10,7 +10,7 @@ use super::{CausalLm, CausalLmConfig};
 use crate::models::decoder::{Decoder, DecoderConfig, DecoderError};
 use crate::weights::{KeyMap, Precision, TensorFile, Weights, WeightsError, collect, load, save};
 use base::command::Failure;
-use base::files::{FileError, write_bytes};
+use base::files::{FileError, make_folder, write_bytes};
 
 /// Longest `config.json` or index that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -193,9 +193,6 @@ pub(super) fn write_json(path: &Path, json: &Value) -> Result<(), FileError> {
     write_bytes(path, format!("{text}\n").as_bytes())
 }
 
-pub(super) fn make(path: &Path) -> Result<(), CausalLmError> {
-    std::fs::create_dir_all(path).map_err(|error| CausalLmError::Read {
-        path: path.to_owned(),
-        reason: format!("the folder cannot be made ({error}): choose another"),
-    })
+pub(super) fn make(path: &Path) -> Result<(), FileError> {
+    make_folder(path)
 }

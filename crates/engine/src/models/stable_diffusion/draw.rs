@@ -170,7 +170,7 @@ impl StableDiffusion {
         }
         match &request.source {
             Some(source) if !(source.strength > 0.0 && source.strength <= 1.0) => {
-                wrong("the strength must be above 0 and at most 1".into())
+                wrong("the strength must be above 0 and at most 1: give one such as 0.75".into())
             }
             _ => Ok(()),
         }

@@ -27,51 +27,53 @@ const KEY: &str = "orrery fiva";
       --ref sunset.png:color --ref stage.png:lighting:0.8 --prompt \"sailing boat\" --seed 420 --out boat.png
   orrery fiva generate --model sdxl-base --adapter ip_adapter.bin --tokens look.safetensors --prompt \"a grey cat\"")]
 pub struct Generate {
+    /// What is to be seen: the subject
+    #[arg(long)]
+    prompt: String,
     /// The model that the adapter was trained on: Stable Diffusion XL for the published one, as a diffusers folder, one
     /// .safetensors file, or OWNER/NAME in the cache of the hub; or `embedded`
     #[arg(long, value_name = "DIR|FILE", default_value = EMBEDDED)]
     model: String,
-    /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
-    #[arg(long, value_name = "DIR")]
-    tokenizer: Option<PathBuf>,
     /// The adapter (`ip_adapter.bin`, or safetensors with its names)
     #[arg(long, value_name = "FILE")]
     adapter: PathBuf,
-    #[command(flatten)]
-    references: ReferenceOptions,
     /// Tokens that `embed` saved, in place of references
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["references", "qformer"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "references", "qformer", "qformer_config", "vocab", "uncond", "padding", "direct",
+    ])]
     tokens: Option<PathBuf>,
-    /// What is to be seen: the subject
+    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers
+    #[arg(long, value_name = "FILE", default_value = "fiva.png")]
+    out: PathBuf,
+    /// Seed of the first picture; the next ones count on [default: drawn]
     #[arg(long)]
-    prompt: String,
-    /// What is not to be seen [default: the published words, of the embedded model none]
-    #[arg(long)]
-    negative: Option<String>,
-    /// How much the references count beside the text
-    #[arg(long, default_value_t = 0.6, value_parser = scale, allow_negative_numbers = true)]
-    scale: f32,
+    seed: Option<u64>,
     /// Steps of the sampler [default: 30, of the embedded model 20]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     steps: Option<u16>,
     /// How closely to follow text and references; 1 does without a negative prompt [default: 5, of the embedded model 3]
     #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
     guidance: Option<f64>,
-    /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
+    /// How much the references count beside the text
+    #[arg(long, default_value_t = 0.6, value_parser = scale, allow_negative_numbers = true)]
+    scale: f32,
+    /// What is not to be seen [default: the published words, of the embedded model none]
     #[arg(long)]
-    sampler: Option<SamplerKind>,
+    negative: Option<String>,
     /// Width and height in pixels [default: 512, of the embedded model 64]
     #[arg(long, value_name = "PIXELS", value_parser = pixels)]
     size: Option<usize>,
-    /// Seed of the first picture; the next ones count on [default: drawn]
-    #[arg(long)]
-    seed: Option<u64>,
     /// How many pictures, a file each
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     count: u16,
-    /// The picture, PNG, JPEG, WebP or GIF, which says how it was made; several get numbers
-    #[arg(long, value_name = "FILE", default_value = "fiva.png")]
-    out: PathBuf,
+    /// ddim, dpm++, euler or euler-a [default: what the model's files name, else dpm++]
+    #[arg(long)]
+    sampler: Option<SamplerKind>,
+    #[command(flatten)]
+    references: ReferenceOptions,
+    /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,

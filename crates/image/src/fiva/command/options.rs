@@ -81,7 +81,7 @@ pub enum PaddingArg {
 #[derive(Args, Debug)]
 pub struct ReferenceOptions {
     /// A picture and the attribute wanted of it, with a strength if not 1; up to three
-    #[arg(long = "ref", value_name = "FILE:TAG[:STRENGTH]", value_parser = reference)]
+    #[arg(long = "ref", value_name = "FILE:TAG[:STRENGTH]", value_parser = reference, display_order = 1)]
     pub references: Vec<Given>,
     /// The Q-Former: a file (`pytorch_model_1.bin`, safetensors) or a folder with one
     #[arg(long, value_name = "FILE|DIR")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, use_calling_thread_as_worker};
-use base::files::{FileError, write_bytes};
+use base::files::{make_folder, write_bytes};
 use base::rng::Rng;
 use clap::Args;
 use serde_json::json;
@@ -70,7 +70,7 @@ impl QFormerVerb {
             self.steps,
             (context, rng, &device),
         )?;
-        std::fs::create_dir_all(&self.out).map_err(|cause| FileError::from_io(&self.out, cause))?;
+        make_folder(&self.out)?;
         checkpoint::write_qformer(&qformer, &config, &self.out)?;
         write_bytes(self.out.join("vocab.txt"), vocabulary.join("\n").as_bytes())?;
         let folder = self.out.display().to_string();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base::command::{
     Context, Failure, Output, eprint_line, learning_rate, use_calling_thread_as_worker,
 };
-use base::files::{FileError, write_bytes};
+use base::files::{make_folder, write_bytes};
 use base::job::jsonl;
 use base::rng::Rng;
 use clap::Args;
@@ -111,8 +111,7 @@ impl Settings {
         if !resume {
             // A folder that holds a run already is refused when training begins.
             if !is_begun(folder) {
-                std::fs::create_dir_all(folder)
-                    .map_err(|cause| FileError::from_io(folder, cause))?;
+                make_folder(folder)?;
                 write_recipe(folder, self)?;
             }
             return Ok(());

@@ -7,7 +7,7 @@ use base::command::{Context, Failure, Output, print_line};
 use clap::Args;
 use serde_json::json;
 
-use crate::lora_rar::{LoraFile, Network, base_name};
+use crate::lora_rar::{Layer, LoraFile, Network, base_name};
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ pub struct Inspect {
     /// A LoRA: safetensors, or a torch file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// List every layer, with the norm of its update
+    /// List every layer with finite values, with the norm of its update
     #[arg(long)]
     layers: bool,
     #[command(flatten)]
@@ -39,9 +39,11 @@ impl Inspect {
                 _ => dense += 1,
             }
         }
+        let not_finite = lora.not_finite()?;
+        let bad: usize = not_finite.values().sum();
         let mut rows = Vec::new();
         if self.layers {
-            for layer in lora.layers() {
+            for layer in lora.layers().filter(|it| !not_finite.contains_key(it)) {
                 context.proceed()?;
                 if let Some(factors) = lora.factors(layer)? {
                     rows.push((layer.to_string(), factors));
@@ -64,6 +66,7 @@ impl Inspect {
             let mut object = json!({
                 "format": lora.format, "base": base, "networks": networks, "ranks": ranks, "dense_layers": dense,
                 "layers_without_alpha": lora.without_alpha(), "asked_of_hypernetwork": asked,
+                "not_finite": bad, "layers_not_finite": not_finite.keys().map(Layer::to_string).collect::<Vec<_>>(),
                 "ignored": lora.ignored, "metadata": lora.metadata(),
             });
             if self.layers {
@@ -97,6 +100,12 @@ impl Inspect {
             n => format!("alpha     missing in {n} layers, where updates count as they are"),
         })?;
         print_line(&format!("LoRA.rar  asks its network about {asked} of them"))?;
+        if let Some(first) = not_finite.keys().next() {
+            print_line(&format!(
+                "damaged   {bad} values are NaN or infinite, in {} layers, first in {first}: no method merges them, export it again",
+                not_finite.len()
+            ))?;
+        }
         if let Some(first) = lora.ignored.first() {
             print_line(&format!(
                 "ignored   {} tensors, such as `{first}`",

@@ -30,27 +30,27 @@ pub struct Merge {
     /// The style's LoRA; the order matters to `rar`
     #[arg(long, value_name = "FILE")]
     style: PathBuf,
+    /// Where the merged LoRA goes
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
     /// How to merge
     #[arg(long, value_enum, default_value = "rar")]
     pub(super) method: Name,
     /// The network of `rar`: the published `hypernet.pth`, or one of the same names for other widths
     #[arg(long, value_name = "FILE")]
     hypernet: Option<PathBuf>,
-    /// Where the merged LoRA goes
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: PathBuf,
     /// Weight of the content update; 1 for `rar`, `ziplora` and `direct`, else 0.5
     #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
     content_strength: Option<f32>,
     /// Weight of the style update; 1 for `rar`, `ziplora` and `direct`, else 0.5
     #[arg(long, value_name = "WEIGHT", value_parser = strength, allow_hyphen_values = true)]
     style_strength: Option<f32>,
-    /// Share of values that `ties`, `dare` and `magnitude_prune` keep
-    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = density)]
-    density: f64,
-    /// Seed of what `dare` drops and of the noise of `ziplora`
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
+    /// Seed of what `dare` drops and of the noise of `ziplora` [default: 0]
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// Share of values that `ties`, `dare` and `magnitude_prune` keep [default: 0.5]
+    #[arg(long, value_name = "SHARE", value_parser = density)]
+    density: Option<f64>,
     /// How the result names its tensors; as the content file does where not given
     #[arg(long, value_enum)]
     format: Option<Naming>,
@@ -146,8 +146,35 @@ impl Name {
 }
 
 impl Merge {
+    /// Whether nothing was given that the method does not use.
+    fn check_options(&self) -> Result<(), Failure> {
+        let rule = match self.method.method() {
+            Method::Factors(rule) | Method::Updates(rule) => Some(rule),
+            _ => None,
+        };
+        let zip = self.method == Name::ZipLora;
+        let keeps = rule.is_some_and(|rule| rule != Rule::Linear);
+        let drops = matches!(rule, Some(Rule::DareLinear | Rule::DareTies));
+        let idle = [
+            ("--density", self.density.is_some() && !keeps),
+            ("--seed", self.seed.is_some() && !drops && !zip),
+        ];
+        let of_zip = self
+            .zip
+            .given()
+            .map(|(option, given)| (option, given && !zip));
+        match idle.into_iter().chain(of_zip).find(|(_, idle)| *idle) {
+            None => Ok(()),
+            Some((option, _)) => Err(Failure::input(format!(
+                "`{option}` does nothing with `--method {}`: leave it out, or choose a method that uses it",
+                self.method.name()
+            ))),
+        }
+    }
+
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
+        self.check_options()?;
         let [content, style] = [LoraFile::open(&self.content)?, LoraFile::open(&self.style)?];
         let merger = match (self.method, &self.hypernet) {
             (Name::Rar, Some(path)) => Some(open_merger(path)?),
@@ -172,11 +199,11 @@ impl Merge {
                 method: self.method.method(),
                 strengths: [self.content_strength, self.style_strength]
                     .map(|given| given.unwrap_or(usual)),
-                density: self.density,
+                density: self.density.unwrap_or(0.5),
             },
             merger: merger.as_ref(),
             columns: None,
-            seed: self.seed,
+            seed: self.seed.unwrap_or(0),
             format: match self.format {
                 None => content.format,
                 Some(Naming::Kohya) => Format::Kohya,
@@ -203,7 +230,7 @@ impl Merge {
             Name::ZipLora => {
                 Some(
                     self.zip
-                        .columns([&content, &style], self.seed, self.output.json, context)?,
+                        .columns([&content, &style], job.seed, self.output.json, context)?,
                 )
             }
             _ => None,

@@ -20,9 +20,9 @@ use crate::tuning::{FrozenBase, Instances, pictures};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of ziplora")]
 pub struct ZipOptions {
-    /// The base model: a diffusers folder, one file, OWNER/NAME in the cache of the hub, or `embedded`
-    #[arg(long, value_name = "DIR|FILE", default_value = EMBEDDED)]
-    model: String,
+    /// The base model: a diffusers folder, one file, OWNER/NAME in the cache of the hub, or `embedded` [default: embedded]
+    #[arg(long, value_name = "DIR|FILE")]
+    model: Option<String>,
     /// Folder of CLIP's vocab.json and merges.txt, which a single file needs
     #[arg(long, value_name = "FOLDER")]
     tokenizer: Option<PathBuf>,
@@ -38,15 +38,29 @@ pub struct ZipOptions {
     /// What the style's pictures show [default: the prompt in its LoRA]
     #[arg(long, value_name = "TEXT")]
     style_prompt: Option<String>,
-    /// Optimisation steps
-    #[arg(long, default_value_t = OFFICIAL.0, value_parser = clap::value_parser!(u64).range(1..))]
-    steps: u64,
-    /// Weight of the similarity term, which is a sum over layers
-    #[arg(long, default_value_t = SIMILARITY, value_parser = super::similarity)]
-    similarity: f64,
+    /// Optimisation steps [default: 100]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Weight of the similarity term, which is a sum over layers [default: 0.01]
+    #[arg(long, value_parser = super::similarity)]
+    similarity: Option<f64>,
 }
 
 impl ZipOptions {
+    /// Each of them, and whether it was given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 8] {
+        [
+            ("--model", self.model.is_some()),
+            ("--tokenizer", self.tokenizer.is_some()),
+            ("--content-data", self.content_data.is_some()),
+            ("--style-data", self.style_data.is_some()),
+            ("--content-prompt", self.content_prompt.is_some()),
+            ("--style-prompt", self.style_prompt.is_some()),
+            ("--steps", self.steps.is_some()),
+            ("--similarity", self.similarity.is_some()),
+        ]
+    }
+
     /// Coefficients of every layer of the base.
     pub(super) fn columns(
         &self,
@@ -76,7 +90,8 @@ impl ZipOptions {
                 Some(&words),
             )?);
         }
-        let model = BaseModel::find(&self.model)?.open(&options, &engine::device("cpu")?)?;
+        let model = BaseModel::find(self.model.as_deref().unwrap_or(EMBEDDED))?
+            .open(&options, &engine::device("cpu")?)?;
         let side = model.request().width;
         let base = FrozenBase::new(&model, side)?;
         let [content, style] = [updates(sides[0], &base)?, updates(sides[1], &base)?];
@@ -87,14 +102,14 @@ impl ZipOptions {
             Instances::read(&model, side, &found[1], &mut watch)?,
         ];
         let zip = ZipLora {
-            steps: self.steps,
+            steps: self.steps.unwrap_or(OFFICIAL.0),
             rate: OFFICIAL.1,
-            lambda: self.similarity,
+            lambda: self.similarity.unwrap_or(SIMILARITY),
         };
         let draws = Rng::new(seed).child("ziplora");
         let mut bar = Steps::new("steps", quiet);
         let optimised = zip.run(&base, &layers_of_pair, |at| {
-            bar.at(at as usize, self.steps as usize);
+            bar.at(at as usize, zip.steps as usize);
             context.proceed()?;
             Ok(inputs(&base, [&content, &style], 1, &mut draws.item(at)))
         })?;

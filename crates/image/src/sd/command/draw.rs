@@ -18,7 +18,7 @@ use serde_json::json;
 use super::preview::Preview;
 use crate::base_model::BaseModel;
 use crate::sd::generation_params::{GenerationParams, Given};
-use crate::sd::options::{DrawOptions, ModelOptions, guidance, share, size};
+use crate::sd::options::{DrawOptions, ModelOptions, guidance, size, strength};
 
 const NAME: usize = 40;
 
@@ -32,6 +32,8 @@ pub struct Generate {
     /// Width and height in pixels, such as 512x768 [default: the model's own]
     #[arg(long, value_parser = size)]
     size: Option<[usize; 2]>,
+    #[command(flatten)]
+    draw: DrawOptions,
     /// Make a picture once more, from what its file says; --model may say where the model is now
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "prompt", "size", "negative", "steps", "guidance", "guided", "sampler", "karras", "rescale", "clip_skip", "seed",
@@ -40,8 +42,6 @@ pub struct Generate {
     again: Option<PathBuf>,
     #[command(flatten)]
     model: ModelOptions,
-    #[command(flatten)]
-    draw: DrawOptions,
 }
 
 /// Options of `img2img`.
@@ -53,15 +53,15 @@ pub struct Img2img {
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
     /// How far to go away from it, above 0, at most 1
-    #[arg(long, default_value_t = 0.75, value_parser = share)]
+    #[arg(long, default_value_t = 0.75, value_parser = strength)]
     strength: f64,
     /// Width and height in pixels [default: the picture's, rounded down to what the model can]
     #[arg(long, value_parser = size)]
     size: Option<[usize; 2]>,
     #[command(flatten)]
-    model: ModelOptions,
-    #[command(flatten)]
     draw: DrawOptions,
+    #[command(flatten)]
+    model: ModelOptions,
 }
 
 /// Options of `inpaint`.
@@ -76,15 +76,15 @@ pub struct Inpaint {
     #[arg(long, value_name = "FILE")]
     mask: PathBuf,
     /// How far to go away from what is under the mask, above 0, at most 1
-    #[arg(long, default_value_t = 1.0, value_parser = share)]
+    #[arg(long, default_value_t = 1.0, value_parser = strength)]
     strength: f64,
     /// Width and height in pixels [default: the picture's, rounded down to what the model can]
     #[arg(long, value_parser = size)]
     size: Option<[usize; 2]>,
     #[command(flatten)]
-    model: ModelOptions,
-    #[command(flatten)]
     draw: DrawOptions,
+    #[command(flatten)]
+    model: ModelOptions,
 }
 
 /// Options of `edit`.
@@ -102,9 +102,9 @@ pub struct Edit {
     #[arg(long, value_parser = size)]
     size: Option<[usize; 2]>,
     #[command(flatten)]
-    model: ModelOptions,
-    #[command(flatten)]
     draw: DrawOptions,
+    #[command(flatten)]
+    model: ModelOptions,
 }
 
 impl Img2img {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Steps, print_line, use_calling_thread_as_worker};
-use base::files::{settings, write_bytes};
+use base::files::{make_folder, settings, write_bytes};
 use base::hash::{FNV_START, fnv1a};
 use clap::{Args, ValueEnum};
 use engine::models::emoji_judge::Judge;
@@ -149,12 +149,7 @@ impl Eval {
 
     /// Writes the settings, or finds them as they are.
     fn keep(&self, told: &Value) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.out).map_err(|error| {
-            Failure::input(format!(
-                "cannot make `{}`: {error}; choose another `--out`",
-                self.out.display()
-            ))
-        })?;
+        make_folder(&self.out)?;
         let path = self.out.join("settings.json");
         match std::fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {

@@ -155,12 +155,7 @@ impl Evaluation<'_> {
     ) -> Result<Report, Failure> {
         for folder in ["made", "real"] {
             let folder = self.out.join(folder);
-            std::fs::create_dir_all(&folder).map_err(|error| {
-                Failure::input(format!(
-                    "cannot make `{}`: {error}; choose another `--out`",
-                    folder.display()
-                ))
-            })?;
+            base::files::make_folder(&folder)?;
         }
         let path = self.out.join(LINES);
         let mut log = Log::open(&path)?;

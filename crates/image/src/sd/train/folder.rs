@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::Failure;
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::rng::Rng;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -47,12 +47,7 @@ impl Folder {
 
     fn make(&self, folder: Option<&Path>) -> Result<(), Failure> {
         let folder = folder.unwrap_or(&self.0);
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::input(format!(
-                "cannot make `{}`: {error}; choose another `--out`",
-                folder.display()
-            ))
-        })
+        Ok(make_folder(folder)?)
     }
 
     fn write_weights<M: Module>(

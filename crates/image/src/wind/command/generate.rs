@@ -16,8 +16,6 @@ use crate::wind::{Detector, Key, Ledger, Region, Shape};
 struct Output {
     #[command(flatten)]
     secret: Secret,
-    #[command(flatten)]
-    model: Model,
     /// What to draw; `ideal` has 8 kinds, named by number; other words stand for one of them
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,
@@ -30,6 +28,8 @@ struct Output {
     /// Which noise, or `auto` for a random one that is not in the ledger
     #[arg(long, value_name = "I", default_value = "auto", value_parser = index)]
     index: Index,
+    #[command(flatten)]
+    model: Model,
     /// Print one JSON object
     #[arg(long)]
     json: bool,

@@ -51,20 +51,20 @@ impl Secret {
 pub(super) struct Model {
     /// A Stable Diffusion model: `embedded`, a diffusers folder, a `.safetensors` or `.ckpt` file, or OWNER/NAME in the cache of
     /// the hub; or `ideal`, a world of 32×32 pictures whose denoiser has a closed form
-    #[arg(long, value_name = "MODEL", default_value = "ideal")]
+    #[arg(long, value_name = "MODEL", default_value = "ideal", display_order = 1)]
     model: String,
-    /// The tokenizer's folder, for a single file of weights
-    #[arg(long, value_name = "FOLDER")]
-    tokenizer: Option<PathBuf>,
-    /// Steps of generation; detection takes as many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    steps: u16,
+    /// Steps of generation; detection takes as many [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: Option<u16>,
     /// Guidance of generation; detection needs none [default: what the model's files say, else 7.5]
     #[arg(long, value_name = "SCALE", value_parser = |text: &str| base::command::number_in(text, 1.0, 100.0))]
     guidance: Option<f32>,
     /// Side of the pictures, in pixels; the same for detection [default: the model's]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
+    /// The tokenizer's folder, for a single file of weights
+    #[arg(long, value_name = "FOLDER")]
+    tokenizer: Option<PathBuf>,
     /// Device: cpu; cuda, metal, rocm or wgpu in a program built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -77,6 +77,7 @@ impl Model {
         quiet: bool,
     ) -> Result<Box<dyn LatentModel>, Failure> {
         if self.model == "ideal" {
+            self.check_ideal()?;
             return Ok(Box::new(IdealWorld::usual()));
         }
         let place = BaseModel::find(&self.model).map_err(|failure| match failure {
@@ -90,9 +91,26 @@ impl Model {
         };
         let model = place.open(&options, &engine::device(&self.device)?)?;
         let guidance = self.guidance.map(f64::from);
-        let drawing = (usize::from(self.steps), guidance, self.size);
+        let drawing = (self.steps.map_or(50, usize::from), guidance, self.size);
         let model = StableDiffusionModel::new(model, drawing, (context, quiet))?;
         Ok(Box::new(model))
+    }
+
+    /// Whether nothing was given that `ideal` does not have.
+    fn check_ideal(&self) -> Result<(), Failure> {
+        let given = [
+            ("--steps", self.steps.is_some()),
+            ("--guidance", self.guidance.is_some()),
+            ("--size", self.size.is_some()),
+            ("--tokenizer", self.tokenizer.is_some()),
+            ("--device", self.device != "cpu"),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Failure::input(format!(
+                "`{option}` does nothing with the model `ideal`: leave it out, or name a Stable Diffusion model, such as `--model embedded`"
+            ))),
+        }
     }
 }
 

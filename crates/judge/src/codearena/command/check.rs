@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base::command::{Context, Failure, Steps, is_quiet, print_json, print_line, warn, whole};
+use base::command::{Context, Failure, Hold, Steps, is_quiet, print_json, print_line, warn, whole};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ A line of answers.jsonl holds {\"id\", \"lang\", \"answer\", \"check\"}; lines o
   {\"calls\": [[\"f(1)\", \"2\"], …]}              calls and their values
 
 The code is the answer's last fenced block of its language. What is graded already is not run again: the same command goes on \
-where it stood.")]
+where it stood. At Ctrl-C what runs ends within its limits and is noted; a second one ends at once.")]
 pub struct Check {
     /// Answers with their tests
     #[arg(long, value_name = "FILE")]
@@ -171,6 +171,8 @@ impl Check {
             grade_of(line).is_some()
         })?;
         let mut steps = Steps::new("running", self.json);
+        // Answers that run when a stop is asked for end within their limits, and are noted.
+        let _hold = Hold::new();
         let run = |at: usize| match can_run.get(at) {
             Some(entry) => entry.run(&sandbox, &limits).map(|graded| noted(&graded)),
             None => Ok(Record::new()),

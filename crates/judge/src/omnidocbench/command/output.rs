@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Failure, warn};
-use base::files::write_swiftly;
+use base::files::{make_folder, write_swiftly};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -37,12 +37,7 @@ pub(super) fn warn_of_failures(failures: &[(&'static str, String, usize, String)
 
 /// The folder for results, made when absent.
 pub(super) fn folder(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(path).map_err(|error| {
-        Failure::input(format!(
-            "cannot make the folder `{}`: {error}: choose another `--out`",
-            path.display()
-        ))
-    })
+    Ok(make_folder(path)?)
 }
 
 /// JSON into a file, indented.

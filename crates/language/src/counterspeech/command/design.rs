@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, is_quiet, print_json, print_line, warn};
-use base::files::write_new;
+use base::files::{make_folder, write_new};
 use clap::Args;
 use serde_json::json;
 
@@ -73,9 +73,7 @@ impl DesignStudy {
                 self.out.display()
             )));
         }
-        std::fs::create_dir_all(&self.out).map_err(|error| {
-            Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
-        })?;
+        make_folder(&self.out)?;
         let prereg = self.out.join("prereg.toml");
         write_new(&prereg, Preregistration::template().as_bytes())?;
         write_new(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, is_quiet, print_line, report};
-use base::files::write_new;
+use base::files::{make_folder, write_new};
 use base::job::jsonl;
 use clap::Args;
 
@@ -22,9 +22,7 @@ pub struct Templates {
 
 impl Templates {
     pub(super) fn run(&self, _: Context) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.out).map_err(|error| {
-            Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
-        })?;
+        make_folder(&self.out)?;
         let records = jsonl::text(synthetic()?).map_err(Failure::failed)?;
         let comments = jsonl::text(synthetic_comments()?).map_err(Failure::failed)?;
         let grid = Grid::built_in().to_owned();

@@ -23,8 +23,7 @@ pub(super) fn train(
 ) -> Result<(PathBuf, Stage), Failure> {
     let runs = options.out.join("runs");
     let (folder, data) = (runs.join(NAME), runs.join("comments.jsonl"));
-    std::fs::create_dir_all(&runs)
-        .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", runs.display())))?;
+    base::files::make_folder(&runs)?;
     jsonl::write(&data, &synthetic_comments()?)?;
     let training = Training {
         base: "smollm2",

@@ -216,8 +216,7 @@ fn replies(
     seed: u64,
 ) -> Result<Vec<Row>, Failure> {
     let folder = options.out.join("runs");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))?;
+    base::files::make_folder(&folder)?;
     let path = folder.join(format!("replies-{seed}.jsonl"));
     let run = Run {
         replier,

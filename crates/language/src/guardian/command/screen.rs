@@ -8,6 +8,7 @@ use std::time::Instant;
 use base::command::{
     Context, Failure, Steps, eprint_line, print_json, print_line, use_calling_thread_as_worker,
 };
+use base::files::FileError;
 use base::job::Shard;
 use base::job::log::check_results;
 use clap::Args;
@@ -68,9 +69,7 @@ impl Screen {
             return Ok(());
         };
         let part = out.with_added_extension("part");
-        let cannot = |error: std::io::Error| {
-            Failure::failed(format!("cannot write `{}`: {error}", part.display()))
-        };
+        let cannot = |error: std::io::Error| FileError::from_io(&part, error);
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
@@ -121,9 +120,7 @@ impl Screen {
         }
         steps.finish();
         file.sync_all().map_err(cannot)?;
-        std::fs::rename(&part, out).map_err(|error| {
-            Failure::failed(format!("cannot write `{}`: {error}", out.display()))
-        })?;
+        std::fs::rename(&part, out).map_err(|error| FileError::from_io(out, error))?;
         match self.json {
             true => print_json(
                 &json!({"lines": records.len(), "flagged": flagged, "errors": failed, "left_out": left_out, "model": guardian.name()}),

@@ -50,8 +50,7 @@ pub(super) fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), F
         .map(|window| window.iter().map(|&byte| u32::from(byte)).collect())
         .collect();
     let folder = options.out.join("runs");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", folder.display())))?;
+    base::files::make_folder(&folder)?;
     let steps = if options.full { 1500 } else { 460 };
     let mut rules = vec![Rule::vanilla()];
     for (column, &delta) in DELTAS.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::command::{Context, Failure, Output, Stopped};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use clap::Args;
 use engine::models::causal_lm::train_bpe;
 use serde_json::json;
@@ -73,7 +73,7 @@ impl Vocabulary {
         let special = ["<unk>", "<s>", "</s>"];
         let all = texts.iter().map(String::as_str);
         let json = train_bpe(all, self.size as usize, &special, Some("<s>"))?;
-        std::fs::create_dir_all(&self.out).map_err(|error| SystemError::path(&self.out, error))?;
+        make_folder(&self.out)?;
         write_bytes(self.out.join("tokenizer.json"), json.as_bytes())?;
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",

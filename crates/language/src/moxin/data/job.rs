@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use base::command::{Steps, Stopped, threads};
-use base::files::{write_atomic, write_bytes};
+use base::files::{make_folder, write_atomic, write_bytes};
 use base::job::{Shard, workers};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -45,13 +45,10 @@ impl Job<'_> {
     /// Makes the folder, or finds that it holds earlier work of the same step.
     ///
     /// # Errors
-    /// [`SystemError::Input`] where it holds something else, or cannot be made.
+    /// [`SystemError::Input`] where it holds something else; when it cannot be made.
     pub fn begin(&self) -> Result<(), SystemError> {
         let work = self.out.join("work");
-        let failed = |error: io::Error| {
-            SystemError::path(self.out, format!("{error}; choose another `--out`"))
-        };
-        std::fs::create_dir_all(&work).map_err(failed)?;
+        make_folder(&work)?;
         let file = work.join("job.json");
         let inputs: Vec<Value> = self
             .pieces
@@ -137,7 +134,7 @@ impl Job<'_> {
         work: &Work<'_>,
     ) -> Result<Option<Vec<Tally>>, SystemError> {
         let folder = self.out.join("work").join(phase);
-        std::fs::create_dir_all(&folder).map_err(|error| SystemError::path(&folder, error))?;
+        make_folder(&folder)?;
         let mine = |at: usize| self.shard.is_none_or(|shard| shard.holds(at));
         let open: Vec<usize> = (0..self.pieces.len())
             .filter(|&at| mine(at) && self.done(phase, &self.pieces[at], place).is_none())

@@ -43,7 +43,7 @@ impl Corpus {
         };
         let folder = out.join("runs").join("corpus");
         let vocabulary = folder.join("vocabulary");
-        std::fs::create_dir_all(&vocabulary).map_err(|error| SystemError::path(&folder, error))?;
+        base::files::make_folder(&vocabulary)?;
         let mut order: Vec<&Noun> = nouns.iter().collect();
         Rng::new(0).child("glosses").shuffle(&mut order);
         let lines: Vec<String> = order

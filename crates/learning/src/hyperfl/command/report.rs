@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, Steps};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::media::write_image;
 use base::table::Table;
 use clap::Args;
@@ -51,9 +51,7 @@ pub struct ReportVerb {
 
 impl ReportVerb {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.out).map_err(|error| {
-            Failure::input(format!("cannot make `{}`: {error}", self.out.display()))
-        })?;
+        make_folder(&self.out)?;
         let data = self.data.open()?;
         let parts = self.data.parts(&data, self.federation.clients)?;
         let scene = |target| {

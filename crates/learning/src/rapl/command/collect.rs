@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::command::{Context, Failure, Output, Steps};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::rng::Rng;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -95,9 +95,7 @@ impl Collect {
                 index.display()
             )));
         }
-        std::fs::create_dir_all(&self.out).map_err(|error| {
-            Failure::failed(format!("cannot make `{}`: {error}", self.out.display()))
-        })?;
+        make_folder(&self.out)?;
         let ending = match self.gif || self.kind == Kind::Gif {
             true => "gif",
             false => "safetensors",

@@ -135,10 +135,7 @@ impl Train {
         if let Some(problem) = config.shape.problem() {
             return Err(Failure::input(problem));
         }
-        std::fs::create_dir_all(&self.out).map_err(|source| TrainError::Folder {
-            path: self.out.clone(),
-            source,
-        })?;
+        base::files::make_folder(&self.out)?;
         if lock.is_none() {
             lock = Some(RunLock::take(&self.out)?);
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::command::{Context, Failure, Steps, report};
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::rng::Rng;
 use base::tensor_file::{Precision, Weights};
 use burn::tensor::Device;
@@ -197,9 +197,7 @@ impl Train {
         };
         let teacher = teacher(&plan, &device)?;
         let model = start(&plan, &device.clone().autodiff())?;
-        std::fs::create_dir_all(&self.out).map_err(|cause| {
-            Failure::failed(format!("cannot make `{}`: {cause}", self.out.display()))
-        })?;
+        make_folder(&self.out)?;
         let lock = RunLock::take(&self.out)?;
         if !self.resume {
             let text = base::files::settings(&plan)?;

@@ -10,12 +10,7 @@ use crate::codearena::syncode::lang::Wanted;
 impl Run {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let config = RunConfig::read(&self.config).map_err(Failure::input)?;
-        std::fs::create_dir_all(&config.out).map_err(|cause| {
-            Failure::input(format!(
-                "cannot make the folder `{}`: {cause}: choose another `out`",
-                config.out.display()
-            ))
-        })?;
+        base::files::make_folder(&config.out)?;
         let open = |model: &ModelConfig| self.server.model(&model.url, &model.model, context);
         let encoder = || {
             let encoder = config.encoder.as_ref();
