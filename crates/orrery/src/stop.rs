@@ -10,7 +10,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Exit code after a request that the work itself did not answer.
 const INTERRUPTED: i32 = 130;
 /// How long work may take to end by itself: it is asked between its steps.
-const GRACE: Duration = Duration::from_millis(700);
+const GRACE: Duration = Duration::from_millis(1500);
 /// How often holds are looked at after that.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -187,11 +187,22 @@ fn weights_that_do_not_fit() {
     )
     .unwrap();
     assert!(refuse("a.safetensors").contains("it is a PNG picture, not a safetensors file"));
-    fs::write(
-        at.join("a.zip"),
-        b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-    )
-    .unwrap();
+    // An archive with an empty file `a`: its header, the directory, the end.
+    let zip = [
+        &b"PK\x03\x04"[..],
+        &[0; 22],
+        &[1, 0, 0, 0],
+        b"a",
+        b"PK\x01\x02",
+        &[0; 24],
+        &[1, 0],
+        &[0; 16],
+        b"a",
+        b"PK\x05\x06",
+        &[0; 4],
+        &[1, 0, 1, 0, 47, 0, 0, 0, 31, 0, 0, 0, 0, 0],
+    ];
+    fs::write(at.join("a.zip"), zip.concat()).unwrap();
     assert!(refuse("a.zip").contains("ZIP archive"));
     assert!(edit("typed.safetensors", "\"F16\"", "\"I16\"").contains("cannot be read as floats"));
     assert!(

@@ -213,8 +213,8 @@ fn each_mistake_is_one_line() {
         "absent",
     ];
     said(&no_folder, "`absent` is not a directory");
-    said(&eval(&["--out", "file/below"]), "choose another `--out`");
-    said(&eval(&["--out", "/dev/null"]), "choose another `--out`");
+    said(&eval(&["--out", "file/below"]), "choose another place");
+    said(&eval(&["--out", "/dev/null"]), "choose another place");
     // A file of another kind under the run log's name stays as it is.
     let log = at.join("r/md_quick_match.jsonl");
     fs::create_dir(at.join("r")).unwrap();
