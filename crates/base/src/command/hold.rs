@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static HOLDS: AtomicUsize = AtomicUsize::new(0);
 
 /// As long as one of these lives, a request to stop does not end the process: the holder sees the request itself, or is
-/// done soon. Files that are full hold until they have their names, and training, which writes a checkpoint before it ends. Everything
-/// else, such as reading from a pipe where nothing comes, ends within a second.
+/// done soon. Files that are full hold until they have their names, training, which writes a checkpoint before it ends, and answers that
+/// run in the sandbox. Everything else, such as reading from a pipe where nothing comes, ends within two seconds.
 #[derive(Debug)]
 pub struct Hold(());
 
