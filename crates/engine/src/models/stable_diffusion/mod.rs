@@ -41,6 +41,7 @@ use crate::weights::{KeyMap, Loading, ReadTensor, Weights, load_with};
 pub use bundle::pack;
 pub use draw::{Drawn, Request, Source};
 pub use error::DiffusionError;
+pub use folder::{json as part_config, weights as part_weights};
 pub use info::{ModelInfo, TowerInfo};
 use loras::Loras;
 pub use parts::Usual;
