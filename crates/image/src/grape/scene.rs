@@ -137,9 +137,9 @@ impl Scene {
     /// A picture of `side` pixels a side.
     pub fn render(&self, side: u32) -> Image {
         let mut picture = Image::filled(side, side, GROUND);
-        let cell = side as f32 / (CELLS as f32 + 0.2);
+        let cell = side as f32 / CELLS as f32;
         for block in &self.0 {
-            let middle = |at: usize| (at as f32 + 0.6) * cell;
+            let middle = |at: usize| (at as f32 + 0.5) * cell;
             let [x, y] = [middle(block.cell % CELLS), middle(block.cell / CELLS)];
             let radius = cell * if block.large { 0.46 } else { 0.3 };
             for row in 0..side {
@@ -149,8 +149,7 @@ impl Scene {
                         Shape::Circle => libm::hypotf(dx, dy) - radius,
                         Shape::Square => dx.abs().max(dy.abs()) - 0.88 * radius,
                         Shape::Triangle => {
-                            (0.894 * dx.abs() + 0.447 * (dy - radius) + 0.2 * radius)
-                                .max(dy - 0.8 * radius)
+                            (0.894 * dx.abs() - 0.447 * (dy + 0.95 * radius)).max(dy - 0.8 * radius)
                         }
                     };
                     let cover = (0.5 - outside).clamp(0.0, 1.0);

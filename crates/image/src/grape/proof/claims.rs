@@ -41,7 +41,10 @@ pub(super) fn claims(experiment: &Experiment) -> Vec<Claim> {
         paper,
         "difference of gains",
         Bound::Above(0.0),
-        one.zip(four).map(|(one, four)| four.minus(&one)),
+        one.zip(four).map(|(one, four)| Outcome {
+            arm: "gain with 4 − gain with 1".into(),
+            ..four.minus(&one)
+        }),
     );
     add(
         "Over all prompts the gain is large",

@@ -12,15 +12,15 @@ use engine::ops;
 use crate::fit::fit;
 
 /// Height and width of pictures.
-pub(super) const SIDE: usize = 32;
-/// The U-Net sees squares of so many pixels a side as channels.
-const FOLD: usize = 4;
+pub(super) const SIDE: usize = 30;
+/// The U-Net sees squares of so many pixels a side, the cells of scenes, as channels.
+const FOLD: usize = 10;
 const PLACES: usize = SIDE / FOLD;
 const CHANNELS: usize = 3 * FOLD * FOLD;
 /// Width of everything.
-const WIDTH: usize = 48;
+const WIDTH: usize = 64;
 /// Samples of a training step.
-const BATCH: usize = 48;
+const BATCH: usize = 32;
 /// Peak learning rate.
 const RATE: f64 = 2e-3;
 /// Steps of sampling.
@@ -96,9 +96,9 @@ impl Denoiser {
         let config = Unet2dConfig {
             in_channels: CHANNELS * if edits { 2 } else { 1 },
             out_channels: CHANNELS,
-            down_block_types: vec!["CrossAttnDownBlock2D".into(); 2],
-            up_block_types: vec!["CrossAttnUpBlock2D".into(); 2],
-            block_out_channels: vec![WIDTH; 2],
+            down_block_types: vec!["CrossAttnDownBlock2D".into()],
+            up_block_types: vec!["CrossAttnUpBlock2D".into()],
+            block_out_channels: vec![WIDTH],
             layers_per_block: PerBlock::Same(1),
             norm_num_groups: 8,
             cross_attention_dim: PerBlock::Same(WIDTH),
@@ -145,17 +145,17 @@ impl Denoiser {
             let noise = normals(BATCH, rng, &device);
             let clean = folded(&targets, &device);
             let [signal, sigma] = parts(&levels, &device);
-            let noisy = clean.clone() * signal.clone() + noise.clone() * sigma.clone();
-            let wanted = noise * signal - clean * sigma;
-            let found = model.velocity(noisy, source, &levels, &words);
-            Ok((found - wanted).square().mean())
+            let noisy = clean.clone() * signal + noise * sigma;
+            let found = model.denoised(noisy, source, &levels, &words);
+            Ok((found - clean).square().mean())
         };
         let trained = fit(fresh, (steps, RATE), context, &rng.child("steps"), of)?;
         Ok(trained.valid())
     }
 
-    /// The velocity at `x` `[batch, channels, places, places]`, beside the source where it edits.
-    fn velocity(
+    /// The picture in `x` `[batch, channels, places, places]`, beside the source where it edits. Not the noise: cells have more values
+    /// than the network is wide.
+    fn denoised(
         &self,
         x: Tensor<4>,
         source: Option<Tensor<4>>,
@@ -189,7 +189,7 @@ impl Denoiser {
         let x = normals(count, rng, &device);
         unfolded(sample(x, |x, level| {
             let twice = Tensor::cat(vec![x.clone(), x], 0);
-            let out = self.velocity(twice, None, &vec![level; 2 * count], &both);
+            let out = self.denoised(twice, None, &vec![level; 2 * count], &both);
             let [full, null] = [0, count].map(|from| out.clone().narrow(0, from, count));
             engine::diffusion::combine_joint(null, full, guidance)
         }))
@@ -216,7 +216,7 @@ impl Denoiser {
             done += 1;
             watch(done, STEPS);
             let noisy = Tensor::cat(vec![x.clone(), x.clone(), x], 0);
-            let out = self.velocity(noisy, Some(sources.clone()), &[level; 3], &all);
+            let out = self.denoised(noisy, Some(sources.clone()), &[level; 3], &all);
             let [full, seen, none] = [0, 1, 2].map(|row| out.clone().narrow(0, row, 1));
             engine::diffusion::combine_separate(none, seen, full, image, text)
         }))?;
@@ -227,8 +227,8 @@ impl Denoiser {
     }
 }
 
-/// DDIM over velocities.
-fn sample(mut x: Tensor<4>, mut velocity: impl FnMut(Tensor<4>, f32) -> Tensor<4>) -> Tensor<4> {
+/// DDIM over denoised pictures.
+fn sample(mut x: Tensor<4>, mut denoised: impl FnMut(Tensor<4>, f32) -> Tensor<4>) -> Tensor<4> {
     let level = |at: usize| 1.0 - at as f32 / STEPS as f32;
     let parts = |level: f32| {
         let angle = level * std::f32::consts::FRAC_PI_2;
@@ -236,9 +236,8 @@ fn sample(mut x: Tensor<4>, mut velocity: impl FnMut(Tensor<4>, f32) -> Tensor<4
     };
     for at in 0..STEPS {
         let (signal, sigma) = parts(level(at));
-        let v = velocity(x.clone(), level(at));
-        let clean = (x.clone() * signal - v.clone() * sigma).clamp(-1.1, 1.1);
-        let noise = x * sigma + v * signal;
+        let clean = denoised(x.clone(), level(at)).clamp(-1.1, 1.1);
+        let noise = (x - clean.clone() * signal) / sigma;
         let (signal, sigma) = parts(level(at + 1));
         x = clean * signal + noise * sigma;
     }

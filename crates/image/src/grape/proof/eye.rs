@@ -12,9 +12,9 @@ use super::denoiser::SIDE;
 use crate::fit::fit;
 use crate::grape::scene::{Block, Colour, Scene, Shape};
 
-/// Cells along a side and what of the picture is seen of each, in pixels.
+/// Cells along a side, and pixels along a side of a cell.
 const CELLS: usize = 3;
-const SEEN: usize = 12;
+const SEEN: usize = SIDE / CELLS;
 /// Pictures of a training step.
 const BATCH: usize = 48;
 const RATE: f64 = 2e-3;
@@ -36,8 +36,7 @@ fn cells(pictures: &[Vec<f32>], device: &Device) -> Tensor<4> {
     let mut values = Vec::with_capacity(count * CELLS * CELLS * 3 * SEEN * SEEN);
     for picture in pictures {
         for cell in 0..CELLS * CELLS {
-            let [left, top] =
-                [cell % CELLS, cell / CELLS].map(|at| at * (SIDE - SEEN) / (CELLS - 1));
+            let [left, top] = [cell % CELLS, cell / CELLS].map(|at| at * SEEN);
             for channel in 0..3 {
                 for row in 0..SEEN {
                     let from = (channel * SIDE + top + row) * SIDE + left;

@@ -40,9 +40,9 @@ const VERIFIED: &str = "GraPE, verified";
 /// Most concepts of a prompt.
 const CONCEPTS: usize = 4;
 /// Training steps and prompts of each number of concepts, of a short and of a full run.
-const SIZES: [(Steps, usize); 2] = [([500, 1800, 300], 50), ([900, 6000, 600], 100)];
+const SIZES: [(Steps, usize); 2] = [([300, 1000, 200], 30), ([300, 6000, 600], 100)];
 
-const ABOUT: &str = "Pictures of 32 × 32 pixels with one to four blocks (circle, square, triangle; four colours; two sizes) in nine cells. Prompts have \
+const ABOUT: &str = "Pictures of 30 × 30 pixels with one to four blocks (circle, square, triangle; four colours; two sizes) in nine cells. Prompts have \
 one to four concepts beside the shapes they name: a colour, the count two, a relation; a question asks for each concept and each shape. With each seed \
 everything is trained anew: a generator, a small U-Net that reads the prompt as a bag of words for its concepts and is stopped early; an editor, the same U-Net \
 that also reads the picture to edit, on scenes before and after one random edit, or, every fourth time, two at once; and two networks that tell \
@@ -74,15 +74,27 @@ fn prove(options: &ProofOptions, report: &mut Report) -> Result<(), Failure> {
         .share("full marks", "prompts with all questions answered yes")
         .lower("edits", "edits a prompt");
     let mut room: Option<Room> = None;
+    let first = options.seeds[0];
+    let mut shown: Option<(Claim, Figure)> = None;
     let experiment = trial.run(options, |arm, seed| {
         let room = Room::of(&mut room, seed, options)?;
+        if seed == first && shown.is_none() {
+            shown = Some((room.judged(), room.pictures()?));
+        }
         room.measured(arm)
     })?;
-    let room = Room::of(&mut room, options.seeds[0], options)?;
-    report.claims.push(room.judged());
+    let (seen, pictures) = match shown {
+        Some(shown) => shown,
+        // All was measured in an earlier run.
+        None => {
+            let room = Room::of(&mut room, first, options)?;
+            (room.judged(), room.pictures()?)
+        }
+    };
+    report.claims.push(seen);
     report.claims.extend(claims(&experiment));
     report.experiments.push(experiment);
-    report.figures.push(room.pictures()?);
+    report.figures.push(pictures);
     Ok(())
 }
 
@@ -274,7 +286,7 @@ impl Room {
 
     /// Prompts with four concepts: the first picture, after each edit, and what the other arms made.
     fn pictures(&self) -> Result<Figure, Failure> {
-        const ROWS: usize = 6;
+        const ROWS: usize = 5;
         const STEPS: usize = 4;
         let mut cells = Vec::new();
         let mut captions = Vec::new();
