@@ -2,15 +2,22 @@
 
 #[cfg(feature = "acdit")]
 pub mod acdit;
+#[cfg(any(feature = "fiva", feature = "grape"))]
+mod asked_model;
 #[cfg(any(
     feature = "fiva",
+    feature = "grape",
     feature = "lora-rar",
     feature = "sd",
     feature = "wind"
 ))]
 mod base_model;
+#[cfg(any(feature = "fiva", feature = "grape"))]
+mod fit;
 #[cfg(feature = "fiva")]
 pub mod fiva;
+#[cfg(feature = "grape")]
+pub mod grape;
 #[cfg(feature = "lora-rar")]
 pub mod lora_rar;
 #[cfg(feature = "sd")]

@@ -34,19 +34,8 @@ pub const SYSTEMS: &[System] = &[
         weights: "hub: jianzongwu/DiffSensei",
         licence: "see jianzongwu/DiffSensei; data annotations MIT",
     }),
-    System::planned(Card {
-        slug: "grape",
-        title: "GraPE: generate, plan, edit",
-        paper: "arXiv 2412.06089",
-        domain: "image",
-        purpose: "Compositional pictures by planning edits after generation",
-        claims: &[
-            "ConceptMix score with 3 concepts: SD 1.5 0.606 to 0.752, SDXL 0.708 to 0.780",
-            "gain larger for weaker generators",
-        ],
-        weights: "as named in github dair-iitd/PixEdit",
-        licence: "see dair-iitd/GraPE and dair-iitd/PixEdit",
-    }),
+    #[cfg(feature = "grape")]
+    crate::grape::SYSTEM,
     #[cfg(feature = "wind")]
     crate::wind::SYSTEM,
 ];

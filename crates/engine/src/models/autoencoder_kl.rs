@@ -170,6 +170,29 @@ impl Posterior {
 }
 
 impl AutoencoderKlConfig {
+    /// Whether such a network can be made.
+    ///
+    /// # Errors
+    /// One line with the sizes where they do not go together.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [self.in_channels, self.out_channels, self.layers_per_block];
+        let channels = &self.block_out_channels;
+        let known = !channels.is_empty()
+            && channels.len() <= 8
+            && self.norm_num_groups > 0
+            && channels
+                .iter()
+                .all(|c| (1..=1 << 14).contains(c) && c.is_multiple_of(self.norm_num_groups))
+            && (1..=1024).contains(&self.latent_channels)
+            && sizes.iter().all(|size| (1..=64).contains(size))
+            && self.scaling_factor.is_finite()
+            && self.scaling_factor != 0.0;
+        match known {
+            true => Ok(()),
+            false => Err(format!("sizes that do not go together: {self:?}")),
+        }
+    }
+
     /// Draws a model.
     pub fn init(&self, rng: &mut Rng, device: &Device) -> AutoencoderKl {
         let latent = self.latent_channels;

@@ -221,7 +221,9 @@ impl PixArt {
 }
 
 impl PixArtBlock {
-    fn forward(
+    /// `x` `[batch, tokens, width]` after the block. `modulation` is `[batch, 6 · width]`, `caption` `[batch, keys, width]` as projected,
+    /// `mask` `[batch, keys]`, true where the caption has a token.
+    pub fn forward(
         &self,
         x: Tensor<3>,
         modulation: &Tensor<2>,

@@ -10,20 +10,18 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::models::qformer::{QFormer, QFormerConfig, QFormerTextConfig, QFormerVisionConfig};
 use engine::nn::{Linear, LinearConfig};
 use engine::ops::{CrossEntropyOptions, cross_entropy};
-use engine::train::optim::{AdamWConfig, OptimizerConfig, step};
 
 use super::SystemError;
 use super::data::{Record, picture};
 use super::preprocess::batch;
 use super::tags::{TagTokenizer, word_for};
 use super::taxonomy::Taxonomy;
+use crate::fit::fit;
 
 /// Stands for an answer that is not known.
 const UNKNOWN: i64 = -1;
 /// Peak rate of a tower.
 const RATE: f64 = 1e-3;
-/// Steps over which a rate rises.
-const RISE: f64 = 50.0;
 
 /// Sizes of a Q-Former that a few thousand small pictures can teach: two layers of width 64 over a tower of two, eight queries.
 /// Pictures are `side` pixels high and wide, in patches of an eighth of that.
@@ -209,31 +207,4 @@ pub fn pretrained(
         model.loss(shown(rng)?)
     })?;
     Ok(trained.qformer.valid())
-}
-
-/// Trains `model` in memory for so many steps with AdamW at a peak rate, by `of`, the loss of a step: a short rise, and the last half
-/// cools down.
-///
-/// # Errors
-/// What `of` says, Ctrl-C.
-pub fn fit<M: Module>(
-    mut model: M,
-    (steps, peak): (u64, f64),
-    context: Context,
-    rng: &Rng,
-    of: impl Fn(&M, &mut Rng) -> Result<Tensor<1>, Failure>,
-) -> Result<M, Failure> {
-    let config = AdamWConfig {
-        weight_decay: 1e-3,
-        ..AdamWConfig::default()
-    };
-    let mut optimizer = OptimizerConfig::AdamW(config).init();
-    for at in 0..steps {
-        context.proceed()?;
-        let loss = of(&model, &mut rng.item(at))?;
-        let left = (steps - at) as f64 / steps as f64;
-        let rate = peak * (2.0 * left).min(1.0) * ((at + 1) as f64 / RISE).min(1.0);
-        (model, _) = step(model, loss.backward(), optimizer.as_mut(), rate, Some(1.0));
-    }
-    Ok(model)
 }

@@ -10,7 +10,7 @@ use super::{Noise, Scheduler, SchedulerConfig, split};
 pub struct DpmSolver<const D: usize> {
     config: SchedulerConfig,
     timesteps: Vec<f64>,
-    /// σ/α of each step, and 0 at the end.
+    /// σ/α of each step, and where the last one ends: 0, but for [`DpmSolver::continuous`].
     sigmas: Vec<f64>,
     /// x₀ as it was predicted one step before.
     previous: Option<Tensor<D>>,
@@ -48,13 +48,42 @@ impl<const D: usize> DpmSolver<D> {
         }
     }
 
+    /// `steps` steps as the authors' own solver takes them (Lu et al.'s `time_uniform`): evenly in continuous time from 1 to the first
+    /// training timestep, where it ends, and the logarithm of α evenly between training timesteps. The network is given fractional
+    /// timesteps; the first and the last step are of first order.
+    pub fn continuous(config: SchedulerConfig, steps: usize) -> Self {
+        let steps = steps.max(1);
+        let logs: Vec<f64> = config
+            .alphas_cumprod()
+            .iter()
+            .map(|bar| 0.5 * libm::log(*bar))
+            .collect();
+        let last = logs.len().saturating_sub(1);
+        let ratio = |t: f64| {
+            let below = (t as usize).min(last);
+            let above = (below + 1).min(last);
+            let [below_log, above_log] =
+                [below, above].map(|i| logs.get(i).copied().unwrap_or_default());
+            let log = below_log + (above_log - below_log) * (t - below as f64);
+            (libm::exp(-2.0 * log) - 1.0).sqrt()
+        };
+        let at = |i: usize| last as f64 * (1.0 - i as f64 / steps as f64);
+        Self {
+            timesteps: (0..steps).map(at).collect(),
+            sigmas: (0..=steps).map(|i| ratio(at(i))).collect(),
+            config,
+            previous: None,
+            clip: None,
+        }
+    }
+
     /// The same with every predicted x₀ kept within `±bound`.
     pub fn with_clip(mut self, bound: Option<f32>) -> Self {
         self.clip = bound;
         self
     }
 
-    /// σ/α of each step, and 0 at the end.
+    /// σ/α of each step, and where the last one ends.
     pub fn sigmas(&self) -> &[f64] {
         &self.sigmas
     }
@@ -89,7 +118,7 @@ impl<const D: usize> Scheduler<D> for DpmSolver<D> {
         let pull = alpha_to * (1.0 - shrink);
         let next = x * (sigma_to / sigma) + x0.clone() * pull;
         let second = match &self.previous {
-            Some(before) if self.config.solver_order >= 2 && to > 0.0 => {
+            Some(before) if self.config.solver_order >= 2 && i + 1 < self.timesteps.len() => {
                 let [h, h0] = [-libm::log(shrink), libm::log(self.sigmas[i - 1] / from)];
                 Some((x0.clone() - before.clone()) * (0.5 * pull * h / h0))
             }

@@ -16,8 +16,11 @@ use crate::weights::{Sharded, Weights};
 /// Largest configuration that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// A JSON file.
-pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<T, DiffusionError> {
+/// A JSON file of bounded size, such as a part's `config.json`.
+///
+/// # Errors
+/// [`DiffusionError`]: it cannot be read, or understood.
+pub fn json<T: DeserializeOwned>(path: &Path) -> Result<T, DiffusionError> {
     let failed = |source| DiffusionError::Read {
         path: path.to_owned(),
         source,
@@ -33,8 +36,11 @@ pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<T, DiffusionError
         .map_err(|error| DiffusionError::model(path, format!("it cannot be understood: {error}")))
 }
 
-/// The weights in a part's folder, the most exact first.
-pub(super) fn weights(folder: &Path) -> Result<Weights, DiffusionError> {
+/// The weights in the folder of one part of a diffusers model, whole or in shards, the most exact first.
+///
+/// # Errors
+/// [`DiffusionError`]: there are none, or they cannot be read.
+pub fn weights(folder: &Path) -> Result<Weights, DiffusionError> {
     let stems = ["diffusion_pytorch_model", "model", "pytorch_model"];
     let endings = [
         ".safetensors",

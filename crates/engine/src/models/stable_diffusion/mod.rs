@@ -43,6 +43,7 @@ pub use bundle::pack;
 pub use draw::{Drawn, Request, Source};
 pub use edit::{EditedPicture, predict_edit};
 pub use error::DiffusionError;
+pub use folder::{json as part_config, weights as part_weights};
 pub use info::{ModelInfo, TowerInfo};
 use loras::Loras;
 pub use parts::Usual;

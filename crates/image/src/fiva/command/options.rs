@@ -1,16 +1,16 @@
 //! Options that the verbs share.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use base::command::{Context, Failure, eprint_line};
-use base::endpoint::{Dialect, Endpoint, EndpointConfig, Retry};
+use base::endpoint::Endpoint;
 use base::media::read_image;
 use clap::{Args, ValueEnum};
 use engine::burn::tensor::Device;
 use engine::models::stable_diffusion::StableDiffusion;
 use engine::weights::Weights;
 
+use crate::asked_model;
 use crate::base_model::BaseModel;
 use crate::fiva::pipeline::{self, Extractor, Guide, Reference, Uncond};
 use crate::fiva::{Padding, Projector, Taxonomy, tags};
@@ -171,18 +171,7 @@ pub struct JudgeOptions {
 impl JudgeOptions {
     /// The model.
     pub fn endpoint(&self, context: Context) -> Result<Endpoint, Failure> {
-        let key = std::env::var(&self.key_env).ok();
-        let config = EndpointConfig {
-            url: self.url.clone(),
-            model: self.judge.clone(),
-            key: key
-                .map(|key| key.trim().to_owned())
-                .filter(|key| !key.is_empty()),
-            timeout: Duration::from_secs(600),
-            retry: Retry::default(),
-            dialect: Dialect::default(),
-        };
-        Endpoint::new(config, Some(context.stop)).map_err(Failure::input)
+        asked_model::endpoint(&self.url, &self.judge, &self.key_env, context)
     }
 }
 

@@ -9,8 +9,8 @@ use engine::nn::Init;
 use engine::ops;
 
 use super::sprites::{CHOICES, Factors, SIDE, SUBJECTS, Sprite, VALUES};
+use crate::fit::fit;
 use crate::fiva::Adapter;
-use crate::fiva::tower::fit;
 
 /// Width of everything.
 const WIDTH: usize = 32;

@@ -9,7 +9,8 @@ use engine::models::qformer::{QFormer, QFormerConfig, QFormerTextConfig, QFormer
 use super::denoiser::{BATCH, Base, Prompt, RATE, loss, normals, pixels, sample};
 use super::ranges::Ranges;
 use super::sprites::{CHOICES, Factors, SIDE, SUBJECTS, Sprite};
-use crate::fiva::tower::{Shown, fit, pretrained};
+use crate::fit::fit;
+use crate::fiva::tower::{Shown, pretrained};
 use crate::fiva::train::{Trained, slots};
 use crate::fiva::{Adapter, TagTokenizer};
 
