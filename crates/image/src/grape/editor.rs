@@ -7,7 +7,9 @@ use base::rng::Rng;
 use burn::tensor::{Device, Tensor, TensorData};
 use engine::models::autoencoder_kl::{self, AutoencoderKl, AutoencoderKlConfig};
 use engine::models::pixart::PixArt;
-use engine::models::stable_diffusion::{part_config, part_weights};
+use engine::models::stable_diffusion::{
+    Request, SamplerKind, Sampling, Source, StableDiffusion, part_config, part_weights,
+};
 use engine::weights::{Weights, load};
 
 use super::SystemError;
@@ -45,6 +47,75 @@ pub trait Editor: Send {
         seed: u64,
         watch: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Image, SystemError>;
+}
+
+/// Models of the InstructPix2Pix kind, such as MagicBrush and AURORA. Pictures keep their size, to the pixels of a latent.
+pub struct InstructPix2Pix {
+    model: StableDiffusion,
+    settings: EditSettings,
+}
+
+impl InstructPix2Pix {
+    /// Guidance as published; half the steps, which is what AURORA takes.
+    pub const USUAL: EditSettings = EditSettings {
+        steps: 50,
+        text_guidance: 7.5,
+        image_guidance: 1.5,
+    };
+
+    /// With a model that edits by instruction.
+    ///
+    /// # Errors
+    /// [`SystemError`] where it does not.
+    pub fn new(model: StableDiffusion, settings: EditSettings) -> Result<Self, SystemError> {
+        match model.edits() {
+            true => Ok(Self { model, settings }),
+            false => Err(SystemError::input(
+                "the editor is a model that draws: give one that edits by instruction, such as InstructPix2Pix, or PixEdit's transformer \
+                 with `--parts`",
+            )),
+        }
+    }
+}
+
+impl Editor for InstructPix2Pix {
+    fn name(&self) -> &str {
+        "InstructPix2Pix"
+    }
+
+    fn edit(
+        &mut self,
+        picture: &Image,
+        instruction: &str,
+        seed: u64,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Image, SystemError> {
+        let factor = self.model.factor();
+        let side = |side: u32| (side as usize / factor * factor).max(factor);
+        let usual = self.model.request();
+        let request = Request {
+            prompt: instruction.to_owned(),
+            width: side(picture.width),
+            height: side(picture.height),
+            seeds: vec![seed],
+            sampling: Sampling {
+                steps: self.settings.steps,
+                sampler: SamplerKind::EulerAncestral,
+                guidance: self.settings.text_guidance.into(),
+                ..usual.sampling.clone()
+            },
+            source: Some(Source {
+                picture: picture.clone(),
+                mask: None,
+                strength: 1.0,
+                image_guidance: Some(self.settings.image_guidance.into()),
+            }),
+            ..usual
+        };
+        let drawn = self.model.draw(&request, &mut (), watch)?;
+        let none = || SystemError::Failed("the model drew no picture".into());
+        drawn.into_iter().next().ok_or_else(none)
+    }
 }
 
 /// PixEdit with its autoencoder and captions.

@@ -2,7 +2,7 @@
 //! writes a plan of small edits, and an editor carries them out one after the other.
 //!
 //! [`pipeline::run`] is the method. [`Generator`], [`Planner`], [`Editor`] and [`Judge`] are who takes part: Stable Diffusion, any
-//! OpenAI-compatible server, [`PixEdit`] (the authors' editor, made of PixArt-Σ). [`plan`] reads what planners write, [`dsg`] scores
+//! OpenAI-compatible server, [`PixEdit`] (the authors' editor, made of PixArt-Σ), [`InstructPix2Pix`]. [`plan`] reads what planners write, [`dsg`] scores
 //! answers, [`bench`] benchmarks. `docs/grape.md` is the guide.
 
 use base::card::Card;
@@ -24,7 +24,7 @@ pub mod proof;
 pub mod rule;
 pub mod scene;
 
-pub use editor::{Editor, PixEdit};
+pub use editor::{Editor, InstructPix2Pix, PixEdit};
 pub use engine::SystemError;
 pub use judge::{Judge, ModelJudge};
 pub use pipeline::{Generator, run};

@@ -17,7 +17,7 @@ use crate::grape::SystemError;
 use crate::grape::bench::{self, Item, Outcome, Scores};
 use crate::grape::judge::{Judge, ModelJudge};
 use crate::grape::pipeline::{self, Diffusion, Options, Team};
-use crate::grape::{ModelPlanner, PixEdit};
+use crate::grape::{Editor, ModelPlanner};
 
 /// Options of `bench`.
 #[derive(Args, Debug)]
@@ -70,7 +70,7 @@ impl Lasting for Undone {
 
 /// Everybody who works on an item.
 struct Workshop {
-    models: Mutex<(Diffusion, PixEdit)>,
+    models: Mutex<(Diffusion, Box<dyn Editor>)>,
     planner: ModelPlanner<base::endpoint::Endpoint>,
     judge: ModelJudge<base::endpoint::Endpoint>,
     options: Options,
@@ -150,7 +150,7 @@ impl BenchVerb {
         let mut team = Team {
             generator,
             planner: &workshop.planner,
-            editor,
+            editor: editor.as_mut(),
             verify: self.verify.then_some((judge, questions.as_slice())),
         };
         let mut watch = |_: &'static str, _: usize, _: usize| !context.stopped();

@@ -12,7 +12,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::options::EditorOptions;
-use crate::grape::Editor;
 
 /// Options of `edit`.
 #[derive(Args, Debug)]
@@ -20,7 +19,9 @@ use crate::grape::Editor;
   orrery grape edit --image drawn.png --instruction \"add a lamp behind the microwave\" --editor epoch_40_step_90041.pth \\
       --parts pixart_sigma_sdxlvae_T5_diffusers --captions captions --seed 1 --out edited.png
 
-PixEdit edits squares of 512 pixels: pictures of other sizes are resized.")]
+  orrery grape edit --image drawn.png --instruction \"add a lamp\" --editor instruct-pix2pix --out edited.png
+
+PixEdit edits squares of 512 pixels: pictures of other sizes are resized. InstructPix2Pix keeps the size.")]
 pub struct EditVerb {
     /// The picture
     #[arg(long, value_name = "FILE")]

@@ -15,7 +15,7 @@ use crate::base_model::{BaseModel, EMBEDDED};
 use crate::grape::pipeline::{Diffusion, Options};
 use crate::grape::pixedit::EditSettings;
 use crate::grape::planner::EXAMPLES;
-use crate::grape::{ModelPlanner, Parser, PixEdit};
+use crate::grape::{Editor, InstructPix2Pix, ModelPlanner, Parser, PixEdit};
 
 /// The model that draws.
 #[derive(Args, Debug)]
@@ -128,41 +128,49 @@ impl PlannerOptions {
 /// What edits.
 #[derive(Args, Debug)]
 pub struct EditorOptions {
-    /// PixEdit's transformer: `epoch_40_step_90041.pth`, or safetensors
-    #[arg(long, value_name = "FILE")]
-    editor: PathBuf,
-    /// Its autoencoder and text encoder: the diffusers folder `pixart_sigma_sdxlvae_T5_diffusers`
+    /// PixEdit's transformer (`epoch_40_step_90041.pth`, or safetensors) with --parts; without, a model of the InstructPix2Pix kind
+    /// (MagicBrush, AURORA) as a diffusers folder, a file or OWNER/NAME in the cache of the hub
+    #[arg(long, value_name = "FILE|DIR")]
+    editor: String,
+    /// PixEdit's autoencoder and text encoder: the diffusers folder `pixart_sigma_sdxlvae_T5_diffusers`
     #[arg(long, value_name = "DIR")]
-    parts: PathBuf,
+    parts: Option<PathBuf>,
     /// Folder where captions are kept: an instruction that is known needs no text encoder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "parts")]
     captions: Option<PathBuf>,
-    /// Steps of an edit
-    #[arg(long, default_value_t = EditSettings::default().steps, value_parser = |text: &str| whole(text, 1000))]
-    steps: usize,
-    /// How closely the instruction is followed
-    #[arg(long, default_value_t = EditSettings::default().text_guidance, value_parser = guidance, allow_negative_numbers = true)]
-    text_guidance: f32,
+    /// Steps of an edit [default: 14 with PixEdit, else 50; published are 100 for InstructPix2Pix]
+    #[arg(long, value_parser = |text: &str| whole(text, 1000))]
+    steps: Option<usize>,
+    /// How closely the instruction is followed [default: 4.5 with PixEdit, else 7.5]
+    #[arg(long, value_parser = guidance, allow_negative_numbers = true)]
+    text_guidance: Option<f32>,
     /// How closely the picture is kept
     #[arg(long, default_value_t = EditSettings::default().image_guidance, value_parser = guidance, allow_negative_numbers = true)]
     image_guidance: f32,
     /// Hand latents from edit to edit, not pixels: less drift, and another result than the published code's
-    #[arg(long)]
+    #[arg(long, requires = "parts")]
     keep_latent: bool,
 }
 
 impl EditorOptions {
     /// Opens it.
-    pub fn open(&self, device: &Device) -> Result<PixEdit, Failure> {
+    pub fn open(&self, device: &Device) -> Result<Box<dyn Editor>, Failure> {
+        let usual = match self.parts {
+            Some(_) => EditSettings::default(),
+            None => InstructPix2Pix::USUAL,
+        };
         let settings = EditSettings {
-            steps: self.steps,
-            text_guidance: self.text_guidance,
+            steps: self.steps.unwrap_or(usual.steps),
+            text_guidance: self.text_guidance.unwrap_or(usual.text_guidance),
             image_guidance: self.image_guidance,
         };
-        let captions = self.captions.as_deref();
-        let (editor, parts) = (&self.editor, &self.parts);
+        let Some(parts) = &self.parts else {
+            let model = BaseModel::find(&self.editor)?.open(&OpenOptions::default(), device)?;
+            return Ok(Box::new(InstructPix2Pix::new(model, settings)?));
+        };
+        let (editor, captions) = (Path::new(&self.editor), self.captions.as_deref());
         let opened = PixEdit::open(editor, parts, captions, settings, self.keep_latent, device);
-        Ok(opened?)
+        Ok(Box::new(opened?))
     }
 
     /// What results depend on, for records.

@@ -93,7 +93,7 @@ impl RunVerb {
         let mut team = Team {
             generator: generator.as_mut(),
             planner: &planner,
-            editor: &mut editor,
+            editor: editor.as_mut(),
             verify: self
                 .verify
                 .then_some((&judge as &dyn Judge, questions.as_slice())),
