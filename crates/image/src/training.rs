@@ -127,7 +127,7 @@ pub fn read_recipe<R: DeserializeOwned>(
 ) -> Result<R, Failure> {
     let path = folder.join(FILE);
     let read = || {
-        let text = std::fs::read_to_string(&path).map_err(|cause| cause.to_string())?;
+        let text = base::files::read_to_string(&path).map_err(|cause| cause.to_string())?;
         let recipe = serde_json::from_str(&text).map_err(|cause| cause.to_string())?;
         problem(&recipe).map_or(Ok(recipe), Err)
     };

@@ -30,6 +30,8 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     base::memory::keep_large_buffers();
+    #[cfg(unix)]
+    stop::watch_mapped_files();
     let done = cli::run(stop::watch());
     // A stop that was asked for waits until it is said what became of the work.
     let _hold = Hold::new();

@@ -34,6 +34,24 @@ pub fn watch() -> Context {
     Context { stop: &STOP }
 }
 
+/// Says what happened where a mapped file became shorter while it was read, which the system tells by a signal.
+#[cfg(unix)]
+pub fn watch_mapped_files() {
+    extern "C" fn tell(_: libc::c_int) {
+        const LINE: &[u8] = b"error: a file became shorter while it was read, or its disk failed: run the command again when the file is whole\n";
+        // SAFETY: a handler may call both; the line lives as long as the program.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, LINE.as_ptr().cast(), LINE.len());
+            libc::_exit(1);
+        }
+    }
+    let handler: extern "C" fn(libc::c_int) = tell;
+    // SAFETY: the handler does only what a handler may.
+    unsafe {
+        libc::signal(libc::SIGBUS, handler as libc::sighandler_t);
+    }
+}
+
 /// Ends the process when the work had its time and nobody holds. Who held has the same time again, to say what became of the work.
 fn end_soon() {
     std::thread::sleep(GRACE);

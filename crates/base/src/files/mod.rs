@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+mod bounded;
 mod error;
 mod folder;
 pub mod idx;
@@ -20,6 +21,7 @@ use folder::folder_of;
 const OPEN: u32 = 0o666;
 const SECRET: u32 = 0o600;
 
+pub use bounded::{read, read_to_string};
 pub use error::FileError;
 pub use folder::make_folder;
 pub use leftovers::{short_folder, sweep};

@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TextError> {
             ),
         ));
     }
-    std::fs::read(path).map_err(failed)
+    base::files::read(path).map_err(failed)
 }
 
 /// Special tokens and chat template from the files in `folder`.

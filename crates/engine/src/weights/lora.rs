@@ -380,7 +380,7 @@ fn adapter_beside(path: &Path, weights: &Weights) -> Result<Option<Adapter>, Wei
     if !named || !config.exists() {
         return Ok(None);
     }
-    let bytes = std::fs::read(&config).map_err(|source| WeightsError::Read {
+    let bytes = base::files::read(&config).map_err(|source| WeightsError::Read {
         path: config.clone(),
         source,
     })?;

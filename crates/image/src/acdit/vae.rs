@@ -41,7 +41,7 @@ pub fn read(folder: &Path, device: &Device) -> Result<Vae, Failure> {
         ))
     };
     let path = folder.join("config.json");
-    let text = std::fs::read_to_string(&path)
+    let text = base::files::read_to_string(&path)
         .map_err(|error| refuse(format!("`config.json` cannot be read ({error})")))?;
     let config: AutoencoderKlConfig =
         serde_json::from_str(&text).map_err(|error| refuse(format!("`config.json`: {error}")))?;

@@ -68,7 +68,7 @@ pub fn qformer_config(
         if size > LARGEST {
             return Err(unread(&"it is larger than any configuration"));
         }
-        let bytes = std::fs::read(path).map_err(|cause| unread(&cause))?;
+        let bytes = base::files::read(path).map_err(|cause| unread(&cause))?;
         serde_json::from_slice(&bytes).map_err(|cause| unread(&cause))
     };
     let json = match config {

@@ -152,7 +152,7 @@ pub fn read(path: &Path, grid: u32, taxonomy: &Taxonomy) -> Result<(Vec<Record>,
     if there.len() > LARGEST {
         return Err(unread(&"it is larger than 4 GiB; give it in parts"));
     }
-    let text = std::fs::read_to_string(path).map_err(|cause| match cause.kind() {
+    let text = base::files::read_to_string(path).map_err(|cause| match cause.kind() {
         std::io::ErrorKind::InvalidData => unread(&"it is not text; give `records.jsonl`"),
         _ => unread(&cause),
     })?;

@@ -41,7 +41,7 @@ impl RangeFile {
                 path.display()
             ))
         };
-        let bytes = std::fs::read(path).map_err(|cause| broken(&cause))?;
+        let bytes = base::files::read(path).map_err(|cause| broken(&cause))?;
         serde_json::from_slice(&bytes).map_err(|cause| broken(&cause))
     }
 

@@ -55,7 +55,7 @@ impl TagTokenizer {
                 file.display()
             )));
         }
-        let bytes = std::fs::read(&file).map_err(unread)?;
+        let bytes = base::files::read(&file).map_err(unread)?;
         let origin = file.display().to_string();
         Self::new(Tokenizer::from_wordpiece(&bytes, &origin)?)
     }

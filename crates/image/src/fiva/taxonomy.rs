@@ -112,7 +112,7 @@ impl Taxonomy {
             )));
         }
         Self::parse(
-            &std::fs::read(path).map_err(unread)?,
+            &base::files::read(path).map_err(unread)?,
             &path.display().to_string(),
         )
     }

@@ -53,7 +53,7 @@ fn numbered<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u32, S
 /// [`SystemError::Input`] with the place of what cannot be read; without items.
 pub fn read(path: &Path) -> Result<Vec<Item>, SystemError> {
     let wrong = |reason: String| SystemError::path(path, reason);
-    let text = std::fs::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
+    let text = base::files::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
     let values: Vec<Value> = match serde_json::from_str(&text) {
         Ok(Value::Array(all)) => all,
         Ok(Value::Object(one)) if one.values().all(Value::is_object) => {

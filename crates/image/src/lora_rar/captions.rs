@@ -56,7 +56,7 @@ pub fn read(path: &Path, loras: &Path, data: &Path) -> Result<[Vec<Named>; 2], S
             ),
         )
     };
-    let text = std::fs::read_to_string(path).map_err(|cause| unread(cause.to_string()))?;
+    let text = base::files::read_to_string(path).map_err(|cause| unread(cause.to_string()))?;
     let captions: Captions =
         serde_json::from_str(&text).map_err(|cause| unread(cause.to_string()))?;
     if captions.subjects.is_empty() || captions.styles.is_empty() {

@@ -152,7 +152,7 @@ impl JudgeConfig {
         if std::fs::metadata(path).map_err(read)?.len() > LARGEST {
             return Err(content(format!("it is larger than {} MB", LARGEST >> 20)));
         }
-        let bytes = std::fs::read(path).map_err(read)?;
+        let bytes = base::files::read(path).map_err(read)?;
         let text = String::from_utf8(bytes).map_err(|_| content("it is not UTF-8".into()))?;
         let official: Official = serde_saphyr::from_str(&text).map_err(|error| {
             content(

@@ -43,7 +43,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, SystemError> {
             LARGEST >> 20
         )));
     }
-    let bytes = std::fs::read(path).map_err(unread)?;
+    let bytes = base::files::read(path).map_err(unread)?;
     String::from_utf8(bytes).map_err(|error| {
         SystemError::Input(format!(
             "`{place}` is not UTF-8 from byte {} on: save it as UTF-8",

@@ -101,7 +101,7 @@ fn text(path: &Path) -> Result<String, SystemError> {
             "{size} bytes are too many for a file of WordNet"
         )));
     }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let bytes = base::files::read(path).map_err(|error| cannot(error.to_string()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

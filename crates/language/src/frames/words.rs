@@ -129,7 +129,7 @@ pub(crate) fn text(path: &Path) -> Result<String, SystemError> {
     if there.len() > LARGEST {
         return Err(cannot(format!("it has more than {} MB", LARGEST >> 20)));
     }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let bytes = base::files::read(path).map_err(|error| cannot(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         SystemError::Input(format!(

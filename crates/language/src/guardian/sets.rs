@@ -231,7 +231,7 @@ fn halueval(folder: &Path) -> Result<Keyed, SystemError> {
 }
 
 fn read_text(path: &Path) -> Result<String, SystemError> {
-    std::fs::read_to_string(path).map_err(|error| {
+    base::files::read_to_string(path).map_err(|error| {
         SystemError::Input(format!(
             "cannot read `{}`: {error}: give the folder that holds the sets",
             path.display()

@@ -92,7 +92,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, SystemError> {
             LARGEST >> 20
         )));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = base::files::read(path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         SystemError::Input(format!(

@@ -129,7 +129,8 @@ impl Pretrain {
     /// # Errors
     /// [`SystemError::Input`] with what is wrong.
     pub fn open(path: &Path) -> Result<Self, SystemError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SystemError::path(path, error))?;
+        let text =
+            base::files::read_to_string(path).map_err(|error| SystemError::path(path, error))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
             let line = error.to_string();
             SystemError::path(path, base::command::one_line(&line))

@@ -110,7 +110,8 @@ pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), SystemError> {
     for name in TOKENIZER {
         let file = from.join(name);
         if file.is_file() && from != to {
-            let bytes = std::fs::read(&file).map_err(|error| SystemError::path(&file, error))?;
+            let bytes =
+                base::files::read(&file).map_err(|error| SystemError::path(&file, error))?;
             write_bytes(to.join(name), &bytes)?;
         }
     }

@@ -34,6 +34,8 @@ const CATEGORIES: [(&str, &str); 4] = [
 ];
 /// Most texts of a request, and most risks.
 const MOST: usize = 32;
+/// Most bytes of the messages of a request.
+const LONGEST: usize = 200_000;
 
 /// The guard, read when it is first asked.
 pub struct Guard {
@@ -102,8 +104,19 @@ pub async fn assess(
     all: bool,
     purse: &Purse,
 ) -> Result<(String, Vec<Assessment>), ApiError> {
+    let length = |content: &Value| {
+        content
+            .as_str()
+            .map_or_else(|| content.to_string().len(), str::len)
+    };
+    let length: usize = messages.iter().map(|it| length(&it.content)).sum();
+    if length > LONGEST {
+        return Err(ApiError::input(format!(
+            "the messages have {length} bytes, and at most {LONGEST} are looked at: split them"
+        )));
+    }
     let inner = server.clone();
-    let found = server.tasks.run(move |_| {
+    let found = server.tasks.run(move |left| {
         let guard = inner.guard.get()?;
         if !all {
             risks.retain(|risk| guard.covers(risk).is_ok());
@@ -114,9 +127,13 @@ pub async fn assess(
                 ));
             }
         }
-        let found = guard
-            .assess_many(&messages, &risks)
-            .map_err(ApiError::input)?;
+        let mut found = Vec::new();
+        for risk in &risks {
+            if left.is_true() {
+                return Err(ApiError::away("the client disconnected"));
+            }
+            found.push(guard.assess(&messages, risk).map_err(ApiError::input)?);
+        }
         Ok((guard.name().to_owned(), found))
     });
     let (name, found) = found.await?;

@@ -54,7 +54,7 @@ impl Keys {
     /// [`Failure::Input`] with the line that cannot be used, never with a key.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let wrong = |what: String| Failure::input(format!("`{}`: {what}", path.display()));
-        let text = std::fs::read_to_string(path)
+        let text = base::files::read_to_string(path)
             .map_err(|error| wrong(format!("cannot read the keys: {error}")))?;
         #[cfg(unix)]
         if let Ok(there) = std::fs::metadata(path) {

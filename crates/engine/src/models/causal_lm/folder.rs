@@ -184,7 +184,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, CausalLmError> {
     if size.len() > LONGEST {
         return Err(failed("it is too large to be one".into()));
     }
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = base::files::read(path).map_err(|error| failed(error.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|error| failed(format!("it is not JSON ({error})")))
 }
 

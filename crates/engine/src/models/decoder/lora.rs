@@ -61,7 +61,7 @@ impl Lora {
         let place = |reason: String| {
             DecoderError::Foreign(format!("`{}` holds no adapter: {reason}", path.display()))
         };
-        let json = std::fs::read(&file).map_err(|error| place(error.to_string()))?;
+        let json = base::files::read(&file).map_err(|error| place(error.to_string()))?;
         let json = serde_json::from_slice(&json).map_err(|error| place(error.to_string()))?;
         Self::from_source(
             &json,

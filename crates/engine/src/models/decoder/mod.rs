@@ -217,7 +217,7 @@ fn read_config(path: &Path) -> Result<DecoderConfig, DecoderError> {
         path: path.to_owned(),
         reason,
     };
-    let bytes = std::fs::read(path).map_err(|error| place(error.to_string()))?;
+    let bytes = base::files::read(path).map_err(|error| place(error.to_string()))?;
     let json: Value = serde_json::from_slice(&bytes)
         .map_err(|error| place(format!("it is not JSON ({error})")))?;
     DecoderConfig::from_config_json(&json)

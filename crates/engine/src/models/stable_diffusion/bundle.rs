@@ -143,7 +143,7 @@ pub fn pack(place: &Path, precision: Precision) -> Result<TensorFile, DiffusionE
     let mut files = BTreeMap::new();
     for name in SMALL {
         let path = place.join(name);
-        match std::fs::read_to_string(&path) {
+        match base::files::read_to_string(&path) {
             Ok(text) => {
                 files.insert(name.to_owned(), text);
             }

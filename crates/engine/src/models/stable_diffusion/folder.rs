@@ -31,7 +31,7 @@ pub fn json<T: DeserializeOwned>(path: &Path) -> Result<T, DiffusionError> {
             "it is longer than any configuration",
         ));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = base::files::read(path).map_err(failed)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| DiffusionError::model(path, format!("it cannot be understood: {error}")))
 }

@@ -26,7 +26,7 @@ pub fn read_sizes(path: &Path) -> Result<AcditConfig, Failure> {
     if length > MOST {
         return Err(refuse("it is larger than 1 MiB".into()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let text = base::files::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
     let config: AcditConfig =
         serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
     match config.problem() {

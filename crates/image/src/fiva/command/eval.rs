@@ -131,7 +131,7 @@ impl Eval {
                 self.set.display()
             ))
         };
-        let text = std::fs::read_to_string(&self.set).map_err(|cause| unread(&cause))?;
+        let text = base::files::read_to_string(&self.set).map_err(|cause| unread(&cause))?;
         let items: Vec<Item> = match serde_json::from_str(&text) {
             Ok(items) => items,
             Err(_) => text

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use base::command::{Context, Failure, Output, Steps, number_in};
+use base::command::{Context, Failure, Output, Steps, check_out, number_in};
 use base::tensor_file::Precision;
 use clap::{Args, ValueEnum};
 
@@ -175,6 +175,12 @@ impl Merge {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let begun = Instant::now();
         self.check_options()?;
+        check_out(
+            &self.out,
+            [&self.content, &self.style]
+                .into_iter()
+                .chain(&self.hypernet),
+        )?;
         let [content, style] = [LoraFile::open(&self.content)?, LoraFile::open(&self.style)?];
         let merger = match (self.method, &self.hypernet) {
             (Name::Rar, Some(path)) => Some(open_merger(path)?),

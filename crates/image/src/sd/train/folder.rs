@@ -34,7 +34,7 @@ impl Folder {
                 path.display()
             ))
         };
-        let bytes = std::fs::read(&path).map_err(|error| bad(error.to_string()))?;
+        let bytes = base::files::read(&path).map_err(|error| bad(error.to_string()))?;
         serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
     }
 

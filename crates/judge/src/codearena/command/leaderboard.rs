@@ -139,7 +139,7 @@ impl Leaderboard {
     /// The pairs of the paper's figure 8, and Spearman's correlation [ours].
     fn agreement(&self, rows: &[Row], path: &Path) -> Result<(), Failure> {
         let shown = path.display();
-        let text = std::fs::read(path).map_err(|cause| {
+        let text = base::files::read(path).map_err(|cause| {
             Failure::input(format!("cannot read `{shown}`: {cause}: check the path"))
         })?;
         let other: BTreeMap<String, f64> = serde_json::from_slice(&text).map_err(|cause| {

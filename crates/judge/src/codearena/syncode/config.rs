@@ -112,7 +112,7 @@ impl RunConfig {
     /// One line with the cause.
     pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path)
+        let text = base::files::read_to_string(path)
             .map_err(|cause| format!("cannot read `{shown}`: {cause}: check the path"))?;
         let config: Self = serde_saphyr::from_str(&text).map_err(|error| {
             let cause = error.to_string();

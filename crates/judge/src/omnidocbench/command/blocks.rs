@@ -138,7 +138,7 @@ pub(super) fn read_result(path: &Path) -> Result<Value, Failure> {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = std::fs::read(path).map_err(|error| {
+    let mut bytes = base::files::read(path).map_err(|error| {
         Failure::input(format!(
             "cannot read `{}`: {error}: check the path",
             path.display()

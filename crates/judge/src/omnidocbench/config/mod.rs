@@ -106,7 +106,7 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`].
 pub fn read(path: &Path) -> Result<Vec<Task>, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Open {
+    let text = base::files::read_to_string(path).map_err(|source| ConfigError::Open {
         path: path.to_owned(),
         source,
     })?;

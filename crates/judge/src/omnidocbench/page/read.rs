@@ -116,7 +116,7 @@ impl Pages {
 
     /// What is wrong, with its place in the whole file.
     fn error(&self) -> PageError {
-        let text = match std::fs::read(&self.path) {
+        let text = match base::files::read(&self.path) {
             Ok(text) => text,
             Err(source) => return open(&self.path, source),
         };

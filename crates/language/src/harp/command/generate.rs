@@ -19,8 +19,8 @@ use crate::harp::{
     html_page, json_lines, legend,
 };
 
-/// Longest prompt from standard input, in bytes.
-const LONGEST: u64 = 64 << 20;
+/// Longest prompt from a file or standard input, in bytes: far more than any context.
+const LONGEST: usize = 4 << 20;
 
 /// Options of `generate`.
 #[derive(Args, Debug)]
@@ -174,8 +174,8 @@ impl Generate {
         let mut texts: Vec<String> = self.prompts.iter().chain(&self.more).cloned().collect();
         for file in &self.file {
             let text = match file == Path::new("-") {
-                true => standard_input()?,
-                false => read_text(file)?,
+                true => short_enough(standard_input()?)?,
+                false => short_enough(read_text(file)?)?,
             };
             texts.push(text.strip_suffix('\n').unwrap_or(&text).to_owned());
         }
@@ -225,11 +225,21 @@ impl Generate {
     }
 }
 
+fn short_enough(text: String) -> Result<String, Failure> {
+    match text.len() > LONGEST {
+        true => Err(Failure::input(format!(
+            "the prompt is longer than {} MB, more than any model reads: shorten it",
+            LONGEST >> 20
+        ))),
+        false => Ok(text),
+    }
+}
+
 fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
     let read = std::io::stdin()
         .lock()
-        .take(LONGEST)
+        .take(LONGEST as u64 + 1)
         .read_to_string(&mut text);
     read.map_err(|error| {
         Failure::input(format!(

@@ -116,7 +116,7 @@ impl Eval {
             }));
         }
         for path in &self.text {
-            let text = std::fs::read_to_string(path)
+            let text = base::files::read_to_string(path)
                 .map_err(|error| SystemError::path(path, format!("{error}; give a UTF-8 text")))?;
             let ids = tokenizer.encode(&text)?;
             let limit = engine::models::decoder::Cache::new(decoder.config()).limit();

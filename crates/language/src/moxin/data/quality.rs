@@ -287,7 +287,7 @@ pub fn quality(
     }
     let scores = |piece: &Piece| -> Result<Vec<f32>, SystemError> {
         let path = job.path("score", piece, "scores");
-        let bytes = std::fs::read(&path).map_err(|error| SystemError::path(&path, error))?;
+        let bytes = base::files::read(&path).map_err(|error| SystemError::path(&path, error))?;
         Ok(bytes
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))

@@ -187,7 +187,7 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path, what: &str) -> Result<T, Failur
             LARGEST >> 20
         )));
     }
-    let text = std::fs::read(path).map_err(cannot)?;
+    let text = base::files::read(path).map_err(cannot)?;
     serde_json::from_slice(&text)
         .map_err(|cause| Failure::input(format!("`{shown}` is not {what}: {cause}")))
 }

@@ -142,7 +142,7 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>, Failure> {
             path.display()
         )));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = base::files::read_to_string(path).map_err(failed)?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }
 

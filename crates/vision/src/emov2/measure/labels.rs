@@ -133,7 +133,7 @@ pub fn read_labels(path: &Path) -> Result<LabelMap, LabelError> {
     if length > MAX_BYTES {
         return Err(failed(format!("more than {} MB", MAX_BYTES >> 20)));
     }
-    let bytes = fs::read(path).map_err(|cause| failed(cause.to_string()))?;
+    let bytes = base::files::read(path).map_err(|cause| failed(cause.to_string()))?;
     decode(&bytes).map_err(failed)
 }
 

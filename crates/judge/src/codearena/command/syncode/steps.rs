@@ -121,7 +121,7 @@ pub(super) fn filter(
     let mut leaks = Benchmarks::default();
     for path in benchmarks {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|cause| {
+        let bytes = base::files::read(path).map_err(|cause| {
             Failure::input(format!("cannot read `{shown}`: {cause}: check the path"))
         })?;
         for line in String::from_utf8_lossy(&bytes).lines() {
