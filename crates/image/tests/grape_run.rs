@@ -371,7 +371,7 @@ fn pixedit_edits_with_kept_captions() {
         ..EditSettings::default()
     };
     let from = Image::filled(40, 20, [200, 30, 90]);
-    let mut edit = |text: &str, seed: u64| {
+    let edit = |text: &str, seed: u64| {
         let mut editor = open(settings).unwrap();
         editor.edit(&from, text, seed, &mut |_, _| true)
     };
