@@ -88,15 +88,18 @@ pub fn read(path: &Path) -> Result<Vec<Item>, SystemError> {
     }
 }
 
+/// Answers by the number of the question.
+pub type Answers = BTreeMap<u32, bool>;
+
 /// What became of an item, a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its prompt.
     pub prompt: String,
     /// Answers about the picture before editing.
-    pub base: BTreeMap<u32, bool>,
+    pub base: Answers,
     /// Answers about the result.
-    pub edited: BTreeMap<u32, bool>,
+    pub edited: Answers,
     /// Edits.
     pub steps: usize,
     /// Tokens of the planner, asked and answered.
@@ -112,7 +115,7 @@ impl Outcome {
     /// [`SystemError`] of the judge.
     pub fn of(item: &Item, made: &Made, judge: &dyn Judge) -> Result<Self, SystemError> {
         let questions: Vec<String> = item.questions.values().cloned().collect();
-        let answer = |picture| -> Result<BTreeMap<u32, bool>, SystemError> {
+        let answer = |picture| -> Result<Answers, SystemError> {
             let answers = judge.answers(picture, &questions)?;
             Ok(item.questions.keys().copied().zip(answers).collect())
         };
@@ -169,7 +172,7 @@ impl Scores {
     /// Of all items and what became of them, in the same order.
     pub fn of(items: &[Item], outcomes: &[Outcome]) -> Self {
         let count = outcomes.len().max(1) as f64;
-        let sides: [fn(&Outcome) -> &BTreeMap<u32, bool>; 2] = [|it| &it.base, |it| &it.edited];
+        let sides: [fn(&Outcome) -> &Answers; 2] = [|it| &it.base, |it| &it.edited];
         let answers = sides.map(|side| -> Vec<Vec<bool>> {
             outcomes
                 .iter()

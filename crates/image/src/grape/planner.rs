@@ -163,7 +163,7 @@ fn examples() -> [(Wish, Scene); EXAMPLES] {
                 Exists(Square),
                 Relation(Circle, Side::Left, Square),
             ],
-            &[(Circle, Green, 5), (Square, Red, 3)],
+            &[(Circle, Green, 5), (Square, Red, 4)],
         ),
         example(
             &[

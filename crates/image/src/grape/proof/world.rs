@@ -62,7 +62,8 @@ impl World {
             // Every fourth time two edits at once.
             if rng.chance(0.25) {
                 let (edit, after) = Edit::random(&target, rng);
-                (edits.push(edit), target = after);
+                edits.push(edit);
+                target = after;
             }
             Lesson {
                 target: target.render(SIDE as u32),
