@@ -54,7 +54,7 @@ impl World {
             }
         };
         let draws = rng.child("generator");
-        let generator = Denoiser::train(46, false, generator, (context, &draws), drawn)?;
+        let generator = Denoiser::train(DEMANDS, false, generator, (context, &draws), drawn)?;
         let edited = |rng: &mut Rng| {
             let source = Scene::random(rng);
             let (edit, mut target) = Edit::random(&source, rng);
@@ -105,6 +105,9 @@ impl World {
         instructions.join(AND)
     }
 }
+
+/// Rows of the generator's table: none, 3 shapes, 12 colours of shapes, 3 counts, 27 relations.
+const DEMANDS: usize = 1 + 3 + 12 + 3 + 27;
 
 /// Demands as rows of the generator's table.
 fn of_wish(wish: &Wish) -> Words {
