@@ -37,7 +37,14 @@ pub fn watch() -> Context {
 /// Says what happened where a mapped file became shorter while it was read, which the system tells by a signal.
 #[cfg(unix)]
 pub fn watch_mapped_files() {
+    /// Whether a thread tells it already.
+    static TOLD: AtomicBool = AtomicBool::new(false);
+
     extern "C" fn tell(_: libc::c_int) {
+        while TOLD.swap(true, Ordering::Relaxed) {
+            // SAFETY: a handler may wait.
+            unsafe { libc::pause() };
+        }
         const LINE: &[u8] = b"error: a file became shorter while it was read, or its disk failed: run the command again when the file is whole\n";
         // SAFETY: a handler may call both; the line lives as long as the program.
         unsafe {

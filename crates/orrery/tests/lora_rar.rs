@@ -176,6 +176,20 @@ fn two_files_of_different_names_and_ranks_become_one() {
 }
 
 #[test]
+fn a_merge_does_not_overwrite_what_it_reads() {
+    let folder = folder();
+    let at = folder.path();
+    for name in ["a.safetensors", "b.safetensors"] {
+        Lora::new(4).write(&at.join(name), 1);
+    }
+    let before = std::fs::read(at.join("b.safetensors")).unwrap();
+    let args = [&MERGE[..7], &["b.safetensors", "--method", "direct"]].concat();
+    let line = orrery(at, &args).refused(2);
+    assert!(line.contains("would be lost"), "{line}");
+    assert_eq!(std::fs::read(at.join("b.safetensors")).unwrap(), before);
+}
+
+#[test]
 fn inspect_tells_format_base_ranks_and_alphas() {
     let folder = folder();
     let kohya = Lora {
