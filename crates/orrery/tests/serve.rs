@@ -709,6 +709,12 @@ fn vectors_pictures_marks_and_judgements() {
         .ok();
     let vector: Vec<f64> = serde_json::from_value(made["data"][1]["embedding"].clone()).unwrap();
     assert!((vector.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-4 && vector.len() == 32);
+    // Texts that cannot fit are refused before they are cut into tokens.
+    let long = "a ".repeat(2_000_000);
+    for (path, field) in [("/v1/embeddings", "input"), ("/v1/completions", "prompt")] {
+        let line = server.post(path, &json!({ field: long })).refused(400);
+        assert!(line.to_string().contains("more than"), "{path}: {line:?}");
+    }
     let picture = server
         .post(
             "/v1/images/generations",

@@ -78,7 +78,7 @@ impl CompletionRequest {
     fn prompts(&self, model: &Model) -> Result<Vec<Vec<u32>>, ApiError> {
         let tokenizer = model.tokenizer();
         let encode = |text: &String| -> Result<Vec<u32>, ApiError> {
-            let ids = tokenizer.encode_prompt(text)?;
+            let ids = model.encode(text, "prompt")?;
             // Without a begin token an empty text still needs something to go on from.
             Ok(match (ids.is_empty(), tokenizer.special().eos) {
                 (true, Some(eos)) => vec![eos],

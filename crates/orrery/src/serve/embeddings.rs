@@ -111,7 +111,7 @@ pub async fn embeddings(
 }
 
 fn tokens(model: &Model, inputs: &Inputs) -> Result<Vec<Vec<u32>>, ApiError> {
-    let encode = |text: &String| Ok(model.tokenizer().encode_prompt(text)?);
+    let encode = |text: &String| model.encode(text, "input");
     match inputs {
         Inputs::Texts(OneOrMany::One(text)) => Ok(vec![encode(text)?]),
         Inputs::Texts(OneOrMany::Many(texts)) => texts.iter().map(encode).collect(),

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use base::command::{Failure, nearest};
 use engine::decode::{Constraint, Grammar, GrammarKind};
-use engine::models::decoder::{Decoder, Lora, PrefixCache};
+use engine::models::decoder::{Cache, Decoder, Lora, PrefixCache};
 use engine::text::Tokenizer;
 use engine::weights::hub::{HubSettings, resolve};
 use language::frames::words::ConceptWords;
@@ -17,6 +17,9 @@ use super::error::ApiError;
 
 /// Guides that are kept.
 const GUIDES: usize = 256;
+
+/// Bytes that a token has at most, nearly: spaces of program texts are the longest.
+const LONGEST_TOKEN: usize = 128;
 
 /// One language model in memory.
 pub struct Model {
@@ -40,6 +43,25 @@ impl Model {
     /// Text to tokens.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.below.tokenizer
+    }
+
+    /// The tokens of a prompt. A text that cannot fit the model, however long its tokens are, is not even read.
+    ///
+    /// # Errors
+    /// [`ApiError`] about the field `param`.
+    pub fn encode(&self, text: &str, param: &'static str) -> Result<Vec<u32>, ApiError> {
+        let limit = Cache::new(self.decoder().config()).limit();
+        let most = limit.saturating_mul(LONGEST_TOKEN);
+        if text.len() > most {
+            return Err(ApiError::param(
+                param,
+                format!(
+                    "a text has {} bytes, more than {limit} tokens can hold",
+                    text.len()
+                ),
+            ));
+        }
+        Ok(self.tokenizer().encode_prompt(text)?)
     }
 
     /// What an answer has to fit.
