@@ -13,7 +13,7 @@ use engine::models::autoencoder_kl::{self, AutoencoderKlConfig};
 use engine::models::pixart::{self, PixArtConfig};
 use engine::models::t5_encoder::{self, T5EncoderConfig};
 use engine::weights::{KeyMap, Precision, save};
-use image_systems::grape::pipeline::{Options, Team, plan};
+use image_systems::grape::pipeline::{Components, Options, plan};
 use image_systems::grape::pixedit::EditSettings;
 use image_systems::grape::planner::{Ask, ModelPlanner};
 use image_systems::grape::{Editor, Generator, Judge, Parser, PixEdit, Planner, SystemError, run};
@@ -97,7 +97,7 @@ fn made(
     verify: Option<&[String]>,
 ) -> (image_systems::grape::pipeline::Made, Vec<Ask>) {
     let planner = Said::new(replies);
-    let mut team = Team {
+    let mut components = Components {
         generator: &mut Seeds,
         planner: &planner,
         editor: &mut Adds,
@@ -108,7 +108,7 @@ fn made(
         max_steps: 3,
         ..Options::default()
     };
-    let made = run("a cat", &mut team, &options, &mut |_, _, _| true).unwrap();
+    let made = run("a cat", &mut components, &options, &mut |_, _, _| true).unwrap();
     assert!(
         planner.0.lock().unwrap().is_empty(),
         "all replies were asked for"

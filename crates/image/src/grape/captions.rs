@@ -123,7 +123,7 @@ impl Captions {
             return Ok(());
         };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|cause| SystemError::path(folder, cause))?;
+            base::files::make_folder(folder)?;
         }
         let values: Vec<f32> = caption.states.to_data().iter::<f32>().collect();
         let mask: Vec<i64> = caption

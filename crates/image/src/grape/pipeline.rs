@@ -74,7 +74,7 @@ impl Generator for Given {
 }
 
 /// Who does the work.
-pub struct Team<'a> {
+pub struct Components<'a> {
     /// Draws.
     pub generator: &'a mut dyn Generator,
     /// Plans.
@@ -191,30 +191,31 @@ pub struct Made {
 /// [`SystemError`] of whoever failed.
 pub fn run(
     prompt: &str,
-    team: &mut Team<'_>,
+    components: &mut Components<'_>,
     options: &Options,
     watch: Watch<'_>,
 ) -> Result<Made, SystemError> {
     let mut trace = Trace {
         prompt: prompt.to_owned(),
-        planner: team.planner.name().to_owned(),
-        editor: team.editor.name().to_owned(),
+        planner: components.planner.name().to_owned(),
+        editor: components.editor.name().to_owned(),
         ..Trace::default()
     };
-    let (mut picture, plan) = draft(prompt, team, options, &mut trace, watch)?;
+    let (mut picture, plan) = draft(prompt, components, options, &mut trace, watch)?;
     let mut pictures = vec![picture.clone()];
     let instructions: Vec<String> = plan.steps.iter().map(|it| it.instruction.clone()).collect();
     if !instructions.is_empty() {
-        team.editor.prepare(&instructions)?;
+        components.editor.prepare(&instructions)?;
     }
-    let mut yes = score(&picture, team)?;
+    let mut yes = score(&picture, components)?;
     for step in &plan.steps {
         let begun = Instant::now();
         let mut steps = |done, of| watch("editing", done, of);
         let edited =
-            team.editor
+            components
+                .editor
                 .edit(&picture, &step.instruction, options.edit_seed, &mut steps)?;
-        let after = score(&edited, team)?;
+        let after = score(&edited, components)?;
         let kept = after >= yes;
         trace.edits.push(Done {
             step: step.clone(),
@@ -238,7 +239,7 @@ pub fn run(
 /// A picture with its plan; the planner may have asked for other pictures before.
 fn draft(
     prompt: &str,
-    team: &mut Team<'_>,
+    components: &mut Components<'_>,
     options: &Options,
     trace: &mut Trace,
     watch: Watch<'_>,
@@ -248,10 +249,10 @@ fn draft(
         let begun = Instant::now();
         let seed = options.seed.wrapping_add(at as u64);
         let mut steps = |done, of| watch("drawing", done, of);
-        let picture = team.generator.draw(prompt, seed, &mut steps)?;
+        let picture = components.generator.draw(prompt, seed, &mut steps)?;
         let drawn = seconds(begun);
         let begun = Instant::now();
-        let mut planning = Planning::new(team.planner, &picture, prompt, options.parser);
+        let mut planning = Planning::new(components.planner, &picture, prompt, options.parser);
         let mut verdict = planning.ask(true)?;
         let last = at >= options.regenerate;
         if verdict == Plan::Regenerate && last {
@@ -376,8 +377,8 @@ impl<'a> Planning<'a> {
 }
 
 /// How many questions are answered yes, where there is a judge.
-fn score(picture: &Image, team: &Team<'_>) -> Result<Option<usize>, SystemError> {
-    let Some((judge, questions)) = team.verify else {
+fn score(picture: &Image, components: &Components<'_>) -> Result<Option<usize>, SystemError> {
+    let Some((judge, questions)) = components.verify else {
         return Ok(None);
     };
     let answers = judge.answers(picture, questions)?;

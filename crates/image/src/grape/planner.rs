@@ -7,7 +7,7 @@ use super::SystemError;
 use super::plan::{Parser, Plan};
 use super::prompts;
 use super::rule;
-use super::scene::{Block, Colour, Demand, Scene, Shape, Side, Wish};
+use super::scene::{Block, Colour, Demand, PromptSpec, Scene, Shape, Side};
 
 /// Longest reply, in tokens (as published).
 const LONGEST: u32 = 1024;
@@ -61,11 +61,11 @@ impl<M: ChatModel> ModelPlanner<M> {
     /// None that is known.
     pub fn new(model: M, examples: usize) -> Result<Self, SystemError> {
         let mut messages = Vec::new();
-        for (wish, scene) in self::examples().into_iter().take(examples) {
+        for (spec, scene) in self::examples().into_iter().take(examples) {
             let seen = data_address(&scene.render(EXAMPLE))?;
-            let asked = prompts::query(&wish.to_string());
+            let asked = prompts::query(&spec.to_string());
             messages.push(Message::user(asked).seeing(vec![seen]));
-            messages.push(Message::assistant(rule::reply(&scene, &wish, true)));
+            messages.push(Message::assistant(rule::reply(&scene, &spec, true)));
         }
         Ok(Self {
             model,
@@ -117,7 +117,7 @@ pub(super) fn sent(picture: &Image) -> Image {
 
 /// Prompts with pictures: a count, colours, a missing block with its place, a relation, two missing blocks, one without a mistake, several
 /// counts, and one that has nothing of its prompt.
-fn examples() -> [(Wish, Scene); EXAMPLES] {
+fn examples() -> [(PromptSpec, Scene); EXAMPLES] {
     use Colour::{Blue, Green, Red, Yellow};
     use Demand::{Count, Exists, Relation};
     use Shape::{Circle, Square, Triangle};
@@ -129,7 +129,7 @@ fn examples() -> [(Wish, Scene); EXAMPLES] {
             cell,
         };
         (
-            Wish(demands.to_vec()),
+            PromptSpec(demands.to_vec()),
             Scene(blocks.iter().map(block).collect()),
         )
     };
@@ -216,7 +216,7 @@ mod tests {
     fn examples_show_every_kind_of_reply() {
         let plans: Vec<Option<Plan>> = examples()
             .iter()
-            .map(|(wish, scene)| Parser::Lenient.parse(&rule::reply(scene, wish, true)))
+            .map(|(spec, scene)| Parser::Lenient.parse(&rule::reply(scene, spec, true)))
             .collect();
         assert_eq!(plans[5], Some(Plan::Empty));
         assert_eq!(plans[7], Some(Plan::Regenerate));

@@ -15,7 +15,7 @@ pub fn system(regenerate: bool) -> String {
          2. List the objects in the picture in the same way.\n\
          3. Compare both lists: what is missing, what is there too often, what has another colour, size or place than demanded.\n\
          4. Name each mistake and explain it.\n\
-         5. Write feedback: the fewest instructions that mend the mistakes, each about one object.\n\
+         5. Write feedback: the fewest instructions that correct the mistakes, each about one object.\n\
          Rules:\n\
          - If there is no mistake, give no feedback and end with the sentence: No further feedback is necessary.\n\
          {far_off}\

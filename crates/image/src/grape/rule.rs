@@ -6,7 +6,7 @@ use std::fmt;
 use base::rng::Rng;
 
 use super::plan::REGENERATE;
-use super::scene::{Block, Colour, Demand, MOST, Scene, Shape, Side, Wish};
+use super::scene::{Block, Colour, Demand, MOST, PromptSpec, Scene, Shape, Side};
 
 /// One edit of a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,21 +152,21 @@ impl Edit {
 
 /// Edits that bring `scene` to what is wished, in order. A relation stays as it is where neither block can be moved alone, as with one in
 /// the top row that another one is to be above.
-pub fn edits(scene: &Scene, wish: &Wish) -> Vec<Edit> {
+pub fn edits(scene: &Scene, spec: &PromptSpec) -> Vec<Edit> {
     let rng = &mut Rng::new(0);
     let mut scene = scene.clone();
     let mut edits = Vec::new();
     while edits.len() < 2 * MOST {
         // Room first: of blocks that nobody wished for, one goes where nothing more would fit.
-        let wanted = |it: &&Block| wish.shapes().any(|shape| shape == it.shape);
+        let wanted = |it: &&Block| spec.shapes().any(|shape| shape == it.shape);
         let extra = scene.0.iter().find(|it| !wanted(it)).copied();
-        let unmet: Vec<Demand> = wish
+        let unmet: Vec<Demand> = spec
             .0
             .iter()
             .filter(|it| !it.met(&scene))
             .copied()
             .collect();
-        let candidates = unmet.iter().flat_map(|it| mended(*it, &scene, wish));
+        let candidates = unmet.iter().flat_map(|it| corrections(*it, &scene, spec));
         let next = candidates
             .chain(extra.map(|it| Edit::Remove(it.colour, it.shape)))
             .find_map(|edit| Some((edit, edit.apply(&scene, rng)?)));
@@ -182,14 +182,14 @@ pub fn edits(scene: &Scene, wish: &Wish) -> Vec<Edit> {
 }
 
 /// Edits of which each is a step towards `demand`, the best first.
-fn mended(demand: Demand, scene: &Scene, wish: &Wish) -> Vec<Edit> {
+fn corrections(demand: Demand, scene: &Scene, spec: &PromptSpec) -> Vec<Edit> {
     let add = |shape: Shape| {
         let known = scene.of(shape).next().map(|it| it.colour);
-        let colour = wish
+        let colour = spec
             .colour(shape)
             .or(known)
             .unwrap_or(Colour::ALL[shape as usize]);
-        let place = wish.0.iter().find_map(|it| match it {
+        let place = spec.0.iter().find_map(|it| match it {
             Demand::Relation(a, side, b) if *a == shape => {
                 Some((*side, *b)).filter(|_| scene.of(*b).count() > 0)
             }
@@ -204,7 +204,7 @@ fn mended(demand: Demand, scene: &Scene, wish: &Wish) -> Vec<Edit> {
         Demand::Exists(shape) => add(shape),
         Demand::Count(shape, count) if scene.of(shape).count() < count => add(shape),
         Demand::Count(shape, _) => {
-            let wrong = |it: &&Block| wish.colour(shape).is_some_and(|wanted| wanted != it.colour);
+            let wrong = |it: &&Block| spec.colour(shape).is_some_and(|wanted| wanted != it.colour);
             let one = scene.of(shape).find(wrong).or(scene.of(shape).next());
             one.map(|it| Edit::Remove(it.colour, shape))
                 .into_iter()
@@ -232,17 +232,17 @@ fn mended(demand: Demand, scene: &Scene, wish: &Wish) -> Vec<Edit> {
 }
 
 /// A reply in the layout that models are asked for. Nothing of what is wished: [`REGENERATE`], where `regenerate` allows it.
-pub fn reply(scene: &Scene, wish: &Wish, regenerate: bool) -> String {
+pub fn reply(scene: &Scene, spec: &PromptSpec, regenerate: bool) -> String {
     let bullets = |lines: Vec<String>| {
         lines
             .iter()
             .map(|it| format!("- {it}\n"))
             .collect::<String>()
     };
-    let wanted = bullets(wish.0.iter().map(|it| said(*it)).collect());
+    let wanted = bullets(spec.0.iter().map(|it| said(*it)).collect());
     let named = |it: &Block| format!("a {} {}", it.colour.word(), it.shape.word());
     let seen: Vec<String> = scene.0.iter().map(named).collect();
-    let checks = wish.0.iter().map(|it| match it.met(scene) {
+    let checks = spec.0.iter().map(|it| match it.met(scene) {
         true => format!("{} (Correct)", said(*it)),
         false => format!("{} (Mistake: not so in the picture)", said(*it)),
     });
@@ -255,19 +255,19 @@ pub fn reply(scene: &Scene, wish: &Wish, regenerate: bool) -> String {
         },
         bullets(checks.collect())
     );
-    if wish.0.iter().all(|it| it.met(scene)) {
+    if spec.0.iter().all(|it| it.met(scene)) {
         return format!("{head}\nNo further feedback is necessary.");
     }
-    if regenerate && !wish.0.iter().any(|it| it.met(scene)) {
+    if regenerate && !spec.0.iter().any(|it| it.met(scene)) {
         return format!("{head}\n{REGENERATE}");
     }
-    let unmet = wish.0.iter().filter(|it| !it.met(scene));
+    let unmet = spec.0.iter().filter(|it| !it.met(scene));
     let mistakes = bullets(
         unmet
             .map(|it| format!("Not as asked for: {}", said(*it)))
             .collect(),
     );
-    let feedback = edits(scene, wish)
+    let feedback = edits(scene, spec)
         .iter()
         .map(|it| format!("{it}."))
         .collect();
@@ -299,10 +299,10 @@ mod tests {
         let mut rng = Rng::new(3);
         let mut reached = 0;
         for at in 0..400 {
-            let wish = Wish::random(1 + at % 4, &mut rng);
+            let spec = PromptSpec::random(1 + at % 4, &mut rng);
             let mut scene = Scene::random(&mut rng);
-            let reply = reply(&scene, &wish, false);
-            let wanted = edits(&scene, &wish);
+            let reply = reply(&scene, &spec, false);
+            let wanted = edits(&scene, &spec);
             for parser in [Parser::Lenient, Parser::Official] {
                 let read = match parser.parse(&reply) {
                     Some(Plan::Edit(steps)) => steps,
@@ -315,7 +315,7 @@ mod tests {
             for edit in wanted {
                 scene = edit.apply(&scene, &mut rng).unwrap_or(scene);
             }
-            reached += usize::from(wish.0.iter().all(|it| it.met(&scene)));
+            reached += usize::from(spec.0.iter().all(|it| it.met(&scene)));
         }
         // Relations between blocks at the border stay, and what an edit leaves open may undo one.
         assert!(reached > 300, "{reached} of 400");

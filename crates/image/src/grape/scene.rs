@@ -212,9 +212,9 @@ impl Demand {
 
 /// What is asked for: for each shape that is named [`Demand::Exists`], then concepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish(pub Vec<Demand>);
+pub struct PromptSpec(pub Vec<Demand>);
 
-impl Wish {
+impl PromptSpec {
     /// One of `concepts` concepts, 1 to 4, beside the shapes: a colour, the count two, a relation.
     pub fn random(concepts: usize, rng: &mut Rng) -> Self {
         let named = [1, 2, 2, 3][concepts.clamp(1, 4) - 1];
@@ -284,7 +284,7 @@ impl Wish {
     }
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for PromptSpec {
     /// The prompt, such as "a red circle and 2 squares, the circle above the square".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, shape) in self.shapes().enumerate() {
@@ -316,10 +316,10 @@ mod tests {
         let mut rng = Rng::new(5);
         for concepts in 1..=4 {
             for _ in 0..50 {
-                let wish = Wish::random(concepts, &mut rng);
-                let scene = wish.scene(&mut rng);
-                assert!(wish.0.iter().all(|it| it.met(&scene)), "{wish}: {scene:?}");
-                assert_eq!(wish.0.len(), concepts + wish.shapes().count());
+                let spec = PromptSpec::random(concepts, &mut rng);
+                let scene = spec.scene(&mut rng);
+                assert!(spec.0.iter().all(|it| it.met(&scene)), "{spec}: {scene:?}");
+                assert_eq!(spec.0.len(), concepts + spec.shapes().count());
                 assert!(scene.0.len() <= MOST);
             }
         }

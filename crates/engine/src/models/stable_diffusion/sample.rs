@@ -192,16 +192,7 @@ impl StableDiffusion {
         hooks: &mut dyn AttentionHooks,
         watch: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Tensor<4>, DiffusionError> {
-        let scheduler = self.scheduler(sampling);
-        let x = noise.clone() * scheduler.init_noise_sigma();
-        let inputs = SamplerInputs {
-            first: 0,
-            noise,
-            seeds,
-            inpaint: None,
-            edited: None,
-        };
-        self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
+        self.sample_beside(None, noise, seeds, conditions, sampling, hooks, watch)
     }
 
     /// As [`StableDiffusion::sample`], with a model that edits the picture ([`StableDiffusion::edits`]).
@@ -219,6 +210,28 @@ impl StableDiffusion {
         hooks: &mut dyn AttentionHooks,
         watch: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Tensor<4>, DiffusionError> {
+        self.sample_beside(
+            Some(edited),
+            noise,
+            seeds,
+            conditions,
+            sampling,
+            hooks,
+            watch,
+        )
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn sample_beside(
+        &self,
+        edited: Option<&EditedPicture>,
+        noise: Tensor<4>,
+        seeds: &[u64],
+        conditions: &Conditions,
+        sampling: &Sampling,
+        hooks: &mut dyn AttentionHooks,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Tensor<4>, DiffusionError> {
         let scheduler = self.scheduler(sampling);
         let x = noise.clone() * scheduler.init_noise_sigma();
         let inputs = SamplerInputs {
@@ -226,7 +239,7 @@ impl StableDiffusion {
             noise,
             seeds,
             inpaint: None,
-            edited: Some(edited),
+            edited,
         };
         self.run_sampler(scheduler, x, inputs, conditions, sampling, hooks, watch)
     }

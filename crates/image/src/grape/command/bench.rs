@@ -5,18 +5,19 @@ use std::sync::Mutex;
 
 use base::command::{Context, Failure, Output, Steps, eprint_line};
 use base::endpoint::ChatError;
+use base::files::make_folder;
 use base::hash::{FNV_START, fnv1a};
 use base::job::journal::{Journal, Lasting};
 use base::job::jsonl::Record;
 use clap::Args;
 use serde_json::Value;
 
-use super::options::{EditorOptions, GeneratorOptions, PlannerOptions, make, write_json};
+use super::options::{EditorOptions, GeneratorOptions, PlannerOptions, write_json};
 use super::run::write_trace;
 use crate::grape::SystemError;
 use crate::grape::bench::{self, Item, Outcome, Scores};
 use crate::grape::judge::{Judge, ModelJudge};
-use crate::grape::pipeline::{self, Diffusion, Options, Team};
+use crate::grape::pipeline::{self, Components, Diffusion, Options};
 use crate::grape::{Editor, ModelPlanner};
 
 /// Options of `bench`.
@@ -69,7 +70,7 @@ impl Lasting for Undone {
 }
 
 /// Everybody who works on an item.
-struct Workshop {
+struct BenchModels {
     models: Mutex<(Diffusion, Box<dyn Editor>)>,
     planner: ModelPlanner<base::endpoint::Endpoint>,
     judge: ModelJudge<base::endpoint::Endpoint>,
@@ -80,19 +81,19 @@ impl BenchVerb {
     pub(super) fn run(&self, context: Context) -> Result<(), Failure> {
         let items = bench::read(&self.bench)?;
         let device = engine::device(&self.device)?;
-        let workshop = Workshop {
+        let models_in_use = BenchModels {
             planner: self.planner.open(context)?,
             judge: ModelJudge(self.planner.endpoint(&self.judge, context)?),
             options: self.planner.options(self.seed),
             models: Mutex::new((self.generator.open(&device)?, self.editor.open(&device)?)),
         };
-        make(&self.out)?;
+        make_folder(&self.out)?;
         let mut journal =
             Journal::open(&self.out.join("answers.jsonl"), |it| outcome(it).is_some())?;
         let hashes: Vec<String> = items.iter().map(|it| self.hash(it)).collect();
         let mut bar = Steps::new("prompts", self.output.json);
         let work = |at: usize| {
-            self.item(at, &items[at], &workshop, context)
+            self.item(at, &items[at], &models_in_use, context)
                 .map_err(Undone)
         };
         let mut watch = |done, of| bar.at(done, of);
@@ -137,24 +138,29 @@ impl BenchVerb {
         &self,
         at: usize,
         item: &Item,
-        workshop: &Workshop,
+        models_in_use: &BenchModels,
         context: Context,
     ) -> Result<Record, SystemError> {
-        let mut models = workshop
+        let mut models = models_in_use
             .models
             .lock()
             .map_err(|_| SystemError::Failed("an earlier prompt ended badly".into()))?;
         let (generator, editor) = &mut *models;
         let questions: Vec<String> = item.questions.values().cloned().collect();
-        let judge: &dyn Judge = &workshop.judge;
-        let mut team = Team {
+        let judge: &dyn Judge = &models_in_use.judge;
+        let mut components = Components {
             generator,
-            planner: &workshop.planner,
+            planner: &models_in_use.planner,
             editor: editor.as_mut(),
             verify: self.verify.then_some((judge, questions.as_slice())),
         };
         let mut watch = |_: &'static str, _: usize, _: usize| !context.stopped();
-        let made = pipeline::run(&item.prompt, &mut team, &workshop.options, &mut watch)?;
+        let made = pipeline::run(
+            &item.prompt,
+            &mut components,
+            &models_in_use.options,
+            &mut watch,
+        )?;
         let outcome = Outcome::of(item, &made, judge)?;
         let folder = self.out.join(format!("{:04}", at + 1));
         write_trace(&folder, &made).map_err(SystemError::input)?;

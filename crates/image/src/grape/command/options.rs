@@ -187,9 +187,3 @@ pub fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<(
         format!("{text}\n").as_bytes(),
     )?)
 }
-
-/// Makes a folder that may be there.
-pub fn make(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
-        .map_err(|cause| Failure::input(format!("cannot make `{}`: {cause}", folder.display())))
-}

@@ -6,15 +6,15 @@ use std::time::Instant;
 use base::command::{
     Context, Failure, Output, Steps, any_seed, eprint_line, use_calling_thread_as_worker,
 };
-use base::files::write_bytes;
+use base::files::{make_folder, write_bytes};
 use base::media::provenance::{Provenance, check_ending, image_bytes};
 use base::media::{png_bytes, read_image};
 use clap::Args;
 use serde_json::json;
 
-use super::options::{EditorOptions, GeneratorOptions, PlannerOptions, make, write_json};
+use super::options::{EditorOptions, GeneratorOptions, PlannerOptions, write_json};
 use crate::grape::judge::{Judge, ModelJudge};
-use crate::grape::pipeline::{self, Generator, Given, Made, Team};
+use crate::grape::pipeline::{self, Components, Generator, Given, Made};
 
 /// Key of the provenance in a picture.
 const KEY: &str = "orrery grape";
@@ -90,7 +90,7 @@ impl RunVerb {
             bars.at(what, done, of);
             !context.stopped()
         };
-        let mut team = Team {
+        let mut components = Components {
             generator: generator.as_mut(),
             planner: &planner,
             editor: editor.as_mut(),
@@ -98,7 +98,7 @@ impl RunVerb {
                 .verify
                 .then_some((&judge as &dyn Judge, questions.as_slice())),
         };
-        let made = pipeline::run(&self.prompt, &mut team, &options, &mut watch);
+        let made = pipeline::run(&self.prompt, &mut components, &options, &mut watch);
         bars.finish();
         let made = made?;
         for line in &made.trace.warnings {
@@ -134,7 +134,7 @@ impl RunVerb {
 
 /// `draft.png`, `step_1.png`…, `final.png`, `plan.json`, `trace.json`.
 pub(super) fn write_trace(folder: &Path, made: &Made) -> Result<(), Failure> {
-    make(folder)?;
+    make_folder(folder)?;
     for (at, picture) in made.pictures.iter().enumerate() {
         let name = match at {
             0 => "draft.png".to_owned(),

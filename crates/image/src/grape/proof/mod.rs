@@ -2,8 +2,8 @@
 //! prompts, a rule plans edits of what a network sees, and an editor carries them out.
 
 mod claims;
+mod classifier;
 mod denoiser;
-mod eye;
 mod world;
 
 use base::command::{Context, Failure};
@@ -12,15 +12,15 @@ use base::media::sheet::{Layout, sheet};
 use base::proof::{Claim, Figure, Proof, ProofOptions, Report, Trial};
 use base::rng::Rng;
 
-use super::pipeline::{self, Given, Options, Team};
-use super::scene::{Scene, Wish};
+use super::pipeline::{self, Components, Given, Options};
+use super::scene::{PromptSpec, Scene};
 use super::{Judge, Parser, dsg};
 use claims::claims;
 use denoiser::SIDE;
 use world::{Player, Steps, World};
 
 /// For the registry.
-pub const PROOF: Proof = Proof::whole("GraPE: pictures mended by planned edits", [3, 5], prove)
+pub const PROOF: Proof = Proof::whole("GraPE: images corrected by planned edits", [3, 5], prove)
     .first_seed(10)
     .open_claims(&[(
         [
@@ -109,7 +109,7 @@ fn score_of(concepts: usize) -> String {
 struct Room {
     seed: u64,
     world: World,
-    wishes: Vec<Wish>,
+    wishes: Vec<PromptSpec>,
     drafts: [Vec<Image>; 2],
     context: Context,
 }
@@ -138,9 +138,10 @@ impl Room {
         let (steps, each) = SIZES[usize::from(options.full)];
         let world = World::new(seed, steps, options.context)?;
         let rng = Rng::new(seed).child("test");
-        let wish =
-            |at: usize| Wish::random(1 + at % CONCEPTS, &mut rng.child("prompts").item(at as u64));
-        let wishes: Vec<Wish> = (0..each * CONCEPTS).map(wish).collect();
+        let spec = |at: usize| {
+            PromptSpec::random(1 + at % CONCEPTS, &mut rng.child("prompts").item(at as u64))
+        };
+        let wishes: Vec<PromptSpec> = (0..each * CONCEPTS).map(spec).collect();
         let drafts = [
             world.draw(&wishes, &rng.child("first"))?,
             world.draw(&wishes, &rng.child("second"))?,
@@ -156,13 +157,13 @@ impl Room {
 
     /// What an arm makes of prompt number `at`.
     fn made(&self, arm: &str, at: usize) -> Result<Edited, Failure> {
-        let wish = &self.wishes[at];
+        let spec = &self.wishes[at];
         let player = || Player {
             world: &self.world,
-            wish,
+            spec,
         };
         let [first, second] = [0, 1].map(|draft| self.drafts[draft][at].clone());
-        let questions: Vec<String> = wish.0.iter().map(|it| it.question()).collect();
+        let questions: Vec<String> = spec.0.iter().map(|it| it.question()).collect();
         let how = Options {
             edit_seed: self.seed,
             ..Options::default()
@@ -171,21 +172,21 @@ impl Room {
         let mut watch = |_: &'static str, _: usize, _: usize| !self.context.stopped();
         match arm {
             GRAPE | VERIFIED => {
-                let mut team = Team {
+                let mut components = Components {
                     generator: &mut Given(first),
                     planner: &planner,
                     editor: &mut editor,
                     verify: (arm == VERIFIED)
                         .then_some((&judge as &dyn Judge, questions.as_slice())),
                 };
-                let made = pipeline::run(&wish.to_string(), &mut team, &how, &mut watch)?;
+                let made = pipeline::run(&spec.to_string(), &mut components, &how, &mut watch)?;
                 Ok(Edited {
                     edits: made.trace.edits.len(),
                     picture: made.picture,
                 })
             }
             ONCE => {
-                let (plan, _) = pipeline::plan(&planner, &first, &wish.to_string(), &how)?;
+                let (plan, _) = pipeline::plan(&planner, &first, &spec.to_string(), &how)?;
                 let all: Vec<String> = plan.steps.into_iter().map(|it| it.instruction).collect();
                 if all.is_empty() {
                     return Ok(Edited {
@@ -230,12 +231,12 @@ impl Room {
         let made = made.collect::<Result<Vec<Edited>, Failure>>()?;
         let edits: usize = made.iter().map(|it| it.edits).sum();
         let pictures: Vec<Image> = made.into_iter().map(|it| it.picture).collect();
-        let seen = self.world.other_eye.scenes(&pictures);
+        let seen = self.world.judge_classifier.scenes(&pictures);
         let answers: Vec<Vec<bool>> = self
             .wishes
             .iter()
             .zip(&seen)
-            .map(|(wish, scene)| wish.0.iter().map(|it| it.met(scene)).collect())
+            .map(|(spec, scene)| spec.0.iter().map(|it| it.met(scene)).collect())
             .collect();
         let of = |concepts: usize| -> Vec<Vec<bool>> {
             answers
@@ -264,8 +265,8 @@ impl Room {
             blocks.sort_by_key(|it| it.cell);
             blocks
         };
-        let right = [&self.world.eye, &self.world.other_eye].map(|eye| {
-            let found = eye.scenes(&pictures);
+        let right = [&self.world.classifier, &self.world.judge_classifier].map(|classifier| {
+            let found = classifier.scenes(&pictures);
             let same = found
                 .iter()
                 .zip(&scenes)
@@ -297,16 +298,16 @@ impl Room {
             if prompts.len() == ROWS {
                 break;
             }
-            let wish = &self.wishes[at];
+            let spec = &self.wishes[at];
             let mut editor = Player {
                 world: &self.world,
-                wish,
+                spec,
             };
             let planner = Player {
                 world: &self.world,
-                wish,
+                spec,
             };
-            let mut team = Team {
+            let mut components = Components {
                 generator: &mut Given(self.drafts[0][at].clone()),
                 planner: &planner,
                 editor: &mut editor,
@@ -317,12 +318,14 @@ impl Room {
                 parser: Parser::Lenient,
                 ..Options::default()
             };
-            let made = pipeline::run(&wish.to_string(), &mut team, &how, &mut |_, _, _| true)?;
+            let made = pipeline::run(&spec.to_string(), &mut components, &how, &mut |_, _, _| {
+                true
+            })?;
             let steps = made.plan.steps.len();
             if !(2..=STEPS).contains(&steps) {
                 continue;
             }
-            prompts.push(format!("{}: {}", prompts.len() + 1, wish));
+            prompts.push(format!("{}: {}", prompts.len() + 1, spec));
             captions.push(format!("{} first", prompts.len()));
             cells.push(enlarged(&made.pictures[0]));
             for step in 1..=STEPS {

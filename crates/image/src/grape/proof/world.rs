@@ -6,11 +6,11 @@ use base::endpoint::Reply;
 use base::media::Image;
 use base::rng::Rng;
 
+use super::classifier::Classifier;
 use super::denoiser::{Denoiser, Lesson, SIDE, Words};
-use super::eye::Eye;
 use crate::grape::planner::Ask;
 use crate::grape::rule::{self, Edit};
-use crate::grape::scene::{Colour, Demand, Scene, Shape, Side, Wish};
+use crate::grape::scene::{Colour, Demand, PromptSpec, Scene, Shape, Side};
 use crate::grape::{Editor, Judge, Planner, SystemError};
 
 /// Training steps of generator, editor and both networks that see.
@@ -31,26 +31,26 @@ pub(super) struct World {
     generator: Denoiser,
     editor: Denoiser,
     /// The planner's.
-    pub(super) eye: Eye,
+    pub(super) classifier: Classifier,
     /// The score's.
-    pub(super) other_eye: Eye,
+    pub(super) judge_classifier: Classifier,
 }
 
 impl World {
     pub(super) fn new(seed: u64, steps: Steps, context: Context) -> Result<Self, Failure> {
         let rng = Rng::new(seed).child("world");
-        let [generator, editor, eyes] = steps;
-        let eye = |at: usize| {
+        let [generator, editor, classifiers] = steps;
+        let classifier = |at: usize| {
             let rng = rng.child(["planner's eye", "judge's eye"][at]);
-            Eye::train(WIDTHS[at], eyes, context, &rng)
+            Classifier::train(WIDTHS[at], classifiers, context, &rng)
         };
-        let (eye, other_eye) = (eye(0)?, eye(1)?);
+        let (classifier, judge_classifier) = (classifier(0)?, classifier(1)?);
         let drawn = |rng: &mut Rng| {
-            let wish = Wish::random(1 + rng.below(4), rng);
+            let spec = PromptSpec::random(1 + rng.below(4), rng);
             Lesson {
-                target: wish.scene(rng).render(SIDE as u32),
+                target: spec.scene(rng).render(SIDE as u32),
                 source: None,
-                words: of_wish(&wish),
+                words: of_spec(&spec),
             }
         };
         let draws = rng.child("generator");
@@ -76,20 +76,20 @@ impl World {
         Ok(Self {
             generator,
             editor,
-            eye,
-            other_eye,
+            classifier,
+            judge_classifier,
         })
     }
 
-    /// A picture of each wish.
-    pub(super) fn draw(&self, wishes: &[Wish], rng: &Rng) -> Result<Vec<Image>, Failure> {
+    /// A picture of each spec.
+    pub(super) fn draw(&self, wishes: &[PromptSpec], rng: &Rng) -> Result<Vec<Image>, Failure> {
         let mut pictures = Vec::with_capacity(wishes.len());
         for (at, part) in wishes.chunks(PART).enumerate() {
             let longest = part.iter().map(|it| it.0.len()).max().unwrap_or_default();
             let words: Vec<Words> = part
                 .iter()
-                .map(|wish| {
-                    let mut words = of_wish(wish);
+                .map(|spec| {
+                    let mut words = of_spec(spec);
                     words.resize(longest, 0);
                     words
                 })
@@ -110,14 +110,14 @@ impl World {
 const DEMANDS: usize = 1 + 3 + 12 + 3 + 27;
 
 /// Demands as rows of the generator's table.
-fn of_wish(wish: &Wish) -> Words {
+fn of_spec(spec: &PromptSpec) -> Words {
     let row = |demand: &Demand| match *demand {
         Demand::Exists(shape) => 1 + shape as usize,
         Demand::Colour(shape, colour) => 4 + 4 * shape as usize + colour as usize,
         Demand::Count(shape, _) => 16 + shape as usize,
         Demand::Relation(a, side, b) => 19 + 9 * a as usize + 3 * side as usize + b as usize,
     };
-    wish.0.iter().map(row).collect()
+    spec.0.iter().map(row).collect()
 }
 
 /// Rows of one instruction's words, and instructions that have rows of their own; further ones share those of the last.
@@ -153,10 +153,10 @@ fn of_edits(edits: &[Edit]) -> Words {
     rows
 }
 
-/// The world in the parts that the method needs, for one wish.
+/// The world in the parts that the method needs, for one spec.
 pub(super) struct Player<'a> {
     pub(super) world: &'a World,
-    pub(super) wish: &'a Wish,
+    pub(super) spec: &'a PromptSpec,
 }
 
 impl Planner for Player<'_> {
@@ -165,15 +165,15 @@ impl Planner for Player<'_> {
     }
 
     fn reply(&self, picture: &Image, _: &str, _: Ask) -> Result<Reply, SystemError> {
-        let seen = self.world.eye.scenes(std::slice::from_ref(picture));
-        Ok(Reply::text(rule::reply(&seen[0], self.wish, false)))
+        let seen = self.world.classifier.scenes(std::slice::from_ref(picture));
+        Ok(Reply::text(rule::reply(&seen[0], self.spec, false)))
     }
 }
 
 impl Judge for Player<'_> {
     fn answers(&self, picture: &Image, _: &[String]) -> Result<Vec<bool>, SystemError> {
-        let seen = self.world.eye.scenes(std::slice::from_ref(picture));
-        Ok(self.wish.0.iter().map(|it| it.met(&seen[0])).collect())
+        let seen = self.world.classifier.scenes(std::slice::from_ref(picture));
+        Ok(self.spec.0.iter().map(|it| it.met(&seen[0])).collect())
     }
 }
 

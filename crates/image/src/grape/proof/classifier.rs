@@ -24,7 +24,7 @@ const UNKNOWN: i64 = -1;
 
 /// A convolutional network over each cell with a reading for each question.
 #[derive(Module, Debug)]
-pub(super) struct Eye {
+pub(super) struct Classifier {
     conv: Vec<Conv2d>,
     inner: Linear,
     readings: Vec<Linear>,
@@ -49,7 +49,7 @@ fn cells(pictures: &[Vec<f32>], device: &Device) -> Tensor<4> {
     Tensor::from_data(data, device)
 }
 
-impl Eye {
+impl Classifier {
     /// Trains one on renders with noise.
     pub(super) fn train(
         width: usize,
@@ -72,10 +72,10 @@ impl Eye {
                 .map(|choices| LinearConfig::new(64, *choices).init(weights, &device))
                 .collect(),
         };
-        let of = |eye: &Self, rng: &mut Rng| {
+        let of = |classifier: &Self, rng: &mut Rng| {
             let scenes: Vec<Scene> = (0..BATCH).map(|_| Scene::random(rng)).collect();
             let pictures: Vec<Vec<f32>> = scenes.iter().map(|it| disturbed(it, rng)).collect();
-            let found = eye.forward(cells(&pictures, &device));
+            let found = classifier.forward(cells(&pictures, &device));
             let options = CrossEntropyOptions {
                 ignore: Some(UNKNOWN),
                 ..CrossEntropyOptions::default()
